@@ -1,0 +1,52 @@
+"""Errors that a person can act on: what was got, what was expected, what to do about it."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Something in the call, the data or the files is not as it must be.
+
+    The command line prints the message alone and exits with status 2.
+
+    >>> print(UserError("lr", got=-1, expected="a number above 0", remedy="try lr=0.03"))
+    lr: got -1; expected a number above 0; try lr=0.03
+    """
+
+    def __init__(
+        self, where: str, *, got: object = None, expected: str = "", remedy: str = ""
+    ) -> None:
+        parts = [f"got {got}"] if got is not None else []
+        parts += [f"expected {expected}"] if expected else []
+        parts += [remedy] if remedy else []
+        super().__init__(f"{where}: {'; '.join(parts)}" if parts else where)
+
+    def __str__(self) -> str:  # KeyError would print the repr
+        return str(self.args[0])
+
+
+class BadSample(UserError, ValueError):
+    """A sample that cannot be learned from: NaN, infinite, wrong length, unknown label."""
+
+
+class BadOption(UserError, ValueError):
+    """An option, hyperparameter or shape outside what it may be."""
+
+
+class UnknownName(UserError, ValueError):
+    """A rule, source or field that does not exist; the message lists the ones that do."""
+
+
+class MissingData(UserError, FileNotFoundError):
+    """A data set or file that is not where it was looked for."""
+
+
+class MissingExtra(UserError, ImportError):
+    """An optional dependency that is not installed; the message says how to install it."""
+
+
+class DamagedCheckpoint(UserError, ValueError):
+    """A checkpoint whose files are incomplete or changed."""
+
+
+class Diverged(UserError, ArithmeticError):
+    """Weights or activity stopped being finite; names the sample and the layer."""

@@ -1,0 +1,127 @@
+"""The one njit decorator: compiler flags, cache policy, and what a kernel may be handed.
+
+Numba's own cache returns stale machine code when a function that a kernel calls, in another
+file, was edited. So the cache folder is named after a hash of every kernel source, numba's
+version, the processor, the flags and the bounds-check setting; an edit anywhere starts afresh.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+from typing import Any, TypeVar
+
+import llvmlite.binding
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rate_models.errors import BadOption
+
+Array = NDArray[Any]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Sums may be reordered and fused, so that dot products vectorise; NaN and infinity keep their
+# meaning, because divergence is detected by them.
+FLAGS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "nsz", "arcp"},
+}
+DTYPES = ("float32", "float64")
+PACKAGES = ("rate_models", "biocircuits", "streaming")
+
+
+def source_key() -> str:
+    """A hash of everything that decides what machine code the kernels become."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            text = path.read_bytes()
+            if b"rate_models.kernel" in text or path == Path(__file__).resolve():
+                digest.update(str(path.relative_to(root)).encode() + b"\0" + text)
+    flags = {k: sorted(v) if isinstance(v, set) else v for k, v in FLAGS.items()}
+    setting = os.environ.get("NUMBA_BOUNDSCHECK", "")
+    cpu = llvmlite.binding.get_host_cpu_name()
+    python = platform.python_version()
+    digest.update(repr((numba.__version__, np.__version__, python, cpu, flags, setting)).encode())
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: ``DENDROSTREAM_CACHE`` or the user's cache folder."""
+    base = os.environ.get("DENDROSTREAM_CACHE")
+    if base is None:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        base = os.path.join(base, "dendrostream")
+    folder = Path(base).expanduser() / "kernels" / source_key()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass  # a read-only home: compile into a folder that lives as long as this user's session
+    # Cached code is run: the fall-back must belong to this user alone.
+    return Path(tempfile.mkdtemp(prefix="dendrostream-kernels-"))
+
+
+_FOLDER = cache_folder()
+
+
+def kernel(function: Function) -> Function:
+    """Compile an entry kernel: called from Python, cached on disk, runs without the GIL.
+
+    Call it with arrays that passed `coerce`, so that one signature per dtype exists.
+    """
+    before = numba.config.CACHE_DIR
+    # Other people's kernels are not ours to move: set our folder only while ours are decorated.
+    numba.config.CACHE_DIR = str(_FOLDER)
+    try:
+        return numba.njit(cache=True, **FLAGS)(function)  # type: ignore[no-any-return]
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def stage(function: Function) -> Function:
+    """Compile a part of a kernel: called from other kernels only, cached with its caller."""
+    return numba.njit(**FLAGS)(function)  # type: ignore[no-any-return]
+
+
+def specialise(template: Callable[..., Any], name: str, **bindings: object) -> Callable[..., Any]:
+    """An entry kernel from ``template`` with some of its global names bound to stages.
+
+    Functions passed as arguments never hit numba's disk cache; functions bound as globals do.
+    So the loop over samples is written once, and each rule gets its own compiled copy.
+    """
+    assert isinstance(template, FunctionType)
+    names = {**template.__globals__, **bindings}
+    bound = FunctionType(template.__code__, names, name, template.__defaults__)
+    bound.__qualname__ = f"{template.__qualname__}_{name}"  # the cache file is named after this
+    bound.__module__ = template.__module__
+    return kernel(bound)
+
+
+def coerce(
+    where: str, value: ArrayLike, dtype: str | type, shape: tuple[int | None, ...]
+) -> NDArray[Any]:
+    """``value`` as the contiguous, writable array of ``dtype`` and ``shape`` a kernel needs.
+
+    ``None`` in ``shape`` allows any length. Raises BadOption when the shape differs: compiled
+    code does not look, it reads past the end.
+
+    >>> coerce("x", [1, 2], "float64", (2,))
+    array([1., 2.])
+    """
+    array = np.require(value, dtype=np.dtype(dtype), requirements=["C", "W", "A"])
+    if array.ndim != len(shape) or any(
+        want is not None and want != got for want, got in zip(shape, array.shape, strict=True)
+    ):
+        want = tuple("any" if n is None else n for n in shape)
+        raise BadOption(where, got=f"shape {array.shape}", expected=f"shape {want}")
+    return array

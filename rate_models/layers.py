@@ -1,0 +1,185 @@
+"""Layers of an online network as kernels see them: flat vectors, and stages on one layer.
+
+One vector holds the weights of all layers above the first, one the biases, one each kind of
+activity; `Layers` says where a layer begins. So one compiled signature serves every depth.
+The first layer's weights are in `input_synapses`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models import activations, input_synapses, losses
+from rate_models.kernel import Array, stage
+from rate_models.network import NetworkSpec
+from rate_models.optimizers import outer_step, vector_step
+
+
+class Layers(NamedTuple):
+    """The network above its input synapses. T is the dtype of the network."""
+
+    sizes: NDArray[np.int64]  # n_0..n_L
+    unit: NDArray[np.int64]  # (L+1,): place of layer l's first unit in a flat activity, l = 1..L
+    weight: NDArray[np.int64]  # (L+1,): place of W_l in W, l = 2..L
+    kind: NDArray[np.int64]  # (L+1,): code of layer l's activation
+    loss: int
+    W: Array  # T: W_2..W_L, row by row
+    vW: Array  # T: their velocities, or empty
+    b: Array  # T: b_1..b_L, or empty
+    vb: Array
+
+
+class Work(NamedTuple):
+    """Activities of the sample at hand, flat over layers 1..L; T throughout."""
+
+    a: Array  # pre-activation of the standard pass
+    h: Array  # soma: activity of the standard pass
+    p: Array  # dendrite: activity of the second pass
+    delta: Array  # teaching signal
+    c: Array  # (n_L,): what the rule adds to its second pattern
+    e: Array  # (n_L,): error h_L - y
+    y: Array  # (n_L,): target
+
+
+def allocate(spec: NetworkSpec, dtype: str, *, moving: bool) -> tuple[Layers, Work]:
+    """Zeroed layers and scratch for ``spec``; moving: momentum or weight decay is on."""
+    n = np.array(spec.sizes, np.int64)
+    unit = np.concatenate([[0, 0], np.cumsum(n[1:-1])]).astype(np.int64)
+    size = np.concatenate([[0, 0], n[2:] * n[1:-1]]).astype(np.int64)
+    weight = np.concatenate([[0], np.cumsum(size)[:-1]]).astype(np.int64)
+    units, weights = int(n[1:].sum()), int(size.sum())
+    biases = units if spec.bias else 0
+    layers = Layers(
+        n,
+        unit,
+        weight,
+        np.array([0, *map(activations.code, spec.names)], np.int64),
+        losses.NAMES.index(spec.loss),
+        np.zeros(weights, dtype),
+        np.zeros(weights if moving else 0, dtype),
+        np.zeros(biases, dtype),
+        np.zeros(biases if moving else 0, dtype),
+    )
+    flat = [np.zeros(units, dtype) for _ in range(4)]
+    return layers, Work(*flat, *(np.zeros(spec.sizes[-1], dtype) for _ in range(3)))
+
+
+@stage
+def units(net: Layers, flat: Array, layer: int) -> Array:
+    """Layer ``layer``'s part of a flat activity."""
+    return flat[net.unit[layer] : net.unit[layer] + net.sizes[layer]]
+
+
+@stage
+def matrix(net: Layers, flat: Array, layer: int) -> Array:
+    """W_l (n_l, n_{l-1}) as a view, l ≥ 2."""
+    n, m, at = net.sizes[layer], net.sizes[layer - 1], net.weight[layer]
+    return flat[at : at + n * m].reshape(n, m)
+
+
+@stage
+def dot(x: Array, y: Array) -> float:
+    """x · y"""
+    total = x.dtype.type(0)
+    for i in range(x.size):
+        total += x[i] * y[i]
+    return total
+
+
+@stage
+def current(net: Layers, layer: int, source: Array, out: Array) -> None:
+    """out_l = W_l source_{l-1} + b_l for l ≥ 2."""
+    w, x, a = matrix(net, net.W, layer), units(net, source, layer - 1), units(net, out, layer)
+    for i in range(a.size):
+        a[i] = dot(w[i], x)
+    if net.b.size > 0:
+        input_synapses.axpy(a, a.dtype.type(1), units(net, net.b, layer))
+
+
+@stage
+def input_current(net: Layers, syn: input_synapses.InputSynapses, x: Array, out: Array) -> None:
+    """out_1 = W_1 x + b_1, with the pending update swept in."""
+    a = units(net, out, 1)
+    input_synapses.integrate(syn, x, a)
+    if net.b.size > 0:
+        input_synapses.axpy(a, a.dtype.type(1), units(net, net.b, 1))
+
+
+@stage
+def modulated_current(net: Layers, syn: input_synapses.InputSynapses, work: Work) -> None:
+    """p_1 = W_1 (x + K c) + b_1, not yet through the activation."""
+    p = units(net, work.p, 1)
+    input_synapses.modulate(syn, work.c, units(net, work.a, 1), p)
+    if net.b.size > 0 and syn.U.shape[0] == 0:
+        input_synapses.axpy(p, p.dtype.type(1), units(net, net.b, 1))
+
+
+@stage
+def activity(net: Layers, layer: int, source: Array, out: Array, mask: Array) -> None:
+    """out_l = m_l ∘ s_l(source_l); an empty mask stands for no dropout."""
+    h = units(net, out, layer)
+    activations.activate(net.kind[layer], units(net, source, layer), h)
+    if mask.size > 0 and layer < net.sizes.size - 1:
+        m = units(net, mask, layer)
+        for i in range(h.size):
+            h[i] *= m[i]
+
+
+@stage
+def standard_pass(net: Layers, a: Array, h: Array, mask: Array) -> None:
+    """Fill a and h of all layers, given a_1."""
+    for layer in range(1, net.sizes.size):
+        if layer > 1:
+            current(net, layer, h, a)
+        activity(net, layer, a, h, mask)
+
+
+@stage
+def output_delta(net: Layers, work: Work) -> None:
+    """δ_L = e, through s'(a_L) for a squared error."""
+    last = net.sizes.size - 1
+    delta = units(net, work.delta, last)
+    delta[:] = work.e
+    if net.loss == losses.MSE:
+        activations.gate(net.kind[last], units(net, work.a, last), delta)
+
+
+@stage
+def back_project(net: Layers, layer: int, work: Work, mask: Array) -> None:
+    """δ_{l-1} = m ∘ s'(a_{l-1}) ∘ W_lᵀ δ_l for l ≥ 2."""
+    w, delta = matrix(net, net.W, layer), units(net, work.delta, layer)
+    out = units(net, work.delta, layer - 1)
+    out[:] = 0
+    for i in range(delta.size):
+        if delta[i] != 0:
+            input_synapses.axpy(out, delta[i], w[i])
+    activations.gate(net.kind[layer - 1], units(net, work.a, layer - 1), out)
+    if mask.size > 0:
+        m = units(net, mask, layer - 1)
+        for i in range(out.size):
+            out[i] *= m[i]
+
+
+@stage
+def update(  # type: ignore[no-untyped-def]
+    net, syn, layer, post, pre, c, step
+) -> None:
+    """One optimiser step of layer ``layer`` with ΔW_l = post pre_{l-1}ᵀ, Δb_l = post.
+
+    pre: flat activity; for the first layer the presynaptic activity is x + K c.
+    """
+    if layer == 1:
+        input_synapses.update(syn, post, post, c, step)
+    else:
+        w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
+        if net.vW.size > 0:
+            v = matrix(net, net.vW, layer)
+        outer_step(w, v, post, units(net, pre, layer - 1), step)
+    if net.b.size > 0:
+        v_b = net.vb
+        if net.vb.size > 0:
+            v_b = units(net, net.vb, layer)
+        vector_step(units(net, net.b, layer), v_b, post, step)

@@ -1,0 +1,47 @@
+"""A folder's files are its catalogue: a public name is a file name.
+
+A file whose name starts with ``_`` is not in the catalogue.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+from types import ModuleType
+
+from rate_models.errors import UnknownName
+
+
+def names(package: str) -> list[str]:
+    """The public names in ``package``, sorted.
+
+    >>> "pepita" in names("rate_models.rules")
+    True
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.submodule_search_locations is None:
+        raise UnknownName("package", got=package, expected="an importable package folder")
+    found = pkgutil.iter_modules(spec.submodule_search_locations)
+    return sorted(m.name for m in found if not m.name.startswith("_"))
+
+
+def get(package: str, name: str) -> ModuleType:
+    """The module ``package.name``.
+
+    Raises UnknownName, listing the valid names, when there is no such file.
+
+    >>> get("rate_models.rules", "pepita").__name__
+    'rate_models.rules.pepita'
+    """
+    valid = names(package)
+    if name not in valid:
+        near = difflib.get_close_matches(str(name), valid, n=1)
+        raise UnknownName(
+            package.rpartition(".")[2].removesuffix("s"),
+            got=repr(name),
+            expected=f"one of {', '.join(valid)}",
+            remedy=f"did you mean {near[0]!r}?" if near else "",
+        )
+    return importlib.import_module(f"{package}.{name}")

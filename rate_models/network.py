@@ -1,0 +1,140 @@
+"""What a network is: layer sizes, activations, loss, biases; its parameters and how they start.
+
+Parameters are a dict of arrays named as in the papers: ``W`` a list of W_l (n_l, n_{l-1}),
+``b`` a list of b_l (n_l,) (empty without biases), and whatever the rule adds (``F``, ``B``, ...).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models import activations, losses
+from rate_models.errors import BadOption, UnknownName
+
+Parameters = dict[str, Any]
+
+# Streams of random numbers that one seed gives; a new use takes a new number.
+WEIGHTS, FEEDBACK, MASKS, NOISE = range(4)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A feed-forward network h_l = s_l(W_l h_{l-1} + b_l), l = 1..L, h_0 = x.
+
+    sizes: n_0, n_1, ..., n_L (input, hidden layers, output).
+    activation: of the hidden layers, one name or one per hidden layer.
+    loss: cross_entropy | binary_cross_entropy | mse.
+    bias: whether b_l exists and learns.
+    output: activation of the output layer; None means the one that belongs to the loss.
+
+    Raises BadOption or UnknownName when a field cannot be.
+
+    >>> NetworkSpec((64, 32, 10)).layers
+    2
+    """
+
+    sizes: tuple[int, ...]
+    activation: str | tuple[str, ...] = "relu"
+    loss: str = "cross_entropy"
+    bias: bool = False
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        sizes = tuple(self.sizes)
+        whole = all(isinstance(n, int | np.integer) and n > 0 for n in sizes)
+        if len(sizes) < 2 or not whole:
+            raise BadOption(
+                "sizes",
+                got=sizes,
+                expected="at least two positive whole numbers",
+                remedy="for example (64, 256, 10): input, hidden layers, output",
+            )
+        object.__setattr__(self, "sizes", tuple(int(n) for n in sizes))
+        hidden = len(sizes) - 2
+        given = self.activation
+        names = (given,) * hidden if isinstance(given, str) else tuple(given)
+        for name in names if names else (given,) if isinstance(given, str) else ():
+            if activations.code(name) == activations.SOFTMAX:
+                raise BadOption("activation", got="softmax", expected="an elementwise activation")
+        if len(names) != hidden:
+            raise BadOption("activation", got=names, expected=f"{hidden} names, one a hidden layer")
+        object.__setattr__(self, "activation", names)
+        object.__setattr__(self, "output", losses.output_for(self.loss, self.output))
+
+    @property
+    def layers(self) -> int:
+        """L, the number of weight matrices."""
+        return len(self.sizes) - 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The activation of each layer 1..L."""
+        assert self.output is not None
+        return (*self.activation, self.output)
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """The shape (n_l, n_{l-1}) of each W_l."""
+        return [(self.sizes[i + 1], self.sizes[i]) for i in range(self.layers)]
+
+
+def draw(name: str, rng: np.random.Generator, shape: tuple[int, int], fan_in: int) -> Any:
+    """A random matrix.
+
+    he_uniform: U(-b, b), b = √(6 / fan_in). he_normal: N(0, 2 / fan_in). Both have std √(2/fan_in).
+
+    >>> draw("he_uniform", np.random.default_rng(0), (2, 3), 3).shape
+    (2, 3)
+    """
+    if name == "he_uniform":
+        bound = math.sqrt(6 / fan_in)
+        return rng.uniform(-bound, bound, shape)
+    if name == "he_normal":
+        return rng.normal(0.0, math.sqrt(2 / fan_in), shape)
+    raise UnknownName("init", got=repr(name), expected="one of he_uniform, he_normal")
+
+
+def initial_weights(spec: NetworkSpec, seed: int, init: str = "he_uniform") -> Parameters:
+    """W_l drawn by ``init`` and b_l = 0, float64; the same seed gives the same in every realisation.
+
+    >>> [w.shape for w in initial_weights(NetworkSpec((4, 3, 2)), seed=0)["W"]]
+    [(3, 4), (2, 3)]
+    """
+    rng = np.random.default_rng([seed, WEIGHTS])
+    weights = [draw(init, rng, shape, fan_in=shape[1]) for shape in spec.shapes]
+    biases = [np.zeros(n) for n in spec.sizes[1:]] if spec.bias else []
+    return {"W": weights, "b": biases}
+
+
+def forward(
+    spec: NetworkSpec, params: Parameters, x: Any, masks: Sequence[Any] | None = None
+) -> tuple[list[Any], list[Any]]:
+    """The standard pass: pre-activations a_l and activities h_l, (batch, n_l), index = layer.
+
+    a_l = W_l h_{l-1} + b_l, h_l = m_l ∘ s_l(a_l), h_0 = x (a_0 is x too and means nothing).
+    masks: dropout masks m_l of the hidden layers (batch, n_l), or None.
+    """
+    a, h = [x], [x]
+    for layer, name in enumerate(spec.names, start=1):
+        pre = h[-1] @ params["W"][layer - 1].T
+        if params["b"]:
+            pre = pre + params["b"][layer - 1]
+        post = activations.apply(name, pre)
+        if masks is not None and layer < spec.layers:
+            post = post * masks[layer - 1]
+        a.append(pre)
+        h.append(post)
+    return a, h
+
+
+def one_hot(labels: NDArray[np.int64], n: int, dtype: Any = np.float64) -> NDArray[Any]:
+    """Targets y (N, n) with y[i, labels[i]] = 1."""
+    y = np.zeros((len(labels), n), dtype)
+    y[np.arange(len(labels)), labels] = 1
+    return y

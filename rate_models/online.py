@@ -1,0 +1,265 @@
+"""A network that learns one sample at a time, in compiled kernels: arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rate_models import draws, input_synapses, layers, lookup, network, online_kernel, optimizers
+from rate_models.errors import BadOption, Diverged
+from rate_models.hyperparameters import checked, numeric, unknown
+from rate_models.kernel import DTYPES, Array, coerce
+from rate_models.network import NetworkSpec, Parameters
+from rate_models.optimizers import Optimizer
+
+RULES = "rate_models.rules"
+
+
+class Outcome(NamedTuple):
+    """What the network said of each sample before learning from it, without dropout or noise.
+
+    predicted: index of the largest output, (N,). losses: (N,). outputs: h_L, (N, n_L).
+    """
+
+    predicted: NDArray[np.int64]
+    losses: NDArray[np.float64]
+    outputs: Array
+
+
+class OnlineNetwork:
+    """A network, a rule and an optimiser in compiled form.
+
+    spec: the network. rule: a name in `rate_models.rules`. seed: of weights, feedback, masks and
+    noise. dtype: float64 or float32. structured: False for the plain form of the first layer
+    (see `input_synapses`). Any field of the rule's Hyperparameters by name.
+
+    Raises UnknownName and BadOption for what cannot be; learning raises Diverged.
+
+    >>> net = OnlineNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0)
+    >>> net.learn(np.eye(4), labels=[0, 1, 2, 0]).outputs.shape
+    (4, 3)
+    >>> net.samples_seen
+    4
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        rule: str = "pepita",
+        *,
+        seed: int = 0,
+        dtype: str = "float64",
+        optimizer: Optimizer | None = None,
+        structured: bool = True,
+        **hyperparameters: Any,
+    ) -> None:
+        if dtype not in DTYPES:
+            raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise BadOption("seed", got=repr(seed), expected="a whole number from 0 on")
+        self.module = lookup.get(RULES, rule)
+        if spec.loss not in self.module.LOSSES:
+            raise BadOption(f"loss of {rule}", got=spec.loss, expected=f"{self.module.LOSSES}")
+        self.spec, self.rule, self.seed, self.dtype = spec, rule, int(seed), dtype
+        self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
+        self.hyper = checked(self.module.Hyperparameters(), **hyperparameters)
+        self.structured = structured
+        params = network.initial_weights(spec, self.seed, self.hyper.init)
+        rng = np.random.default_rng([self.seed, network.FEEDBACK])
+        params |= self.module.init(spec, self.hyper, rng)
+        self._clock = np.zeros(1, np.int64)
+        self._build(params)
+
+    @property
+    def samples_seen(self) -> int:
+        """How many samples the network has learned from."""
+        return int(self._clock[0])
+
+    @property
+    def _moving(self) -> bool:
+        return self.optimizer.momentum > 0 or self.optimizer.weight_decay > 0
+
+    def _build(self, params: Parameters) -> None:
+        """Arrays for the kernels, holding ``params``; velocities at rest."""
+        self._net, self._work = layers.allocate(self.spec, self.dtype, moving=self._moving)
+        flat = [np.ravel(w) for w in params["W"][1:]]
+        self._net.W[:] = np.concatenate(flat) if flat else 0
+        self._net.b[:] = np.concatenate(params["b"]) if params["b"] else 0
+        feedback = self.module.input_feedback(params, self.hyper)
+        if feedback is None:
+            feedback = np.zeros((self.spec.sizes[0], 0))
+        self._syn = input_synapses.allocate(
+            np.asarray(params["W"][0], self.dtype),
+            np.asarray(feedback, self.dtype),
+            moving=self._moving,
+            structured=self.structured,
+        )
+        fields = self.module.State._fields
+        self._shapes = {k: np.shape(params[k]) for k in fields if k in params}
+        own = [np.ravel(params.get(k, ())).astype(self.dtype) for k in fields]
+        self._state = self.module.State(*own)
+
+    def learn(
+        self,
+        X: ArrayLike,
+        labels: ArrayLike | None = None,
+        targets: ArrayLike | None = None,
+        *,
+        masks: Sequence[ArrayLike] | None = None,
+        noise: Sequence[ArrayLike] | None = None,
+    ) -> Outcome:
+        """Learn from the rows of X (N, n_0) in order: the same as N calls with one row each.
+
+        labels (N,) class indices, or targets (N, n_L). masks, noise: one array per hidden layer
+        (per list entry of the rule's noise), (n,) or (N, n), in place of the seed's own.
+        Raises Diverged, with the outcome so far as its ``outcome``, where activity is not finite.
+        """
+        sizes = self.spec.sizes
+        X = coerce("X", X, self.dtype, (None, sizes[0]))
+        n = len(X)
+        if (labels is None) == (targets is None):
+            raise BadOption("learn", expected="either labels or targets")
+        y = np.zeros((n, 0)) if targets is None else targets
+        width = 0 if targets is None else sizes[-1]
+        y = coerce("targets", y, self.dtype, (n, width))
+        index = coerce("labels", np.zeros(n) if labels is None else labels, np.int64, (n,))
+        if n and (index.min() < 0 or index.max() >= sizes[-1]):
+            bad = index[(index < 0) | (index >= sizes[-1])][0]
+            raise BadOption("labels", got=bad, expected=f"0 to {sizes[-1] - 1}")
+        said = Outcome(
+            np.zeros(n, np.int64), np.zeros(n), np.zeros((n, sizes[-1]), self.dtype)
+        )
+        kernel = online_kernel.learner(self.module)
+        learned = kernel(
+            self._net, self._syn, self._state, numeric(self.hyper, self.dtype),
+            optimizers.rates(self.optimizer), self._work, X, index, y,
+            self._masks(n, masks), self._noise(n, noise), self._clock, *said,
+        )  # fmt: skip
+        if learned < n:
+            raise self._diverged(Outcome(*(part[:learned] for part in said)))
+        return said
+
+    def _masks(self, n: int, given: Sequence[ArrayLike] | None) -> Array:
+        widths, dropout = list(self.spec.sizes[1:-1]), getattr(self.hyper, "dropout", 0.0)
+        if given is not None:
+            return self._rows("masks", given, widths, n)
+        width = sum(widths) if dropout > 0 else 0
+        u = draws.uniform(self.seed, network.MASKS, self.samples_seen, n, width)
+        return coerce("masks", draws.dropout_masks(u, dropout), self.dtype, (n, width))
+
+    def _noise(self, n: int, given: Sequence[ArrayLike] | None) -> Array:
+        widths = self.module.noise_widths(self.spec, self.hyper)
+        if given is not None:
+            return self._rows("noise", given, widths, n)
+        width = sum(widths)
+        u = draws.uniform(self.seed, network.NOISE, self.samples_seen, n, width)
+        return coerce("noise", self.module.noise(self.hyper, u), self.dtype, (n, width))
+
+    def _rows(self, what: str, given: Sequence[ArrayLike], widths: list[int], n: int) -> Array:
+        if len(given) != len(widths):
+            raise BadOption(what, got=f"{len(given)} arrays", expected=f"{len(widths)}")
+        parts = [
+            coerce(what, np.broadcast_to(part, (n, width)) if np.ndim(part) == 1 and
+                   np.shape(part) == (width,) else part, self.dtype, (n, width))
+            for part, width in zip(given, widths, strict=True)
+        ]  # fmt: skip
+        return np.ascontiguousarray(np.hstack([np.zeros((n, 0), self.dtype), *parts]))
+
+    def _diverged(self, outcome: Outcome) -> Diverged:
+        weights = self.parameters()["W"]
+        bad = [i + 1 for i, w in enumerate(weights) if not np.isfinite(w).all()]
+        where = f"weights of layer {bad[0]}" if bad else f"activity of layer {self.spec.layers}"
+        error = Diverged(
+            f"sample {self.samples_seen}",
+            got=f"{where} not finite",
+            remedy=f"lower the learning rate (lr={self.optimizer.lr:g}) or scale the input",
+        )
+        error.outcome = outcome  # type: ignore[attr-defined]
+        return error
+
+    def predict(self, X: ArrayLike) -> Array:
+        """h_L (N, n_L) for the rows of X (N, n_0); never changes what is learned."""
+        X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
+        out = np.zeros((len(X), self.spec.sizes[-1]), self.dtype)
+        online_kernel.predict(self._net, self._syn, self._work, X, out)
+        return out
+
+    def parameters(self) -> Parameters:
+        """Copies of all parameters, as the plain form would hold them; changes nothing."""
+        net, shapes = self._net, self.spec.shapes
+        above = [net.W[net.weight[i] :][: n * m].reshape(n, m).copy()
+                 for i, (n, m) in enumerate(shapes[1:], start=2)]  # fmt: skip
+        biases = [net.b[net.unit[i] :][:n].copy() for i, (n, _) in enumerate(shapes, start=1)]
+        params: Parameters = {"W": [input_synapses.folded(self._syn), *above]}
+        params["b"] = biases if self.spec.bias else []
+        for name, shape in self._shapes.items():
+            params[name] = getattr(self._state, name).reshape(shape).copy()
+        return params
+
+    def load_parameters(self, params: Parameters) -> None:
+        """Take over parameters of the same names and shapes; velocities start at rest.
+
+        Names that are absent keep their values. Raises BadOption when a shape differs.
+        """
+        new = self.parameters()
+        for name, value in params.items():
+            if name not in new:
+                raise unknown(name, list(new))
+            old = new[name]
+            if not isinstance(old, list):
+                new[name] = coerce(name, value, self.dtype, old.shape)
+            elif len(value) != len(old):
+                raise BadOption(name, got=f"{len(value)} arrays", expected=f"{len(old)}")
+            else:
+                new[name] = [coerce(f"{name}[{i}]", v, self.dtype, o.shape)
+                             for i, (v, o) in enumerate(zip(value, old, strict=True))]  # fmt: skip
+        self._build(new)
+
+    def set(self, **changes: Any) -> None:
+        """Change the optimiser or hyperparameters from the next sample on.
+
+        What the initial parameters were drawn by is fixed: BadOption.
+
+        >>> net = OnlineNetwork(NetworkSpec((4, 8, 3)))
+        >>> net.set(lr=0.01, momentum=0.9)
+        >>> net.optimizer.momentum
+        0.9
+        """
+        for name in changes:
+            if name in self.module.FIXED:
+                raise BadOption(name, expected="to be set when the network is built")
+            if name not in (*Optimizer._fields, *self.hyper._fields):
+                raise unknown(name, [*Optimizer._fields, *self.hyper._fields])
+        mine = {k: v for k, v in changes.items() if k in Optimizer._fields}
+        rest = {k: v for k, v in changes.items() if k not in mine}
+        optimizer, hyper = checked(self.optimizer, **mine), checked(self.hyper, **rest)
+        before, self.optimizer, self.hyper = self._moving, optimizer, hyper
+        if self._moving != before:  # velocities appear or go
+            self._build(self.parameters())
+
+    def state(self) -> dict[str, Array]:
+        """Copies of all arrays that a bit-identical continuation needs, by name."""
+        return {name: array.copy() for name, array in self._arrays().items()}
+
+    def load_state(self, arrays: dict[str, Array]) -> None:
+        """Take over what `state` gave. Raises BadOption when names or shapes do not fit."""
+        mine = self._arrays()
+        if mine.keys() != arrays.keys():
+            odd = ", ".join(sorted(mine.keys() ^ arrays.keys()))
+            raise BadOption("state", got=f"other arrays ({odd})", expected="those of this network")
+        fitting = {k: coerce(k, v, mine[k].dtype.str, mine[k].shape) for k, v in arrays.items()}
+        for name, array in fitting.items():
+            mine[name][...] = array
+
+    def is_finite(self) -> bool:
+        """Whether every number that is part of the state is finite."""
+        return all(bool(np.isfinite(array).all()) for array in self._arrays().values())
+
+    def _arrays(self) -> dict[str, Array]:
+        named = {f"input.{name}": getattr(self._syn, name) for name in input_synapses.STATE}
+        named |= {f"layers.{name}": getattr(self._net, name) for name in ("W", "vW", "b", "vb")}
+        named |= {f"rule.{k}": v for k, v in zip(self._state._fields, self._state, strict=True)}
+        return {**named, "clock": self._clock}

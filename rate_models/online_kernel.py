@@ -1,0 +1,98 @@
+"""The loop over samples: one compiled copy per rule and dtype."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from rate_models import input_synapses, layers, losses
+from rate_models.kernel import Array, kernel, specialise, stage
+from rate_models.layers import Layers, Work
+from rate_models.optimizers import step_at
+
+FOLD_EVERY = 8192  # samples between foldings; part of the trajectory, so not an option
+
+
+def _learn(  # type: ignore[no-untyped-def]
+    net, syn, state, hyper, rates, work, X, labels, Y, masks, noise, clock, predicted, losses_, out
+):
+    """Learn from the rows of X in order; returns how many were learned from.
+
+    X (N, n_0); labels (N,) class indices, or Y (N, n_L) target vectors when its width is not 0;
+    masks (N, hidden units) or (N, 0); noise (N, width) or (N, 0); clock (1,) samples seen.
+    Fills predicted (N,) and losses_ (N,), and out (N, n_L) when its width is not 0, with what the
+    network said before learning and without dropout. Stops where that is not finite.
+    """
+    last = net.sizes.size - 1
+    for t in range(X.shape[0]):
+        step = step_at(rates, clock[0], net.W)
+        layers.input_current(net, syn, X[t], work.a)
+        target(work.y, labels[t], Y[t])
+        layers.standard_pass(net, work.a, work.h, masks[t][:0])
+        h = layers.units(net, work.h, last)
+        a = layers.units(net, work.a, last)
+        losses_[t] = losses.sample_loss(net.loss, a, h, work.y)
+        predicted[t] = np.argmax(h)
+        for i in range(out.shape[1]):
+            out[t, i] = h[i]
+        if not np.isfinite(losses_[t]):
+            return t
+        if masks.shape[1] > 0:
+            layers.standard_pass(net, work.a, work.h, masks[t])
+        for i in range(h.size):
+            work.e[i] = h[i] - work.y[i]
+        for turn in range(last):
+            layer = turn + 1 if ASCENDING else last - turn  # type: ignore[name-defined]  # noqa: F821
+            teach(  # type: ignore[name-defined]  # noqa: F821
+                layer, net, syn, state, hyper, step, work, masks[t], noise[t]
+            )
+        clock[0] += 1
+        if clock[0] % FOLD_EVERY == 0:
+            input_synapses.fold(syn)
+    return X.shape[0]
+
+
+@stage
+def target(y: Array, label: int, vector: Array) -> None:
+    """y = the given vector, or one-hot at ``label``."""
+    if vector.size > 0:
+        y[:] = vector
+    else:
+        y[:] = 0
+        y[label] = 1
+
+
+@kernel
+def predict(
+    net: Layers, syn: input_synapses.InputSynapses, work: Work, X: Array, out: Array
+) -> None:
+    """out (N, n_L) = h_L for the rows of X (N, n_0); no dropout, no state changed but scratch."""
+    last = net.sizes.size - 1
+    for t in range(X.shape[0]):
+        a = layers.units(net, work.a, 1)
+        input_synapses.peek(syn, X[t], a)
+        if net.b.size > 0:
+            input_synapses.axpy(a, a.dtype.type(1), layers.units(net, net.b, 1))
+        layers.standard_pass(net, work.a, work.h, work.a[:0])
+        h = layers.units(net, work.h, last)
+        for i in range(h.size):
+            out[t, i] = h[i]
+
+
+@kernel
+def settle(syn: input_synapses.InputSynapses) -> None:
+    """Sweep in all that is pending or behind: before the arrays change their form."""
+    input_synapses.settle(syn)
+
+
+_compiled: dict[str, Any] = {}
+
+
+def learner(rule: ModuleType) -> Any:
+    """The compiled loop of a rule."""
+    name = rule.__name__.rpartition(".")[2]
+    if name not in _compiled:
+        _compiled[name] = specialise(_learn, name, ASCENDING=rule.ASCENDING, teach=rule.teach)
+    return _compiled[name]

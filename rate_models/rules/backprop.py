@@ -1,0 +1,102 @@
+"""Backpropagation of the error, the baseline that needs the forward weights on the way back.
+
+    h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l),  e = h_L - y
+    δ_L = ∂L/∂a_L,    δ_l = m_l ∘ s_l'(a_l) ∘ (W_{l+1}ᵀ δ_{l+1}),    ΔW_l = δ_l h_{l-1}ᵀ
+
+x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask.
+δ_L = e for cross-entropy with softmax and binary cross-entropy with sigmoid, e ∘ s'(a_L) for MSE.
+
+Source: Rumelhart, Hinton & Williams, Nature 323, 1986; settings as in Dellaferrera & Kreiman 2022,
+table 2.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from rate_models import activations, layers, losses
+from rate_models.kernel import Array, stage
+from rate_models.network import NetworkSpec, Parameters, forward
+from rate_models.rules import Draws, Properties, Stage, Term
+
+DEFAULT_LOSS = "cross_entropy"
+LOSSES = losses.NAMES
+
+
+class Hyperparameters(NamedTuple):
+    """dropout: probability that a hidden unit is silent for a sample. init: of W."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    init: Literal["he_uniform", "he_normal"] = "he_uniform"
+
+
+class State(NamedTuple):
+    """Nothing beside the weights; `none` is empty (kernels take no empty tuples)."""
+
+    none: Array
+
+
+PROPERTIES = Properties(
+    passes=1,
+    weight_transport=True,
+    nonlocal_signals=True,
+    frozen_activity=True,
+    update_locking="full",
+)
+FIXED = ("init",)
+
+
+def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+    """No parameters beside W and b."""
+    return {}
+
+
+def noise_widths(spec: NetworkSpec, hyper: Hyperparameters) -> list[int]:
+    """No noise."""
+    return []
+
+
+def noise(hyper: Hyperparameters, u: Array) -> Array:
+    """No noise."""
+    return u
+
+
+def input_feedback(params: Parameters, hyper: Hyperparameters) -> Array | None:
+    """Errors do not travel through the input."""
+    return None
+
+
+def batch(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
+) -> Any:
+    """The rule on (batch, n) arrays; yields one `Stage`."""
+    last = spec.layers
+    a, h = forward(spec, params, x, draws.masks)
+    delta = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
+    terms: list[list[Term] | None] = [None] * last
+    for layer in range(last, 0, -1):
+        terms[layer - 1] = [Term(delta, h[layer - 1])]
+        if layer > 1:
+            back = delta @ params["W"][layer - 1]
+            delta = back * activations.slope(spec.names[layer - 2], a[layer - 1])
+            if draws.masks is not None:
+                delta = delta * draws.masks[layer - 2]
+    yield Stage(terms)
+
+
+ASCENDING = False
+
+
+@stage
+def teach(  # type: ignore[no-untyped-def]
+    layer, net, syn, state, hyper, step, work, mask, noise
+):
+    """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
+    if layer == net.sizes.size - 1:
+        layers.output_delta(net, work)
+    if layer > 1:
+        layers.back_project(net, layer, work, mask)  # with W_l as the standard pass saw it
+    layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)

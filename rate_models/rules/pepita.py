@@ -1,0 +1,187 @@
+"""PEPITA: present the error to perturb the input to modulate activity.
+
+Two forward passes through the same weights. The soma stores the standard pass h_l; the dendrite
+takes the pass of the input modulated by the error, p_l; their mismatch is the teaching signal:
+
+    h_0 = x,               h_l = m_l ∘ s_l(W_l h_{l-1})         standard pass,  e = h_L - y
+    p_0 = x + s F e,       p_l = m_l ∘ s_l(W_l p_{l-1})         modulated pass, l < L
+    ΔW_l = (h_l - p_l) p_{l-1}ᵀ  (l < L),      ΔW_L = e p_{L-1}ᵀ,      W_l ← W_l - η ΔW_l
+
+x (n_0,) input, y (n_L,) target, e (n_L,) error, F (n_0, n_L) fixed random feedback,
+W_l (n_l, n_{l-1}), m_l (n_l,) dropout mask, the same in both passes, s = ±1. All rates are
+dimensionless. With a bias, Δb_l is the teaching signal.
+
+Source: Dellaferrera & Kreiman, ICML 2022, section 3.2 and algorithm 1; variants: its section 4.6
+and appendix; s = -1: Srinivasan et al., ICLR 2024.
+Deviations: ΔW_L takes the error of the standard pass, as in the paper's equations (one of its
+programs takes the modulated pass's). F is drawn as in the program: U(-b, b), b = κ √(6/n_0),
+κ = 0.05; the paper's "standard deviation" is the full width of that interval. With a squared
+error and a non-linear output, ΔW_L uses e ∘ s'(a_L). Adding the error at a hidden layer is an
+ablation of ours: layers at and below it do not learn.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace
+from pydantic import Field
+
+from rate_models import activations, layers, losses
+from rate_models.errors import BadOption
+from rate_models.kernel import Array, stage
+from rate_models.network import NetworkSpec, Parameters, forward
+from rate_models.rules import Draws, Properties, Stage, Term
+
+DEFAULT_LOSS = "cross_entropy"
+LOSSES = losses.NAMES
+
+
+class Hyperparameters(NamedTuple):
+    """sign: s of the modulation, +1 (2022) or -1 (2024).
+    presynaptic: whether ΔW takes the presynaptic activity of the modulated or the standard pass.
+    modulation: what goes through F: the error, its sign, or random numbers (a control).
+    feedback_scale: κ of F, no unit; 0 is the control F = 0 in which only the last layer learns.
+    perturbation: size k of the random numbers. range: theirs, U[-1, 1) or U[0, 1).
+    inject: the layer j to whose activity F adds the error; 0 is the input.
+    dropout: probability that a hidden unit is silent for a sample. init: of W.
+    """
+
+    sign: Literal[1, -1] = 1
+    presynaptic: Literal["modulated", "standard"] = "modulated"
+    modulation: Literal["error", "sign", "random"] = "error"
+    feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
+    perturbation: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    range: Literal["symmetric", "positive"] = "symmetric"
+    inject: Annotated[int, Field(ge=0)] = 0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    init: Literal["he_uniform", "he_normal"] = "he_uniform"
+
+
+class State(NamedTuple):
+    """F: the feedback matrix (n_j, n_L), flat, row by row."""
+
+    F: Array
+
+
+PROPERTIES = Properties(
+    passes=2,
+    weight_transport=False,
+    nonlocal_signals=False,
+    frozen_activity=False,
+    update_locking="partial",
+)
+FIXED = ("feedback_scale", "inject", "init")
+STANDARD, SIGN, RANDOM = 1, 1, 2  # places of these choices in their Literals
+
+
+def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+    """F (n_j, n_L) ~ U(-b, b), b = κ √(6/n_j). BadOption when layer j does not exist."""
+    if hyper.inject > max(spec.layers - 2, 0):
+        expected = f"0 (the input) to {max(spec.layers - 2, 0)}"
+        raise BadOption("inject", got=hyper.inject, expected=expected)
+    fan_in = spec.sizes[hyper.inject]
+    bound = hyper.feedback_scale * math.sqrt(6 / fan_in)
+    return {"F": rng.uniform(-1, 1, (fan_in, spec.sizes[-1])) * bound}
+
+
+def noise_widths(spec: NetworkSpec, hyper: Hyperparameters) -> list[int]:
+    """Random modulation draws one number per output unit."""
+    return [spec.sizes[-1]] if hyper.modulation == "random" else []
+
+
+def noise(hyper: Hyperparameters, u: Array) -> Array:
+    """Uniform numbers as the chosen range has them."""
+    return 2 * u - 1 if hyper.range == "symmetric" else u
+
+
+def input_feedback(params: Parameters, hyper: Hyperparameters) -> Array | None:
+    """F, when the error goes to the input."""
+    return params["F"] if hyper.inject == 0 else None
+
+
+def batch(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
+) -> Any:
+    """The rule on (batch, n) arrays; yields one `Stage`."""
+    xp = array_namespace(x)
+    last, j = spec.layers, hyper.inject
+    a, h = forward(spec, params, x, draws.masks)
+    e = h[last] - y
+    if hyper.modulation == "error":
+        signal = e
+    elif hyper.modulation == "sign":
+        signal = xp.sign(e)
+    else:
+        assert draws.noise is not None
+        signal = hyper.perturbation * draws.noise[0]
+
+    p = list(h)
+    p[j] = h[j] + hyper.sign * (signal @ params["F"].T)
+    terms: list[list[Term] | None] = [None] * last
+    pre = h if hyper.presynaptic == "standard" else p
+    for layer in range(j + 1, last):
+        current = p[layer - 1] @ params["W"][layer - 1].T
+        if params["b"]:
+            current = current + params["b"][layer - 1]
+        p[layer] = activations.apply(spec.names[layer - 1], current)
+        if draws.masks is not None:
+            p[layer] = p[layer] * draws.masks[layer - 1]
+        terms[layer - 1] = [Term(h[layer] - p[layer], pre[layer - 1])]
+    delta = losses.output_delta(spec.loss, spec.names[-1], a[last], e)
+    terms[last - 1] = [Term(delta, pre[last - 1])]
+    yield Stage(terms)
+
+
+ASCENDING = True
+
+
+@stage
+def teach(  # type: ignore[no-untyped-def]
+    layer, net, syn, state, hyper, step, work, mask, noise
+):
+    """Modulated pass and update of one layer of one sample. Readable form: `batch`."""
+    last, j = net.sizes.size - 1, int(hyper.inject)
+    if layer == 1:
+        _modulate(net, state, hyper, work, noise)
+    if layer <= j:
+        return
+    standard = hyper.presynaptic == STANDARD
+    if layer == last:
+        if layer == 1 and not standard:  # no hidden layer: the input alone is modulated
+            layers.modulated_current(net, syn, work)
+        layers.output_delta(net, work)
+        post = layers.units(net, work.delta, layer)
+    else:
+        if layer == 1:
+            layers.modulated_current(net, syn, work)
+        else:
+            layers.current(net, layer, work.p, work.p)
+        layers.activity(net, layer, work.p, work.p, mask)
+        h, p = layers.units(net, work.h, layer), layers.units(net, work.p, layer)
+        post = layers.units(net, work.delta, layer)
+        for i in range(post.size):
+            post[i] = h[i] - p[i]
+    if layer == 1 and standard:
+        work.c[:] = 0
+    layers.update(net, syn, layer, post, work.h if standard else work.p, work.c, step)
+
+
+@stage
+def _modulate(net, state, hyper, work, noise):  # type: ignore[no-untyped-def]
+    """What goes through F, s times; added to layer j's activity when j is not the input."""
+    j, outputs, zero = int(hyper.inject), work.e.size, work.e.dtype.type(0)
+    for i in range(outputs):
+        e = work.e[i]
+        if hyper.modulation == RANDOM:
+            e = hyper.perturbation * noise[i]
+        elif hyper.modulation == SIGN:
+            e = e / abs(e) if e != zero else e
+        work.c[i] = hyper.sign * e
+    if j > 0:
+        h, p = layers.units(net, work.h, j), layers.units(net, work.p, j)
+        f = state.F.reshape(h.size, outputs)
+        for i in range(h.size):
+            p[i] = h[i] + layers.dot(f[i], work.c)

@@ -1,0 +1,105 @@
+"""The reference realisation: a rule's textbook form, an optimiser, and nothing else.
+
+Runs on NumPy arrays or torch tensors, whichever the parameters are. Slow, short, to be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rate_models import lookup, network
+from rate_models.hyperparameters import checked
+from rate_models.network import NetworkSpec, Parameters
+from rate_models.optimizers import Optimizer, Sgd
+from rate_models.rules import Draws, Stage
+
+RULES = "rate_models.rules"
+
+
+def initial_parameters(
+    spec: NetworkSpec, rule: str, seed: int, dtype: str = "float64", **hyperparameters: Any
+) -> Parameters:
+    """All parameters of a network under a rule: the same for the same seed in every realisation.
+
+    >>> sorted(initial_parameters(NetworkSpec((4, 3, 2)), "pepita", seed=0))
+    ['F', 'W', 'b']
+    """
+    module = lookup.get(RULES, rule)
+    hyper = checked(module.Hyperparameters(), **hyperparameters)
+    params = network.initial_weights(spec, seed, hyper.init)
+    params |= module.init(spec, hyper, np.random.default_rng([seed, network.FEEDBACK]))
+    return mapped(params, lambda a: np.array(a, dtype))
+
+
+def mapped(params: Parameters, function: Any) -> Parameters:
+    """``params`` with every array put through ``function``."""
+    return {
+        name: [function(a) for a in value] if isinstance(value, list) else function(value)
+        for name, value in params.items()
+    }
+
+
+def gradients(stage: Stage, params: Parameters, batch_size: int) -> dict[str, list[Any]]:
+    """ΔW_l = Σ_terms coefficient · postᵀ pre / batch_size, Δb_l the same with pre = 1.
+
+    batch_size: the nominal one; a short last batch is divided by it too (SPEC A3). A frozen layer
+    gets None.
+    """
+    delta_w: list[Any] = []
+    delta_b: list[Any] = []
+    for terms in stage.terms:
+        if terms is None:
+            delta_w.append(None)
+            delta_b.append(None)
+            continue
+        parts = [(t.coefficient / batch_size * t.post, t.pre) for t in terms]
+        delta_w.append(sum(post.T @ pre for post, pre in parts[1:]) + parts[0][0].T @ parts[0][1])
+        delta_b.append(sum(post.sum(0) for post, _ in parts))
+    return {"W": delta_w, "b": delta_b} if params["b"] else {"W": delta_w}
+
+
+class Textbook:
+    """A network that learns batch after batch by the textbook form of a rule.
+
+    >>> spec = NetworkSpec((4, 3, 2))
+    >>> book = Textbook(spec, "pepita", initial_parameters(spec, "pepita", seed=0))
+    >>> book.learn(np.eye(4), np.eye(4)[:, :2])
+    >>> book.predict(np.eye(4)).shape
+    (4, 2)
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        rule: str,
+        params: Parameters,
+        optimizer: Optimizer | None = None,
+        **hyperparameters: Any,
+    ) -> None:
+        self.spec, self.params = spec, params
+        self.module = lookup.get(RULES, rule)
+        self.hyper = checked(self.module.Hyperparameters(), **hyperparameters)
+        self.sgd = Sgd(optimizer or Optimizer())
+        self.samples_seen = 0
+
+    def learn(
+        self,
+        x: Any,
+        y: Any,
+        masks: Sequence[Any] | None = None,
+        noise: Sequence[Any] | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        """One batch: x (batch, n_0), target vectors y (batch, n_L); masks, noise (batch, n) each."""
+        draws = Draws(masks, noise)
+        for stage in self.module.batch(self.spec, self.params, self.hyper, x, y, draws):
+            delta = gradients(stage, self.params, batch_size or len(x))
+            self.sgd.step(self.params, delta, self.samples_seen)
+        self.samples_seen += len(x)
+
+    def predict(self, x: Any) -> Any:
+        """h_L (batch, n_L)."""
+        return network.forward(self.spec, self.params, x)[1][-1]
