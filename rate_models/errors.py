@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class UserError(Exception):
     """Something in the call, the data or the files is not as it must be.
@@ -49,4 +51,9 @@ class DamagedCheckpoint(UserError, ValueError):
 
 
 class Diverged(UserError, ArithmeticError):
-    """Weights or activity stopped being finite; names the sample and the layer."""
+    """Weights or activity stopped being finite; names the sample and the layer.
+
+    outcome: what the network said of the samples before, see `rate_models.online.Outcome`.
+    """
+
+    outcome: Any = None

@@ -62,5 +62,3 @@ def numeric(record: Record, dtype: str) -> Record:
             value = get_args(hints[name]).index(value)
         values.append(np.dtype(dtype).type(value))
     return type(record)(*values)
-
-

@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 
 from rate_models.kernel import Array, stage
 from rate_models.optimizers import Step, outer_step
+from rate_models.rows import axpy, coast, dot, four_fresh, four_pending, moving_step, power
 
-STEPS, PENDING, ACTIVE = range(3)  # places in `count`
+STEPS, PENDING = range(2)  # places in `counts`
 
 
 class InputSynapses(NamedTuple):
@@ -53,14 +54,15 @@ class InputSynapses(NamedTuple):
     pending_x: Array  # T (n_0,): η x of it, zero where nothing is pending
     pending_rows: NDArray[np.int64]  # (n_0,)
     rows: NDArray[np.int64]  # (n_0,): where this sample's x is not zero
+    active: NDArray[np.int64]  # (1,): how many they are
     order: NDArray[np.int64]  # (n_0,): scratch
     x: Array  # T (n_0,): this sample's input
     Kx: Array  # T (k,): Kᵀx
-    count: NDArray[np.int64]  # (3,): STEPS, PENDING, ACTIVE
+    counts: NDArray[np.int64]  # (2,): STEPS taken, rows PENDING
 
 
 STATE = ("S", "V", "K", "G", "U", "VU", "WK", "VWK", "upto", "map", "pending_post", "pending_x",
-         "pending_rows", "count")  # fmt: skip
+         "pending_rows", "counts")  # fmt: skip
 
 
 def allocate(w: Array, k: Array, *, moving: bool, structured: bool) -> InputSynapses:
@@ -69,7 +71,7 @@ def allocate(w: Array, k: Array, *, moving: bool, structured: bool) -> InputSyna
     moving: whether momentum or weight decay is on. structured: False for the plain form.
     """
     dtype, (n1, n0), extra = w.dtype, w.shape, k.shape[1] if structured else 0
-    wide = moving and n0 or 0
+    wide = n0 if moving else 0
     return InputSynapses(
         S=np.ascontiguousarray(w.T),
         V=np.zeros((wide, n1), dtype),
@@ -85,10 +87,11 @@ def allocate(w: Array, k: Array, *, moving: bool, structured: bool) -> InputSyna
         pending_x=np.zeros(n0, dtype),
         pending_rows=np.zeros(n0, np.int64),
         rows=np.zeros(n0, np.int64),
+        active=np.zeros(1, np.int64),
         order=np.zeros(n0, np.int64),
         x=np.zeros(n0, dtype),
         Kx=np.zeros(extra, dtype),
-        count=np.zeros(3, np.int64),
+        counts=np.zeros(2, np.int64),
     )
 
 
@@ -96,53 +99,33 @@ def folded(s: InputSynapses) -> Array:
     """W_1 (n_1, n_0) as the plain form would hold it; changes nothing."""
     w = s.S.copy()
     if s.V.size:
-        for row, gap in enumerate(s.count[STEPS] - s.upto):
+        for row, gap in enumerate(s.counts[STEPS] - s.upto):
             _, _, c, d = power(s.map[0], s.map[1], gap)
             w[row] = c * s.V[row] + d * s.S[row]
-    active = s.pending_rows[: s.count[PENDING]]
+    active = s.pending_rows[: s.counts[PENDING]]
     w[active] -= s.pending_x[active, None] * s.pending_post
     return np.ascontiguousarray((w + s.K[:, : len(s.U)] @ s.U).T)
 
 
 @stage
-def power(mu: float, decay: float, gap: int) -> tuple[float, float, float, float]:
-    """The gap-th power of [[μ, ηλ], [−μ, 1−ηλ]], the map of (v, w) in a step without gradient."""
-    ra, rb, rc, rd = 1.0, 0.0, 0.0, 1.0
-    a, b, c, d = float(mu), float(decay), -float(mu), 1.0 - float(decay)
-    while gap > 0:
-        if gap & 1:
-            ra, rb, rc, rd = ra * a + rb * c, ra * b + rb * d, rc * a + rd * c, rc * b + rd * d
-        a, b, c, d = a * a + b * c, a * b + b * d, c * a + d * c, c * b + d * d
-        gap >>= 1
-    return ra, rb, rc, rd
-
-
-@stage
 def _catch_up(s: InputSynapses, row: int) -> None:
     """Bring one input's weights and velocities to the current step."""
-    gap = s.count[STEPS] - s.upto[row]
+    gap = s.counts[STEPS] - s.upto[row]
     if gap > 0:
-        dtype = s.S.dtype
-        pa, pb, pc, pd = power(s.map[0], s.map[1], gap)
-        a, b, c, d = dtype.type(pa), dtype.type(pb), dtype.type(pc), dtype.type(pd)
-        v, w = s.V[row], s.S[row]
-        for i in range(w.size):
-            old = v[i]
-            v[i] = a * old + b * w[i]
-            w[i] = c * old + d * w[i]
-        s.upto[row] = s.count[STEPS]
+        coast(s.S[row], s.V[row], s.map[0], s.map[1], gap)
+        s.upto[row] = s.counts[STEPS]
 
 
 @stage
 def settle(s: InputSynapses) -> None:
     """Sweep in what is pending or behind, for all inputs."""
-    for n in range(s.count[PENDING]):
+    for n in range(s.counts[PENDING]):
         row = s.pending_rows[n]
         w, u = s.S[row], s.pending_x[row]
         for i in range(w.size):
             w[i] -= u * s.pending_post[i]
         s.pending_x[row] = 0
-    s.count[PENDING] = 0
+    s.counts[PENDING] = 0
     for row in range(s.upto.size):
         _catch_up(s, row)
 
@@ -170,13 +153,6 @@ def _fold_into(w: Array, u: Array, wk: Array, k: Array) -> None:
 
 
 @stage
-def axpy(y: Array, alpha: float, x: Array) -> None:
-    """y += alpha x"""
-    for i in range(y.size):
-        y[i] += alpha * x[i]
-
-
-@stage
 def load(s: InputSynapses, x: Array) -> None:
     """Take in a sample: its values, its active rows, and Kᵀx."""
     active = 0
@@ -184,7 +160,7 @@ def load(s: InputSynapses, x: Array) -> None:
         s.x[row] = x[row]
         s.rows[active] = row
         active += x[row] != 0
-    s.count[ACTIVE] = active
+    s.active[0] = active
     s.Kx[:] = 0
     for n in range(active):
         row = s.rows[n]
@@ -198,17 +174,17 @@ def peek(s: InputSynapses, x: Array, a: Array) -> None:
     load(s, x)
     a[:] = 0
     overlap = a.dtype.type(0)
-    for n in range(s.count[ACTIVE]):
+    for n in range(s.active[0]):
         row = s.rows[n]
         if s.upto.size > 0:
-            _, _, pc, pd = power(s.map[0], s.map[1], s.count[STEPS] - s.upto[row])
+            _, _, pc, pd = power(s.map[0], s.map[1], s.counts[STEPS] - s.upto[row])
             axpy(a, a.dtype.type(pc) * s.x[row], s.V[row])
             axpy(a, a.dtype.type(pd) * s.x[row], s.S[row])
         else:
             axpy(a, s.x[row], s.S[row])
-        if s.count[PENDING] > 0:  # pending_x means nothing, and may be old, when none is
+        if s.counts[PENDING] > 0:  # pending_x means nothing, and may be old, when none is
             overlap += s.pending_x[row] * s.x[row]
-    if s.count[PENDING] > 0:
+    if s.counts[PENDING] > 0:
         axpy(a, -overlap, s.pending_post)
     for c in range(s.Kx.size):
         axpy(a, s.Kx[c], s.U[c])
@@ -220,7 +196,7 @@ def integrate(s: InputSynapses, x: Array, a: Array) -> None:
     load(s, x)
     a[:] = 0
     if s.upto.size > 0:
-        for n in range(s.count[ACTIVE]):
+        for n in range(s.active[0]):
             _catch_up(s, s.rows[n])
     _sweep(s, a)
     for c in range(s.Kx.size):
@@ -234,7 +210,7 @@ def _sweep(s: InputSynapses, a: Array) -> None:
     Rows in both are read and written once, four at a time; rows of x alone are only read.
     """
     both, fresh = 0, s.order.size
-    for n in range(s.count[ACTIVE]):
+    for n in range(s.active[0]):
         row = s.rows[n]
         if s.pending_x[row] != 0:
             s.order[both] = row
@@ -243,46 +219,22 @@ def _sweep(s: InputSynapses, a: Array) -> None:
             fresh -= 1
             s.order[fresh] = row
     for n in range(0, both - 3, 4):
-        _four_pending(s, s.order[n : n + 4], a)
+        four_pending(s.S, s.order[n : n + 4], s.pending_x, s.pending_post, s.x, a)
     for n in range(both - both % 4, both):
         row = s.order[n]
         axpy(s.S[row], -s.pending_x[row], s.pending_post)
         axpy(a, s.x[row], s.S[row])
     last = s.order.size
     for n in range(fresh, last - 3, 4):
-        _four_fresh(s, s.order[n : n + 4], a)
+        four_fresh(s.S, s.order[n : n + 4], s.x, a)
     for n in range(last - (last - fresh) % 4, last):
         axpy(a, s.x[s.order[n]], s.S[s.order[n]])
-    for n in range(s.count[PENDING]):
+    for n in range(s.counts[PENDING]):
         row = s.pending_rows[n]
         if s.x[row] == 0:
             axpy(s.S[row], -s.pending_x[row], s.pending_post)
         s.pending_x[row] = 0
-    s.count[PENDING] = 0
-
-
-@stage
-def _four_pending(s: InputSynapses, rows: Array, a: Array) -> None:
-    """For four rows: w -= u post; a += x w."""
-    r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
-    w0, w1, w2, w3, post = s.S[r0], s.S[r1], s.S[r2], s.S[r3], s.pending_post
-    x0, x1, x2, x3 = s.x[r0], s.x[r1], s.x[r2], s.x[r3]
-    u0, u1, u2, u3 = s.pending_x[r0], s.pending_x[r1], s.pending_x[r2], s.pending_x[r3]
-    for i in range(a.size):
-        p = post[i]
-        c0, c1, c2, c3 = w0[i] - u0 * p, w1[i] - u1 * p, w2[i] - u2 * p, w3[i] - u3 * p
-        w0[i], w1[i], w2[i], w3[i] = c0, c1, c2, c3
-        a[i] += x0 * c0 + x1 * c1 + x2 * c2 + x3 * c3
-
-
-@stage
-def _four_fresh(s: InputSynapses, rows: Array, a: Array) -> None:
-    """For four rows: a += x w."""
-    r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
-    w0, w1, w2, w3 = s.S[r0], s.S[r1], s.S[r2], s.S[r3]
-    x0, x1, x2, x3 = s.x[r0], s.x[r1], s.x[r2], s.x[r3]
-    for i in range(a.size):
-        a[i] += x0 * w0[i] + x1 * w1[i] + x2 * w2[i] + x3 * w3[i]
+    s.counts[PENDING] = 0
 
 
 @stage
@@ -294,10 +246,9 @@ def modulate(s: InputSynapses, c: Array, a: Array, out: Array) -> None:
             axpy(out, c[n], s.WK[n])
     else:
         for row in range(s.x.size):  # the plain form: x ← x + K c, all of it active
-            for n in range(c.size):
-                s.x[row] += s.K[row, n] * c[n]
+            s.x[row] += dot(s.K[row], c)
             s.rows[row] = row
-        s.count[ACTIVE] = s.x.size
+        s.active[0] = s.x.size
         if s.upto.size > 0:
             settle(s)
         out[:] = 0
@@ -313,31 +264,23 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
     if s.upto.size == 0:
         settle(s)
         s.pending_post[:] = post_x
-        for n in range(s.count[ACTIVE]):
+        for n in range(s.active[0]):
             row = s.rows[n]
             s.pending_rows[n] = row
             s.pending_x[row] = step.eta * s.x[row]
-        s.count[PENDING] = s.count[ACTIVE]
+        s.counts[PENDING] = s.active[0]
     else:
         decay = step.eta * step.lam
         if s.map[0] != step.mu or s.map[1] != decay:
             settle(s)
             s.map[0], s.map[1] = step.mu, decay
-        s.count[STEPS] += 1
-        for n in range(s.count[ACTIVE]):
-            _moving_row(s, s.rows[n], post_x, step)
+        s.counts[STEPS] += 1
+        for n in range(s.active[0]):
+            row = s.rows[n]
+            moving_step(s.S[row], s.V[row], s.x[row], post_x, step)
+            s.upto[row] = s.counts[STEPS]
     if s.U.shape[0] > 0:
         _update_structure(s, post_x, post_c, c, step)
-
-
-@stage
-def _moving_row(s: InputSynapses, row: int, post: Array, step: Step) -> None:
-    w, v, change = s.S[row], s.V[row], step.eta * s.x[row]
-    decay = s.map[1]
-    for i in range(w.size):
-        v[i] = step.mu * v[i] + decay * w[i] + change * post[i]
-        w[i] -= v[i]
-    s.upto[row] = s.count[STEPS]
 
 
 @stage
@@ -347,7 +290,7 @@ def _update_structure(s: InputSynapses, post_x: Array, post_c: Array, c: Array, 
     if s.VWK.shape[0] > 0:
         # the two parts of ΔW K are one gradient: velocity and decay act once
         for m in range(c.size):
-            wk, v, gc = s.WK[m], s.VWK[m], _dot(s.G[m], c)
+            wk, v, gc = s.WK[m], s.VWK[m], dot(s.G[m], c)
             decay = step.eta * step.lam
             for i in range(wk.size):
                 gradient = s.Kx[m] * post_x[i] + gc * post_c[i]
@@ -355,14 +298,6 @@ def _update_structure(s: InputSynapses, post_x: Array, post_c: Array, c: Array, 
                 wk[i] -= v[i]
     else:
         for m in range(c.size):
-            wk, kx, gc = s.WK[m], step.eta * s.Kx[m], step.eta * _dot(s.G[m], c)
+            wk, kx, gc = s.WK[m], step.eta * s.Kx[m], step.eta * dot(s.G[m], c)
             for i in range(wk.size):
                 wk[i] -= kx * post_x[i] + gc * post_c[i]
-
-
-@stage
-def _dot(x: Array, y: Array) -> float:
-    total = x.dtype.type(0)
-    for i in range(x.size):
-        total += x[i] * y[i]
-    return total

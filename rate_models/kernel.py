@@ -19,20 +19,21 @@ from typing import Any, TypeVar
 import llvmlite.binding
 import numba
 import numpy as np
+from numba.core import config
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.errors import BadOption
 
 Array = NDArray[Any]
+Scalar = Any  # one number of the network's dtype, inside kernels
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Sums may be reordered and fused, so that dot products vectorise; NaN and infinity keep their
-# meaning, because divergence is detected by them.
-FLAGS: dict[str, Any] = {
-    "nogil": True,
-    "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "nsz", "arcp"},
-}
+FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# For sums alone: they may be reordered, so that they vectorise. Nowhere else: a loop that also
+# stores is compiled twice, vectorised and not, and which of the two runs depends on how close in
+# memory its arrays happen to lie; with these flags the two would differ in the last bit, and a
+# resumed run from an undisturbed one. NaN and infinity keep their meaning: they show divergence.
+REORDER = {"reassoc", "contract", "nsz"}
 DTYPES = ("float32", "float64")
 PACKAGES = ("rate_models", "biocircuits", "streaming")
 
@@ -46,7 +47,7 @@ def source_key() -> str:
             text = path.read_bytes()
             if b"rate_models.kernel" in text or path == Path(__file__).resolve():
                 digest.update(str(path.relative_to(root)).encode() + b"\0" + text)
-    flags = {k: sorted(v) if isinstance(v, set) else v for k, v in FLAGS.items()}
+    flags = (FLAGS, sorted(REORDER))
     setting = os.environ.get("NUMBA_BOUNDSCHECK", "")
     cpu = llvmlite.binding.get_host_cpu_name()
     python = platform.python_version()
@@ -79,18 +80,23 @@ def kernel(function: Function) -> Function:
 
     Call it with arrays that passed `coerce`, so that one signature per dtype exists.
     """
-    before = numba.config.CACHE_DIR
+    before = config.CACHE_DIR  # type: ignore[attr-defined]
     # Other people's kernels are not ours to move: set our folder only while ours are decorated.
-    numba.config.CACHE_DIR = str(_FOLDER)
+    config.CACHE_DIR = str(_FOLDER)  # type: ignore[attr-defined]
     try:
         return numba.njit(cache=True, **FLAGS)(function)  # type: ignore[no-any-return]
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before  # type: ignore[attr-defined]
 
 
 def stage(function: Function) -> Function:
     """Compile a part of a kernel: called from other kernels only, cached with its caller."""
     return numba.njit(**FLAGS)(function)  # type: ignore[no-any-return]
+
+
+def reduction(function: Function) -> Function:
+    """Compile a stage that only sums over arrays and stores nothing: its sum may be reordered."""
+    return numba.njit(fastmath=REORDER, **FLAGS)(function)  # type: ignore[no-any-return]
 
 
 def specialise(template: Callable[..., Any], name: str, **bindings: object) -> Callable[..., Any]:

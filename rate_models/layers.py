@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import activations, input_synapses, losses
+from rate_models import activations, input_synapses, losses, rows
 from rate_models.kernel import Array, stage
 from rate_models.network import NetworkSpec
-from rate_models.optimizers import outer_step, vector_step
+from rate_models.optimizers import Step, outer_step, vector_step
 
 
 class Layers(NamedTuple):
@@ -81,22 +81,13 @@ def matrix(net: Layers, flat: Array, layer: int) -> Array:
 
 
 @stage
-def dot(x: Array, y: Array) -> float:
-    """x · y"""
-    total = x.dtype.type(0)
-    for i in range(x.size):
-        total += x[i] * y[i]
-    return total
-
-
-@stage
 def current(net: Layers, layer: int, source: Array, out: Array) -> None:
     """out_l = W_l source_{l-1} + b_l for l ≥ 2."""
     w, x, a = matrix(net, net.W, layer), units(net, source, layer - 1), units(net, out, layer)
     for i in range(a.size):
-        a[i] = dot(w[i], x)
+        a[i] = rows.dot(w[i], x)
     if net.b.size > 0:
-        input_synapses.axpy(a, a.dtype.type(1), units(net, net.b, layer))
+        rows.axpy(a, a.dtype.type(1), units(net, net.b, layer))
 
 
 @stage
@@ -105,7 +96,7 @@ def input_current(net: Layers, syn: input_synapses.InputSynapses, x: Array, out:
     a = units(net, out, 1)
     input_synapses.integrate(syn, x, a)
     if net.b.size > 0:
-        input_synapses.axpy(a, a.dtype.type(1), units(net, net.b, 1))
+        rows.axpy(a, a.dtype.type(1), units(net, net.b, 1))
 
 
 @stage
@@ -114,7 +105,7 @@ def modulated_current(net: Layers, syn: input_synapses.InputSynapses, work: Work
     p = units(net, work.p, 1)
     input_synapses.modulate(syn, work.c, units(net, work.a, 1), p)
     if net.b.size > 0 and syn.U.shape[0] == 0:
-        input_synapses.axpy(p, p.dtype.type(1), units(net, net.b, 1))
+        rows.axpy(p, p.dtype.type(1), units(net, net.b, 1))
 
 
 @stage
@@ -155,7 +146,7 @@ def back_project(net: Layers, layer: int, work: Work, mask: Array) -> None:
     out[:] = 0
     for i in range(delta.size):
         if delta[i] != 0:
-            input_synapses.axpy(out, delta[i], w[i])
+            rows.axpy(out, delta[i], w[i])
     activations.gate(net.kind[layer - 1], units(net, work.a, layer - 1), out)
     if mask.size > 0:
         m = units(net, mask, layer - 1)
@@ -164,8 +155,14 @@ def back_project(net: Layers, layer: int, work: Work, mask: Array) -> None:
 
 
 @stage
-def update(  # type: ignore[no-untyped-def]
-    net, syn, layer, post, pre, c, step
+def update(
+    net: Layers,
+    syn: input_synapses.InputSynapses,
+    layer: int,
+    post: Array,
+    pre: Array,
+    c: Array,
+    step: Step,
 ) -> None:
     """One optimiser step of layer ``layer`` with ΔW_l = post pre_{l-1}ᵀ, Δb_l = post.
 

@@ -19,7 +19,7 @@ from array_api_compat import array_namespace
 
 from rate_models import activations
 from rate_models.errors import BadOption, UnknownName
-from rate_models.kernel import Array, stage
+from rate_models.kernel import Array, Scalar, stage
 
 OUTPUTS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid", "mse": "identity"}
 NAMES = tuple(OUTPUTS)
@@ -58,7 +58,7 @@ def output_delta(loss: str, output: str, a: Any, e: Any) -> Any:
 
 
 @stage
-def sample_loss(kind: int, a: Array, h: Array, y: Array) -> float:
+def sample_loss(kind: int, a: Array, h: Array, y: Array) -> Scalar:
     """L of one sample; textbook: `loss_of`."""
     total = 0.0
     if kind == CROSS_ENTROPY:

@@ -101,7 +101,7 @@ def draw(name: str, rng: np.random.Generator, shape: tuple[int, int], fan_in: in
 
 
 def initial_weights(spec: NetworkSpec, seed: int, init: str = "he_uniform") -> Parameters:
-    """W_l drawn by ``init`` and b_l = 0, float64; the same seed gives the same in every realisation.
+    """W_l drawn by ``init`` and b_l = 0, float64; a seed gives the same in every realisation.
 
     >>> [w.shape for w in initial_weights(NetworkSpec((4, 3, 2)), seed=0)["W"]]
     [(3, 4), (2, 3)]

@@ -129,9 +129,7 @@ class OnlineNetwork:
         if n and (index.min() < 0 or index.max() >= sizes[-1]):
             bad = index[(index < 0) | (index >= sizes[-1])][0]
             raise BadOption("labels", got=bad, expected=f"0 to {sizes[-1] - 1}")
-        said = Outcome(
-            np.zeros(n, np.int64), np.zeros(n), np.zeros((n, sizes[-1]), self.dtype)
-        )
+        said = Outcome(np.zeros(n, np.int64), np.zeros(n), np.zeros((n, sizes[-1]), self.dtype))
         kernel = online_kernel.learner(self.module)
         learned = kernel(
             self._net, self._syn, self._state, numeric(self.hyper, self.dtype),
@@ -139,7 +137,8 @@ class OnlineNetwork:
             self._masks(n, masks), self._noise(n, noise), self._clock, *said,
         )  # fmt: skip
         if learned < n:
-            raise self._diverged(Outcome(*(part[:learned] for part in said)))
+            predicted, losses, outputs = said
+            raise self._diverged(Outcome(predicted[:learned], losses[:learned], outputs[:learned]))
         return said
 
     def _masks(self, n: int, given: Sequence[ArrayLike] | None) -> Array:
@@ -169,15 +168,18 @@ class OnlineNetwork:
         return np.ascontiguousarray(np.hstack([np.zeros((n, 0), self.dtype), *parts]))
 
     def _diverged(self, outcome: Outcome) -> Diverged:
-        weights = self.parameters()["W"]
-        bad = [i + 1 for i, w in enumerate(weights) if not np.isfinite(w).all()]
-        where = f"weights of layer {bad[0]}" if bad else f"activity of layer {self.spec.layers}"
+        net, a = self._net, self._work.a
+        activity = [a[at:][:n] for at, n in zip(net.unit[1:], net.sizes[1:], strict=True)]
+        found = f"the loss {self.spec.loss}"
+        for what, arrays in (("activity", activity), ("weights", self.parameters()["W"])):
+            bad = [i for i, x in enumerate(arrays, start=1) if not np.isfinite(x).all()]
+            found = f"{what} of layer {bad[0]}" if bad else found
         error = Diverged(
             f"sample {self.samples_seen}",
-            got=f"{where} not finite",
+            got=f"{found} not finite",
             remedy=f"lower the learning rate (lr={self.optimizer.lr:g}) or scale the input",
         )
-        error.outcome = outcome  # type: ignore[attr-defined]
+        error.outcome = outcome
         return error
 
     def predict(self, X: ArrayLike) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import input_synapses, layers, losses
+from rate_models import input_synapses, layers, losses, rows
 from rate_models.kernel import Array, kernel, specialise, stage
 from rate_models.layers import Layers, Work
 from rate_models.optimizers import step_at
@@ -74,7 +74,7 @@ def predict(
         a = layers.units(net, work.a, 1)
         input_synapses.peek(syn, X[t], a)
         if net.b.size > 0:
-            input_synapses.axpy(a, a.dtype.type(1), layers.units(net, net.b, 1))
+            rows.axpy(a, a.dtype.type(1), layers.units(net, net.b, 1))
         layers.standard_pass(net, work.a, work.h, work.a[:0])
         h = layers.units(net, work.h, last)
         for i in range(h.size):

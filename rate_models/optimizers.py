@@ -84,8 +84,8 @@ class Step(NamedTuple):
 def rates(optimizer: Optimizer) -> Rates:
     """``optimizer`` as kernels take it."""
     lr, momentum, decay, at, factor = optimizer
-    floats = [float(lr), float(momentum), float(decay)]
-    return Rates(*floats, np.array(at, np.int64), float(factor))
+    places = np.array(at, np.int64)
+    return Rates(float(lr), float(momentum), float(decay), places, float(factor))
 
 
 @stage

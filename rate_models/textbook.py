@@ -55,9 +55,11 @@ def gradients(stage: Stage, params: Parameters, batch_size: int) -> dict[str, li
             delta_w.append(None)
             delta_b.append(None)
             continue
-        parts = [(t.coefficient / batch_size * t.post, t.pre) for t in terms]
-        delta_w.append(sum(post.T @ pre for post, pre in parts[1:]) + parts[0][0].T @ parts[0][1])
-        delta_b.append(sum(post.sum(0) for post, _ in parts))
+        posts = [t.coefficient / batch_size * t.post for t in terms]
+        products = [post.T @ t.pre for post, t in zip(posts, terms, strict=True)]
+        delta_w.append(sum(products[1:], start=products[0]))
+        if params["b"]:
+            delta_b.append(sum(post.sum(0) for post in posts))
     return {"W": delta_w, "b": delta_b} if params["b"] else {"W": delta_w}
 
 
@@ -93,7 +95,7 @@ class Textbook:
         noise: Sequence[Any] | None = None,
         batch_size: int | None = None,
     ) -> None:
-        """One batch: x (batch, n_0), target vectors y (batch, n_L); masks, noise (batch, n) each."""
+        """One batch: x (batch, n_0), target vectors y (batch, n_L); masks, noise: (batch, n)."""
         draws = Draws(masks, noise)
         for stage in self.module.batch(self.spec, self.params, self.hyper, x, y, draws):
             delta = gradients(stage, self.params, batch_size or len(x))

@@ -18,8 +18,11 @@ import numpy as np
 from pydantic import Field
 
 from rate_models import activations, layers, losses
+from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
+from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
+from rate_models.optimizers import Step
 from rate_models.rules import Draws, Properties, Stage, Term
 
 DEFAULT_LOSS = "cross_entropy"
@@ -91,9 +94,17 @@ ASCENDING = False
 
 
 @stage
-def teach(  # type: ignore[no-untyped-def]
-    layer, net, syn, state, hyper, step, work, mask, noise
-):
+def teach(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: State,
+    hyper: Any,  # Hyperparameters as numbers
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
     """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
     if layer == net.sizes.size - 1:
         layers.output_delta(net, work)

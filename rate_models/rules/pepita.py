@@ -29,10 +29,13 @@ import numpy as np
 from array_api_compat import array_namespace
 from pydantic import Field
 
-from rate_models import activations, layers, losses
+from rate_models import activations, layers, losses, rows
 from rate_models.errors import BadOption
+from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
+from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
+from rate_models.optimizers import Step
 from rate_models.rules import Draws, Properties, Stage, Term
 
 DEFAULT_LOSS = "cross_entropy"
@@ -139,9 +142,17 @@ ASCENDING = True
 
 
 @stage
-def teach(  # type: ignore[no-untyped-def]
-    layer, net, syn, state, hyper, step, work, mask, noise
-):
+def teach(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: State,
+    hyper: Any,  # Hyperparameters as numbers
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
     """Modulated pass and update of one layer of one sample. Readable form: `batch`."""
     last, j = net.sizes.size - 1, int(hyper.inject)
     if layer == 1:
@@ -170,7 +181,7 @@ def teach(  # type: ignore[no-untyped-def]
 
 
 @stage
-def _modulate(net, state, hyper, work, noise):  # type: ignore[no-untyped-def]
+def _modulate(net: Layers, state: State, hyper: Any, work: Work, noise: Array) -> None:
     """What goes through F, s times; added to layer j's activity when j is not the input."""
     j, outputs, zero = int(hyper.inject), work.e.size, work.e.dtype.type(0)
     for i in range(outputs):
@@ -184,4 +195,4 @@ def _modulate(net, state, hyper, work, noise):  # type: ignore[no-untyped-def]
         h, p = layers.units(net, work.h, j), layers.units(net, work.p, j)
         f = state.F.reshape(h.size, outputs)
         for i in range(h.size):
-            p[i] = h[i] + layers.dot(f[i], work.c)
+            p[i] = h[i] + rows.dot(f[i], work.c)

@@ -1,0 +1,80 @@
+"""Stages on vectors and on rows of weights, which the layers and the input synapses share."""
+
+from __future__ import annotations
+
+from rate_models.kernel import Array, Scalar, reduction, stage
+from rate_models.optimizers import Step
+
+
+@stage
+def axpy(y: Array, alpha: Scalar, x: Array) -> None:
+    """y += alpha x"""
+    for i in range(y.size):
+        y[i] += alpha * x[i]
+
+
+@reduction
+def dot(x: Array, y: Array) -> Scalar:
+    """x · y"""
+    total = x.dtype.type(0)
+    for i in range(x.size):
+        total += x[i] * y[i]
+    return total
+
+
+@stage
+def power(mu: Scalar, decay: Scalar, gap: int) -> tuple[float, float, float, float]:
+    """The gap-th power of [[μ, ηλ], [−μ, 1−ηλ]], the map of (v, w) in a step without gradient."""
+    ra, rb, rc, rd = 1.0, 0.0, 0.0, 1.0
+    a, b, c, d = float(mu), float(decay), -float(mu), 1.0 - float(decay)
+    while gap > 0:
+        if gap & 1:
+            ra, rb, rc, rd = ra * a + rb * c, ra * b + rb * d, rc * a + rd * c, rc * b + rd * d
+        a, b, c, d = a * a + b * c, a * b + b * d, c * a + d * c, c * b + d * d
+        gap >>= 1
+    return ra, rb, rc, rd
+
+
+@stage
+def coast(w: Array, v: Array, mu: Scalar, decay: Scalar, gap: int) -> None:
+    """``gap`` optimiser steps without gradient for one row of weights w and velocities v."""
+    pa, pb, pc, pd = power(mu, decay, gap)
+    dtype = w.dtype
+    a, b, c, d = dtype.type(pa), dtype.type(pb), dtype.type(pc), dtype.type(pd)
+    for i in range(w.size):
+        old = v[i]
+        v[i] = a * old + b * w[i]
+        w[i] = c * old + d * w[i]
+
+
+@stage
+def moving_step(w: Array, v: Array, x: Scalar, post: Array, step: Step) -> None:
+    """One step of a row with momentum and decay: v = μ v + η (λ w + x post); w -= v."""
+    decay, change = step.eta * step.lam, step.eta * x
+    for i in range(w.size):
+        v[i] = step.mu * v[i] + decay * w[i] + change * post[i]
+        w[i] -= v[i]
+
+
+@stage
+def four_pending(s: Array, rows: Array, pending: Array, post: Array, x: Array, a: Array) -> None:
+    """For four rows w of s: w -= pending post; a += x w."""
+    r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
+    w0, w1, w2, w3 = s[r0], s[r1], s[r2], s[r3]
+    x0, x1, x2, x3 = x[r0], x[r1], x[r2], x[r3]
+    u0, u1, u2, u3 = pending[r0], pending[r1], pending[r2], pending[r3]
+    for i in range(a.size):
+        p = post[i]
+        c0, c1, c2, c3 = w0[i] - u0 * p, w1[i] - u1 * p, w2[i] - u2 * p, w3[i] - u3 * p
+        w0[i], w1[i], w2[i], w3[i] = c0, c1, c2, c3
+        a[i] += x0 * c0 + x1 * c1 + x2 * c2 + x3 * c3
+
+
+@stage
+def four_fresh(s: Array, rows: Array, x: Array, a: Array) -> None:
+    """For four rows w of s: a += x w."""
+    r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
+    w0, w1, w2, w3 = s[r0], s[r1], s[r2], s[r3]
+    x0, x1, x2, x3 = x[r0], x[r1], x[r2], x[r3]
+    for i in range(a.size):
+        a[i] += x0 * w0[i] + x1 * w1[i] + x2 * w2[i] + x3 * w3[i]

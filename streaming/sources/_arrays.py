@@ -1,0 +1,143 @@
+"""A source over arrays in memory; every data set that fits in memory is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rate_models.errors import BadOption, BadSample
+
+Array = NDArray[Any]
+Chunk = tuple[Array, Array]
+
+SPLIT_SEED = 0
+
+
+class ArraySource:
+    """Streams X (N, n_features), y (N,) in an order drawn anew each epoch.
+
+    Without X_test, y_test a share ``held_out`` of each class is held out, the same one for
+    every ``seed``. ``classes`` defaults to the sorted labels found in y, or to None (regression)
+    where y holds numbers that are not whole. X is kept as it is given, e.g. as bytes.
+    ``image_shape``, e.g. (28, 28), says how to draw a sample.
+
+    Raises BadOption for arrays that do not fit together, BadSample for a label not in
+    ``classes``.
+
+    >>> X = np.arange(20.0).reshape(10, 2)
+    >>> source = ArraySource(X, ["a", "b"] * 5)
+    >>> source.classes, source.length, len(source.test_arrays()[1])
+    (('a', 'b'), 8, 2)
+    """
+
+    def __init__(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        X_test: ArrayLike | None = None,
+        y_test: ArrayLike | None = None,
+        *,
+        name: str = "arrays",
+        classes: Sequence[Any] | None = None,
+        seed: int = 0,
+        scale: str = "running",
+        maximum: float = 1.0,
+        held_out: float = 0.2,
+        image_shape: tuple[int, ...] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        if (X_test is None) != (y_test is None):
+            raise BadOption(name, got="X_test or y_test alone", expected="both or neither")
+        if not 0 <= held_out < 1:
+            raise BadOption("held_out", got=held_out, expected="a share from 0 to below 1")
+        X, y = _checked(name, X, y)
+        if not len(y):
+            raise BadOption(name, got="an empty stream", expected="at least one sample")
+        self.name = name
+        self.n_features: int = X.shape[1]
+        self.classes: tuple[Any, ...] | None = classes_of(y) if classes is None else tuple(classes)
+        self.scale = scale
+        self.maximum = maximum
+        self.image_shape = image_shape
+        self.defaults: Mapping[str, Any] = defaults or {}
+        self._seed = seed
+        if X_test is None or y_test is None:
+            test = _hold_out(y, self.classes, held_out)
+            self._train, self._test = (X[~test], y[~test]), (X[test], y[test])
+        else:
+            self._train, self._test = (X, y), _checked(f"{name} test", X_test, y_test)
+        if self._test[0].shape[1] != self.n_features:
+            raise BadOption(
+                f"{name} test",
+                got=f"{self._test[0].shape[1]} features",
+                expected=f"{self.n_features}, as in the training samples",
+            )
+        self.length: int | None = len(self._train[1])
+        for _, labels in (self._train, self._test):
+            _check_labels(name, labels, self.classes)
+
+    def train_arrays(self) -> Chunk:
+        """All training samples X (N, n_features), y (N,), in the order of the file."""
+        return self._train
+
+    def test_arrays(self) -> Chunk:
+        """All held-out samples; of length 0 where nothing is held out."""
+        return self._test
+
+    def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
+        """See `streaming.sources.Source.chunks`."""
+        X, y = self._train
+        order = np.random.default_rng([self._seed, epoch]).permutation(len(y))
+        for at in range(start, len(y), size):
+            pick = order[at : at + size]
+            yield X[pick], y[pick]
+
+    def test(self, size: int = 1024) -> Iterator[Chunk] | None:
+        """See `streaming.sources.Source.test`."""
+        X, y = self._test
+        if not len(y):
+            return None
+        return ((X[at : at + size], y[at : at + size]) for at in range(0, len(y), size))
+
+
+def classes_of(y: Array) -> tuple[Any, ...] | None:
+    """The sorted labels in y; None where y holds numbers that are not whole.
+
+    >>> classes_of(np.array([3, 1, 1])), classes_of(np.array([0.5, 1.0]))
+    ((1, 3), None)
+    """
+    if y.dtype.kind == "f":
+        if not np.array_equal(y, np.rint(y)):
+            return None
+        y = y.astype(np.int64)
+    return tuple(np.unique(y).tolist())
+
+
+def _checked(name: str, X: ArrayLike, y: ArrayLike) -> Chunk:
+    X, y = np.asarray(X), np.asarray(y)
+    if X.ndim != 2 or X.dtype.kind not in "buif" or X.shape[1] == 0:
+        raise BadOption(
+            name, got=f"X of shape {X.shape}, {X.dtype}", expected="numbers (samples, features)"
+        )
+    if y.shape != X.shape[:1]:
+        raise BadOption(name, got=f"y of shape {y.shape}", expected=f"({len(X)},), one per sample")
+    return X, y
+
+
+def _check_labels(name: str, y: Array, classes: tuple[Any, ...] | None) -> None:
+    if classes is not None and (unknown := set(y.tolist()).difference(classes)):
+        some = ", ".join(map(repr, classes[:20])) + (", ..." if len(classes) > 20 else "")
+        raise BadSample(name, got=f"label {min(unknown, key=str)!r}", expected=f"one of {some}")
+
+
+def _hold_out(y: Array, classes: tuple[Any, ...] | None, share: float) -> NDArray[np.bool_]:
+    """Which samples are held out: ``share`` of each class (of all, for regression)."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    test = np.zeros(len(y), np.bool_)
+    for members in [np.ones(len(y), np.bool_)] if classes is None else (y == c for c in classes):
+        index = np.flatnonzero(members)
+        test[rng.permutation(index)[: round(share * len(index))]] = True
+    return test
