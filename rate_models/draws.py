@@ -21,6 +21,8 @@ def uniform(seed: int, stream: int, start: int, n: int, width: int) -> NDArray[n
     >>> bool((uniform(0, 2, 3, 2, 3) == whole[3:]).all())
     True
     """
+    if width == 0:
+        return np.zeros((n, 0))
     blocks = -(-width // _PER_BLOCK)
     key = np.random.SeedSequence([seed, stream]).generate_state(2, np.uint64)
     bits = np.random.Philox(key=key)

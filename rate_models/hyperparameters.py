@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from functools import cache
-from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -55,10 +55,13 @@ def numeric(record: Record, dtype: str) -> Record:
 
     A choice of words (Literal) becomes the place of its word in the list of choices.
     """
-    hints = get_type_hints(type(record))
-    values = []
-    for name, value in zip(record._fields, record, strict=True):
-        if get_origin(hints[name]) is Literal and isinstance(value, str):
-            value = get_args(hints[name]).index(value)
-        values.append(np.dtype(dtype).type(value))
-    return type(record)(*values)
+    choices, number = _choices(type(record)), np.dtype(dtype).type
+    places = [c.index(v) if c else v for c, v in zip(choices, record, strict=True)]
+    return type(record)(*map(number, places))
+
+
+@cache
+def _choices(kind: type[Any]) -> list[tuple[Any, ...]]:
+    """The words each field may be, in their order; nothing for a field that is a number."""
+    options = [get_args(hint) for hint in get_type_hints(kind).values()]
+    return [words if words and isinstance(words[0], str) else () for words in options]

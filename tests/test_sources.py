@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from rate_models import lookup
 from rate_models.errors import BadOption, BadSample, MissingData, UnknownName, UserError
 from streaming.sources import ArraySource, Options, Source, open_source
+from streaming.sources._split import hold_out
 
 NAMES = lookup.names("streaming.sources")
 IN_MEMORY = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
@@ -125,6 +126,22 @@ def test_digits_hold_out_is_stratified_and_the_same_for_every_seed() -> None:
     train, test = (Counter(part[1].tolist()) for part in (a.train_arrays(), a.test_arrays()))
     assert sum(train.values()) + sum(test.values()) == 1797
     assert all(abs(test[c] / (train[c] + test[c]) - 0.2) < 0.01 for c in range(10))
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(2, 40), min_size=2, max_size=12), st.integers(0, 9))
+def test_hold_out_is_that_of_scikit_learn(counts: list[int], seed: int) -> None:
+    from sklearn.model_selection import train_test_split
+
+    y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    for labels in (y, None):
+        if labels is not None and len(y) // 5 < len(counts):
+            continue  # scikit-learn wants one of every class on both sides
+        _, theirs = train_test_split(
+            np.arange(len(y)), test_size=0.2, stratify=labels, random_state=0
+        )
+        ours = hold_out(y, 0.2, stratify=labels is not None)
+        assert np.array_equal(np.flatnonzero(ours), np.sort(theirs))
 
 
 def test_digits_do_not_import_scikit_learn() -> None:

@@ -81,7 +81,7 @@ def open_source(name: str, options: Options | None = None) -> Source:
 
     >>> source = open_source("digits")
     >>> source.length, source.n_features, source.classes
-    (1438, 64, (0, 1, 2, 3, 4, 5, 6, 7, 8, 9))
+    (1437, 64, (0, 1, 2, 3, 4, 5, 6, 7, 8, 9))
     >>> X, y = next(source.chunks(epoch=0, size=5))
     >>> X.shape, y.shape
     ((5, 64), (5,))

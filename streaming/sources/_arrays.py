@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.errors import BadOption, BadSample
+from streaming.sources._split import hold_out
 
 Array = NDArray[Any]
 Chunk = tuple[Array, Array]
-
-SPLIT_SEED = 0
 
 
 class ArraySource:
@@ -65,7 +64,7 @@ class ArraySource:
         self.defaults: Mapping[str, Any] = defaults or {}
         self._seed = seed
         if X_test is None or y_test is None:
-            test = _hold_out(y, self.classes, held_out)
+            test = hold_out(y, held_out, stratify=self.classes is not None)
             self._train, self._test = (X[~test], y[~test]), (X[test], y[test])
         else:
             self._train, self._test = (X, y), _checked(f"{name} test", X_test, y_test)
@@ -131,13 +130,3 @@ def _check_labels(name: str, y: Array, classes: tuple[Any, ...] | None) -> None:
     if classes is not None and (unknown := set(y.tolist()).difference(classes)):
         some = ", ".join(map(repr, classes[:20])) + (", ..." if len(classes) > 20 else "")
         raise BadSample(name, got=f"label {min(unknown, key=str)!r}", expected=f"one of {some}")
-
-
-def _hold_out(y: Array, classes: tuple[Any, ...] | None, share: float) -> NDArray[np.bool_]:
-    """Which samples are held out: ``share`` of each class (of all, for regression)."""
-    rng = np.random.default_rng(SPLIT_SEED)
-    test = np.zeros(len(y), np.bool_)
-    for members in [np.ones(len(y), np.bool_)] if classes is None else (y == c for c in classes):
-        index = np.flatnonzero(members)
-        test[rng.permutation(index)[: round(share * len(index))]] = True
-    return test

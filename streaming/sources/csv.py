@@ -27,7 +27,7 @@ import numpy as np
 
 from rate_models.errors import BadOption, BadSample, MissingData
 from streaming.sources import Chunk, Options
-from streaming.sources._arrays import SPLIT_SEED
+from streaming.sources._split import SPLIT_SEED
 
 BLOCK = 5
 MAX_CLASSES = 65_536

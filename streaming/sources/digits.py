@@ -1,7 +1,9 @@
 """1,797 handwritten digits of 8 x 8 pixels, bundled with scikit-learn: no download.
 
 Values 0 to 16, classes 0 to 9. UCI Optical Recognition of Handwritten Digits (Alpaydin & Kaynak
-1998), its test part. The file is read without importing scikit-learn, which would take a second.
+1998), its test part. The hold-out is that of scikit-learn's ``train_test_split(test_size=0.2,
+stratify=y, random_state=0)``. The file is read without importing scikit-learn,
+which would take a second.
 """
 
 from __future__ import annotations
@@ -37,5 +39,5 @@ def open(argument: str | None, options: Options) -> ArraySource:
         scale="range",
         maximum=16.0,
         image_shape=(8, 8),
-        defaults={"epochs": 12, "decay_after": (2 / 3,)},
+        defaults={"epochs": 12, "lr": 0.1, "decay_after": (2 / 3,)},
     )

@@ -1,0 +1,35 @@
+"""A network that learns handwritten digits one at a time, each guessed before it is learned.
+
+Shows: the whole loop: build a learner, stream samples, test then train, score what was held out.
+From:  PEPITA, Dellaferrera & Kreiman, ICML 2022, section 3.2; digits of 8 x 8 pixels (UCI).
+Score: 0.97 of the 359 held-out digits; 0.96 of all 17,256 guesses
+Seed:  0
+Run time: 3 s
+"""
+
+from __future__ import annotations
+
+from streaming import OnlineLearner
+from streaming.evaluate import held_out
+from streaming.sources import Options, open_source
+
+
+def main(epochs: int = 12, seed: int = 0) -> float:
+    digits = open_source("digits", Options(seed=seed))
+    learner = OnlineLearner("pepita", (64, 256, 10), lr=0.1, seed=seed, scale="range", maximum=16)
+    right = 0
+    for epoch in range(epochs):
+        if epoch == 8:
+            learner.set(lr=0.01)
+        for X, y in digits.chunks(epoch):
+            for x, label in zip(X, y, strict=True):
+                right += learner.predict_one(x) == label
+                learner.learn_one(x, label)
+        score: float = held_out(learner, digits.test() or ())["accuracy"]
+        guessed = right / learner.samples_seen
+        print(f"epoch {epoch + 1:2}: {guessed:.4f} of all guesses, {score:.4f} of held-out digits")
+    return score
+
+
+if __name__ == "__main__":
+    main()

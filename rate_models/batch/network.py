@@ -1,0 +1,286 @@
+"""A network and its learning rule as a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from types import ModuleType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rate_models import lookup, losses, network, textbook
+from rate_models.errors import BadOption
+from rate_models.hyperparameters import checked, unknown
+from rate_models.kernel import DTYPES
+from rate_models.network import NetworkSpec, Parameters
+from rate_models.online import OnlineNetwork
+from rate_models.optimizers import Optimizer
+from rate_models.rules import Draws
+
+
+@cache
+def _module(rule: str) -> ModuleType:
+    return lookup.get(textbook.RULES, rule)
+
+
+def _tensor(value: Any) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    return torch.from_numpy(np.require(value, requirements=["C", "W"]))
+
+
+class BatchNetwork(nn.Module):
+    """The torch twin of a network and rule: fills ``.grad``, so that any torch optimiser steps it.
+
+    spec: the network. rule: a name in `rate_models.rules`. seed: of weights, feedback and draws;
+    the initial arrays are those of `OnlineNetwork` with the same seed. dtype: float32 or float64.
+    device: where torch keeps the arrays. Any field of the rule's Hyperparameters by name.
+
+    ``W.0``, ``W.1``, ... and ``b.0``, ... are parameters; the rule's own arrays are buffers, which
+    a rule that learns them changes in place. Dropout masks and noise that are not handed in come
+    from a torch generator on the device, seeded by ``seed``: they are not the online network's
+    draws; to follow the same trajectory, hand both the same.
+
+    Raises UnknownName and BadOption for what cannot be.
+
+    >>> net = BatchNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0)
+    >>> sgd = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    >>> net.fill_grad(torch.eye(4), torch.tensor([0, 1, 2, 0]))
+    >>> sgd.step()
+    >>> list(net.state_dict())
+    ['F', 'W.0', 'W.1']
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        rule: str = "pepita",
+        seed: int = 0,
+        dtype: str = "float32",
+        device: str | torch.device = "cpu",
+        **hyperparameters: Any,
+    ) -> None:
+        super().__init__()
+        if dtype not in DTYPES:
+            raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise BadOption("seed", got=repr(seed), expected="a whole number from 0 on")
+        module = _module(rule)
+        if spec.loss not in module.LOSSES:
+            raise BadOption(f"loss of {rule}", got=spec.loss, expected=f"{module.LOSSES}")
+        self.spec, self.rule, self.seed = spec, rule, int(seed)
+        self.hyper = checked(module.Hyperparameters(), **hyperparameters)
+        self._generator: torch.Generator | None = None
+        params = textbook.initial_parameters(spec, rule, self.seed, dtype, **hyperparameters)
+        params = textbook.mapped(params, torch.from_numpy)
+        self.W = nn.ParameterList(params.pop("W"))
+        self.b = nn.ParameterList(params.pop("b"))
+        self._own = list(params)
+        for name, value in params.items():
+            if isinstance(value, list):
+                holder = nn.Module()
+                for i, array in enumerate(value):
+                    holder.register_buffer(str(i), array)
+                self.add_module(name, holder)
+            else:
+                self.register_buffer(name, value)
+        try:
+            self.to(torch.device(device))
+        except (RuntimeError, AssertionError) as error:  # no such device; torch without CUDA
+            raise BadOption("device", got=repr(device), expected=f"another: {error}") from error
+
+    @property
+    def dtype(self) -> str:
+        """float32 or float64."""
+        return str(self.W[0].dtype).removeprefix("torch.")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the arrays are."""
+        device: torch.device = self.W[0].device
+        return device
+
+    def arrays(self) -> Parameters:
+        """The live tensors, named and nested as the rules take them."""
+        params: Parameters = {"W": list(self.W), "b": list(self.b)}
+        for name in self._own:
+            value = getattr(self, name)
+            params[name] = list(value.buffers()) if isinstance(value, nn.Module) else value
+        return params
+
+    @torch.no_grad()
+    def stages(
+        self,
+        x: Any,
+        y: Any,
+        masks: Sequence[Any] | None = None,
+        noise: Sequence[Any] | None = None,
+        batch_size: int | None = None,
+    ) -> Iterator[None]:
+        """One batch: fills ``.grad`` for each optimiser step of the rule, for the caller to take.
+
+        x (batch, n_0); y (batch,) class indices or (batch, n_L) target vectors. masks, noise: one
+        array per hidden layer (per list entry of the rule's noise), (n,) or (batch, n).
+        batch_size: what the sum over samples is divided by, when it is not their number. A layer
+        that does not learn gets None. Raises BadOption for another shape.
+
+        >>> net = BatchNetwork(NetworkSpec((4, 8, 3)), seed=0)
+        >>> sgd = torch.optim.SGD(net.parameters(), lr=0.1)
+        >>> for _ in net.stages(torch.eye(4), torch.tensor([0, 1, 2, 0])):
+        ...     sgd.step()
+        """
+        module, params = _module(self.rule), self.arrays()
+        x, y = self.samples(x, y)
+        y = self._one_hot(y) if y.ndim == 1 else y
+        draws = Draws(self._masks(masks, len(x)), self._noise(noise, len(x)))
+        for stage in module.batch(self.spec, params, self.hyper, x, y, draws):
+            for name, gradients in textbook.gradients(stage, params, batch_size or len(x)).items():
+                for parameter, gradient in zip(params[name], gradients, strict=True):
+                    parameter.grad = gradient
+            yield
+
+    def fill_grad(
+        self,
+        x: Any,
+        y: Any,
+        masks: Sequence[Any] | None = None,
+        noise: Sequence[Any] | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        """`stages` for a rule that takes one optimiser step per batch; BadOption for another."""
+        if sum(1 for _ in self.stages(x, y, masks, noise, batch_size)) != 1:
+            raise BadOption(
+                f"fill_grad with rule {self.rule}",
+                got="several optimiser steps per batch",
+                expected="one",
+                remedy="write: for _ in net.stages(x, y): optimizer.step()",
+            )
+
+    def forward(self, x: Any) -> Tensor:
+        """h_L (batch, n_L), without dropout; autograd can go through it."""
+        x = self._rows("x", x, self.spec.sizes[0])
+        _, h = network.forward(self.spec, self.arrays(), x)
+        output: Tensor = h[-1]
+        return output
+
+    @torch.no_grad()
+    def evaluate(self, x: Any, y: Any, batch_size: int = 1000) -> dict[str, float | None]:
+        """Mean loss, and the accuracy where y are class indices (else None); nothing is learned."""
+        x, y = self.samples(x, y)
+        last, right, loss = self.spec.layers, 0.0, 0.0
+        params, classes = self.arrays(), y.ndim == 1
+        for at in range(0, len(x), batch_size):
+            a, h = network.forward(self.spec, params, x[at : at + batch_size])
+            part = y[at : at + batch_size]
+            right += int((h[last].argmax(1) == part).sum()) if classes else 0
+            target = self._one_hot(part) if classes else part
+            loss += float(losses.loss_of(self.spec.loss, a[last], h[last], target).sum())
+        return {"accuracy": right / len(x) if classes else None, "loss": loss / len(x)}
+
+    @classmethod
+    def from_online(
+        cls, net: OnlineNetwork, dtype: str | None = None, device: str | torch.device = "cpu"
+    ) -> Self:
+        """The twin of an online network with its present parameters; velocities stay behind."""
+        hyper = net.hyper._asdict()
+        twin = cls(net.spec, net.rule, net.seed, dtype or net.dtype, device, **hyper)
+        twin.load_parameters(net.parameters())
+        return twin
+
+    def to_online(
+        self, dtype: str | None = None, optimizer: Optimizer | None = None
+    ) -> OnlineNetwork:
+        """An online network with the present parameters; its clock starts at 0."""
+        net = OnlineNetwork(self.spec, self.rule, seed=self.seed, dtype=dtype or self.dtype,
+                            optimizer=optimizer, **self.hyper._asdict())  # fmt: skip
+        net.load_parameters(self.numpy())
+        return net
+
+    def numpy(self) -> Parameters:
+        """Copies of all parameters, named and shaped as `OnlineNetwork.parameters`."""
+        return textbook.mapped(self.arrays(), lambda t: t.detach().cpu().numpy().copy())
+
+    @torch.no_grad()
+    def load_parameters(self, params: Parameters) -> None:
+        """Take over parameters of the same names and shapes; names that are absent keep theirs.
+
+        Raises UnknownName or BadOption where one does not fit, before anything is changed.
+        """
+        mine = self.arrays()
+        pairs: list[tuple[Tensor, Any]] = []
+        for name, value in params.items():
+            if name not in mine:
+                raise unknown(name, list(mine))
+            old = mine[name]
+            new, old = (value, old) if isinstance(old, list) else ([value], [old])
+            shapes = [np.shape(a) for a in new], [tuple(a.shape) for a in old]
+            if shapes[0] != shapes[1]:
+                raise BadOption(name, got=f"shapes {shapes[0]}", expected=f"{shapes[1]}")
+            pairs += zip(old, new, strict=True)
+        for to, array in pairs:
+            to.copy_(torch.from_numpy(np.array(array)))
+
+    def samples(self, x: Any, y: Any) -> tuple[Tensor, Tensor]:
+        """x (N, n_0) and y, class indices (N,) or vectors (N, n_L), as tensors of this network.
+
+        Raises BadOption where a shape or class does not fit.
+        """
+        x = self._rows("x", x, self.spec.sizes[0])
+        y = _tensor(y)
+        if y.ndim != 1 or y.is_floating_point():
+            return x, self._rows("y", y, self.spec.sizes[-1], len(x))
+        index, classes = y.to(self.device, torch.int64), self.spec.sizes[-1]
+        if len(index) != len(x):
+            raise BadOption("y", got=f"{len(index)} labels", expected=f"{len(x)}, one a sample")
+        wrong = index[(index < 0) | (index >= classes)]  # on a GPU the use of one would be fatal
+        if len(wrong):
+            raise BadOption("y", got=int(wrong[0]), expected=f"0 to {classes - 1}")
+        return x, index
+
+    def _rows(self, what: str, value: Any, width: int, n: int | None = None) -> Tensor:
+        """``value`` as a tensor (n, width) of this network; with n, one row stands for all."""
+        rows = _tensor(value).to(self.device, self.W[0].dtype)
+        if n is not None and rows.shape == (width,):
+            rows = rows.expand(n, width)
+        if rows.ndim != 2 or rows.shape[1] != width or len(rows) != (n or max(len(rows), 1)):
+            expected = f"shape ({n or 'at least 1'}, {width})"
+            raise BadOption(what, got=f"shape {tuple(rows.shape)}", expected=expected)
+        return rows
+
+    def _one_hot(self, index: Tensor) -> Tensor:
+        zero = torch.zeros(len(index), self.spec.sizes[-1], dtype=self.W[0].dtype)
+        return zero.to(self.device).scatter_(1, index[:, None], 1)
+
+    def _masks(self, given: Sequence[Any] | None, n: int) -> list[Tensor] | None:
+        dropout = getattr(self.hyper, "dropout", 0.0)
+        if given is None and dropout == 0:
+            return None
+        widths = list(self.spec.sizes[1:-1])
+        if given is None:
+            return [(u >= dropout).to(u.dtype) / (1 - dropout) for u in self._uniform(n, widths)]
+        return self._lists("masks", given, widths, n)
+
+    def _noise(self, given: Sequence[Any] | None, n: int) -> list[Tensor] | None:
+        module = _module(self.rule)
+        widths = module.noise_widths(self.spec, self.hyper)
+        if given is None:
+            return [module.noise(self.hyper, u) for u in self._uniform(n, widths)]
+        return self._lists("noise", given, widths, n)
+
+    def _lists(self, what: str, given: Sequence[Any], widths: list[int], n: int) -> list[Tensor]:
+        if len(given) != len(widths):
+            raise BadOption(what, got=f"{len(given)} arrays", expected=f"{len(widths)}")
+        return [self._rows(what, a, width, n) for a, width in zip(given, widths, strict=True)]
+
+    def _uniform(self, n: int, widths: list[int]) -> list[Tensor]:
+        """Numbers in [0, 1), (n, width) each."""
+        device, dtype = self.device, self.W[0].dtype
+        if self._generator is None or self._generator.device != device:
+            self._generator = torch.Generator(device).manual_seed(self.seed)
+        return [
+            torch.rand((n, width), generator=self._generator, device=device, dtype=dtype)
+            for width in widths
+        ]

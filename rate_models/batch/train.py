@@ -1,0 +1,81 @@
+"""Train a `BatchNetwork` for some epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from rate_models.batch.network import BatchNetwork
+from rate_models.batch.optim import Sgd
+from rate_models.errors import BadOption, Diverged
+from rate_models.optimizers import Optimizer
+
+Metrics = dict[str, float | None]
+
+
+def fit(
+    net: BatchNetwork,
+    x: Any,
+    y: Any,
+    *,
+    epochs: int,
+    batch_size: int = 64,
+    optimizer: torch.optim.Optimizer | Optimizer | None = None,
+    scheduler: Any = None,
+    x_test: Any = None,
+    y_test: Any = None,
+    seed: int = 0,
+    progress: Callable[[Metrics], object] = lambda _: None,
+) -> list[Metrics]:
+    """Epochs of mini-batches in an order that (seed, epoch) gives; metrics after each epoch.
+
+    x (N, n_0); y (N,) class indices or (N, n_L) target vectors. optimizer: one of torch over
+    ``net.parameters()``, or the numbers of our own (its decay_at counts samples). scheduler: of
+    torch, stepped after each epoch. A short last batch is divided by ``batch_size`` too.
+    Metrics {epoch, accuracy, loss} are of the test samples, or of the training samples where there
+    are none; ``progress`` is called with them.
+
+    Raises BadOption for bad arguments, Diverged after an epoch that leaves weights not finite.
+
+    >>> from rate_models.network import NetworkSpec
+    >>> net = BatchNetwork(NetworkSpec((4, 8, 2)), "backprop")
+    >>> history = fit(
+    ...     net, np.eye(4), [0, 1, 0, 1], epochs=50, batch_size=2, optimizer=Optimizer(lr=0.5)
+    ... )
+    >>> history[-1]["accuracy"]
+    1.0
+    """
+    for what, number in (("epochs", epochs), ("batch_size", batch_size)):
+        if number < 1:
+            raise BadOption(what, got=number, expected="1 or more")
+    if (x_test is None) != (y_test is None):
+        raise BadOption("fit", expected="both x_test and y_test, or neither")
+    x, y = net.samples(x, y)
+    x_test, y_test = (x, y) if x_test is None else net.samples(x_test, y_test)
+    numbers = None
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        numbers = optimizer or Optimizer()
+        optimizer = Sgd(net.parameters(), *numbers[:3])
+    history: list[Metrics] = []
+    seen = 0
+    for epoch in range(epochs):
+        permutation = np.random.default_rng([seed, epoch]).permutation(len(x))
+        order = torch.from_numpy(permutation).to(x.device)
+        for chosen in torch.split(order, batch_size):
+            if numbers is not None:
+                optimizer.param_groups[0]["lr"] = numbers.rate(seen)
+            for _ in net.stages(x[chosen], y[chosen], batch_size=batch_size):
+                optimizer.step()
+            seen += len(chosen)
+        if scheduler is not None:
+            scheduler.step()
+        if not all(bool(w.isfinite().all()) for w in net.parameters()):
+            raise Diverged(
+                f"epoch {epoch}", got="weights not finite", remedy="lower the learning rate"
+            )
+        history.append({"epoch": epoch, **net.evaluate(x_test, y_test)})
+        progress(history[-1])
+    return history

@@ -1,0 +1,191 @@
+"""Samples per second of the online kernels against other ways to run the same rule.
+
+Everything at one thread, float32, batch 1, on the same samples in one process; the repeats of all
+peers take turns, so that a busy machine slows all alike. The median counts. ``ratio`` is ours over
+the peer's. The scenario names stay, so that numbers can be compared across versions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from rate_models.errors import MissingData
+from rate_models.kernel import Array
+from rate_models.network import NetworkSpec, one_hot
+from rate_models.online import OnlineNetwork
+from rate_models.optimizers import Optimizer
+from rate_models.textbook import Textbook, initial_parameters, mapped
+from streaming.sources import ArraySource, open_source
+
+SPEC = NetworkSpec((784, 1024, 10))
+LR = 0.03
+CHUNK = 256
+Runner = Callable[[Array, Array], None]
+
+
+def run(samples: int = 2000, repeats: int = 5) -> dict[str, Any]:
+    """Time every peer of every rule, ``repeats`` times ``samples`` samples.
+
+    Returns {machine, data, rows: [{scenario, peer, samples_per_second, ratio}]}; peers that are
+    not installed have None.
+    """
+    X, labels, data = _data(samples)
+    rows: list[dict[str, Any]] = []
+    with _one_thread():
+        for rule in ("pepita", "backprop"):
+            peers = _peers(rule)
+            times: dict[str, list[float]] = {name: [] for name in peers}
+            for make in peers.values():
+                if make is not None:
+                    make()(X[:50], labels[:50])  # compile, and touch the memory
+            for _ in range(repeats):
+                for name, make in peers.items():
+                    if make is not None:
+                        runner = make()
+                        start = time.perf_counter()
+                        runner(X, labels)
+                        times[name].append(time.perf_counter() - start)
+            ours = statistics.median(times["online kernel"])
+            for name, taken in times.items():
+                speed = samples / statistics.median(taken) if taken else None
+                rows.append(
+                    {
+                        "scenario": f"{rule}-784-1024-10",
+                        "peer": name,
+                        "samples_per_second": speed,
+                        "ratio": statistics.median(taken) / ours if taken else None,
+                    }
+                )
+    return {"machine": _machine(), "data": data, "repeats": repeats, "rows": rows}
+
+
+def _data(samples: int) -> tuple[Array, Array, str]:
+    """MNIST's first training samples, or random ones with its share of dark pixels (81 %)."""
+    with contextlib.suppress(MissingData):
+        source = open_source("mnist")
+        assert isinstance(source, ArraySource)
+        X, y = source.train_arrays()
+        return (X[:samples] / 255).astype(np.float32), y[:samples], "mnist"
+    rng = np.random.default_rng(0)
+    X = rng.random((samples, 784)) * (rng.random((samples, 784)) < 0.19)
+    return X.astype(np.float32), rng.integers(0, 10, samples), "random, 19 % not zero"
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        if find_spec("torch") is None:
+            yield
+            return
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _peers(rule: str) -> dict[str, Callable[[], Runner] | None]:
+    """Each gives a fresh learner, so that every repeat does the same work."""
+    installed = find_spec("torch") is not None
+    peers: dict[str, Callable[[], Runner] | None] = {
+        "online kernel": lambda: _online(rule, structured=True),
+        "online kernel, plain first layer": lambda: _online(rule, structured=False),
+        "textbook NumPy": lambda: _textbook(rule),
+    }
+    if rule == "pepita":
+        peers["torch, eager loop"] = _torch_pepita if installed else None
+        peers["torch, autograd backprop"] = _torch_autograd if installed else None
+    else:
+        peers["torch, autograd"] = _torch_autograd if installed else None
+    return peers
+
+
+def _online(rule: str, *, structured: bool) -> Runner:
+    net = OnlineNetwork(SPEC, rule, dtype="float32", optimizer=Optimizer(LR), structured=structured)
+
+    def learn(X: Array, labels: Array) -> None:
+        for at in range(0, len(X), CHUNK):
+            net.learn(X[at : at + CHUNK], labels=labels[at : at + CHUNK])
+
+    return learn
+
+
+def _textbook(rule: str) -> Runner:
+    params = initial_parameters(SPEC, rule, seed=0, dtype="float32")
+    book = Textbook(SPEC, rule, params, Optimizer(LR))
+
+    def learn(X: Array, labels: Array) -> None:
+        Y = one_hot(labels, 10, np.float32)
+        for t in range(len(X)):
+            book.learn(X[t : t + 1], Y[t : t + 1])
+
+    return learn
+
+
+def _torch_pepita() -> Runner:
+    """What one writes by hand: no graph, updates in place, a one-hot table made beforehand."""
+    import torch
+
+    params = initial_parameters(SPEC, "pepita", seed=0, dtype="float32")
+    p = mapped(params, torch.from_numpy)
+    W1, W2, F = p["W"][0], p["W"][1], p["F"]
+
+    def learn(X: Array, labels: Array) -> None:
+        xs, ys = torch.from_numpy(X), torch.from_numpy(one_hot(labels, 10, np.float32))
+        with torch.no_grad():
+            for x, y in zip(xs, ys, strict=True):
+                h = torch.relu(W1 @ x)
+                e = torch.softmax(W2 @ h, 0) - y
+                x_e = x + F @ e
+                h_e = torch.relu(W1 @ x_e)
+                W1.addr_(h - h_e, x_e, alpha=-LR)
+                W2.addr_(e, h_e, alpha=-LR)
+
+    return learn
+
+
+def _torch_autograd() -> Runner:
+    import torch
+
+    hidden = torch.nn.Linear(784, 1024, bias=False)
+    net = torch.nn.Sequential(hidden, torch.nn.ReLU(), torch.nn.Linear(1024, 10, bias=False))
+    optimizer = torch.optim.SGD(net.parameters(), lr=LR)
+
+    def learn(X: Array, labels: Array) -> None:
+        xs, ys = torch.from_numpy(X), torch.from_numpy(np.asarray(labels, np.int64))
+        for x, y in zip(xs[:, None], ys[:, None], strict=True):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(net(x), y).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+    return learn
+
+
+def _machine() -> dict[str, str]:
+    found = {"cpu": _cpu(), "system": platform.platform(), "python": platform.python_version()}
+    for package in ("dendrostream", "numpy", "numba", "torch"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _cpu() -> str:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,199 @@
+"""Checkpoints that a crash cannot take: arrays as safetensors, the rest as JSON, never pickle.
+
+A checkpoint is a folder with ``arrays.safetensors`` and ``checkpoint.json``, which holds digests
+of both. A new one is written beside it (``NAME.new``), flushed to the disk and renamed into
+place, the one before stays as ``NAME.previous``: at every instant a whole one can be read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from rate_models.errors import BadOption, DamagedCheckpoint, UserError
+
+FORMAT = 1
+ARRAYS = "arrays.safetensors"
+SIDECAR = "checkpoint.json"
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class NewerCheckpoint(DamagedCheckpoint):
+    """A checkpoint that a later version of this program wrote."""
+
+
+def write(
+    folder: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]
+) -> None:
+    """Put a checkpoint at ``folder``; the one that was there becomes ``folder.previous``.
+
+    arrays: of numbers or bools. meta: what JSON holds exactly: no NaN, tuples come back as lists.
+    Raises BadOption when ``folder`` holds other files, UserError when the disk refuses; what was
+    there before is then as it was.
+    """
+    folder = Path(folder).resolve()
+    new, previous = _beside(folder)
+    data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in arrays.items()})
+    about = {"file": ARRAYS, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    content = {"format": FORMAT, "arrays": about, "meta": dict(meta)}
+    sidecar = {"sha256": _digest(content), "content": content}
+    try:
+        for path in (folder, new, previous):
+            _refuse_foreign(path)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(sidecar, indent=1, allow_nan=False)
+        _swap_in(folder, new, previous, {ARRAYS: data, SIDECAR: text.encode()})
+    except OSError as error:
+        raise UserError(
+            f"checkpoint {folder}",
+            got=error.strerror or repr(error),
+            expected=f"a folder that can be written, with {len(data) / 1e6:.1f} MB to spare",
+            remedy="make room or choose another folder; an earlier checkpoint is as it was",
+        ) from error
+
+
+def _swap_in(folder: Path, new: Path, previous: Path, files: Mapping[str, bytes]) -> None:
+    moved = False
+    try:
+        _remove(new)
+        new.mkdir()
+        for name, data in files.items():
+            _write_through(new / name, data)
+        _flush_folder(new)
+        if _is_whole(folder):
+            _remove(previous)
+            os.rename(folder, previous)
+            moved = True
+        else:  # absent or damaged: the previous one may be all there is
+            _remove(folder)
+        os.rename(new, folder)
+        moved = False
+        _flush_folder(folder.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            if moved:
+                os.rename(previous, folder)
+            _remove(new)
+
+
+def read(folder: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
+    """The arrays and the meta of the checkpoint at ``folder``.
+
+    When it is damaged or gone and ``folder.previous`` is whole, that one, with a warning; else
+    raises DamagedCheckpoint, naming the file and what is wrong with it.
+    """
+    folder = Path(folder).resolve()
+    _, previous = _beside(folder)
+    try:
+        return _load(folder)
+    except NewerCheckpoint:
+        raise
+    except DamagedCheckpoint as damaged:
+        try:
+            found = _load(previous)
+        except DamagedCheckpoint:
+            raise damaged from None
+        warnings.warn(f"{damaged}; going on from {previous}", stacklevel=2)
+        return found
+
+
+def _load(folder: Path) -> tuple[Arrays, dict[str, Any]]:
+    path = folder / SIDECAR
+    try:
+        sidecar = json.loads(path.read_bytes())
+        content = sidecar["content"]
+        if _digest(content) != sidecar["sha256"]:
+            raise DamagedCheckpoint(str(path), got="changed content", expected="its own digest")
+        if content["format"] > FORMAT:
+            raise NewerCheckpoint(
+                str(path),
+                got=f"checkpoint format {content['format']}",
+                expected=f"format {FORMAT} or older",
+                remedy="a newer dendrostream wrote it: upgrade with pip install -U dendrostream",
+            )
+        about, meta = content["arrays"], content["meta"]
+        path = folder / ARRAYS
+        data = path.read_bytes()
+    except DamagedCheckpoint:
+        raise
+    except OSError as error:
+        raise DamagedCheckpoint(
+            str(path), got=error.strerror, expected="a file of a checkpoint"
+        ) from None
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        got = f"{type(error).__name__} ({error})"
+        raise DamagedCheckpoint(str(path), got=got, expected="the JSON of a checkpoint") from None
+    if len(data) != about["bytes"]:
+        raise DamagedCheckpoint(
+            str(path), got=f"{len(data)} bytes", expected=f"{about['bytes']} bytes"
+        )
+    if hashlib.sha256(data).hexdigest() != about["sha256"]:
+        raise DamagedCheckpoint(str(path), got="changed bytes", expected=f"the digest in {SIDECAR}")
+    return safetensors.numpy.load(data), meta
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        _load(folder)
+    except NewerCheckpoint:
+        return True
+    except DamagedCheckpoint:
+        return False
+    return True
+
+
+def _digest(content: Any) -> str:
+    """Of JSON as Python writes it, which reading and writing again does not change."""
+    return hashlib.sha256(json.dumps(content, allow_nan=False).encode()).hexdigest()
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    return folder.parent / f"{folder.name}.new", folder.parent / f"{folder.name}.previous"
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Renaming and removing must never touch what is not ours."""
+    if path.exists() and (
+        not path.is_dir() or any(p.name not in (ARRAYS, SIDECAR) for p in path.iterdir())
+    ):
+        raise BadOption(
+            f"checkpoint {path}",
+            got="something else of that name",
+            expected="a new folder or an earlier checkpoint",
+            remedy="choose another folder",
+        )
+
+
+def _remove(folder: Path) -> None:
+    """Remove a checkpoint, and nothing but that: rmdir refuses a folder with other files."""
+    if folder.exists():
+        for name in (SIDECAR, ARRAYS):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "posix":  # elsewhere folders cannot be opened
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

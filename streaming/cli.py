@@ -1,0 +1,294 @@
+"""The command line: ``dendrostream run | rules | sources | parity | bench``."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from rate_models import lookup
+from rate_models.errors import BadOption, Diverged, UserError
+
+app = typer.Typer(
+    help="Networks of two-compartment neurons that learn from a stream, one sample at a time.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+# Options whose meaning comes with a later version, and the only value they have in this one.
+_LATER = {
+    "circuit": None,
+    "target": "label",
+    "schedule": "sequential",
+    "workers": 1,
+    "record": None,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point; always ends in SystemExit: 0, 2 (error), 3 (diverged), 128 + signal."""
+    say_once = functools.cache(_say)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: say_once(f"warning: {message}")
+        try:
+            app(args=arguments, prog_name="dendrostream")
+        except UserError as error:
+            _say(f"error: {error}")
+            sys.exit(3 if isinstance(error, Diverged) else 2)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    source: Annotated[
+        str, typer.Option(help="Where samples come from; see `dendrostream sources`.")
+    ] = "digits",
+    rule: Annotated[str, typer.Option(help="Learning rule; see `dendrostream rules`.")] = "pepita",
+    hidden: Annotated[
+        str | None, typer.Option(help="Sizes of the hidden layers: 256,128  [default: 256]")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the source  [default: 1; digits: 12]")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate  [default: 0.03; digits: 0.1]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order of samples, masks and noise.")] = 0,
+    dtype: Annotated[
+        Literal["float32", "float64"], typer.Option(help="Precision of all numbers.")
+    ] = "float32",
+    scale: Annotated[
+        Literal["none", "range", "running"] | None,
+        typer.Option(
+            help="Input scaling: none; range: over the largest possible value; running: zero "
+            "mean, unit variance, as seen so far  [default: what suits the source]"
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any hyperparameter of rule, network or optimiser, e.g. momentum=0.9, "
+            "weight_decay, decay_epochs=[8], decay_at=[10000] (samples), decay_factor, bias=true, "
+            "activation=tanh, loss=mse. Repeatable.",
+        ),
+    ] = None,
+    samples: Annotated[int | None, typer.Option(help="Stop after this many samples.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Stop after this many seconds of streaming.")
+    ] = None,
+    accuracy: Annotated[
+        float | None,
+        typer.Option(help="Stop when the last 1,000 samples reach this accuracy (0 to 1)."),
+    ] = None,
+    interval: Annotated[
+        int | None,
+        typer.Option(help="Samples between lines of metrics.jsonl  [default: 500]"),
+    ] = None,
+    save_every: Annotated[
+        int | None, typer.Option(help="Samples between checkpoints  [default: 10000]")
+    ] = None,
+    on_bad: Annotated[
+        Literal["raise", "skip"],
+        typer.Option(help="A bad sample (NaN, wrong length, ...): stop, or skip and count it."),
+    ] = "raise",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of data sets  [default: DENDROSTREAM_DATA, else user's cache]"),
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch a missing data set (needs the extra vision).")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="New folder for the run  [default: runs/SOURCE-RULE-TIME]"),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN_FOLDER", help="Go on with a run; its options are fixed."),
+    ] = None,
+    circuit: Annotated[str | None, typer.Option(help="Not in this version.")] = None,
+    target: Annotated[str, typer.Option(help="What is learned; in this version: label.")] = "label",
+    schedule: Annotated[
+        str, typer.Option(help="Order of work; in this version: sequential.")
+    ] = "sequential",
+    workers: Annotated[int, typer.Option(help="Threads; in this version: 1.")] = 1,
+    record: Annotated[list[str] | None, typer.Option(help="Not in this version.")] = None,
+    json_: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No bar, no messages.")] = False,
+) -> None:
+    """Stream samples through a network that learns from each as it arrives."""
+    for name, only in _LATER.items():
+        if (context.params[name] or None) != only:
+            raise BadOption(
+                f"--{name}",
+                got=context.params[name],
+                expected="it to be left out" if only is None else f"{only}",
+                remedy="more is not in this version yet",
+            )
+    from streaming import run as runs  # the compiler takes a while: not for --help
+    from streaming.config import RunConfig, parse_hidden, parse_settings
+    from streaming.progress import Bar, Interrupts
+
+    interrupts, bar = Interrupts(), Bar()
+    silent = quiet or (json_ and not sys.stderr.isatty())
+    hooks = runs.Hooks(
+        stop=interrupts,
+        say=(lambda message: None) if quiet else _say,
+        watch=(lambda run: None) if silent else bar,
+    )
+    try:
+        with interrupts.caught(), contextlib.closing(bar):
+            if resume is not None:
+                _refuse_others(context)
+                summary = runs.resume(resume, hooks)
+            else:
+                config = RunConfig.checked(
+                    source=source,
+                    rule=rule,
+                    hidden=None if hidden is None else parse_hidden(hidden),
+                    epochs=epochs,
+                    lr=lr,
+                    seed=seed,
+                    dtype=dtype,
+                    scale=scale,
+                    data=data,
+                    download=download,
+                    samples=samples,
+                    seconds=seconds,
+                    accuracy=accuracy,
+                    interval=interval,
+                    save_every=save_every,
+                    on_bad=on_bad,
+                    settings=parse_settings(settings or []),
+                )
+                summary = runs.run(config, out, hooks)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        raise typer.Exit(interrupts.exit_code) from None
+    if json_:
+        _print_json(summary)
+    else:
+        print(_report(summary))
+    if summary["stopped"] == "interrupted":
+        _say(f"interrupted; go on with: dendrostream run --resume {summary['out']}")
+        raise typer.Exit(interrupts.exit_code)
+
+
+@app.command()
+def rules(json_: Json = False) -> None:
+    """List the learning rules."""
+    _catalogue("rate_models.rules", json_)
+
+
+@app.command()
+def sources(json_: Json = False) -> None:
+    """List the sources of samples."""
+    _catalogue("streaming.sources", json_)
+
+
+@app.command()
+def parity(json_: Json = False) -> None:
+    """Compare all realisations of every rule on the same samples; exit code 1 if one is out."""
+    result = importlib.import_module("rate_models.parity").run()
+    if json_:
+        _print_json({"ok": result.ok, "deviations": result.rows, "missing": result.missing})
+    else:
+        print(_table(result.rows))
+        for name in result.missing:
+            print(f"{name}: not installed, not counted")
+    raise typer.Exit(0 if result.ok else 1)
+
+
+@app.command()
+def bench(
+    samples: Annotated[int | None, typer.Option(help="Samples per measurement.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Measurements; the median counts.")] = None,
+    json_: Json = False,
+) -> None:
+    """Measure samples per second beside other implementations on this machine."""
+    given = {"samples": samples, "repeats": repeats}
+    bench_module = importlib.import_module("streaming.bench")
+    result = bench_module.run(**{k: v for k, v in given.items() if v is not None})
+    if json_:
+        _print_json(result)
+    else:
+        for name, value in result["machine"].items():
+            print(f"{name}: {value}")
+        print(_table(result["rows"]))
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def _print_json(values: dict[str, Any]) -> None:
+    from streaming.run_folder import json_line
+
+    print(json_line(values))
+
+
+def _refuse_others(context: typer.Context) -> None:
+    """A run's options are fixed at its start: none can be given with --resume."""
+    for name in context.params:
+        asked = context.get_parameter_source(name)
+        if name not in ("resume", "json_", "quiet") and asked and asked.name == "COMMANDLINE":
+            raise BadOption(
+                "--resume",
+                got=f"--{'set' if name == 'settings' else name.replace('_', '-')} beside it",
+                expected="the options that the run was started with, which are in its folder",
+                remedy="leave it out, or start a new run",
+            )
+
+
+def _report(summary: dict[str, Any]) -> str:
+    """The end of a run for a person to read."""
+    held_out, progressive = summary["test_accuracy"], summary["progressive_accuracy"]
+    rows = [
+        ("held-out accuracy", "none held out" if held_out is None else f"{held_out:.4f}"),
+        ("progressive accuracy", "-" if progressive is None else f"{progressive:.4f}"),
+        ("samples", f"{summary['samples_seen']:,}"),
+        ("samples per second", f"{summary['samples_per_second']:,.0f}"),
+        ("picture", f"{summary['out']}/learning_curve.png"),
+        ("folder", summary["out"]),
+    ]
+    if summary["skipped"]:
+        rows.insert(3, ("skipped", f"{summary['skipped']:,} bad samples"))
+    return "\n".join(f"{name:<22}{value}" for name, value in rows)
+
+
+def _catalogue(package: str, as_json: bool) -> None:
+    names = lookup.names(package)
+    if as_json:
+        _print_json({"names": names})
+        return
+    for name in names:
+        about = (lookup.get(package, name).__doc__ or "").strip().partition("\n")[0]
+        print(f"{name:<16}{about}")
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Rows of equal keys as columns of text."""
+    if not rows:
+        return "nothing to show"
+    cells = [list(rows[0])] + [[_cell(v) for v in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return "-" if value is None else str(value)

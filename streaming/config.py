@@ -1,0 +1,169 @@
+"""What a run is told to do: checked at the door, written to ``config.json``, fixed from then on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+
+from rate_models.errors import BadOption, DamagedCheckpoint, MissingData
+from streaming.learner import OnlineLearner
+from streaming.sources import Options, Source, open_source
+
+# What an option is when neither the person nor the source's own `defaults` says.
+# `decay_after` are fractions of the run after which the learning rate is multiplied by
+# `decay_factor`; sources of a known length turn them into sample counts.
+DEFAULTS: Mapping[str, Any] = {"hidden": (256,), "epochs": 1, "lr": 0.03, "decay_after": ()}
+
+# Said by an option or by the source, so `--set` would say them a second time.
+_NOT_BY_SET = ("rule", "sizes", "lr", "seed", "dtype", "scale", "on_bad", "classes", "maximum")
+
+
+class RunConfig(BaseModel):
+    """Everything that decides what a run computes.
+
+    ``None`` for ``hidden``, ``epochs``, ``lr`` and ``scale`` means: as suits the source.
+    ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, looked at
+    whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
+    stream samples between metrics lines and between checkpoints. ``settings`` holds
+    hyperparameters of rule, network and optimiser by name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    source: str = "digits"
+    rule: str = "pepita"
+    hidden: tuple[PositiveInt, ...] | None = None
+    epochs: PositiveInt | None = None
+    lr: float | None = Field(default=None, gt=0)
+    seed: int = Field(default=0, ge=0)
+    dtype: Literal["float32", "float64"] = "float32"
+    scale: Literal["none", "range", "running"] | None = None
+    data: Path | None = None
+    download: bool = False
+    samples: PositiveInt | None = None
+    seconds: float | None = Field(default=None, gt=0)
+    accuracy: float | None = Field(default=None, gt=0, le=1)
+    interval: PositiveInt = 500
+    save_every: PositiveInt = 10_000
+    on_bad: Literal["raise", "skip"] = "raise"
+    settings: dict[str, Any] = {}
+
+    @classmethod
+    def checked(cls, **options: Any) -> Self:
+        """The configuration; ``None`` stands for an option that was not given.
+
+        >>> RunConfig.checked(epochs=0)
+        Traceback (most recent call last):
+        rate_models.errors.BadOption: --epochs: got 0; expected greater than 0
+        """
+        try:
+            return cls(**{name: value for name, value in options.items() if value is not None})
+        except ValidationError as invalid:
+            error = invalid.errors()[0]
+            raise BadOption(
+                "--" + str(error["loc"][0]).replace("_", "-"),
+                got=error["input"],
+                expected=error["msg"].removeprefix("Input should be "),
+            ) from None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The configuration of a run that was started before."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise MissingData("--resume", got=f"no {path}", expected="a run's folder") from None
+        except (OSError, ValidationError) as error:
+            raise DamagedCheckpoint(str(path), got=str(error).splitlines()[0]) from None
+
+    def open(self) -> Source:
+        """The source, opened."""
+        options = Options(self.data, self.download, self.seed, self.on_bad)
+        return open_source(self.source, options)
+
+    def learner(self, source: Source) -> OnlineLearner:
+        """A learner that has seen nothing; of a configuration that is `resolved`."""
+        assert self.hidden is not None and self.lr is not None and self.scale is not None
+        return OnlineLearner(
+            rule=self.rule,
+            sizes=(source.n_features, *self.hidden, len(source.classes) if source.classes else 1),
+            lr=self.lr,
+            seed=self.seed,
+            dtype=self.dtype,
+            classes=source.classes,
+            scale=self.scale,
+            maximum=source.maximum,
+            on_bad=self.on_bad,
+            **self.settings,
+        )
+
+    def resolved(self, source: Source) -> RunConfig:
+        """This configuration with everything that the source decides filled in."""
+        own = {**DEFAULTS, **source.defaults}
+        epochs = self.epochs or own["epochs"]
+        settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "scale")} | self.settings
+        if source.classes is None:
+            settings.setdefault("loss", "mse")
+        if "decay_at" not in settings:
+            after = settings.pop("decay_epochs", [f * epochs for f in own["decay_after"]])
+            settings["decay_at"] = _sample_counts(after, source)
+        filled = {
+            "hidden": own["hidden"] if self.hidden is None else self.hidden,
+            "epochs": epochs,
+            "lr": self.lr or own["lr"],
+            "scale": self.scale or own.get("scale", source.scale),
+            "data": self.data and self.data.absolute(),
+            "settings": settings,
+        }
+        return self.model_copy(update=filled)
+
+
+def _sample_counts(epochs: Any, source: Source) -> list[int]:
+    """Sample counts at which ``epochs`` (a number or several) are over."""
+    try:
+        several = [float(e) for e in (epochs if isinstance(epochs, list | tuple) else [epochs])]
+    except (TypeError, ValueError):
+        raise BadOption("decay_epochs", got=epochs, expected="numbers: [8, 12]") from None
+    if several and source.length is None:
+        raise BadOption(
+            "decay_epochs",
+            got=epochs,
+            expected=f"nothing, since {source.name} does not know its length",
+            remedy="give sample counts instead: --set decay_at=[10000]",
+        )
+    return [round(e * (source.length or 0)) for e in several]
+
+
+def parse_settings(items: Iterable[str]) -> dict[str, Any]:
+    """``name=value`` texts as a dict; a value is JSON if it can be read so, else text.
+
+    >>> parse_settings(["momentum=0.9", "decay_at=[10, 20]", "activation=tanh"])
+    {'momentum': 0.9, 'decay_at': [10, 20], 'activation': 'tanh'}
+    """
+    settings: dict[str, Any] = {}
+    for item in items:
+        name, equals, text = item.partition("=")
+        if not (name and equals):
+            raise BadOption("--set", got=item, expected="name=value, e.g. --set momentum=0.9")
+        if name in _NOT_BY_SET:
+            raise BadOption("--set", got=item, remedy=f"use the option --{name} if there is one")
+        try:
+            settings[name] = json.loads(text)
+        except ValueError:
+            settings[name] = text
+    return settings
+
+
+def parse_hidden(text: str) -> list[int]:
+    """
+    >>> parse_hidden("256,128")
+    [256, 128]
+    """
+    try:
+        return [int(size) for size in text.split(",")]
+    except ValueError:
+        raise BadOption("--hidden", got=repr(text), expected="sizes, e.g. 256,128") from None

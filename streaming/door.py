@@ -1,0 +1,299 @@
+"""The door: what a person hands in becomes arrays, or one message that says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rate_models.errors import BadOption, BadSample
+
+Array = NDArray[Any]
+Label = str | int | bool
+
+# Squares of inputs must stay finite, in the running scaling as in the network.
+LARGEST = {"float64": 1e100, "float32": 1e18}
+SHOWN = 10  # classes or names in a message
+
+
+class Checked(NamedTuple):
+    """Samples that passed: rows X (m, n_0) float64, truth: class indices (m,) or targets (m, n_L).
+
+    good: which of the rows handed in these are, (N,) bool. bad: what is wrong with the first
+    that is not, or None.
+    """
+
+    X: NDArray[np.float64]
+    truth: Array
+    good: NDArray[np.bool_]
+    bad: BadSample | None
+
+
+class Door:
+    """Checks and converts samples of one shape; everything it refuses is a BadSample.
+
+    classes: labels in the order of the output units, None for regression.
+    features: names in the order of the inputs, None until a sample came as a dict.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        classes: tuple[Label, ...] | None,
+        dtype: str,
+        features: tuple[str | int, ...] | None = None,
+    ) -> None:
+        self.n_features, self.n_outputs = sizes[0], sizes[-1]
+        self.classes, self.features, self._limit = classes, features, LARGEST[dtype]
+        self._index = {label: i for i, label in enumerate(classes or ())}
+
+    def sample(self, x: object) -> NDArray[np.float64]:
+        """One sample as a fresh (n_0,) vector; a dict fixes the order of the features."""
+        if not isinstance(x, Mapping):
+            return self._vector("x", x, self.n_features)
+        names = tuple(x) if self.features is None else self.features
+        if odd := [name for name in names if type(name) not in (str, int)]:
+            raise BadSample("feature name", got=short(odd[0]), expected="text or a whole number")
+        if x.keys() != set(names) or len(names) != self.n_features:
+            missing, more = [n for n in names if n not in x], [n for n in x if n not in names]
+            said = [f"{what} {listed(of)}" for what, of in
+                    (("missing", missing), ("unknown", more)) if of]  # fmt: skip
+            raise BadSample(
+                "x",
+                got="; ".join(said) or f"{len(x)} features",
+                expected=f"these {self.n_features} features: {listed(names)}"
+                if said
+                else f"{self.n_features} features",
+                remedy="give every sample the same features",
+            )
+        vector = self._vector("x", [x[name] for name in names], self.n_features, names)
+        self.features = names
+        return vector
+
+    def truth(self, y: object) -> Any:
+        """The class index of a label, or a regression target as a fresh (n_L,) vector."""
+        if self.classes is None:
+            if y is None:
+                raise BadSample("y", got="nothing", expected=f"{self.n_outputs} numbers")
+            if np.ndim(y) == 0 and self.n_outputs == 1:  # type: ignore[arg-type]
+                y = [y]
+            return self._vector("y", y, self.n_outputs)
+        index = self._code(y)
+        if index < 0:
+            absent = y is None or (isinstance(y, float | np.floating) and np.isnan(y))
+            raise BadSample(
+                "label",
+                got="nothing" if absent else short(y),
+                expected=f"one of {listed(self.classes)}",
+                remedy="leave out samples without a label" if absent else "",
+            )
+        return index
+
+    def check(self, X: Any, y: Any, *, to_first: bool) -> Checked:
+        """Several samples at once; ``to_first``: rows from the first bad one on are left out.
+
+        X and y are arrays or lists of the same length, as `pair` leaves them.
+        """
+        n = len(y)
+        if self.classes is not None:
+            labels = y.tolist() if isinstance(y, np.ndarray) else y
+            truth: Array = np.array([self._code(label) for label in labels], np.int64)
+            good = truth >= 0
+        else:
+            truth, good = self._table(y, self.n_outputs, np.ones(n, np.bool_), to_first, self.truth)
+        table, good = self._table(X, self.n_features, good, to_first, self.sample)
+        if good.all():
+            return Checked(table, truth, good, None)
+        first = int(np.argmin(good))
+        if to_first:
+            good[first:] = False
+        return Checked(table[good], truth[good], good, self._refusal(X[first], y[first]))
+
+    def rows(self, X: Any, number: int) -> NDArray[np.float64]:
+        """Rows without truth, (N, n_0); the message counts rows from ``number`` on."""
+        table, good = self._table(X, self.n_features, np.ones(len(X), np.bool_), True, self.sample)
+        if not good.all():
+            first = int(np.argmin(good))
+            try:
+                self.sample(X[first])
+            except BadSample as error:
+                raise BadSample(f"row {number + first}: {error}") from None
+        return table
+
+    def _refusal(self, x: object, y: object) -> BadSample:
+        try:
+            self.truth(y)
+            self.sample(x)
+        except BadSample as error:
+            return error
+        raise AssertionError("the table and the row disagree")
+
+    def _code(self, label: Any) -> int:
+        if isinstance(label, np.ndarray) and label.ndim == 0:
+            label = label.item()
+        try:  # numpy scalars and whole floats are found too: they hash like the number
+            return self._index.get(label, -1)
+        except TypeError:
+            return -1
+
+    def _table(
+        self, rows: Any, width: int, good: NDArray[np.bool_], to_first: bool,
+        one: Callable[[object], Array],
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:  # fmt: skip
+        """The rows (N, width) and which of those marked good still are."""
+        if isinstance(rows, np.ndarray) and rows.dtype.kind in "biuf":
+            if rows.ndim == 1 and width == 1:
+                rows = rows[:, None]
+            if rows.shape[1:] == (width,):
+                table = as_float(rows)
+                if table.size and -self._limit <= table.min() and table.max() <= self._limit:
+                    return table, good  # NaN is on neither side
+                return table, good & (np.abs(table) <= self._limit).all(axis=1)
+        table, good = np.zeros((len(rows), width)), good.copy()
+        for i, row in enumerate(rows):
+            if good[i]:
+                try:
+                    table[i] = one(row)
+                except BadSample:
+                    good[i] = False
+            if to_first and not good[i]:
+                break
+        return table, good
+
+    def _vector(
+        self, where: str, value: object, width: int, names: tuple[str | int, ...] | None = None
+    ) -> NDArray[np.float64]:
+        def place(i: int) -> str:
+            return f"feature {names[i]!r}" if names else f"{where}[{i}]"
+
+        vector = numbers(where, value, place)
+        if vector.shape != (width,):
+            raise BadSample(
+                where,
+                got=f"shape {vector.shape}",
+                expected=f"shape ({width},)",
+                remedy="flatten it" if vector.size == width else "",
+            )
+        fine = np.abs(vector) <= self._limit
+        if not fine.all():
+            i = int(np.argmin(fine))
+            raise BadSample(
+                place(i),
+                got=vector[i],
+                expected=f"a finite number, at most {self._limit:g} in size",
+                remedy="fill it in or leave the sample out (on_bad='skip')",
+            )
+        return vector
+
+
+def numbers(where: str, value: Any, place: Callable[[int], str]) -> NDArray[np.float64]:
+    """``value`` as a fresh float64 array; BadSample names the first thing that is no number."""
+    try:
+        array = _as_it_is(value)
+    except Exception as problem:  # whatever a foreign object raises when asked to be an array
+        raise BadSample(where, got=short(value), expected="numbers") from problem
+    if array.dtype.kind == "O":
+        for i, item in enumerate(array.flat):
+            if not isinstance(item, int | float | np.bool_ | np.integer | np.floating):
+                at = place(i) if array.ndim == 1 else where
+                raise BadSample(at, got=short(item), expected="a number")
+        try:
+            return array.astype(np.float64)
+        except OverflowError:
+            raise BadSample(where, got="a number beyond all range", expected="numbers") from None
+    if array.dtype.kind not in "biuf":
+        raise BadSample(where, got=f"an array of {array.dtype}", expected="an array of numbers")
+    return as_float(value if isinstance(value, np.ma.MaskedArray) else array)
+
+
+def _as_it_is(value: Any) -> Array:
+    """An array that has not turned the numbers of a mixed list into texts."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # a list with a list in it
+        return np.asarray(value, dtype=object)
+    return np.asarray(value, dtype=object) if array.dtype.kind in "OUS" else array
+
+
+def as_float(array: Array) -> NDArray[np.float64]:
+    """A float64 copy; what does not fit becomes infinite, what is masked NaN: both are refused."""
+    with np.errstate(over="ignore"):
+        copy = array.astype(np.float64)
+    return copy.filled(np.nan) if isinstance(copy, np.ma.MaskedArray) else copy
+
+
+def several(what: str, rows: Any) -> Any:
+    """Rows as an array or a list that can be sliced; masked entries become NaN."""
+    if isinstance(rows, list | tuple):
+        return rows
+    if isinstance(rows, np.ma.MaskedArray) and rows.dtype.kind in "biuf":
+        return as_float(rows)
+    try:
+        array = np.asarray(rows)
+    except Exception as problem:  # as in `numbers`
+        raise BadSample(what, got=short(rows), expected="an array or a list") from problem
+    if array.ndim == 0:
+        raise BadSample(what, got=short(rows), expected="an array or a list, one row a sample")
+    return array
+
+
+def pair(X: Any, y: Any) -> tuple[Any, Any]:
+    """X and y as arrays or lists, as many rows as labels."""
+    X, y = several("X", X), several("y", y)
+    if len(X) != len(y):
+        raise BadSample("X and y", got=f"{len(X)} and {len(y)} rows", expected="as many")
+    return X, y
+
+
+def draws(
+    what: str, given: Sequence[ArrayLike] | None, widths: Sequence[int], n: int
+) -> list[Array] | None:
+    """masks or noise handed in, (width,) or (n, width) each, as (n, width) arrays."""
+    if given is None:
+        return None
+    if len(given) != len(widths):
+        raise BadOption(what, got=f"{len(given)} arrays", expected=f"{len(widths)}")
+    try:
+        return [
+            np.broadcast_to(np.asarray(part, np.float64), (n, width))
+            for part, width in zip(given, widths, strict=True)
+        ]
+    except (TypeError, ValueError) as problem:
+        expected = f"numbers of shapes {[(n, width) for width in widths]}"
+        raise BadOption(what, got=problem, expected=expected) from None
+
+
+def labels_of(classes: Sequence[Any] | None, n_outputs: int) -> tuple[Label, ...]:
+    """The label of each output unit as plain Python values; BadOption when they cannot be."""
+    if classes is None:
+        return tuple(range(n_outputs))
+    plain = [c.item() if isinstance(c, np.generic) else c for c in classes]
+    plain = [int(c) if isinstance(c, float) and c.is_integer() else c for c in plain]
+    if odd := [c for c in plain if type(c) not in (str, int, bool)]:
+        raise BadOption("classes", got=short(odd[0]), expected="texts, whole numbers or booleans")
+    if len(set(plain)) != len(plain) or len(plain) != n_outputs:
+        raise BadOption(
+            "classes",
+            got=f"{len(plain)}: {listed(plain)}",
+            expected=f"{n_outputs} different labels, one for each output unit",
+        )
+    return tuple(plain)
+
+
+def as_array(labels: tuple[Label, ...]) -> Array:
+    """Labels as an array to index; one of objects where the kinds are mixed."""
+    return np.array(labels, dtype=None if len({type(c) for c in labels}) == 1 else object)
+
+
+def short(value: object) -> str:
+    """``repr``, cut to what a line can hold."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def listed(values: Sequence[Any]) -> str:
+    """The first few values, and how many there are in all."""
+    text = ", ".join(short(v) for v in values[:SHOWN])
+    return text if len(values) <= SHOWN else f"{text}, ... ({len(values)} in all)"

@@ -1,0 +1,297 @@
+"""The learner: labels, dicts and raw numbers outside; a compiled network inside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rate_models import lookup
+from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, UserError
+from rate_models.network import NetworkSpec
+from rate_models.online import RULES
+from streaming import checkpoint, realisation
+from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pair, several
+from streaming.evaluate import Scored, losses_of
+from streaming.scaling import Scaler
+
+Array = NDArray[Any]
+Draws = Sequence[ArrayLike] | None
+
+# Rows converted and checked at a time: what bounds the memory of a call.
+BLOCK = 256
+
+
+class OnlineLearner:
+    """A network that learns from one sample at a time.
+
+    rule: a name in `rate_models.rules`. sizes: n_0, ..., n_L. lr: learning rate; the rule's own
+    rates are scaled by it. seed: of weights, feedback, dropout and noise. dtype: float64, float32.
+    loss: cross_entropy, binary_cross_entropy or mse; None takes the rule's own. activation: of
+    the hidden layers; output: of the last, None takes the loss's own. bias: whether biases learn.
+    classes: the label of each output unit (text, whole number or boolean), 0, 1, ... when None.
+    With ``loss="mse"`` and no classes it is regression: y and predictions are vectors (n_L,).
+    scale, maximum: see `streaming.scaling`. on_bad: "raise" on a bad sample, or "skip" and count
+    it. options: momentum, weight_decay, decay_at, decay_factor and the rule's hyperparameters.
+
+    A bad sample raises BadSample and changes nothing; learning raises Diverged.
+
+    >>> learner = OnlineLearner(sizes=(2, 8, 2), classes=("no", "yes"))
+    >>> learner.learn_one([0.5, 1.0], "yes")
+    >>> learner.learn_one({"a": 0.1, "b": 0.2}, "no")
+    >>> learner.predict_one({"b": 1.0, "a": 0.5}) in ("no", "yes"), learner.samples_seen
+    (True, 2)
+    """
+
+    def __init__(
+        self,
+        rule: str = "pepita",
+        sizes: Sequence[int] = (64, 256, 10),
+        lr: float = 0.03,
+        seed: int = 0,
+        dtype: str = "float64",
+        loss: str | None = None,
+        activation: str | tuple[str, ...] = "relu",
+        bias: bool = False,
+        classes: Sequence[Any] | None = None,
+        circuit: str | None = None,
+        *,
+        output: str | None = None,
+        scale: str = "none",
+        maximum: float = 1.0,
+        on_bad: str = "raise",
+        **options: Any,
+    ) -> None:
+        if on_bad not in ("raise", "skip"):
+            raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
+        module = lookup.get(RULES, rule)
+        names = tuple(activation) if isinstance(activation, list) else activation
+        spec = NetworkSpec(tuple(sizes), names, loss or module.DEFAULT_LOSS, bias, output)
+        self._network = realisation.build(rule, spec, circuit, seed, dtype, {"lr": lr, **options})
+        labels = None
+        if spec.loss != "mse" or classes is not None:
+            labels = labels_of(classes, spec.sizes[-1])
+        self._labels = None if labels is None else as_array(labels)
+        self._door = Door(spec.sizes, labels, dtype)
+        self._scaler = Scaler(scale, spec.sizes[0], maximum)
+        self.on_bad, self.skipped = on_bad, 0
+
+    def learn_one(self, x: Any, y: Any, masks: Draws = None, noise: Draws = None) -> None:
+        """Learn from one sample: x (n_0,) or {feature: value}, y a label or vector.
+
+        masks, noise: the random draws of this step, one array per hidden layer (or list entry of
+        the rule's noise), in place of the seed's own.
+        """
+        self.learn_scored([x], [y], masks, noise)
+
+    def learn_many(
+        self, X: Any, y: Any, masks: Draws = None, noise: Draws = None
+    ) -> tuple[Array, NDArray[np.float64]]:
+        """Exactly the loop of `learn_one` over the rows of X (N, n_0) and y, compiled.
+
+        Returns what was predicted before learning each sample (labels, or vectors for
+        regression), and its losses. With ``on_bad="raise"`` the samples before a bad one are
+        learned; with "skip" the results cover the good ones alone.
+        """
+        _, predicted, losses = self.learn_scored(X, y, masks, noise)
+        return self._said(predicted), losses
+
+    def learn_scored(self, X: Any, y: Any, masks: Draws = None, noise: Draws = None) -> Scored:
+        """As `learn_many`, in class indices and with the truth: ``metrics.update(*...)``.
+
+        A BadSample has what was learned before it in this call as its ``scored``.
+        """
+        X, y = pair(X, y)
+        network, n, parts = self._network, len(y), []
+        masks = draws("masks", masks, network.spec.sizes[1:-1], n)
+        widths = network.module.noise_widths(network.spec, network.hyper)
+        noise = draws("noise", noise, widths, n)
+        for rows, checked in self._blocks(X, y):
+            drawn = [part and [p[rows][checked.good] for p in part] for part in (masks, noise)]
+            scaled = self._scaler.learn_transform(checked.X, network.dtype)
+            truth = {"targets" if self.classes is None else "labels": checked.truth}
+            outcome = network.learn(scaled, **truth, masks=drawn[0], noise=drawn[1])
+            predicted = outcome.outputs if self.classes is None else outcome.predicted
+            parts.append(Scored(checked.truth, predicted, outcome.losses))
+            self._complain(checked, f"sample {self.samples_seen + self.skipped}", parts)
+            self.skipped += int((~checked.good).sum())
+        return _joined(parts)
+
+    def score_many(self, X: Any, y: Any) -> Scored:
+        """As `learn_scored` without learning: nothing changes, what is skipped is not counted."""
+        parts = []
+        for rows, checked in self._blocks(*pair(X, y)):
+            self._complain(checked, f"row {rows.start + int(checked.good.sum())}", [])
+            outputs = self._outputs(checked.X)
+            predicted = outputs if self.classes is None else outputs.argmax(axis=1)
+            losses = losses_of(self._network.spec.loss, outputs, checked.truth)
+            parts.append(Scored(checked.truth, predicted, losses))
+        return _joined(parts)
+
+    def predict_one(self, x: Any) -> Any:
+        """The label, or the output vector for regression; never changes what is learned."""
+        outputs = self._outputs(self._door.sample(x)[None])[0]
+        return outputs if self.classes is None else self.classes[int(outputs.argmax())]
+
+    def predict_many(self, X: Any) -> Array:
+        """The labels (N,), or output vectors (N, n_L) for regression, of the rows of X."""
+        outputs = self._outputs_many(X)
+        return self._said(outputs if self.classes is None else outputs.argmax(axis=1))
+
+    def predict_proba_one(self, x: Any) -> dict[Label, float]:
+        """{label: probability}; BadOption where the outputs are no probabilities."""
+        labels = self._labelled()
+        outputs = self._outputs(self._door.sample(x)[None])[0]
+        return dict(zip(labels, outputs.tolist(), strict=True))
+
+    def predict_proba_many(self, X: Any) -> Array:
+        """Probabilities (N, n_L), columns in the order of `classes`."""
+        self._labelled()
+        return self._outputs_many(X)
+
+    def parameters(self) -> dict[str, Any]:
+        """{"W": [W_1, ...], "b": [...], "F": F, ...}: folded copies, W_l (n_l, n_{l-1})."""
+        return self._network.parameters()
+
+    def load_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Take over what `parameters` gave; velocities start at rest."""
+        self._network.load_parameters(dict(parameters))
+
+    def set(self, **changes: Any) -> None:
+        """Change the learning rate, optimiser or hyperparameters from the next sample on."""
+        self._network.set(**changes)
+
+    def is_finite(self) -> bool:
+        """Whether all that was learned is finite."""
+        return self._network.is_finite()
+
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        extra_arrays: Mapping[str, Array] | None = None,
+        extra_meta: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write a checkpoint; what is loaded from it goes on bit for bit.
+
+        extra_arrays, extra_meta: kept beside the learner, read by `checkpoint.read`.
+        """
+        network, scaler = self._network, self._scaler
+        arrays = {f"network.{name}": a for name, a in network.state().items()}
+        arrays |= {f"scaler.{name}": a for name, a in scaler.state().items()}
+        spec = network.spec
+        learner = {
+            "rule": network.rule, "sizes": spec.sizes, "seed": network.seed,
+            "dtype": network.dtype, "loss": spec.loss, "activation": spec.activation,
+            "bias": spec.bias, "output": spec.output, "classes": self.classes,
+            "scale": scaler.kind, "maximum": scaler.maximum, "on_bad": self.on_bad,
+            **network.optimizer._asdict(), **network.hyper._asdict(),
+        }  # fmt: skip
+        meta = {
+            "learner": learner,
+            "features": self._door.features,
+            "skipped": self.skipped,
+            "samples_seen": self.samples_seen,
+        }
+        checkpoint.write(folder, arrays | dict(extra_arrays or {}), meta | dict(extra_meta or {}))
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> OnlineLearner:
+        """The learner of a checkpoint; DamagedCheckpoint when there is none that is whole."""
+        arrays, meta = checkpoint.read(folder)
+        try:
+            learner = cls(**meta["learner"])
+            learner._network.load_state(_part("network.", arrays))
+            learner._scaler.load_state(_part("scaler.", arrays))
+            features = meta["features"]
+            learner._door.features = None if features is None else tuple(features)
+            learner.skipped = meta["skipped"]
+        except (UserError, KeyError, TypeError) as problem:
+            raise DamagedCheckpoint(
+                f"checkpoint {folder}",
+                got=problem,
+                expected="the learner of this version of dendrostream",
+            ) from problem
+        return learner
+
+    @property
+    def samples_seen(self) -> int:
+        """How many samples were learned from."""
+        return self._network.samples_seen
+
+    @property
+    def lr(self) -> float:
+        """The learning rate, before any decay."""
+        return self._network.optimizer.lr
+
+    @property
+    def seed(self) -> int:
+        """Of weights, feedback, dropout and noise."""
+        return self._network.seed
+
+    @property
+    def rule(self) -> str:
+        """The learning rule's name."""
+        return self._network.rule
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """n_0, ..., n_L."""
+        return self._network.spec.sizes
+
+    @property
+    def classes(self) -> tuple[Label, ...] | None:
+        """The label of each output unit; None for regression."""
+        return self._door.classes
+
+    @property
+    def dtype(self) -> str:
+        """float64 or float32."""
+        return self._network.dtype
+
+    def __repr__(self) -> str:
+        fields = ("rule", "sizes", "lr", "seed", "dtype", "samples_seen")
+        return f"OnlineLearner({', '.join(f'{name}={getattr(self, name)!r}' for name in fields)})"
+
+    def _blocks(self, X: Any, y: Any) -> Iterator[tuple[slice, Checked]]:
+        for start in range(0, max(len(y), 1), BLOCK):
+            rows = slice(start, start + BLOCK)
+            yield rows, self._door.check(X[rows], y[rows], to_first=self.on_bad == "raise")
+
+    def _complain(self, checked: Checked, where: str, learned: list[Scored]) -> None:
+        if checked.bad is not None and self.on_bad == "raise":
+            error = BadSample(f"{where}: {checked.bad}")
+            error.scored = _joined(learned) if learned else None  # type: ignore[attr-defined]
+            raise error
+
+    def _outputs(self, X: NDArray[np.float64]) -> Array:
+        return self._network.predict(self._scaler.transform(X, self.dtype))
+
+    def _outputs_many(self, X: Any) -> Array:
+        X = several("X", X)
+        starts = range(0, max(len(X), 1), BLOCK)
+        return np.concatenate([self._outputs(self._door.rows(X[i : i + BLOCK], i)) for i in starts])
+
+    def _said(self, predicted: Array) -> Array:
+        """Labels for class indices; outputs as they are."""
+        return predicted if self._labels is None else self._labels[predicted]
+
+    def _labelled(self) -> tuple[Label, ...]:
+        """The classes, if outputs are their probabilities."""
+        if self.classes is None or self._network.spec.output != "softmax":
+            raise BadOption(
+                "predict_proba",
+                got=f"loss {self._network.spec.loss}, output {self._network.spec.output}",
+                expected="outputs that are probabilities of classes: loss='cross_entropy'",
+            )
+        return self.classes
+
+
+def _joined(parts: list[Scored]) -> Scored:
+    return Scored(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _part(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}

@@ -1,0 +1,186 @@
+"""The picture of a run, drawn from the files in its folder alone, during the run or after it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import EngFormatter
+from numpy.typing import NDArray
+
+from streaming import checkpoint
+from streaming.learner import OnlineLearner
+
+# Colours that stay apart for colour-blind readers and in print.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
+STYLE: dict[Any, Any] = {  # keys are Literals in new versions of matplotlib, texts in old ones
+    "font.size": 9.5,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+}
+MOST_CLASSES = 20  # with more, a confusion matrix has no room for its labels
+UNITS = 10
+
+
+def draw(folder: Path) -> Path:
+    """Draw ``learning_curve.png`` of the run in ``folder``; returns its path.
+
+    Windowed accuracy (last 1,000 samples) and loss against samples, held-out accuracy after each
+    epoch, which classes are taken for which, and, for images, what some hidden units learned.
+    """
+    summary = json.loads((folder / "summary.json").read_text())
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = lines or [{**summary, "samples": summary["samples_seen"]}]
+    classes = summary["classes"]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10 if classes else 6, 4.6), dpi=140, layout="constrained")
+        figure.suptitle(_title(summary), x=0.01, ha="left", fontsize=11.5, fontweight="bold")
+        ratios = (1.35, 1) if classes else (1,)
+        halves = figure.subfigures(1, len(ratios), width_ratios=ratios, wspace=0.04, squeeze=False)
+        panels = halves[0, 0].subplots(len(ratios), 1, sharex=True, squeeze=False)[:, 0]
+        if classes:
+            _accuracy(panels[0], lines, summary)
+            _right_half(halves[0, 1], summary, _unit_images(folder, summary["image_shape"]))
+        _loss(panels[-1], lines, summary["epochs"])
+        panels[-1].set_xlabel("samples learned from")
+        path = folder / "learning_curve.png"
+        temporary = path.with_name(f".{path.name}.new")
+        figure.savefig(temporary, format="png")
+    os.replace(temporary, path)
+    return path
+
+
+def _title(summary: dict[str, Any]) -> str:
+    kind = summary["source"].partition(":")[0]
+    title = f"{summary['rule']} on {kind}, {'-'.join(map(str, summary['sizes']))}"
+    if summary["test_accuracy"] is not None:
+        title += f": {summary['test_accuracy']:.1%} of held-out samples right"
+    return title
+
+
+def _accuracy(axes: Axes, lines: list[dict[str, Any]], summary: dict[str, Any]) -> None:
+    x = [line["samples"] for line in lines]
+    axes.plot(
+        x,
+        [line["windowed_accuracy"] for line in lines],
+        color=BLUE,
+        label="last 1,000, before learning each",
+    )
+    axes.plot(
+        x,
+        [line["progressive_accuracy"] for line in lines],
+        color=GREY,
+        lw=1,
+        ls="--",
+        label="all so far, before learning each",
+    )
+    tested = [e for e in summary["epochs"] if e.get("test_accuracy") is not None]
+    if tested:
+        axes.plot(
+            [e["samples"] for e in tested],
+            [e["test_accuracy"] for e in tested],
+            "o",
+            color=ORANGE,
+            ms=4,
+            label="held out, after each epoch",
+        )
+    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
+    axes.set_ylabel("accuracy")
+    axes.legend(loc="lower right")
+
+
+def _loss(axes: Axes, lines: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> None:
+    known = [line for line in lines if line["windowed_loss"] is not None]
+    axes.plot(
+        [line["samples"] for line in known], [line["windowed_loss"] for line in known], color=BLUE
+    )
+    tested = [e for e in epochs if e.get("test_loss") is not None]
+    axes.plot(
+        [e["samples"] for e in tested], [e["test_loss"] for e in tested], "o", color=ORANGE, ms=4
+    )
+    axes.set_ylabel("loss per sample")
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _right_half(
+    half: SubFigure, summary: dict[str, Any], images: list[NDArray[np.float64]]
+) -> None:
+    ratios = (2.6, 1) if images else (1,)
+    parts = half.subfigures(len(ratios), 1, height_ratios=ratios, hspace=0.02, squeeze=False)
+    _confusion(parts[0, 0].subplots(), summary)
+    if images:
+        parts[1, 0].suptitle(
+            "What learning changed most: input weights of ten hidden units", fontsize=9.5
+        )
+        axes = parts[1, 0].subplots(2, UNITS // 2).ravel()
+        for place in axes:
+            place.set_axis_off()  # also where there are fewer units
+        for place, image in zip(axes, images, strict=False):
+            _image(place, image)
+
+
+def _confusion(axes: Axes, summary: dict[str, Any]) -> None:
+    held_out = summary["test_confusion"]
+    counts = np.array(held_out or summary["confusion"], float)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    n = len(counts)
+    if n <= MOST_CLASSES:
+        axes.set_xticks(range(n), [str(c) for c in summary["classes"]])
+        axes.set_yticks(range(n), [str(c) for c in summary["classes"]])
+        if max(len(str(c)) for c in summary["classes"]) > 3:
+            axes.tick_params(axis="x", rotation=90)
+        axes.tick_params(length=0)
+        for i, j in np.argwhere(counts > 0) if n <= 10 else ():
+            axes.text(
+                j,
+                i,
+                f"{counts[i, j]:.0f}",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if share[i, j] > 0.5 else "#333333",
+            )
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true class")
+    axes.set_title("Held-out samples" if held_out else "All samples, before learning each")
+
+
+def _image(axes: Axes, image: NDArray[np.float64]) -> None:
+    most = float(np.abs(image).max()) or 1.0
+    if image.ndim == 2:
+        axes.imshow(image, cmap="RdBu_r", vmin=-most, vmax=most)
+    else:
+        axes.imshow(0.5 + 0.5 * image / most)
+
+
+def _unit_images(folder: Path, shape: list[int] | None) -> list[NDArray[np.float64]]:
+    """What learning changed in the first layer, as images, of the units it changed most.
+
+    shape: (rows, columns) or (channels, rows, columns); None: the input is no image.
+    """
+    if shape is None:
+        return []
+    path = folder / "checkpoint"
+    learned = OnlineLearner.load(path).parameters()["W"][0]
+    start = OnlineLearner(**checkpoint.read(path)[1]["learner"]).parameters()["W"][0]
+    change = np.asarray(learned, float) - start
+    largest = np.argsort(-np.linalg.norm(change, axis=1), kind="stable")[:UNITS]
+    images = change[largest].reshape(-1, *shape)
+    return list(images if len(shape) == 2 else images.transpose(0, 2, 3, 1))

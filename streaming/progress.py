@@ -1,0 +1,94 @@
+"""What a person sees of a run while it goes on: a bar on stderr, and Ctrl-C as a request."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+from tqdm import tqdm
+
+from streaming.run import Run
+
+
+class Bar:
+    """A progress bar with samples per second, windowed accuracy and loss.
+
+    Call it after every block; it looks at the scores ten times a second at most.
+    """
+
+    def __init__(self) -> None:
+        self._bar: tqdm[None] | None = None
+        self._due = 0.0
+
+    def __call__(self, run: Run) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + 0.1
+        if self._bar is None:
+            self._bar = tqdm(
+                desc=f"{run.config.rule} on {run.config.source}",
+                total=_total(run),
+                initial=run.position,
+                unit=" samples",
+                file=sys.stderr,
+                dynamic_ncols=True,
+                leave=False,
+            )
+        scores = run.metrics.get()
+        shown = {"accuracy": scores["windowed_accuracy"], "loss": scores["windowed_loss"]}
+        known = {name: f"{value:.3f}" for name, value in shown.items() if value is not None}
+        self._bar.set_postfix(known, refresh=False)
+        self._bar.update(run.position - self._bar.n)
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _total(run: Run) -> int | None:
+    """Stream samples that the run takes at most, if that is known."""
+    c, length = run.config, run.source.length
+    ends = [] if length is None or c.epochs is None else [c.epochs * length]
+    return min(ends if c.samples is None else [*ends, c.samples], default=None)
+
+
+class Interrupts:
+    """SIGINT and SIGTERM as a request that a run asks for between two blocks.
+
+    Before it was asked for the first time, and on the second signal, they raise
+    KeyboardInterrupt: nobody need wait for what is stuck.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._asked = False
+
+    def __call__(self) -> bool:
+        self._asked = True
+        return self.signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a program that this signal ended."""
+        return 128 + (self.signal or signal.SIGINT)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        second, self.signal = self.signal is not None, number
+        if second or not self._asked:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def caught(self) -> Iterator[None]:
+        """Catch the signals inside the block."""
+        before = {n: signal.signal(n, self._handle) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,299 @@
+"""A run: a stream through a learner, scored as it goes, kept in a folder, resumable at any time.
+
+The folder holds ``config.json`` (what was asked for, every default filled in), ``metrics.jsonl``
+(one line per interval and per epoch), ``checkpoint/``, and at the end ``summary.json`` and
+``learning_curve.png``. A checkpoint holds learner, scores and position in the stream together,
+so a killed and resumed run computes what an undisturbed one does, bit for bit (times aside).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models.errors import BadOption, BadSample, Diverged, UserError
+from streaming import checkpoint
+from streaming.config import RunConfig
+from streaming.evaluate import Metrics, Scored, held_out
+from streaming.learner import OnlineLearner
+from streaming.run_folder import disk, finite, json_line, keep_lines, new_folder, write_text
+from streaming.sources import Chunk, Source
+
+__all__ = ["Hooks", "Run", "RunConfig", "Summary", "resume", "run"]
+
+# Samples per compiled call: small enough to answer Ctrl-C at once, large enough that the
+# Python around the call costs nothing.
+BLOCK = 256
+FINISHED = ("epochs", "samples", "seconds", "accuracy")
+
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the outside sees of a run and can do to it, between two blocks.
+
+    stop: asked after every block; True ends the run with everything saved.
+    say: told in a line what takes long or is worth knowing.
+    watch: shown the run after every block.
+    """
+
+    stop: Callable[[], bool] = lambda: False
+    say: Callable[[str], None] = lambda message: None
+    watch: Callable[[Run], None] = lambda run: None
+
+
+def run(config: RunConfig, out: Path | None = None, hooks: Hooks = Hooks()) -> Summary:
+    """Stream, learn, score; what came out, as in ``summary.json``.
+
+    out: the run's folder, new or empty; None makes one under ``runs/``.
+    Raises UserError with nothing written where the configuration or the data is wrong, and
+    after saving what was learned where a sample is; Diverged leaves the last good checkpoint.
+    """
+    source = config.open()
+    config = config.resolved(source)
+    learner = config.learner(source)
+    folder = new_folder(config.source, config.rule, out)
+    with disk(folder):
+        write_text(folder / "config.json", config.model_dump_json(indent=2) + "\n")
+        this = Run(folder, config, source, learner)
+        this.save()
+        return this.go(hooks)
+
+
+def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
+    """Go on with the run in ``folder`` from its last checkpoint.
+
+    The summary of a run that has finished is handed back as it is. Raises MissingData or
+    DamagedCheckpoint where the folder is not that of a run.
+    """
+    config = RunConfig.read(folder / "config.json")
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        summary: Summary = json.loads((folder / "summary.json").read_text())
+        if summary["stopped"] in FINISHED:
+            hooks.say(f"{folder} has finished already: nothing to resume")
+            return summary
+    source = config.open()
+    arrays, meta = checkpoint.read(folder / "checkpoint")
+    learner = OnlineLearner.load(folder / "checkpoint")
+    with disk(folder):
+        this = Run(folder, config, source, learner)
+        this.restore(arrays, meta)
+        return this.go(hooks)
+
+
+class Run:
+    """Where a run stands: learner, scores, position in the stream.
+
+    position: stream samples taken so far, in all epochs; index: in this ``epoch`` (from 0).
+    seconds: of streaming (reading, learning, scoring), without compiling and writing.
+    """
+
+    def __init__(
+        self, folder: Path, config: RunConfig, source: Source, learner: OnlineLearner
+    ) -> None:
+        self.folder, self.config, self.source, self.learner = folder, config, source, learner
+        self.metrics = Metrics(len(source.classes) if source.classes else None)
+        self.position = self.epoch = self.index = 0
+        self.seconds = 0.0
+        self.epochs: list[dict[str, Any]] = []
+        self.lines, self.line_at = 0, 0
+        self._tested: tuple[int, dict[str, Any]] | None = None
+        self._log: TextIO | None = None
+
+    def go(self, hooks: Hooks) -> Summary:
+        """Stream until something ends the run; leaves everything written."""
+        self._compile(hooks.say)
+        c = self.config
+        if self.source.length is None and not (c.samples or c.seconds or c.accuracy):
+            hooks.say("the stream has no end: Ctrl-C ends the run and saves it")
+        with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as self._log:
+            try:
+                stopped = self._stream(hooks)
+                if stopped in FINISHED:
+                    scores = _scores(self._test())
+                    if self.line_at != self.position:
+                        self._line(scores)
+                self.save()
+            except UserError as error:
+                diverged = isinstance(error, Diverged)
+                with contextlib.suppress(OSError, UserError):  # the first error is to be seen
+                    if not diverged:
+                        self.save()
+                    self._summarise("diverged" if diverged else "error")
+                raise
+        summary = self._summarise(stopped)
+        if self.position:
+            from streaming import pictures  # matplotlib takes a second: at the end only
+
+            pictures.draw(self.folder)
+        return summary
+
+    def _compile(self, say: Callable[[str], None]) -> None:
+        """Have the kernels compiled, or read from their cache, by a learner thrown away."""
+        notice = threading.Timer(1.0, say, ["compiling kernels (once)"])
+        notice.start()
+        try:
+            label = self.source.classes[0] if self.source.classes else 0.0
+            spare = self.config.learner(self.source)
+            nothing = np.zeros((1, self.source.n_features))
+            spare.learn_many(nothing, [label])
+            spare.predict_many(nothing)
+        finally:
+            notice.cancel()
+
+    def _stream(self, hooks: Hooks) -> str:
+        c = self.config
+        while not (why := self._ended() or ("interrupted" if hooks.stop() else "")):
+            clock = time.perf_counter()
+            for X, y in self._blocks():
+                self._learn(X, y)
+                self.seconds += time.perf_counter() - clock
+                hooks.watch(self)
+                if self.index != self.source.length:  # else the end of the epoch does all this
+                    if self.position % c.interval == 0:
+                        self._line()
+                    if self.position % c.save_every == 0:
+                        self.save()
+                    if why := self._ended() or ("interrupted" if hooks.stop() else ""):
+                        return why
+                clock = time.perf_counter()
+            self._end_epoch()
+        return why
+
+    def _ended(self) -> str:
+        """Which condition has ended the run, if any: a function of the state alone."""
+        c, scores = self.config, self.metrics
+        if c.epochs is not None and self.epoch >= c.epochs:
+            return "epochs"
+        if c.samples is not None and self.position >= c.samples:
+            return "samples"
+        if c.seconds is not None and self.seconds >= c.seconds:
+            return "seconds"
+        if c.accuracy is not None and 0 < self.position == self.line_at >= scores.window:
+            reached = scores.get()["windowed_accuracy"]
+            return "accuracy" if reached is not None and reached >= c.accuracy else ""
+        return ""
+
+    def _blocks(self) -> Iterator[Chunk]:
+        """The rest of the epoch, cut where a line, a checkpoint or the end is due."""
+        c = self.config
+        for X, y in self.source.chunks(self.epoch, start=self.index, size=BLOCK):
+            while len(y):
+                due = [len(y), *(n - self.position % n for n in (c.interval, c.save_every))]
+                n = min(due if c.samples is None else [*due, c.samples - self.position])
+                yield X[:n], y[:n]
+                X, y = X[n:], y[n:]
+
+    def _learn(self, X: Any, y: Any) -> None:
+        try:
+            scored, taken = self.learner.learn_scored(X, y), len(y)
+        except BadSample as error:  # those before it were learned
+            if (before := getattr(error, "scored", None)) is not None:
+                self._count(before, len(before.losses))
+            raise
+        self._count(scored, taken)
+
+    def _count(self, scored: Scored, taken: int) -> None:
+        self.metrics.update(*scored)
+        self.position += taken
+        self.index += taken
+
+    def _end_epoch(self) -> None:
+        if self.index == 0:
+            raise BadOption("--source", got=f"{self.source.name}, an empty stream")
+        self.epoch, self.index = self.epoch + 1, 0
+        test = self._test()
+        samples = self.metrics.samples
+        self.epochs.append(finite({"epoch": self.epoch, "samples": samples, **_scores(test)}))
+        self._line(_scores(test))
+        if self.position % self.config.save_every == 0:
+            self.save()
+
+    def _test(self) -> dict[str, Any]:
+        """Accuracy, loss and confusion on the held-out samples; empty where there are none."""
+        if self._tested is None or self._tested[0] != self.position:
+            chunks = self.source.test()
+            self._tested = self.position, {} if chunks is None else held_out(self.learner, chunks)
+        return self._tested[1]
+
+    def _line(self, more: dict[str, Any] | None = None) -> None:
+        """Add a line to metrics.jsonl, at once readable by others."""
+        assert self._log is not None
+        values = {"epoch": self.epoch, **self.metrics.get(), **self.times(), **(more or {})}
+        self._log.write(json_line(values) + "\n")
+        self._log.flush()
+        self.lines, self.line_at = self.lines + 1, self.position
+
+    def times(self) -> dict[str, float]:
+        """Seconds of streaming so far, and samples per second."""
+        rate = self.position / self.seconds if self.seconds else 0.0
+        return {"seconds": round(self.seconds, 6), "samples_per_second": round(rate, 1)}
+
+    def save(self) -> None:
+        """Write the checkpoint; refuses to put one that is not finite in place of a good one."""
+        if not self.learner.is_finite():
+            raise Diverged(
+                f"weights after {self.position} samples", got="infinite or NaN", remedy="lower --lr"
+            )
+        if self._log is not None:
+            os.fsync(self._log.fileno())  # the checkpoint counts on these lines
+        position = {
+            name: getattr(self, name)
+            for name in ("position", "epoch", "index", "seconds", "epochs", "lines", "line_at")
+        }
+        arrays = {f"metrics.{name}": array for name, array in self.metrics.state().items()}
+        self.learner.save(
+            self.folder / "checkpoint", extra_arrays=arrays, extra_meta={"run": position}
+        )
+
+    def restore(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> None:
+        """Back to where the checkpoint was written; later lines of metrics.jsonl are cut off."""
+        for name, value in meta["run"].items():
+            setattr(self, name, value)
+        self.metrics.load_state(
+            {k.removeprefix("metrics."): a for k, a in arrays.items() if k.startswith("metrics.")}
+        )
+        (self.folder / "summary.json").unlink(missing_ok=True)  # of the interrupted run
+        keep_lines(self.folder / "metrics.jsonl", self.lines)
+
+    def _summarise(self, stopped: str) -> Summary:
+        c, source = self.config, self.source
+        test = self._tested[1] if self._tested and self._tested[0] == self.position else {}
+        scores = self.metrics.get()
+        summary: Summary = {
+            "rule": c.rule,
+            "source": c.source,
+            "sizes": list(self.learner.sizes),
+            "seed": c.seed,
+            "stopped": stopped,
+            "samples_seen": scores.pop("samples"),
+            "skipped": self.learner.skipped + getattr(source, "skipped", 0),
+            **scores,
+            "test_accuracy": None,
+            **_scores(test),
+            **self.times(),
+            "epochs": self.epochs,
+            "classes": source.classes,
+            "confusion": None if source.classes is None else self.metrics.confusion,
+            "test_confusion": test.get("confusion"),
+            "image_shape": getattr(source, "image_shape", None),
+            "out": str(self.folder),
+        }
+        text = json_line(summary)
+        write_text(self.folder / "summary.json", text + "\n")
+        return dict(json.loads(text))
+
+
+def _scores(test: dict[str, Any]) -> dict[str, Any]:
+    return {f"test_{name}": test[name] for name in ("accuracy", "loss") if name in test}

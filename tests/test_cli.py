@@ -1,0 +1,290 @@
+"""The command line: names, one JSON object, one line for every error, no traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rate_models.errors import MissingData
+from streaming import OnlineLearner
+from streaming.cli import main
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["--source", "synthetic:samples=1500,features=6", "--hidden", "8", "--quiet"]
+
+
+class Said(SimpleNamespace):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Any:
+    """``call("run", ...)``: exit code, stdout, stderr of the command line."""
+
+    def call(*arguments: object) -> Said:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return Said(code=ended.value.code or 0, out=out, err=err)
+
+    return call
+
+
+def assert_one_error(said: Said, *words: str, code: int = 2) -> None:
+    """One line on stderr, nothing on stdout."""
+    assert said.code == code, said.err
+    assert said.out == ""
+    assert said.err.startswith("error: ") and said.err.count("\n") == 1, said.err
+    for word in words:
+        assert word in said.err
+
+
+def test_json_is_one_object_on_stdout(call: Any, tmp_path: Path) -> None:
+    said = call("run", *SMALL, "--json", "--seed", 3, "--out", tmp_path / "r")
+    assert said.code == 0 and said.err == ""
+    summary = json.loads(said.out)
+    assert said.out.count("\n") == 1
+    wanted = "rule source samples_seen progressive_accuracy test_accuracy samples_per_second"
+    for key in [*wanted.split(), "seconds", "seed", "out"]:
+        assert summary[key] is not None, key
+    assert (summary["rule"], summary["seed"], summary["samples_seen"]) == ("pepita", 3, 1500)
+    assert Path(summary["out"]) == tmp_path / "r"
+
+
+def test_a_person_is_told_the_score_and_where_things_are(call: Any, tmp_path: Path) -> None:
+    said = call("run", *SMALL[:-1], "--out", tmp_path / "r")
+    assert said.code == 0
+    for word in ("held-out accuracy", "samples per second", "learning_curve.png"):
+        assert word in said.out
+    assert "pepita on synthetic" in said.err  # the bar
+
+
+def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
+    said = call(
+        *("run", "--source", "synthetic:samples=1500,features=6", "--rule", "backprop"),
+        *("--hidden", "9,7", "--epochs", 2, "--lr", 0.02, "--seed", 5, "--dtype", "float64"),
+        *("--scale", "running", "--samples", 1600, "--interval", 350, "--save-every", 500),
+        *("--on-bad", "skip", "--seconds", 100, "--accuracy", 0.999, "--schedule", "sequential"),
+        *("--workers", 1, "--target", "label", "--data", tmp_path, "--quiet", "--json"),
+        *("--set", "momentum=0.5", "--set", "decay_epochs=[1]", "--set", "activation=tanh"),
+        *("--out", tmp_path / "r"),
+    )
+    assert said.code == 0, said.err
+    assert json.loads((tmp_path / "r" / "config.json").read_text()) == {
+        "source": "synthetic:samples=1500,features=6",
+        "rule": "backprop",
+        "hidden": [9, 7],
+        "epochs": 2,
+        "lr": 0.02,
+        "seed": 5,
+        "dtype": "float64",
+        "scale": "running",
+        "data": str(tmp_path),
+        "download": False,
+        "samples": 1600,
+        "seconds": 100.0,
+        "accuracy": 0.999,
+        "interval": 350,
+        "save_every": 500,
+        "on_bad": "skip",
+        "settings": {"momentum": 0.5, "activation": "tanh", "decay_at": [1500]},
+    }
+    learner = OnlineLearner.load(tmp_path / "r" / "checkpoint")
+    assert (learner.rule, learner.sizes, learner.dtype) == ("backprop", (6, 9, 7, 4), "float64")
+
+
+def test_the_folder_has_a_name_of_its_own(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folders = {json.loads(call("run", *SMALL, "--json").out)["out"] for _ in range(2)}
+    assert len(folders) == 2
+    assert all(folder.startswith("runs/synthetic-pepita-") for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rule", "pepitta"], ["pepita", "backprop"]),
+        (["--source", "minst"], ["mnist", "digits"]),
+        (["--source", "csv:/nowhere/file.csv"], ["/nowhere/file.csv"]),
+        (["--source", "synthetic:colour=red"], ["colour"]),
+        (["--set", "momentun=0.9"], ["momentun", "did you mean 'momentum'"]),
+        (["--set", "momentum=2"], ["momentum", "2"]),
+        (["--set", "momentum"], ["name=value"]),
+        (["--set", "lr=0.1"], ["--lr"]),
+        (["--hidden", "8;4"], ["--hidden", "256,128"]),
+        (["--hidden", "0"], ["--hidden"]),
+        (["--lr", "-0.1"], ["--lr"]),
+        (["--lr", "nan"], ["--lr"]),
+        (["--epochs", "0"], ["--epochs"]),
+        (["--seed", "-1"], ["--seed"]),
+        (["--accuracy", "2"], ["--accuracy"]),
+        (["--circuit", "pepita"], ["--circuit", "not in this version"]),
+        (["--target", "reconstruction"], ["--target", "not in this version"]),
+        (["--schedule", "pipelined"], ["--schedule", "not in this version"]),
+        (["--workers", "2"], ["--workers", "not in this version"]),
+        (["--record", "W"], ["--record", "not in this version"]),
+    ],
+)
+def test_every_error_is_one_line(
+    call: Any, tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    assert_one_error(call("run", *SMALL, "--out", tmp_path / "r", *arguments), *words)
+    assert not (tmp_path / "r").exists()
+
+
+def test_missing_data_says_where_it_was_looked_for(call: Any, tmp_path: Path) -> None:
+    said = call("run", "--source", "mnist", "--data", tmp_path, "--out", tmp_path / "r")
+    assert_one_error(said, str(tmp_path), "--download")
+
+
+def test_bad_cells_are_named_by_their_line(call: Any, tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("a,b,label\n1,2,x\n3,oops,y\n")
+    said = call("run", "--source", f"csv:{path}", "--out", tmp_path / "r")
+    assert_one_error(said, "line 3", "oops")
+
+
+def test_a_folder_in_use(call: Any, tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("")
+    assert_one_error(call("run", *SMALL, "--out", tmp_path), "not empty", "--resume")
+
+
+def test_divergence_is_told_with_a_code_of_its_own(call: Any, tmp_path: Path) -> None:
+    said = call("run", *SMALL, "--lr", "1e30", "--out", tmp_path / "r")
+    assert_one_error(said, "lr", code=3)
+    assert OnlineLearner.load(tmp_path / "r" / "checkpoint").is_finite()
+
+
+def test_resume_takes_no_other_options(call: Any, tmp_path: Path) -> None:
+    first = call("run", *SMALL, "--json", "--out", tmp_path / "r")
+    assert_one_error(call("run", "--resume", tmp_path / "r", "--epochs", 3), "--epochs")
+    assert_one_error(call("run", "--resume", tmp_path / "r", "--set", "momentum=0"), "--set")
+    again = call("run", "--resume", tmp_path / "r", "--json")
+    assert again.code == 0 and json.loads(again.out) == json.loads(first.out)
+    assert "finished already" in again.err
+
+
+def test_resume_of_nothing(call: Any, tmp_path: Path) -> None:
+    assert_one_error(call("run", "--resume", tmp_path / "none"), "--resume")
+
+
+def test_a_damaged_checkpoint_is_refused(call: Any, tmp_path: Path) -> None:
+    call("run", *SMALL, "--out", tmp_path / "r")
+    (tmp_path / "r" / "summary.json").unlink()
+    for name in ("checkpoint", "checkpoint.previous"):
+        (tmp_path / "r" / name / "arrays.safetensors").write_bytes(b"no")
+    assert_one_error(call("run", "--resume", tmp_path / "r"), "arrays.safetensors")
+
+
+def test_the_previous_checkpoint_is_gone_back_to_with_a_warning(call: Any, tmp_path: Path) -> None:
+    first = json.loads(call("run", *SMALL, "--json", "--out", tmp_path / "r").out)
+    (tmp_path / "r" / "summary.json").unlink()
+    (tmp_path / "r" / "checkpoint" / "arrays.safetensors").write_bytes(b"no")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        again = call("run", "--resume", tmp_path / "r", "--json")
+    assert again.err.startswith("warning: ") and again.err.count("\n") == 1
+    assert json.loads(again.out)["confusion"] == first["confusion"]
+
+
+def test_catalogues(call: Any) -> None:
+    rules, sources = (json.loads(call(name, "--json").out) for name in ("rules", "sources"))
+    assert {"pepita", "backprop"} <= set(rules["names"])
+    assert {"digits", "mnist", "csv", "synthetic"} <= set(sources["names"])
+    for name, known in (("rules", rules), ("sources", sources)):
+        rows = call(name).out.splitlines()
+        assert [row.split()[0] for row in rows] == known["names"]
+        assert all(len(row.split()) > 2 for row in rows)
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_parity(call: Any, monkeypatch: pytest.MonkeyPatch, ok: bool) -> None:
+    row = {"rule": "pepita", "realisation": "online", "deviation": 3.2e-16, "ok": ok}
+    fake = SimpleNamespace(run=lambda: SimpleNamespace(ok=ok, rows=[row], missing=["batch"]))
+    monkeypatch.setitem(sys.modules, "rate_models.parity", fake)
+    said = call("parity")
+    assert said.code == (0 if ok else 1)
+    assert "3.2e-16" in said.out and "batch: not installed" in said.out
+    said = call("parity", "--json")
+    assert said.code == (0 if ok else 1)
+    assert json.loads(said.out)["ok"] is ok and json.loads(said.out)["deviations"] == [row]
+
+
+def test_bench(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"scenario": "mnist", "peer": "torch", "samples_per_second": 2100.0, "ratio": None}
+    asked: dict[str, Any] = {}
+
+    def run(**options: Any) -> dict[str, Any]:
+        asked.update(options)
+        return {"machine": {"cpu": "a machine"}, "rows": [row]}
+
+    monkeypatch.setitem(sys.modules, "streaming.bench", SimpleNamespace(run=run))
+    assert json.loads(call("bench", "--json", "--repeats", 3).out)["rows"] == [row]
+    assert asked == {"repeats": 3}
+    out = call("bench").out
+    assert "cpu: a machine" in out and "torch" in out and "2,100" in out
+
+
+@pytest.mark.parametrize("arguments", [["run", "--epoch", "1"], ["runn"], ["run", "--lr", "x"]])
+def test_typos_in_names(call: Any, arguments: list[str]) -> None:
+    said = call(*arguments)
+    assert said.code == 2 and "Error" in said.err and "Traceback" not in said.err
+
+
+def test_help_says_what_every_option_is_for(call: Any) -> None:
+    text = call("run", "--help").out
+    options = "rule circuit source target hidden epochs lr seed schedule workers dtype scale data"
+    for name in [*options.split(), "download", "record", "out", "resume", "json", "set"]:
+        assert f"--{name}" in text
+    for line in text.splitlines():
+        if line.lstrip().startswith("--"):
+            assert len(line.split()) > 1
+
+
+def test_ctrl_c_before_anything_was_learned(
+    call: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("streaming.config.open_source", interrupted)
+    said = call("run", *SMALL, "--out", tmp_path / "r")
+    assert (said.code, said.out, said.err) == (130, "", "interrupted\n")
+
+
+def test_help_and_names_need_no_compiler() -> None:
+    """`--help` answers at once: numba, torch, matplotlib and scikit-learn stay unloaded."""
+    code = (
+        "import sys, streaming.cli\n"
+        "try: streaming.cli.main(['run', '--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(sorted({'numba', 'torch', 'matplotlib', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr.strip() in ("", "[]"), done.stderr
+
+
+def test_a_run_draws_late_and_without_torch() -> None:
+    code = (
+        "import sys, streaming.progress, streaming.run\n"
+        "sys.exit(sorted({'torch', 'matplotlib', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr.strip() in ("", "[]"), done.stderr
+
+
+def test_errors_know_files(call: Any) -> None:
+    """MissingData is an OSError too; it must not be mistaken for a full disk."""
+    assert issubclass(MissingData, OSError)
+    assert_one_error(call("run", "--source", "csv:/nowhere.csv"), "/nowhere.csv")

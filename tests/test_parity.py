@@ -1,0 +1,135 @@
+"""The realisations agree; and where one is broken or missing, that is said."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rate_models import lookup, parity
+from rate_models.errors import BadOption, Diverged, MissingExtra, UnknownName
+from rate_models.textbook import RULES
+
+ROOT = Path(__file__).resolve().parent.parent
+TORCH = find_spec("torch") is not None
+
+
+@pytest.mark.parametrize("rule", lookup.names(RULES))
+@pytest.mark.parametrize("seed", [0, 1])
+def test_realisations_agree_after_every_sample(rule: str, seed: int) -> None:
+    report = parity.run(samples=100, rules=[rule], seed=seed)
+    assert report.ok, [row for row in report.rows if not row["ok"]]
+    seen = {(row["realisation"], row["dtype"]) for row in report.rows}
+    names = ["online", "batch"] if TORCH else ["online"]
+    assert seen == {(name, dtype) for name in names for dtype in parity.TOLERANCE}
+    for key in seen:
+        arrays = {r["array"] for r in report.rows if (r["realisation"], r["dtype"]) == key}
+        assert {"W.0", "W.1", "W.2", "b.0", "b.1", "outputs"} <= arrays
+
+
+def test_single_precision_is_really_compared() -> None:
+    report = parity.run(samples=5, rules=["pepita"])
+    single = [row["deviation"] for row in report.rows if row["dtype"] == "float32"]
+    assert min(single) > 1e-9  # also of F, which is rounded
+
+
+def test_realisations_that_are_not_installed_are_named_and_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert parity.run(2, ["backprop"], ["float64"]).missing[-2:] == ["circuit", "spiking"]
+    monkeypatch.setattr(parity, "find_spec", lambda name: None)
+    report = parity.run(samples=2, rules=["backprop"], dtypes=["float64"])
+    assert report.missing == ["batch", "circuit", "spiking"]
+    assert report.ok
+    assert {row["realisation"] for row in report.rows} == {"online"}
+
+
+def test_the_batch_package_without_torch_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import rate_models.batch as batch
+
+    for name in ("network", "optim", "train"):
+        monkeypatch.delitem(sys.modules, f"rate_models.batch.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra, match=r'pip install "dendrostream\[torch\]"'):
+        _ = batch.BatchNetwork
+    with pytest.raises(AttributeError, match="Nothing"):
+        _ = batch.Nothing  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"rules": ["pepitta"]}, UnknownName, "did you mean 'pepita'"),
+        ({"dtypes": ["float16"]}, BadOption, "float64, float32"),
+        ({"samples": 0}, BadOption, "1 or more"),
+    ],
+)
+def test_bad_arguments(wrong: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        parity.run(**wrong)
+
+
+@pytest.mark.parametrize("fault", ["nan", "diverged", "small"])
+def test_a_realisation_that_is_off_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = parity._online
+
+    def broken(case: parity.Case, dtype: str, seed: int) -> parity.Twin:
+        learn, samples = honest(case, dtype, seed), iter(range(100))
+
+        def once(sample: parity.Sample) -> Any:
+            outputs, params = learn(sample)
+            if next(samples) == 3:  # one sample in the middle, right again after it
+                if fault == "diverged":
+                    raise Diverged("sample 3")
+                params["W"][1][0, 0] += np.nan if fault == "nan" else 1e-8
+            return outputs, params
+
+        return once
+
+    monkeypatch.setattr(parity, "_online", broken)
+    report = parity.run(samples=6, rules=["pepita"], dtypes=["float64"])
+    bad = {(row["realisation"], row["array"]) for row in report.rows if not row["ok"]}
+    assert not report.ok
+    assert ("online", "W.1") in bad
+    assert fault == "diverged" or bad == {("online", "W.1")}
+
+
+@pytest.mark.slow  # compiles kernels
+def test_a_kernel_broken_on_purpose_is_found_in_spite_of_the_cache(tmp_path: Path) -> None:
+    """Also shows that an edit in one file recompiles the kernels of another that call it."""
+    for package in ("rate_models", "biocircuits", "streaming"):
+        shutil.copytree(
+            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    code = (
+        "import sys; from rate_models import parity; "
+        "sys.exit(0 if parity.run(20, ['backprop'], ['float64']).ok else 1)"
+    )
+    environment = os.environ | {
+        "PYTHONPATH": str(tmp_path),
+        "DENDROSTREAM_CACHE": str(tmp_path / "cache"),
+    }
+
+    def status() -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env=environment,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stderr
+
+    assert status() == (0, "")
+    path = tmp_path / "rate_models" / "optimizers.py"
+    text = path.read_text(encoding="utf-8")
+    readable = "w[i, j] -= change * pre[j]"
+    assert text.count(readable) == 1
+    path.write_text(text.replace(readable, "w[i, j] += change * pre[j]"), encoding="utf-8")
+    assert status() == (1, "")
