@@ -12,8 +12,11 @@ second pattern have k = 0. With ``U`` empty the plain form runs: x + K c is form
 
 S is stored with a row per input, so that the weights of one input are contiguous.
 
-Pending update. Without momentum and weight decay the change of S is not applied at once but in the
-sweep that integrates the next sample: one pass through memory for both. It is part of the state.
+Pending updates. Without momentum and weight decay the change of S is not applied at once: every
+input's change waits until that input is next active, and is applied in the sweep that integrates
+then, one pass through memory for both. What waits is post of the last `BLOCK` samples and, for each
+input, η x and which sample it belongs to; it is part of the state. All is swept in when a block is
+full.
 
 Momentum and weight decay move every weight at every step, touched or not. An untouched input's
 weights follow the linear map (v, w) ← (μ v + ηλ w, w − μ v − ηλ w), so they are brought up to date
@@ -28,11 +31,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.kernel import Array, stage
+from rate_models.kernel import Array, aligned, inlined, stage
 from rate_models.optimizers import Step, outer_step
-from rate_models.rows import axpy, coast, dot, four_fresh, four_pending, moving_step, power
+from rate_models.rows import (
+    axpy,
+    coast,
+    combine,
+    dot,
+    moving_step,
+    power,
+    sweep_four,
+)
 
 STEPS, PENDING = range(2)  # places in `counts`
+BLOCK = 128  # samples between two sweeps over all inputs; part of the trajectory, so not an option
 
 
 class InputSynapses(NamedTuple):
@@ -50,19 +62,18 @@ class InputSynapses(NamedTuple):
     VWK: Array
     upto: NDArray[np.int64]  # (n_0,): optimiser steps that row j of S and V has seen
     map: Array  # T (2,): μ and ηλ of the steps that untouched rows are behind
-    pending_post: Array  # T (n_1,): post of the update not yet swept into S
-    pending_x: Array  # T (n_0,): η x of it, zero where nothing is pending
-    pending_rows: NDArray[np.int64]  # (n_0,)
+    pending_post: Array  # T (BLOCK, n_1): post of the samples of this block
+    pending_x: Array  # T (n_0,): η x not yet swept into S, zero where nothing is pending
+    pending_at: NDArray[np.int64]  # (n_0,): the row of pending_post that belongs to it
     rows: NDArray[np.int64]  # (n_0,): where this sample's x is not zero
     active: NDArray[np.int64]  # (1,): how many they are
-    order: NDArray[np.int64]  # (n_0,): scratch
     x: Array  # T (n_0,): this sample's input
     Kx: Array  # T (k,): Kᵀx
-    counts: NDArray[np.int64]  # (2,): STEPS taken, rows PENDING
+    counts: NDArray[np.int64]  # (2,): STEPS taken, samples PENDING
 
 
 STATE = ("S", "V", "K", "G", "U", "VU", "WK", "VWK", "upto", "map", "pending_post", "pending_x",
-         "pending_rows", "counts")  # fmt: skip
+         "pending_at", "counts")  # fmt: skip
 
 
 def allocate(w: Array, k: Array, *, moving: bool, structured: bool) -> InputSynapses:
@@ -72,26 +83,26 @@ def allocate(w: Array, k: Array, *, moving: bool, structured: bool) -> InputSyna
     """
     dtype, (n1, n0), extra = w.dtype, w.shape, k.shape[1] if structured else 0
     wide = n0 if moving else 0
+    zeros, tall = np.zeros, extra if moving else 0
     return InputSynapses(
-        S=np.ascontiguousarray(w.T),
-        V=np.zeros((wide, n1), dtype),
-        K=np.ascontiguousarray(k),
-        G=np.ascontiguousarray(k.T @ k)[:extra, :extra],
-        U=np.zeros((extra, n1), dtype),
-        VU=np.zeros((extra if moving else 0, n1), dtype),
-        WK=np.ascontiguousarray((w @ k).T)[:extra],
-        VWK=np.zeros((extra if moving else 0, n1), dtype),
-        upto=np.zeros(wide, np.int64),
-        map=np.zeros(2, dtype),
-        pending_post=np.zeros(n1, dtype),
-        pending_x=np.zeros(n0, dtype),
-        pending_rows=np.zeros(n0, np.int64),
-        rows=np.zeros(n0, np.int64),
-        active=np.zeros(1, np.int64),
-        order=np.zeros(n0, np.int64),
-        x=np.zeros(n0, dtype),
-        Kx=np.zeros(extra, dtype),
-        counts=np.zeros(2, np.int64),
+        S=aligned(w.T, dtype),
+        V=aligned(zeros((wide, n1)), dtype),
+        K=aligned(k, dtype),
+        G=aligned((k.T @ k)[:extra, :extra], dtype),
+        U=aligned(zeros((extra, n1)), dtype),
+        VU=aligned(zeros((tall, n1)), dtype),
+        WK=aligned((w @ k).T[:extra], dtype),
+        VWK=aligned(zeros((tall, n1)), dtype),
+        upto=zeros(wide, np.int64),
+        map=zeros(2, dtype),
+        pending_post=aligned(zeros((0 if moving else BLOCK, n1)), dtype),
+        pending_x=aligned(zeros(n0), dtype),
+        pending_at=zeros(n0, np.int64),
+        rows=zeros(n0, np.int64),
+        active=zeros(1, np.int64),
+        x=aligned(zeros(n0), dtype),
+        Kx=zeros(extra, dtype),
+        counts=zeros(2, np.int64),
     )
 
 
@@ -102,8 +113,8 @@ def folded(s: InputSynapses) -> Array:
         for row, gap in enumerate(s.counts[STEPS] - s.upto):
             _, _, c, d = power(s.map[0], s.map[1], gap)
             w[row] = c * s.V[row] + d * s.S[row]
-    active = s.pending_rows[: s.counts[PENDING]]
-    w[active] -= s.pending_x[active, None] * s.pending_post
+    rows = np.flatnonzero(s.pending_x)
+    w[rows] -= s.pending_x[rows, None] * s.pending_post[s.pending_at[rows]]
     return np.ascontiguousarray((w + s.K[:, : len(s.U)] @ s.U).T)
 
 
@@ -119,15 +130,19 @@ def _catch_up(s: InputSynapses, row: int) -> None:
 @stage
 def settle(s: InputSynapses) -> None:
     """Sweep in what is pending or behind, for all inputs."""
-    for n in range(s.counts[PENDING]):
-        row = s.pending_rows[n]
-        w, u = s.S[row], s.pending_x[row]
-        for i in range(w.size):
-            w[i] -= u * s.pending_post[i]
-        s.pending_x[row] = 0
+    for row in range(s.pending_x.size):
+        _apply(s, row)
     s.counts[PENDING] = 0
     for row in range(s.upto.size):
         _catch_up(s, row)
+
+
+@inlined
+def _apply(s: InputSynapses, row: int) -> None:
+    """Sweep in what is pending for one input."""
+    if s.pending_x[row] != 0:
+        axpy(s.S[row], -s.pending_x[row], s.pending_post[s.pending_at[row]])
+        s.pending_x[row] = 0
 
 
 @stage
@@ -163,9 +178,7 @@ def load(s: InputSynapses, x: Array) -> None:
     s.active[0] = active
     s.Kx[:] = 0
     for n in range(active):
-        row = s.rows[n]
-        for c in range(s.Kx.size):
-            s.Kx[c] += s.K[row, c] * s.x[row]
+        axpy(s.Kx, s.x[s.rows[n]], s.K[s.rows[n]])
 
 
 @stage
@@ -173,7 +186,6 @@ def peek(s: InputSynapses, x: Array, a: Array) -> None:
     """a = W x, changing no state but the scratch; for predictions."""
     load(s, x)
     a[:] = 0
-    overlap = a.dtype.type(0)
     for n in range(s.active[0]):
         row = s.rows[n]
         if s.upto.size > 0:
@@ -182,59 +194,33 @@ def peek(s: InputSynapses, x: Array, a: Array) -> None:
             axpy(a, a.dtype.type(pd) * s.x[row], s.S[row])
         else:
             axpy(a, s.x[row], s.S[row])
-        if s.counts[PENDING] > 0:  # pending_x means nothing, and may be old, when none is
-            overlap += s.pending_x[row] * s.x[row]
-    if s.counts[PENDING] > 0:
-        axpy(a, -overlap, s.pending_post)
-    for c in range(s.Kx.size):
-        axpy(a, s.Kx[c], s.U[c])
+            if s.pending_x[row] != 0:
+                axpy(a, -s.pending_x[row] * s.x[row], s.pending_post[s.pending_at[row]])
+    combine(a, s.Kx, s.U)
 
 
 @stage
 def integrate(s: InputSynapses, x: Array, a: Array) -> None:
-    """a = W x. Readable form: S -= pending_post ⊗ pending_x; a = S x + Uᵀ(Kᵀx)."""
+    """a = W x. Readable form: S_j -= pending_x_j pending_post_j; a = S x + Uᵀ(Kᵀx)."""
     load(s, x)
     a[:] = 0
     if s.upto.size > 0:
         for n in range(s.active[0]):
             _catch_up(s, s.rows[n])
     _sweep(s, a)
-    for c in range(s.Kx.size):
-        axpy(a, s.Kx[c], s.U[c])
+    combine(a, s.Kx, s.U)
 
 
-@stage
+@inlined
 def _sweep(s: InputSynapses, a: Array) -> None:
-    """Apply the pending update and integrate x in one pass through the rows they touch.
-
-    Rows in both are read and written once, four at a time; rows of x alone are only read.
-    """
-    both, fresh = 0, s.order.size
-    for n in range(s.active[0]):
+    """Apply what is pending for the active rows and integrate x, in one pass through memory."""
+    fours = s.active[0] - s.active[0] % 4 if s.upto.size == 0 else 0
+    for n in range(0, fours, 4):
+        sweep_four(s.S, s.rows[n : n + 4], s.pending_x, s.pending_at, s.pending_post, s.x, a)
+    for n in range(fours, s.active[0]):
         row = s.rows[n]
-        if s.pending_x[row] != 0:
-            s.order[both] = row
-            both += 1
-        else:
-            fresh -= 1
-            s.order[fresh] = row
-    for n in range(0, both - 3, 4):
-        four_pending(s.S, s.order[n : n + 4], s.pending_x, s.pending_post, s.x, a)
-    for n in range(both - both % 4, both):
-        row = s.order[n]
-        axpy(s.S[row], -s.pending_x[row], s.pending_post)
+        _apply(s, row)
         axpy(a, s.x[row], s.S[row])
-    last = s.order.size
-    for n in range(fresh, last - 3, 4):
-        four_fresh(s.S, s.order[n : n + 4], s.x, a)
-    for n in range(last - (last - fresh) % 4, last):
-        axpy(a, s.x[s.order[n]], s.S[s.order[n]])
-    for n in range(s.counts[PENDING]):
-        row = s.pending_rows[n]
-        if s.x[row] == 0:
-            axpy(s.S[row], -s.pending_x[row], s.pending_post)
-        s.pending_x[row] = 0
-    s.counts[PENDING] = 0
 
 
 @stage
@@ -242,8 +228,7 @@ def modulate(s: InputSynapses, c: Array, a: Array, out: Array) -> None:
     """out = W(x + K c), given a = W x."""
     if s.U.shape[0] > 0:
         out[:] = a
-        for n in range(c.size):
-            axpy(out, c[n], s.WK[n])
+        combine(out, c, s.WK)
     else:
         for row in range(s.x.size):  # the plain form: x ← x + K c, all of it active
             s.x[row] += dot(s.K[row], c)
@@ -262,13 +247,16 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
     In the plain form x already holds x + K c where `modulate` was called, so post_c has no part.
     """
     if s.upto.size == 0:
-        settle(s)
-        s.pending_post[:] = post_x
+        now = s.counts[PENDING]
+        for row in range(s.pending_at.size):  # whose time is up: its post is to be overwritten
+            if s.pending_at[row] == now:
+                _apply(s, row)
+        s.pending_post[now] = post_x
         for n in range(s.active[0]):
             row = s.rows[n]
-            s.pending_rows[n] = row
             s.pending_x[row] = step.eta * s.x[row]
-        s.counts[PENDING] = s.active[0]
+            s.pending_at[row] = now
+        s.counts[PENDING] = (now + 1) % BLOCK
     else:
         decay = step.eta * step.lam
         if s.map[0] != step.mu or s.map[1] != decay:
@@ -286,8 +274,8 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
 @stage
 def _update_structure(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step) -> None:
     """U takes post_c cᵀ; WK takes ΔW K = post_x (Kᵀx)ᵀ + post_c (G c)ᵀ."""
-    outer_step(s.U, s.VU, c, post_c, step)
     if s.VWK.shape[0] > 0:
+        outer_step(s.U, s.VU, c, post_c, step)
         # the two parts of ΔW K are one gradient: velocity and decay act once
         for m in range(c.size):
             wk, v, gc = s.WK[m], s.VWK[m], dot(s.G[m], c)
@@ -298,6 +286,8 @@ def _update_structure(s: InputSynapses, post_x: Array, post_c: Array, c: Array, 
                 wk[i] -= v[i]
     else:
         for m in range(c.size):
-            wk, kx, gc = s.WK[m], step.eta * s.Kx[m], step.eta * dot(s.G[m], c)
+            u, wk, uc = s.U[m], s.WK[m], step.eta * c[m]
+            kx, gc = step.eta * s.Kx[m], step.eta * dot(s.G[m], c)
             for i in range(wk.size):
+                u[i] -= uc * post_c[i]
                 wk[i] -= kx * post_x[i] + gc * post_c[i]

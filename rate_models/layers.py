@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models import activations, input_synapses, losses, rows
-from rate_models.kernel import Array, stage
+from rate_models.kernel import Array, aligned, inlined, stage
 from rate_models.network import NetworkSpec
 from rate_models.optimizers import Step, outer_step, vector_step
 
@@ -58,22 +58,22 @@ def allocate(spec: NetworkSpec, dtype: str, *, moving: bool) -> tuple[Layers, Wo
         weight,
         np.array([0, *map(activations.code, spec.names)], np.int64),
         losses.NAMES.index(spec.loss),
-        np.zeros(weights, dtype),
-        np.zeros(weights if moving else 0, dtype),
-        np.zeros(biases, dtype),
-        np.zeros(biases if moving else 0, dtype),
+        aligned(np.zeros(weights), dtype),
+        aligned(np.zeros(weights if moving else 0), dtype),
+        aligned(np.zeros(biases), dtype),
+        aligned(np.zeros(biases if moving else 0), dtype),
     )
-    flat = [np.zeros(units, dtype) for _ in range(4)]
-    return layers, Work(*flat, *(np.zeros(spec.sizes[-1], dtype) for _ in range(3)))
+    widths = [units] * 4 + [spec.sizes[-1]] * 3
+    return layers, Work(*(aligned(np.zeros(n), dtype) for n in widths))
 
 
-@stage
+@inlined
 def units(net: Layers, flat: Array, layer: int) -> Array:
     """Layer ``layer``'s part of a flat activity."""
     return flat[net.unit[layer] : net.unit[layer] + net.sizes[layer]]
 
 
-@stage
+@inlined
 def matrix(net: Layers, flat: Array, layer: int) -> Array:
     """W_l (n_l, n_{l-1}) as a view, l ≥ 2."""
     n, m, at = net.sizes[layer], net.sizes[layer - 1], net.weight[layer]

@@ -41,8 +41,7 @@ def _learn(  # type: ignore[no-untyped-def]
             return t
         if masks.shape[1] > 0:
             layers.standard_pass(net, work.a, work.h, masks[t])
-        for i in range(h.size):
-            work.e[i] = h[i] - work.y[i]
+        error(work, h)
         for turn in range(last):
             layer = turn + 1 if ASCENDING else last - turn  # type: ignore[name-defined]  # noqa: F821
             teach(  # type: ignore[name-defined]  # noqa: F821
@@ -52,6 +51,19 @@ def _learn(  # type: ignore[no-untyped-def]
         if clock[0] % FOLD_EVERY == 0:
             input_synapses.fold(syn)
     return X.shape[0]
+
+
+@stage
+def error(work: Work, h: Array) -> None:
+    """e = h_L − y; what is too small to move a weight counts as zero.
+
+    Products of numbers below √tiny are subnormal, which processors take a hundred times as long
+    for; a network that is sure of itself would learn at half the speed.
+    """
+    silent = np.sqrt(np.finfo(h.dtype).tiny)
+    for i in range(h.size):
+        e = h[i] - work.y[i]
+        work.e[i] = e if abs(e) > silent else h.dtype.type(0)
 
 
 @stage

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from rate_models.kernel import Array, Scalar, reduction, stage
+from rate_models.kernel import Array, Scalar, inlined, reduction, stage
 from rate_models.optimizers import Step
 
 
-@stage
+@inlined
 def axpy(y: Array, alpha: Scalar, x: Array) -> None:
     """y += alpha x"""
     for i in range(y.size):
         y[i] += alpha * x[i]
+
+
+@inlined
+def combine(y: Array, alpha: Array, x: Array) -> None:
+    """y += Σ_n alpha_n x_n over the rows of x, four at a time."""
+    fours = alpha.size - alpha.size % 4
+    for n in range(0, fours, 4):
+        a0, a1, a2, a3 = alpha[n], alpha[n + 1], alpha[n + 2], alpha[n + 3]
+        x0, x1, x2, x3 = x[n], x[n + 1], x[n + 2], x[n + 3]
+        for i in range(y.size):
+            y[i] += a0 * x0[i] + a1 * x1[i] + a2 * x2[i] + a3 * x3[i]
+    for n in range(fours, alpha.size):
+        axpy(y, alpha[n], x[n])
 
 
 @reduction
@@ -56,25 +69,24 @@ def moving_step(w: Array, v: Array, x: Scalar, post: Array, step: Step) -> None:
         w[i] -= v[i]
 
 
-@stage
-def four_pending(s: Array, rows: Array, pending: Array, post: Array, x: Array, a: Array) -> None:
-    """For four rows w of s: w -= pending post; a += x w."""
+@inlined
+def sweep_four(
+    s: Array, rows: Array, pending: Array, at: Array, post: Array, x: Array, a: Array
+) -> None:
+    """For four rows w of s: w -= pending post_at; pending = 0; a += x w."""
     r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
     w0, w1, w2, w3 = s[r0], s[r1], s[r2], s[r3]
     x0, x1, x2, x3 = x[r0], x[r1], x[r2], x[r3]
     u0, u1, u2, u3 = pending[r0], pending[r1], pending[r2], pending[r3]
+    p0, p1, p2, p3 = post[at[r0]], post[at[r1]], post[at[r2]], post[at[r3]]
     for i in range(a.size):
-        p = post[i]
-        c0, c1, c2, c3 = w0[i] - u0 * p, w1[i] - u1 * p, w2[i] - u2 * p, w3[i] - u3 * p
+        c0, c1, c2, c3 = (
+            w0[i] - u0 * p0[i],
+            w1[i] - u1 * p1[i],
+            w2[i] - u2 * p2[i],
+            w3[i] - u3 * p3[i],
+        )
         w0[i], w1[i], w2[i], w3[i] = c0, c1, c2, c3
         a[i] += x0 * c0 + x1 * c1 + x2 * c2 + x3 * c3
-
-
-@stage
-def four_fresh(s: Array, rows: Array, x: Array, a: Array) -> None:
-    """For four rows w of s: a += x w."""
-    r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
-    w0, w1, w2, w3 = s[r0], s[r1], s[r2], s[r3]
-    x0, x1, x2, x3 = x[r0], x[r1], x[r2], x[r3]
-    for i in range(a.size):
-        a[i] += x0 * w0[i] + x1 * w1[i] + x2 * w2[i] + x3 * w3[i]
+    for row in rows:
+        pending[row] = 0
