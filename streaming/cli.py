@@ -213,12 +213,12 @@ def parity(json_: Json = False) -> None:
 
 @app.command()
 def bench(
-    samples: Annotated[int | None, typer.Option(help="Samples per measurement.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Length of a measurement.")] = None,
     repeats: Annotated[int | None, typer.Option(help="Measurements; the median counts.")] = None,
     json_: Json = False,
 ) -> None:
     """Measure samples per second beside other implementations on this machine."""
-    given = {"samples": samples, "repeats": repeats}
+    given = {"seconds": seconds, "repeats": repeats}
     bench_module = importlib.import_module("streaming.bench")
     result = bench_module.run(**{k: v for k, v in given.items() if v is not None})
     if json_:
@@ -226,6 +226,7 @@ def bench(
     else:
         for name, value in result["machine"].items():
             print(f"{name}: {value}")
+        print(f"data: {result['data']}; one thread; median of {result['repeats']}")
         print(_table(result["rows"]))
 
 

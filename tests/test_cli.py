@@ -227,7 +227,7 @@ def test_bench(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def run(**options: Any) -> dict[str, Any]:
         asked.update(options)
-        return {"machine": {"cpu": "a machine"}, "rows": [row]}
+        return {"machine": {"cpu": "a machine"}, "data": "d", "repeats": 5, "rows": [row]}
 
     monkeypatch.setitem(sys.modules, "streaming.bench", SimpleNamespace(run=run))
     assert json.loads(call("bench", "--json", "--repeats", 3).out)["rows"] == [row]
