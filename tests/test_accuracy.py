@@ -1,0 +1,43 @@
+"""The scores that the README promises."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dendrostream_demos import hidden_layer
+
+from streaming.config import RunConfig
+from streaming.run import run
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_digits_with_the_defaults(seed: int, tmp_path: Path) -> None:
+    summary = run(RunConfig.checked(seed=seed), tmp_path / "run")
+    assert summary["sizes"] == [64, 256, 10]
+    assert summary["test_accuracy"] >= 0.95
+
+
+def test_the_hidden_layer_learns(tmp_path: Path) -> None:
+    """64-32-10 at a constant rate, ten seeds; F = 0 leaves the hidden weights as they were drawn."""
+    scores = hidden_layer.main(figure=tmp_path / "figure.png")
+    assert all(len(values) == 10 for values in scores.values())
+    mean = {name: float(np.mean(values)) for name, values in scores.items()}
+    assert mean["PEPITA"] >= mean["PEPITA with F = 0"] + 0.03
+    assert mean["PEPITA"] >= 0.91
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("DENDROSTREAM_DATA" not in os.environ, reason="no DENDROSTREAM_DATA")
+def test_mnist_online(tmp_path: Path) -> None:
+    options = {"source": "mnist", "rule": "pepita", "hidden": (1024,), "lr": 0.03, "epochs": 5}
+    summary = run(RunConfig.checked(**options, seed=0), tmp_path / "run")
+    assert summary["epochs"][0]["test_accuracy"] >= 0.94
+    assert summary["test_accuracy"] >= 0.96
+    # a decay of the learning rate, by option: better than the same passes without
+    decayed = run(
+        RunConfig.checked(**options, seed=0, settings={"decay_epochs": [3]}), tmp_path / "decayed"
+    )
+    assert decayed["test_accuracy"] >= 0.97

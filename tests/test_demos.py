@@ -1,0 +1,83 @@
+"""Every demo runs short, and opens with what a reader must know."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_sets import write_data_sets
+
+import dendrostream_demos
+
+FOLDER = Path(dendrostream_demos.__path__[0])
+DEMOS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_it_says_what_where_from_score_seed_and_run_time(name: str) -> None:
+    doc = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))) or ""
+    for heading in ("Shows:", "From:", "Score:", "Seed:", "Run time:"):
+        assert f"\n{heading}" in doc, heading
+    assert "TODO" not in doc
+
+
+def test_the_first_demo_is_short() -> None:
+    tree = ast.parse((FOLDER / "online_digits.py").read_text(encoding="utf-8"))
+    (main,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    assert (main.end_lineno or 0) - main.lineno <= 16
+
+
+def test_online_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    from dendrostream_demos import online_digits
+
+    assert online_digits.main(epochs=2) > 0.85
+    assert "epoch  2: 0." in capsys.readouterr().out
+
+
+def test_drift(tmp_path: Path) -> None:
+    from dendrostream_demos import drift
+
+    scores = drift.main(seeds=1, samples=8000, figure=tmp_path / "drift.png")
+    for name, phases in scores.items():
+        assert phases["before"] > phases["during"] + 0.1, name  # it hurts
+        assert phases["after"] > phases["during"] + 0.1, name  # and is learned anew
+    assert (tmp_path / "drift.png").stat().st_size > 10_000
+    with pytest.raises(SystemExit, match="a multiple of 2000"):
+        drift.main(samples=8001)
+
+
+def test_hidden_layer(tmp_path: Path) -> None:
+    from dendrostream_demos import hidden_layer
+
+    scores = hidden_layer.main(seeds=2, epochs=3, figure=tmp_path / "hidden_layer.png")
+    assert np.mean(scores["PEPITA"]) > np.mean(scores["PEPITA with F = 0"])
+    assert (tmp_path / "hidden_layer.png").stat().st_size > 10_000
+
+
+def test_online_vs_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from dendrostream_demos import online_vs_batch
+
+    write_data_sets(tmp_path, monkeypatch)
+    curves = online_vs_batch.main(1, 8, data=tmp_path, figure=tmp_path / "online_vs_batch.png")
+    assert {name: len(curve) for name, curve in curves.items()} == {"batch": 1, "online": 1}
+    assert (tmp_path / "online_vs_batch.png").stat().st_size > 10_000
+
+
+def test_a_missing_data_set_is_one_message(tmp_path: Path) -> None:
+    code = [sys.executable, "-m", "dendrostream_demos.online_vs_batch", "--data", str(tmp_path)]
+    done = subprocess.run(code, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: MNIST: got no MNIST/raw")
+
+
+def test_importing_a_demo_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in DEMOS:
+        importlib.import_module(f"dendrostream_demos.{name}")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,153 @@
+"""Kernel discipline: one decorator, a cache that never lies, arrays checked at the door."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from rate_models.errors import BadOption
+from rate_models.kernel import CACHE_LINE, DTYPES, PACKAGES, aligned, coerce
+
+ROOT = Path(__file__).resolve().parent.parent
+PART = """
+from rate_models.kernel import stage
+
+@stage
+def part(x):
+    return x + 1
+"""
+WHOLE = """
+from rate_models import part
+from rate_models.kernel import kernel, source_key
+
+@kernel
+def whole(x):
+    return part.part(x[2])
+
+if __name__ == "__main__":
+    import numpy as np
+    print(source_key(), whole(np.arange(3.0)), sum(whole.stats.cache_hits.values()))
+"""
+
+
+class Copy:
+    """A copy of rate_models with a kernel that calls a stage in another file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(
+            ROOT / "rate_models", folder / "rate_models", ignore=shutil.ignore_patterns("__pyc*")
+        )
+        self.write("part.py", PART)
+        self.write("whole.py", WHOLE)
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / "rate_models" / name).write_text(text, encoding="utf-8")
+
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        cache = {"DENDROSTREAM_CACHE": str(self.folder / "cache")}
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env={**os.environ, **cache, "PYTHONPATH": str(self.folder), **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def whole(self, **environment: str) -> tuple[str, float, int]:
+        done = self.python("-m", "rate_models.whole", **environment)
+        assert done.returncode == 0, done.stderr
+        key, value, hits = done.stdout.split()
+        return key, float(value), int(hits)
+
+
+def test_an_edit_in_another_file_is_never_missed(tmp_path: Path) -> None:
+    copy = Copy(tmp_path)
+    key, value, hits = copy.whole()
+    assert (value, hits) == (3.0, 0)
+    assert copy.whole() == (key, 3.0, 1)  # cached on disk
+    copy.write("errors.py", (ROOT / "rate_models/errors.py").read_text() + "\n# no kernel here\n")
+    assert copy.whole() == (key, 3.0, 1)
+    copy.write("part.py", PART.replace("x + 1", "x + 2"))
+    edited, value, hits = copy.whole()
+    assert (value, hits) == (4.0, 0)
+    assert edited != key
+    assert copy.whole(NUMBA_BOUNDSCHECK="1")[0] not in (key, edited)
+
+
+def test_bounds_are_checked_when_asked(tmp_path: Path) -> None:
+    copy = Copy(tmp_path)
+    copy.write("whole.py", WHOLE.replace("arange(3.0)", "arange(2.0)"))
+    assert copy.python("-m", "rate_models.whole").returncode == 0  # reads past the end
+    checked = copy.python("-m", "rate_models.whole", NUMBA_BOUNDSCHECK="1")
+    assert "IndexError" in checked.stderr
+
+
+def test_without_a_folder_to_write_the_cache_is_temporary(tmp_path: Path) -> None:
+    copy, blocked = Copy(tmp_path), tmp_path / "file"
+    blocked.write_text("no folder")
+    _, value, hits = copy.whole(DENDROSTREAM_CACHE=str(blocked))
+    assert (value, hits) == (3.0, 0)
+
+
+def test_nobody_else_compiles() -> None:
+    """numba is imported in one file; all others take the decorators from there."""
+    seen = 0
+    for package in (*PACKAGES, "demos"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                if any(name.partition(".")[0] == "numba" for name in names):
+                    assert path.name == "kernel.py", path
+                    seen += 1
+    assert seen
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.uint8, np.int64, np.float32, np.float64, np.dtype(">f8")]),
+        hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
+        elements=st.integers(0, 200),
+    ),
+    st.lists(st.one_of(st.none(), st.integers(0, 4)), max_size=3).map(tuple),
+    st.sampled_from(DTYPES),
+    st.booleans(),
+)
+def test_what_passes_the_door_is_what_a_kernel_takes(
+    value: np.ndarray, shape: tuple[int | None, ...], dtype: str, transposed: bool
+) -> None:
+    value = value.T if transposed else value
+    value.flags.writeable = False
+    fits = value.ndim == len(shape) and all(
+        want in (None, n) for want, n in zip(shape, value.shape, strict=True)
+    )
+    if not fits:
+        with pytest.raises(BadOption, match="x: got shape"):
+            coerce("x", value, dtype, shape)
+        return
+    got = coerce("x", value, dtype, shape)
+    assert got.dtype == dtype and got.flags.c_contiguous and got.flags.writeable
+    assert got.dtype.isnative and (got == value).all()
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,), (5, 7), (100, 33)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_aligned_arrays_begin_on_a_cache_line(shape: tuple[int, ...], dtype: str) -> None:
+    given = np.random.default_rng(0).random(shape)
+    got = aligned(given, dtype)
+    assert got.ctypes.data % CACHE_LINE == 0 or not got.size
+    assert got.shape == shape and got.dtype == dtype and got.flags.c_contiguous
+    assert got.flags.writeable and (got == given.astype(dtype)).all()
+    assert not np.shares_memory(got, given)
