@@ -21,7 +21,7 @@ def test_digits_with_the_defaults(seed: int, tmp_path: Path) -> None:
 
 
 def test_the_hidden_layer_learns(tmp_path: Path) -> None:
-    """64-32-10 at a constant rate, ten seeds; F = 0 leaves the hidden weights as they were drawn."""
+    """64-32-10 at a constant rate, ten seeds; with F = 0 the hidden weights stay as drawn."""
     scores = hidden_layer.main(figure=tmp_path / "figure.png")
     assert all(len(values) == 10 for values in scores.values())
     mean = {name: float(np.mean(values)) for name, values in scores.items()}

@@ -8,11 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dendrostream_demos
 import numpy as np
 import pytest
 from data_sets import write_data_sets
-
-import dendrostream_demos
 
 FOLDER = Path(dendrostream_demos.__path__[0])
 DEMOS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
