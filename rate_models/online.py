@@ -171,7 +171,9 @@ class OnlineNetwork:
         net, a = self._net, self._work.a
         activity = [a[at:][:n] for at, n in zip(net.unit[1:], net.sizes[1:], strict=True)]
         found = f"the loss {self.spec.loss}"
-        for what, arrays in (("activity", activity), ("weights", self.parameters()["W"])):
+        with np.errstate(all="ignore"):
+            weights = self.parameters()["W"]
+        for what, arrays in (("activity", activity), ("weights", weights)):
             bad = [i for i, x in enumerate(arrays, start=1) if not np.isfinite(x).all()]
             found = f"{what} of layer {bad[0]}" if bad else found
         error = Diverged(

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rate_models import lookup
 from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, UserError
-from rate_models.network import NetworkSpec
+from rate_models.network import NetworkSpec, forward
 from rate_models.online import RULES
 from streaming import checkpoint, realisation
 from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pair, several
@@ -151,6 +151,11 @@ class OnlineLearner:
         """Probabilities (N, n_L), columns in the order of `classes`."""
         self._labelled()
         return self._outputs_many(X)
+
+    def activities(self, X: Any) -> list[Array]:
+        """[h_1, ..., h_L], h_l (N, n_l): what every layer says of the rows of X (N, n_0)."""
+        x = self._scaler.transform(self._door.rows(several("X", X), 0), self.dtype)
+        return forward(self._network.spec, self.parameters(), x)[1][1:]
 
     def parameters(self) -> dict[str, Any]:
         """{"W": [W_1, ...], "b": [...], "F": F, ...}: folded copies, W_l (n_l, n_{l-1})."""

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, BadSample, Diverged, UserError
-from streaming import checkpoint
+from streaming import checkpoint, divergence
 from streaming.config import RunConfig
 from streaming.evaluate import Metrics, Scored, held_out
 from streaming.learner import OnlineLearner
@@ -131,6 +131,7 @@ class Run:
                     if not diverged:
                         self.save()
                     self._summarise("diverged" if diverged else "error")
+                error.args = (f"{error}; what was learned is kept in {self.folder}",)
                 raise
         summary = self._summarise(stopped)
         if self.position:
@@ -160,6 +161,8 @@ class Run:
                 self._learn(X, y)
                 self.seconds += time.perf_counter() - clock
                 hooks.watch(self)
+                if self.position % c.interval == 0 or self.index == self.source.length:
+                    divergence.check(self.learner, self.metrics, X)
                 if self.index != self.source.length:  # else the end of the epoch does all this
                     if self.position % c.interval == 0:
                         self._line()

@@ -598,3 +598,13 @@ def test_import_is_light() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_activities_are_the_forward_pass() -> None:
+    learner = OnlineLearner(sizes=(4, 6, 5, 3), scale="range", maximum=2.0, bias=True)
+    X = np.random.default_rng(0).random((7, 4))
+    learner.learn_many(X, np.arange(7) % 3)
+    h1, h2, out = learner.activities(X)
+    p = learner.parameters()
+    assert np.allclose(h1, np.maximum(0, X / 2 @ p["W"][0].T + p["b"][0]))
+    assert h2.shape == (7, 5) and np.allclose(out, learner.predict_proba_many(X))

@@ -65,12 +65,13 @@ OPTIONS = {
     "interval": 300,
     "save_every": 700,
     "scale": "running",
+    "lr": 0.003,
     "settings": {"momentum": 0.9, "dropout": 0.2},
 }
 ARGUMENTS = [
     *("--source", "synthetic:samples=1800,features=6", "--hidden", "8,6", "--epochs", "2"),
     *("--interval", "300", "--save-every", "700", "--scale", "running"),
-    *("--set", "momentum=0.9", "--set", "dropout=0.2"),
+    *("--lr", "0.003", "--set", "momentum=0.9", "--set", "dropout=0.2"),
 ]
 
 
@@ -191,7 +192,7 @@ def test_what_was_written_after_the_checkpoint_is_cut_off(
 
 def test_stop_conditions_hold_after_a_kill(tmp_path: Path) -> None:
     """Killed between the last checkpoint and the summary, a run is over all the same."""
-    config = RunConfig.checked(**{**OPTIONS, "settings": {}, "accuracy": 0.5})
+    config = RunConfig.checked(**{**OPTIONS, "lr": 0.03, "settings": {}, "accuracy": 0.5})
     summary = run(config, tmp_path / "r")
     assert summary["stopped"] == "accuracy"
     (tmp_path / "r" / "summary.json").unlink()

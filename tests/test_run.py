@@ -188,6 +188,29 @@ def test_divergence_keeps_the_last_good_checkpoint_and_the_metrics(tmp_path: Pat
     assert resume(tmp_path / "r")["stopped"] == "epochs"
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rule": "backprop", "lr": 3}, r"layer 1 silent whatever the input; lower .*\(lr=3\)"),
+        ({"rule": "pepita", "lr": 3}, r"a mean loss of \S+e\+\d+ over the last 1,000 samples"),
+        ({"rule": "backprop", "lr": 3, "on_bad": "skip"}, "layer 1 silent"),
+    ],
+)
+def test_a_run_that_is_lost_is_stopped_while_its_numbers_are_finite(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(Diverged, match=message) as error:
+        run(RunConfig.checked(**options), tmp_path / "r")
+    assert str(error.value).endswith(f"what was learned is kept in {tmp_path / 'r'}")
+
+
+def test_a_hard_stream_is_no_divergence(tmp_path: Path) -> None:
+    """Labels that nothing foretells: no better than a guess, and yet alive."""
+    hard = RunConfig.checked(source="synthetic:samples=3000,noise=50", epochs=1, scale="running")
+    summary = run(hard, tmp_path / "r")
+    assert summary["stopped"] == "epochs" and summary["windowed_loss"] > np.log(4)
+
+
 def arrays(bad: int | None, n: int = 700) -> ArraySource:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, 3))
