@@ -112,6 +112,7 @@ class RunConfig(BaseModel):
             after = settings.pop("decay_epochs", [f * epochs for f in own["decay_after"]])
             settings["decay_at"] = _sample_counts(after, source)
         filled = {
+            "source": source.name,
             "hidden": own["hidden"] if self.hidden is None else self.hidden,
             "epochs": epochs,
             "lr": self.lr or own["lr"],

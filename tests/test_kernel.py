@@ -55,7 +55,7 @@ class Copy:
         (self.folder / "rate_models" / name).write_text(text, encoding="utf-8")
 
     def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        cache = {"DENDROSTREAM_CACHE": str(self.folder / "cache")}
+        cache = {"DENDROSTREAM_CACHE": str(self.folder / "cache"), "NUMBA_BOUNDSCHECK": ""}
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder,

@@ -287,3 +287,16 @@ def test_regression_has_losses_and_no_accuracy(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match="--resume"):
         resume(tmp_path)
+
+
+def test_a_relative_file_is_found_again_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = [",".join(map(str, (*rng.normal(size=2), "ab"[i % 2]))) for i in range(900)]
+    (tmp_path / "data.csv").write_text("\n".join(["x,y,label", *rows]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    stop = Hooks(watch=lambda run: None, stop=lambda: True)
+    assert run(small(source="csv:data.csv"), tmp_path / "r", stop)["stopped"] == "interrupted"
+    monkeypatch.chdir("/")
+    assert resume(tmp_path / "r")["stopped"] == "epochs"

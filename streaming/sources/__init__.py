@@ -45,7 +45,7 @@ class Options:
 class Source(Protocol):
     """A stream of samples that can be read again.
 
-    name: as asked for, e.g. "csv:FILE.csv".
+    name: what opens it again from any folder, e.g. "csv:/data/FILE.csv".
     classes: the label of each output unit, in order; None for regression.
     length: training samples per epoch; None where the stream has no end.
     scale: the input scaling that suits it: "none", "range" or "running".

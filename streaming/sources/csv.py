@@ -36,7 +36,9 @@ MAX_CLASSES = 65_536
 def open(argument: str | None, options: Options) -> CsvSource:
     if not argument:
         raise BadOption("csv", got="no file", expected="csv:FILE.csv")
-    return CsvSource(Path(argument).expanduser(), options.on_bad, name=f"csv:{argument}")
+    path = Path(argument).expanduser()
+    # absolute: a run is gone on with from anywhere
+    return CsvSource(path, options.on_bad, name=f"csv:{path.absolute()}")
 
 
 class CsvSource:
