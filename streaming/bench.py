@@ -13,6 +13,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
@@ -124,8 +125,8 @@ def _peers(rule: str) -> dict[str, Callable[[], Runner] | None]:
         "textbook NumPy": lambda: _textbook(rule),
     }
     if rule == "pepita":
-        peers["torch, eager loop"] = _torch_eager if installed else None
-        peers["torch, eager loop, in place"] = _torch_in_place if installed else None
+        for name, in_place in (("torch, eager loop", False), ("torch, eager loop, in place", True)):
+            peers[name] = partial(_torch_pepita, in_place=in_place) if installed else None
         peers["torch, autograd backprop"] = _torch_autograd if installed else None
     else:
         peers["torch, autograd"] = _torch_autograd if installed else None
@@ -154,51 +155,29 @@ def _textbook(rule: str) -> Runner:
     return learn
 
 
-def _torch_eager() -> Runner:
-    """The rule as one writes it down."""
+def _torch_pepita(*, in_place: bool) -> Runner:
+    """The rule as one writes it down; or with fused updates, the best eager loop known to us."""
     import torch
 
     p = mapped(initial_parameters(SPEC, "pepita", seed=0, dtype="float32"), torch.tensor)
     W1, W2, F = p["W"][0], p["W"][1], p["F"]
 
-    def step(x: Any, y: Any) -> None:
-        h = torch.relu(W1 @ x)
-        e = torch.softmax(W2 @ h, 0) - y
-        x_e = x + F @ e
-        h_e = torch.relu(W1 @ x_e)
-        W1.sub_(LR * torch.outer(h - h_e, x_e))
-        W2.sub_(LR * torch.outer(e, h_e))
-
-    return _torch_loop(step)
-
-
-def _torch_in_place() -> Runner:
-    """The same with fused rank-one updates: the best eager loop known to us."""
-    import torch
-
-    p = mapped(initial_parameters(SPEC, "pepita", seed=0, dtype="float32"), torch.tensor)
-    W1, W2, F = p["W"][0], p["W"][1], p["F"]
-
-    def step(x: Any, y: Any) -> None:
-        h = torch.relu(W1 @ x)
-        e = torch.softmax(W2 @ h, 0) - y
-        x_e = x + F @ e
-        h_e = torch.relu(W1 @ x_e)
-        W1.addr_(h - h_e, x_e, alpha=-LR)
-        W2.addr_(e, h_e, alpha=-LR)
-
-    return _torch_loop(step)
-
-
-def _torch_loop(step: Callable[[Any, Any], None]) -> Runner:
-    """No graph; samples and a one-hot table are made beforehand."""
-    import torch
+    def update(w: Any, post: Any, pre: Any) -> None:
+        if in_place:
+            w.addr_(post, pre, alpha=-LR)
+        else:
+            w -= LR * torch.outer(post, pre)
 
     def learn(X: Array, labels: Array) -> None:
         xs, ys = torch.from_numpy(X), torch.from_numpy(one_hot(labels, 10, np.float32))
         with torch.no_grad():
             for x, y in zip(xs, ys, strict=True):
-                step(x, y)
+                h = torch.relu(W1 @ x)
+                e = torch.softmax(W2 @ h, 0) - y
+                x_e = x + F @ e
+                h_e = torch.relu(W1 @ x_e)
+                update(W1, h - h_e, x_e)
+                update(W2, e, h_e)
 
     return learn
 

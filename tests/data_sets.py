@@ -1,4 +1,4 @@
-"""Small data sets in the formats of the real ones, for tests that must run without them."""
+"""Small data sets in the formats of the real ones, for tests that must run without them; chunks."""
 
 from __future__ import annotations
 
@@ -48,3 +48,12 @@ def write_data_sets(root: Path, patch: pytest.MonkeyPatch) -> None:
         arrays[f"{split}_images"] = rng.integers(256, size=(n, 32, 32, 3), dtype=np.uint8)
         arrays[f"{split}_labels"] = rng.integers(100, size=n, dtype=np.uint8)
     np.savez(root / "cifar-100.npz", **arrays)
+
+
+def joined(chunks) -> tuple[np.ndarray, np.ndarray]:
+    X, y = zip(*chunks, strict=True)
+    return np.concatenate(X), np.concatenate(y)
+
+
+def assert_same(a, b) -> None:
+    assert np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])

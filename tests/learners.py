@@ -1,0 +1,26 @@
+"""What the tests of learners share: a shape, samples, and all of the state as bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streaming.learner import OnlineLearner
+
+SIZES = (12, 9, 7, 3)
+
+
+def samples(n: int = 200, sparse: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(n, 12)) + 1
+    return X * (rng.random(X.shape) < 0.4) if sparse else X, rng.integers(0, 3, n)
+
+
+def bits(learner: OnlineLearner) -> dict[str, bytes]:
+    """All of the state, and the parameters as they are read."""
+    net, scaler = learner._network.state(), learner._scaler.state()
+    arrays = {**{f"n.{k}": a for k, a in net.items()}, **{f"s.{k}": a for k, a in scaler.items()}}
+    for name, value in learner.parameters().items():
+        several = value if isinstance(value, list) else [value]
+        arrays |= {f"p.{name}.{i}": a for i, a in enumerate(several)}
+    numbers = repr((learner.skipped, learner.samples_seen, learner._door.features))
+    return {name: a.tobytes() for name, a in arrays.items()} | {"": numbers.encode()}
