@@ -147,11 +147,30 @@ def back_project(net: Layers, layer: int, work: Work, mask: Array) -> None:
     for i in range(delta.size):
         if delta[i] != 0:
             rows.axpy(out, delta[i], w[i])
-    activations.gate(net.kind[layer - 1], units(net, work.a, layer - 1), out)
+    gate(net, layer - 1, work, mask)
+
+
+@stage
+def feed_back(
+    net: Layers, layer: int, feedback: Array, signal: Array, work: Work, mask: Array
+) -> None:
+    """δ_l = m ∘ s'(a_l) ∘ B signal; feedback: B (n_l, width of signal), flat."""
+    delta = units(net, work.delta, layer)
+    b = feedback.reshape(delta.size, signal.size)
+    for i in range(delta.size):
+        delta[i] = rows.dot(b[i], signal)
+    gate(net, layer, work, mask)
+
+
+@stage
+def gate(net: Layers, layer: int, work: Work, mask: Array) -> None:
+    """δ_l ← m_l ∘ s'(a_l) ∘ δ_l."""
+    delta = units(net, work.delta, layer)
+    activations.gate(net.kind[layer], units(net, work.a, layer), delta)
     if mask.size > 0:
-        m = units(net, mask, layer - 1)
-        for i in range(out.size):
-            out[i] *= m[i]
+        m = units(net, mask, layer)
+        for i in range(delta.size):
+            delta[i] *= m[i]
 
 
 @stage

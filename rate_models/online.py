@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from rate_models import draws, input_synapses, layers, lookup, network, online_kernel, optimizers
 from rate_models.errors import BadOption, Diverged
 from rate_models.hyperparameters import checked, numeric, unknown
-from rate_models.kernel import DTYPES, Array, coerce
+from rate_models.kernel import DTYPES, Array, aligned, coerce
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Optimizer
 
@@ -98,9 +99,11 @@ class OnlineNetwork:
             structured=self.structured,
         )
         fields = self.module.State._fields
-        self._shapes = {k: np.shape(params[k]) for k in fields if k in params}
-        own = [np.ravel(params.get(k, ())).astype(self.dtype) for k in fields]
-        self._state = self.module.State(*own)
+        own = {k: params[k] for k in fields if k in params}
+        self._shapes = {k: _shape(v) for k, v in own.items()}
+        self._state = self.module.State(
+            *(aligned(_flat(own.get(k, [])), self.dtype) for k in fields)
+        )
 
     def learn(
         self,
@@ -155,7 +158,7 @@ class OnlineNetwork:
             return self._rows("noise", given, widths, n)
         width = sum(widths)
         u = draws.uniform(self.seed, network.NOISE, self.samples_seen, n, width)
-        return coerce("noise", self.module.noise(self.hyper, u), self.dtype, (n, width))
+        return coerce("noise", self.module.noise_of(self.hyper, u), self.dtype, (n, width))
 
     def _rows(self, what: str, given: Sequence[ArrayLike], widths: list[int], n: int) -> Array:
         if len(given) != len(widths):
@@ -200,7 +203,7 @@ class OnlineNetwork:
         params: Parameters = {"W": [input_synapses.folded(self._syn), *above]}
         params["b"] = biases if self.spec.bias else []
         for name, shape in self._shapes.items():
-            params[name] = getattr(self._state, name).reshape(shape).copy()
+            params[name] = _nested(getattr(self._state, name), shape)
         return params
 
     def load_parameters(self, params: Parameters) -> None:
@@ -267,3 +270,23 @@ class OnlineNetwork:
         named |= {f"layers.{name}": getattr(self._net, name) for name in ("W", "vW", "b", "vb")}
         named |= {f"rule.{k}": v for k, v in zip(self._state._fields, self._state, strict=True)}
         return {**named, "clock": self._clock}
+
+
+def _shape(value: Any) -> Any:
+    """The shape of an array; of a list of arrays, the list of their shapes."""
+    return [np.shape(a) for a in value] if isinstance(value, list) else np.shape(value)
+
+
+def _flat(value: Any) -> Array:
+    """An array, or a list of arrays one after another, row by row."""
+    parts = value if isinstance(value, list) else [value]
+    return np.concatenate([np.zeros(0), *(np.ravel(a) for a in parts)])
+
+
+def _nested(flat: Array, shape: Any) -> Any:
+    """Copies of what `_flat` has laid out."""
+    if not isinstance(shape, list):
+        return flat.reshape(shape).copy()
+    sizes = [math.prod(one) for one in shape]
+    parts = np.split(flat, np.cumsum(sizes))  # the last one is empty
+    return [part.reshape(one).copy() for part, one in zip(parts, shape, strict=False)]

@@ -126,7 +126,7 @@ def _stream(case: Case, seed: int) -> Iterator[Sample]:
         if dropout:
             masks = [draws.dropout_masks(rng.random((1, n)), dropout) for n in sizes[1:-1]]
         widths = module.noise_widths(case.spec, hyper)
-        noise = [module.noise(hyper, rng.random((1, n))) for n in widths]
+        noise = [module.noise_of(hyper, rng.random((1, n))) for n in widths]
         yield Sample(x.astype(np.float32), rng.integers(0, sizes[-1], 1), masks, noise)
 
 

@@ -73,7 +73,7 @@ class Case:
             u = draws.uniform(seed, network.MASKS, t, 1, sum(hidden))
             masks = split(draws.dropout_masks(u, hyper.dropout), hidden)
         u = draws.uniform(seed, network.NOISE, t, 1, sum(widths))
-        return masks, split(module.noise(hyper, u), widths)
+        return masks, split(module.noise_of(hyper, u), widths)
 
     def learn(self, net: OnlineNetwork, x: np.ndarray, labels: np.ndarray, y: np.ndarray) -> Any:
         if self.network.loss == "mse":

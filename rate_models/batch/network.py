@@ -267,7 +267,7 @@ class BatchNetwork(nn.Module):
         module = _module(self.rule)
         widths = module.noise_widths(self.spec, self.hyper)
         if given is None:
-            return [module.noise(self.hyper, u) for u in self._uniform(n, widths)]
+            return [module.noise_of(self.hyper, u) for u in self._uniform(n, widths)]
         return self._lists("noise", given, widths, n)
 
     def _lists(self, what: str, given: Sequence[Any], widths: list[int], n: int) -> list[Tensor]:

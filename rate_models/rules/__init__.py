@@ -7,12 +7,13 @@ A rule file holds, in this order:
 `DEFAULT_LOSS`    the loss of a network when none is asked for; `LOSSES` those the rule allows
 `Hyperparameters` NamedTuple, each field annotated with its range, with the paper's default
 `State`           NamedTuple of the rule's own arrays, flat, as kernels see them; its field names
-                  are names of parameters
+                  are names of parameters; a parameter that is a list of arrays lies in one flat
+                  array, one after another
 `PROPERTIES`      what the rule asks of the biology
 `FIXED`           hyperparameters that shape the initial parameters: not to be changed later
 `init(spec, hyper, rng)`            the rule's own parameters, {name: array or list of arrays}
 `noise_widths(spec, hyper)`         how many random numbers each list entry of `noise` has
-`noise(hyper, u)`                   those numbers, from uniform ones
+`noise_of(hyper, u)`                those numbers, from uniform ones
 `input_feedback(params, hyper)`     K of `input_synapses`: the matrix (n_0, k) through which the
                                     rule adds a second pattern to the input, or None
 `batch(spec, params, hyper, x, y, draws)`   textbook: a generator; yields one `Stage` per optimiser

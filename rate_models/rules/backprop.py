@@ -12,10 +12,9 @@ table 2.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import Field
 
 from rate_models import activations, layers, losses
 from rate_models.input_synapses import InputSynapses
@@ -24,16 +23,16 @@ from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
 from rate_models.rules import Draws, Properties, Stage, Term
+from rate_models.rules._plain import (  # noqa: F401  parts of the contract
+    FIXED,
+    Hyperparameters,
+    input_feedback,
+    noise_of,
+    noise_widths,
+)
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
-
-
-class Hyperparameters(NamedTuple):
-    """dropout: probability that a hidden unit is silent for a sample. init: of W."""
-
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Literal["he_uniform", "he_normal"] = "he_uniform"
 
 
 class State(NamedTuple):
@@ -49,27 +48,11 @@ PROPERTIES = Properties(
     frozen_activity=True,
     update_locking="full",
 )
-FIXED = ("init",)
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
     """No parameters beside W and b."""
     return {}
-
-
-def noise_widths(spec: NetworkSpec, hyper: Hyperparameters) -> list[int]:
-    """No noise."""
-    return []
-
-
-def noise(hyper: Hyperparameters, u: Array) -> Array:
-    """No noise."""
-    return u
-
-
-def input_feedback(params: Parameters, hyper: Hyperparameters) -> Array | None:
-    """Errors do not travel through the input."""
-    return None
 
 
 def batch(

@@ -95,7 +95,7 @@ def noise_widths(spec: NetworkSpec, hyper: Hyperparameters) -> list[int]:
     return [spec.sizes[-1]] if hyper.modulation == "random" else []
 
 
-def noise(hyper: Hyperparameters, u: Array) -> Array:
+def noise_of(hyper: Hyperparameters, u: Array) -> Array:
     """Uniform numbers as the chosen range has them."""
     return 2 * u - 1 if hyper.range == "symmetric" else u
 

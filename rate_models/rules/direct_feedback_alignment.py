@@ -1,0 +1,100 @@
+"""Direct feedback alignment: the output's error reaches every hidden layer at once.
+
+    h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l),  e = h_L - y
+    δ_L = ∂L/∂a_L,    δ_l = m_l ∘ s_l'(a_l) ∘ (B_l δ_L),    ΔW_l = δ_l h_{l-1}ᵀ
+
+x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask.
+B_l (n_l, n_L) ~ U(-b, b), b = √(6/n_l), fixed; ``B`` lists B_1..B_{L-1}. In a linear network with
+B_l = (W_L ... W_{l+1})ᵀ it is backpropagation. δ_L = e for cross-entropy with softmax and binary
+cross-entropy with sigmoid, e ∘ s'(a_L) for MSE.
+
+Source: Nøkland, NeurIPS 2016; initialisation as in Dellaferrera & Kreiman 2022.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rate_models import activations, layers, losses
+from rate_models.input_synapses import InputSynapses
+from rate_models.kernel import Array, stage
+from rate_models.layers import Layers, Work
+from rate_models.network import NetworkSpec, Parameters, draw, forward
+from rate_models.optimizers import Step
+from rate_models.rules import Draws, Properties, Stage, Term
+from rate_models.rules._plain import (  # noqa: F401  parts of the contract
+    FIXED,
+    Hyperparameters,
+    input_feedback,
+    noise_of,
+    noise_widths,
+)
+
+DEFAULT_LOSS = "cross_entropy"
+LOSSES = losses.NAMES
+
+
+class State(NamedTuple):
+    """B: the feedback matrices B_1..B_{L-1}, flat, row by row."""
+
+    B: Array
+
+
+PROPERTIES = Properties(
+    passes=1,
+    weight_transport=False,
+    nonlocal_signals=True,
+    frozen_activity=True,
+    update_locking="partial",
+)
+
+
+def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+    """B_l (n_l, n_L) ~ U(±√(6/n_l)), l = 1..L-1."""
+    return {"B": [draw("he_uniform", rng, (n, spec.sizes[-1]), n) for n in spec.sizes[1:-1]]}
+
+
+def batch(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
+) -> Any:
+    """The rule on (batch, n) arrays; yields one `Stage`."""
+    last = spec.layers
+    a, h = forward(spec, params, x, draws.masks)
+    error = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
+    terms: list[list[Term] | None] = []
+    for layer in range(1, last):
+        delta = (error @ params["B"][layer - 1].T) * activations.slope(
+            spec.names[layer - 1], a[layer]
+        )
+        if draws.masks is not None:
+            delta = delta * draws.masks[layer - 1]
+        terms.append([Term(delta, h[layer - 1])])
+    yield Stage([*terms, [Term(error, h[last - 1])]])
+
+
+ASCENDING = False
+
+
+@stage
+def teach(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: State,
+    hyper: Any,  # Hyperparameters as numbers
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
+    last = net.sizes.size - 1
+    if layer == last:
+        layers.output_delta(net, work)
+    else:
+        at, size = net.unit[layer] * work.e.size, net.sizes[layer] * work.e.size
+        error = layers.units(net, work.delta, last)
+        layers.feed_back(net, layer, state.B[at : at + size], error, work, mask)
+    layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)

@@ -1,0 +1,97 @@
+"""Direct random target projection: the target, not the error, teaches the hidden layers.
+
+    h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l),  e = h_L - y
+    δ_L = e,    δ_l = m_l ∘ s_l'(a_l) ∘ (B_l y),    ΔW_l = δ_l h_{l-1}ᵀ
+
+x (n_0,), y (n_L,) one-hot, W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask.
+B_l (n_l, n_L) ~ U(-b, b), b = √(6/n_l), fixed; ``B`` lists B_1..B_{L-1}. A hidden layer waits for
+nothing above it. For a one-hot target B_l y has the sign that reduces the error, up to the random
+projection; for regression targets it means nothing, so MSE is refused. The paper has tanh hidden
+layers and sigmoid outputs.
+
+Source: Frenkel, Lefebvre & Bol, Frontiers in Neuroscience 15, 2021; settings as in Dellaferrera &
+Kreiman 2022, table 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rate_models import activations, layers
+from rate_models.input_synapses import InputSynapses
+from rate_models.kernel import Array, stage
+from rate_models.layers import Layers, Work
+from rate_models.network import NetworkSpec, Parameters, draw, forward
+from rate_models.optimizers import Step
+from rate_models.rules import Draws, Properties, Stage, Term
+from rate_models.rules._plain import (  # noqa: F401  parts of the contract
+    FIXED,
+    Hyperparameters,
+    input_feedback,
+    noise_of,
+    noise_widths,
+)
+
+DEFAULT_LOSS = "binary_cross_entropy"
+LOSSES = ("binary_cross_entropy", "cross_entropy")
+
+
+class State(NamedTuple):
+    """B: the feedback matrices B_1..B_{L-1}, flat, row by row."""
+
+    B: Array
+
+
+PROPERTIES = Properties(
+    passes=1,
+    weight_transport=False,
+    nonlocal_signals=True,
+    frozen_activity=False,
+    update_locking="none",
+)
+
+
+def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+    """B_l (n_l, n_L) ~ U(±√(6/n_l)), l = 1..L-1."""
+    return {"B": [draw("he_uniform", rng, (n, spec.sizes[-1]), n) for n in spec.sizes[1:-1]]}
+
+
+def batch(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
+) -> Any:
+    """The rule on (batch, n) arrays; yields one `Stage`."""
+    last = spec.layers
+    a, h = forward(spec, params, x, draws.masks)
+    terms: list[list[Term] | None] = []
+    for layer in range(1, last):
+        delta = (y @ params["B"][layer - 1].T) * activations.slope(spec.names[layer - 1], a[layer])
+        if draws.masks is not None:
+            delta = delta * draws.masks[layer - 1]
+        terms.append([Term(delta, h[layer - 1])])
+    yield Stage([*terms, [Term(h[last] - y, h[last - 1])]])
+
+
+ASCENDING = True
+
+
+@stage
+def teach(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: State,
+    hyper: Any,  # Hyperparameters as numbers
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
+    if layer == net.sizes.size - 1:
+        layers.output_delta(net, work)
+    else:
+        at, size = net.unit[layer] * work.y.size, net.sizes[layer] * work.y.size
+        layers.feed_back(net, layer, state.B[at : at + size], work.y, work, mask)
+    layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)

@@ -1,0 +1,102 @@
+"""Feedback alignment: errors travel back through fixed random weights of their own.
+
+    h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l),  e = h_L - y
+    δ_L = ∂L/∂a_L,    δ_l = m_l ∘ s_l'(a_l) ∘ (B_{l+1} δ_{l+1}),    ΔW_l = δ_l h_{l-1}ᵀ
+
+x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask.
+B_{l+1} (n_l, n_{l+1}) ~ U(-b, b), b = √(6/n_l), fixed; ``B`` lists B_2..B_L. With
+B_{l+1} = W_{l+1}ᵀ it is backpropagation. δ_L = e for cross-entropy with softmax and binary
+cross-entropy with sigmoid, e ∘ s'(a_L) for MSE.
+
+Source: Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7, 2016; settings as in
+Dellaferrera & Kreiman 2022, table 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rate_models import activations, layers, losses
+from rate_models.input_synapses import InputSynapses
+from rate_models.kernel import Array, stage
+from rate_models.layers import Layers, Work
+from rate_models.network import NetworkSpec, Parameters, draw, forward
+from rate_models.optimizers import Step
+from rate_models.rules import Draws, Properties, Stage, Term
+from rate_models.rules._plain import (  # noqa: F401  parts of the contract
+    FIXED,
+    Hyperparameters,
+    input_feedback,
+    noise_of,
+    noise_widths,
+)
+
+DEFAULT_LOSS = "cross_entropy"
+LOSSES = losses.NAMES
+
+
+class State(NamedTuple):
+    """B: the feedback matrices B_2..B_L, flat, row by row; B_l lies where W_l does."""
+
+    B: Array
+
+
+PROPERTIES = Properties(
+    passes=1,
+    weight_transport=False,
+    nonlocal_signals=True,
+    frozen_activity=True,
+    update_locking="full",
+)
+
+
+def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+    """B_{l+1} (n_l, n_{l+1}) ~ U(±√(6/n_l)), l = 1..L-1."""
+    pairs = zip(spec.sizes[1:-1], spec.sizes[2:], strict=True)
+    return {"B": [draw("he_uniform", rng, (n, above), fan_in=n) for n, above in pairs]}
+
+
+def batch(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
+) -> Any:
+    """The rule on (batch, n) arrays; yields one `Stage`."""
+    last = spec.layers
+    a, h = forward(spec, params, x, draws.masks)
+    delta = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
+    terms: list[list[Term] | None] = [None] * last
+    for layer in range(last, 0, -1):
+        terms[layer - 1] = [Term(delta, h[layer - 1])]
+        if layer > 1:
+            back = delta @ params["B"][layer - 2].T
+            delta = back * activations.slope(spec.names[layer - 2], a[layer - 1])
+            if draws.masks is not None:
+                delta = delta * draws.masks[layer - 2]
+    yield Stage(terms)
+
+
+ASCENDING = False
+
+
+@stage
+def teach(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: State,
+    hyper: Any,  # Hyperparameters as numbers
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
+    last = net.sizes.size - 1
+    if layer == last:
+        layers.output_delta(net, work)
+    delta = layers.units(net, work.delta, layer)
+    if layer > 1:
+        at, size = net.weight[layer], net.sizes[layer - 1] * net.sizes[layer]
+        layers.feed_back(net, layer - 1, state.B[at : at + size], delta, work, mask)
+    layers.update(net, syn, layer, delta, work.h, work.c, step)
