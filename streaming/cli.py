@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rate_models import lookup
+from rate_models import catalogue, lookup
 from rate_models.errors import BadOption, Diverged, UserError
 
 app = typer.Typer(
@@ -138,7 +138,7 @@ def run(
                 remedy="more is not in this version yet",
             )
     from streaming import run as runs  # the compiler takes a while: not for --help
-    from streaming.config import RunConfig, parse_hidden, parse_settings
+    from streaming.config import RunConfig, parse_settings, parse_sizes
     from streaming.progress import Bar, Interrupts
 
     interrupts, bar = Interrupts(), Bar()
@@ -157,7 +157,7 @@ def run(
                 config = RunConfig.checked(
                     source=source,
                     rule=rule,
-                    hidden=None if hidden is None else parse_hidden(hidden),
+                    hidden=None if hidden is None else parse_sizes(hidden),
                     epochs=epochs,
                     lr=lr,
                     seed=seed,
@@ -187,9 +187,23 @@ def run(
 
 
 @app.command()
-def rules(json_: Json = False) -> None:
-    """List the learning rules."""
-    _catalogue("rate_models.rules", json_)
+def rules(
+    sizes: Annotated[
+        str, typer.Option(help="Layers of the network whose cost is counted.")
+    ] = "784,1024,10",
+    json_: Json = False,
+) -> None:
+    """List the learning rules: what each needs, and multiply-adds per sample of a network."""
+    from streaming.config import parse_sizes
+
+    n = parse_sizes(sizes, "--sizes")
+    if len(n) < 2 or min(n) < 1:
+        raise BadOption("--sizes", got=sizes, expected="at least two sizes from 1 on")
+    table = catalogue.rows(n)
+    if json_:
+        _print_json({"names": [row["rule"] for row in table], "rows": table})
+    else:
+        print(_table(table))
 
 
 @app.command()
@@ -292,4 +306,6 @@ def _table(rows: list[dict[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
     return "-" if value is None else str(value)

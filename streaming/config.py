@@ -159,12 +159,12 @@ def parse_settings(items: Iterable[str]) -> dict[str, Any]:
     return settings
 
 
-def parse_hidden(text: str) -> list[int]:
+def parse_sizes(text: str, option: str = "--hidden") -> list[int]:
     """
-    >>> parse_hidden("256,128")
+    >>> parse_sizes("256,128")
     [256, 128]
     """
     try:
         return [int(size) for size in text.split(",")]
     except ValueError:
-        raise BadOption("--hidden", got=repr(text), expected="sizes, e.g. 256,128") from None
+        raise BadOption(option, got=repr(text), expected="sizes, e.g. 256,128") from None

@@ -202,10 +202,21 @@ def test_catalogues(call: Any) -> None:
     rules, sources = (json.loads(call(name, "--json").out) for name in ("rules", "sources"))
     assert {"pepita", "backprop"} <= set(rules["names"])
     assert {"digits", "mnist", "csv", "synthetic"} <= set(sources["names"])
-    for name, known in (("rules", rules), ("sources", sources)):
-        rows = call(name).out.splitlines()
+    for name, known, heads in (("rules", rules, 1), ("sources", sources, 0)):
+        rows = call(name).out.splitlines()[heads:]
         assert [row.split()[0] for row in rows] == known["names"]
         assert all(len(row.split()) > 2 for row in rows)
+
+
+def test_the_cost_is_that_of_the_network_asked_for(call: Any) -> None:
+    (row,) = (
+        row
+        for row in json.loads(call("rules", "--sizes", "4,3,2", "--json").out)["rows"]
+        if row["rule"] == "backprop"
+    )
+    assert row["multiply-adds"] == 18 + 6 + 18
+    assert_one_error(call("rules", "--sizes", "4,x"), "--sizes")
+    assert_one_error(call("rules", "--sizes", "4"), "--sizes")
 
 
 @pytest.mark.parametrize("ok", [True, False])

@@ -4,6 +4,8 @@ A rule says where the teaching signal and the presynaptic activity of every laye
 Averaging, optimisers, sparsity, noise, scheduling and recording are written once, elsewhere.
 A rule file holds, in this order:
 
+docstring         one line; the equations and every symbol; a paragraph ``Example:`` with a command
+                  and the score it ends with; a paragraph ``Source:`` with the paper
 `DEFAULT_LOSS`    the loss of a network when none is asked for; `LOSSES` those the rule allows
 `Hyperparameters` NamedTuple, each field annotated with its range, with the paper's default
 `State`           NamedTuple of the rule's own arrays, flat, as kernels see them; its field names
@@ -18,6 +20,7 @@ A rule file holds, in this order:
                                     rule adds a second pattern to the input, or None
 `batch(spec, params, hyper, x, y, draws)`   textbook: a generator; yields one `Stage` per optimiser
                                     step; after each yield ``params`` holds the stepped weights
+`multiply_adds(sizes)`              multiply-adds per sample in the plain form, for n_0, ..., n_L
 `ASCENDING`       the order in which `teach` visits the layers
 `teach(layer, ...)`                 kernel stage: teaching signal and update of one layer
 

@@ -6,12 +6,16 @@
 x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask.
 δ_L = e for cross-entropy with softmax and binary cross-entropy with sigmoid, e ∘ s'(a_L) for MSE.
 
+Example: `dendrostream run --rule backprop --lr 0.05 --seed 0`
+ends at 0.98 of held-out digits.
+
 Source: Rumelhart, Hinton & Williams, Nature 323, 1986; settings as in Dellaferrera & Kreiman 2022,
 table 2.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,17 +26,11 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term
-from rate_models.rules._plain import (  # noqa: F401  parts of the contract
-    FIXED,
-    Hyperparameters,
-    input_feedback,
-    noise_of,
-    noise_widths,
-)
+from rate_models.rules import Draws, Properties, Stage, Term, _plain
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
+Hyperparameters = _plain.Hyperparameters
 
 
 class State(NamedTuple):
@@ -48,6 +46,9 @@ PROPERTIES = Properties(
     frozen_activity=True,
     update_locking="full",
 )
+FIXED = ("init",)
+noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
+input_feedback = _plain.input_feedback
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
@@ -71,6 +72,12 @@ def batch(
             if draws.masks is not None:
                 delta = delta * draws.masks[layer - 2]
     yield Stage(terms)
+
+
+def multiply_adds(sizes: Sequence[int]) -> int:
+    """Per sample: passes forward and back (not to the input), and the update."""
+    n = _plain.synapses(sizes)
+    return n + (n - sizes[0] * sizes[1]) + n
 
 
 ASCENDING = False

@@ -1,0 +1,50 @@
+"""The rules at a glance: what each asks of the biology and what it costs."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from rate_models import lookup
+
+RULES = "rate_models.rules"
+
+
+def paragraph(rule: str, heading: str) -> str:
+    """The paragraph of a rule's docstring that begins with ``heading:``, on one line.
+
+    >>> paragraph("backprop", "Source")[:26]
+    'Rumelhart, Hinton & Willia'
+    """
+    doc = inspect.getdoc(lookup.get(RULES, rule)) or ""
+    found = re.search(rf"^{heading}: (.+?)(?:\n\n|\Z)", doc, re.M | re.S)
+    return " ".join(found[1].split()) if found else ""
+
+
+def rows(sizes: Sequence[int] = (784, 1024, 10)) -> list[dict[str, Any]]:
+    """A row per rule: {rule, paper, passes, weight transport, ..., multiply-adds}.
+
+    sizes: n_0, ..., n_L of the network whose cost per sample is counted.
+
+    >>> [row["passes"] for row in rows() if row["rule"] == "pepita"]
+    [2]
+    """
+    realisations = "textbook, online" + (", batch" if find_spec("torch") else "")
+    table = []
+    for name in lookup.names(RULES):
+        module = lookup.get(RULES, name)
+        needs = module.PROPERTIES._asdict().items()
+        shown = {k.replace("_", " "): _word(v) for k, v in needs}
+        paper = re.split(r"[;.]", paragraph(name, "Source"))[0]
+        table.append(
+            {"rule": name, **shown, "realisations": realisations,
+             "multiply-adds": module.multiply_adds(sizes), "paper": paper}
+        )  # fmt: skip
+    return table
+
+
+def _word(value: Any) -> Any:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value

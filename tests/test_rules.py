@@ -1,0 +1,92 @@
+"""What every rule promises: its example's score, a hidden layer that learns, its cost."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rate_models import catalogue, lookup
+from streaming import OnlineLearner
+from streaming.cli import main
+from streaming.config import parse_settings
+from streaming.evaluate import held_out
+from streaming.sources import Options, open_source
+
+RULES = lookup.names(catalogue.RULES)
+SIZES = (784, 1024, 10)
+EXAMPLE = re.compile(r"`dendrostream (run [^`]*)` ends at (0\.\d+) of held-out digits\.")
+
+
+def example(rule: str) -> tuple[list[str], float]:
+    found = EXAMPLE.fullmatch(catalogue.paragraph(rule, "Example"))
+    assert found, catalogue.paragraph(rule, "Example")
+    return shlex.split(found[1]), float(found[2])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_example_ends_where_it_says(
+    rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, score = example(rule)
+    assert f"--rule {rule} " in " ".join(arguments) + " " and "--seed" in arguments
+    with pytest.raises(SystemExit) as done:
+        main([*arguments, "--json", "--out", str(tmp_path / "run")])
+    assert not done.value.code
+    assert json.loads(capsys.readouterr().out)["test_accuracy"] == pytest.approx(score, abs=0.01)
+
+
+def accuracies(rule: str, **changes: Any) -> np.ndarray:
+    """Held-out accuracy of 64-32-10 on digits after ten epochs, ten seeds, with the example's rate
+    and options."""
+    given = example(rule)[0]
+    pairs = list(pairwise(given))
+    options = parse_settings(value for name, value in pairs if name == "--set")
+    rates = [float(value) for name, value in pairs if name == "--lr"]
+    options = {"lr": rates[0] if rates else 0.1, **options, **changes}
+    scores = []
+    for seed in range(10):
+        digits = open_source("digits", Options(seed=seed))
+        learner = OnlineLearner(rule, (64, 32, 10), seed=seed, scale="range", maximum=16, **options)
+        for epoch in range(10):
+            for X, y in digits.chunks(epoch):
+                learner.learn_many(X, y)
+        scores.append(held_out(learner, digits.test() or ())["accuracy"])
+    return np.array(scores)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_hidden_layer_learns(rule: str) -> None:
+    """On a narrow network; the control is the rule itself without feedback, or one that is."""
+    if "feedback_scale" in lookup.get(catalogue.RULES, rule).Hyperparameters._fields:
+        frozen = accuracies(rule, feedback_scale=0.0)
+    else:
+        frozen = accuracies("feedback_alignment", feedback_scale=0.0)
+    gain = accuracies(rule) - frozen
+    assert gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))
+    assert gain.mean() > 0.02
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_table_has_what_a_reader_needs(rule: str) -> None:
+    (row,) = (row for row in catalogue.rows(SIZES) if row["rule"] == rule)
+    assert re.search(r"(19|20)\d\d", row["paper"]), "paper and year"
+    weights = 784 * 1024 + 1024 * 10
+    assert 2 * weights <= row["multiply-adds"] < 8 * weights
+    assert row["multiply-adds"] < next(
+        wide["multiply-adds"] for wide in catalogue.rows((784, 2048, 10)) if wide["rule"] == rule
+    )
+
+
+def test_costs_by_hand() -> None:
+    costs = {row["rule"]: row["multiply-adds"] for row in catalogue.rows((4, 3, 5, 2))}
+    assert costs["backprop"] == 37 + (15 + 10) + 37
+    assert costs["feedback_alignment"] == costs["backprop"]
+    assert costs["direct_feedback_alignment"] == costs["drtp"] == 37 + 2 * (3 + 5) + 37
+    assert costs["pepita"] == 37 + 4 * 2 + (12 + 15) + 37
