@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dendrostream_demos import hidden_layer
+from dendrostream_demos import every_rule, hidden_layer
 
 from streaming.config import RunConfig
 from streaming.run import run
@@ -41,3 +41,15 @@ def test_mnist_online(tmp_path: Path) -> None:
         RunConfig.checked(**options, seed=0, settings={"decay_epochs": [3]}), tmp_path / "decayed"
     )
     assert decayed["test_accuracy"] >= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("DENDROSTREAM_DATA" not in os.environ, reason="no DENDROSTREAM_DATA")
+def test_no_rule_is_further_below_backprop_than_its_paper_has_it(tmp_path: Path) -> None:
+    rows = every_rule.main(table=tmp_path / "rules.md", figure=tmp_path / "rules.png")
+    after = {row["rule"]: row["all"] for row in rows}
+    assert after["backprop"] >= 98
+    for rule, gap in every_rule.GAPS.items():
+        assert after["backprop"] - after[rule] <= gap + every_rule.SLACK, rule
+    for row in rows:
+        assert row["gain"] > 2 * row["error"], row["rule"]

@@ -68,6 +68,20 @@ def test_online_vs_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (tmp_path / "online_vs_batch.png").stat().st_size > 10_000
 
 
+def test_every_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dendrostream_demos import every_rule
+
+    from rate_models import catalogue, lookup
+
+    write_data_sets(tmp_path, monkeypatch)
+    rows = every_rule.main(1, 8, 2, tmp_path, tmp_path / "rules.md", tmp_path / "rules.png")
+    rules = lookup.names(catalogue.RULES)
+    assert [row["rule"] for row in rows] == rules
+    lines = (tmp_path / "rules.md").read_text().splitlines()
+    assert [line.split()[1] for line in lines[-len(rules) :]] == rules
+    assert (tmp_path / "rules.png").stat().st_size > 10_000
+
+
 def test_a_missing_data_set_is_one_message(tmp_path: Path) -> None:
     code = [sys.executable, "-m", "dendrostream_demos.online_vs_batch", "--data", str(tmp_path)]
     done = subprocess.run(code, capture_output=True, text=True, timeout=120)

@@ -33,6 +33,7 @@ from rate_models.rules import Draws, Properties, Stage, Term, _plain
 
 DEFAULT_LOSS = "binary_cross_entropy"
 LOSSES = ("binary_cross_entropy", "cross_entropy")
+TUNED = {"lr": 0.012, "activation": "tanh"}
 Hyperparameters = _plain.FeedbackHyperparameters
 
 

@@ -33,6 +33,7 @@ from rate_models.rules import Draws, Properties, Stage, Term, _plain
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
+TUNED = {"lr": 0.01}
 Hyperparameters = _plain.FeedbackHyperparameters
 
 

@@ -44,6 +44,7 @@ from rate_models.rules import Draws, Properties, Stage, Term, _plain
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
+TUNED = {"lr": 0.05}
 
 
 class Hyperparameters(NamedTuple):
