@@ -1,8 +1,19 @@
-"""Doctests are collected from every module; those of an extra that is missing are left out."""
+"""Doctests are collected from every module; those of an extra that is missing are left out.
+
+Property tests try the same examples at every run, so that a failure is the change's own; with
+``HYPOTHESIS_PROFILE=search`` they look for new ones.
+"""
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
+
+from hypothesis import settings
+
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 collect_ignore = [
     folder

@@ -77,7 +77,7 @@ class Door:
         if self.classes is None:
             if y is None:
                 raise BadSample("y", got="nothing", expected=f"{self.n_outputs} numbers")
-            if np.ndim(y) == 0 and self.n_outputs == 1:  # type: ignore[arg-type]
+            if self.n_outputs == 1 and not isinstance(y, list | tuple) and np.ndim(y) == 0:  # type: ignore[arg-type]
                 y = [y]
             return self._vector("y", y, self.n_outputs)
         index = self._code(y)

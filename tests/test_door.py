@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from learners import SIZES, bits, samples
@@ -226,6 +226,7 @@ THINGS = st.one_of(
 
 @settings(deadline=None, max_examples=300)
 @given(x=THINGS, y=THINGS, regression=st.booleans(), dtype=st.sampled_from(["float64", "float32"]))
+@example(x=None, y=[False, "", b"\x80"], regression=True, dtype="float64")  # no text at all
 def test_the_door_one(x: Any, y: Any, regression: bool, dtype: str) -> None:
     """Whatever comes is learned or refused in words; what is refused leaves no trace."""
     loss = "mse" if regression else "cross_entropy"
