@@ -28,7 +28,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 # Options whose meaning comes with a later version, and the only value they have in this one.
 _LATER = {
     "circuit": None,
-    "target": "label",
     "schedule": "sequential",
     "workers": 1,
     "record": None,
@@ -119,7 +118,10 @@ def run(
         typer.Option(metavar="RUN_FOLDER", help="Go on with a run; its options are fixed."),
     ] = None,
     circuit: Annotated[str | None, typer.Option(help="Not in this version.")] = None,
-    target: Annotated[str, typer.Option(help="What is learned; in this version: label.")] = "label",
+    target: Annotated[
+        Literal["label", "input"],
+        typer.Option(help="What is learned: the label, or the input itself (an autoencoder)."),
+    ] = "label",
     schedule: Annotated[
         str, typer.Option(help="Order of work; in this version: sequential.")
     ] = "sequential",
@@ -162,6 +164,7 @@ def run(
                     lr=lr,
                     seed=seed,
                     dtype=dtype,
+                    target=target,
                     scale=scale,
                     data=data,
                     download=download,

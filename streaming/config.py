@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData
 from streaming.learner import OnlineLearner
 from streaming.sources import Options, Source, open_source
+from streaming.sources._input_target import InputTarget
 
 # What an option is when neither the person nor the source's own `defaults` says.
 # `decay_after` are fractions of the run after which the learning rate is multiplied by
@@ -28,7 +29,8 @@ class RunConfig(BaseModel):
     ``None`` for ``hidden``, ``epochs``, ``lr`` and ``scale`` means: as suits the source.
     ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, looked at
     whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
-    stream samples between metrics lines and between checkpoints. ``settings`` holds
+    stream samples between metrics lines and between checkpoints. ``target``: what is learned, the
+    source's labels or its input. ``settings`` holds
     hyperparameters of rule, network and optimiser by name.
     """
 
@@ -41,6 +43,7 @@ class RunConfig(BaseModel):
     lr: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
     dtype: Literal["float32", "float64"] = "float32"
+    target: Literal["label", "input"] = "label"
     scale: Literal["none", "range", "running"] | None = None
     data: Path | None = None
     download: bool = False
@@ -83,14 +86,18 @@ class RunConfig(BaseModel):
     def open(self) -> Source:
         """The source, opened."""
         options = Options(self.data, self.download, self.seed, self.on_bad)
-        return open_source(self.source, options)
+        source = open_source(self.source, options)
+        if self.target == "input":
+            return InputTarget(source, self.scale or source.defaults.get("scale", source.scale))
+        return source
 
     def learner(self, source: Source) -> OnlineLearner:
         """A learner that has seen nothing; of a configuration that is `resolved`."""
         assert self.hidden is not None and self.lr is not None and self.scale is not None
+        outputs = len(source.classes) if source.classes else getattr(source, "n_outputs", 1)
         return OnlineLearner(
             rule=self.rule,
-            sizes=(source.n_features, *self.hidden, len(source.classes) if source.classes else 1),
+            sizes=(source.n_features, *self.hidden, outputs),
             lr=self.lr,
             seed=self.seed,
             dtype=self.dtype,

@@ -145,8 +145,8 @@ class Run:
         notice = threading.Timer(1.0, say, ["compiling kernels (once)"])
         notice.start()
         try:
-            label = self.source.classes[0] if self.source.classes else 0.0
             spare = self.config.learner(self.source)
+            label = self.source.classes[0] if self.source.classes else np.zeros(spare.sizes[-1])
             nothing = np.zeros((1, self.source.n_features))
             spare.learn_many(nothing, [label])
             spare.predict_many(nothing)
@@ -277,6 +277,7 @@ class Run:
         summary: Summary = {
             "rule": c.rule,
             "source": c.source,
+            "target": c.target,
             "sizes": list(self.learner.sizes),
             "seed": c.seed,
             "stopped": stopped,

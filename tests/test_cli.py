@@ -87,6 +87,7 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         "lr": 0.02,
         "seed": 5,
         "dtype": "float64",
+        "target": "label",
         "scale": "running",
         "data": str(tmp_path),
         "download": False,
@@ -130,7 +131,6 @@ def test_the_folder_has_a_name_of_its_own(
         (["--seed", "-1"], ["--seed"]),
         (["--accuracy", "2"], ["--accuracy"]),
         (["--circuit", "pepita"], ["--circuit", "not in this version"]),
-        (["--target", "reconstruction"], ["--target", "not in this version"]),
         (["--schedule", "pipelined"], ["--schedule", "not in this version"]),
         (["--workers", "2"], ["--workers", "not in this version"]),
         (["--record", "W"], ["--record", "not in this version"]),
@@ -247,7 +247,9 @@ def test_bench(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cpu: a machine" in out and "torch" in out and "2,100" in out
 
 
-@pytest.mark.parametrize("arguments", [["run", "--epoch", "1"], ["runn"], ["run", "--lr", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["run", "--epoch", "1"], ["runn"], ["run", "--lr", "x"], ["run", "--target", "y"]]
+)
 def test_typos_in_names(call: Any, arguments: list[str]) -> None:
     said = call(*arguments)
     assert said.code == 2 and "Error" in said.err and "Traceback" not in said.err

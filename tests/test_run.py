@@ -14,7 +14,7 @@ from rate_models.errors import BadOption, BadSample, Diverged, MissingData, User
 from streaming import OnlineLearner, checkpoint
 from streaming.config import RunConfig
 from streaming.run import Hooks, Run, resume, run
-from streaming.sources import ArraySource
+from streaming.sources import ArraySource, open_source
 
 SMALL = {"source": "synthetic:samples=1500,features=6", "hidden": (8,), "interval": 400}
 
@@ -300,3 +300,34 @@ def test_a_relative_file_is_found_again_from_elsewhere(
     assert run(small(source="csv:data.csv"), tmp_path / "r", stop)["stopped"] == "interrupted"
     monkeypatch.chdir("/")
     assert resume(tmp_path / "r")["stopped"] == "epochs"
+
+
+@pytest.mark.parametrize("scale", ["none", "range"])
+@pytest.mark.parametrize("rule", ["backprop", "feedback_alignment", "direct_feedback_alignment"])
+def test_an_autoencoder_learns_its_own_input(tmp_path: Path, rule: str, scale: str) -> None:
+    options = {"source": "digits", "hidden": (32, 8, 32), "epochs": 2, "rule": rule, "scale": scale}
+    lr = 0.01 if scale == "range" else 1e-4
+    settings = {"activation": ["tanh", "identity", "tanh"], "decay_at": []}
+    config = RunConfig.checked(target="input", lr=lr, settings=settings, dtype="float64", **options)
+    summary = run(config, tmp_path / "r")
+    assert summary["sizes"] == [64, 32, 8, 32, 64] and summary["target"] == "input"
+    assert summary["epochs"][1]["test_loss"] < summary["epochs"][0]["test_loss"]
+    # the same as the loop that anyone would write
+    digits = open_source("digits")
+    learner = OnlineLearner(
+        rule, (64, 32, 8, 32, 64), lr, loss="mse", scale=scale, maximum=16, **settings
+    )
+    for epoch in range(2):
+        for X, _ in digits.chunks(epoch):
+            learner.learn_many(X, X / 16 if scale == "range" else X)
+    saved = OnlineLearner.load(tmp_path / "r" / "checkpoint").parameters()
+    for ours, theirs in zip(saved["W"], learner.parameters()["W"], strict=True):
+        assert (ours == theirs).all()
+
+
+def test_a_target_that_moves_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="--target input: got scale running"):
+        run(RunConfig.checked(target="input", scale="running"), tmp_path / "r")
+    with pytest.raises(BadOption, match="loss"):
+        run(RunConfig.checked(target="input", rule="drtp"), tmp_path / "r")
+    assert not (tmp_path / "r").exists()
