@@ -20,7 +20,9 @@ run: $(VENV)/.base ## stream the bundled digits through a PEPITA network
 	@echo "picture: runs/digits/learning_curve.png"
 
 test: $(VENV)/.all ## run the tests, without the slow ones
-	$(BIN)/python -m pytest
+	@echo "compiling kernels (once)"
+	@$(BIN)/python -m rate_models.precompile
+	$(BIN)/python -m pytest -n auto
 
 slow: $(VENV)/.all ## run the slow tests
 	$(BIN)/python -m pytest -m slow
