@@ -130,6 +130,12 @@ CHUNKED = [
         Case(rule, optimizer=Optimizer(lr=0.02, weight_decay=1e-2), spec={"bias": True}),
     )
 ]
+CHUNKED += [
+    Case("pepita", (20, 16, 12, 5), optimizer, hyper={"form": form}, structured=structured)
+    for form in ("hebbian", "time_local")
+    for optimizer in (PLAIN, EVERYTHING)
+    for structured in (True, False)
+]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
