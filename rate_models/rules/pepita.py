@@ -16,6 +16,8 @@ products of an activity at either end of the synapse:
 
 and the time-local form takes an optimiser step with the first product before the modulated pass,
 which then runs through the new weights, and one with the second after it.
+Both want smaller rates: with three hidden layers the Hebbian form can grow without bound where the
+mismatch learns, and the time-local steps must be small for the two to cancel.
 
 Source: Dellaferrera & Kreiman, ICML 2022, section 3.2 and algorithm 1; variants: its section 4.6
 and appendix. s = -1, the Hebbian and the time-local form, F with normal W: Srinivasan et al.,
