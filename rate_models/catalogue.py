@@ -38,7 +38,7 @@ def rows(sizes: Sequence[int] = (784, 1024, 10)) -> list[dict[str, Any]]:
         module = lookup.get(RULES, name)
         needs = module.PROPERTIES._asdict().items()
         shown = {k.replace("_", " "): _word(v) for k, v in needs}
-        paper = re.split(r"[;.]", paragraph(name, "Source"))[0]
+        paper = re.split(r";|\.(?:\s|$)", paragraph(name, "Source"))[0]
         table.append(
             {"rule": name, **shown, "realisations": realisations,
              "multiply-adds": module.multiply_adds(sizes), "paper": paper}

@@ -31,17 +31,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models import rows
 from rate_models.kernel import Array, aligned, inlined, stage
 from rate_models.optimizers import Step, outer_step
-from rate_models.rows import (
-    axpy,
-    coast,
-    combine,
-    dot,
-    moving_step,
-    power,
-    sweep_four,
-)
 
 STEPS, PENDING = range(2)  # places in `counts`
 BLOCK = 128  # samples between two sweeps over all inputs; part of the trajectory, so not an option
@@ -69,6 +61,7 @@ class InputSynapses(NamedTuple):
     active: NDArray[np.int64]  # (1,): how many they are
     x: Array  # T (n_0,): this sample's input
     Kx: Array  # T (k,): Kᵀx
+    shift: Array  # T (n_0,): K c that the plain form has added to x; else empty
     counts: NDArray[np.int64]  # (2,): STEPS taken, samples PENDING
 
 
@@ -82,8 +75,7 @@ def allocate(w: Array, k: Array, *, moving: bool, structured: bool) -> InputSyna
     moving: whether momentum or weight decay is on. structured: False for the plain form.
     """
     dtype, (n1, n0), extra = w.dtype, w.shape, k.shape[1] if structured else 0
-    wide = n0 if moving else 0
-    zeros, tall = np.zeros, extra if moving else 0
+    zeros, wide, tall = np.zeros, n0 if moving else 0, extra if moving else 0
     return InputSynapses(
         S=aligned(w.T, dtype),
         V=aligned(zeros((wide, n1)), dtype),
@@ -102,6 +94,7 @@ def allocate(w: Array, k: Array, *, moving: bool, structured: bool) -> InputSyna
         active=zeros(1, np.int64),
         x=aligned(zeros(n0), dtype),
         Kx=zeros(extra, dtype),
+        shift=zeros(0 if structured or k.shape[1] == 0 else n0, dtype),
         counts=zeros(2, np.int64),
     )
 
@@ -111,10 +104,10 @@ def folded(s: InputSynapses) -> Array:
     w = s.S.copy()
     if s.V.size:
         for row, gap in enumerate(s.counts[STEPS] - s.upto):
-            _, _, c, d = power(s.map[0], s.map[1], gap)
+            _, _, c, d = rows.power(s.map[0], s.map[1], gap)
             w[row] = c * s.V[row] + d * s.S[row]
-    rows = np.flatnonzero(s.pending_x)
-    w[rows] -= s.pending_x[rows, None] * s.pending_post[s.pending_at[rows]]
+    due = np.flatnonzero(s.pending_x)
+    w[due] -= s.pending_x[due, None] * s.pending_post[s.pending_at[due]]
     return np.ascontiguousarray((w + s.K[:, : len(s.U)] @ s.U).T)
 
 
@@ -123,7 +116,7 @@ def _catch_up(s: InputSynapses, row: int) -> None:
     """Bring one input's weights and velocities to the current step."""
     gap = s.counts[STEPS] - s.upto[row]
     if gap > 0:
-        coast(s.S[row], s.V[row], s.map[0], s.map[1], gap)
+        rows.coast(s.S[row], s.V[row], s.map[0], s.map[1], gap)
         s.upto[row] = s.counts[STEPS]
 
 
@@ -141,7 +134,7 @@ def settle(s: InputSynapses) -> None:
 def _apply(s: InputSynapses, row: int) -> None:
     """Sweep in what is pending for one input."""
     if s.pending_x[row] != 0:
-        axpy(s.S[row], -s.pending_x[row], s.pending_post[s.pending_at[row]])
+        rows.axpy(s.S[row], -s.pending_x[row], s.pending_post[s.pending_at[row]])
         s.pending_x[row] = 0
 
 
@@ -149,22 +142,10 @@ def _apply(s: InputSynapses, row: int) -> None:
 def fold(s: InputSynapses) -> None:
     """S ← S + K U, U ← 0, WK afresh: keeps the rounding of long runs from adding up."""
     settle(s)
-    k = s.U.shape[0]
-    if k > 0:
-        _fold_into(s.S, s.U, s.WK, s.K)
+    if s.U.shape[0] > 0:
+        rows.fold_into(s.S, s.U, s.WK, s.K)
         if s.VU.shape[0] > 0:
-            _fold_into(s.V, s.VU, s.VWK, s.K)
-
-
-@stage
-def _fold_into(w: Array, u: Array, wk: Array, k: Array) -> None:
-    wk[:] = 0
-    for row in range(w.shape[0]):
-        for c in range(u.shape[0]):
-            axpy(w[row], k[row, c], u[c])
-        for c in range(u.shape[0]):
-            axpy(wk[c], k[row, c], w[row])
-    u[:] = 0
+            rows.fold_into(s.V, s.VU, s.VWK, s.K)
 
 
 @stage
@@ -176,9 +157,10 @@ def load(s: InputSynapses, x: Array) -> None:
         s.rows[active] = row
         active += x[row] != 0
     s.active[0] = active
+    s.shift[:] = 0
     s.Kx[:] = 0
     for n in range(active):
-        axpy(s.Kx, s.x[s.rows[n]], s.K[s.rows[n]])
+        rows.axpy(s.Kx, s.x[s.rows[n]], s.K[s.rows[n]])
 
 
 @stage
@@ -189,14 +171,14 @@ def peek(s: InputSynapses, x: Array, a: Array) -> None:
     for n in range(s.active[0]):
         row = s.rows[n]
         if s.upto.size > 0:
-            _, _, pc, pd = power(s.map[0], s.map[1], s.counts[STEPS] - s.upto[row])
-            axpy(a, a.dtype.type(pc) * s.x[row], s.V[row])
-            axpy(a, a.dtype.type(pd) * s.x[row], s.S[row])
+            _, _, pc, pd = rows.power(s.map[0], s.map[1], s.counts[STEPS] - s.upto[row])
+            rows.axpy(a, a.dtype.type(pc) * s.x[row], s.V[row])
+            rows.axpy(a, a.dtype.type(pd) * s.x[row], s.S[row])
         else:
-            axpy(a, s.x[row], s.S[row])
+            rows.axpy(a, s.x[row], s.S[row])
             if s.pending_x[row] != 0:
-                axpy(a, -s.pending_x[row] * s.x[row], s.pending_post[s.pending_at[row]])
-    combine(a, s.Kx, s.U)
+                rows.axpy(a, -s.pending_x[row] * s.x[row], s.pending_post[s.pending_at[row]])
+    rows.combine(a, s.Kx, s.U)
 
 
 @stage
@@ -208,7 +190,7 @@ def integrate(s: InputSynapses, x: Array, a: Array) -> None:
         for n in range(s.active[0]):
             _catch_up(s, s.rows[n])
     _sweep(s, a)
-    combine(a, s.Kx, s.U)
+    rows.combine(a, s.Kx, s.U)
 
 
 @inlined
@@ -216,11 +198,11 @@ def _sweep(s: InputSynapses, a: Array) -> None:
     """Apply what is pending for the active rows and integrate x, in one pass through memory."""
     fours = s.active[0] - s.active[0] % 4 if s.upto.size == 0 else 0
     for n in range(0, fours, 4):
-        sweep_four(s.S, s.rows[n : n + 4], s.pending_x, s.pending_at, s.pending_post, s.x, a)
+        rows.sweep_four(s.S, s.rows[n : n + 4], s.pending_x, s.pending_at, s.pending_post, s.x, a)
     for n in range(fours, s.active[0]):
         row = s.rows[n]
         _apply(s, row)
-        axpy(a, s.x[row], s.S[row])
+        rows.axpy(a, s.x[row], s.S[row])
 
 
 @stage
@@ -228,10 +210,11 @@ def modulate(s: InputSynapses, c: Array, a: Array, out: Array) -> None:
     """out = W(x + K c), given a = W x."""
     if s.U.shape[0] > 0:
         out[:] = a
-        combine(out, c, s.WK)
+        rows.combine(out, c, s.WK)
     else:
         for row in range(s.x.size):  # the plain form: x ← x + K c, all of it active
-            s.x[row] += dot(s.K[row], c)
+            s.shift[row] = rows.dot(s.K[row], c)
+            s.x[row] += s.shift[row]
             s.rows[row] = row
         s.active[0] = s.x.size
         if s.upto.size > 0:
@@ -241,11 +224,20 @@ def modulate(s: InputSynapses, c: Array, a: Array, out: Array) -> None:
 
 
 @stage
-def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step) -> None:
-    """One optimiser step with ΔW = post_x xᵀ + post_c (K c)ᵀ.
+def through(s: InputSynapses, c: Array, out: Array) -> None:
+    """out = W K c: what the second pattern alone would bring; x stays as it is."""
+    out[:] = 0
+    if s.U.shape[0] > 0:
+        rows.combine(out, c, s.WK)
+    else:
+        settle(s)
+        for row in range(s.x.size):
+            rows.axpy(out, rows.dot(s.K[row], c), s.S[row])
 
-    In the plain form x already holds x + K c where `modulate` was called, so post_c has no part.
-    """
+
+@stage
+def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step) -> None:
+    """One optimiser step with ΔW = post_x xᵀ + post_c (K c)ᵀ; c need not be that of `modulate`."""
     if s.upto.size == 0:
         now = s.counts[PENDING]
         for row in range(s.pending_at.size):  # whose time is up: its post is to be overwritten
@@ -265,10 +257,25 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
         s.counts[STEPS] += 1
         for n in range(s.active[0]):
             row = s.rows[n]
-            moving_step(s.S[row], s.V[row], s.x[row], post_x, step)
+            rows.moving_step(s.S[row], s.V[row], s.x[row], post_x, step)
             s.upto[row] = s.counts[STEPS]
     if s.U.shape[0] > 0:
         _update_structure(s, post_x, post_c, c, step)
+    elif s.shift.size > 0:
+        _correct(s, post_x, post_c, c, step)
+
+
+@stage
+def _correct(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step) -> None:
+    """The plain form has stepped by post_x (x + shift)ᵀ: put post_c (K c)ᵀ for post_x shiftᵀ."""
+    same = True
+    for i in range(post_x.size):
+        same = same and post_x[i] == post_c[i]
+    for row in range(s.shift.size):
+        kc = rows.dot(s.K[row], c)
+        if not (same and kc == s.shift[row]):
+            _apply(s, row)
+            rows.amend(s.S, s.V, row, kc, post_c, s.shift[row], post_x, step)
 
 
 @stage
@@ -278,8 +285,7 @@ def _update_structure(s: InputSynapses, post_x: Array, post_c: Array, c: Array, 
         outer_step(s.U, s.VU, c, post_c, step)
         # the two parts of ΔW K are one gradient: velocity and decay act once
         for m in range(c.size):
-            wk, v, gc = s.WK[m], s.VWK[m], dot(s.G[m], c)
-            decay = step.eta * step.lam
+            wk, v, gc, decay = s.WK[m], s.VWK[m], rows.dot(s.G[m], c), step.eta * step.lam
             for i in range(wk.size):
                 gradient = s.Kx[m] * post_x[i] + gc * post_c[i]
                 v[i] = step.mu * v[i] + decay * wk[i] + step.eta * gradient
@@ -287,7 +293,7 @@ def _update_structure(s: InputSynapses, post_x: Array, post_c: Array, c: Array, 
     else:
         for m in range(c.size):
             u, wk, uc = s.U[m], s.WK[m], step.eta * c[m]
-            kx, gc = step.eta * s.Kx[m], step.eta * dot(s.G[m], c)
+            kx, gc = step.eta * s.Kx[m], step.eta * rows.dot(s.G[m], c)
             for i in range(wk.size):
                 u[i] -= uc * post_c[i]
                 wk[i] -= kx * post_x[i] + gc * post_c[i]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rate_models import activations, input_synapses, losses, rows
 from rate_models.kernel import Array, aligned, inlined, stage
 from rate_models.network import NetworkSpec
-from rate_models.optimizers import Step, outer_step, vector_step
+from rate_models.optimizers import Step, contrast_step, outer_step, vector_step
 
 
 class Layers(NamedTuple):
@@ -194,6 +194,39 @@ def update(
         if net.vW.size > 0:
             v = matrix(net, net.vW, layer)
         outer_step(w, v, post, units(net, pre, layer - 1), step)
+    _bias_step(net, layer, post, step)
+
+
+@stage
+def contrast(
+    net: Layers,
+    syn: input_synapses.InputSynapses,
+    layer: int,
+    minus_post: Array,
+    work: Work,
+    step: Step,
+) -> None:
+    """One optimiser step with ΔW_l = h_l h_{l-1}ᵀ − minus_post p_{l-1}ᵀ, Δb_l = δ_l.
+
+    δ_l = h_l − minus_post is given. Layer 1 (h_0 = x, p_0 = x + K c) leaves c negated.
+    """
+    delta, h = units(net, work.delta, layer), units(net, work.h, layer)
+    if layer == 1:
+        for i in range(work.c.size):
+            work.c[i] = -work.c[i]
+        input_synapses.update(syn, delta, minus_post, work.c, step)
+    else:
+        w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
+        if net.vW.size > 0:
+            v = matrix(net, net.vW, layer)
+        below, minus_pre = units(net, work.h, layer - 1), units(net, work.p, layer - 1)
+        contrast_step(w, v, h, below, minus_post, minus_pre, step)
+    _bias_step(net, layer, delta, step)
+
+
+@inlined
+def _bias_step(net: Layers, layer: int, post: Array, step: Step) -> None:
+    """One optimiser step of b_l with Δb_l = post, where there are biases."""
     if net.b.size > 0:
         v_b = net.vb
         if net.vb.size > 0:

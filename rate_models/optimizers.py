@@ -121,6 +121,26 @@ def outer_step(w: Array, v: Array, post: Array, pre: Array, step: Step) -> None:
 
 
 @stage
+def contrast_step(
+    w: Array, v: Array, post: Array, pre: Array, minus_post: Array, minus_pre: Array, step: Step
+) -> None:
+    """One optimiser step of W (n, m) with ΔW = post preᵀ − minus_post minus_preᵀ."""
+    n, m = w.shape
+    zero = w.dtype.type(0)
+    decay = step.eta * step.lam
+    for i in range(n):
+        plus, minus = step.eta * post[i], step.eta * minus_post[i]
+        if v.size > 0:
+            for j in range(m):
+                v[i, j] = step.mu * v[i, j] + decay * w[i, j]
+                v[i, j] += plus * pre[j] - minus * minus_pre[j]
+                w[i, j] -= v[i, j]
+        elif plus != zero or minus != zero:
+            for j in range(m):
+                w[i, j] -= plus * pre[j] - minus * minus_pre[j]
+
+
+@stage
 def vector_step(w: Array, v: Array, gradient: Array, step: Step) -> None:
     """One optimiser step of a vector (a bias)."""
     decay = step.eta * step.lam

@@ -69,6 +69,30 @@ def moving_step(w: Array, v: Array, x: Scalar, post: Array, step: Step) -> None:
         w[i] -= v[i]
 
 
+@stage
+def amend(
+    w: Array, v: Array, row: int, x1: Scalar, post1: Array, x2: Scalar, post2: Array, step: Step
+) -> None:
+    """Add the gradient x1 post1 − x2 post2 to the step just taken of a row: v and w move alike."""
+    for i in range(post1.size):
+        change = step.eta * (x1 * post1[i] - x2 * post2[i])
+        w[row, i] -= change
+        if v.size > 0:
+            v[row, i] += change
+
+
+@stage
+def fold_into(w: Array, u: Array, wk: Array, k: Array) -> None:
+    """w ← w + k u, u ← 0, wk ← kᵀ w."""
+    wk[:] = 0
+    for row in range(w.shape[0]):
+        for c in range(u.shape[0]):
+            axpy(w[row], k[row, c], u[c])
+        for c in range(u.shape[0]):
+            axpy(wk[c], k[row, c], w[row])
+    u[:] = 0
+
+
 @inlined
 def sweep_four(
     s: Array, rows: Array, pending: Array, at: Array, post: Array, x: Array, a: Array

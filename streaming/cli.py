@@ -291,9 +291,10 @@ def _catalogue(package: str, as_json: bool) -> None:
     if as_json:
         _print_json({"names": names})
         return
+    width = max(map(len, names), default=0)
     for name in names:
         about = (lookup.get(package, name).__doc__ or "").strip().partition("\n")[0]
-        print(f"{name:<16}{about}")
+        print(f"{name:<{width}}  {about}")
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -47,9 +47,37 @@ VARIANTS = [
     Case("pepita", DEEP, hyper={"inject": 2, "dropout": 0.1}, optimizer=EVERYTHING),
     Case("pepita", hyper={"init": "he_normal"}),
     Case("pepita", (20, 5), structured=False),
+    Case("pepita", DEEP, hyper={"presynaptic": "standard"}, structured=False),
+    *(
+        Case("pepita", sizes, optimizer, hyper={"form": form, **more}, structured=structured)
+        for form in ("hebbian", "time_local")
+        for sizes, optimizer, more, structured in (
+            ((20, 16, 5), PLAIN, {}, True),
+            (DEEP, PLAIN, {"sign": -1, "feedback_scale": 0.1, "dropout": 0.2}, True),
+            (DEEP, EVERYTHING, {"feedback_scale": 0.3}, True),
+            (DEEP, PLAIN, {"feedback_scale": 0.3}, False),
+            (DEEP, EVERYTHING, {"feedback_scale": 0.3, "dropout": 0.2}, False),
+            (DEEP, PLAIN, {"presynaptic": "standard", "feedback_scale": 0.3}, True),
+            (DEEP, PLAIN, {"presynaptic": "standard", "feedback_scale": 0.3}, False),
+            (DEEP, EVERYTHING, {"inject": 1}, True),
+            ((20, 5), PLAIN, {"feedback_scale": 0.3}, True),
+            ((20, 5), EVERYTHING, {"feedback_scale": 0.3}, False),
+        )
+    ),
+    *(
+        Case("pepita", (20, 16, 12, 5), spec=spec, hyper={"form": form})
+        for form in ("hebbian", "time_local")
+        for spec in ({"loss": "mse", "output": "sigmoid", "bias": True, "activation": "tanh"},)
+    ),
+    *(
+        Case("adaptive_feedback_alignment", DEEP, optimizer, hyper=hyper, structured=structured)
+        for optimizer in (PLAIN, EVERYTHING)
+        for hyper in ({"feedback_scale": 1.0, "sign": 1, "dropout": 0.2}, {"init": "he_normal"})
+        for structured in (True, False)
+    ),
     *(
         Case(rule, (20, 16, 12, 5), spec={"activation": activation, **loss})
-        for rule in ("pepita", "backprop")
+        for rule in ("pepita", "backprop", "adaptive_feedback_alignment")
         for activation in ("tanh", "sigmoid", "erf", "identity")
         for loss in (
             {"loss": "binary_cross_entropy"},
@@ -101,6 +129,12 @@ CHUNKED = [
         Case(rule, structured=False),
         Case(rule, optimizer=Optimizer(lr=0.02, weight_decay=1e-2), spec={"bias": True}),
     )
+]
+CHUNKED += [
+    Case("pepita", (20, 16, 12, 5), optimizer, hyper={"form": form}, structured=structured)
+    for form in ("hebbian", "time_local")
+    for optimizer in (PLAIN, EVERYTHING)
+    for structured in (True, False)
 ]
 
 

@@ -9,23 +9,31 @@ takes the pass of the input modulated by the error, p_l; their mismatch is the t
 
 x (n_0,) input, y (n_L,) target, e (n_L,) error, F (n_0, n_L) fixed random feedback,
 W_l (n_l, n_{l-1}), m_l (n_l,) dropout mask, the same in both passes, s = ±1. All rates are
-dimensionless. With a bias, Δb_l is the teaching signal.
+dimensionless. With a bias, Δb_l is the teaching signal. The Hebbian form replaces ΔW_l by two
+products of an activity at either end of the synapse:
+
+    ΔW_l = h_l h_{l-1}ᵀ - p_l p_{l-1}ᵀ  (l < L),      ΔW_L = h_L h_{L-1}ᵀ - y p_{L-1}ᵀ
+
+and the time-local form takes an optimiser step with the first product before the modulated pass,
+which then runs through the new weights, and one with the second after it.
+Both want smaller rates: with three hidden layers the Hebbian form can grow without bound where the
+mismatch learns, and the time-local steps must be small for the two to cancel.
 
 Example: `dendrostream run --rule pepita --seed 0`
 ends at 0.97 of held-out digits.
 
 Source: Dellaferrera & Kreiman, ICML 2022, section 3.2 and algorithm 1; variants: its section 4.6
-and appendix; s = -1: Srinivasan et al., ICLR 2024.
+and appendix. s = -1, the Hebbian and the time-local form, F with normal W: Srinivasan et al.,
+ICLR 2024 ("mixed", "mixed_tl" in its program).
 Deviations: ΔW_L takes the error of the standard pass, as in the paper's equations (one of its
 programs takes the modulated pass's). F is drawn as in the program: U(-b, b), b = κ √(6/n_0),
 κ = 0.05; the paper's "standard deviation" is the full width of that interval. With a squared
-error and a non-linear output, ΔW_L uses e ∘ s'(a_L). Adding the error at a hidden layer is an
-ablation of ours: layers at and below it do not learn.
+error and a non-linear output, e, h_L and y are taken times s'(a_L) in ΔW_L. Adding the error at a
+hidden layer is an ablation of ours: layers at and below it do not learn.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -41,6 +49,7 @@ from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
 from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules._feedback import feedback
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
@@ -48,15 +57,18 @@ TUNED = {"lr": 0.05}
 
 
 class Hyperparameters(NamedTuple):
-    """sign: s of the modulation, +1 (2022) or -1 (2024).
+    """form: mismatch, hebbian or time_local, as above.
+    sign: s of the modulation, +1 (2022) or -1 (2024).
     presynaptic: whether ΔW takes the presynaptic activity of the modulated or the standard pass.
     modulation: what goes through F: the error, its sign, or random numbers (a control).
     feedback_scale: κ of F, no unit; 0 is the control F = 0 in which only the last layer learns.
     perturbation: size k of the random numbers. range: theirs, U[-1, 1) or U[0, 1).
     inject: the layer j to whose activity F adds the error; 0 is the input.
-    dropout: probability that a hidden unit is silent for a sample. init: of W.
+    dropout: probability that a hidden unit is silent for a sample.
+    init: of W and F; with he_normal, F is a product of normal matrices, one a layer.
     """
 
+    form: Literal["mismatch", "hebbian", "time_local"] = "mismatch"
     sign: Literal[1, -1] = 1
     presynaptic: Literal["modulated", "standard"] = "modulated"
     modulation: Literal["error", "sign", "random"] = "error"
@@ -82,17 +94,17 @@ PROPERTIES = Properties(
     update_locking="partial",
 )
 FIXED = ("feedback_scale", "inject", "init")
-STANDARD, SIGN, RANDOM = 1, 1, 2  # places of these choices in their Literals
+# Places of these choices in their Literals
+MISMATCH, HEBBIAN, TIME_LOCAL = range(3)
+STANDARD, SIGN, RANDOM = 1, 1, 2
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """F (n_j, n_L) ~ U(-b, b), b = κ √(6/n_j). BadOption when layer j does not exist."""
+    """F (n_j, n_L), its standard deviation κ √(2/n_j). BadOption when layer j does not exist."""
     if hyper.inject > max(spec.layers - 2, 0):
         expected = f"0 (the input) to {max(spec.layers - 2, 0)}"
         raise BadOption("inject", got=hyper.inject, expected=expected)
-    fan_in = spec.sizes[hyper.inject]
-    bound = hyper.feedback_scale * math.sqrt(6 / fan_in)
-    return {"F": rng.uniform(-1, 1, (fan_in, spec.sizes[-1])) * bound}
+    return {"F": feedback(hyper.init, hyper.feedback_scale, spec.sizes[hyper.inject :], rng)}
 
 
 def noise_widths(spec: NetworkSpec, hyper: Hyperparameters) -> list[int]:
@@ -113,7 +125,7 @@ def input_feedback(params: Parameters, hyper: Hyperparameters) -> Array | None:
 def batch(
     spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
 ) -> Any:
-    """The rule on (batch, n) arrays; yields one `Stage`."""
+    """The rule on (batch, n) arrays; yields one `Stage`, the time-local form two."""
     xp = array_namespace(x)
     last, j = spec.layers, hyper.inject
     a, h = forward(spec, params, x, draws.masks)
@@ -126,10 +138,19 @@ def batch(
         assert draws.noise is not None
         signal = hyper.perturbation * draws.noise[0]
 
+    def post(layer: int, value: Any) -> Any:  # at the output through s'(a_L) for a squared error
+        if layer < last:
+            return value
+        return losses.output_delta(spec.loss, spec.names[-1], a[last], value)
+
+    frozen: list[list[Term] | None] = [None] * j
+    learning = range(j + 1, last + 1)
+    plus = [Term(post(n, h[n]), h[n - 1]) for n in learning]
+    if hyper.form == "time_local":
+        yield Stage([*frozen, *([term] for term in plus)])
+
     p = list(h)
     p[j] = h[j] + hyper.sign * (signal @ params["F"].T)
-    terms: list[list[Term] | None] = [None] * last
-    pre = h if hyper.presynaptic == "standard" else p
     for layer in range(j + 1, last):
         current = p[layer - 1] @ params["W"][layer - 1].T
         if params["b"]:
@@ -137,10 +158,15 @@ def batch(
         p[layer] = activations.apply(spec.names[layer - 1], current)
         if draws.masks is not None:
             p[layer] = p[layer] * draws.masks[layer - 1]
-        terms[layer - 1] = [Term(h[layer] - p[layer], pre[layer - 1])]
-    delta = losses.output_delta(spec.loss, spec.names[-1], a[last], e)
-    terms[last - 1] = [Term(delta, pre[last - 1])]
-    yield Stage(terms)
+    p[last] = y  # the output is told its target
+    pre = h if hyper.presynaptic == "standard" else p
+    minus = [Term(post(n, p[n]), pre[n - 1], -1.0) for n in learning]
+    if hyper.form == "mismatch":
+        yield Stage([*frozen, *([Term(post(n, h[n] - p[n]), pre[n - 1])] for n in learning)])
+    elif hyper.form == "hebbian":
+        yield Stage([*frozen, *([one, other] for one, other in zip(plus, minus, strict=True))])
+    else:
+        yield Stage([*frozen, *([term] for term in minus)])
 
 
 def multiply_adds(sizes: Sequence[int]) -> int:
@@ -166,29 +192,57 @@ def teach(
 ) -> None:
     """Modulated pass and update of one layer of one sample. Readable form: `batch`."""
     last, j = net.sizes.size - 1, int(hyper.inject)
+    standard, mismatch = hyper.presynaptic == STANDARD, hyper.form == MISMATCH
+    if layer == last and not mismatch and net.loss == losses.MSE:
+        a = layers.units(net, work.a, last)
+        activations.gate(net.kind[last], a, layers.units(net, work.h, last))
+        activations.gate(net.kind[last], a, work.y)
+    if layer > j and hyper.form == TIME_LOCAL:
+        _first_step(layer, net, syn, step, work)
     if layer == 1:
         _modulate(net, state, hyper, work, noise)
     if layer <= j:
         return
-    standard = hyper.presynaptic == STANDARD
-    if layer == last:
-        if layer == 1 and not standard:  # no hidden layer: the input alone is modulated
-            layers.modulated_current(net, syn, work)
-        layers.output_delta(net, work)
-        post = layers.units(net, work.delta, layer)
-    else:
-        if layer == 1:
-            layers.modulated_current(net, syn, work)
-        else:
-            layers.current(net, layer, work.p, work.p)
+    if layer == 1 and not (last == 1 and standard):
+        layers.modulated_current(net, syn, work)
+    elif layer < last:
+        layers.current(net, layer, work.p, work.p)
+    if layer < last:
         layers.activity(net, layer, work.p, work.p, mask)
-        h, p = layers.units(net, work.h, layer), layers.units(net, work.p, layer)
-        post = layers.units(net, work.delta, layer)
-        for i in range(post.size):
-            post[i] = h[i] - p[i]
+    p = work.y if layer == last else layers.units(net, work.p, layer)
+    if layer == last and mismatch:
+        layers.output_delta(net, work)
+    else:
+        _mismatch(layer, net, hyper, work, p)
     if layer == 1 and standard:
         work.c[:] = 0
-    layers.update(net, syn, layer, post, work.h if standard else work.p, work.c, step)
+    if hyper.form == HEBBIAN and not standard:
+        layers.contrast(net, syn, layer, p, work, step)
+    else:
+        delta, pre = layers.units(net, work.delta, layer), work.h if standard else work.p
+        layers.update(net, syn, layer, delta, pre, work.c, step)
+
+
+@stage
+def _first_step(layer: int, net: Layers, syn: InputSynapses, step: Step, work: Work) -> None:
+    """The time-local form's step by h_l h_{l-1}ᵀ, before the modulated pass; a_1 afresh."""
+    if layer == 1:
+        work.c[:] = 0
+    layers.update(net, syn, layer, layers.units(net, work.h, layer), work.h, work.c, step)
+    if layer == 1:
+        layers.input_current(net, syn, syn.x, work.a)
+
+
+@stage
+def _mismatch(layer: int, net: Layers, hyper: Any, work: Work, p: Array) -> None:
+    """δ_l = h_l − p_l, or −p_l where h_l has had a step of its own."""
+    h, delta = layers.units(net, work.h, layer), layers.units(net, work.delta, layer)
+    if hyper.form == TIME_LOCAL:
+        for i in range(delta.size):
+            delta[i] = -p[i]
+    else:
+        for i in range(delta.size):
+            delta[i] = h[i] - p[i]
 
 
 @stage
