@@ -48,7 +48,7 @@ def curves(
     axes.set_ylabel(label)
     axes.ticklabel_format(axis="y", useOffset=False)
     if len(lines) > 1:
-        axes.legend(fontsize="small", ncols=1 if len(lines) < 5 else 2)
+        axes.legend(frameon=False, fontsize="small", ncols=1 if len(lines) < 5 else 2)
     return axes
 
 
@@ -79,7 +79,7 @@ def plateau(fits: Mapping[str, Plateau], axes: Axes | None = None) -> Axes:
         at = np.linspace(0, last, 400)[1:]
         axes.plot(at, law.at(at), color=colour, label=f"{name}: s = {law.s:.3g}")
     axes.set(xlabel="epoch", ylabel="accuracy", ylim=(0, None))
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower right", frameon=False)
     return axes
 
 
@@ -103,9 +103,16 @@ def distribution(W: ArrayLike, axes: Axes | None = None) -> Axes:
         density = law.pdf(at, *fit.parameters.values())
         axes.plot(at, density, color=colour, label=f"{title}{df}: {each:.3f}")
     axes.set_yscale("log")
-    axes.set_ylim(least, axes.dataLim.y1 * 3)
+    axes.set_ylim(least, axes.dataLim.y1 * 60)  # room for the legend
     axes.set(xlabel="weight", ylabel="density")
-    axes.legend(title="mean log-likelihood", fontsize="small", title_fontsize="small")
+    axes.legend(
+        title="mean log-likelihood",
+        fontsize="small",
+        title_fontsize="small",
+        loc="upper left",
+        alignment="left",
+        frameon=False,
+    )
     return axes
 
 
@@ -118,7 +125,7 @@ def spectrum(z: ArrayLike, axes: Axes | None = None) -> Axes:
     axes.axhline(1, color=GREY, lw=1, ls="--")
     axes.plot(np.arange(1, len(values) + 1), values, "o-", ms=4, color=BLUE)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="mode", ylabel="eigenvalue of C_zz", ylim=(0, None))
+    axes.set(xlabel="mode", ylabel="eigenvalue of $C_{zz}$", ylim=(0, None))
     return axes
 
 
@@ -153,5 +160,11 @@ def map_of(
     axes.set(xticks=[], yticks=[], aspect="equal")
     axes.spines[:].set_visible(False)
     if labels is not None and len(classes) <= 20:
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2.5, fontsize="small")
+        axes.legend(
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+            markerscale=2.5,
+            fontsize="small",
+            frameon=False,
+        )
     return axes

@@ -28,8 +28,9 @@ class RunConfig(BaseModel):
     ``None`` for ``hidden``, ``epochs``, ``lr`` and ``scale`` means: as suits the source.
     ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, looked at
     whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
-    stream samples between metrics lines and between checkpoints. ``settings`` holds
-    hyperparameters of rule, network and optimiser by name.
+    stream samples between metrics lines and between checkpoints. ``record`` names diagnostics to be
+    written with every metrics line. ``settings`` holds hyperparameters of rule, network and
+    optimiser by name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -50,6 +51,7 @@ class RunConfig(BaseModel):
     interval: PositiveInt = 500
     save_every: PositiveInt = 10_000
     on_bad: Literal["raise", "skip"] = "raise"
+    record: tuple[str, ...] = ()
     settings: dict[str, Any] = {}
 
     @classmethod

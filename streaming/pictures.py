@@ -52,7 +52,7 @@ def draw_record(folder: Path) -> Path:
     summary = json.loads((folder / "summary.json").read_text())
     lines = [json.loads(line) for line in (folder / "record.jsonl").read_text().splitlines()]
     names, samples = list(lines[0]["values"]), [line["samples"] for line in lines]
-    columns = min(len(names), 3)
+    columns = 2 if len(names) == 4 else min(len(names), 3)
     rows = -(-len(names) // columns)
     with matplotlib.rc_context(STYLE):
         size = (max(3.6 * columns, 4.6), 2.9 * rows + 0.3)
