@@ -64,7 +64,7 @@ def draw(curves: dict[str, NDArray[np.float64]], drift: int, seeds: int, path: P
     import matplotlib
     from matplotlib.figure import Figure
 
-    from streaming.pictures import BLUE, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, GREY, ORANGE, STYLE
 
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 3.4), dpi=140, layout="constrained")

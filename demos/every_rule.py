@@ -125,7 +125,7 @@ def draw(rows: list[Row], passes: int, path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from streaming.pictures import BLUE, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, GREY, ORANGE, STYLE
 
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 1.4 + 0.3 * len(rows)), dpi=140, layout="constrained")

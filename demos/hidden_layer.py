@@ -61,7 +61,7 @@ def draw(scores: Scores, path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from streaming.pictures import BLUE, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, GREY, ORANGE, STYLE
 
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 2.6), dpi=140, layout="constrained")

@@ -92,7 +92,7 @@ def draw(curves: dict[str, list[After]], hidden: int, path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    from streaming.pictures import BLUE, ORANGE, STYLE
+    from rate_models.style import BLUE, ORANGE, STYLE
 
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 3.2), dpi=140, layout="constrained")

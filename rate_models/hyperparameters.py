@@ -44,10 +44,17 @@ def checked(record: Record, **changes: object) -> Record:
 
 def unknown(name: str, valid: list[str]) -> UnknownName:
     """The error for an option that no one knows."""
-    near = difflib.get_close_matches(name, valid, n=1)
-    remedy = f"did you mean {near[0]!r}?" if near else ""
     return UnknownName("option", got=repr(name), expected=f"one of {', '.join(valid)}",
-                       remedy=remedy)  # fmt: skip
+                       remedy=closest(name, valid))  # fmt: skip
+
+
+def closest(name: str, valid: list[str]) -> str:
+    """
+    >>> closest("momentun", ["lr", "momentum"])
+    "did you mean 'momentum'?"
+    """
+    near = difflib.get_close_matches(name, valid, n=1)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def numeric(record: Record, dtype: str) -> Record:

@@ -108,6 +108,15 @@ def read(folder: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
         return found
 
 
+def part(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """The arrays whose names start with ``prefix``, without it.
+
+    >>> part("a.", {"a.x": np.zeros(1), "b.x": np.ones(1)})
+    {'x': array([0.])}
+    """
+    return {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
+
+
 def _load(folder: Path) -> tuple[Arrays, dict[str, Any]]:
     path = folder / SIDECAR
     try:

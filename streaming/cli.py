@@ -30,7 +30,6 @@ _LATER = {
     "circuit": None,
     "schedule": "sequential",
     "workers": 1,
-    "record": None,
 }
 
 
@@ -126,7 +125,15 @@ def run(
         str, typer.Option(help="Order of work; in this version: sequential.")
     ] = "sequential",
     workers: Annotated[int, typer.Option(help="Threads; in this version: 1.")] = 1,
-    record: Annotated[list[str] | None, typer.Option(help="Not in this version.")] = None,
+    record: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Diagnostic to write with every metrics line, and to draw: alignment_angle, "
+            "sign_congruence, relative_error, weight_norms, teaching_angles, update_norms. "
+            "Repeatable.",
+        ),
+    ] = None,
     json_: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No bar, no messages.")] = False,
 ) -> None:
@@ -174,6 +181,7 @@ def run(
                     interval=interval,
                     save_every=save_every,
                     on_bad=on_bad,
+                    record=record,
                     settings=parse_settings(settings or []),
                 )
                 summary = runs.run(config, out, hooks)
@@ -281,6 +289,8 @@ def _report(summary: dict[str, Any]) -> str:
         ("picture", f"{summary['out']}/learning_curve.png"),
         ("folder", summary["out"]),
     ]
+    if (recorded := Path(summary["out"], "record.png")).exists():
+        rows.insert(-1, ("recorded", recorded))
     if summary["skipped"]:
         rows.insert(3, ("skipped", f"{summary['skipped']:,} bad samples"))
     return "\n".join(f"{name:<22}{value}" for name, value in rows)

@@ -29,9 +29,9 @@ class RunConfig(BaseModel):
     ``None`` for ``hidden``, ``epochs``, ``lr`` and ``scale`` means: as suits the source.
     ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, looked at
     whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
-    stream samples between metrics lines and between checkpoints. ``target``: what is learned, the
-    source's labels or its input. ``settings`` holds
-    hyperparameters of rule, network and optimiser by name.
+    stream samples between metrics lines and between checkpoints. ``record`` names diagnostics to be
+    written with every metrics line. ``target``: what is learned, the source's labels or its input.
+    ``settings`` holds hyperparameters of rule, network and optimiser by name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -53,6 +53,7 @@ class RunConfig(BaseModel):
     interval: PositiveInt = 500
     save_every: PositiveInt = 10_000
     on_bad: Literal["raise", "skip"] = "raise"
+    record: tuple[str, ...] = ()
     settings: dict[str, Any] = {}
 
     @classmethod

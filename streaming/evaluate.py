@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,11 @@ class Scored(NamedTuple):
     true: Any
     predicted: Any
     losses: Any
+
+
+def joined(parts: Sequence[Scored]) -> Scored:
+    """What was said of several blocks of samples, one after another."""
+    return Scored(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 class Metrics:

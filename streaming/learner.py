@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from rate_models import lookup
 from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, UserError
-from rate_models.network import NetworkSpec, forward
-from rate_models.online import RULES
+from rate_models.network import NetworkSpec, forward, one_hot
+from rate_models.online import RULES, OnlineNetwork
 from streaming import checkpoint, realisation
 from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pair, several
-from streaming.evaluate import Scored, losses_of
+from streaming.evaluate import Scored, joined, losses_of
 from streaming.scaling import Scaler
 
 Array = NDArray[Any]
@@ -118,7 +118,7 @@ class OnlineLearner:
             parts.append(Scored(checked.truth, predicted, outcome.losses))
             self._complain(checked, f"sample {self.samples_seen + self.skipped}", parts)
             self.skipped += int((~checked.good).sum())
-        return _joined(parts)
+        return joined(parts)
 
     def score_many(self, X: Any, y: Any) -> Scored:
         """As `learn_scored` without learning: nothing changes, what is skipped is not counted."""
@@ -129,7 +129,7 @@ class OnlineLearner:
             predicted = outputs if self.classes is None else outputs.argmax(axis=1)
             losses = losses_of(self._network.spec.loss, outputs, checked.truth)
             parts.append(Scored(checked.truth, predicted, losses))
-        return _joined(parts)
+        return joined(parts)
 
     def predict_one(self, x: Any) -> Any:
         """The label, or the output vector for regression; never changes what is learned."""
@@ -156,6 +156,12 @@ class OnlineLearner:
         """[h_1, ..., h_L], h_l (N, n_l): what every layer says of the rows of X (N, n_0)."""
         x = self._scaler.transform(self._door.rows(several("X", X), 0), self.dtype)
         return forward(self._network.spec, self.parameters(), x)[1][1:]
+
+    def prepared(self, X: Any, y: Any) -> tuple[Array, Array]:
+        """What the network gets for the good rows: scaled x (m, n_0), target vectors (m, n_L)."""
+        checked = self._door.check(*pair(X, y), to_first=False)
+        x, truth = self._scaler.transform(checked.X, self.dtype), checked.truth
+        return x, truth if self.classes is None else one_hot(truth, self.sizes[-1])
 
     def parameters(self) -> dict[str, Any]:
         """{"W": [W_1, ...], "b": [...], "F": F, ...}: folded copies, W_l (n_l, n_{l-1})."""
@@ -208,8 +214,8 @@ class OnlineLearner:
         arrays, meta = checkpoint.read(folder)
         try:
             learner = cls(**meta["learner"])
-            learner._network.load_state(_part("network.", arrays))
-            learner._scaler.load_state(_part("scaler.", arrays))
+            learner._network.load_state(checkpoint.part("network.", arrays))
+            learner._scaler.load_state(checkpoint.part("scaler.", arrays))
             features = meta["features"]
             learner._door.features = None if features is None else tuple(features)
             learner.skipped = meta["skipped"]
@@ -220,6 +226,11 @@ class OnlineLearner:
                 expected="the learner of this version of dendrostream",
             ) from problem
         return learner
+
+    @property
+    def network(self) -> OnlineNetwork:
+        """What learns inside, on arrays; to be read: changing it bypasses all checks."""
+        return self._network
 
     @property
     def samples_seen(self) -> int:
@@ -268,7 +279,7 @@ class OnlineLearner:
     def _complain(self, checked: Checked, where: str, learned: list[Scored]) -> None:
         if checked.bad is not None and self.on_bad == "raise":
             error = BadSample(f"{where}: {checked.bad}")
-            error.scored = _joined(learned) if learned else None  # type: ignore[attr-defined]
+            error.scored = joined(learned) if learned else None  # type: ignore[attr-defined]
             raise error
 
     def _outputs(self, X: NDArray[np.float64]) -> Array:
@@ -292,11 +303,3 @@ class OnlineLearner:
                 expected="outputs that are probabilities of classes: loss='cross_entropy'",
             )
         return self.classes
-
-
-def _joined(parts: list[Scored]) -> Scored:
-    return Scored(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-
-def _part(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}

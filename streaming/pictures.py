@@ -14,23 +14,11 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
+from rate_models import diagnostic_plots
+from rate_models.style import BLUE, GREY, ORANGE, STYLE
 from streaming import checkpoint
 from streaming.learner import OnlineLearner
 
-# Colours that stay apart for colour-blind readers and in print.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
-STYLE: dict[Any, Any] = {  # keys are Literals in new versions of matplotlib, texts in old ones
-    "font.size": 9.5,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-}
 MOST_CLASSES = 20  # with more, a confusion matrix has no room for its labels
 UNITS = 10
 
@@ -56,9 +44,33 @@ def draw(folder: Path) -> Path:
             _right_half(halves[0, 1], summary, _unit_images(folder, summary["image_shape"]))
         _loss(panels[-1], lines, summary["epochs"])
         panels[-1].set_xlabel("samples learned from")
-        path = folder / "learning_curve.png"
-        temporary = path.with_name(f".{path.name}.new")
-        figure.savefig(temporary, format="png")
+        return _save(figure, folder / "learning_curve.png")
+
+
+def draw_record(folder: Path) -> Path:
+    """Draw ``record.png``: one panel for each diagnostic in ``record.jsonl``; returns its path."""
+    summary = json.loads((folder / "summary.json").read_text())
+    lines = [json.loads(line) for line in (folder / "record.jsonl").read_text().splitlines()]
+    names, samples = list(lines[0]["values"]), [line["samples"] for line in lines]
+    columns = 2 if len(names) == 4 else min(len(names), 3)
+    rows = -(-len(names) // columns)
+    with matplotlib.rc_context(STYLE):
+        size = (max(3.6 * columns, 4.6), 2.9 * rows + 0.3)
+        figure = Figure(figsize=size, dpi=140, layout="constrained")
+        figure.suptitle(_title(summary), x=0.01, ha="left", fontsize=11.5, fontweight="bold")
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for panel in panels[len(names) :]:
+            panel.set_axis_off()
+        for name, panel in zip(names, panels, strict=False):
+            diagnostic_plots.recorded(name, samples, [v["values"][name] for v in lines], panel)
+            panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+        return _save(figure, folder / "record.png")
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    """Write the picture so that at any moment it is whole."""
+    temporary = path.with_name(f".{path.name}.new")
+    figure.savefig(temporary, format="png")
     os.replace(temporary, path)
     return path
 

@@ -1,22 +1,22 @@
 """A run: a stream through a learner, scored as it goes, kept in a folder, resumable at any time.
 
 The folder holds ``config.json`` (what was asked for, every default filled in), ``metrics.jsonl``
-(one line per interval and per epoch), ``checkpoint/``, and at the end ``summary.json`` and
-``learning_curve.png``. A checkpoint holds learner, scores and position in the stream together,
-so a killed and resumed run computes what an undisturbed one does, bit for bit (times aside).
+(one line per interval and per epoch), ``record.jsonl`` (the same of what is recorded),
+``checkpoint/``, and at the end ``summary.json`` and pictures. A checkpoint holds learner, scores
+and position in the stream together, so a killed and resumed run computes what an undisturbed one
+does, bit for bit (times aside).
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +26,18 @@ from streaming import checkpoint, divergence
 from streaming.config import RunConfig
 from streaming.evaluate import Metrics, Scored, held_out
 from streaming.learner import OnlineLearner
-from streaming.run_folder import disk, finite, json_line, keep_lines, new_folder, write_text
+from streaming.record import Recorder
+from streaming.run_folder import Log, disk, finite, json_line, new_folder, write_text
 from streaming.sources import Chunk, Source
+from streaming.summary import Summary, held_out_scores, summarised
 
 __all__ = ["Hooks", "Run", "RunConfig", "Summary", "resume", "run"]
 
 # Samples per compiled call: small enough to answer Ctrl-C at once, large enough that the
 # Python around the call costs nothing.
 BLOCK = 256
+POSITION = ("position", "epoch", "index", "seconds", "epochs", "line_at")
 FINISHED = ("epochs", "samples", "seconds", "accuracy")
-
-Summary = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,11 @@ def run(config: RunConfig, out: Path | None = None, hooks: Hooks = Hooks()) -> S
     source = config.open()
     config = config.resolved(source)
     learner = config.learner(source)
+    recorder = Recorder(config.record, learner, source)
     folder = new_folder(config.source, config.rule, out)
     with disk(folder):
         write_text(folder / "config.json", config.model_dump_json(indent=2) + "\n")
-        this = Run(folder, config, source, learner)
+        this = Run(folder, config, source, learner, recorder)
         this.save()
         return this.go(hooks)
 
@@ -86,8 +88,9 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
     source = config.open()
     arrays, meta = checkpoint.read(folder / "checkpoint")
     learner = OnlineLearner.load(folder / "checkpoint")
+    recorder = Recorder(config.record, learner, source)
     with disk(folder):
-        this = Run(folder, config, source, learner)
+        this = Run(folder, config, source, learner, recorder)
         this.restore(arrays, meta)
         return this.go(hooks)
 
@@ -100,16 +103,22 @@ class Run:
     """
 
     def __init__(
-        self, folder: Path, config: RunConfig, source: Source, learner: OnlineLearner
+        self,
+        folder: Path,
+        config: RunConfig,
+        source: Source,
+        learner: OnlineLearner,
+        recorder: Recorder,
     ) -> None:
         self.folder, self.config, self.source, self.learner = folder, config, source, learner
+        self.recorder = recorder
+        self.log, self.record = Log(folder / "metrics.jsonl"), Log(folder / "record.jsonl")
         self.metrics = Metrics(len(source.classes) if source.classes else None)
         self.position = self.epoch = self.index = 0
         self.seconds = 0.0
         self.epochs: list[dict[str, Any]] = []
-        self.lines, self.line_at = 0, 0
+        self.line_at = 0
         self._tested: tuple[int, dict[str, Any]] | None = None
-        self._log: TextIO | None = None
 
     def go(self, hooks: Hooks) -> Summary:
         """Stream until something ends the run; leaves everything written."""
@@ -117,27 +126,31 @@ class Run:
         c = self.config
         if self.source.length is None and not (c.samples or c.seconds or c.accuracy):
             hooks.say("the stream has no end: Ctrl-C ends the run and saves it")
-        with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as self._log:
-            try:
-                stopped = self._stream(hooks)
-                if stopped in FINISHED:
-                    scores = _scores(self._test())
-                    if self.line_at != self.position:
-                        self._line(scores)
-                self.save()
-            except UserError as error:
-                diverged = isinstance(error, Diverged)
-                with contextlib.suppress(OSError, UserError):  # the first error is to be seen
-                    if not diverged:
-                        self.save()
-                    self._summarise("diverged" if diverged else "error")
-                error.args = (f"{error}; what was learned is kept in {self.folder}",)
-                raise
+        self.log.path.touch()
+        try:
+            if not self.record.lines:
+                self._record()  # how things stand before learning
+            stopped = self._stream(hooks)
+            if stopped in FINISHED:
+                scores = held_out_scores(self._test())
+                if self.line_at != self.position:
+                    self._line(scores)
+            self.save()
+        except UserError as error:
+            diverged = isinstance(error, Diverged)
+            with contextlib.suppress(OSError, UserError):  # the first error is to be seen
+                if not diverged:
+                    self.save()
+                self._summarise("diverged" if diverged else "error")
+            error.args = (f"{error}; what was learned is kept in {self.folder}",)
+            raise
         summary = self._summarise(stopped)
         if self.position:
             from streaming import pictures  # matplotlib takes a second: at the end only
 
             pictures.draw(self.folder)
+            if self.recorder.names:
+                pictures.draw_record(self.folder)
         return summary
 
     def _compile(self, say: Callable[[str], None]) -> None:
@@ -218,8 +231,10 @@ class Run:
         self.epoch, self.index = self.epoch + 1, 0
         test = self._test()
         samples = self.metrics.samples
-        self.epochs.append(finite({"epoch": self.epoch, "samples": samples, **_scores(test)}))
-        self._line(_scores(test))
+        self.epochs.append(
+            finite({"epoch": self.epoch, "samples": samples, **held_out_scores(test)})
+        )
+        self._line(held_out_scores(test))
         if self.position % self.config.save_every == 0:
             self.save()
 
@@ -231,12 +246,15 @@ class Run:
         return self._tested[1]
 
     def _line(self, more: dict[str, Any] | None = None) -> None:
-        """Add a line to metrics.jsonl, at once readable by others."""
-        assert self._log is not None
-        values = {"epoch": self.epoch, **self.metrics.get(), **self.times(), **(more or {})}
-        self._log.write(json_line(values) + "\n")
-        self._log.flush()
-        self.lines, self.line_at = self.lines + 1, self.position
+        """Add a line to metrics.jsonl and, where something is recorded, to record.jsonl."""
+        self.log.add({"epoch": self.epoch, **self.metrics.get(), **self.times(), **(more or {})})
+        self._record()
+        self.line_at = self.position
+
+    def _record(self) -> None:
+        if self.recorder.names:
+            values = self.recorder.values(self.learner)
+            self.record.add({"samples": self.metrics.samples, "values": values})
 
     def times(self) -> dict[str, float]:
         """Seconds of streaming so far, and samples per second."""
@@ -249,55 +267,28 @@ class Run:
             raise Diverged(
                 f"weights after {self.position} samples", got="infinite or NaN", remedy="lower --lr"
             )
-        if self._log is not None:
-            os.fsync(self._log.fileno())  # the checkpoint counts on these lines
-        position = {
-            name: getattr(self, name)
-            for name in ("position", "epoch", "index", "seconds", "epochs", "lines", "line_at")
-        }
+        for log in (self.log, self.record):
+            log.sync()  # the checkpoint counts on these lines
+        position = {name: getattr(self, name) for name in POSITION}
+        position |= {"lines": self.log.lines, "recorded": self.record.lines}
         arrays = {f"metrics.{name}": array for name, array in self.metrics.state().items()}
         self.learner.save(
             self.folder / "checkpoint", extra_arrays=arrays, extra_meta={"run": position}
         )
 
     def restore(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> None:
-        """Back to where the checkpoint was written; later lines of metrics.jsonl are cut off."""
-        for name, value in meta["run"].items():
-            setattr(self, name, value)
-        self.metrics.load_state(
-            {k.removeprefix("metrics."): a for k, a in arrays.items() if k.startswith("metrics.")}
-        )
+        """Back to where the checkpoint was written; lines written after it are cut off."""
+        for name in POSITION:
+            setattr(self, name, meta["run"][name])
+        self.metrics.load_state(checkpoint.part("metrics.", arrays))
         (self.folder / "summary.json").unlink(missing_ok=True)  # of the interrupted run
-        keep_lines(self.folder / "metrics.jsonl", self.lines)
+        self.log.cut(meta["run"]["lines"])
+        if self.recorder.names:
+            self.record.cut(meta["run"]["recorded"])
 
     def _summarise(self, stopped: str) -> Summary:
-        c, source = self.config, self.source
-        test = self._tested[1] if self._tested and self._tested[0] == self.position else {}
-        scores = self.metrics.get()
-        summary: Summary = {
-            "rule": c.rule,
-            "source": c.source,
-            "target": c.target,
-            "sizes": list(self.learner.sizes),
-            "seed": c.seed,
-            "stopped": stopped,
-            "samples_seen": scores.pop("samples"),
-            "skipped": self.learner.skipped + getattr(source, "skipped", 0),
-            **scores,
-            "test_accuracy": None,
-            **_scores(test),
-            **self.times(),
-            "epochs": self.epochs,
-            "classes": source.classes,
-            "confusion": None if source.classes is None else self.metrics.confusion,
-            "test_confusion": test.get("confusion"),
-            "image_shape": getattr(source, "image_shape", None),
-            "out": str(self.folder),
-        }
-        text = json_line(summary)
+        """Write summary.json; what it holds."""
+        tested = self._tested[1] if self._tested and self._tested[0] == self.position else {}
+        text = json_line(summarised(self, stopped, tested))
         write_text(self.folder / "summary.json", text + "\n")
         return dict(json.loads(text))
-
-
-def _scores(test: dict[str, Any]) -> dict[str, Any]:
-    return {f"test_{name}": test[name] for name in ("accuracy", "loss") if name in test}

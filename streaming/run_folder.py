@@ -61,12 +61,32 @@ def write_text(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def keep_lines(path: Path, n: int) -> None:
-    """Cut a file of lines off after line ``n``; DamagedCheckpoint where there are fewer."""
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    if len(lines) < n:
-        raise DamagedCheckpoint(str(path), got=f"{len(lines)} lines", expected=f"at least {n}")
-    write_text(path, b"".join(lines[:n]).decode())
+class Log:
+    """A file of JSON lines, at once readable by others; ``lines`` counts them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.lines = path, 0
+
+    def add(self, values: dict[str, Any]) -> None:
+        """Write one more line."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json_line(values) + "\n")
+        self.lines += 1
+
+    def sync(self) -> None:
+        """Have the lines on the disk before going on."""
+        if self.path.exists():
+            with open(self.path, "a", encoding="utf-8") as file:
+                os.fsync(file.fileno())
+
+    def cut(self, n: int) -> None:
+        """Cut what stands after line ``n`` off; DamagedCheckpoint where there are fewer."""
+        lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
+        if len(lines) < n:
+            got, expected = f"{len(lines)} lines", f"at least {n}"
+            raise DamagedCheckpoint(str(self.path), got=got, expected=expected)
+        write_text(self.path, b"".join(lines[:n]).decode())
+        self.lines = n
 
 
 def json_line(values: dict[str, Any]) -> str:

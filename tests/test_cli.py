@@ -76,7 +76,7 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         *("--on-bad", "skip", "--seconds", 100, "--accuracy", 0.999, "--schedule", "sequential"),
         *("--workers", 1, "--target", "label", "--data", tmp_path, "--quiet", "--json"),
         *("--set", "momentum=0.5", "--set", "decay_epochs=[1]", "--set", "activation=tanh"),
-        *("--out", tmp_path / "r"),
+        *("--record", "weight_norms", "--record", "teaching_angles", "--out", tmp_path / "r"),
     )
     assert said.code == 0, said.err
     assert json.loads((tmp_path / "r" / "config.json").read_text()) == {
@@ -97,6 +97,7 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         "interval": 350,
         "save_every": 500,
         "on_bad": "skip",
+        "record": ["weight_norms", "teaching_angles"],
         "settings": {"momentum": 0.5, "activation": "tanh", "decay_at": [1500]},
     }
     learner = OnlineLearner.load(tmp_path / "r" / "checkpoint")
@@ -133,7 +134,7 @@ def test_the_folder_has_a_name_of_its_own(
         (["--circuit", "pepita"], ["--circuit", "not in this version"]),
         (["--schedule", "pipelined"], ["--schedule", "not in this version"]),
         (["--workers", "2"], ["--workers", "not in this version"]),
-        (["--record", "W"], ["--record", "not in this version"]),
+        (["--record", "W"], ["--record", "one of", "weight_norms"]),
     ],
 )
 def test_every_error_is_one_line(
