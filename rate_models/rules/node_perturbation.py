@@ -13,7 +13,9 @@ Besides the clean pass h_l there is a noisy one, in which every hidden unit is m
                B_{l+1} ← B_{l+1} - V_{l+1}⁻¹ Σ ẽ_{l+1} (λ_l - λ̂_l)ᵀ
 
 Sums are over the samples of a batch; W learns from B as it was before the batch. The ridge form is
-the recursion of B = V⁻¹ Σ ẽ λ̂ᵀ over all samples so far, and starts from B = 0.
+the recursion of B = V⁻¹ Σ ẽ λ̂ᵀ over all samples so far, and starts from B = 0. From few samples it
+is wild: deep networks diverge unless B learns alone first (``warmup``; one epoch in the paper's
+programs) or γ is large.
 
 x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), ẽ_l (n_l,) teaching signal, ξ_l and λ̂_l (n_l,), m_l (n_l,)
 dropout mask, c size of the noise in units of activity, L and L̃ the losses of the two passes.
@@ -60,6 +62,7 @@ class Hyperparameters(NamedTuple):
     """c: size of the noise, in units of activity.
     solver: how B learns. feedback: from the layer above (fa) or from the output (dfa).
     eta_b: η_B, rate of the gradient solver. gamma: γ, ridge penalty of the other.
+    warmup: number of samples at the start during which B learns and W does not.
     dropout: probability that a hidden unit is silent for a sample. init: of W.
     """
 
@@ -68,15 +71,19 @@ class Hyperparameters(NamedTuple):
     feedback: Literal["fa", "dfa"] = "fa"
     eta_b: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5e-4
     gamma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    warmup: Annotated[int, Field(ge=0, le=2**24)] = 0  # float32 counts no further
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     init: Literal["he_uniform", "he_normal"] = "he_normal"
 
 
 class State(NamedTuple):
-    """B: the feedback matrices, flat, row by row. R: factors of V, empty without ridge."""
+    """B: the feedback matrices, flat, row by row. R: factors of V, empty without ridge.
+    seen: number of samples seen (1,), empty without warmup.
+    """
 
     B: Array
     R: Array
+    seen: Array
 
 
 PROPERTIES = Properties(
@@ -86,7 +93,7 @@ PROPERTIES = Properties(
     frozen_activity=True,
     update_locking="full",
 )
-FIXED = ("solver", "feedback", "gamma", "init")
+FIXED = ("solver", "feedback", "gamma", "warmup", "init")
 RIDGE, DIRECT = 1, 1  # places of these choices in their Literals
 
 
@@ -97,13 +104,15 @@ def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) ->
     if hyper.feedback == "dfa":
         above = spec.sizes[-1:] * len(hidden)
     shapes = list(zip(above, hidden, strict=True))
+    params: Parameters = {"B": [np.zeros(shape) for shape in shapes]}
     if hyper.solver == "gradient":
-        return {"B": [draw("he_normal", rng, shape, fan_in=shape[1]) for shape in shapes]}
-    factors = above[:1] if hyper.feedback == "dfa" else above
-    return {
-        "B": [np.zeros(shape) for shape in shapes],
-        "R": [math.sqrt(hyper.gamma) * np.eye(n) for n in factors],
-    }
+        params["B"] = [draw("he_normal", rng, shape, fan_in=shape[1]) for shape in shapes]
+    else:
+        factors = above[:1] if hyper.feedback == "dfa" else above
+        params["R"] = [math.sqrt(hyper.gamma) * np.eye(n) for n in factors]
+    if hyper.warmup > 0:
+        params["seen"] = np.zeros(1)
+    return params
 
 
 def batch(
@@ -134,6 +143,10 @@ def batch(
         if draws.masks is not None:
             delta = delta * draws.masks[layer - 1]
         terms[layer - 1] = [Term(delta, h[layer - 1])]
+    if hyper.warmup > 0:
+        warming = bool(params["seen"][0] < hyper.warmup)
+        params["seen"] += len(x)
+        terms = [None] * last if warming else terms
     yield Stage(terms)
 
 
@@ -162,6 +175,8 @@ def teach(
     last, direct = net.sizes.size - 1, hyper.feedback == DIRECT
     delta = layers.units(net, work.delta, layer)
     if layer == last:
+        for i in range(state.seen.size):
+            state.seen[i] += 1
         estimate(net, hyper.c, work, mask, noise)  # with the weights before any update
         layers.output_delta(net, work)
     else:
@@ -186,7 +201,8 @@ def teach(
         else:
             _correct(b, signal, surprise, hyper.eta_b)
         layers.gate(net, layer, work, mask)
-    layers.update(net, syn, layer, delta, work.h, work.c, step)
+    if state.seen.size == 0 or state.seen[0] > hyper.warmup:
+        layers.update(net, syn, layer, delta, work.h, work.c, step)
 
 
 @stage
