@@ -37,7 +37,7 @@ VARIANTS = [
         )
     ),
     Case("node_perturbation", DEEP, hyper={"eta_b": 0, "feedback": "dfa"}),
-    Case("node_perturbation", DEEP, hyper={"c": 1e-4, "eta_b": 5e-3}),  # single precision suffices
+    Case("node_perturbation", DEEP, hyper={"c": 1e-6}),  # single precision suffices
     Case("node_perturbation", (20, 5), hyper={"solver": "ridge", "warmup": 7}),
     Case("node_perturbation", DEEP, EVERYTHING, {"bias": True}, {"warmup": 50, "dropout": 0.1}),
     Case("node_perturbation", (20, 16, 5), hyper={"solver": "ridge", "feedback": "dfa"}),
