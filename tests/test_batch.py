@@ -84,11 +84,14 @@ def test_our_sgd_is_the_textbooks_and_at_a_constant_rate_torchs(
     ours = Sgd(nets[0].parameters(), *numbers)
     theirs = torch.optim.SGD(nets[1].parameters(), *numbers[:2], weight_decay=numbers[2])
     book = Textbook(SPEC, rule, initial_parameters(SPEC, rule, 0), Optimizer(*numbers))
-    for _ in range(10):
+    widths = book.module.noise_widths(SPEC, book.hyper)
+    for step in range(10):
+        u = np.random.default_rng(step)
+        noise = [book.module.noise_of(book.hyper, u.random((12, width))) for width in widths]
         for net, sgd in zip(nets, (ours, theirs), strict=True):
-            net.fill_grad(X, LABELS, masks, batch_size=16)
+            net.fill_grad(X, LABELS, masks, noise, batch_size=16)
             sgd.step()
-        book.learn(X, Y, masks, batch_size=16)
+        book.learn(X, Y, masks, noise, batch_size=16)
     for net in nets:
         same(net.numpy(), book.params)
         assert_allclose(net(X).detach(), book.predict(X), rtol=1e-10)

@@ -53,7 +53,7 @@ SETTINGS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("rule", RULES)
 def test_one_trajectory_however_it_is_cut(rule: str, options: dict[str, Any], tmp_path) -> None:
     X, y = samples()
-    make = {"rule": rule, "sizes": SIZES, "lr": 0.05, **options}
+    make = {"rule": rule, "sizes": SIZES, "lr": 0.01, **options}
     whole = OnlineLearner(**make)
     said, losses = whole.learn_many(X, y)
     want = bits(whole)

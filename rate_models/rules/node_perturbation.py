@@ -1,0 +1,244 @@
+"""Feedback weights that learn, from noise, to predict what each unit does to the loss.
+
+Besides the clean pass h_l there is a noisy one, in which every hidden unit is moved at once:
+
+    h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l)                      clean pass
+    h̃_l = m_l ∘ s_l(W_l h̃_{l-1} + b_l) + c ξ_l,   ξ_l ~ N(0, 1) in hidden layers  noisy pass
+    λ̂_l = (L̃ - L) ξ_l / c                                 noisy estimate of ∂L/∂h_l
+    λ_l = B_{l+1}ᵀ ẽ_{l+1}                                the synthetic gradient, its prediction
+    ẽ_L = ∂L/∂a_L,    ẽ_l = m_l ∘ s_l'(a_l) ∘ λ_l,        ΔW_l = ẽ_l h_{l-1}ᵀ
+
+    gradient:  B_{l+1} ← B_{l+1} - η_B Σ ẽ_{l+1} (λ_l - λ̂_l)ᵀ
+    ridge:     V_{l+1} ← V_{l+1} + Σ ẽ_{l+1} ẽ_{l+1}ᵀ,   V = γ I at first
+               B_{l+1} ← B_{l+1} - V_{l+1}⁻¹ Σ ẽ_{l+1} (λ_l - λ̂_l)ᵀ
+
+Sums are over the samples of a batch; W learns from B as it was before the batch. The ridge form is
+the recursion of B = V⁻¹ Σ ẽ λ̂ᵀ over all samples so far, and starts from B = 0. From few samples it
+is wild: deep networks diverge unless B learns alone first (``warmup``; one epoch in the paper's
+programs) or γ is large.
+
+x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), ẽ_l (n_l,) teaching signal, ξ_l and λ̂_l (n_l,), m_l (n_l,)
+dropout mask, c size of the noise in units of activity, L and L̃ the losses of the two passes.
+fa: layer to layer, as above, B_{l+1} (n_{l+1}, n_l) has the shape of W_{l+1}; ``B`` lists B_2..B_L.
+dfa: straight from the output, λ_l = B_lᵀ ẽ_L with B_l (n_L, n_l); ``B`` lists B_1..B_{L-1}.
+Instead of V the upper triangular ``R`` is kept, V = Rᵀ R: one sample changes it in O(n²), and its
+digits suffice where those of V or V⁻¹ in single precision do not. For dfa there is one.
+
+Source: Lansdell, Prakash & Kording, ICLR 2020, section 2 and appendix; ridge: their programs.
+Deviations: biases have no part in the feedback (in one program the feedback has a row for them);
+the paper's networks have a linear output and L = ½‖h_L - y‖² (``loss="mse"``) where ours have
+cross-entropy unless told; dropout is ours.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace
+from pydantic import Field
+
+from rate_models import activations, layers, losses, rows
+from rate_models.input_synapses import InputSynapses
+from rate_models.kernel import Array, Scalar, stage
+from rate_models.layers import Layers, Work
+from rate_models.network import NetworkSpec, Parameters, draw, forward
+from rate_models.optimizers import Step
+from rate_models.rules import Draws, Properties, Stage, Term
+from rate_models.rules._perturbation import (  # noqa: F401  parts of the contract
+    estimate,
+    estimates,
+    noise_of,
+    noise_widths,
+)
+from rate_models.rules._plain import input_feedback  # noqa: F401  part of the contract
+
+DEFAULT_LOSS = "cross_entropy"
+LOSSES = losses.NAMES
+
+
+class Hyperparameters(NamedTuple):
+    """c: size of the noise, in units of activity.
+    solver: how B learns. feedback: from the layer above (fa) or from the output (dfa).
+    eta_b: η_B, rate of the gradient solver. gamma: γ, ridge penalty of the other.
+    warmup: number of samples at the start during which B learns and W does not.
+    dropout: probability that a hidden unit is silent for a sample. init: of W.
+    """
+
+    c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
+    solver: Literal["gradient", "ridge"] = "gradient"
+    feedback: Literal["fa", "dfa"] = "fa"
+    eta_b: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5e-4
+    gamma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    warmup: Annotated[int, Field(ge=0, le=2**24)] = 0  # float32 counts no further
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    init: Literal["he_uniform", "he_normal"] = "he_normal"
+
+
+class State(NamedTuple):
+    """B: the feedback matrices, flat, row by row. R: factors of V, empty without ridge.
+    seen: number of samples seen (1,), empty without warmup.
+    """
+
+    B: Array
+    R: Array
+    seen: Array
+
+
+PROPERTIES = Properties(
+    passes=2,
+    weight_transport=False,
+    nonlocal_signals=True,
+    frozen_activity=True,
+    update_locking="full",
+)
+FIXED = ("solver", "feedback", "gamma", "warmup", "init")
+RIDGE, DIRECT = 1, 1  # places of these choices in their Literals
+
+
+def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+    """gradient: B ~ N(0, 2/n_l), n_l the layer that receives; ridge: B = 0 and R = √γ I."""
+    hidden = spec.sizes[1:-1]
+    above = spec.sizes[2:]
+    if hyper.feedback == "dfa":
+        above = spec.sizes[-1:] * len(hidden)
+    shapes = list(zip(above, hidden, strict=True))
+    params: Parameters = {"B": [np.zeros(shape) for shape in shapes]}
+    if hyper.solver == "gradient":
+        params["B"] = [draw("he_normal", rng, shape, fan_in=shape[1]) for shape in shapes]
+    else:
+        factors = above[:1] if hyper.feedback == "dfa" else above
+        params["R"] = [math.sqrt(hyper.gamma) * np.eye(n) for n in factors]
+    if hyper.warmup > 0:
+        params["seen"] = np.zeros(1)
+    return params
+
+
+def batch(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
+) -> Any:
+    """The rule on (batch, n) arrays; yields one `Stage`."""
+    last, direct = spec.layers, hyper.feedback == "dfa"
+    a, h = forward(spec, params, x, draws.masks)
+    estimated = estimates(spec, params, hyper.c, a, h, y, draws)
+    delta = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
+    terms: list[list[Term] | None] = [None] * last
+    terms[last - 1] = [Term(delta, h[last - 1])]
+    signal = delta
+    for layer in range(last - 1, 0, -1):
+        if not direct:
+            signal = delta
+        predicted = signal @ params["B"][layer - 1]
+        change = signal.T @ (predicted - estimated[layer - 1])
+        if hyper.solver == "gradient":
+            change = hyper.eta_b * change
+        else:
+            factor = params["R"][0 if direct else layer - 1]
+            if not direct or layer == last - 1:
+                factor[...] = _grown(factor, signal)
+            change = array_namespace(x).linalg.solve(factor.T @ factor, change)
+        params["B"][layer - 1] -= change
+        delta = predicted * activations.slope(spec.names[layer - 1], a[layer])
+        if draws.masks is not None:
+            delta = delta * draws.masks[layer - 1]
+        terms[layer - 1] = [Term(delta, h[layer - 1])]
+    if hyper.warmup > 0:
+        warming = bool(params["seen"][0] < hyper.warmup)
+        params["seen"] += len(x)
+        terms = [None] * last if warming else terms
+    yield Stage(terms)
+
+
+def _grown(factor: Any, signal: Any) -> Any:
+    """The upper triangular factor of V + Σ ẽ ẽᵀ; signal: ẽ (batch, n)."""
+    grown = factor.T @ factor + signal.T @ signal
+    return array_namespace(signal).linalg.cholesky(grown).T
+
+
+ASCENDING = False
+
+
+@stage
+def teach(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: State,
+    hyper: Any,  # Hyperparameters as numbers
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
+    last, direct = net.sizes.size - 1, hyper.feedback == DIRECT
+    delta = layers.units(net, work.delta, layer)
+    if layer == last:
+        for i in range(state.seen.size):
+            state.seen[i] += 1
+        estimate(net, hyper.c, work, mask, noise)  # with the weights before any update
+        layers.output_delta(net, work)
+    else:
+        above = last if direct else layer + 1
+        signal = layers.units(net, work.delta, above)
+        n, at = delta.size, net.weight[layer + 1]
+        if direct:
+            at = signal.size * net.unit[layer]
+        b = state.B[at : at + signal.size * n].reshape(signal.size, n)
+        surprise = layers.units(net, work.p, layer)  # λ̂ - λ
+        delta[:] = 0
+        for i in range(signal.size):
+            if signal[i] != 0:
+                rows.axpy(delta, signal[i], b[i])
+        for i in range(n):
+            surprise[i] -= delta[i]
+        if hyper.solver == RIDGE:
+            gain = layers.units(net, work.p, above)  # nothing in it is needed any more
+            if not direct or layer == last - 1:
+                _absorb(_factor(net, state.R, above, direct), signal, gain)
+            _correct(b, gain, surprise, surprise.dtype.type(1))
+        else:
+            _correct(b, signal, surprise, hyper.eta_b)
+        layers.gate(net, layer, work, mask)
+    if state.seen.size == 0 or state.seen[0] > hyper.warmup:
+        layers.update(net, syn, layer, delta, work.h, work.c, step)
+
+
+@stage
+def _correct(b: Array, gain: Array, surprise: Array, rate: Scalar) -> None:
+    """B += rate gain surpriseᵀ"""
+    for i in range(gain.size):
+        rows.axpy(b[i], rate * gain[i], surprise)
+
+
+@stage
+def _factor(net: Layers, flat: Array, above: int, direct: bool) -> Array:
+    """R of the signal of layer ``above``, as a view."""
+    n, at = net.sizes[above], 0
+    if not direct:
+        for layer in range(2, above):
+            at += net.sizes[layer] ** 2
+    return flat[at : at + n * n].reshape(n, n)
+
+
+@stage
+def _absorb(r: Array, signal: Array, gain: Array) -> None:
+    """RᵀR += ẽẽᵀ by Givens rotations of (R; ẽᵀ), then gain = (RᵀR)⁻¹ ẽ by two substitutions."""
+    n, x = gain.size, gain
+    x[:] = signal
+    for k in range(n):
+        if x[k] != 0:
+            length = math.hypot(r[k, k], x[k])
+            cos, sin = r[k, k] / length, x[k] / length
+            r[k, k] = length
+            for j in range(k + 1, n):
+                old = r[k, j]
+                r[k, j] = cos * old + sin * x[j]
+                x[j] = cos * x[j] - sin * old
+    x[:] = signal
+    for k in range(n):  # Rᵀ z = ẽ
+        x[k] /= r[k, k]
+        rows.axpy(x[k + 1 :], -x[k], r[k, k + 1 :])
+    for k in range(n - 1, -1, -1):  # R gain = z
+        x[k] = (x[k] - rows.dot(r[k, k + 1 :], x[k + 1 :])) / r[k, k]

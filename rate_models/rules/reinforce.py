@@ -1,0 +1,119 @@
+"""Node perturbation alone: each hidden unit learns from its own noise and the change of the loss.
+
+The baseline without feedback weights, REINFORCE with Gaussian units. The noise is on the activity,
+so λ̂_l estimates ∂L/∂h_l and stands where backpropagation has W_{l+1}ᵀ δ_{l+1}:
+
+    h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l),  e = h_L - y        clean pass
+    h̃_l = m_l ∘ s_l(W_l h̃_{l-1} + b_l) + c ξ_l,   ξ_l ~ N(0, 1) in hidden layers  noisy pass
+    λ̂_l = (L̃ - L) ξ_l / c
+    δ_L = ∂L/∂a_L,    δ_l = m_l ∘ s_l'(a_l) ∘ λ̂_l,    ΔW_l = δ_l h_{l-1}ᵀ
+
+x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask, ξ_l
+(n_l,) noise of a sample, c its size in units of activity, L and L̃ the losses of the two passes.
+δ_L = e for cross-entropy with softmax and binary cross-entropy with sigmoid, e ∘ s'(a_L) for MSE.
+On average over ξ it is backpropagation as c → 0; the variance grows with the number of hidden
+units, so rates must be small.
+
+Source: Williams, Machine Learning 8, 1992; as the estimator in Lansdell, Prakash & Kording, ICLR
+2020, section 2.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from rate_models import activations, layers, losses
+from rate_models.input_synapses import InputSynapses
+from rate_models.kernel import Array, stage
+from rate_models.layers import Layers, Work
+from rate_models.network import NetworkSpec, Parameters, forward
+from rate_models.optimizers import Step
+from rate_models.rules import Draws, Properties, Stage, Term
+from rate_models.rules._perturbation import (  # noqa: F401  parts of the contract
+    estimate,
+    estimates,
+    noise_of,
+    noise_widths,
+)
+from rate_models.rules._plain import input_feedback  # noqa: F401  part of the contract
+
+DEFAULT_LOSS = "cross_entropy"
+LOSSES = losses.NAMES
+
+
+class Hyperparameters(NamedTuple):
+    """c: size of the noise, in units of activity.
+    dropout: probability that a hidden unit is silent for a sample. init: of W.
+    """
+
+    c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    init: Literal["he_uniform", "he_normal"] = "he_normal"
+
+
+class State(NamedTuple):
+    """Nothing beside the weights; `none` is empty (kernels take no empty tuples)."""
+
+    none: Array
+
+
+PROPERTIES = Properties(
+    passes=2,
+    weight_transport=False,
+    nonlocal_signals=True,  # the change of the loss, one number for all
+    frozen_activity=True,
+    update_locking="partial",
+)
+FIXED = ("init",)
+
+
+def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+    """No parameters beside W and b."""
+    return {}
+
+
+def batch(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
+) -> Any:
+    """The rule on (batch, n) arrays; yields one `Stage`."""
+    last = spec.layers
+    a, h = forward(spec, params, x, draws.masks)
+    estimated = estimates(spec, params, hyper.c, a, h, y, draws)
+    delta = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
+    terms: list[list[Term] | None] = [None] * last
+    terms[last - 1] = [Term(delta, h[last - 1])]
+    for layer in range(1, last):
+        delta = estimated[layer - 1] * activations.slope(spec.names[layer - 1], a[layer])
+        if draws.masks is not None:
+            delta = delta * draws.masks[layer - 1]
+        terms[layer - 1] = [Term(delta, h[layer - 1])]
+    yield Stage(terms)
+
+
+ASCENDING = False
+
+
+@stage
+def teach(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: State,
+    hyper: Any,  # Hyperparameters as numbers
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
+    delta = layers.units(net, work.delta, layer)
+    if layer == net.sizes.size - 1:
+        estimate(net, hyper.c, work, mask, noise)  # with the weights before any update
+        layers.output_delta(net, work)
+    else:
+        delta[:] = layers.units(net, work.p, layer)
+        layers.gate(net, layer, work, mask)
+    layers.update(net, syn, layer, delta, work.h, work.c, step)
