@@ -31,7 +31,6 @@ from streaming.sources import Options, Source, open_source
 # Points below backpropagation in the paper's table 1, FC MNIST.
 GAPS = {"feedback_alignment": 0.21, "drtp": 3.53, "pepita": 0.62}
 SLACK = 1.5
-FROZEN = ("feedback_alignment", {"feedback_scale": 0.0})
 Row = dict[str, Any]
 
 
@@ -88,10 +87,12 @@ def on_digits(rule: str, seed: int, **options: Any) -> float:
 
 
 def frozen(rule: str, seed: int, **options: Any) -> float:
-    """The rule without feedback, or one that has some to leave out: the output layer alone."""
-    if "feedback_scale" in lookup.get(catalogue.RULES, rule).Hyperparameters._fields:
-        return on_digits(rule, seed, **options, feedback_scale=0.0)
-    return on_digits(FROZEN[0], seed, lr=options["lr"], **FROZEN[1])
+    """The rule without feedback, or, where it has none to leave out, one that has."""
+    module = lookup.get(catalogue.RULES, rule)
+    if "feedback_scale" not in module.Hyperparameters._fields:
+        rule = "feedback_alignment"
+        options = lookup.get(catalogue.RULES, rule).TUNED
+    return on_digits(rule, seed, **options, feedback_scale=0.0)
 
 
 def markdown(rows: list[Row], passes: int, seeds: int) -> str:

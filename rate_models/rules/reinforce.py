@@ -46,7 +46,7 @@ from rate_models.rules._plain import input_feedback  # noqa: F401  part of the c
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
-TUNED = {"lr": 0.003}
+TUNED = {"lr": 0.001}
 
 
 class Hyperparameters(NamedTuple):
