@@ -34,6 +34,13 @@ def test_realisations_agree_after_every_sample(rule: str, seed: int) -> None:
         assert {"W.0", "W.1", "W.2", "b.0", "b.1", "outputs"} <= arrays
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", lookup.names(RULES))
+def test_realisations_agree_for_as_long_as_the_command_looks(rule: str) -> None:
+    report = parity.run(rules=[rule])
+    assert report.ok, [row for row in report.rows if not row["ok"]]
+
+
 def test_single_precision_is_really_compared() -> None:
     report = parity.run(samples=5, rules=["pepita"])
     single = [row["deviation"] for row in report.rows if row["dtype"] == "float32"]

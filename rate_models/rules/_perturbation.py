@@ -30,7 +30,7 @@ from array_api_compat import array_namespace, is_torch_array
 from rate_models import activations, layers, losses, rows
 from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
-from rate_models.network import NetworkSpec, Parameters
+from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.rules import Draws
 
 
@@ -63,19 +63,29 @@ def estimates(
     assert draws.noise is not None
     if spec.layers == 1:
         return []
-    noisy, pre, last = h[0], a[0], spec.layers
+    xp = array_namespace(h[0])
+
+    def double(t: Any) -> Any:  # L̃ - L is the difference of two near numbers
+        return xp.astype(t, xp.float64)
+
+    masks = None if draws.masks is None else [double(m) for m in draws.masks]
+    wide = {name: [double(t) for t in params[name]] for name in ("W", "b")}
+    noisy, last = double(h[0]), spec.layers
+    a, h = forward(spec, wide, noisy, masks)
+    pre = noisy
     for layer, name in enumerate(spec.names, start=1):
-        pre = noisy @ params["W"][layer - 1].T
-        if params["b"]:
-            pre = pre + params["b"][layer - 1]
+        pre = noisy @ wide["W"][layer - 1].T
+        if wide["b"]:
+            pre = pre + wide["b"][layer - 1]
         noisy = activations.apply(name, pre)
         if layer < last:
-            if draws.masks is not None:
-                noisy = noisy * draws.masks[layer - 1]
-            noisy = noisy + c * draws.noise[layer - 1]
+            if masks is not None:
+                noisy = noisy * masks[layer - 1]
+            noisy = noisy + c * double(draws.noise[layer - 1])
+    y = double(y)
     change = losses.loss_of(spec.loss, pre, noisy, y)
     change = change - losses.loss_of(spec.loss, a[last], h[last], y)
-    return [change[:, None] / c * xi for xi in draws.noise]
+    return [xp.astype(change[:, None] / c, xi.dtype) * xi for xi in draws.noise]
 
 
 @stage
