@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rate_models import draws, input_synapses, layers, lookup, network, online_kernel, optimizers
+from rate_models import (
+    draws,
+    input_synapses,
+    layers,
+    lookup,
+    network,
+    online_kernel,
+    optimizers,
+    rules,
+)
 from rate_models.errors import BadOption, Diverged
 from rate_models.hyperparameters import checked, numeric, unknown
 from rate_models.kernel import DTYPES, Array, aligned, coerce
@@ -62,13 +71,13 @@ class OnlineNetwork:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise BadOption("seed", got=repr(seed), expected="a whole number from 0 on")
         self.module = lookup.get(RULES, rule)
-        if spec.loss not in self.module.LOSSES:
-            raise BadOption(f"loss of {rule}", got=spec.loss, expected=f"{self.module.LOSSES}")
+        rules.check(self.module, spec)
         self.spec, self.rule, self.seed, self.dtype = spec, rule, int(seed), dtype
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = checked(self.module.Hyperparameters(), **hyperparameters)
         self.structured = structured
-        params = network.initial_weights(spec, self.seed, self.hyper.init)
+        kind = getattr(self.hyper, "init", "he_uniform")
+        params = network.initial_weights(spec, self.seed, kind)
         rng = np.random.default_rng([self.seed, network.FEEDBACK])
         params |= self.module.init(spec, self.hyper, rng)
         self._clock = np.zeros(1, np.int64)
@@ -101,6 +110,7 @@ class OnlineNetwork:
         fields = self.module.State._fields
         own = {k: params[k] for k in fields if k in params}
         self._shapes = {k: _shape(v) for k, v in own.items()}
+        own |= {f"v{k}": np.zeros(np.shape(own[k])) for k in getattr(self.module, "LEARNED", ())}
         self._state = self.module.State(
             *(aligned(_flat(own.get(k, [])), self.dtype) for k in fields)
         )
@@ -191,7 +201,7 @@ class OnlineNetwork:
         """h_L (N, n_L) for the rows of X (N, n_0); never changes what is learned."""
         X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         out = np.zeros((len(X), self.spec.sizes[-1]), self.dtype)
-        online_kernel.predict(self._net, self._syn, self._work, X, out)
+        online_kernel.predict(self.module, self._net, self._syn, self._state, self._work, X, out)
         return out
 
     def parameters(self) -> Parameters:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def _learn(  # type: ignore[no-untyped-def]
         step = step_at(rates, clock[0], net.W)
         layers.input_current(net, syn, X[t], work.a)
         target(work.y, labels[t], Y[t])
-        layers.standard_pass(net, work.a, work.h, masks[t][:0])
+        respond(net, state, work, masks[t][:0])  # type: ignore[name-defined]  # noqa: F821
         h = layers.units(net, work.h, last)
         a = layers.units(net, work.a, last)
         losses_[t] = losses.sample_loss(net.loss, a, h, work.y)
@@ -40,7 +40,7 @@ def _learn(  # type: ignore[no-untyped-def]
         if not np.isfinite(losses_[t]):
             return t
         if masks.shape[1] > 0:
-            layers.standard_pass(net, work.a, work.h, masks[t])
+            respond(net, state, work, masks[t])  # type: ignore[name-defined]  # noqa: F821
         error(work, h)
         for turn in range(last):
             layer = turn + 1 if ASCENDING else last - turn  # type: ignore[name-defined]  # noqa: F821
@@ -76,10 +76,19 @@ def target(y: Array, label: int, vector: Array) -> None:
         y[label] = 1
 
 
-@kernel
-def predict(
-    net: Layers, syn: input_synapses.InputSynapses, work: Work, X: Array, out: Array
-) -> None:
+class Stateless(NamedTuple):
+    """Stands for the state of a rule where it does not matter."""
+
+    none: Array
+
+
+@stage
+def standard_pass(net: Layers, state: Any, work: Work, mask: Array) -> None:
+    """`respond` of the rules that have none of their own."""
+    layers.standard_pass(net, work.a, work.h, mask)
+
+
+def _predict(net, syn, state, work, X, out):  # type: ignore[no-untyped-def]
     """out (N, n_L) = h_L for the rows of X (N, n_0); no dropout, no state changed but scratch."""
     last = net.sizes.size - 1
     for t in range(X.shape[0]):
@@ -87,7 +96,7 @@ def predict(
         input_synapses.peek(syn, X[t], a)
         if net.b.size > 0:
             rows.axpy(a, a.dtype.type(1), layers.units(net, net.b, 1))
-        layers.standard_pass(net, work.a, work.h, work.a[:0])
+        respond(net, state, work, work.a[:0])  # type: ignore[name-defined]  # noqa: F821
         h = layers.units(net, work.h, last)
         for i in range(h.size):
             out[t, i] = h[i]
@@ -106,5 +115,29 @@ def learner(rule: ModuleType) -> Any:
     """The compiled loop of a rule."""
     name = rule.__name__.rpartition(".")[2]
     if name not in _compiled:
-        _compiled[name] = specialise(_learn, name, ASCENDING=rule.ASCENDING, teach=rule.teach)
+        respond = getattr(rule, "respond", standard_pass)
+        _compiled[name] = specialise(
+            _learn, name, ASCENDING=rule.ASCENDING, teach=rule.teach, respond=respond
+        )
     return _compiled[name]
+
+
+def predict(
+    rule: ModuleType,
+    net: Layers,
+    syn: input_synapses.InputSynapses,
+    state: Any,
+    work: Work,
+    X: Array,
+    out: Array,
+) -> None:
+    """out (N, n_L) = h_L for the rows of X (N, n_0), as the rule's forward pass has it.
+
+    Rules without a forward pass of their own share one compiled copy.
+    """
+    own = hasattr(rule, "respond")
+    name = f"predict_{rule.__name__.rpartition('.')[2]}" if own else "predict"
+    if name not in _compiled:
+        respond = rule.respond if own else standard_pass
+        _compiled[name] = specialise(_predict, name, respond=respond)
+    _compiled[name](net, syn, state if own else Stateless(work.a[:0]), work, X, out)

@@ -5,7 +5,7 @@ velocity, so that a decay of η leaves the velocity as it is):
 
     v ← μ v + η_t (ΔW + λ W),   W ← W − v          (v = 0 at the start)
 
-η_t = lr · decay_factor^(number of entries of decay_at that are ≤ t).
+η_t = lr · decay_factor^(number of entries of decay_at that are ≤ t) / (1 + t / decay_time).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Optimizer(NamedTuple):
 
     lr: learning rate η. momentum: μ in [0, 1). weight_decay: λ ≥ 0 (L2).
     decay_at: sample counts from which on the rate is multiplied by decay_factor once more.
+    decay_time: samples after which the rate is half of what it would be; 0 for never.
 
     >>> Optimizer(lr=0.1, decay_at=(100,)).rate(100)
     0.010000000000000002
@@ -34,10 +35,12 @@ class Optimizer(NamedTuple):
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     decay_at: tuple[Annotated[int, Field(ge=0)], ...] = ()
     decay_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    decay_time: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
     def rate(self, sample: int) -> float:
         """η at the sample with this number (the first is 0)."""
-        return self.lr * self.decay_factor ** sum(at <= sample for at in self.decay_at)
+        eta = self.lr * self.decay_factor ** sum(at <= sample for at in self.decay_at)
+        return eta / (1 + sample / self.decay_time) if self.decay_time else eta
 
 
 class Sgd:
@@ -47,15 +50,19 @@ class Sgd:
         self.optimizer = optimizer
         self.velocity: dict[tuple[str, int], Any] = {}
 
-    def step(self, params: dict[str, Any], gradients: dict[str, list[Any]], sample: int) -> None:
-        """One step: ``gradients[name][i]`` is ΔW of ``params[name][i]``, None leaves it alone."""
+    def step(self, params: dict[str, Any], gradients: dict[str, Any], sample: int) -> None:
+        """One step: ``gradients[name][i]`` is ΔW of ``params[name][i]``, None leaves it alone.
+
+        Where ``params[name]`` is no list but an array, ``gradients[name]`` is its own.
+        """
         eta = self.optimizer.rate(sample)
         _, mu, lam = self.optimizer[:3]
-        for name, arrays in gradients.items():
-            for i, gradient in enumerate(arrays):
+        for name, given in gradients.items():
+            single = not isinstance(given, list)
+            for i, gradient in enumerate([given] if single else given):
                 if gradient is None:
                     continue
-                weight = params[name][i]
+                weight = params[name] if single else params[name][i]
                 change = eta * (gradient + lam * weight if lam else gradient)
                 if mu:
                     change = change + mu * self.velocity.get((name, i), 0.0)
@@ -71,6 +78,7 @@ class Rates(NamedTuple):
     weight_decay: float
     decay_at: NDArray[np.int64]
     decay_factor: float
+    decay_time: float
 
 
 class Step(NamedTuple):
@@ -83,9 +91,9 @@ class Step(NamedTuple):
 
 def rates(optimizer: Optimizer) -> Rates:
     """``optimizer`` as kernels take it."""
-    lr, momentum, decay, at, factor = optimizer
+    lr, momentum, decay, at, factor, time = optimizer
     places = np.array(at, np.int64)
-    return Rates(float(lr), float(momentum), float(decay), places, float(factor))
+    return Rates(float(lr), float(momentum), float(decay), places, float(factor), float(time))
 
 
 @stage
@@ -96,6 +104,8 @@ def step_at(r: Rates, sample: int, like: Array) -> Step:
     for at in r.decay_at:
         if at <= sample:
             eta *= r.decay_factor
+    if r.decay_time > 0:
+        eta /= 1.0 + sample / r.decay_time
     return Step(dtype.type(eta), dtype.type(r.momentum), dtype.type(r.weight_decay))
 
 

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from rate_models import draws, lookup
 from rate_models.errors import BadOption, Diverged
-from rate_models.network import NetworkSpec, Parameters, forward, one_hot
+from rate_models.network import NetworkSpec, Parameters, one_hot
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
+from rate_models.rules import forward, nearest
 from rate_models.textbook import RULES, Textbook, initial_parameters, mapped
 
 Array = NDArray[Any]
@@ -106,13 +107,18 @@ def run(
 
 
 def _cases(rule: str) -> list[Case]:
-    """A deep network with the defaults; a wide one with all that can move at once."""
+    """A deep network with the defaults; a wide one with all that can move at once.
+
+    Where the rule cannot learn these, the nearest ones that it can.
+    """
     module = lookup.get(RULES, rule)
     moving = Optimizer(lr=0.01, momentum=0.9, weight_decay=1e-4, decay_at=(300,))
     dropout = {"dropout": 0.1} if "dropout" in module.Hyperparameters._fields else {}
     deep = NetworkSpec((20, 16, 12, 5), loss=module.DEFAULT_LOSS)
     wide = NetworkSpec((64, 32, 10), loss=module.DEFAULT_LOSS, bias=True)
-    return [Case(rule, deep, Optimizer(), {}), Case(rule, wide, moving, dropout)]
+    near_deep, near_wide = nearest(module, deep), nearest(module, wide)
+    cases = [Case(rule, near_deep, Optimizer(), {})] if near_deep else []
+    return cases + ([Case(rule, near_wide, moving, dropout)] if near_wide else [])
 
 
 def _stream(case: Case, seed: int) -> Iterator[Sample]:
@@ -190,7 +196,8 @@ def _deviations(
 
 
 def _at_kink(book: Textbook, sample: Sample) -> bool:
-    a, _ = forward(book.spec, book.params, sample.x.astype(np.float64), sample.masks)
+    x = sample.x.astype(np.float64)
+    a, _ = forward(book.module, book.spec, book.params, book.hyper, x, sample.masks)
     layers = zip(book.spec.activation, a[1:-1], strict=True)
     hidden = [np.abs(pre) for name, pre in layers if name == "relu"]
     return any(bool(((pre > 0) & (pre < KINK)).any()) for pre in hidden)

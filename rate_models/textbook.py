@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import lookup, network
+from rate_models import lookup, network, rules
 from rate_models.hyperparameters import checked
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Optimizer, Sgd
@@ -29,7 +29,7 @@ def initial_parameters(
     """
     module = lookup.get(RULES, rule)
     hyper = checked(module.Hyperparameters(), **hyperparameters)
-    params = network.initial_weights(spec, seed, hyper.init)
+    params = network.initial_weights(spec, seed, getattr(hyper, "init", "he_uniform"))
     params |= module.init(spec, hyper, np.random.default_rng([seed, network.FEEDBACK]))
     return mapped(params, lambda a: np.array(a, dtype))
 
@@ -42,8 +42,10 @@ def mapped(params: Parameters, function: Any) -> Parameters:
     }
 
 
-def gradients(stage: Stage, params: Parameters, batch_size: int) -> dict[str, list[Any]]:
+def gradients(stage: Stage, params: Parameters, batch_size: int) -> dict[str, Any]:
     """ΔW_l = Σ_terms coefficient · postᵀ pre / batch_size, Δb_l the same with pre = 1.
+
+    Also Δ of the rule's own arrays, {name: array}.
 
     batch_size: the nominal one; a short last batch is divided by it too (SPEC A3). A frozen layer
     gets None.
@@ -60,7 +62,8 @@ def gradients(stage: Stage, params: Parameters, batch_size: int) -> dict[str, li
         delta_w.append(sum(products[1:], start=products[0]))
         if params["b"]:
             delta_b.append(sum(post.sum(0) for post in posts))
-    return {"W": delta_w, "b": delta_b} if params["b"] else {"W": delta_w}
+    own = {name: delta / batch_size for name, delta in stage.own.items()}
+    return {"W": delta_w, **({"b": delta_b} if params["b"] else {}), **own}
 
 
 class Textbook:
@@ -104,4 +107,4 @@ class Textbook:
 
     def predict(self, x: Any) -> Any:
         """h_L (batch, n_L)."""
-        return network.forward(self.spec, self.params, x)[1][-1]
+        return rules.forward(self.module, self.spec, self.params, self.hyper, x)[1][-1]

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from rate_models import lookup
 from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, UserError
-from rate_models.network import NetworkSpec, forward, one_hot
+from rate_models.network import NetworkSpec, one_hot
 from rate_models.online import RULES, OnlineNetwork
+from rate_models.rules import forward
 from streaming import checkpoint, realisation
 from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pair, several
 from streaming.evaluate import Scored, joined, losses_of
@@ -35,7 +36,8 @@ class OnlineLearner:
     classes: the label of each output unit (text, whole number or boolean), 0, 1, ... when None.
     With ``loss="mse"`` and no classes it is regression: y and predictions are vectors (n_L,).
     scale, maximum: see `streaming.scaling`. on_bad: "raise" on a bad sample, or "skip" and count
-    it. options: momentum, weight_decay, decay_at, decay_factor and the rule's hyperparameters.
+    it. options: momentum, weight_decay, decay_at, decay_factor, decay_time and the rule's
+    hyperparameters.
 
     A bad sample raises BadSample and changes nothing; learning raises Diverged.
 
@@ -155,7 +157,8 @@ class OnlineLearner:
     def activities(self, X: Any) -> list[Array]:
         """[h_1, ..., h_L], h_l (N, n_l): what every layer says of the rows of X (N, n_0)."""
         x = self._scaler.transform(self._door.rows(several("X", X), 0), self.dtype)
-        return forward(self._network.spec, self.parameters(), x)[1][1:]
+        net = self._network
+        return forward(net.module, net.spec, self.parameters(), net.hyper, x)[1][1:]
 
     def prepared(self, X: Any, y: Any) -> tuple[Array, Array]:
         """What the network gets for the good rows: scaled x (m, n_0), target vectors (m, n_L)."""

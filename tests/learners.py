@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from networks import suited_network
+
+from rate_models import lookup
+from rate_models.network import NetworkSpec
 from streaming.learner import OnlineLearner
 
 SIZES = (12, 9, 7, 3)
@@ -13,6 +18,16 @@ def samples(n: int = 200, sparse: bool = True) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(5)
     X = rng.normal(size=(n, 12)) + 1
     return X * (rng.random(X.shape) < 0.4) if sparse else X, rng.integers(0, 3, n)
+
+
+def suited(
+    rule: str, activation: str = "relu", bias: bool = False, **options: Any
+) -> dict[str, Any]:
+    """Arguments of a learner of three classes, for the nearest network that the rule can learn."""
+    module = lookup.get("rate_models.rules", rule)
+    spec = suited_network(rule, NetworkSpec(SIZES, activation, module.DEFAULT_LOSS, bias))
+    network = {"sizes": spec.sizes, "activation": spec.activation, "bias": spec.bias}
+    return {"rule": rule, "classes": (0, 1, 2), **network, **options}
 
 
 def bits(learner: OnlineLearner) -> dict[str, bytes]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from rate_models import draws, lookup, network
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
+from rate_models.rules import nearest
 from rate_models.textbook import Textbook, initial_parameters
 
 PLAIN = Optimizer(lr=0.03)
@@ -79,6 +81,34 @@ class Case:
         if self.network.loss == "mse":
             return net.learn(x, targets=y)
         return net.learn(x, labels=labels)
+
+
+def suited_network(rule: str, spec: NetworkSpec) -> NetworkSpec:
+    """The nearest network to ``spec`` that the rule can learn, with another loss if need be."""
+    module = lookup.get("rate_models.rules", rule)
+    near = nearest(module, spec)
+    near = near or nearest(module, replace(spec, loss=module.DEFAULT_LOSS, output=None))
+    assert near is not None
+    return near
+
+
+def fitting(cases: Iterable[Case]) -> list[Case]:
+    """The cases, each with the nearest network that its rule can learn; none of them twice."""
+    found: list[Case] = []
+    for case in cases:
+        near = nearest(lookup.get("rate_models.rules", case.rule), case.network)
+        if near is None:
+            continue
+        fit = case
+        if near.sizes != case.sizes:
+            fit = replace(fit, sizes=near.sizes)
+        if near.bias != case.spec.get("bias", False):
+            fit = replace(fit, spec={**case.spec, "bias": near.bias})
+        if near.activation != case.network.activation[: near.layers - 1]:
+            fit = replace(fit, spec={**fit.spec, "activation": near.activation})
+        if fit not in found:
+            found.append(fit)
+    return found
 
 
 def split(flat: np.ndarray, widths: Any) -> list[np.ndarray]:

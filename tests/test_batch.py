@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import suited_network
 from numpy.testing import assert_allclose
 
 torch = pytest.importorskip("torch")
@@ -35,6 +36,11 @@ def double(rule: str = "pepita", seed: int = 0, **hyper: Any) -> BatchNetwork:
     return BatchNetwork(SPEC, rule, seed, "float64", **hyper)
 
 
+def suited(rule: str) -> tuple[NetworkSpec, list[Any]]:
+    spec = suited_network(rule, SPEC)
+    return spec, MASKS[: spec.layers - 1]
+
+
 def same(ours: dict[str, Any], theirs: dict[str, Any], rtol: float = 1e-10) -> None:
     assert ours.keys() == theirs.keys()
     for name, value in ours.items():  # a list of arrays, or an array of rows
@@ -45,8 +51,9 @@ def same(ours: dict[str, Any], theirs: dict[str, Any], rtol: float = 1e-10) -> N
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_initial_arrays_are_those_of_the_online_network(rule: str, dtype: str) -> None:
-    online = OnlineNetwork(SPEC, rule, seed=4, dtype=dtype)
-    same(BatchNetwork(SPEC, rule, 4, dtype).numpy(), online.parameters(), 0.0)
+    spec, _ = suited(rule)
+    online = OnlineNetwork(spec, rule, seed=4, dtype=dtype)
+    same(BatchNetwork(spec, rule, 4, dtype).numpy(), online.parameters(), 0.0)
 
 
 def test_the_state_dict_names_parameters_and_buffers() -> None:
@@ -80,11 +87,13 @@ def test_any_optimiser_and_scheduler_will_do() -> None:
 def test_our_sgd_is_the_textbooks_and_at_a_constant_rate_torchs(
     rule: str, dropout: bool, numbers: Any
 ) -> None:
-    nets, masks = (double(rule), double(rule)), MASKS if dropout else None
+    spec, given = suited(rule)
+    nets = [BatchNetwork(spec, rule, 0, "float64") for _ in range(2)]
+    masks = given if dropout else None
     ours = Sgd(nets[0].parameters(), *numbers)
     theirs = torch.optim.SGD(nets[1].parameters(), *numbers[:2], weight_decay=numbers[2])
-    book = Textbook(SPEC, rule, initial_parameters(SPEC, rule, 0), Optimizer(*numbers))
-    widths = book.module.noise_widths(SPEC, book.hyper)
+    book = Textbook(spec, rule, initial_parameters(spec, rule, 0), Optimizer(*numbers))
+    widths = book.module.noise_widths(spec, book.hyper)
     for step in range(10):
         u = np.random.default_rng(step)
         noise = [book.module.noise_of(book.hyper, u.random((12, width))) for width in widths]
@@ -202,7 +211,8 @@ def test_a_rule_with_two_steps_per_batch_and_arrays_of_its_own(
 
 @pytest.mark.parametrize("rule", RULES)
 def test_conversion_both_ways(rule: str) -> None:
-    online = OnlineNetwork(SPEC, rule, seed=2, dtype="float64", optimizer=Optimizer(0.1, 0.9))
+    spec, _ = suited(rule)
+    online = OnlineNetwork(spec, rule, seed=2, dtype="float64", optimizer=Optimizer(0.1, 0.9))
     online.learn(X, LABELS)
     net = BatchNetwork.from_online(online)
     assert (net.rule, net.dtype, net.hyper) == (rule, "float64", online.hyper)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learners import SIZES, bits, samples
+from learners import SIZES, bits, samples, suited
 
 from rate_models import lookup
 from rate_models.errors import (
@@ -53,7 +53,7 @@ SETTINGS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("rule", RULES)
 def test_one_trajectory_however_it_is_cut(rule: str, options: dict[str, Any], tmp_path) -> None:
     X, y = samples()
-    make = {"rule": rule, "sizes": SIZES, "lr": 0.01, **options}
+    make = suited(rule, **{"lr": 0.01, **options})
     whole = OnlineLearner(**make)
     said, losses = whole.learn_many(X, y)
     want = bits(whole)

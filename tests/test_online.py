@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from networks import EVERYTHING, MOMENTUM, PLAIN, Case, deviation, state_bytes
+from networks import EVERYTHING, MOMENTUM, PLAIN, Case, deviation, fitting, state_bytes
 
 from rate_models import lookup, online_kernel
 from rate_models.errors import BadOption, Diverged, UnknownName
@@ -85,7 +85,7 @@ VARIANTS = [
         )
     ),
 ]
-CASES = [*(case for rule in RULES for case in common(rule)), *VARIANTS]
+CASES = [*fitting(case for rule in RULES for case in common(rule)), *VARIANTS]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -119,7 +119,7 @@ def test_a_thousand_samples_stay_together(rule: str) -> None:
     assert deviation(net.parameters(), book.params) < 1e-10
 
 
-CHUNKED = [
+CHUNKED = fitting(
     case
     for rule in RULES
     for case in (
@@ -129,7 +129,7 @@ CHUNKED = [
         Case(rule, structured=False),
         Case(rule, optimizer=Optimizer(lr=0.02, weight_decay=1e-2), spec={"bias": True}),
     )
-]
+)
 CHUNKED += [
     Case("pepita", (20, 16, 12, 5), optimizer, hyper={"form": form}, structured=structured)
     for form in ("hebbian", "time_local")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rate_models import lookup, losses, network, textbook
+from rate_models import lookup, losses, rules, textbook
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import checked, unknown
 from rate_models.kernel import DTYPES
@@ -39,10 +39,11 @@ class BatchNetwork(nn.Module):
     the initial arrays are those of `OnlineNetwork` with the same seed. dtype: float32 or float64.
     device: where torch keeps the arrays. Any field of the rule's Hyperparameters by name.
 
-    ``W.0``, ``W.1``, ... and ``b.0``, ... are parameters; the rule's own arrays are buffers, which
-    a rule that learns them changes in place. Dropout masks and noise that are not handed in come
-    from a torch generator on the device, seeded by ``seed``: they are not the online network's
-    draws; to follow the same trajectory, hand both the same.
+    ``W.0``, ``W.1``, ... and ``b.0``, ... are parameters, and so are the rule's own arrays that an
+    optimiser steps; the others are buffers, which a rule that learns them changes in place.
+    Dropout masks and noise that are not handed in come from a torch generator on the device,
+    seeded by ``seed``: they are not the online network's draws; to follow the same trajectory,
+    hand both the same.
 
     Raises UnknownName and BadOption for what cannot be.
 
@@ -69,8 +70,7 @@ class BatchNetwork(nn.Module):
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise BadOption("seed", got=repr(seed), expected="a whole number from 0 on")
         module = _module(rule)
-        if spec.loss not in module.LOSSES:
-            raise BadOption(f"loss of {rule}", got=spec.loss, expected=f"{module.LOSSES}")
+        rules.check(module, spec)
         self.spec, self.rule, self.seed = spec, rule, int(seed)
         self.hyper = checked(module.Hyperparameters(), **hyperparameters)
         self._generator: torch.Generator | None = None
@@ -85,6 +85,8 @@ class BatchNetwork(nn.Module):
                 for i, array in enumerate(value):
                     holder.register_buffer(str(i), array)
                 self.add_module(name, holder)
+            elif name in getattr(module, "LEARNED", ()):
+                self.register_parameter(name, nn.Parameter(value))
             else:
                 self.register_buffer(name, value)
         try:
@@ -138,6 +140,9 @@ class BatchNetwork(nn.Module):
         draws = Draws(self._masks(masks, len(x)), self._noise(noise, len(x)))
         for stage in module.batch(self.spec, params, self.hyper, x, y, draws):
             for name, gradients in textbook.gradients(stage, params, batch_size or len(x)).items():
+                if not isinstance(gradients, list):
+                    params[name].grad = gradients
+                    continue
                 for parameter, gradient in zip(params[name], gradients, strict=True):
                     parameter.grad = gradient
             yield
@@ -162,7 +167,7 @@ class BatchNetwork(nn.Module):
     def forward(self, x: Any) -> Tensor:
         """h_L (batch, n_L), without dropout; autograd can go through it."""
         x = self._rows("x", x, self.spec.sizes[0])
-        _, h = network.forward(self.spec, self.arrays(), x)
+        _, h = rules.forward(_module(self.rule), self.spec, self.arrays(), self.hyper, x)
         output: Tensor = h[-1]
         return output
 
@@ -171,9 +176,10 @@ class BatchNetwork(nn.Module):
         """Mean loss, and the accuracy where y are class indices (else None); nothing is learned."""
         x, y = self.samples(x, y)
         last, right, loss = self.spec.layers, 0.0, 0.0
-        params, classes = self.arrays(), y.ndim == 1
+        module, params, classes = _module(self.rule), self.arrays(), y.ndim == 1
         for at in range(0, len(x), batch_size):
-            a, h = network.forward(self.spec, params, x[at : at + batch_size])
+            part = x[at : at + batch_size]
+            a, h = rules.forward(module, self.spec, params, self.hyper, part)
             part = y[at : at + batch_size]
             right += int((h[last].argmax(1) == part).sum()) if classes else 0
             target = self._one_hot(part) if classes else part

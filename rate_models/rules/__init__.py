@@ -26,13 +26,31 @@ docstring         one line; the equations and every symbol; a paragraph ``Exampl
 `ASCENDING`       the order in which `teach` visits the layers
 `teach(layer, ...)`                 kernel stage: teaching signal and update of one layer
 
+What only some rules have:
+
+`check(spec)`     raises BadOption for a network that the rule cannot learn
+`forward_pass(spec, params, hyper, x, masks)`   textbook: the rule's own (a, h) in place of
+                  `network.forward`, for learning and predictions alike
+`respond(net, state, work, mask)`   kernel stage of the same: fills work.a and work.h of all
+                  layers given a_1; changes nothing else. A rule has both or neither
+`LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
+                  what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
+                  at the start
+
 Every function sees arrays only; random numbers are handed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from types import MappingProxyType, ModuleType
 from typing import Any, Literal, NamedTuple
+
+from rate_models import network
+from rate_models.errors import BadOption
+from rate_models.network import NetworkSpec, Parameters
 
 
 class Properties(NamedTuple):
@@ -69,6 +87,51 @@ class Term(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """One optimiser step: for every layer the terms whose sum is ΔW_l, or None if it is frozen."""
+    """One optimiser step: for every layer the terms whose sum is ΔW_l, or None if it is frozen.
+
+    own: {name: Δ} of the arrays in `LEARNED`, summed over the samples of the batch.
+    """
 
     terms: list[list[Term] | None]
+    own: Mapping[str, Any] = MappingProxyType({})
+
+
+def forward(
+    rule: ModuleType,
+    spec: NetworkSpec,
+    params: Parameters,
+    hyper: Any,
+    x: Any,
+    masks: Sequence[Any] | None = None,
+) -> tuple[list[Any], list[Any]]:
+    """(a, h) as the rule has them: its own forward pass, or `network.forward`."""
+    if hasattr(rule, "forward_pass"):
+        own: tuple[list[Any], list[Any]] = rule.forward_pass(spec, params, hyper, x, masks)
+        return own
+    return network.forward(spec, params, x, masks)
+
+
+def check(rule: ModuleType, spec: NetworkSpec) -> None:
+    """BadOption where the rule cannot learn such a network."""
+    if spec.loss not in rule.LOSSES:
+        name = rule.__name__.rpartition(".")[2]
+        raise BadOption(f"loss of {name}", got=spec.loss, expected=f"{rule.LOSSES}")
+    if hasattr(rule, "check"):
+        rule.check(spec)
+
+
+def nearest(rule: ModuleType, spec: NetworkSpec) -> NetworkSpec | None:
+    """``spec``, or with one hidden layer, or ReLU, or without biases: the first it can learn.
+
+    For comparisons over all rules. None where the rule can learn none of them.
+    """
+    shallow = (spec.sizes[0], spec.sizes[1], spec.sizes[-1]) if spec.layers > 2 else spec.sizes
+    for sizes, relu, bias in product((spec.sizes, shallow), (False, True), (spec.bias, False)):
+        activation = "relu" if relu else spec.activation[: len(sizes) - 2]
+        near = replace(spec, sizes=sizes, activation=activation, bias=bias)
+        try:
+            check(rule, near)
+        except BadOption:
+            continue
+        return near
+    return None

@@ -1,0 +1,288 @@
+"""BMVR: biological multi-variate regression, with interneurons in place of an error.
+
+A hidden layer z between an input x and a target y. The target arrives at the apical tuft, the
+interneurons inhibit it there, and what is left, the plateau potential, teaches the proximal
+synapses; neither prediction nor error is computed to learn:
+
+    z = W_1 x                                       linear form (activation identity)
+    r = ReLU(W_1 x),  z = r − z̄,  z̄ ← z̄ + ρ z       nonlinear form (activation relu)
+    a = W_2ᵀ y,  n = R z,  p = a − Q n              apical, interneurons, plateau
+    W_1 ← W_1 + η (p ∘ [r > 0]) xᵀ                  no gate in the linear form
+    W_2 ← W_2 + η_2 (y zᵀ − W_2),   η_2 = ``eta_apical`` η
+    Q   ← Q + η_q (z nᵀ − Q),       η_q = ``eta_q`` η
+    R   ← R + η_q (n zᵀ − R)
+    ŷ = W_2 z                                       prediction, with the apical weights
+
+all from the same state before the update. x (m,), z, a, n, p, z̄ (k,), y (n,), W_1 (k, m),
+W_2 (n, k), Q, R (k, k). R, from pyramidal cells to interneurons, starts as Qᵀ and remains so
+(n = Qᵀ z, as in the paper's main text); ``decoupled`` starts it elsewhere: Qᵀ − R shrinks by
+1 − η_q per step.
+
+The linear form minimises ⟨‖y − W_2 z‖²⟩ under ⟨z zᵀ⟩ ≼ I, of which Q Qᵀ is the multiplier. At the
+optimum W_2 = C_yz, ⟨z zᵀ⟩ = I, and Q Qᵀ has the k largest eigenvalues of
+C_xx^-½ C_xy C_yx C_xx^-½: reduced-rank regression. It is a saddle around which learning spirals:
+keep η_2 and η_q at or below η / 4, and momentum small. Inputs should be centred, of variance about
+one. A ridge c, for the linear form alone, stands for C_xx + c I in place of C_xx.
+
+Backpropagation on the same objective is the rule `backprop` with loss mse and activation identity
+(relu for the nonlinear form, without z̄). Of the ridge, there c ‖W_2 W_1‖², it has no exact
+counterpart; weight_decay, λ (‖W_1‖² + ‖W_2‖²), is the nearest.
+
+Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020: equations 5-9,
+supplement A-E; ridge and start values from its program.
+Deviations: the optimiser is the shared one, for all four matrices alike: with its momentum and
+weight decay, which the paper does not use, off, the steps are the ones above. The start of a
+decoupled R is ours. Targets are used as they come; the paper's program centres them.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace, device
+from pydantic import Field
+
+from rate_models import activations, input_synapses, layers, rows
+from rate_models.errors import BadOption
+from rate_models.input_synapses import InputSynapses
+from rate_models.kernel import Array, stage
+from rate_models.layers import Layers, Work
+from rate_models.network import NetworkSpec, Parameters
+from rate_models.optimizers import Step
+from rate_models.rules import Draws, Properties, Stage, Term
+from rate_models.rules._plain import (  # noqa: F401  parts of the contract
+    input_feedback,
+    noise_of,
+    noise_widths,
+)
+
+DEFAULT_LOSS = "mse"
+LOSSES = ("mse",)
+LEARNED = ("Q", "R")
+FIXED = ("ridge", "decoupled", "init_1", "init_2", "init_q")
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Hyperparameters(NamedTuple):
+    """eta_apical: η_2 / η. eta_q: η_q / η; the learning rate η scales all three.
+    ridge: c, linear form only. decoupled: R starts apart from Qᵀ. mean_rate: ρ of z̄, per sample.
+    dropout: probability that a hidden unit is silent for a sample.
+    init_1, init_2: standard deviation of W_1 and W_2 at the start; init_q: Q = init_q I.
+    """
+
+    eta_apical: Positive = 0.25
+    eta_q: Positive = 0.25
+    ridge: NotNegative = 0.0
+    decoupled: bool = False
+    mean_rate: Annotated[float, Field(ge=0, le=1)] = 1e-4
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    init_1: NotNegative = 0.01
+    init_2: NotNegative = 0.1
+    init_q: NotNegative = 1 / 3
+
+
+class State(NamedTuple):
+    """Q, R (k, k), their velocities, and z̄ (k,), which the linear form has not."""
+
+    Q: Array
+    R: Array
+    vQ: Array
+    vR: Array
+    mean: Array
+
+
+PROPERTIES = Properties(
+    passes=1,
+    weight_transport=False,
+    nonlocal_signals=False,
+    frozen_activity=False,
+    update_locking="none",
+)
+
+
+def check(spec: NetworkSpec) -> None:
+    """BadOption unless there is one hidden layer, identity or relu, linear output, no biases."""
+    if spec.layers != 2:
+        expected = "input, one hidden layer, output"
+        raise BadOption("sizes of bmvr", got=spec.sizes, expected=expected)
+    if spec.activation[0] not in ("identity", "relu"):
+        raise BadOption("activation of bmvr", got=spec.activation[0], expected="identity or relu")
+    if spec.output != "identity":
+        raise BadOption("output of bmvr", got=spec.output, expected="identity")
+    if spec.bias:
+        remedy = "centre input and target"
+        raise BadOption("bias of bmvr", got=True, expected="False", remedy=remedy)
+
+
+def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+    """Normal W_1 and W_2, Q = init_q I, R = Qᵀ or init_q (I + N/√k); z̄ = 0 for relu.
+
+    Warns where the linear form has more hidden units than C_xy can have rank for.
+    """
+    m, k, n = spec.sizes
+    linear = spec.activation[0] == "identity"
+    if linear and k > n:
+        text = f"bmvr: {k} hidden units for {n} outputs; units above {n} have nothing to encode"
+        warnings.warn(text, stacklevel=2)
+    if hyper.ridge and not linear:
+        raise BadOption("ridge of bmvr", got=hyper.ridge, expected="0 with activation relu")
+    params: Parameters = {
+        "W": [hyper.init_1 * rng.normal(size=(k, m)), hyper.init_2 * rng.normal(size=(n, k))]
+    }
+    params["Q"] = hyper.init_q * np.eye(k)
+    params["R"] = params["Q"].copy()
+    if hyper.decoupled:
+        params["R"] += hyper.init_q / math.sqrt(k) * rng.normal(size=(k, k))
+    return params if linear else params | {"mean": np.zeros(k)}
+
+
+def forward_pass(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, masks: Any = None
+) -> tuple[list[Any], list[Any]]:
+    """(a, h) with h_1 = z: the activity less its running mean."""
+    current = x @ params["W"][0].T
+    z = activations.apply(spec.activation[0], current)
+    if masks is not None:
+        z = z * masks[0]
+    if "mean" in params:
+        z = z - params["mean"]
+    y = z @ params["W"][1].T
+    return [x, current, y], [x, z, y]
+
+
+def batch(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
+) -> Any:
+    """The rule on (batch, n) arrays; yields one `Stage`."""
+    xp = array_namespace(x)
+    (W_1, W_2), Q, R = params["W"], params["Q"], params["R"]
+    a, h = forward_pass(spec, params, hyper, x, draws.masks)
+    z = h[1]
+    n = z @ R.T
+    delta = (n @ Q.T - y @ W_2) * activations.slope(spec.activation[0], a[1])  # − plateau
+    if draws.masks is not None:
+        delta = delta * draws.masks[0]
+    samples, one = len(x), xp.eye(len(Q), dtype=x.dtype, device=device(x))
+    leak = Term(W_2.T, one, hyper.eta_apical * samples)
+    input_terms = [Term(delta, x)]
+    zn = z.T @ n
+    if hyper.ridge:  # what samples √c e_j with y = 0, one for every input j, would add
+        input_terms.append(Term((Q @ R).T, W_1, hyper.ridge * samples))
+        zn = zn + hyper.ridge * samples * (W_1 @ W_1.T @ R.T)
+    own = {"Q": hyper.eta_q * (samples * Q - zn), "R": hyper.eta_q * (samples * R - zn.T)}
+    if "mean" in params:
+        params["mean"] += hyper.mean_rate * xp.mean(z, axis=0)
+    yield Stage([input_terms, [Term(-hyper.eta_apical * y, z), leak]], own)
+
+
+ASCENDING = True
+
+
+@stage
+def respond(net: Layers, state: State, work: Work, mask: Array) -> None:
+    """Fill a and h, given a_1. Readable form: `forward_pass`."""
+    layers.activity(net, 1, work.a, work.h, mask)
+    if state.mean.size > 0:
+        z = layers.units(net, work.h, 1)
+        rows.axpy(z, z.dtype.type(-1), state.mean)
+    layers.current(net, 2, work.h, work.a)
+    layers.activity(net, 2, work.a, work.h, mask)
+
+
+@stage
+def teach(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: State,
+    hyper: Any,  # Hyperparameters as numbers
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
+    z, n = layers.units(net, work.h, 1), layers.units(net, work.p, 1)
+    delta, minus_y = layers.units(net, work.delta, layer), layers.units(net, work.delta, 2)
+    w = layers.matrix(net, net.W, 2)
+    k = z.size
+    if layer == 1:
+        q, r = state.Q.reshape(k, k), state.R.reshape(k, k)
+        for i in range(k):
+            n[i] = rows.dot(r[i], z)
+        for i in range(k):
+            delta[i] = rows.dot(q[i], n)
+        for i in range(work.y.size):
+            if work.y[i] != 0:
+                rows.axpy(delta, -work.y[i], w[i])
+        layers.gate(net, 1, work, mask)
+        _accelerate(state, z, n, hyper, step)
+        moving = syn.upto.size > 0
+        if hyper.ridge > 0 and not moving:
+            _shrink(syn, state, hyper, step, n)
+        layers.update(net, syn, 1, delta, work.h, work.c, step)
+        if hyper.ridge > 0 and moving:
+            _shrink(syn, state, hyper, step, n)
+        return
+    for i in range(minus_y.size):
+        minus_y[i] = -work.y[i]
+    one = net.W.dtype.type(1)
+    # η_2 (ΔW + W) + η λ W: the leak is a weight decay of 1 at the rate η_2
+    own = Step(hyper.eta_apical * step.eta, step.mu, one + step.lam / hyper.eta_apical)
+    if net.vW.size == 0:
+        for i in range(net.W.size):
+            net.W[i] -= own.eta * net.W[i]
+    layers.update(net, syn, 2, minus_y, work.h, work.c, own)
+    for i in range(k * k):
+        state.Q[i] -= state.vQ[i]
+        state.R[i] -= state.vR[i]
+    if state.mean.size > 0:
+        rows.axpy(state.mean, hyper.mean_rate, z)
+
+
+@stage
+def _accelerate(state: State, z: Array, n: Array, hyper: Any, step: Step) -> None:
+    """Velocities of Q and R: v ← μ v + η_q (Q − z nᵀ) + η λ Q."""
+    k, rate = z.size, hyper.eta_q * step.eta
+    leak = rate + step.eta * step.lam
+    for i in range(k):
+        for j in range(k):
+            ij, ji = i * k + j, j * k + i
+            change = rate * (z[i] * n[j])  # the same number for both keeps R = Qᵀ to the last bit
+            state.vQ[ij] = step.mu * state.vQ[ij] + leak * state.Q[ij] - change
+            state.vR[ji] = step.mu * state.vR[ji] + leak * state.R[ji] - change
+
+
+@stage
+def _shrink(syn: InputSynapses, state: State, hyper: Any, step: Step, n: Array) -> None:
+    """The ridge: W_1 −= η c Q R W_1; c W_1 W_1ᵀ Rᵀ for Q and its transpose for R.
+
+    Before the update of W_1, or, with velocities, after it: W_1 + V is then what W_1 was.
+    """
+    input_synapses.settle(syn)
+    k, fall = n.size, step.eta * hyper.ridge
+    rise = hyper.eta_q * fall
+    q, r = state.Q.reshape(k, k), state.R.reshape(k, k)
+    for row in range(syn.S.shape[0]):
+        w = syn.S[row]
+        for i in range(k):
+            n[i] = rows.dot(r[i], w)
+        if syn.V.size > 0:
+            for i in range(k):
+                n[i] += rows.dot(r[i], syn.V[row])
+        for i in range(k):
+            old = w[i]
+            if syn.V.size > 0:
+                old += syn.V[row, i]
+            for j in range(k):
+                change = rise * (old * n[j])
+                state.vQ[i * k + j] -= change
+                state.vR[j * k + i] -= change
+            change = fall * rows.dot(q[i], n)
+            w[i] -= change
+            if syn.V.size > 0:
+                syn.V[row, i] += change
