@@ -35,7 +35,7 @@ What only some rules have:
                   layers given a_1; changes nothing else. A rule has both or neither
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
                   what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
-                  at the start
+                  at the start, empty without momentum and weight decay
 
 Every function sees arrays only; random numbers are handed in.
 """
