@@ -71,8 +71,9 @@ def epochs(
 ) -> Iterator[float]:
     """Held-out accuracy in percent after each of n passes."""
     learner = OnlineLearner(
-        rule, sizes, seed=seed, dtype="float32", scale="range", maximum=source.maximum, **options
-    )
+        rule, sizes, seed=seed, dtype="float32", maximum=source.maximum, classes=source.classes,
+        **{"scale": "range", **options},
+    )  # fmt: skip
     for epoch in range(n):
         for X, y in source.chunks(epoch):
             learner.learn_many(X, y)

@@ -66,10 +66,11 @@ def run(
         Literal["float32", "float64"], typer.Option(help="Precision of all numbers.")
     ] = "float32",
     scale: Annotated[
-        Literal["none", "range", "running"] | None,
+        Literal["none", "range", "running", "global"] | None,
         typer.Option(
             help="Input scaling: none; range: over the largest possible value; running: zero "
-            "mean, unit variance, as seen so far  [default: what suits the source]"
+            "mean, unit variance, as seen so far, each feature; global: all features alike  "
+            "[default: what suits rule and source]"
         ),
     ] = None,
     settings: Annotated[

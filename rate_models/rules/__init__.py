@@ -33,6 +33,7 @@ What only some rules have:
                   `network.forward`, for learning and predictions alike
 `respond(net, state, work, mask)`   kernel stage of the same: fills work.a and work.h of all
                   layers given a_1; changes nothing else. A rule has both or neither
+`SUITED`          options of a run that says nothing of them, before those of the source
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
                   what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
                   at the start, empty without momentum and weight decay
