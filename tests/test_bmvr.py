@@ -8,61 +8,37 @@ import numpy as np
 import pytest
 from networks import EVERYTHING, MOMENTUM, Case, deviation
 from numpy.testing import assert_allclose
+from regressions import LINEAR, K, M, N, Optimum, loss_and_constraint, regression
 
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
-from rate_models.rules import Draws
+from rate_models.rules import Draws, bmvr
 from rate_models.textbook import Textbook, gradients, initial_parameters
 from streaming import OnlineLearner
 
-M, K, N = 20, 3, 10
-LINEAR = {"activation": "identity", "loss": "mse"}
-FULL_BATCH = {"eta_apical": 1.0, "eta_q": 5.0}  # η = 0.02, 0.02, 0.1
+FULL_BATCH = {"eta_apical": 0.25, "eta_q": 0.25}  # η = 0.4, 0.1, 0.1
 ONLINE = {"eta_apical": 0.25, "eta_q": 0.25}  # η = 0.02, 0.005, 0.005
 
 
-def regression(samples: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Anisotropic Gaussian inputs with mean ‖x‖² = M, and targets with tr C_yy = 1."""
-    rng = np.random.default_rng(seed)
-    turn, _ = np.linalg.qr(rng.normal(size=(M, M)))
-    x = rng.normal(size=(samples, M)) * np.linspace(1.5, 0.5, M) @ turn
-    x *= np.sqrt(M / (x**2).sum(1).mean())
-    y = x @ rng.normal(size=(M, N)) / np.sqrt(M) * 0.8 ** np.arange(N)
-    y += 0.3 * rng.normal(size=y.shape)
-    return x, y / np.sqrt((y**2).sum(1).mean())
-
-
-class Optimum:
-    """Reduced-rank regression in closed form: SPEC D, (10)-(19)."""
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, ridge: float = 0.0) -> None:
-        self.xx, self.xy = x.T @ x / len(x) + ridge * np.eye(M), x.T @ y / len(x)
-        values, vectors = np.linalg.eigh(self.xx)
-        root = vectors / np.sqrt(values) @ vectors.T
-        self.kept = np.linalg.eigvalsh(root @ self.xy @ self.xy.T @ root)[::-1][:K]
-        self.loss = (y**2).sum(1).mean() - self.kept.sum()
-        self.regression = np.linalg.solve(self.xx, self.xy).T  # C_yx C_xx⁻¹, full rank
-
-
-def loss_and_constraint(params: Any, x: np.ndarray, y: np.ndarray, ridge: float = 0.0) -> Any:
-    """⟨‖y − W_2 z‖²⟩ and ⟨z zᵀ⟩, with the input's covariance as the ridge makes it."""
-    W_1, W_2 = params["W"]
-    z = x @ W_1.T
-    loss = ((y - z @ W_2.T) ** 2).sum(1).mean() + ridge * ((W_2 @ W_1) ** 2).sum()
-    return loss, z.T @ z / len(z) + ridge * W_1 @ W_1.T
-
-
-@pytest.fixture(scope="module", params=[0.0, 0.1], ids=["plain", "ridge"])
+@pytest.fixture(
+    scope="module", params=[*((seed, 0.0) for seed in range(5)), (0, 0.1), (3, 0.1)], ids=str
+)
 def trained(request: pytest.FixtureRequest) -> Any:
-    x, y = regression(200, seed=2)
-    spec, hyper = NetworkSpec((M, K, N), **LINEAR), FULL_BATCH | {"ridge": request.param}
+    """Full batches at rates that the condition allows; 12,000 steps: the slowest direction left
+    over shrinks by 0.002 a step or more."""
+    seed, ridge = request.param
+    x, y = regression(200, seed)
+    spec, hyper = NetworkSpec((M, K, N), **LINEAR), FULL_BATCH | {"ridge": ridge}
     params = initial_parameters(spec, "bmvr", 0, **hyper)
-    book = Textbook(spec, "bmvr", params, Optimizer(lr=0.02), **hyper)
-    for _ in range(30000):
+    book = Textbook(spec, "bmvr", params, Optimizer(lr=0.4), **hyper)
+    # one sample at a time η = 0.4 would overshoot; in full batches the modes alone matter
+    advice = bmvr.advise(spec, book.hyper, Optimizer(lr=0.4), x, y)
+    assert not any("settle" in one.text for one in advice)
+    for _ in range(12000):
         book.learn(x, y)
-    return book, x, y, request.param
+    return book, x, y, ridge
 
 
 def test_the_linear_form_finds_the_reduced_rank_regression(trained: Any) -> None:
@@ -87,13 +63,14 @@ def test_at_the_optimum_the_plateau_is_the_hidden_error(trained: Any) -> None:
     assert_allclose(plateau, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", range(4))
 def test_online_it_comes_within_a_percent(seed: int) -> None:
     x, y = regression(20000, seed)
     optimizer = Optimizer(lr=0.02, decay_time=2e4)
     net = OnlineNetwork(
         NetworkSpec((M, K, N), **LINEAR), "bmvr", seed=seed, optimizer=optimizer, **ONLINE
     )
+    assert bmvr.advise(net.spec, net.hyper, optimizer, x, y) == []
     order = np.random.default_rng(seed)
     for _ in range(15):
         shuffled = order.permutation(len(x))

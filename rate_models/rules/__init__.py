@@ -34,6 +34,8 @@ What only some rules have:
 `respond(net, state, work, mask)`   kernel stage of the same: fills work.a and work.h of all
                   layers given a_1; changes nothing else. A rule has both or neither
 `SUITED`          options of a run that says nothing of them, before those of the source
+`advise(spec, hyper, optimizer, x, y)`   a list of `Advice` about the rates, for samples like
+                  x (T, n_0) as the network gets them and y (T, n_L)
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
                   what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
                   at the start, empty without momentum and weight decay
@@ -70,6 +72,13 @@ class Properties(NamedTuple):
     nonlocal_signals: bool
     frozen_activity: bool
     update_locking: Literal["full", "partial", "none"]
+
+
+class Advice(NamedTuple):
+    """A line about the rates of a rule. serious: learning will fail; else it may be better."""
+
+    text: str
+    serious: bool
 
 
 class Draws(NamedTuple):

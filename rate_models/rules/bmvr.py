@@ -21,8 +21,9 @@ W_2 (n, k), Q, R (k, k). R, from pyramidal cells to interneurons, starts as Qᵀ
 The linear form minimises ⟨‖y − W_2 z‖²⟩ under ⟨z zᵀ⟩ ≼ I, of which Q Qᵀ is the multiplier. At the
 optimum W_2 = C_yz, ⟨z zᵀ⟩ = I, and Q Qᵀ has the k largest eigenvalues of
 C_xx^-½ C_xy C_yx C_xx^-½: reduced-rank regression. It is a saddle around which learning spirals:
-keep η_2 and η_q at or below η / 4, and momentum small. Inputs should be centred, of variance about
-one. A ridge c, for the linear form alone, stands for C_xx + c I in place of C_xx.
+keep η_2 and η_q at or below η / 4, and momentum small; the condition is in `_stability`. Inputs
+should be centred, of variance about one. A ridge c, for the linear form alone, stands for
+C_xx + c I in place of C_xx.
 
 Backpropagation on the same objective is the rule `backprop` with loss mse and activation identity
 (relu for the nonlinear form, without z̄). Of the ridge, there c ‖W_2 W_1‖², it has no exact
@@ -56,7 +57,7 @@ from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import Draws, Properties, Stage, Term, _plain, _stability
 
 DEFAULT_LOSS = "mse"
 LOSSES = ("mse",)
@@ -65,6 +66,7 @@ SUITED = TUNED
 LEARNED = ("Q", "R")
 noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
 input_feedback = _plain.input_feedback
+advise = _stability.advise
 FIXED = ("ridge", "decoupled", "init_1", "init_2", "init_q")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
