@@ -17,6 +17,8 @@ from rate_models.optimizers import Optimizer
 from rate_models.rules import Draws, bmvr
 from rate_models.textbook import Textbook, gradients, initial_parameters
 from streaming import OnlineLearner
+from streaming.evaluate import held_out
+from streaming.sources import Options, open_source
 
 FULL_BATCH = {"eta_apical": 0.25, "eta_q": 0.25}  # η = 0.4, 0.1, 0.1
 ONLINE = {"eta_apical": 0.25, "eta_q": 0.25}  # η = 0.02, 0.005, 0.005
@@ -226,6 +228,8 @@ def test_labels_and_activities_through_the_learner() -> None:
         (NetworkSpec((4, 3, 2)), {}, "loss of bmvr: got cross_entropy"),
         (NetworkSpec((4, 3, 2), loss="mse"), {"ridge": 0.1}, "0 with activation relu"),
         (NetworkSpec((4, 2, 2), **LINEAR), {"eta_apical": 0.0}, "eta_apical"),
+        (NetworkSpec((4, 2, 2), **LINEAR), {"ridge": -0.1}, "ridge: got -0.1; expected greater"),
+        (NetworkSpec((4, 2, 2), **LINEAR), {"ridge": float("nan")}, "ridge: got nan"),
     ],
 )
 def test_networks_that_it_cannot_learn(spec: NetworkSpec, hyper: Any, message: str) -> None:
@@ -233,7 +237,41 @@ def test_networks_that_it_cannot_learn(spec: NetworkSpec, hyper: Any, message: s
         OnlineNetwork(spec, "bmvr", **hyper)
 
 
-def test_too_many_linear_units_get_a_warning() -> None:
-    with pytest.warns(UserWarning, match="4 hidden units for 2 outputs"):
-        OnlineNetwork(NetworkSpec((6, 4, 2), **LINEAR), "bmvr")
+def test_too_many_linear_units_get_a_warning_and_it_says_what_happens() -> None:
+    x, y = regression(200)
+    y = y[:, :2]
+    spec = NetworkSpec((M, 4, 2), **LINEAR)
+    hyper = FULL_BATCH | {"init_1": 0.1}
+    with pytest.warns(UserWarning, match="4 hidden units for 2 outputs.* Q fades to 0"):
+        params = initial_parameters(spec, "bmvr", 0, **hyper)
+    book = Textbook(spec, "bmvr", params, Optimizer(lr=0.4), **hyper)
+    for _ in range(6000):
+        book.learn(x, y)
+    best = Optimum(x, y, k=2)
+    kept = np.linalg.eigvalsh(params["Q"] @ params["Q"].T)
+    assert_allclose(kept, [0, 0, *best.kept[::-1]], atol=1e-5)
+    assert loss_and_constraint(params, x, y)[0] == pytest.approx(best.loss, abs=1e-5)
     OnlineNetwork(NetworkSpec((6, 4, 2), loss="mse"), "bmvr")  # warnings are errors here
+
+
+def test_random_features_read_out_with_its_loss_and_scaling_are_worse() -> None:
+    """The control that is nearest: 64-32-10 with hidden weights as drawn, least squares, `global`,
+    the same order of the digits; the better of two rates."""
+
+    def scores(rule: str, **own: float) -> np.ndarray:
+        found = []
+        for seed in range(5):
+            digits = open_source("digits", Options(seed=seed))
+            learner = OnlineLearner(
+                rule, (64, 32, 10), seed=seed, classes=digits.classes, loss="mse",
+                scale="global", maximum=16, **own,
+            )  # fmt: skip
+            for epoch in range(10):
+                for X, labels in digits.chunks(epoch):
+                    learner.learn_many(X, labels)
+            found.append(held_out(learner, digits.test() or ())["accuracy"])
+        return np.array(found)
+
+    frozen = [scores("feedback_alignment", lr=lr, feedback_scale=0.0) for lr in (0.003, 0.01)]
+    gain = scores("bmvr", lr=0.02) - max(frozen, key=np.mean)
+    assert gain.mean() > max(0.02, 2 * gain.std(ddof=1) / np.sqrt(len(gain)))

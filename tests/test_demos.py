@@ -82,6 +82,18 @@ def test_every_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "rules.png").stat().st_size > 10_000
 
 
+def test_bmvr_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dendrostream_demos import bmvr_mnist
+
+    write_data_sets(tmp_path, monkeypatch)
+    table, figure = tmp_path / "bmvr.md", tmp_path / "bmvr.png"
+    found = bmvr_mnist.main(2, 200, tmp_path, table, figure)
+    rows = [line.split(" | ") for line in table.read_text().splitlines() if line[:3] == "| 6"]
+    assert [row[4] for row in rows] == [train for train, _ in found[: len(rows)]]
+    assert float(found[0][0]) > 10 and "diverges" in found[3][1]
+    assert figure.stat().st_size > 10_000
+
+
 def test_a_missing_data_set_is_one_message(tmp_path: Path) -> None:
     code = [sys.executable, "-m", "dendrostream_demos.online_vs_batch", "--data", str(tmp_path)]
     done = subprocess.run(code, capture_output=True, text=True, timeout=120)

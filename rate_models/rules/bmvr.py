@@ -131,7 +131,10 @@ def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) ->
     m, k, n = spec.sizes
     linear = spec.activation[0] == "identity"
     if linear and k > n:
-        text = f"bmvr: {k} hidden units for {n} outputs; units above {n} have nothing to encode"
+        text = (
+            f"bmvr: {k} hidden units for {n} outputs; linear units encode {n} directions at most: "
+            "in the others Q fades to 0, and the loss is no lower than with fewer units"
+        )
         warnings.warn(text, stacklevel=2)
     if hyper.ridge and not linear:
         raise BadOption("ridge of bmvr", got=hyper.ridge, expected="0 with activation relu")
