@@ -32,7 +32,7 @@ counterpart; weight_decay, λ (‖W_1‖² + ‖W_2‖²), is the nearest.
 Example: `dendrostream run --rule bmvr --lr 0.02 --scale global --seed 0`
 ends at 0.95 of held-out digits.
 
-Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020: equations 5-9,
+Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020; equations 5-9,
 supplement A-E; ridge and start values from its program.
 Deviations: the optimiser is the shared one, for all four matrices alike: with its momentum and
 weight decay, which the paper does not use, off, the steps are the ones above. The start of a
