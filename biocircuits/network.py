@@ -1,0 +1,280 @@
+"""A circuit with the face of `rate_models.online.OnlineNetwork`, so that it learns on streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from biocircuits.simulate import Probe, Settings, Simulator, Trace
+from rate_models import draws, lookup, losses, network, rules
+from rate_models.errors import BadOption, Diverged
+from rate_models.hyperparameters import checked, unknown
+from rate_models.kernel import Array, coerce
+from rate_models.network import NetworkSpec, Parameters, one_hot
+from rate_models.online import RULES, Outcome
+from rate_models.optimizers import Optimizer
+
+CIRCUITS = "biocircuits.circuits"
+SIMULATION = 4  # stream of random numbers, after those of `rate_models.network`
+
+
+class CircuitNetwork:
+    """A circuit, its weights and its state, learning one sample at a time.
+
+    spec: sizes, activations, loss, biases. circuit: a name in `biocircuits.circuits`. seed: of
+    weights, masks, noise of the rule and of the simulation. options: fields of the optimiser (lr
+    and its schedules; a synapse has no momentum), of the rule's Hyperparameters, of the circuit's
+    Settings and of `simulate.Settings`, by name.
+
+    Raises UnknownName and BadOption for what cannot be; learning raises Diverged.
+
+    >>> net = CircuitNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0, lr=0.1)
+    >>> net.learn(np.eye(4), labels=[0, 1, 2, 0]).outputs.shape
+    (4, 3)
+    """
+
+    dtype = "float64"
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        circuit: str = "pepita",
+        *,
+        seed: int = 0,
+        optimizer: Optimizer | None = None,
+        **options: Any,
+    ) -> None:
+        self.made = lookup.get(CIRCUITS, circuit)
+        self.module = rule_of(self.made)
+        rules.check(self.module, spec)
+        self.spec, self.circuit, self.seed = spec, circuit, seed
+        self.rule = self.made.RULE or circuit
+        self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
+        self.hyper = self.module.Hyperparameters()
+        self.own, self.simulation = self.made.Settings(), Settings()
+        self._change(options)
+        params = network.initial_weights(spec, seed, getattr(self.hyper, "init", "he_uniform"))
+        rng = np.random.default_rng([seed, network.FEEDBACK])
+        params |= self.module.init(spec, self.hyper, rng)
+        self._clock = np.zeros(1, np.int64)
+        self._build(params)
+
+    @property
+    def samples_seen(self) -> int:
+        """How many samples the circuit has learned from."""
+        return int(self._clock[0])
+
+    def _records(self) -> dict[str, NamedTuple]:
+        return {"optimizer": self.optimizer, "hyper": self.hyper, "own": self.own,
+                "simulation": self.simulation}  # fmt: skip
+
+    def _change(self, options: Mapping[str, Any]) -> None:
+        records = self._records()
+        valid = [name for record in records.values() for name in record._fields]
+        for name in options:
+            if name not in valid:
+                raise unknown(name, valid)
+        for place, record in records.items():
+            mine = {k: v for k, v in options.items() if k in record._fields}
+            setattr(self, place, checked(record, **mine))
+        for name in ("momentum", "weight_decay"):
+            if getattr(self.optimizer, name):
+                got = getattr(self.optimizer, name)
+                raise BadOption(f"{name} of a circuit", got=got, expected="0")
+
+    def _build(self, params: Parameters) -> None:
+        described = self.made.build(self.spec, self.hyper, self.own)
+        self._params = params
+        self.simulator = Simulator(described, params, self.simulation)
+
+    def learn(
+        self,
+        X: ArrayLike,
+        labels: ArrayLike | None = None,
+        targets: ArrayLike | None = None,
+        *,
+        masks: Sequence[ArrayLike] | None = None,
+        noise: Sequence[ArrayLike] | None = None,
+    ) -> Outcome:
+        """As `OnlineNetwork.learn`: rows of X (N, n_0) with labels (N,) or targets (N, n_L)."""
+        sizes = self.spec.sizes
+        X = coerce("X", X, "float64", (None, sizes[0]))
+        y = self._targets(len(X), labels, targets)
+        outputs, currents = np.zeros_like(y), np.zeros_like(y)
+        phase = self.simulator.circuit.answer[2]
+        for t, (x, target) in enumerate(zip(X, y, strict=True)):
+            given = self._given(x, target, t, masks, noise)
+            if getattr(self.hyper, "dropout", 0):  # what is said before learning knows no dropout
+                before = self._steady(x[None])
+                heard = self._present(given, phase)
+            else:
+                before = heard = self._present(given, phase)
+            outputs[t], currents[t] = before
+            if not (np.isfinite(self.simulator.W).all() and np.isfinite(heard).all()):
+                raise self._diverged(outputs[:t], currents[:t], y[:t])
+            self._clock[0] += 1
+        return self._outcome(outputs, currents, y)
+
+    def _present(self, given: dict[str, Any], phase: str, probe: Probe | None = None) -> Any:
+        lr = self.optimizer.rate(self.samples_seen)
+        rng = np.random.default_rng([self.seed, SIMULATION, self.samples_seen])
+        population, compartment, _ = self.simulator.circuit.answer
+        heard: list[Array] = []
+
+        def listen(name: str) -> None:
+            if name == phase:
+                read = self.simulator.read
+                heard[:] = [read(f"{population}.rate"), read(f"{population}.{compartment}")]
+
+        trace = self.simulator.present(given, lr, rng, probe, after=listen)
+        return (heard, trace) if probe else heard
+
+    def watch(self, x: ArrayLike, y: ArrayLike, probe: Probe, learn: bool = True) -> Trace:
+        """One sample, recorded: x (n_0,), y (n_L,) the target vector. It counts as learned.
+
+        learn: False puts state, weights and clock back to what they were.
+        """
+        before = {k: v.copy() for k, v in self._arrays().items()}
+        given = self._given(np.asarray(x, float), np.asarray(y, float), 0, None, None)
+        _, trace = self._present(given, self.simulator.circuit.answer[2], probe)
+        self._clock[0] += 1
+        if not learn:
+            self.load_state(before)
+        return trace  # type: ignore[no-any-return]
+
+    def _targets(self, n: int, labels: ArrayLike | None, targets: ArrayLike | None) -> Array:
+        last = self.spec.sizes[-1]
+        if (labels is None) == (targets is None):
+            raise BadOption("learn", expected="either labels or targets")
+        if targets is not None:
+            return coerce("targets", targets, "float64", (n, last))
+        assert labels is not None
+        index = coerce("labels", labels, np.int64, (n,))
+        if n and (index.min() < 0 or index.max() >= last):
+            bad = index[(index < 0) | (index >= last)][0]
+            raise BadOption("labels", got=bad, expected=f"0 to {last - 1}")
+        return one_hot(index, last)
+
+    def _given(self, x: Array, y: Array, t: int, masks: Any, noise: Any) -> dict[str, Any]:
+        """What clamps the circuit for row t of a call."""
+        given: dict[str, Any] = {"x": x, "y": y}
+        hidden, dropout = list(self.spec.sizes[1:-1]), getattr(self.hyper, "dropout", 0.0)
+        widths = self.module.noise_widths(self.spec, self.hyper)
+        if masks is None and dropout:
+            u = draws.uniform(self.seed, network.MASKS, self.samples_seen, 1, sum(hidden))
+            masks = np.split(draws.dropout_masks(u, dropout)[0], np.cumsum(hidden)[:-1])
+        elif masks is None:
+            masks = [np.ones(n) for n in hidden]
+        else:
+            masks = [part[t] if np.ndim(part) == 2 else part for part in masks]
+        if noise is None:
+            u = draws.uniform(self.seed, network.NOISE, self.samples_seen, 1, sum(widths))
+            noise = np.split(self.module.noise_of(self.hyper, u)[0], np.cumsum(widths)[:-1])
+        else:
+            noise = [part[t] if np.ndim(part) == 2 else part for part in noise]
+        given |= {f"mask.{i}": part for i, part in enumerate(masks)}
+        return given | {f"noise.{i}": part for i, part in enumerate(noise[: len(widths)])}
+
+    def _outcome(self, outputs: Array, currents: Array, y: Array) -> Outcome:
+        lost = losses.loss_of(self.spec.loss, currents, outputs, y)
+        return Outcome(outputs.argmax(axis=1), lost, outputs)
+
+    def _diverged(self, outputs: Array, currents: Array, y: Array) -> Diverged:
+        error = Diverged(
+            f"sample {self.samples_seen}",
+            got=f"circuit {self.circuit} not finite",
+            remedy=f"lower the learning rate (lr={self.optimizer.lr:g}) or scale the input",
+        )
+        error.outcome = self._outcome(outputs, currents, y)
+        return error
+
+    def predict(self, X: ArrayLike) -> Array:
+        """h_L (N, n_L): the steady answer without noise; never changes what is learned."""
+        return self._steady(coerce("X", X, "float64", (None, self.spec.sizes[0])))[0]
+
+    def _steady(self, X: Array) -> tuple[Array, Array]:
+        """h_L and a_L (N, n_L) of a twin that is solved, without noise or dropout."""
+        described = self.simulator.circuit
+        quiet = self.simulation._replace(mode="steady", commit="sample", cut="", silence="")
+        twin = Simulator(described, self.parameters(), quiet)
+        answer, compartment, phase = described.answer
+        y, out = np.zeros(self.spec.sizes[-1]), np.zeros((2, len(X), self.spec.sizes[-1]))
+        widths = self.module.noise_widths(self.spec, self.hyper)
+        calm = [np.ones(n) for n in self.spec.sizes[1:-1]], [np.zeros(n) for n in widths]
+        for t, x in enumerate(X):
+            twin.present(self._given(x, y, t, *calm), until=phase)
+            out[:, t] = twin.read(f"{answer}.rate"), twin.read(f"{answer}.{compartment}")
+        return out[0], out[1]
+
+    def parameters(self) -> Parameters:
+        """Copies of all parameters, as `OnlineNetwork.parameters` names them."""
+        params: Parameters = {
+            name: [a.copy() for a in value] if isinstance(value, list) else value.copy()
+            for name, value in self._params.items()
+        }
+        for p in self.simulator.circuit.projections:
+            if p.parameter is None:
+                continue
+            name, place = p.parameter
+            w = self.simulator.weights(p.name)
+            target = params[name] if place is None else params[name][place]
+            target[...] = (w.T if p.transposed else w).reshape(target.shape)
+        return params
+
+    def load_parameters(self, params: Parameters) -> None:
+        """Take over parameters of the same names and shapes; the state starts at rest."""
+        new = self.parameters()
+        for name, value in params.items():
+            if name not in new:
+                raise unknown(name, list(new))
+            old = new[name]
+            if not isinstance(old, list):
+                new[name] = coerce(name, value, "float64", old.shape)
+            elif len(value) != len(old):
+                raise BadOption(name, got=f"{len(value)} arrays", expected=f"{len(old)}")
+            else:
+                new[name] = [coerce(f"{name}[{i}]", v, "float64", o.shape)
+                             for i, (v, o) in enumerate(zip(value, old, strict=True))]  # fmt: skip
+        self._build(new)
+
+    def set(self, **changes: Any) -> None:
+        """Change the learning rate, hyperparameters or settings from the next sample on."""
+        for name in changes:
+            if name in self.module.FIXED:
+                raise BadOption(name, expected="to be set when the network is built")
+        self._change(changes)
+        clock = self.simulator.clock.copy()
+        self._build(self.parameters())
+        self.simulator.clock[:] = clock
+
+    def state(self) -> dict[str, Array]:
+        """Copies of all arrays that a bit-identical continuation needs, by name."""
+        return {name: array.copy() for name, array in self._arrays().items()}
+
+    def load_state(self, arrays: dict[str, Array]) -> None:
+        """Take over what `state` gave. Raises BadOption when names or shapes do not fit."""
+        mine = self._arrays()
+        if mine.keys() != arrays.keys():
+            odd = ", ".join(sorted(mine.keys() ^ arrays.keys()))
+            raise BadOption("state", got=f"other arrays ({odd})", expected="those of this circuit")
+        fitting = {k: coerce(k, v, mine[k].dtype.str, mine[k].shape) for k, v in arrays.items()}
+        for name, array in fitting.items():
+            mine[name][...] = array
+
+    def is_finite(self) -> bool:
+        """Whether every number that is part of the state is finite."""
+        return all(bool(np.isfinite(array).all()) for array in self._arrays().values())
+
+    def _arrays(self) -> dict[str, Array]:
+        s = self.simulator
+        signs = {f"signs.{name}": array for name, array in s.signs.items()}
+        return {"state": s.v, "weights": s.W, "steps": s.clock, "clock": self._clock, **signs}
+
+
+def rule_of(made: ModuleType) -> ModuleType:
+    """Where a circuit's losses, hyperparameters and start values are: its rule, or itself."""
+    return lookup.get(RULES, made.RULE) if made.RULE else made

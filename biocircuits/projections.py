@@ -1,0 +1,108 @@
+"""Projections: from the output of one population to a compartment of another; their plasticity.
+
+    I_i = s Σ_j w_ij r_j(t − d)
+
+w (n_target, n_source), r the output of the source, s a fixed sign or factor, d a delay in steps.
+A plasticity is a function of the synapse's place: ``pre`` (the source's output), ``post`` (the
+states of the target neuron's compartments and its outputs), ``broadcast`` (what the target
+population hears) and ``weight``. It returns what the weight gains per unit of learning rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from biocircuits.populations import Population
+from biocircuits.signals import PRE, WEIGHT, Change, Local, Signal
+from rate_models.errors import BadOption
+
+Synapse = Callable[[Local], Any]  # of a Change
+
+
+@dataclass(frozen=True)
+class Plasticity:
+    """change: function of a synapse's `Local` (pre, post.NAME as post_NAME, broadcast, weight).
+
+    phases: in which it is at work. rate: relative to the learning rate, or, where not ``scaled``,
+    the rate itself. immediately: applied at the end of its phase, in place of the sample's.
+
+    >>> def hebbian(synapse):
+    ...     return synapse.pre * synapse.rate - synapse.weight
+    >>> Plasticity(hebbian, ("standard",)).rate
+    1.0
+    """
+
+    change: Synapse
+    phases: tuple[str, ...]
+    rate: float = 1.0
+    scaled: bool = True
+    immediately: bool = False
+
+
+@dataclass(frozen=True)
+class Projection:
+    """name; source: population or population.output; target: population.compartment.
+
+    sign: s. one_to_one: neuron i to neuron i, no weights. parameter: (name, place in its list or
+    None) of the network's parameters that the weights are, transposed where so said; a fixed
+    matrix as ``weights`` otherwise. phases: in which it conducts (None: all). delay: d in steps.
+    noise: relative release noise of every synapse, per √ms. plasticity: none for fixed weights.
+    observer: only looks on, with the weights that another projection learns.
+    """
+
+    name: str
+    source: str
+    target: str
+    sign: float = 1.0
+    one_to_one: bool = False
+    parameter: tuple[str, int | None] | None = None
+    transposed: bool = False
+    weights: Any = None
+    phases: tuple[str, ...] | None = None
+    delay: int = 0
+    noise: float = 0.0
+    plasticity: tuple[Plasticity, ...] = ()
+    observer: bool = False
+    traced: tuple[Change, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        if self.target.count(".") != 1:
+            at = f"target of projection {self.name}"
+            raise BadOption(at, got=repr(self.target), expected="population.compartment")
+        if isinstance(self.delay, bool) or not isinstance(self.delay, int) or self.delay < 0:
+            at = f"delay of projection {self.name}"
+            raise BadOption(at, got=self.delay, expected="a whole number of steps, 0 or more")
+        if self.one_to_one and (self.plasticity or self.parameter):
+            at = f"projection {self.name}"
+            raise BadOption(at, got="one_to_one with weights", expected="one or the other")
+
+    @property
+    def source_population(self) -> str:
+        """The name of the population that projects."""
+        return self.source.partition(".")[0]
+
+    @property
+    def output(self) -> str:
+        """The output of the source that is carried."""
+        return self.source.partition(".")[2] or "rate"
+
+    def trace(self, post: Population) -> tuple[Change, ...]:
+        """What each plasticity computes, from the signals that exist at the synapse."""
+        found = []
+        for plasticity in self.plasticity:
+            signals = {c.name: Signal.read(c.name) for c in post.compartments}
+            signals |= {name: Signal.read(f"out:{name}") for name in post.outputs}
+            if post.hears is not None:
+                signals["broadcast"] = Signal.read("broadcast")
+            signals["pre"] = Signal.read("pre", PRE)
+            where = f"plasticity of projection {self.name}"
+            local = Local(where, signals)
+            object.__setattr__(local, "weight", WEIGHT)
+            change = plasticity.change(local)
+            if not isinstance(change, Change):
+                got = type(change).__name__
+                raise BadOption(where, got=got, expected="(postsynaptic) × (presynaptic) products")
+            found.append(change)
+        return tuple(found)

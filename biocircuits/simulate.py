@@ -1,0 +1,252 @@
+"""Running a circuit: sample after sample through its phases, in steady state or in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import Field
+
+from biocircuits import _kernel, constraints
+from biocircuits.circuit import Circuit, Phase, weights_of
+from biocircuits.program import Compiled
+from biocircuits.projections import Projection
+from rate_models.errors import BadOption
+from rate_models.kernel import Array
+from rate_models.network import Parameters
+
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+SWEEPS, SETTLED = 10_000, 1e-14
+
+
+class Settings(NamedTuple):
+    """mode: "steady", every phase solved for its fixed point, or "continuous", in time.
+    dt: step in ms. window: the last part of a phase in which plasticity is at work, in ms; 0: once
+    at its end. commit: weights take over what was learned at the end of the "sample" or at every
+    "step". reset: whether the state goes back to rest before each sample.
+    cut, silence: projections that are not there, populations that say nothing; with commas.
+    low, high: bounds of plastic weights. bits: quantised to 2^bits levels between the bounds, by
+    stochastic rounding; 0 for not. dale: a plastic weight keeps the sign its neuron began with.
+    """
+
+    mode: Literal["steady", "continuous"] = "steady"
+    dt: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    window: NotNegative = 0.0
+    commit: Literal["sample", "step"] = "sample"
+    reset: bool = False
+    cut: str = ""
+    silence: str = ""
+    low: float = -np.inf
+    high: float = np.inf
+    bits: Annotated[int, Field(ge=0, le=16)] = 0
+    dale: bool = False
+
+
+class Probe(NamedTuple):
+    """What to record: ``population.compartment`` or ``population.output``; every so many ms."""
+
+    names: tuple[str, ...]
+    interval: float = 1.0
+
+
+class Trace(NamedTuple):
+    """time (n,) in ms since the start; values {name: (n, neurons)}; phases [(name, from, to)]."""
+
+    time: Array
+    values: dict[str, Array]
+    phases: list[tuple[str, float, float]]
+
+
+class Simulator:
+    """A circuit with its weights and its state.
+
+    params: a network's parameters, which the projections name, or each projection's own.
+    Raises BadOption where settings and circuit do not go together.
+
+    >>> from biocircuits import example
+    >>> simulator = Simulator(example(), {"W": [np.eye(2)], "F": np.eye(2)}, Settings())
+    >>> simulator.present({"x": np.array([1.0, 2.0])})
+    >>> simulator.read("hidden.rate")
+    array([1., 2.])
+    """
+
+    def __init__(self, circuit: Circuit, params: Parameters, settings: Settings) -> None:
+        constraints.check(settings)
+        circuit = circuit.without(_names(settings.cut), _names(settings.silence))
+        self.circuit, self.settings = circuit, settings
+        for phase in circuit.phases:
+            if settings.mode == "continuous" and settings.dt > phase.duration:
+                expected = f"at most {phase.duration:g} ms, the duration of phase {phase.name}"
+                raise BadOption("dt", got=f"{settings.dt:g} ms", expected=expected)
+            if settings.window > phase.duration:
+                expected = f"at most {phase.duration:g} ms, the duration of phase {phase.name}"
+                raise BadOption("window", got=f"{settings.window:g} ms", expected=expected)
+        direct = settings.commit == "step"
+        if direct and settings.mode == "steady":
+            raise BadOption("commit", got="step", expected="sample where mode is steady")
+        dt = settings.dt if settings.mode == "continuous" else 1e-9
+        self.compiled = Compiled(circuit, dt, direct)
+        self.v = self.compiled.rest()
+        self.W = np.zeros(self.compiled.n_weights)
+        self.E = self.W if direct else np.zeros(self.compiled.n_traces)
+        self.clock = np.zeros(1, np.int64)
+        self.load(params)
+        self.signs = {
+            p.name: np.sign(self.weights(p.name)) for p in circuit.projections if p.plasticity
+        }
+        self._silence = np.zeros(max(self.compiled.noise_width, 1))
+
+    def load(self, params: Parameters) -> None:
+        """Take over the weights of all projections from a network's parameters."""
+        for p in self.circuit.projections:
+            if not p.one_to_one:
+                weights = weights_of(p, params)
+                if weights.shape != (want := self.circuit.shape(p)):
+                    where = f"weights of projection {p.name}"
+                    raise BadOption(where, got=f"shape {weights.shape}", expected=f"shape {want}")
+                self.weights(p.name)[...] = weights
+
+    def weights(self, projection: str) -> Array:
+        """The matrix (n_target, n_source) of a projection, to be read; a view."""
+        shape = self.circuit.shape(self.circuit.projection(projection))
+        return self.W[self.compiled.weights[projection]].reshape(shape)
+
+    def read(self, name: str) -> Array:
+        """A copy of what ``population.compartment`` or ``population.output`` is now."""
+        return self.v[self._at(name)].copy()
+
+    def _at(self, name: str) -> slice:
+        population, _, part = name.partition(".")
+        p = self.circuit.population(population)
+        if part in p.outputs:
+            return self.compiled.at("out", population, part)
+        p.compartment(part)
+        return self.compiled.at("state", population, part)
+
+    def present(
+        self,
+        given: Mapping[str, ArrayLike],
+        lr: float = 0.0,
+        rng: np.random.Generator | None = None,
+        probe: Probe | None = None,
+        until: str | None = None,
+        after: Callable[[str], None] = lambda phase: None,
+    ) -> Trace | None:
+        """One sample through all phases; plasticity at the rate ``lr``, none where it is 0.
+
+        given: what sets the clamped compartments, by the names of their clamps. rng: of noise and
+        of stochastic rounding. until: the phase at whose end to stop, learning nothing. after: told
+        the name of every phase at its end, before weights that learn at once have changed.
+        """
+        if self.settings.reset:
+            self.v[:] = self.compiled.rest()
+        if self.E is not self.W:
+            self.E[:] = 0
+        pieces, spans = [], []
+        dt = self.settings.dt
+        for phase in self.circuit.phases:
+            self._clamp(phase, given)
+            begin = float(self.clock[0] * dt)
+            learning = 0.0 if until is not None else lr
+            pieces.append(self._phase(phase, learning, rng, probe))
+            spans.append((phase.name, begin, float(self.clock[0] * dt)))
+            after(phase.name)
+            self._commit(learning, rng, phase.name)
+            if phase.name == until:
+                break
+        if until is None:
+            self._commit(lr, rng, None)
+        if probe is None:
+            return None
+        lines = np.concatenate(pieces)
+        ends = np.cumsum([self.v[self._at(n)].size for n in probe.names])[:-1]
+        values = dict(zip(probe.names, np.split(lines[:, 1:], ends, axis=1), strict=True))
+        return Trace(lines[:, 0], values, spans)
+
+    def _clamp(self, phase: Phase, given: Mapping[str, ArrayLike]) -> None:
+        for p in self.circuit.populations:
+            for c in p.compartments:
+                if c.clamp is None:
+                    continue
+                value: Any = 0.0
+                if c.phases is None or phase.name in c.phases:
+                    value = c.clamp
+                    if isinstance(value, str):
+                        if value not in given:
+                            where = f"clamp of {p.name}.{c.name}"
+                            raise BadOption(where, got=sorted(given), expected=repr(value))
+                        value = given[value]
+                self.v[self.compiled.at("state", p.name, c.name)] = value
+
+    def _phase(
+        self, phase: Phase, lr: float, rng: np.random.Generator | None, probe: Probe | None
+    ) -> Array:
+        """Runs one phase; lines (time, probed values ...) where there is a probe."""
+        made, s = self.compiled.phases[phase.name], self.settings
+        learn = made.learn if lr else _kernel.Program(made.learn.table[:0], made.learn.numbers[:0])
+        at = [self._at(name) for name in probe.names] if probe else []
+        places = np.array([i for a in at for i in range(a.start, a.stop)], np.int64)
+        if s.mode == "steady":
+            sweeps = SWEEPS if made.loops else 1
+            taken = _kernel.settle(
+                made.solve, made.evaluate, learn, self.v, self.W, self.E, self._silence,
+                sweeps, SETTLED,
+            )  # fmt: skip
+            if not taken:
+                at_phase = f"phase {phase.name} of circuit {self.circuit.name}"
+                remedy = "weaken its loops, or use mode=continuous"
+                raise BadOption(at_phase, got="no steady state", remedy=remedy)
+            self.clock[0] += 1
+            line: Array = np.append(self.clock[0] * s.dt, self.v[places])[None]
+            return line
+        steps = round(phase.duration / s.dt)
+        every = max(1, round(probe.interval / s.dt)) if probe else 0
+        trace = np.zeros((steps // every + 1 if every else 0, len(places)))
+        noise = np.zeros((steps, max(self.compiled.noise_width, 1)))
+        if rng is not None and self.compiled.noise_width:
+            noise = rng.standard_normal(noise.shape)
+        begin = int(self.clock[0])
+        lines = _kernel.run_phase(
+            made.evaluate, made.move, learn, self.v, self.W, self.E, noise, steps,
+            round(s.window / s.dt), lr if s.commit == "step" else 1.0, self.clock, places, every,
+            trace,
+        )  # fmt: skip
+        first = -(-begin // every) * every if every else 0
+        time = (first + every * np.arange(lines)) * s.dt
+        return np.column_stack([time, trace[:lines]])
+
+    def _commit(self, lr: float, rng: np.random.Generator | None, phase: str | None) -> None:
+        """Weights take over what was learned: in ``phase`` at once, or (None) in the sample."""
+        if lr == 0:
+            return
+        for p in self.circuit.projections:
+            changed = False
+            for i, plasticity in enumerate(p.plasticity):
+                due = phase is None
+                if plasticity.immediately:
+                    due = phase is not None and phase in plasticity.phases
+                if not due:
+                    continue
+                changed = True
+                if self.E is not self.W:
+                    at = self.compiled.traces[p.name, i]
+                    rate = lr if plasticity.scaled else 1.0
+                    self.W[self.compiled.weights[p.name]] += rate * self.E[at]
+                    self.E[at] = 0
+            if changed:
+                constraints.apply(self.weights(p.name), self.settings, self.signs[p.name], rng)
+                self._share(p)
+
+    def _share(self, learned: Projection) -> None:
+        """Projections with the same parameter follow the one that learned."""
+        w = self.weights(learned.name)
+        for p in self.circuit.projections:
+            if p is not learned and p.parameter and p.parameter == learned.parameter:
+                same = p.transposed == learned.transposed
+                self.weights(p.name)[...] = w if same else w.T
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
