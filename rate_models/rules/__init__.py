@@ -5,7 +5,8 @@ Averaging, optimisers, sparsity, noise, scheduling and recording are written onc
 A rule file holds, in this order:
 
 docstring         one line; the equations and every symbol; a paragraph ``Example:`` with a command
-                  and the score it ends with; a paragraph ``Source:`` with the paper
+                  and the score it ends with; where the rule lies far below backpropagation a
+                  paragraph ``Gap:`` that says why; a paragraph ``Source:`` with the paper
 `DEFAULT_LOSS`    the loss of a network when none is asked for; `LOSSES` those the rule allows
 `TUNED`           options for 784-1024-10 on MNIST, five passes one sample at a time, the rate cut
                   to a tenth after three
