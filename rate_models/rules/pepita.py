@@ -17,12 +17,13 @@ products of an activity at either end of the synapse:
 and the time-local form takes an optimiser step with the first product before the modulated pass,
 which then runs through the new weights, and one with the second after it.
 Both want smaller rates: with three hidden layers the Hebbian form can grow without bound where the
-mismatch learns, and the time-local steps must be small for the two to cancel.
+mismatch learns, and the time-local steps must be small for the two to cancel. The mismatch too runs
+away in deep networks: to first order ΔW_l = D_l W_l (h_{l-1} - p_{l-1}) p_{l-1}ᵀ (D = diag s') is
+proportional to W_l. Rates must fall with depth; five hidden layers of ReLU ran away, of tanh learned.
 
-With s = -1 the mismatch is, to first order, D W_1 F e where backpropagation has D W_2ᵀ ... W_Lᵀ e
-(D = diag s'): F = c (W_L ... W_1)ᵀ would make them alike. Mirroring moves F there, without looking
-at the weights: layers listen to noise, before learning and in every so-many-th sample
-(``mirror_before``, ``mirror_every``; the equations are in `rules._mirroring`).
+For s = -1, h_1 - p_1 is D_1 W_1 F e where backpropagation has D_1 W_2ᵀ ... W_Lᵀ e, so F should
+resemble (W_L ... W_1)ᵀ. Mirroring (``mirror_before``, ``mirror_every``) turns it there by noise
+alone, before the network learns and in every so-many-th sample after: see `rules._mirroring`.
 
 Example: `dendrostream run --rule pepita --seed 0`
 ends at 0.97 of held-out digits.
@@ -72,8 +73,9 @@ class Hyperparameters(NamedTuple):
     dropout: probability that a hidden unit is silent for a sample.
     init: of W and F; with he_normal, F is a product of normal matrices, one a layer.
     mirror_before: number of samples at the start in which F mirrors and W does not learn.
-    mirror_every: after them F mirrors in every so-many-th sample; 0: never. Either needs he_normal
-    and s = -1. mirror_rate: η_wm. mirror_decay: λ_wm. mirror_noise: σ, in units of activity.
+    mirror_every: F mirrors in every so-many-th later one, 0: none. Either needs he_normal, s = -1.
+    mirror_rate: η_wm; with one sample at a time a third of it turns F closer. mirror_decay: λ_wm.
+    mirror_noise: σ, in units of activity.
     """
 
     form: Literal["mismatch", "hebbian", "time_local"] = "mismatch"
