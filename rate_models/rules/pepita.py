@@ -19,7 +19,7 @@ which then runs through the new weights, and one with the second after it.
 Both want smaller rates: with three hidden layers the Hebbian form can grow without bound where the
 mismatch learns, and the time-local steps must be small for the two to cancel. The mismatch too runs
 away in deep networks: to first order ΔW_l = D_l W_l (h_{l-1} - p_{l-1}) p_{l-1}ᵀ (D = diag s') is
-proportional to W_l. Rates must fall with depth; five hidden layers of ReLU ran away, of tanh learned.
+proportional to W_l. Rates must fall with depth; five hidden layers of ReLU ran away, of tanh not.
 
 For s = -1, h_1 - p_1 is D_1 W_1 F e where backpropagation has D_1 W_2ᵀ ... W_Lᵀ e, so F should
 resemble (W_L ... W_1)ᵀ. Mirroring (``mirror_before``, ``mirror_every``) turns it there by noise
