@@ -5,9 +5,10 @@ Shows: the angle between F and (W_L ... W_1)ᵀ over one pass of MNIST, one samp
        the last layer learns alone; F as drawn; F that mirrors in 4,000 samples before the pass;
        F that also mirrors in every tenth sample of the pass.
 From:  Srinivasan et al., ICLR 2024, weight mirroring (there in batches, with momentum)
-Score: SCORE
+Score: mirrored before and during: 95.7 % with one hidden layer, 93.2 with two, 90.5 with three;
+       F as drawn: 94.3, 91.4, 89.1; F = 0: 91.0, 88.4, 84.5
 Seed:  0
-Run time: RUNTIME
+Run time: 5 minutes on two busy cores, and 30 s of compilation the first time
 Needs: MNIST
 """
 
@@ -31,7 +32,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "mirrored before": {"mirror_before": 4000, "mirror_rate": 0.03},
     "mirrored before and during": {"mirror_before": 4000, "mirror_every": 10, "mirror_rate": 0.03},
 }
-RATES = (0.05, 0.03, 0.02)  # of one, two and three hidden layers
+RATES = (0.05, 0.01, 0.005)  # of one, two and three hidden layers: higher ones run away
 
 
 class Course(NamedTuple):
@@ -46,7 +47,7 @@ Courses = dict[int, dict[str, Course]]
 
 
 def main(
-    depths: int = 3,
+    depths: int = len(RATES),
     hidden: int = 256,
     data: Path | None = None,
     figure: Path = Path("mirroring.png"),
@@ -123,7 +124,8 @@ def draw(courses: Courses, path: Path) -> None:
             above.set_xlabel("thousand samples of learning")
             below.set_xlabel("test digits right (%)")
             below.grid(axis="y", visible=False)
-        panels[0, 0].set_ylabel("angle of F to (W_L ... W_1)ᵀ (degrees)")
+            below.margins(x=0.15)
+        panels[0, 0].set_ylabel("F to forward weights (degrees)")
         panels[1, 0].set_yticks(range(len(KINDS)), list(KINDS))
         panels[1, 0].set_ylim(len(KINDS) - 0.5, -0.8)
         figure.savefig(path)
