@@ -64,7 +64,7 @@ VARIANTS = [
 def test_online_equals_textbook_after_every_sample(case: Case, dtype: str) -> None:
     net, book = case.online(dtype), case.textbook()
     tolerance = {"float64": 1e-10, "float32": 1e-4}[dtype]
-    x, labels, y = case.samples(200)
+    x, labels, y = case.samples(120)
     for t in range(len(x)):
         case.learn(net, x[t : t + 1], labels[t : t + 1], y[t : t + 1])
         book.learn(x[t : t + 1], y[t : t + 1], *case.draws(t))
