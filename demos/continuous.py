@@ -169,8 +169,8 @@ def draw(curves: dict[str, Any], scores: Scores, path: Path) -> None:
         for kind, suffix, colour in (("rate", "", ORANGE),
                                      ("prospective", ", prospective memory", BLUE)):  # fmt: skip
             means = [np.mean(scores[f"phases of {n} τ{suffix}"]) for n in lengths]
-            right.plot(lengths, means, "o-", color=colour, label=f"soma stores the {kind}"
-                       if kind == "rate" else "soma stores where the dendrite is going")  # fmt: skip
+            label = "soma stores the rate" if kind == "rate" else "soma stores the rate to come"
+            right.plot(lengths, means, "o-", color=colour, label=label)
         for name, style in (
             ("the algorithm", "-"),
             ("the algorithm, hidden weights as drawn", ":"),

@@ -107,7 +107,9 @@ def markdown(rows: list[Row], passes: int, seeds: int) -> str:
         "weights as drawn (± standard error of the difference). Allowed: the gap of table 1 of "
         f"Dellaferrera & Kreiman 2022 and {SLACK} points. Rates were chosen among one to three by "
         "these same test scores, so they flatter a little. With one hidden layer, feedback "
-        "alignment and direct feedback alignment are the same rule.",
+        "alignment and direct feedback alignment are the same rule. PEPITA's row has feedback as "
+        "drawn; `python -m dendrostream_demos.mirroring` shows what mirrored feedback is worth "
+        "([figure](img/mirroring.png)).",
         "",
         "| rule | options | MNIST, one pass | "
         f"MNIST, {passes} passes | below backprop | allowed | digits | frozen | gain |",

@@ -139,13 +139,31 @@ def _apply(s: InputSynapses, row: int) -> None:
 
 
 @stage
-def fold(s: InputSynapses) -> None:
-    """S ← S + K U, U ← 0, WK afresh: keeps the rounding of long runs from adding up."""
+def collect(s: InputSynapses) -> None:
+    """S ← S + K U, U ← 0: S alone is the weights. WK stays as it was."""
     settle(s)
-    if s.U.shape[0] > 0:
-        rows.fold_into(s.S, s.U, s.WK, s.K)
-        if s.VU.shape[0] > 0:
-            rows.fold_into(s.V, s.VU, s.VWK, s.K)
+    rows.add_product(s.S, s.K, s.U)
+    rows.add_product(s.V, s.K, s.VU)
+    s.U[:] = 0
+    s.VU[:] = 0
+
+
+@stage
+def fold(s: InputSynapses) -> None:
+    """`collect`, and WK afresh: keeps the rounding of long runs from adding up."""
+    collect(s)
+    rows.project(s.S, s.K, s.WK)
+    rows.project(s.V, s.K, s.VWK)
+
+
+@stage
+def replace(s: InputSynapses, k: Array) -> None:
+    """K ← k (n_0, k) with the weights as they are; after `collect`, before `modulate`."""
+    s.K[:] = k
+    rows.project(s.S, s.K, s.WK)
+    rows.project(s.V, s.K, s.VWK)
+    rows.project(s.K, s.K, s.G)
+    load(s, s.x)
 
 
 @stage

@@ -71,10 +71,10 @@ class OnlineNetwork:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise BadOption("seed", got=repr(seed), expected="a whole number from 0 on")
         self.module = lookup.get(RULES, rule)
-        rules.check(self.module, spec)
         self.spec, self.rule, self.seed, self.dtype = spec, rule, int(seed), dtype
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = checked(self.module.Hyperparameters(), **hyperparameters)
+        rules.check(self.module, spec, self.hyper)
         self.structured = structured
         kind = getattr(self.hyper, "init", "he_uniform")
         params = network.initial_weights(spec, self.seed, kind)
@@ -255,6 +255,7 @@ class OnlineNetwork:
         mine = {k: v for k, v in changes.items() if k in Optimizer._fields}
         rest = {k: v for k, v in changes.items() if k not in mine}
         optimizer, hyper = checked(self.optimizer, **mine), checked(self.hyper, **rest)
+        rules.check(self.module, self.spec, hyper)
         before, self.optimizer, self.hyper = self._moving, optimizer, hyper
         if self._moving != before:  # velocities appear or go
             self._build(self.parameters())

@@ -130,6 +130,19 @@ def test_autoencoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert figure.stat().st_size > 10_000
 
 
+def test_mirroring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dendrostream_demos import mirroring
+
+    write_data_sets(tmp_path, monkeypatch)
+    courses = mirroring.main(2, 8, tmp_path, tmp_path / "mirroring.png")
+    assert list(courses) == [1, 2]
+    for kinds in courses.values():
+        before = kinds["mirrored before"]
+        assert before.samples[0] == -4000 and before.samples[-1] == 0
+        assert before.angles[-1] < before.angles[0] - 15  # it turned
+    assert (tmp_path / "mirroring.png").stat().st_size > 10_000
+
+
 def test_a_missing_data_set_is_one_message(tmp_path: Path) -> None:
     code = [sys.executable, "-m", "dendrostream_demos.online_vs_batch", "--data", str(tmp_path)]
     done = subprocess.run(code, capture_output=True, text=True, timeout=120)

@@ -30,6 +30,7 @@ docstring         one line; the equations and every symbol; a paragraph ``Exampl
 What only some rules have:
 
 `check(spec)`     raises BadOption for a network that the rule cannot learn
+`check_hyperparameters(spec, hyper)`   the same for hyperparameters that do not go together
 `forward_pass(spec, params, hyper, x, masks)`   textbook: the rule's own (a, h) in place of
                   `network.forward`, for learning and predictions alike
 `respond(net, state, work, mask)`   kernel stage of the same: fills work.a and work.h of all
@@ -122,13 +123,15 @@ def forward(
     return network.forward(spec, params, x, masks)
 
 
-def check(rule: ModuleType, spec: NetworkSpec) -> None:
-    """BadOption where the rule cannot learn such a network."""
+def check(rule: ModuleType, spec: NetworkSpec, hyper: Any = None) -> None:
+    """BadOption where the rule cannot learn such a network, or not with such hyperparameters."""
     if spec.loss not in rule.LOSSES:
         name = rule.__name__.rpartition(".")[2]
         raise BadOption(f"loss of {name}", got=spec.loss, expected=f"{rule.LOSSES}")
     if hasattr(rule, "check"):
         rule.check(spec)
+    if hyper is not None and hasattr(rule, "check_hyperparameters"):
+        rule.check_hyperparameters(spec, hyper)
 
 
 def nearest(rule: ModuleType, spec: NetworkSpec) -> NetworkSpec | None:
