@@ -29,9 +29,9 @@ ends at 0.97 of held-out digits.
 
 Source: Hinton, arXiv 2212.13345, 2022, section 3.3; as a comparison in Srinivasan et al., ICLR
 2024. contrast: Lee & Song, arXiv 2303.08418, 2023.
-Deviations: one sample at a time. The paper writes the label into the first pixels, which are black
-in MNIST; K takes no pixel for granted. Its readout sees all hidden layers but the first; here, as
-in the other rules, the last one.
+Deviations: one sample at a time. G is a mean and has τ; the paper's sum is τ = 1/n_l. The paper
+writes the label into the first pixels, which are black in MNIST; K takes no pixel for granted. Its
+readout sees all hidden layers but the first; here, as in the other rules, the last one.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Hyperparameters(NamedTuple):
     """objective: L_l, as above. threshold: θ. temperature: τ.
     label_scale: κ, the length of a label in the input.
     negatives: the wrong label, drawn as the neutral pass predicts it or uniformly.
-    eta_hidden: ε, rate of the hidden layers over that of the readout.
+    eta_hidden: ε, rate of the hidden layers over η; at 0 they stay as drawn: the control.
     eta_above: ρ, rate above the first layer, for activities of length one.
     dropout: probability that a hidden unit is silent for a sample. init: of W.
     """
