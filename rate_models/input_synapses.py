@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models import rows
-from rate_models.kernel import Array, aligned, inlined, stage
+from rate_models.kernel import Array, Scalar, aligned, inlined, stage
 from rate_models.optimizers import Step, outer_step
 
 STEPS, PENDING = range(2)  # places in `counts`
@@ -284,6 +284,19 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
 
 
 @stage
+def extend(s: InputSynapses, post: Array, c: Array, step: Step) -> None:
+    """Add post (K c)ᵀ to the ΔW of the step that `update` has just taken: one more pattern."""
+    zero = post.dtype.type(0)
+    if s.U.shape[0] > 0:
+        for m in range(c.size):
+            rows.amend(s.U, s.VU, m, c[m], post, zero, post, step)
+            rows.amend(s.WK, s.VWK, m, rows.dot(s.G[m], c), post, zero, post, step)
+    else:
+        for row in range(s.x.size):
+            _amend(s, row, rows.dot(s.K[row], c), post, zero, post, step)
+
+
+@stage
 def _correct(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step) -> None:
     """The plain form has stepped by post_x (x + shift)ᵀ: put post_c (K c)ᵀ for post_x shiftᵀ."""
     same = True
@@ -292,8 +305,18 @@ def _correct(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Ste
     for row in range(s.shift.size):
         kc = rows.dot(s.K[row], c)
         if not (same and kc == s.shift[row]):
-            _apply(s, row)
-            rows.amend(s.S, s.V, row, kc, post_c, s.shift[row], post_x, step)
+            _amend(s, row, kc, post_c, s.shift[row], post_x, step)
+
+
+@stage
+def _amend(
+    s: InputSynapses, row: int, x1: Scalar, post1: Array, x2: Scalar, post2: Array, step: Step
+) -> None:
+    """Add x1 post1 − x2 post2 to the ΔW of one input, which may be silent and behind."""
+    _apply(s, row)
+    if s.upto.size > 0:
+        _catch_up(s, row)
+    rows.amend(s.S, s.V, row, x1, post1, x2, post2, step)
 
 
 @stage

@@ -259,7 +259,8 @@ def teach(
     if layer == 1 and standard:
         work.c[:] = 0
     if hyper.form == HEBBIAN and not standard:
-        layers.contrast(net, syn, layer, p, work, step)
+        h, none = layers.units(net, work.h, layer), work.c[:0]
+        layers.contrast(net, syn, layer, h, work.h, none, p, work.p, work, step)
     else:
         delta, pre = layers.units(net, work.delta, layer), work.h if standard else work.p
         layers.update(net, syn, layer, delta, pre, work.c, step)
