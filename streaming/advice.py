@@ -28,7 +28,8 @@ def advice(learner: OnlineLearner, X: Any, y: Any) -> list[Advice]:
 class Adviser:
     """Says once what `advice` finds: a UserWarning if it is serious, else a line by ``say``.
 
-    It looks at the first 500 samples, or at four for each input if those are more.
+    It looks at the first 500 samples, and, since some conditions need more, at the first four for
+    each input if those are more.
     """
 
     def __init__(self, learner: OnlineLearner, say: Callable[[str], None]) -> None:
@@ -36,31 +37,45 @@ class Adviser:
         self._X: list[Any] = []
         self._y: list[Any] = []
         has_advice = hasattr(learner.network.module, "advise")
-        self._left = max(SAMPLES, 4 * learner.sizes[0]) if has_advice else 0
+        self._looks = sorted({SAMPLES, max(SAMPLES, 4 * learner.sizes[0])}) if has_advice else []
+        self._seen, self._said = 0, set[str]()
 
     def before(self, source: Source) -> None:
         """Look into a source that has an end, and so can be read again, before learning."""
-        if self._left and source.length is not None:
-            for X, y in source.chunks(0):
-                self.after(X, y)
-                if not self._left:
-                    return
-            self._tell()
+        if not self._looks or source.length is None:
+            return
+        del self._looks[:-1]
+        for X, y in source.chunks(0):
+            self.after(X, y)
+            if not self._looks:
+                return
+        self._tell()
+        self._looks.clear()
 
     def after(self, X: Any, y: Any) -> None:
         """Look at samples that went by; when they are enough, say what there is to say."""
-        if self._left:
-            self._X.append(np.array(X[: self._left]))
-            self._y.append(np.array(y[: self._left]))
-            self._left -= len(self._y[-1])
-            if not self._left:
+        at = 0
+        while self._looks and at < len(y):
+            part = slice(at, at + self._looks[0] - self._seen)
+            self._X.append(np.array(X[part]))
+            self._y.append(np.array(y[part]))
+            self._seen += len(self._y[-1])
+            at += len(self._y[-1])
+            if self._seen == self._looks[0]:
                 self._tell()
+                self._looks.pop(0)
+                if not self._looks:
+                    self._X.clear()
+                    self._y.clear()
 
     def _tell(self) -> None:
-        X, y, self._X, self._y, self._left = self._X, self._y, [], [], 0
-        if not X:
+        if not self._X:
             return
-        for one in advice(self._learner, np.concatenate(X), np.concatenate(y)):
+        for one in advice(self._learner, np.concatenate(self._X), np.concatenate(self._y)):
+            what = one.text.partition(":")[0]  # without the numbers, which samples change
+            if what in self._said or (self._said and not one.serious):
+                continue
+            self._said.add(what)
             if one.serious:
                 warnings.warn(one.text, stacklevel=2)
             else:

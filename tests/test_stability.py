@@ -16,6 +16,8 @@ from rate_models.optimizers import Optimizer
 from rate_models.rules import Advice, bmvr
 from rate_models.rules._stability import modes
 from rate_models.textbook import Textbook, initial_parameters
+from streaming import OnlineLearner
+from streaming.advice import Adviser
 from streaming.config import RunConfig
 from streaming.run import Hooks, run
 
@@ -182,3 +184,20 @@ def test_a_run_says_it_once(source: str, tmp_path: Path) -> None:
     (note,) = short_run(tmp_path / "note", source, 0.001, eta_apical=0.3)
     assert note.startswith("note: bmvr: η_2 = 0.3 η")
     assert short_run(tmp_path / "inside", source, 0.001) == []
+
+
+def test_many_inputs_are_looked_at_twice() -> None:
+    """What 500 samples show is said after 500; what needs four for each input, after as many."""
+    rng, inputs = np.random.default_rng(0), 400
+    x = rng.normal(size=(1700, inputs))
+    learner = OnlineLearner(
+        "bmvr", (inputs, 3, 4), lr=1.0, activation="identity", eta_apical=20.0, eta_q=0.01
+    )
+    adviser = Adviser(learner, lambda line: None)
+    adviser.after(x[:499], x[:499, :4])
+    with pytest.warns(UserWarning, match="may diverge") as early:
+        adviser.after(x[499:1500], x[499:1500, :4])
+    assert len(early) == 1
+    with pytest.warns(UserWarning, match="may not settle.*κ c") as late:
+        adviser.after(x[1500:], x[1500:, :4])
+    assert len(late) == 1  # and what was said before is not said again
