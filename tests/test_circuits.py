@@ -100,4 +100,4 @@ def test_a_confident_wrong_answer_has_a_loss() -> None:
     net.load_parameters({"W": [np.eye(2), 70.0 * np.array([[1.0, 0.0], [0.0, 1.0]])]})
     losses = net.learn(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), labels=[1, 1, 1]).losses
     assert np.allclose(losses, [70, 0, 70], atol=1e-6)
-    assert net.is_finite() and net.simulator.read("evaluator.loss")[0] == pytest.approx(70)
+    assert net.is_finite() and net.simulator.read("evaluator.baseline")[0] == pytest.approx(70)
