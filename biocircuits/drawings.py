@@ -194,7 +194,7 @@ def draw_traces(
     neurons: Mapping[str, Sequence[int]] | None = None,
     axes: Sequence[Axes] | None = None,
 ) -> Sequence[Axes]:
-    """What was recorded, a row each, over time, phases shaded; as around one sample.
+    """What was recorded, a row each, over time, phases shaded; made for one sample or a few.
 
     rows: recorded names that share a row; None: a row a name, the synapses of a projection
     together. Of synapses, the change since the start is drawn. neurons: which of each population;
@@ -214,23 +214,24 @@ def draw_traces(
             axes = list(figure.subplots(len(rows), sharex=True, squeeze=False)[:, 0])
     if len(axes) != len(rows):
         raise BadOption("axes", got=f"{len(axes)} axes", expected=f"{len(rows)}, one a row")
-    chosen = dict(neurons or {})
+    chosen, since = dict(neurons or {}), trace.phases[0][1]
     for row, one in zip(rows, axes, strict=True):
         _shade(one, trace, named=one is axes[0])
         for place, name in enumerate(row):
             if SYNAPSE.fullmatch(name):
                 change = trace.values[name][:, 0] - trace.values[name][0, 0]
-                one.plot(trace.time, change, color=COLOURS[place % len(COLOURS)], lw=1.2,
+                one.plot(trace.time - since, change, color=COLOURS[place % len(COLOURS)], lw=1.2,
                          label=name.partition("[")[2].rstrip("]").replace(",", " ← "))  # fmt: skip
                 continue
             population = name.partition(".")[0]
             if population not in chosen:
                 chosen[population] = _lively(trace, population)
             for k, neuron in enumerate(chosen[population]):
-                one.plot(trace.time, trace.values[name][:, neuron],
+                one.plot(trace.time - since, trace.values[name][:, neuron],
                          color=COLOURS[k % len(COLOURS)], lw=1.2, label=str(neuron),
                          ls=("-", "--", ":")[place % 3])  # fmt: skip
-        one.set_ylabel(_label(row), rotation=0, ha="right", va="center")
+        one.set_ylabel(_label(row), rotation=0, ha="right", va="center", fontsize="small")
+        one.yaxis.set_label_coords(-0.15, 0.5)
         one.locator_params(axis="y", nbins=4)
         one.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small", frameon=False,
                    handlelength=1.2)  # fmt: skip
@@ -263,12 +264,13 @@ def _lively(trace: Trace, population: str, most: int = 3) -> list[int]:
 
 def _shade(axes: Axes, trace: Trace, *, named: bool) -> None:
     """Every second phase is shaded; the name of each above it."""
-    first = trace.phases[0][0]
-    for name, begin, end in trace.phases:
+    first, since, _ = trace.phases[0]
+    for name, start, stop in trace.phases:
+        begin, end = start - since, stop - since
         if name != first:
             axes.axvspan(begin, end, color="#f0f0f0", lw=0, zorder=0)
         if named and len(trace.phases) <= 8:
             axes.text((begin + end) / 2, 1.03, name, transform=axes.get_xaxis_transform(),
                       ha="center", va="bottom", fontsize="small")  # fmt: skip
-    axes.set_xlim(trace.phases[0][1], trace.phases[-1][2])
+    axes.set_xlim(0, trace.phases[-1][2] - since)
     axes.grid(axis="x", visible=False)

@@ -13,6 +13,7 @@ Run time: 5 s, and 15 s of compilation the first time
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,8 @@ from biocircuits.drawings import draw_circuit, draw_traces
 from rate_models.network import NetworkSpec
 from streaming.sources import Options, open_source
 
-NAMES = ("hidden_1.dendrite", "hidden_1.soma", "error.rate", "output.dendrite")
+NAMES = ("hidden_1.dendrite", "hidden_1.soma", "hidden_1.rate", "output.dendrite", "error.rate")
+MISMATCH = "hidden_1.rate − soma"
 
 
 def main(seed: int = 0, before: int = 100, figure: Path = Path("one_sample.png")) -> Trace:
@@ -57,14 +59,16 @@ def draw(net: CircuitNetwork, trace: Trace, path: Path) -> None:
 
     from rate_models.style import STYLE
 
-    rows = [["hidden_1.dendrite"], ["hidden_1.soma"], ["output.dendrite"], ["error.rate"]]
+    mismatch = trace.values["hidden_1.rate"] - trace.values["hidden_1.soma"]
+    trace = trace._replace(values={**trace.values, MISMATCH: mismatch})
+    rows = [[name] for name in (NAMES[0], NAMES[1], MISMATCH, *NAMES[3:])]
     synapse = [name for name in trace.values if "[" in name]
     onto = [int(name.partition("[")[2].partition(",")[0]) for name in synapse]
     with matplotlib.rc_context(STYLE):
-        figure = Figure((11, 6), dpi=140, layout="constrained")
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.15))
-        draw_circuit(net.simulator.circuit, left.subplots())
-        axes = right.subplots(len(rows) + 1, 1, sharex=True)
+        figure = Figure((11, 6.6), dpi=140, layout="constrained")
+        halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.15))
+        draw_circuit(net.simulator.circuit, halves[0].subplots())
+        axes = halves[1].subplots(len(rows) + 1, 1, sharex=True)
         draw_traces(trace, [*rows, synapse], {"hidden_1": onto}, list(axes))
         figure.savefig(path)
 
