@@ -33,7 +33,8 @@ class Probe(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """time (n,) in ms since the start; values {name: (n, neurons)}, (n, 1) for a synapse.
+    """time (n,) in ms since the start (in steady state, which takes none, 1 step of dt a phase);
+    values {name: (n, neurons)}, (n, 1) for a synapse.
 
     phases [(name, from, to)] in ms, those of one sample after those of another. span (n,): which
     of them each line of values is from. weights {projection: (samples,)}: norms at the ``ends``.

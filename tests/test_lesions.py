@@ -6,8 +6,30 @@ import numpy as np
 import pytest
 from dendrostream_demos import lesions
 from networks import deviation
+from numpy.testing import assert_allclose
+
+from biocircuits import CircuitNetwork
+from rate_models.network import NetworkSpec
 
 SEEDS, EPOCHS = range(3), 3
+
+
+def test_what_the_soma_forgets_is_a_hebbian_term() -> None:
+    """ΔW_1 with a leak, less ΔW_1 without: η (1 − γ) σ r_0ᵀ, γ = e^(−g_L T / τ_s) / (1 + g_L)."""
+    leak, x = 1e-3, np.random.default_rng(0).random(6)
+    changes = []
+    for g in (0.0, leak):
+        net = CircuitNetwork(NetworkSpec((6, 5, 3)), seed=0, lr=0.1, mode="continuous",
+                             memory_leak=g, feedback_scale=1.0)  # fmt: skip
+        before = net.parameters()["W"][0]
+        net.learn(x[None], labels=[1])
+        changes.append(net.parameters()["W"][0] - before)
+        if not g:
+            sigma, heard = (net.simulator.read(name) for name in ("hidden_1.soma", "input.rate"))
+    gamma = np.exp(-leak * 100.0 / 1.0) / (1 + leak)
+    want = 0.1 * (1 - gamma) * np.outer(sigma, heard)
+    assert np.abs(want).max() > 1e-3
+    assert_allclose(changes[1] - changes[0], want, atol=0.01 * np.abs(want).max())
 
 
 @pytest.fixture(scope="module")

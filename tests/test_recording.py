@@ -84,6 +84,16 @@ def test_a_synapse_ends_where_its_weight_begins_the_next_sample(
         assert set(np.flatnonzero(steps)) == moved
 
 
+def test_a_synapse_gathers_what_its_two_neurons_say() -> None:
+    """Every step of 1 ms in a window of 10: η (r − σ)_i (r_0)_j / 10, from other recordings."""
+    net = CircuitNetwork(SPEC, seed=1, lr=0.1, **CONTINUOUS)
+    names = ("W_1[2,3]", "hidden_1.rate", "hidden_1.soma", "input.rate")
+    values = net.watch_many(X[:1], LABELS[:1], probe=Probe(names)).values
+    post = (values["hidden_1.rate"] - values["hidden_1.soma"])[:, 2]
+    want = 0.1 * post * values["input.rate"][:, 3] / 10
+    assert_allclose(np.diff(values["W_1[2,3]"][:, 0])[190:], want[190:-1], rtol=1e-9)
+
+
 def test_in_steady_state_the_end_of_every_phase_is_recorded() -> None:
     net = CircuitNetwork(SPEC, seed=1, lr=0.1)
     before = net.parameters()["W"][0]
