@@ -32,8 +32,8 @@ def draw_circuit(circuit: Circuit, axes: Axes | None = None) -> Axes:
 
     Triangles: pyramidal cells; circles: interneurons; hexagons: modulators; squares: input. A
     compartment with a thick edge is a memory: no leak. Blue: plastic, with a dot at the synapse;
-    a flat head: inhibitory, sign below 0; dashed: conducts in the phase that its label names;
-    dotted: a broadcast, heard by whole neurons; grey: an observer.
+    a flat head: inhibitory, sign below 0; dashed: conducts in the phase that is named in italics,
+    as is an output other than the rate; dotted: a broadcast to whole neurons; grey: an observer.
     """
     made = laid_out(circuit)
     if axes is None:
@@ -123,9 +123,10 @@ def _projection(axes: Axes, q: Projection, path: list[tuple[float, float]]) -> N
     }  # fmt: skip
     x = end[0] + (0.14 if right else -0.14)
     axes.text(x, end[1] + 0.015, label, va="bottom", **style)
-    if q.phases:
-        when = "in " + ", ".join(q.phases)
-        axes.text(x, end[1] - 0.025, when, va="top", style="italic", **style)
+    notes = [f"says {q.output}"] if q.output != "rate" else []
+    notes += [f"in {', '.join(q.phases)}"] if q.phases else []
+    if notes:
+        axes.text(x, end[1] - 0.025, ", ".join(notes), va="top", style="italic", **style)
 
 
 def _arrow(

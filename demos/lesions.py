@@ -193,7 +193,7 @@ def markdown(results: Results, epochs: int) -> str:
         "Made by `python -m dendrostream_demos.lesions`. Held-out accuracy on digits in percent "
         f"after {epochs} epochs, one sample at a time: mean (lowest to highest) of {seeds} seeds.",
         "", "## BMVR, 64-9-10: interneurons silenced", "",
-        "Largest and smallest eigenvalue of the hidden covariance, which the interneurons hold at "
+        "Largest and smallest eigenvalue of the hidden covariance, which the interneurons draw to "
         "1, of the first seed. A network that runs away is scored where it was last finite.", "",
         "| circuit | accuracy | largest | smallest |", "|---|---|---|---|",
     ]  # fmt: skip

@@ -63,7 +63,9 @@ def test_all_that_is_described_is_drawn(circuit: Circuit, tmp_path: Path) -> Non
     for q in circuit.projections:
         assert q.name.replace("_", " ") in plain
         for phase in q.phases or ():
-            assert f"in {phase}" in texts
+            assert any(text.endswith(f"in {phase}") for text in texts)
+    said = {q.output for q in circuit.projections} - {"rate"}
+    assert said == {t.removeprefix("says ").split(",")[0] for t in texts if t.startswith("says ")}
     axes.figure.savefig(tmp_path / "circuit.png")
     inked = imread(tmp_path / "circuit.png")[..., :3].min(axis=2) < 0.9
     assert 0.005 < inked.mean() < 0.5
