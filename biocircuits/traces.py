@@ -79,15 +79,15 @@ def to_nwb(
     start = datetime.now(UTC) if start is None else start
     if start.tzinfo is None:
         raise BadOption("start", got=start, expected="a time zone", remedy="tzinfo=datetime.UTC")
-    series, first = [], None
+    series: list[Any] = []
     for name, values in trace.values.items():
         about = describe(circuit, name, values.shape[1])
         data = values[:, 0] if SYNAPSE.fullmatch(name) else values
-        first = pynwb.TimeSeries(
-            name=name, data=data, unit="n.a.", description=about["long_name"],
-            timestamps=trace.time / 1000 if first is None else first,
+        times = series[0] if series else trace.time / 1000  # stored once, the others link to it
+        series.append(
+            pynwb.TimeSeries(name=name, data=data, unit="n.a.", description=about["long_name"],
+                             timestamps=times)
         )  # fmt: skip
-        series.append(first)
     for name, norms in trace.weights.items():
         text = f"norm of the weights of projection {circuit.projection(name).name}"
         at = trace.ends / 1000
