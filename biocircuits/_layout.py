@@ -49,7 +49,10 @@ def shown(p: Population) -> list[Compartment]:
 
 
 def spine(circuit: Circuit) -> list[str]:
-    """The shortest way from what holds the input x to the answer."""
+    """The shortest way from what holds the input x to the answer.
+
+    Where it is cut: the input, the pyramidal cells in the order of the description, the answer.
+    """
     begin = [p.name for p in circuit.populations if any(c.clamp == "x" for c in p.compartments)]
     paths = [[name] for name in begin]
     seen = set(begin)
@@ -62,7 +65,8 @@ def spine(circuit: Circuit) -> list[str]:
             if q.source_population == path[-1] and target not in seen:
                 seen.add(target)
                 paths.append([*path, target])
-    return begin or [circuit.answer[0]]
+    cells = [p.name for p in circuit.populations if p.kind == "pyramidal"]
+    return list(dict.fromkeys([*begin[:1], *cells, circuit.answer[0]]))
 
 
 def columns(circuit: Circuit) -> dict[str, tuple[int, int]]:

@@ -47,16 +47,18 @@ def draw_circuit(circuit: Circuit, axes: Axes | None = None) -> Axes:
         _population(axes, circuit, p, made.cells[p.name])
     lines, ports = lines_of(circuit), Ports(circuit, made)
     lanes = Lanes(made, ports, lines)
+    outermost = made.width - 0.1
     for line in lines:
         gutter, begin, end = ends(made, line, ports)
         x = lanes.x(gutter, line.source)
         path = [begin, (x, begin[1]), (x, end[1]), end]
+        outermost = max(outermost, x)
         if line.part:
             _projection(axes, circuit.projection(line.key), path)
         else:
             _arrow(axes, path, COLOURS[3], ":", "-|>")
     _legend(axes, circuit)
-    axes.set(xlim=(-0.1, made.width), ylim=(-0.25, made.height + 0.1), aspect="equal")
+    axes.set(xlim=(-0.1, outermost + 0.1), ylim=(-0.25, made.height + 0.1), aspect="equal")
     axes.set_axis_off()
     return axes
 
