@@ -114,11 +114,12 @@ def _projection(axes: Axes, q: Projection, path: list[tuple[float, float]]) -> N
     _arrow(axes, path, colour, "--" if q.phases else "-",
            head="|-|" if q.sign < 0 else "-|>", wide=1.5 if q.plasticity else 0.9)  # fmt: skip
     end = path[-1]
+    right = path[-2][0] > end[0]
     if q.plasticity:
-        axes.plot(*end, "o", color=BLUE, ms=3.6, zorder=7)
+        aside = 0.0 if q.sign > 0 else 0.09 if right else -0.09  # so that the flat head is seen
+        axes.plot(end[0] + aside, end[1], "o", color=BLUE, ms=3.6, zorder=7)
     symbol = q.name[1:2] == "_" or len(q.name) == 1
     label = f"${q.name}$" if symbol else q.name.replace("_", " ")
-    right = path[-2][0] > end[0]
     style: dict[str, Any] = {
         "ha": "left" if right else "right", "fontsize": 6.5, "color": colour, "zorder": 6,
         "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.2, "alpha": 0.7},
@@ -162,7 +163,7 @@ def _arrow(
     axes.add_patch(patch)
     if flat:
         x, y = path[-1]
-        axes.plot([x, x], [y - 0.07, y + 0.07], color=colour, lw=2, zorder=7,
+        axes.plot([x, x], [y - 0.085, y + 0.085], color=colour, lw=2, zorder=7,
                   solid_capstyle="butt")  # fmt: skip
 
 
