@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import suited_network
 from numpy.testing import assert_allclose
 
 from rate_models import diagnostics, lookup
@@ -162,7 +163,7 @@ def test_pepita_teaches_as_feedback_alignment_does() -> None:
 @pytest.mark.parametrize("rule", lookup.names("rate_models.rules"))
 def test_updates_leave_the_parameters_alone(rule: str) -> None:
     module = lookup.get("rate_models.rules", rule)
-    spec = NetworkSpec((6, 5, 7, 4), loss=module.DEFAULT_LOSS)
+    spec = suited_network(rule, NetworkSpec((6, 5, 7, 4), loss=module.DEFAULT_LOSS))
     params = initial_parameters(spec, rule, seed=0)
     before = initial_parameters(spec, rule, seed=0)
     x, y = samples(spec, 8)

@@ -36,7 +36,7 @@ def modes(x: Array, y: Array, k: int, ridge: float = 0.0) -> tuple[Array, Array]
     outputs or such directions.
 
     >>> x = np.array([[2.0, 0.0], [0.0, 1.0]])
-    >>> modes(x, x[:, :1], 1)[1].tolist()
+    >>> modes(x, x[:, :1], 1)[1].round(6).tolist()
     [2.0]
     """
     values, vectors = np.linalg.eigh(x.T @ x / len(x) + ridge * np.eye(x.shape[1]))
