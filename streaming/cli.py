@@ -27,7 +27,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 
 # Options whose meaning comes with a later version, and the only value they have in this one.
 _LATER = {
-    "circuit": None,
     "schedule": "sequential",
     "workers": 1,
 }
@@ -51,7 +50,20 @@ def run(
     source: Annotated[
         str, typer.Option(help="Where samples come from; see `dendrostream sources`.")
     ] = "digits",
-    rule: Annotated[str, typer.Option(help="Learning rule; see `dendrostream rules`.")] = "pepita",
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            help="Learning rule; see `dendrostream rules`  [default: pepita, or the circuit's]"
+        ),
+    ] = None,
+    circuit: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn as a circuit of neurons with compartments: pepita, bmvr, "
+            "node_perturbation, ...; options by --set: mode=continuous, phase=80, "
+            "cut=PROJECTION, silence=POPULATION, dale=true, low=-1, high=1, bits=4, asymmetry=0.1."
+        ),
+    ] = None,
     hidden: Annotated[
         str | None, typer.Option(help="Sizes of the hidden layers: 256,128  [default: 256]")
     ] = None,
@@ -63,8 +75,9 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order of samples, masks and noise.")] = 0,
     dtype: Annotated[
-        Literal["float32", "float64"], typer.Option(help="Precision of all numbers.")
-    ] = "float32",
+        Literal["float32", "float64"] | None,
+        typer.Option(help="Precision of all numbers  [default: float32; circuits: float64]"),
+    ] = None,
     scale: Annotated[
         Literal["none", "range", "running"] | None,
         typer.Option(
@@ -77,7 +90,7 @@ def run(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Any hyperparameter of rule, network or optimiser, e.g. momentum=0.9, "
+            help="Any hyperparameter of rule, circuit, network or optimiser, e.g. momentum=0.9, "
             "weight_decay, decay_epochs=[8], decay_at=[10000] (samples), decay_factor, bias=true, "
             "activation=tanh, loss=mse. Repeatable.",
         ),
@@ -116,7 +129,6 @@ def run(
         Path | None,
         typer.Option(metavar="RUN_FOLDER", help="Go on with a run; its options are fixed."),
     ] = None,
-    circuit: Annotated[str | None, typer.Option(help="Not in this version.")] = None,
     target: Annotated[
         Literal["label", "input"],
         typer.Option(help="What is learned: the label, or the input itself (an autoencoder)."),
@@ -139,13 +151,9 @@ def run(
 ) -> None:
     """Stream samples through a network that learns from each as it arrives."""
     for name, only in _LATER.items():
-        if (context.params[name] or None) != only:
-            raise BadOption(
-                f"--{name}",
-                got=context.params[name],
-                expected="it to be left out" if only is None else f"{only}",
-                remedy="more is not in this version yet",
-            )
+        if (got := context.params[name]) != only:
+            remedy = "more is not in this version yet"
+            raise BadOption(f"--{name}", got=got, expected=f"{only}", remedy=remedy)
     from streaming import run as runs  # the compiler takes a while: not for --help
     from streaming.config import RunConfig, parse_settings, parse_sizes
     from streaming.progress import Bar, Interrupts
@@ -166,6 +174,7 @@ def run(
                 config = RunConfig.checked(
                     source=source,
                     rule=rule,
+                    circuit=circuit,
                     hidden=None if hidden is None else parse_sizes(hidden),
                     epochs=epochs,
                     lr=lr,
