@@ -214,12 +214,13 @@ def rules(
     json_: Json = False,
 ) -> None:
     """List the learning rules: what each needs, and multiply-adds per sample of a network."""
+    from biocircuits import parity as circuits
     from streaming.config import parse_sizes
 
     n = parse_sizes(sizes, "--sizes")
     if len(n) < 2 or min(n) < 1:
         raise BadOption("--sizes", got=sizes, expected="at least two sizes from 1 on")
-    table = catalogue.rows(n)
+    table = catalogue.rows(n, {"circuit": lambda rule: bool(circuits.circuits_of(rule))})
     if json_:
         _print_json({"names": [row["rule"] for row in table], "rows": table})
     else:
@@ -235,7 +236,8 @@ def sources(json_: Json = False) -> None:
 @app.command()
 def parity(json_: Json = False) -> None:
     """Compare all realisations of every rule on the same samples; exit code 1 if one is out."""
-    result = importlib.import_module("rate_models.parity").run()
+    circuit = importlib.import_module("biocircuits.parity").maker
+    result = importlib.import_module("rate_models.parity").run(others={"circuit": circuit})
     if json_:
         _print_json({"ok": result.ok, "deviations": result.rows, "missing": result.missing})
     else:
