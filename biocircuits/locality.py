@@ -57,7 +57,7 @@ class Dependencies:
                 yield ("out", q.source_population, q.output)
 
     def behind(self, start: Iterable[Node], avoid: str = "") -> set[Node]:
-        """All that ``start`` is computed from, itself included; not through population ``avoid``."""
+        """All that ``start`` is computed from, with itself; not through population ``avoid``."""
         found: set[Node] = set()
         open_ = list(start)
         while open_:
