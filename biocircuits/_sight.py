@@ -51,7 +51,7 @@ def _held(value: Any, seen: set[int], name: str = "function") -> Iterator[tuple[
         inner = {str(k): v for k, v in value.items()}
     elif isinstance(value, tuple | list | set | frozenset):
         inner = {f"{name}[{i}]": v for i, v in enumerate(value)}
-    elif dataclasses.is_dataclass(value) and not isinstance(value, signals.Signal):
+    elif dataclasses.is_dataclass(value) and not type(value).__module__.startswith("biocircuits"):
         inner = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     else:
         yield name, value
