@@ -40,6 +40,16 @@ class Graph:
         couplings = [g for g in p.couplings if g.into == c.name and self.on(g.phases)]
         return c.leak + sum(g.conductance for g in couplings)
 
+    def moving(self) -> list[Node]:
+        """Those that take their time, each after those whose aim it reads."""
+
+        def late(node: Node) -> bool:
+            p = self.circuit.population(node[1])
+            reads = {r for f, _ in self.pulls(p, node[2]) for r in f.reads()}
+            return any(r.startswith("ahead:") for r in reads)
+
+        return sorted((n for n in self.compartments() if self.tau(n) > 0), key=late)
+
     def tau(self, node: Node) -> float:
         """The time constant of a compartment, in ms."""
         return self.circuit.population(node[1]).compartment(node[2]).tau
@@ -100,7 +110,7 @@ class Graph:
                     source, output = self.circuit.output("hears", p.hears)
                     yield ("out", source.name, output)
                 else:
-                    yield ("state", name, read)
+                    yield ("state", name, read.removeprefix("ahead:"))
 
     def on(self, phases: tuple[str, ...] | None) -> bool:
         """Whether something that is active in ``phases`` (None: all) is in this phase."""

@@ -54,13 +54,13 @@ class CircuitNetwork:
         network.check_seed(seed)
         self.made = lookup.get(CIRCUITS, circuit)
         self.module = rule_of(self.made)
-        rules.check(self.module, spec)
         self.spec, self.circuit, self.seed = spec, circuit, seed
         self.rule = self.made.RULE or circuit
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = self.module.Hyperparameters()
         self.own, self.simulation = self.made.Settings(), Settings()
         self._change(options)
+        rules.check(self.module, spec, self.hyper)
         params = network.initial_weights(spec, seed, getattr(self.hyper, "init", "he_uniform"))
         rng = np.random.default_rng([seed, network.FEEDBACK])
         params |= self.module.init(spec, self.hyper, rng)
@@ -277,6 +277,7 @@ class CircuitNetwork:
         before, old, params = self._records(), self.simulator, self.parameters()
         try:
             self._change(changes)
+            rules.check(self.module, self.spec, self.hyper)
             if self._records() | {"optimizer": None} != before | {"optimizer": None}:
                 self._build(params)
                 self.simulator.take_over(old)

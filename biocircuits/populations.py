@@ -107,8 +107,15 @@ class Population:
             self.traced[name] = formula(self.local())
 
     def local(self, where: str = "") -> Local:
-        """What every part of a neuron can see of it."""
+        """What every part of a neuron can see of it.
+
+        NAME_ahead: what compartment NAME is on its way to, v + (τ / g) v', its currents over its
+        conductances. Membranes with sodium channels respond to it (prospective coding).
+        """
         signals = {c.name: Signal.read(c.name) for c in self.compartments}
+        for c in self.compartments:
+            if c.clamp is None:
+                signals[f"{c.name}_ahead"] = Signal.read(f"ahead:{c.name}")
         if self.hears is not None:
             signals["broadcast"] = Signal.read("broadcast")
         return Local(where or f"population {self.name}", signals)

@@ -68,8 +68,8 @@ class Compiled:
     def _lay_out(self, direct: bool) -> None:
         for p in self.circuit.populations:
             for c in p.compartments:
-                self.place["state", p.name, c.name] = self.room.take(p.size)
-                self.place["current", p.name, c.name] = self.room.take(p.size)
+                for kind in ("state", "current", "ahead"):
+                    self.place[kind, p.name, c.name] = self.room.take(p.size)
             for name in p.outputs:
                 self.place["out", p.name, name] = self.room.take(p.size)
         ends = 0
@@ -90,7 +90,7 @@ class Compiled:
     def _phase(self, phase: Phase) -> Phased:
         evaluate, move, learn, solve = (Writer(self.room) for _ in range(4))
         graph = Graph(self.circuit, phase)
-        moving = [n for n in graph.compartments() if graph.tau(n) > 0]
+        moving = graph.moving()
         order, loops = graph.ordered(set(moving))
         if loops:
             names = " → ".join(f"{p}.{name}" for _, p, name in loops)
@@ -130,7 +130,7 @@ class Compiled:
                 source, output = self.circuit.output("hears", p.hears)
                 return self.place["out", source.name, output], min(source.size - 1, 1)
             kind, _, name = read.rpartition(":")
-            return self.place["out" if kind else "state", p.name, name], 1
+            return self.place[kind or "state", p.name, name], 1
 
         return find
 
@@ -159,6 +159,10 @@ class Compiled:
                 to.add(k.COPY, spread, at, 0, n=p.size)
                 at = spread
             to.add(k.TRANSFER, total, at, 1, n=p.size, c=conductance)
+        conductance = graph.conductance(p, p.compartment(part))
+        if conductance:
+            ahead, one_over = self.place["ahead", name, part], self.room.constant(1 / conductance)
+            to.add(k.MULTIPLY, ahead, total, 1, one_over, 0, n=p.size)
 
     def _relax(self, to: Writer, graph: Graph, node: Node, *, continuous: bool) -> None:
         """A step of a compartment's equation, or its steady state."""

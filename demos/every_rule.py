@@ -71,8 +71,9 @@ def epochs(
 ) -> Iterator[float]:
     """Held-out accuracy in percent after each of n passes."""
     learner = OnlineLearner(
-        rule, sizes, seed=seed, dtype="float32", scale="range", maximum=source.maximum, **options
-    )
+        rule, sizes, seed=seed, dtype="float32", maximum=source.maximum, classes=source.classes,
+        **{"scale": "range", **options},
+    )  # fmt: skip
     for epoch in range(n):
         for X, y in source.chunks(epoch):
             learner.learn_many(X, y)
@@ -106,7 +107,9 @@ def markdown(rows: list[Row], passes: int, seeds: int) -> str:
         "weights as drawn (± standard error of the difference). Allowed: the gap of table 1 of "
         f"Dellaferrera & Kreiman 2022 and {SLACK} points. Rates were chosen among one to three by "
         "these same test scores, so they flatter a little. With one hidden layer, feedback "
-        "alignment and direct feedback alignment are the same rule.",
+        "alignment and direct feedback alignment are the same rule. PEPITA's row has feedback as "
+        "drawn; `python -m dendrostream_demos.mirroring` shows what mirrored feedback is worth "
+        "([figure](img/mirroring.png)).",
         "",
         "| rule | options | MNIST, one pass | "
         f"MNIST, {passes} passes | below backprop | allowed | digits | frozen | gain |",
@@ -120,6 +123,9 @@ def markdown(rows: list[Row], passes: int, seeds: int) -> str:
             f"| {best - row['all']:.2f} | {allowed} | {row['digits']:.1f} | {row['frozen']:.1f} "
             f"| {row['gain']:.1f} ± {row['error']:.1f} |"
         )
+    reasons = [(row["rule"], catalogue.paragraph(row["rule"], "Gap")) for row in rows]
+    for rule, why in ((rule, why) for rule, why in reasons if why):
+        lines += ["", f"Why {rule} lies further below: {why}"]
     return "\n".join(lines) + "\n"
 
 

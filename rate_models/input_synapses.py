@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models import rows
-from rate_models.kernel import Array, aligned, inlined, stage
+from rate_models.kernel import Array, Scalar, aligned, inlined, stage
 from rate_models.optimizers import Step, outer_step
 
 STEPS, PENDING = range(2)  # places in `counts`
@@ -139,13 +139,31 @@ def _apply(s: InputSynapses, row: int) -> None:
 
 
 @stage
-def fold(s: InputSynapses) -> None:
-    """S ← S + K U, U ← 0, WK afresh: keeps the rounding of long runs from adding up."""
+def collect(s: InputSynapses) -> None:
+    """S ← S + K U, U ← 0: S alone is the weights. WK stays as it was."""
     settle(s)
-    if s.U.shape[0] > 0:
-        rows.fold_into(s.S, s.U, s.WK, s.K)
-        if s.VU.shape[0] > 0:
-            rows.fold_into(s.V, s.VU, s.VWK, s.K)
+    rows.add_product(s.S, s.K, s.U)
+    rows.add_product(s.V, s.K, s.VU)
+    s.U[:] = 0
+    s.VU[:] = 0
+
+
+@stage
+def fold(s: InputSynapses) -> None:
+    """`collect`, and WK afresh: keeps the rounding of long runs from adding up."""
+    collect(s)
+    rows.project(s.S, s.K, s.WK)
+    rows.project(s.V, s.K, s.VWK)
+
+
+@stage
+def replace(s: InputSynapses, k: Array) -> None:
+    """K ← k (n_0, k) with the weights as they are; after `collect`, before `modulate`."""
+    s.K[:] = k
+    rows.project(s.S, s.K, s.WK)
+    rows.project(s.V, s.K, s.VWK)
+    rows.project(s.K, s.K, s.G)
+    load(s, s.x)
 
 
 @stage
@@ -266,6 +284,19 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
 
 
 @stage
+def extend(s: InputSynapses, post: Array, c: Array, step: Step) -> None:
+    """Add post (K c)ᵀ to the ΔW of the step that `update` has just taken: one more pattern."""
+    zero = post.dtype.type(0)
+    if s.U.shape[0] > 0:
+        for m in range(c.size):
+            rows.amend(s.U, s.VU, m, c[m], post, zero, post, step)
+            rows.amend(s.WK, s.VWK, m, rows.dot(s.G[m], c), post, zero, post, step)
+    else:
+        for row in range(s.x.size):
+            _amend(s, row, rows.dot(s.K[row], c), post, zero, post, step)
+
+
+@stage
 def _correct(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step) -> None:
     """The plain form has stepped by post_x (x + shift)ᵀ: put post_c (K c)ᵀ for post_x shiftᵀ."""
     same = True
@@ -274,8 +305,18 @@ def _correct(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Ste
     for row in range(s.shift.size):
         kc = rows.dot(s.K[row], c)
         if not (same and kc == s.shift[row]):
-            _apply(s, row)
-            rows.amend(s.S, s.V, row, kc, post_c, s.shift[row], post_x, step)
+            _amend(s, row, kc, post_c, s.shift[row], post_x, step)
+
+
+@stage
+def _amend(
+    s: InputSynapses, row: int, x1: Scalar, post1: Array, x2: Scalar, post2: Array, step: Step
+) -> None:
+    """Add x1 post1 − x2 post2 to the ΔW of one input, which may be silent and behind."""
+    _apply(s, row)
+    if s.upto.size > 0:
+        _catch_up(s, row)
+    rows.amend(s.S, s.V, row, x1, post1, x2, post2, step)
 
 
 @stage

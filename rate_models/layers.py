@@ -38,7 +38,9 @@ class Work(NamedTuple):
     a: Array  # pre-activation of the standard pass
     h: Array  # soma: activity of the standard pass
     p: Array  # dendrite: activity of the second pass
+    q: Array  # activity of a third pass
     delta: Array  # teaching signal
+    post: Array  # teaching signal of one pass, where passes teach apart
     c: Array  # (n_L,): what the rule adds to its second pattern
     e: Array  # (n_L,): error h_L - y
     y: Array  # (n_L,): target
@@ -63,7 +65,7 @@ def allocate(spec: NetworkSpec, dtype: str, *, moving: bool) -> tuple[Layers, Wo
         aligned(np.zeros(biases), dtype),
         aligned(np.zeros(biases if moving else 0), dtype),
     )
-    widths = [units] * 4 + [spec.sizes[-1]] * 3
+    widths = [units] * 6 + [spec.sizes[-1]] * 3
     return layers, Work(*(aligned(np.zeros(n), dtype) for n in widths))
 
 
@@ -202,25 +204,32 @@ def contrast(
     net: Layers,
     syn: input_synapses.InputSynapses,
     layer: int,
+    post: Array,
+    pre: Array,
+    c: Array,
     minus_post: Array,
+    minus_pre: Array,
     work: Work,
     step: Step,
 ) -> None:
-    """One optimiser step with ΔW_l = h_l h_{l-1}ᵀ − minus_post p_{l-1}ᵀ, Δb_l = δ_l.
+    """One optimiser step, ΔW_l = post pre_{l-1}ᵀ − minus_post minus_pre_{l-1}ᵀ, Δb_l = δ_l.
 
-    δ_l = h_l − minus_post is given. Layer 1 (h_0 = x, p_0 = x + K c) leaves c negated.
+    δ_l = post − minus_post is given. pre, minus_pre: flat activities; for the first layer x + K c
+    (x alone where c is empty) and x + K work.c; it leaves work.c negated.
     """
-    delta, h = units(net, work.delta, layer), units(net, work.h, layer)
+    delta = units(net, work.delta, layer)
     if layer == 1:
         for i in range(work.c.size):
             work.c[i] = -work.c[i]
         input_synapses.update(syn, delta, minus_post, work.c, step)
+        if c.size > 0:
+            input_synapses.extend(syn, post, c, step)
     else:
         w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
         if net.vW.size > 0:
             v = matrix(net, net.vW, layer)
-        below, minus_pre = units(net, work.h, layer - 1), units(net, work.p, layer - 1)
-        contrast_step(w, v, h, below, minus_post, minus_pre, step)
+        below, minus_below = units(net, pre, layer - 1), units(net, minus_pre, layer - 1)
+        contrast_step(w, v, post, below, minus_post, minus_below, step)
     _bias_step(net, layer, delta, step)
 
 

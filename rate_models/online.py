@@ -70,10 +70,10 @@ class OnlineNetwork:
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
         network.check_seed(seed)
         self.module = lookup.get(RULES, rule)
-        rules.check(self.module, spec)
         self.spec, self.rule, self.seed, self.dtype = spec, rule, int(seed), dtype
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = checked(self.module.Hyperparameters(), **hyperparameters)
+        rules.check(self.module, spec, self.hyper)
         self.structured = structured
         kind = getattr(self.hyper, "init", "he_uniform")
         params = network.initial_weights(spec, self.seed, kind)
@@ -114,7 +114,9 @@ class OnlineNetwork:
         fields = self.module.State._fields
         own = {k: params[k] for k in fields if k in params}
         self._shapes = {k: _shape(v) for k, v in own.items()}
-        own |= {f"v{k}": np.zeros(np.shape(own[k])) for k in getattr(self.module, "LEARNED", ())}
+        if self._moving:
+            learned = getattr(self.module, "LEARNED", ())
+            own |= {f"v{k}": np.zeros(np.shape(own[k])) for k in learned}
         self._state = self.module.State(
             *(aligned(_flat(own.get(k, [])), self.dtype) for k in fields)
         )
@@ -257,6 +259,7 @@ class OnlineNetwork:
         mine = {k: v for k, v in changes.items() if k in Optimizer._fields}
         rest = {k: v for k, v in changes.items() if k not in mine}
         optimizer, hyper = checked(self.optimizer, **mine), checked(self.hyper, **rest)
+        rules.check(self.module, self.spec, hyper)
         before, self.optimizer, self.hyper = self._moving, optimizer, hyper
         if self._moving != before:  # velocities appear or go
             self._build(self.parameters())

@@ -82,15 +82,20 @@ def amend(
 
 
 @stage
-def fold_into(w: Array, u: Array, wk: Array, k: Array) -> None:
-    """w ← w + k u, u ← 0, wk ← kᵀ w."""
-    wk[:] = 0
+def add_product(w: Array, k: Array, u: Array) -> None:
+    """w += k u"""
     for row in range(w.shape[0]):
         for c in range(u.shape[0]):
             axpy(w[row], k[row, c], u[c])
-        for c in range(u.shape[0]):
+
+
+@stage
+def project(w: Array, k: Array, wk: Array) -> None:
+    """wk = kᵀ w"""
+    wk[:] = 0
+    for row in range(w.shape[0]):
+        for c in range(wk.shape[0]):
             axpy(wk[c], k[row, c], w[row])
-    u[:] = 0
 
 
 @inlined

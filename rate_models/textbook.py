@@ -29,6 +29,7 @@ def initial_parameters(
     """
     module = lookup.get(RULES, rule)
     hyper = checked(module.Hyperparameters(), **hyperparameters)
+    rules.check(module, spec, hyper)
     params = network.initial_weights(spec, seed, getattr(hyper, "init", "he_uniform"))
     params |= module.init(spec, hyper, np.random.default_rng([seed, network.FEEDBACK]))
     return mapped(params, lambda a: np.array(a, dtype))

@@ -1,9 +1,9 @@
-"""Samples per second of the online kernels against other ways to run the same rule.
+"""Samples per second of the online kernels, and of circuits, against other ways to run the same.
 
-Everything at one thread, float32, batch 1, on the same samples in one process. The repeats of all
-peers take turns, so that a busy machine slows all alike; each repeat lasts as long for every peer,
-and the median counts. ``ratio`` is ours over the peer's. The scenario names stay, so that numbers
-can be compared across versions.
+Everything at one thread, float32 (circuits float64), batch 1, on the same samples in one process.
+The repeats of all peers take turns, so that a busy machine slows all alike; each repeat lasts as
+long for every peer, and the median counts. ``ratio`` is ours over the peer's. The scenario names
+stay, so that numbers can be compared across versions. Circuits: `streaming.bench_circuits`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from rate_models.network import NetworkSpec, one_hot
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
 from rate_models.textbook import Textbook, initial_parameters, mapped
+from streaming import bench_circuits
 from streaming.sources import ArraySource, open_source
 
 SPEC = NetworkSpec((784, 1024, 10))
@@ -34,6 +35,7 @@ LR = 0.03
 CHUNK = 256
 SAMPLES = 20_000
 Runner = Callable[[Array, Array], None]
+Peers = dict[str, Callable[[], Runner] | None]
 
 
 def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
@@ -46,12 +48,20 @@ def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
         got = f"seconds={seconds:g}, repeats={repeats}"
         raise BadOption("bench", got=got, expected="seconds above 0, repeats from 1")
     X, labels, data = _data()
+    scenarios: list[tuple[str, Peers, Array, Array, int]] = [
+        (f"{rule}-784-1024-10", _peers(rule), X, labels, 200) for rule in ("pepita", "backprop")
+    ]
+    scenarios += [
+        (bench_circuits.scenario(sizes), dict(bench_circuits.peers(sizes)),
+         *bench_circuits.data(), 5) for sizes in bench_circuits.SIZES
+    ]  # fmt: skip
     rows: list[dict[str, Any]] = []
-    with _one_thread(), tqdm(total=2 * (repeats + 1), desc="bench", disable=None) as progress:
-        for rule in ("pepita", "backprop"):
-            peers = _peers(rule)
+    total = len(scenarios) * (repeats + 1)
+    with _one_thread(), tqdm(total=total, desc="bench", disable=None) as progress:
+        for scenario, peers, X, labels, least in scenarios:
+            ours = next(iter(peers))
             samples = {
-                name: int(np.clip(seconds * _speed(make, X[:200], labels[:200]), 200, len(X)))
+                name: int(np.clip(seconds * _speed(make, X[:least], labels[:least]), least, len(X)))
                 for name, make in peers.items()
                 if make is not None
             }
@@ -64,10 +74,10 @@ def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
             medians = {name: statistics.median(values) for name, values in speeds.items()}
             rows += [
                 {
-                    "scenario": f"{rule}-784-1024-10",
+                    "scenario": scenario,
                     "peer": name,
                     "samples_per_second": medians.get(name),
-                    "ratio": medians["online kernel"] / medians[name] if name in medians else None,
+                    "ratio": medians[ours] / medians[name] if name in medians else None,
                 }
                 for name in peers
             ]
@@ -116,10 +126,10 @@ def _one_thread() -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def _peers(rule: str) -> dict[str, Callable[[], Runner] | None]:
+def _peers(rule: str) -> Peers:
     """Each gives a fresh learner, so that every repeat does the same work."""
     installed = find_spec("torch") is not None
-    peers: dict[str, Callable[[], Runner] | None] = {
+    peers: Peers = {
         "online kernel": lambda: _online(rule, structured=True),
         "online kernel, plain first layer": lambda: _online(rule, structured=False),
         "textbook NumPy": lambda: _textbook(rule),

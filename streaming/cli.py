@@ -79,10 +79,11 @@ def run(
         typer.Option(help="Precision of all numbers  [default: float32; circuits: float64]"),
     ] = None,
     scale: Annotated[
-        Literal["none", "range", "running"] | None,
+        Literal["none", "range", "running", "global"] | None,
         typer.Option(
             help="Input scaling: none; range: over the largest possible value; running: zero "
-            "mean, unit variance, as seen so far  [default: what suits the source]"
+            "mean, unit variance, as seen so far, each feature; global: all features alike  "
+            "[default: what suits rule and source]"
         ),
     ] = None,
     settings: Annotated[

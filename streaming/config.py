@@ -15,7 +15,7 @@ from streaming.learner import OnlineLearner
 from streaming.sources import Options, Source, open_source
 from streaming.sources._input_target import InputTarget
 
-# What an option is when neither the person nor the source's own `defaults` says.
+# What an option is when neither the person nor rule or source says.
 # `decay_after` are fractions of the run after which the learning rate is multiplied by
 # `decay_factor`; sources of a known length turn them into sample counts.
 DEFAULTS: Mapping[str, Any] = {"hidden": (256,), "epochs": 1, "lr": 0.03, "decay_after": ()}
@@ -38,7 +38,7 @@ _NOT_BY_SET = (
 class RunConfig(BaseModel):
     """Everything that decides what a run computes.
 
-    ``None`` for ``hidden``, ``epochs``, ``lr`` and ``scale`` means: as suits the source; for
+    ``None`` for ``hidden``, ``epochs``, ``lr`` and ``scale`` means: as suits rule and source; for
     ``rule`` and ``dtype``: pepita and float32, or what the ``circuit`` has.
     ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, looked at
     whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
@@ -58,7 +58,7 @@ class RunConfig(BaseModel):
     seed: int = Field(default=0, ge=0)
     dtype: Literal["float32", "float64"] | None = None
     target: Literal["label", "input"] = "label"
-    scale: Literal["none", "range", "running"] | None = None
+    scale: Literal["none", "range", "running", "global"] | None = None
     data: Path | None = None
     download: bool = False
     samples: PositiveInt | None = None
@@ -103,8 +103,13 @@ class RunConfig(BaseModel):
         options = Options(self.data, self.download, self.seed, self.on_bad)
         source = open_source(self.source, options)
         if self.target == "input":
-            return InputTarget(source, self.scale or source.defaults.get("scale", source.scale))
+            return InputTarget(source, self.scale or self._own(source)["scale"])
         return source
+
+    def _own(self, source: Source) -> dict[str, Any]:
+        """What options are where the person says nothing: as suits the rule, else the source."""
+        suited = getattr(realisation.rule_of(self.rule, self.circuit)[1], "SUITED", {})
+        return {**DEFAULTS, "scale": source.scale, **source.defaults, **suited}
 
     def learner(self, source: Source) -> OnlineLearner:
         """A learner that has seen nothing; of a configuration that is `resolved`."""
@@ -127,7 +132,7 @@ class RunConfig(BaseModel):
 
     def resolved(self, source: Source) -> RunConfig:
         """This configuration with everything that the source decides filled in."""
-        own = {**DEFAULTS, **source.defaults}
+        own = self._own(source)
         epochs = self.epochs or own["epochs"]
         settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "scale")} | self.settings
         if source.classes is None:
@@ -142,7 +147,7 @@ class RunConfig(BaseModel):
             "hidden": own["hidden"] if self.hidden is None else self.hidden,
             "epochs": epochs,
             "lr": self.lr or own["lr"],
-            "scale": self.scale or own.get("scale", source.scale),
+            "scale": self.scale or own["scale"],
             "data": self.data and self.data.absolute(),
             "settings": settings,
         }

@@ -162,9 +162,16 @@ class OnlineLearner:
         return forward(net.module, net.spec, self.parameters(), net.hyper, x)[1][1:]
 
     def prepared(self, X: Any, y: Any) -> tuple[Array, Array]:
-        """What the network gets for the good rows: scaled x (m, n_0), target vectors (m, n_L)."""
+        """What the network gets for the good rows: scaled x (m, n_0), target vectors (m, n_L).
+
+        Before anything was learned these rows are all that the scaling knows.
+        """
         checked = self._door.check(*pair(X, y), to_first=False)
-        x, truth = self._scaler.transform(checked.X, self.dtype), checked.truth
+        scaler = self._scaler
+        if not self.samples_seen:
+            scaler = Scaler(scaler.kind, scaler.n_features, scaler.maximum)
+            scaler.learn_transform(checked.X)
+        x, truth = scaler.transform(checked.X, self.dtype), checked.truth
         return x, truth if self.classes is None else one_hot(truth, self.sizes[-1])
 
     def parameters(self) -> dict[str, Any]:

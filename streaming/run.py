@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, BadSample, Diverged, UserError
 from streaming import checkpoint, divergence
+from streaming.advice import Adviser
 from streaming.config import RunConfig
 from streaming.evaluate import Metrics, Scored, held_out
 from streaming.learner import OnlineLearner
@@ -125,13 +126,16 @@ class Run:
         """Stream until something ends the run; leaves everything written."""
         self._compile(hooks.say)
         c = self.config
+        adviser = Adviser(self.learner, hooks.say) if not self.position else None
+        if adviser:
+            adviser.before(self.source)
         if self.source.length is None and not (c.samples or c.seconds or c.accuracy):
             hooks.say("the stream has no end: Ctrl-C ends the run and saves it")
         self.log.path.touch()
         try:
             if not self.record.lines:
                 self._record()  # how things stand before learning
-            stopped = self._stream(hooks)
+            stopped = self._stream(hooks, adviser)
             if stopped in FINISHED:
                 scores = held_out_scores(self._test())
                 if self.line_at != self.position:
@@ -167,7 +171,7 @@ class Run:
         finally:
             notice.cancel()
 
-    def _stream(self, hooks: Hooks) -> str:
+    def _stream(self, hooks: Hooks, adviser: Adviser | None) -> str:
         c = self.config
         while not (why := self._ended() or ("interrupted" if hooks.stop() else "")):
             clock = time.perf_counter()
@@ -175,6 +179,8 @@ class Run:
                 self._learn(X, y)
                 self.seconds += time.perf_counter() - clock
                 hooks.watch(self)
+                if adviser:
+                    adviser.after(X, y)
                 if self.position % c.interval == 0 or self.index == self.source.length:
                     divergence.check(self.learner, self.metrics, X)
                 if self.index != self.source.length:  # else the end of the epoch does all this

@@ -13,7 +13,7 @@ from rate_models.kernel import coerce, kernel
 
 Array = NDArray[Any]
 
-KINDS = ("none", "range", "running")
+KINDS = ("none", "range", "running", "global")
 
 
 class Scaler:
@@ -21,7 +21,9 @@ class Scaler:
 
     kind: "none"; "range" divides by ``maximum``; "running" takes off each feature's mean and
     divides by its standard deviation, both over all samples learned so far (Welford), the sample
-    itself among them. A feature that was constant so far becomes 0.
+    itself among them; a feature that was constant so far becomes 0. "global" takes off one mean
+    and divides by one standard deviation, over all features of all samples learned so far: for
+    pixels, whose relative brightness stays.
 
     Raises BadOption for an unknown kind, a maximum not above 0, or another number of features.
 
@@ -39,7 +41,7 @@ class Scaler:
         if not 0 < maximum < np.inf:
             raise BadOption("maximum", got=maximum, expected="a finite number above 0")
         self.kind, self.n_features, self.maximum = kind, n_features, maximum
-        n = n_features if kind == "running" else 0
+        n = {"running": n_features, "global": 1}.get(kind, 0)
         self._state = {"count": np.zeros(1, np.int64), "mean": np.zeros(n), "m2": np.zeros(n)}
 
     def learn_transform(self, X: ArrayLike, out_dtype: DTypeLike = np.float64) -> Array:
@@ -51,8 +53,8 @@ class Scaler:
         return self._scaled(X, out_dtype, False)
 
     def state(self) -> dict[str, Array]:
-        """Copies of count (1,), mean and m2 (n_features,); empty where nothing is learned."""
-        if self.kind != "running":
+        """Copies of count (1,), mean and m2 (n_features,) or (1,); empty if nothing is learned."""
+        if not self._state["mean"].size:
             return {}
         return {name: array.copy() for name, array in self._state.items()}
 
@@ -70,12 +72,13 @@ class Scaler:
 
     def _scaled(self, X: ArrayLike, out_dtype: DTypeLike, learn: bool) -> Array:
         shape = (None, self.n_features)
-        if self.kind != "running":
+        if not self._state["mean"].size:
             X = coerce("X", X, np.dtype(out_dtype).name, shape)
             return X if self.kind == "none" else X / X.dtype.type(self.maximum)
         X = coerce("X", X, "float64", shape)
         out = np.empty_like(X)
-        _running(X, out, learn, *self._state.values())
+        scale = _running if self.kind == "running" else _global
+        scale(X, out, learn, *self._state.values())
         return out.astype(out_dtype, copy=False)
 
 
@@ -92,3 +95,20 @@ def _running(X: Array, out: Array, learn: bool, count: Array, mean: Array, m2: A
             # constant so far, or nothing learned yet: the spread is 0 and so is the output
             spread = np.sqrt(m2[i] / max(count[0], 1))
             out[t, i] = (X[t, i] - mean[i]) / spread if spread > 0 else 0.0
+
+
+@kernel
+def _global(X: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
+    n = X.shape[1]
+    for t in range(X.shape[0]):
+        if learn:
+            # the moments of this sample, then those of both together (Chan et al. 1983)
+            own = X[t].mean()
+            delta = own - mean[0]
+            count[0] += 1
+            mean[0] += delta / count[0]
+            m2[0] += ((X[t] - own) ** 2).sum() + delta * (own - mean[0]) * n
+        spread = np.sqrt(m2[0] / max(count[0] * n, 1))
+        alike = spread <= 1e-12 * abs(mean[0])  # the rounding of a mean is no spread
+        for i in range(n):
+            out[t, i] = 0.0 if alike else (X[t, i] - mean[0]) / spread

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dendrostream_demos import every_rule, hidden_layer
+from dendrostream_demos import every_rule, hidden_layer, learned_feedback
 
 from streaming.config import RunConfig
 from streaming.run import run
@@ -53,3 +53,18 @@ def test_no_rule_is_further_below_backprop_than_its_paper_has_it(tmp_path: Path)
         assert after["backprop"] - after[rule] <= gap + every_rule.SLACK, rule
     for row in rows:
         assert row["gain"] > 2 * row["error"], row["rule"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("DENDROSTREAM_DATA" not in os.environ, reason="no DENDROSTREAM_DATA")
+def test_feedback_that_learns_comes_close_to_backprop(tmp_path: Path) -> None:
+    files = {"table": tmp_path / "table.md", "figure": tmp_path / "figure.png"}
+    curves = learned_feedback.main(batches=100_000, seeds=1, **files)
+    ends = {rule: {name: values[..., -1].mean() for name, values in curve.items()}
+            for rule, curve in curves.items()}  # fmt: skip
+    learned, fixed = ends["node_perturbation"], ends["feedback_alignment"]
+    assert learned["error"] <= ends["backprop"]["error"] + 1
+    for layer in (1, 2):
+        assert learned[f"angle {layer}"] < fixed[f"angle {layer}"] - 20
+        assert learned[f"signs {layer}"] > fixed[f"signs {layer}"] + 5
+        assert learned[f"distance {layer}"] < fixed[f"distance {layer}"]

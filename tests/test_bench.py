@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
+from biocircuits import CircuitNetwork
 from rate_models.errors import BadOption
-from streaming import bench
+from rate_models.network import NetworkSpec
+from streaming import bench, bench_circuits
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*synchroniz")
 
@@ -16,7 +19,8 @@ def test_every_peer_is_timed_beside_ours() -> None:
     result = bench.run(seconds=1e-6, repeats=1)
     assert {"cpu", "python", "numba", "numpy"} <= result["machine"].keys()
     scenarios = {row["scenario"] for row in result["rows"]}
-    assert scenarios == {"pepita-784-1024-10", "backprop-784-1024-10"}
+    circuits = {bench_circuits.scenario(sizes) for sizes in bench_circuits.SIZES}
+    assert scenarios == {"pepita-784-1024-10", "backprop-784-1024-10"} | circuits
     for row in result["rows"]:
         if row["peer"].startswith("torch") and find_spec("torch") is None:
             assert row["samples_per_second"] is None and row["ratio"] is None
@@ -24,6 +28,19 @@ def test_every_peer_is_timed_beside_ours() -> None:
             assert row["samples_per_second"] > 0 and row["ratio"] > 0
         if row["peer"] == "online kernel":
             assert row["ratio"] == 1
+
+
+def test_the_loop_by_hand_is_the_circuit() -> None:
+    spec = NetworkSpec((64, 20, 12, 10))
+    X, labels = bench_circuits.data(3)
+    net = CircuitNetwork(
+        spec, "pepita", lr=bench_circuits.LR, mode="continuous", window=bench_circuits.WINDOW
+    )
+    net.learn(X, labels=labels)
+    by_hand = bench_circuits._by_hand(spec)
+    by_hand(X, labels)
+    for ours, theirs in zip(net.parameters()["W"], by_hand.weights, strict=True):  # type: ignore
+        assert np.abs(ours - theirs).max() < 1e-12 * np.abs(theirs).max()
 
 
 @pytest.mark.parametrize("bad", [{"seconds": 0}, {"seconds": float("nan")}, {"repeats": 0}])

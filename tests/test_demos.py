@@ -78,8 +78,69 @@ def test_every_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = lookup.names(catalogue.RULES)
     assert [row["rule"] for row in rows] == rules
     lines = (tmp_path / "rules.md").read_text().splitlines()
-    assert [line.split()[1] for line in lines[-len(rules) :]] == rules
+    table = [line for line in lines if line.startswith("|")]
+    assert [line.split()[1] for line in table[2:]] == rules
+    reasons = [line for line in lines if line.startswith("Why ")]
+    explained = [rule for rule in rules if catalogue.paragraph(rule, "Gap")]
+    assert [line.split()[1] for line in reasons] == explained and "reinforce" in explained
     assert (tmp_path / "rules.png").stat().st_size > 10_000
+
+
+def test_bmvr_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dendrostream_demos import bmvr_mnist
+
+    write_data_sets(tmp_path, monkeypatch)
+    table, figure = tmp_path / "bmvr.md", tmp_path / "bmvr.png"
+    found = bmvr_mnist.main(2, 200, tmp_path, table, figure)
+    rows = [line.split(" | ") for line in table.read_text().splitlines() if line[:3] == "| 6"]
+    assert [row[4] for row in rows] == [train for train, _ in found[: len(rows)]]
+    assert float(found[0][0]) > 10 and "diverges" in found[3][1]
+    assert figure.stat().st_size > 10_000
+
+
+def test_learned_feedback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dendrostream_demos import learned_feedback
+
+    write_data_sets(tmp_path, monkeypatch)
+    for ridge in (False, True):
+        figure, table = tmp_path / f"{ridge}.png", tmp_path / f"{ridge}.md"
+        curves = learned_feedback.main(400, 2, ridge, tmp_path, table=table, figure=figure)
+        assert {name: curve["error"].shape[0] for name, curve in curves.items()} == {
+            "node_perturbation": 2, "feedback_alignment": 2, "backprop": 2
+        }  # fmt: skip
+        for curve in curves.values():
+            assert curve["batches"][0] == 0 and curve["batches"][-1] == 400
+        learned, fixed = (curves[name] for name in list(curves)[:2])
+        if not ridge:  # which still warms up
+            assert (learned["angle 2"][:, -1] < learned["angle 2"][:, 0] - 10).all()
+            assert (learned["angle 2"][:, -1] < fixed["angle 2"][:, -1] - 10).all()
+        assert (learned["distance 2"][:, -1] < fixed["distance 2"][:, -1] - 0.3).all()
+        assert table.read_text().count(" ± ") == 1 + 7 + 7 + 1
+        assert figure.stat().st_size > 10_000
+
+
+def test_autoencoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dendrostream_demos import autoencoder
+
+    write_data_sets(tmp_path, monkeypatch)
+    figure = tmp_path / "autoencoder.png"
+    losses = autoencoder.main(1, 8, data=tmp_path, figure=figure)
+    assert list(losses) == ["mean image", *autoencoder.RULES]
+    assert all(np.isfinite(loss) for loss in losses.values())
+    assert figure.stat().st_size > 10_000
+
+
+def test_mirroring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dendrostream_demos import mirroring
+
+    write_data_sets(tmp_path, monkeypatch)
+    courses = mirroring.main(2, 8, tmp_path, tmp_path / "mirroring.png")
+    assert list(courses) == [1, 2]
+    for kinds in courses.values():
+        before = kinds["mirrored before"]
+        assert before.samples[0] == -4000 and before.samples[-1] == 0
+        assert before.angles[-1] < before.angles[0] - 15  # it turned
+    assert (tmp_path / "mirroring.png").stat().st_size > 10_000
 
 
 def test_a_missing_data_set_is_one_message(tmp_path: Path) -> None:

@@ -93,6 +93,21 @@ def test_the_estimate_tends_to_the_gradient_that_autograd_finds(
         assert 0.4 < np.sqrt((z**2).mean()) < 1.8
 
 
+@pytest.mark.parametrize("hidden", [4, 64])
+def test_the_noise_of_the_estimate_grows_with_the_number_of_units(hidden: int) -> None:
+    """E ‖λ̂ - λ‖² = (n + 1) ‖λ‖², which is why the rule without feedback lies below the others."""
+    spec, n = NetworkSpec((6, hidden, 4), "tanh", "mse"), 20_000
+    params = initial_parameters(spec, "reinforce", seed=3)
+    x, y = (np.repeat(RNG.normal(size=(1, width)), n, 0) for width in (6, 4))
+    pre, h = forward(spec, params, x)
+    draws = Draws(None, noise(n, spec.sizes))
+    (found,) = _perturbation.estimates(spec, params, 1e-4, pre, h, y, draws)
+    truth = (h[2][0] - y[0]) @ params["W"][1]
+    ratio = ((found - truth) ** 2).sum(1) / (truth @ truth)
+    assert abs(ratio.mean() - (hidden + 1)) < 4 * ratio.std() / n**0.5
+    assert ratio.std() / n**0.5 < 0.02 * (hidden + 1)
+
+
 def test_node_perturbation_alone_is_backpropagation_on_average() -> None:
     sizes, n = (6, 5, 4), 200_000
     spec = NetworkSpec(sizes, "tanh")

@@ -48,12 +48,15 @@ def accuracies(rule: str, **changes: Any) -> np.ndarray:
     given = example(rule)[0]
     pairs = list(pairwise(given))
     options = parse_settings(value for name, value in pairs if name == "--set")
-    rates = [float(value) for name, value in pairs if name == "--lr"]
-    options = {"lr": rates[0] if rates else 0.1, **options, **changes}
+    said = dict(pairs)
+    own = {"lr": float(said.get("--lr", 0.1)), "scale": said.get("--scale", "range")}
+    options = {**own, **options, **changes}
     scores = []
     for seed in range(10):
         digits = open_source("digits", Options(seed=seed))
-        learner = OnlineLearner(rule, (64, 32, 10), seed=seed, scale="range", maximum=16, **options)
+        learner = OnlineLearner(
+            rule, (64, 32, 10), seed=seed, maximum=16, classes=digits.classes, **options
+        )
         for epoch in range(10):
             for X, y in digits.chunks(epoch):
                 learner.learn_many(X, y)

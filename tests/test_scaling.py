@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rate_models.errors import BadOption
-from streaming.scaling import Scaler, _running
+from streaming.scaling import Scaler, _global, _running
 
+LEARNED = st.sampled_from(["running", "global"])
 values = st.floats(-1e6, 1e6, allow_subnormal=False)
 
 
@@ -30,16 +33,32 @@ def test_running_is_the_mean_and_deviation_so_far(X: np.ndarray) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=10), st.integers(1, 50))
-def test_chunks_and_checkpoints_change_nothing(sizes: list[int], n_features: int) -> None:
+@given(arrays(np.float64, st.tuples(st.integers(1, 20), st.just(3)), elements=values))
+def test_global_is_one_mean_and_deviation_so_far(X: np.ndarray) -> None:
+    scaler = Scaler("global", 3)
+    scaled = scaler.learn_transform(X)
+    for t in range(len(X)):
+        seen = X[: t + 1]
+        if seen.std() > 1e-6 * (1 + np.abs(seen).max()):  # else rounding decides
+            want = (X[t] - seen.mean()) / seen.std()
+            np.testing.assert_allclose(scaled[t], want, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(scaler.state()["mean"], [X.mean()], rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(scaler.state()["m2"], [X.var() * X.size], rtol=1e-6, atol=1e-4)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=10), st.integers(1, 50), LEARNED)
+def test_chunks_and_checkpoints_change_nothing(
+    sizes: list[int], n_features: int, kind: str
+) -> None:
     X = np.random.default_rng(0).normal(3, 2, (sum(sizes), n_features))
-    whole = Scaler("running", n_features)
+    whole = Scaler(kind, n_features)
     want = whole.learn_transform(X)
-    parts, scaler, at = [], Scaler("running", n_features), 0
+    parts, scaler, at = [], Scaler(kind, n_features), 0
     for size in sizes:
         parts.append(scaler.learn_transform(X[at : at + size]))
         scaler.transform(X * 10)  # looking changes nothing
-        state, scaler = scaler.state(), Scaler("running", n_features)
+        state, scaler = scaler.state(), Scaler(kind, n_features)
         scaler.load_state(state)
         at += size
     assert np.array_equal(np.concatenate(parts), want)
@@ -47,10 +66,11 @@ def test_chunks_and_checkpoints_change_nothing(sizes: list[int], n_features: int
     assert np.array_equal(scaler.transform(X[-1:]), want[-1:])
 
 
-def test_a_constant_feature_gives_zero_for_ever() -> None:
-    scaler = Scaler("running", 1)
-    assert (scaler.transform([[3.0]]) == 0).all()
-    assert (scaler.learn_transform(np.full((10_000, 1), 0.1)) == 0).all()
+@pytest.mark.parametrize("kind", ["running", "global"])
+def test_what_is_constant_gives_zero_for_ever(kind: str) -> None:
+    scaler = Scaler(kind, 7)
+    assert (scaler.transform(np.full((1, 7), 3.0)) == 0).all()
+    assert (scaler.learn_transform(np.full((10_000, 7), 0.1)) == 0).all()
 
 
 def test_none_and_range() -> None:
@@ -63,15 +83,16 @@ def test_none_and_range() -> None:
     scaler.load_state({})
 
 
-def test_one_compiled_signature_after_mixed_calls() -> None:
-    scaler = Scaler("running", 2)
+@pytest.mark.parametrize(("kind", "compiled"), [("running", _running), ("global", _global)])
+def test_one_compiled_signature_after_mixed_calls(kind: str, compiled: Any) -> None:
+    scaler = Scaler(kind, 2)
     X = np.arange(8.0).reshape(4, 2)
     frozen = X.copy()
     frozen.flags.writeable = False
     for mixed in (X, X.astype(np.uint8), X.astype(np.float32), X[::2], X.T[:, :2].T, frozen):
         scaler.learn_transform(mixed, np.float32)
         scaler.transform(mixed)
-    assert len(_running.signatures) == 1
+    assert len(compiled.signatures) == 1
 
 
 @pytest.mark.parametrize(
@@ -83,7 +104,7 @@ def test_bad_options(arguments: tuple) -> None:
         Scaler(*arguments)
 
 
-@pytest.mark.parametrize("kind", ["none", "range", "running"])
+@pytest.mark.parametrize("kind", ["none", "range", "running", "global"])
 def test_shapes_are_checked(kind: str) -> None:
     scaler = Scaler(kind, 3)
     for bad in (np.zeros((2, 4)), np.zeros(3)):

@@ -46,6 +46,7 @@ from rate_models.rules._plain import noise_of, noise_widths, random_feedback  # 
 RULE = None
 DEFAULT_LOSS = "mse"
 LOSSES = ("mse",)
+SUITED = {"lr": 0.03}
 FIXED = ("g_leak", "g_basal", "g_apical", "g_dendrite", "g_soma", "feedback_scale", "init")
 PROPERTIES = Properties(
     passes=2,

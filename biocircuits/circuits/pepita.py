@@ -14,9 +14,13 @@ learns −r_l r_{l−1}ᵀ in the standard phase and +r_l r_{l−1}ᵀ in the mo
 neuron hears its target; the time-local form changes the weights at the end of both.
 
 The steady state is the rule. In time, with phases of T ms and plasticity in their last T_p, ΔW_l
-lacks the tail of a cascade of l low-pass filters: e^−u Σ_{j<l} u^j / j!, u = (T − T_p) / τ.
+lacks the tail of a cascade of l low-pass filters: e^−u Σ_{j<l} u^j / j!, u = (T − T_p) / τ. What a
+dendrite had still to go at the end of the standard phase, it goes in the modulated one: at T = 5 τ
+that is as large as the mismatch. With ``memory="prospective"`` the soma keeps what the dendrite
+was on its way to, m_l ∘ s_l(d_l + τ d_l'), and phases may be that short (docs/continuous.md).
 
-Not here: ``presynaptic="standard"``, for which a synapse would have to remember its input.
+Not here: ``presynaptic="standard"``, for which a synapse would have to remember its input, and
+weight mirroring.
 
 Source: Dellaferrera & Kreiman, ICML 2022, section 3.4 and figure 1 (two compartments, or an
 interneuron, for the two passes); the equations in time are ours.
@@ -43,8 +47,8 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 class Settings(NamedTuple):
     """tau, tau_memory: τ, τ_s in ms. phase: T of each phase in ms. coupling: g of dendrite and
-    soma. memory_leak: g_L of the memory. store: where the standard pass is kept. membrane_noise:
-    standard deviation of the dendrites at rest. synaptic_noise: relative, per √ms.
+    soma. memory_leak: g_L of the memory. store: where the standard pass is kept. memory: of what.
+    membrane_noise: standard deviation of the dendrites at rest. synaptic_noise: relative, per √ms.
     """
 
     tau: Milliseconds = 10.0
@@ -53,15 +57,23 @@ class Settings(NamedTuple):
     coupling: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     memory_leak: NotNegative = 0.0
     store: Literal["soma", "interneuron"] = "soma"
+    memory: Literal["rate", "prospective"] = "rate"
     membrane_noise: NotNegative = 0.0
     synaptic_noise: NotNegative = 0.0
 
 
 def build(spec: NetworkSpec, hyper: Any, settings: Settings) -> Circuit:
-    """The circuit; BadOption for ``presynaptic="standard"``."""
+    """The circuit; BadOption for what no neuron here can do."""
     if hyper.presynaptic == "standard":
         remedy = "a synapse does not remember its input"
         raise BadOption("presynaptic of circuit pepita", got="standard", remedy=remedy)
+    if hyper.mirror_before or hyper.mirror_every:
+        remedy = "no neuron here makes the noise that mirroring takes"
+        raise BadOption("mirroring in circuit pepita", got="mirror_before or mirror_every",
+                        expected="0", remedy=remedy)  # fmt: skip
+    if settings.memory == "prospective" and settings.store == "interneuron":
+        remedy = "an interneuron hears the rate alone"
+        raise BadOption("memory of circuit pepita", got="prospective", remedy=remedy)
     last, names = spec.layers, ["input", *(f"hidden_{n}" for n in range(1, spec.layers)), "output"]
     populations, projections = [_input(spec, hyper)], []
     for layer in range(1, last):
@@ -109,7 +121,7 @@ def _input(spec: NetworkSpec, hyper: Any) -> Population:
 def _hidden(spec: NetworkSpec, hyper: Any, settings: Settings, layer: int) -> list[Population]:
     """The layer's neurons, and its interneurons where these are the memory."""
     name, size, kind = f"hidden_{layer}", spec.sizes[layer], spec.names[layer - 1]
-    injected = layer == hyper.inject
+    injected, prospective = layer == hyper.inject, settings.memory == "prospective"
     compartments = [
         Compartment("dendrite", settings.tau, noise=settings.membrane_noise),
         Compartment("mask", clamp=f"mask.{layer - 1}"),
@@ -120,9 +132,12 @@ def _hidden(spec: NetworkSpec, hyper: Any, settings: Settings, layer: int) -> li
         fired = n.mask * activation(kind, n.dendrite)
         return fired + n.thalamic if injected else fired
 
+    def stored(n: Local) -> Any:
+        return n.mask * activation(kind, n.dendrite_ahead) if prospective else rate(n)
+
     memory = Compartment("soma", settings.tau_memory, settings.memory_leak)
     if settings.store == "soma":
-        couplings = (Coupling(rate, "soma", settings.coupling, (STANDARD,)),)
+        couplings = (Coupling(stored, "soma", settings.coupling, (STANDARD,)),)
         return [Population(name, size, (*compartments, memory), {"rate": rate}, couplings,
                            "pyramidal")]  # fmt: skip
     compartments.append(Compartment("soma", tau=0.0))

@@ -70,9 +70,9 @@ class BatchNetwork(nn.Module):
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise BadOption("seed", got=repr(seed), expected="a whole number from 0 on")
         module = _module(rule)
-        rules.check(module, spec)
         self.spec, self.rule, self.seed = spec, rule, int(seed)
         self.hyper = checked(module.Hyperparameters(), **hyperparameters)
+        rules.check(module, spec, self.hyper)
         self._generator: torch.Generator | None = None
         params = textbook.initial_parameters(spec, rule, self.seed, dtype, **hyperparameters)
         params = textbook.mapped(params, torch.from_numpy)

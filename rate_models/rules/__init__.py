@@ -5,7 +5,8 @@ Averaging, optimisers, sparsity, noise, scheduling and recording are written onc
 A rule file holds, in this order:
 
 docstring         one line; the equations and every symbol; a paragraph ``Example:`` with a command
-                  and the score it ends with; a paragraph ``Source:`` with the paper
+                  and the score it ends with; where the rule lies far below backpropagation a
+                  paragraph ``Gap:`` that says why; a paragraph ``Source:`` with the paper
 `DEFAULT_LOSS`    the loss of a network when none is asked for; `LOSSES` those the rule allows
 `TUNED`           options for 784-1024-10 on MNIST, five passes one sample at a time, the rate cut
                   to a tenth after three
@@ -29,13 +30,17 @@ docstring         one line; the equations and every symbol; a paragraph ``Exampl
 What only some rules have:
 
 `check(spec)`     raises BadOption for a network that the rule cannot learn
+`check_hyperparameters(spec, hyper)`   the same for hyperparameters that do not go together
 `forward_pass(spec, params, hyper, x, masks)`   textbook: the rule's own (a, h) in place of
                   `network.forward`, for learning and predictions alike
 `respond(net, state, work, mask)`   kernel stage of the same: fills work.a and work.h of all
                   layers given a_1; changes nothing else. A rule has both or neither
+`SUITED`          options of a run that says nothing of them, before those of the source
+`advise(spec, hyper, optimizer, x, y)`   a list of `Advice` about the rates, for samples like
+                  x (T, n_0) as the network gets them and y (T, n_L)
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
                   what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
-                  at the start
+                  at the start, empty without momentum and weight decay
 
 Every function sees arrays only; random numbers are handed in.
 """
@@ -69,6 +74,13 @@ class Properties(NamedTuple):
     nonlocal_signals: bool
     frozen_activity: bool
     update_locking: Literal["full", "partial", "none"]
+
+
+class Advice(NamedTuple):
+    """A line about the rates of a rule. serious: learning will fail; else it may be better."""
+
+    text: str
+    serious: bool
 
 
 class Draws(NamedTuple):
@@ -111,13 +123,15 @@ def forward(
     return network.forward(spec, params, x, masks)
 
 
-def check(rule: ModuleType, spec: NetworkSpec) -> None:
-    """BadOption where the rule cannot learn such a network."""
+def check(rule: ModuleType, spec: NetworkSpec, hyper: Any = None) -> None:
+    """BadOption where the rule cannot learn such a network, or not with such hyperparameters."""
     if spec.loss not in rule.LOSSES:
         name = rule.__name__.rpartition(".")[2]
         raise BadOption(f"loss of {name}", got=spec.loss, expected=f"{rule.LOSSES}")
     if hasattr(rule, "check"):
         rule.check(spec)
+    if hyper is not None and hasattr(rule, "check_hyperparameters"):
+        rule.check_hyperparameters(spec, hyper)
 
 
 def nearest(rule: ModuleType, spec: NetworkSpec) -> NetworkSpec | None:

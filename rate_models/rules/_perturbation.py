@@ -72,11 +72,12 @@ def estimates(
     wide = {name: [double(t) for t in params[name]] for name in ("W", "b")}
     noisy, last = double(h[0]), spec.layers
     a, h = forward(spec, wide, noisy, masks)
-    pre = noisy
     for layer, name in enumerate(spec.names, start=1):
-        pre = noisy @ wide["W"][layer - 1].T
-        if wide["b"]:
-            pre = pre + wide["b"][layer - 1]
+        pre = a[1]  # the input is not perturbed
+        if layer > 1:
+            pre = noisy @ wide["W"][layer - 1].T
+            if wide["b"]:
+                pre = pre + wide["b"][layer - 1]
         noisy = activations.apply(name, pre)
         if layer < last:
             if masks is not None:

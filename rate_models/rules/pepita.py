@@ -17,14 +17,20 @@ products of an activity at either end of the synapse:
 and the time-local form takes an optimiser step with the first product before the modulated pass,
 which then runs through the new weights, and one with the second after it.
 Both want smaller rates: with three hidden layers the Hebbian form can grow without bound where the
-mismatch learns, and the time-local steps must be small for the two to cancel.
+mismatch learns, and the time-local steps must be small for the two to cancel. The mismatch too runs
+away in deep networks: to first order ΔW_l = D_l W_l (h_{l-1} - p_{l-1}) p_{l-1}ᵀ (D = diag s') is
+proportional to W_l. Rates must fall with depth; five hidden layers of ReLU ran away, of tanh not.
+
+For s = -1, h_1 - p_1 is D_1 W_1 F e where backpropagation has D_1 W_2ᵀ ... W_Lᵀ e, so F should
+resemble (W_L ... W_1)ᵀ. Mirroring (``mirror_before``, ``mirror_every``) turns it there by noise
+alone, before the network learns and in every so-many-th sample after: see `rules._mirroring`.
 
 Example: `dendrostream run --rule pepita --seed 0`
 ends at 0.97 of held-out digits.
 
 Source: Dellaferrera & Kreiman, ICML 2022, section 3.2 and algorithm 1; variants: its section 4.6
-and appendix. s = -1, the Hebbian and the time-local form, F with normal W: Srinivasan et al.,
-ICLR 2024 ("mixed", "mixed_tl" in its program).
+and appendix. s = -1, the Hebbian and the time-local form, F with normal W, mirroring: Srinivasan et
+al., ICLR 2024 ("mixed", "mixed_tl" in its program).
 Deviations: ΔW_L takes the error of the standard pass, as in the paper's equations (one of its
 programs takes the modulated pass's). F is drawn as in the program: U(-b, b), b = κ √(6/n_0),
 κ = 0.05; the paper's "standard deviation" is the full width of that interval. With a squared
@@ -48,7 +54,7 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import Draws, Properties, Stage, Term, _mirroring, _perturbation, _plain
 from rate_models.rules._feedback import feedback
 
 DEFAULT_LOSS = "cross_entropy"
@@ -66,6 +72,10 @@ class Hyperparameters(NamedTuple):
     inject: the layer j to whose activity F adds the error; 0 is the input.
     dropout: probability that a hidden unit is silent for a sample.
     init: of W and F; with he_normal, F is a product of normal matrices, one a layer.
+    mirror_before: number of samples at the start in which F mirrors and W does not learn.
+    mirror_every: F mirrors in every so-many-th later one, 0: none. Either needs he_normal, s = -1.
+    mirror_rate: η_wm; with one sample at a time a third of it turns F closer. mirror_decay: λ_wm.
+    mirror_noise: σ, in units of activity.
     """
 
     form: Literal["mismatch", "hebbian", "time_local"] = "mismatch"
@@ -78,12 +88,21 @@ class Hyperparameters(NamedTuple):
     inject: Annotated[int, Field(ge=0)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     init: Literal["he_uniform", "he_normal"] = "he_uniform"
+    mirror_before: Annotated[int, Field(ge=0, le=_mirroring.LONGEST)] = 0
+    mirror_every: Annotated[int, Field(ge=0, le=_mirroring.LONGEST)] = 0
+    mirror_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
+    mirror_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
+    mirror_noise: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
 
 
 class State(NamedTuple):
-    """F: the feedback matrix (n_j, n_L), flat, row by row."""
+    """F: the feedback matrix (n_j, n_L), flat, row by row. Of mirroring, else empty: B, the factors
+    of F, and phase, the count that says when.
+    """
 
     F: Array
+    B: Array
+    phase: Array
 
 
 PROPERTIES = Properties(
@@ -93,27 +112,38 @@ PROPERTIES = Properties(
     frozen_activity=False,
     update_locking="partial",
 )
-FIXED = ("feedback_scale", "inject", "init")
+FIXED = ("feedback_scale", "inject", "init", "mirror_before", "mirror_every")
 # Places of these choices in their Literals
 MISMATCH, HEBBIAN, TIME_LOCAL = range(3)
 STANDARD, SIGN, RANDOM = 1, 1, 2
 
 
+def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:
+    """BadOption when layer j does not exist, and for mirroring that cannot work."""
+    deepest = max(spec.layers - 2, 0)
+    if hyper.inject > deepest:
+        raise BadOption("inject", got=hyper.inject, expected=f"0 (the input) to {deepest}")
+    _mirroring.check(hyper)
+
+
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """F (n_j, n_L), its standard deviation κ √(2/n_j). BadOption when layer j does not exist."""
-    if hyper.inject > max(spec.layers - 2, 0):
-        expected = f"0 (the input) to {max(spec.layers - 2, 0)}"
-        raise BadOption("inject", got=hyper.inject, expected=expected)
+    """F (n_j, n_L), its standard deviation κ √(2/n_j), and what mirroring needs."""
+    if _mirroring.asked(hyper):
+        return _mirroring.init(spec, hyper, rng)
     return {"F": feedback(hyper.init, hyper.feedback_scale, spec.sizes[hyper.inject :], rng)}
 
 
 def noise_widths(spec: NetworkSpec, hyper: Hyperparameters) -> list[int]:
-    """Random modulation draws one number per output unit."""
+    """Random modulation draws one number per output unit; mirroring, one per presynaptic unit."""
+    if _mirroring.asked(hyper):
+        return _mirroring.noise_widths(spec, hyper)
     return [spec.sizes[-1]] if hyper.modulation == "random" else []
 
 
-def noise_of(hyper: Hyperparameters, u: Array) -> Array:
-    """Uniform numbers as the chosen range has them."""
+def noise_of(hyper: Hyperparameters, u: Any) -> Any:
+    """Normal numbers for mirroring; else uniform, as the chosen range has them."""
+    if _mirroring.asked(hyper):
+        return _perturbation.noise_of(hyper, u)
     return 2 * u - 1 if hyper.range == "symmetric" else u
 
 
@@ -128,6 +158,13 @@ def batch(
     """The rule on (batch, n) arrays; yields one `Stage`, the time-local form two."""
     xp = array_namespace(x)
     last, j = spec.layers, hyper.inject
+    if _mirroring.asked(hyper):
+        mirrors, learns = _mirroring.turn(params, hyper, len(x))
+        if mirrors:
+            _mirroring.mirror(spec, params, hyper, draws)
+        if not learns:
+            yield Stage([None] * last)
+            return
     a, h = forward(spec, params, x, draws.masks)
     e = h[last] - y
     if hyper.modulation == "error":
@@ -193,6 +230,11 @@ def teach(
     """Modulated pass and update of one layer of one sample. Readable form: `batch`."""
     last, j = net.sizes.size - 1, int(hyper.inject)
     standard, mismatch = hyper.presynaptic == STANDARD, hyper.form == MISMATCH
+    if state.phase.size > 0:
+        if layer == 1 and _mirroring.turn_online(state.phase, hyper):
+            _mirroring.mirror_online(net, syn, state.B, state.F, hyper, work, mask, noise)
+        if _mirroring.alone(state.phase, hyper):
+            return
     if layer == last and not mismatch and net.loss == losses.MSE:
         a = layers.units(net, work.a, last)
         activations.gate(net.kind[last], a, layers.units(net, work.h, last))
@@ -217,7 +259,8 @@ def teach(
     if layer == 1 and standard:
         work.c[:] = 0
     if hyper.form == HEBBIAN and not standard:
-        layers.contrast(net, syn, layer, p, work, step)
+        h, none = layers.units(net, work.h, layer), work.c[:0]
+        layers.contrast(net, syn, layer, h, work.h, none, p, work.p, work, step)
     else:
         delta, pre = layers.units(net, work.delta, layer), work.h if standard else work.p
         layers.update(net, syn, layer, delta, pre, work.c, step)

@@ -48,7 +48,7 @@ class Source(Protocol):
     name: what opens it again from any folder, e.g. "csv:/data/FILE.csv".
     classes: the label of each output unit, in order; None for regression.
     length: training samples per epoch; None where the stream has no end.
-    scale: the input scaling that suits it: "none", "range" or "running".
+    scale: the input scaling that suits it: "none", "range", "running" or "global".
     maximum: what "range" divides by (255 for images).
     defaults: run options that suit it, e.g. {"epochs": 12}.
     """

@@ -13,7 +13,7 @@ class InputTarget:
     """``source`` with y = x, scaled as the network sees it; a regression of n_0 numbers.
 
     scale: "none", or "range", which divides by ``source.maximum``. Raises BadOption for
-    "running": the target of a sample would depend on the samples before it.
+    others: the target of a sample would depend on the samples before it.
     """
 
     classes: tuple[Any, ...] | None = None

@@ -1,0 +1,223 @@
+"""Weight mirroring: the feedback F learns, from noise alone, to resemble the forward weights.
+
+F is a product of one factor per layer, F = B_{j+1} ... B_L. While it mirrors, every layer is fed
+with noise of its own, and its factor learns from the two ends of the synapse:
+
+    z_l = m_l ∘ (s_l(W_l ξ_l + b_l) - s_l(b_l)),   ξ_l = σ (n_l - mean of n_l),   n_l ~ N(0, 1)
+    B_l ← B_l + η_wm (ξ_l z_lᵀ - λ_wm B_l)
+    B_l ← B_l (κ √(2/n_j) / std F)^(1/(L-j))  for all l: F keeps its standard deviation
+
+B_l (n_{l-1}, n_l), ξ_l (n_{l-1},) noise, σ its size in units of activity, z_l (n_l,) the response
+of the layer, m_l (n_l,) dropout mask, j the layer that F reaches (0: the input). In a batch ξ zᵀ is
+the mean over the samples, and the mean of n_l is over all its numbers. For a linear layer and one
+sample the mean of ξ zᵀ is σ² (I - 11ᵀ/n_{l-1}) W_lᵀ, for ReLU without biases half of it: B_l tends
+to c W_lᵀ and F to c (W_L ... W_{j+1})ᵀ, which is what s = -1 needs to descend. λ_wm is no more than
+another η_wm: what all factors lose alike the last line gives back, so that only their ratio
+η_wm / (1 - η_wm λ_wm) counts.
+
+When: in each of the first ``mirror_before`` samples, in which W does not learn; then in every
+``mirror_every``-th. F mirrors the weights as they are before the sample, and the sample learns
+through the new F. A batch mirrors once, with the noise of all its samples, if it contains a sample
+that does; it learns if its first sample does.
+
+Cost: about 3 n_0 n_1 n_L + 3 Σ n_{l-1} n_l multiply-adds each time, 80 samples' worth in
+784-1024-10. Samples in between take twice as long as without mirroring: their noise is drawn too.
+
+Source: Srinivasan et al., ICLR 2024; Akrout et al., NeurIPS 2019.
+Deviations: samples are counted, not epochs (there: two epochs of mirroring alone, then one in ten).
+s_l(b_l), the response at rest, is subtracted: its product with ξ is zero on average, but noise.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from rate_models import activations, input_synapses, layers, rows
+from rate_models.errors import BadOption
+from rate_models.input_synapses import InputSynapses
+from rate_models.kernel import Array, Scalar, stage
+from rate_models.layers import Layers, Work
+from rate_models.network import NetworkSpec, Parameters
+from rate_models.rules import Draws
+from rate_models.rules._feedback import factors
+
+LONGEST = 2**23  # samples; single precision counts twice as far and no further
+
+
+def asked(hyper: Any) -> bool:
+    """Whether F ever mirrors."""
+    return bool(hyper.mirror_before or hyper.mirror_every)
+
+
+def check(hyper: Any) -> None:
+    """BadOption for hyperparameters under which mirroring makes no sense."""
+    if not asked(hyper):
+        return
+    for name, fits, expected, remedy in (
+        ("init", hyper.init == "he_normal", "he_normal", "F must be a product of factors"),
+        ("sign", hyper.sign == -1, "-1", "with +1 a mirrored F climbs the loss"),
+        ("feedback_scale", hyper.feedback_scale > 0, "above 0", "F = 0 cannot resemble anything"),
+        ("modulation", hyper.modulation != "random", "error or sign", "noise carries no error"),
+        ("mirror_rate", hyper.mirror_rate * hyper.mirror_decay < 1,
+         f"below 1 / mirror_decay = {1 / (hyper.mirror_decay or 1):g}", "factors would flip"),
+    ):  # fmt: skip
+        if not fits:
+            got = repr(getattr(hyper, name))
+            raise BadOption(f"{name} with mirroring", got=got, expected=expected, remedy=remedy)
+
+
+def init(spec: NetworkSpec, hyper: Any, rng: np.random.Generator) -> Parameters:
+    """F and its factors B, and ``phase``, the number that says which samples mirror."""
+    parts = factors(hyper.feedback_scale, spec.sizes[hyper.inject :], rng)
+    return {"F": reduce(np.matmul, parts), "B": parts, "phase": np.zeros(1)}
+
+
+def noise_widths(spec: NetworkSpec, hyper: Any) -> list[int]:
+    """One number per unit that a layer l > j listens to."""
+    return list(spec.sizes[hyper.inject : -1])
+
+
+def turn(params: Parameters, hyper: Any, n: int) -> tuple[bool, bool]:
+    """Count n samples; whether F mirrors in them, and whether W learns from them.
+
+    ``phase`` counts to mirror_before, and from there on again and again to mirror_every more.
+    """
+    before, every, phase = hyper.mirror_before, hyper.mirror_every, params["phase"]
+    if every and phase[0] >= before + every:
+        phase[0] -= (phase[0] - before) // every * every
+    alone = bool(phase[0] < before)
+    phase += n
+    return alone or bool(every and phase[0] >= before + every), not alone
+
+
+def mirror(spec: NetworkSpec, params: Parameters, hyper: Any, draws: Draws) -> None:
+    """Change F and B by a batch of noise (batch, n_{l-1}) per layer l > j."""
+    j, B = hyper.inject, params["B"]
+    assert draws.noise is not None
+    for i, normal in enumerate(draws.noise):
+        layer, xp = j + i + 1, array_namespace(normal)
+        xi = hyper.mirror_noise * (normal - xp.mean(normal))
+        current = xi @ params["W"][layer - 1].T
+        rest = xp.zeros_like(current)
+        if params["b"]:
+            current, rest = current + params["b"][layer - 1], rest + params["b"][layer - 1]
+        name = spec.names[layer - 1]
+        z = activations.apply(name, current) - activations.apply(name, rest)
+        if draws.masks is not None and layer < spec.layers:
+            z = z * draws.masks[layer - 1]
+        B[i] += hyper.mirror_rate * (xi.T @ z / len(xi) - hyper.mirror_decay * B[i])
+    product = reduce(lambda right, left: left @ right, reversed(B))
+    wanted = hyper.feedback_scale * math.sqrt(2 / spec.sizes[j])
+    size = wanted / array_namespace(product).std(product)
+    params["F"][...] = size * product
+    for factor in B:
+        factor *= size ** (1 / len(B))
+
+
+@stage
+def turn_online(phase: Array, hyper: Any) -> bool:
+    """Count a sample; whether F mirrors in it. Readable form: `turn`."""
+    end = hyper.mirror_before + hyper.mirror_every
+    if hyper.mirror_every > 0 and phase[0] >= end:
+        phase[0] -= hyper.mirror_every
+    phase[0] += 1
+    return alone(phase, hyper) or (hyper.mirror_every > 0 and phase[0] >= end)
+
+
+@stage
+def alone(phase: Array, hyper: Any) -> bool:
+    """Whether W does not learn from this sample, which has been counted."""
+    return bool(phase[0] <= hyper.mirror_before)
+
+
+@stage
+def mirror_online(
+    net: Layers, syn: InputSynapses, B: Array, F: Array, hyper: Any,
+    work: Work, mask: Array, noise: Array,
+) -> None:  # fmt: skip
+    """Change F and B by one sample of noise. Readable form: `mirror`."""
+    last, j = net.sizes.size - 1, int(hyper.inject)
+    keep = B.dtype.type(1) - hyper.mirror_rate * hyper.mirror_decay
+    if j == 0:
+        input_synapses.collect(syn)
+    at, first = 0, 0
+    for layer in range(j + 1, last + 1):
+        n, m = net.sizes[layer - 1], net.sizes[layer]
+        xi = noise[first : first + n] - noise[first : first + n].mean()
+        z = _response(net, syn, layer, hyper.mirror_noise * xi, work, mask)
+        b = B[at : at + n * m].reshape(n, m)
+        for i in range(n):
+            change = hyper.mirror_rate * hyper.mirror_noise * xi[i]
+            for k in range(m):
+                b[i, k] = keep * b[i, k] + change * z[k]
+        at, first = at + n * m, first + n
+    transposed = _product(net, B, j)
+    wanted = np.float64(hyper.feedback_scale) * math.sqrt(2 / net.sizes[j])
+    size = wanted / _spread(transposed)
+    B *= B.dtype.type(size ** (1 / (last - j)))
+    f = F.reshape(net.sizes[j], net.sizes[last])
+    f[:] = (transposed * B.dtype.type(size)).T
+    if j == 0:
+        input_synapses.replace(syn, f)
+
+
+@stage
+def _response(
+    net: Layers, syn: InputSynapses, layer: int, xi: Array, work: Work, mask: Array
+) -> Array:
+    """z_l, in the scratch of ``work.p``."""
+    a, z = layers.units(net, work.delta, layer), layers.units(net, work.p, layer)
+    if layer == 1:
+        a[:] = 0
+        rows.combine(a, xi, syn.S)
+    else:
+        w = layers.matrix(net, net.W, layer)
+        for i in range(a.size):
+            a[i] = rows.dot(w[i], xi)
+    rest = np.zeros_like(a)
+    if net.b.size > 0:
+        rest += layers.units(net, net.b, layer)
+    a += rest
+    activations.activate(net.kind[layer], a, z)
+    activations.activate(net.kind[layer], rest, a)
+    z -= a
+    if mask.size > 0 and layer < net.sizes.size - 1:
+        z *= layers.units(net, mask, layer)
+    return z
+
+
+@stage
+def _product(net: Layers, B: Array, j: int) -> Array:
+    """(B_{j+1} ... B_L)ᵀ, the factors multiplied from the right."""
+    last, at = net.sizes.size - 1, B.size
+    outputs = net.sizes[last]
+    right = np.eye(outputs).astype(B.dtype)
+    for layer in range(last, j, -1):
+        n, m = net.sizes[layer - 1], net.sizes[layer]
+        at -= n * m
+        b = B[at : at + n * m].reshape(n, m)
+        out = np.empty((outputs, n), B.dtype)
+        for i in range(n):
+            for k in range(outputs):
+                out[k, i] = rows.dot(b[i], right[k])
+        right = out
+    return right
+
+
+@stage
+def _spread(a: Array) -> Scalar:
+    """The standard deviation of all numbers of a matrix, in double precision."""
+    mean, total = 0.0, 0.0
+    for row in a:
+        for value in row:
+            mean += value
+    mean /= a.size
+    for row in a:
+        for value in row:
+            total += (value - mean) ** 2
+    return math.sqrt(total / a.size)

@@ -1,0 +1,288 @@
+"""Forward-Forward: every layer tells right labels from wrong ones by its own activity.
+
+The label is part of the input. A pass with the right label should excite a layer, a pass with a
+wrong one should not; a pass without a label makes the prediction:
+
+    h_0 = x,            h_l = N(m_l ∘ s_l(W_l h_{l-1} + b_l))     neutral pass,  e = h_L - y
+    p_0 = x + K (y - 1/n_L),    p_l = N(u_l),   u_l = m_l ∘ s_l(W_l p_{l-1} + b_l)    right label
+    q_0 = x + K (ȳ - 1/n_L),    q_l = N(v_l),   v_l = m_l ∘ s_l(W_l q_{l-1} + b_l)    wrong label
+    N(v) = v / (√G(v) + 10⁻⁴),    G(v) = ‖v‖² / n_l                goodness: the mean square
+
+Each hidden layer descends a logistic loss of its own, in which its input is a constant:
+
+    threshold:  L_l = ½ n_l τ [ζ((θ - G(u_l)) / τ) + ζ((G(v_l) - θ) / τ)],    ζ(z) = log(1 + e^z)
+    contrast:   L_l = ½ n_l τ ζ((G(v_l) - G(u_l)) / τ)
+    ΔW_l = ε ρ_l [σ(..v) (v_l ∘ m_l ∘ s_l') q_{l-1}ᵀ - σ(..u) (u_l ∘ m_l ∘ s_l') p_{l-1}ᵀ],    l < L
+    ΔW_L = ρ_L e h_{L-1}ᵀ,    ρ_1 = 1,  ρ_l = ρ / n_{l-1}
+
+with σ the sigmoid of what ζ has in L_l; the factor ½ n_l τ leaves that free of n_l, as ρ_l leaves
+it free of n_{l-1}: ‖N(v)‖² is the number of units.
+x (n_0,) input, y (n_L,) one-hot, ȳ (n_L,) one-hot at a wrong label, W_l (n_l, n_{l-1}),
+m_l (n_l,) dropout mask, the same in all passes, θ threshold and τ temperature in units of goodness.
+K (n_0, n_L) ~ U(±κ √(3/n_0)), fixed: the columns have the length κ, about. N keeps the length of a
+layer's activity, which is its goodness, from the layer above. The neutral pass has each label by
+1/n_L, as in the paper, so K is given what is left of a label beyond that. A layer waits for
+nothing above it but the wrong label, which is one that the neutral pass predicts.
+
+Example: `dendrostream run --rule forward_forward --seed 0`
+ends at 0.97 of held-out digits.
+
+Source: Hinton, arXiv 2212.13345, 2022, section 3.3; as a comparison in Srinivasan et al., ICLR
+2024. contrast: Lee & Song, arXiv 2303.08418, 2023.
+Deviations: one sample at a time. G is a mean and has τ; the paper's sum is τ = 1/n_l. The paper
+writes the label into the first pixels, which are black in MNIST; K takes no pixel for granted. Its
+readout sees all hidden layers but the first; here, as in the other rules, the last one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from rate_models import activations, input_synapses, layers, rows
+from rate_models.errors import BadOption
+from rate_models.input_synapses import InputSynapses
+from rate_models.kernel import Array, Scalar, stage
+from rate_models.layers import Layers, Work
+from rate_models.network import NetworkSpec, Parameters
+from rate_models.optimizers import Step
+from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules._goodness import (
+    goodness,
+    goodness_of,
+    label_codes,
+    normalise,
+    normalised,
+    sigmoid,
+    sigmoid_of,
+    wrong_label,
+)
+
+DEFAULT_LOSS = "cross_entropy"
+LOSSES = ("cross_entropy", "binary_cross_entropy")
+TUNED = {"lr": 0.03}
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Hyperparameters(NamedTuple):
+    """objective: L_l, as above. threshold: θ. temperature: τ.
+    label_scale: κ, the length of a label in the input.
+    negatives: the wrong label, drawn as the neutral pass predicts it or uniformly.
+    eta_hidden: ε, rate of the hidden layers over η; at 0 they stay as drawn: the control.
+    eta_above: ρ, rate above the first layer, for activities of length one.
+    dropout: probability that a hidden unit is silent for a sample. init: of W.
+    """
+
+    objective: Literal["threshold", "contrast"] = "threshold"
+    threshold: Positive = 2.0
+    temperature: Positive = 0.125
+    label_scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
+    negatives: Literal["predicted", "uniform"] = "predicted"
+    eta_hidden: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
+    eta_above: Positive = 20.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    init: Literal["he_uniform", "he_normal"] = "he_uniform"
+
+
+class State(NamedTuple):
+    """K: the labels as the input shows them (n_0, n_L), flat, row by row."""
+
+    K: Array
+
+
+PROPERTIES = Properties(
+    passes=3,
+    weight_transport=False,
+    nonlocal_signals=True,  # G, one number per layer, is a sum over its units
+    frozen_activity=False,
+    update_locking="partial",
+)
+FIXED = ("label_scale", "init")
+CONTRAST, UNIFORM = 1, 1  # places of these choices in their Literals
+
+
+def check(spec: NetworkSpec) -> None:
+    """BadOption where there is no wrong label."""
+    if spec.sizes[-1] < 2:
+        raise BadOption("sizes for forward_forward", got=spec.sizes, expected="two classes or more")
+
+
+def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+    """K (n_0, n_L) ~ U(±κ √(3/n_0))."""
+    n, labels = spec.sizes[0], spec.sizes[-1]
+    return {"K": rng.uniform(-1, 1, (n, labels)) * (hyper.label_scale * math.sqrt(3 / n))}
+
+
+def noise_widths(spec: NetworkSpec, hyper: Hyperparameters) -> list[int]:
+    """One number, which chooses the wrong label."""
+    return [1] if spec.layers > 1 else []
+
+
+def noise_of(hyper: Hyperparameters, u: Array) -> Array:
+    """Uniform in [0, 1), as it comes."""
+    return u
+
+
+def input_feedback(params: Parameters, hyper: Hyperparameters) -> Array | None:
+    """K."""
+    return params["K"]  # type: ignore[no-any-return]
+
+
+def _layer(
+    spec: NetworkSpec, params: Parameters, layer: int, x: Any, masks: Sequence[Any] | None
+) -> tuple[Any, Any, Any]:
+    """(a_l, v_l, N(v_l)) of a hidden layer, from the activity x (batch, n_{l-1}) below it."""
+    a = x @ params["W"][layer - 1].T
+    if params["b"]:
+        a = a + params["b"][layer - 1]
+    v = activations.apply(spec.names[layer - 1], a)
+    if masks is not None:
+        v = v * masks[layer - 1]
+    return a, v, normalised(v)
+
+
+def forward_pass(
+    spec: NetworkSpec,
+    params: Parameters,
+    hyper: Hyperparameters,
+    x: Any,
+    masks: Sequence[Any] | None = None,
+) -> tuple[list[Any], list[Any]]:
+    """(a, h) of the neutral pass, (batch, n_l) each."""
+    a, h = [x], [x]
+    for layer in range(1, spec.layers):
+        pre, _, post = _layer(spec, params, layer, h[-1], masks)
+        a.append(pre)
+        h.append(post)
+    out = h[-1] @ params["W"][-1].T
+    out = out + params["b"][-1] if params["b"] else out
+    return [*a, out], [*h, activations.apply(spec.names[-1], out)]
+
+
+def batch(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
+) -> Any:
+    """The rule on (batch, n) arrays; yields one `Stage`."""
+    last = spec.layers
+    _, h = forward_pass(spec, params, hyper, x, draws.masks)
+    terms: list[list[Term] | None] = []
+    if last > 1:
+        assert draws.noise is not None
+        wrong = wrong_label(h[last], y, draws.noise[0], hyper.negatives == "uniform")
+        p = x + (y - 1 / spec.sizes[-1]) @ params["K"].T
+        q = x + (wrong - 1 / spec.sizes[-1]) @ params["K"].T
+    for layer in range(1, last):
+        name = spec.names[layer - 1]
+        a, u, above = _layer(spec, params, layer, p, draws.masks)
+        a_wrong, v, above_wrong = _layer(spec, params, layer, q, draws.masks)
+        u_post, v_post = u * activations.slope(name, a), v * activations.slope(name, a_wrong)
+        if draws.masks is not None:
+            u_post, v_post = u_post * draws.masks[layer - 1], v_post * draws.masks[layer - 1]
+        good, bad = goodness(u), goodness(v)
+        over, under = hyper.threshold, hyper.threshold
+        if hyper.objective == "contrast":
+            over, under = bad, good
+        right = sigmoid((over - good) / hyper.temperature)
+        false = sigmoid((bad - under) / hyper.temperature)
+        rate = hyper.eta_hidden * (hyper.eta_above / spec.sizes[layer - 1] if layer > 1 else 1)
+        terms.append([Term(false * v_post, q, rate), Term(right * u_post, p, -rate)])
+        p, q = above, above_wrong
+    rate = hyper.eta_above / spec.sizes[-2] if last > 1 else 1.0
+    yield Stage([*terms, [Term(h[last] - y, h[last - 1], rate)]])
+
+
+def multiply_adds(sizes: Sequence[int]) -> int:
+    """Per sample: the neutral pass, K y, K ȳ, two passes up to h_{L-1}, two terms of ΔW below L."""
+    n, readout = _plain.synapses(sizes), sizes[-2] * sizes[-1]
+    return n + 2 * sizes[0] * sizes[-1] + 4 * (n - readout) + readout
+
+
+ASCENDING = True
+
+
+@stage
+def respond(net: Layers, state: State, work: Work, mask: Array) -> None:
+    """Fill a and h, given a_1. Readable form: `forward_pass`."""
+    last = net.sizes.size - 1
+    for layer in range(1, last + 1):
+        if layer > 1:
+            layers.current(net, layer, work.h, work.a)
+        layers.activity(net, layer, work.a, work.h, mask)
+        if layer < last:
+            normalise(layers.units(net, work.h, layer))
+
+
+@stage
+def teach(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: State,
+    hyper: Any,  # Hyperparameters as numbers
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """Passes with a label, and update, of one layer of one sample. Readable form: `batch`."""
+    last, delta = net.sizes.size - 1, layers.units(net, work.delta, layer)
+    rate = delta.dtype.type(1)
+    if layer > 1:
+        rate = hyper.eta_above / delta.dtype.type(net.sizes[layer - 1])
+    if layer == last:
+        for i in range(delta.size):
+            delta[i] = rate * work.e[i]
+        work.c[:] = 0
+        layers.update(net, syn, layer, delta, work.h, work.c, step)
+        return
+    if layer == 1:
+        label_codes(work, layers.units(net, work.h, last), noise[0], hyper.negatives == UNIFORM)
+    # u_l and v_l, of which `right` and `false` become the teaching signals
+    right, false = layers.units(net, work.a, layer), layers.units(net, work.post, layer)
+    _current(layer, net, syn, work.y, work, work.q)
+    _current(layer, net, syn, work.c, work, work.p)
+    layers.activity(net, layer, work.p, work.a, mask)
+    layers.activity(net, layer, work.q, work.post, mask)
+    good, bad = goodness_of(right), goodness_of(false)
+    over, under = hyper.threshold, hyper.threshold
+    if hyper.objective == CONTRAST:
+        over, under = bad, good
+    rate *= hyper.eta_hidden
+    z, z_wrong = (over - good) / hyper.temperature, (bad - under) / hyper.temperature
+    _drive(layer, net, work.p, right, rate * sigmoid_of(z), mask)
+    _drive(layer, net, work.q, false, rate * sigmoid_of(z_wrong), mask)
+    for i in range(delta.size):
+        delta[i] = false[i] - right[i]
+    layers.contrast(net, syn, layer, false, work.q, work.y, right, work.p, work, step)
+
+
+@stage
+def _current(layer: int, net: Layers, syn: InputSynapses, c: Array, work: Work, out: Array) -> None:
+    """out_l = W_l out_{l-1} + b_l; for the first layer, W_1 (x + K c) + b_1."""
+    if layer == 1:
+        current = layers.units(net, out, 1)
+        input_synapses.through(syn, c, current)
+        rows.axpy(current, current.dtype.type(1), layers.units(net, work.a, 1))
+    else:
+        layers.current(net, layer, out, out)
+
+
+@stage
+def _drive(layer: int, net: Layers, source: Array, post: Array, gain: Scalar, mask: Array) -> None:
+    """post, m_l ∘ s_l(source_l) at first, takes the factor gain m_l ∘ s_l'; source_l becomes the
+    normalised activity.
+    """
+    activations.gate(net.kind[layer], layers.units(net, source, layer), post)
+    if mask.size > 0:
+        m = layers.units(net, mask, layer)
+        for i in range(post.size):
+            post[i] *= m[i]
+    factor = post.dtype.type(gain)
+    for i in range(post.size):
+        post[i] *= factor
+    layers.activity(net, layer, source, source, mask)
+    normalise(layers.units(net, source, layer))
