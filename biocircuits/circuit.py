@@ -70,7 +70,8 @@ class Circuit:
             object.__setattr__(new, "traced", projection.trace(post))
             traced.append(new)
         object.__setattr__(self, "projections", tuple(traced))
-        self.population(self.answer[0], "answer").compartment(self.answer[1])
+        self.output("answer", self.answer[0])[0].compartment(self.answer[1])
+        self._phases("answer", [self.answer[2:]], names)
 
     def population(self, name: str, where: str = "population") -> Population:
         """The population of that name; BadOption lists them."""

@@ -216,7 +216,7 @@ class Simulator:
                 made.solve, made.evaluate, learn, self.v, self.W, self.E, self._silence,
                 sweeps, SETTLED,
             )  # fmt: skip
-            if not taken:
+            if not taken or (made.loops and not np.isfinite(self.v).all()):
                 at_phase = f"phase {phase.name} of circuit {self.circuit.name}"
                 remedy = "lower the learning rate, weaken its loops, or use mode=continuous"
                 raise Diverged(at_phase, got="no steady state", remedy=remedy)
