@@ -211,6 +211,20 @@ def test_killed_and_resumed(more: list[str], tmp_path: Path) -> None:
     assert json.loads((folder / "summary.json").read_text())["circuit"] == "pepita"
 
 
+def test_what_can_be_recorded_of_a_circuit_without_a_rule(tmp_path: Path) -> None:
+    shared = {"source": "synthetic:samples=40,features=6", "hidden": (5,)}
+    micro = {**shared, "circuit": "dendritic_microcircuit"}
+    summary = run(RunConfig.checked(**micro, record=("weight_norms",)), tmp_path / "a")
+    assert summary["rule"] == summary["circuit"] == "dendritic_microcircuit"
+    lines = (tmp_path / "a" / "record.jsonl").read_text().splitlines()
+    assert set(json.loads(lines[-1])["values"]["weight_norms"]) == {"W_1", "W_2"}
+    config = RunConfig.checked(**micro, record=("teaching_angles",))
+    with pytest.raises(BadOption, match="--record teaching_angles with rule dendritic_microcirc"):
+        run(config, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+    assert config.resolved(config.open()).lr == 0.03  # what suits it
+
+
 def test_steady_runs_are_the_rules_runs(tmp_path: Path) -> None:
     shared = {"source": "synthetic:samples=80,features=6", "hidden": (5,), "dtype": "float64"}
     one = run(RunConfig.checked(**shared, circuit="pepita"), tmp_path / "a")
