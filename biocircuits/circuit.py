@@ -9,6 +9,7 @@ import numpy as np
 
 from biocircuits.populations import Population
 from biocircuits.projections import Projection
+from biocircuits.signals import Local, Signal
 from rate_models.errors import BadOption
 from rate_models.network import Parameters
 
@@ -111,7 +112,13 @@ class Circuit:
         kept = tuple(
             p for p in self.projections if p.name not in gone and p.source_population not in mute
         )
-        return replace(self, projections=kept)
+        heard = [self.output("hears", p.hears) for p in self.populations if p.hears]
+        populations = tuple(
+            replace(p, outputs=p.outputs | {o: _nothing for q, o in heard if q is p})
+            if p.name in mute else p
+            for p in self.populations
+        )  # fmt: skip
+        return replace(self, populations=populations, projections=kept)
 
     def shape(self, projection: Projection) -> tuple[int, int]:
         """(n_target, n_source) of a projection's weights."""
@@ -145,6 +152,10 @@ def weights_of(projection: Projection, params: Parameters) -> np.ndarray:
     array = params[name] if place is None else params[name][place]
     array = array.reshape(-1, 1) if array.ndim == 1 else array  # a bias: from one neuron
     return np.array(array.T if projection.transposed else array, float)
+
+
+def _nothing(n: Local) -> Signal:
+    return Signal("number", side="")
 
 
 def _different(what: str, names: list[str]) -> None:

@@ -171,13 +171,18 @@ def test_what_diverges_says_where() -> None:
         looped.learn_many(X * 10, y)
 
 
-def test_activities_of_a_circuit_are_its_rules() -> None:
+def test_activities_of_a_circuit_are_what_its_neurons_say() -> None:
     one = learner("pepita")
     X, _ = samples()
     hidden = one.activities(X)
     twin = one.network.simulator
     twin.present({"x": X[0], "y": np.zeros(3), "mask.0": 1.0, "mask.1": 1.0})
     np.testing.assert_allclose(hidden[0][0], twin.read("hidden_1.soma"))
+    one = learner("dendritic_microcircuit")
+    hidden, twin = one.activities(X), one.network.simulator
+    twin.present({"x": X[0], "y": np.zeros(3)}, until="free")
+    for said, name in zip(hidden, ("hidden_1", "hidden_2", "output"), strict=True):
+        np.testing.assert_allclose(said[0], twin.read(f"{name}.rate"), atol=1e-12)
 
 
 ARGUMENTS = [

@@ -38,6 +38,7 @@ from biocircuits.circuit import Circuit, Phase
 from biocircuits.populations import Compartment, Coupling, Formula, Population
 from biocircuits.projections import Plasticity, Projection
 from biocircuits.signals import Local, activation
+from rate_models import activations
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import Properties
@@ -111,6 +112,18 @@ def prepare(spec: NetworkSpec, hyper: Hyperparameters, params: Parameters) -> No
         above = _total(hyper) if k + 2 < spec.layers else hyper.g_leak + hyper.g_basal
         ratio = (hyper.g_basal / above) * (hyper.g_leak + hyper.g_dendrite) / hyper.g_dendrite
         p[...], v[...] = ratio * params["W"][k + 1], -b.T
+
+
+def forward_pass(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, masks: Any = None
+) -> tuple[list[Any], list[Any]]:
+    """Potentials and rates of all layers in the self-predicting state, without a target."""
+    a, h = [x], [x]
+    for layer, kind in enumerate(spec.names, start=1):
+        total = _total(hyper) if layer < spec.layers else hyper.g_leak + hyper.g_basal
+        a.append(hyper.g_basal / total * (h[-1] @ params["W"][layer - 1].T))
+        h.append(activations.apply(kind, a[-1]))
+    return a, h
 
 
 def _total(hyper: Hyperparameters) -> float:
