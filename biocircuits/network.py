@@ -104,6 +104,7 @@ class CircuitNetwork:
         described = self.made.build(self.spec, self.hyper, self.own)
         self._params = params
         self.simulator = Simulator(described, params, self.simulation, self.seed)
+        self._twin: Simulator | None = None
 
     def learn(
         self,
@@ -224,8 +225,12 @@ class CircuitNetwork:
     def _steady(self, X: Array) -> tuple[Array, Array]:
         """h_L and a_L (N, n_L) of a twin that is solved, without noise or dropout."""
         described = self.simulator.circuit
-        quiet = self.simulation._replace(mode="steady", commit="sample", cut="", silence="")
-        twin = Simulator(described, self.parameters(), quiet, self.seed)
+        if self._twin is None:
+            quiet = self.simulation._replace(mode="steady", commit="sample", reset=True, cut="",
+                                             silence="")  # fmt: skip
+            self._twin = Simulator(described, self._params, quiet, self.seed)
+        twin = self._twin
+        twin.load(self.parameters())
         answer, compartment, phase = described.answer
         y, out = np.zeros(self.spec.sizes[-1]), np.zeros((2, len(X), self.spec.sizes[-1]))
         widths = self.module.noise_widths(self.spec, self.hyper)

@@ -104,6 +104,16 @@ def test_state_is_carried_over_in_time_unless_it_is_reset(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_predictions_are_one_by_one_what_they_are_together(name: str) -> None:
+    X, y = samples()
+    one = learner(name, lr=0.05)
+    one.learn_many(X, y)
+    together = one.network.predict(X)
+    for x, said in zip(X, together, strict=True):
+        np.testing.assert_array_equal(one.network.predict(x[None])[0], said)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_another_seed_another_network(name: str) -> None:
     made = lookup.get(CIRCUITS, name)
     module = rule_of(made)

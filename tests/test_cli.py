@@ -82,6 +82,7 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "r" / "config.json").read_text()) == {
         "source": "synthetic:samples=1500,features=6",
         "rule": "backprop",
+        "circuit": None,
         "hidden": [9, 7],
         "epochs": 2,
         "lr": 0.02,
