@@ -11,7 +11,7 @@ from biocircuits import CircuitNetwork
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
 
-LEAK, BASAL, APICAL, DENDRITE, SOMA = 0.1, 1.0, 0.8, 1.0, 0.8  # of the paper, section 1
+LEAK, BASAL, APICAL, DENDRITE, SOMA = 0.1, 1.0, 0.8, 1.0, 0.8
 
 
 def made(activation: str = "tanh", sizes: tuple[int, ...] = (7, 6, 5, 4), **options: Any) -> Any:
@@ -108,8 +108,8 @@ def test_the_self_predicting_state_keeps_apical_dendrites_at_rest(activation: st
 
 
 def test_lateral_plasticity_finds_the_self_predicting_state() -> None:
-    """Figure 1 of the paper: from random lateral weights, without a target, apical potentials
-    vanish, for patterns not seen as well."""
+    """From random lateral weights, without a target, apical potentials vanish, for patterns not
+    seen as well."""
     net, rng = made(lr=0.05, asymmetry=0.5), np.random.default_rng(0)
 
     def apical() -> float:

@@ -21,10 +21,14 @@ input. The target then moves what is above and not its prediction, and the apica
 the error. The circuit starts in that state (``asymmetry`` starts it elsewhere), and P and V keep
 and restore it.
 
-Source: Sacramento, Costa, Bengio & Senn, NeurIPS 2018, equations 1-9.
+Source: Sacramento, Costa, Bengio & Senn, NeurIPS 2018, in its simplest form.
 Deviations: in the paper all synapses learn at all times, here in two phases, of which the first
 has no target: a prediction can be read before it is taught, and inhibition does not learn to
-cancel the error. Conductances are those of the paper. No biases; the output is linear.
+cancel the error. Written without the paper at hand: conductances, of its order, may not be its
+own, and no number of it is reproduced. No biases; the output is linear.
+
+Large learning rates give its loops so much gain that a phase has no steady state; learning then
+stops and says so: on digits (64-32-10) 0.07 held, 0.1 did not.
 """
 
 from __future__ import annotations
