@@ -10,8 +10,9 @@ from biocircuits.circuit import Circuit, Phase
 from biocircuits.network import CircuitNetwork
 from biocircuits.populations import Compartment, Coupling, Population
 from biocircuits.projections import Plasticity, Projection
+from biocircuits.recording import Probe, Trace
 from biocircuits.signals import Local
-from biocircuits.simulate import Probe, Settings, Simulator, Trace
+from biocircuits.simulate import Settings, Simulator
 
 __all__ = [
     "Circuit", "CircuitNetwork", "Compartment", "Coupling", "Local", "Phase", "Plasticity",

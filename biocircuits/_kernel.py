@@ -78,7 +78,11 @@ def _state(code: int, op: Array, c: Array, v: Array, noise: Array, clock: int) -
     to, a, n = op[1], op[2], op[6]
     if code == RELAX:  # v += α (I / g − v)
         for i in range(n):
-            v[to + i] += c[0] * (v[a + i] * c[1] - v[to + i])
+            goal = v[a + i] * c[1]
+            if c[0] == 1:  # exactly: a rounded sum may end below 0, where there is no logarithm
+                v[to + i] = goal
+            else:
+                v[to + i] += c[0] * (goal - v[to + i])
     elif code == HOLD:  # no conductance: v += dt / τ I
         for i in range(n):
             v[to + i] += c[0] * v[a + i]
@@ -160,15 +164,16 @@ def run_phase(
 
     Formulas are evaluated before the states move, so currents are those of the step's start.
     gain: of what is learned: 1 where E gathers it, the learning rate where E is W itself.
-    trace (n, probes): what probes show, every ``every`` steps where that is above 0. Returns how
-    many lines were written.
+    trace (n, probes): what probes show, every ``every`` steps where that is above 0; probes are
+    places in v and, behind it, in E. Returns how many lines were written.
     """
     lines = 0
     for t in range(steps):
         execute(evaluate, v, W, E, noise[t], clock[0], 0.0, 0.0)
         if every > 0 and clock[0] % every == 0:
             for k in range(probes.size):
-                trace[lines, k] = v[probes[k]]
+                at = probes[k]
+                trace[lines, k] = v[at] if at < v.size else E[at - v.size]
             lines += 1
         if t >= steps - window:
             execute(learn, v, W, E, noise[t], clock[0], 1.0 / window, gain)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from biocircuits import symmetry
-from biocircuits.simulate import Probe, Settings, Simulator, Trace
+from biocircuits.recording import Probe, Trace, joined
+from biocircuits.simulate import Settings, Simulator
 from rate_models import draws, lookup, losses, network, rules
 from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.hyperparameters import checked, unknown
@@ -155,13 +156,34 @@ class CircuitNetwork:
 
         learn: False puts state, weights and clock back to what they were.
         """
-        before = {k: v.copy() for k, v in self._arrays().items()}
-        given = self._given(np.asarray(x, float), np.asarray(y, float), 0, None, None)
-        _, trace = self._present(given, self.simulator.circuit.answer[2], probe)
-        self._clock[0] += 1
+        x, y = np.asarray(x, float)[None], np.asarray(y, float)[None]
+        return self.watch_many(x, None, y, probe=probe, learn=learn)
+
+    def watch_many(
+        self,
+        X: ArrayLike,
+        labels: ArrayLike | None = None,
+        targets: ArrayLike | None = None,
+        *,
+        probe: Probe,
+        learn: bool = True,
+    ) -> Trace:
+        """Samples one after another, given as to `learn`, in one trace; at least one."""
+        X = coerce("X", X, "float64", (None, self.spec.sizes[0]))
+        if not len(X):
+            raise BadOption("watch_many", got="no samples", expected="one or more")
+        before, traces = self.state(), []
+        phase = self.simulator.circuit.answer[2]
+        for t, (x, y) in enumerate(zip(X, self._targets(len(X), labels, targets), strict=True)):
+            try:
+                traces.append(self._present(self._given(x, y, t, None, None), phase, probe)[1])
+                self._check_finite()
+            except Diverged as error:
+                raise self._diverged(error, *np.zeros((3, 0, self.spec.sizes[-1]))) from None
+            self._clock[0] += 1
         if not learn:
             self.load_state(before)
-        return trace  # type: ignore[no-any-return]
+        return joined(traces)
 
     def _targets(self, n: int, labels: ArrayLike | None, targets: ArrayLike | None) -> Array:
         last = self.spec.sizes[-1]

@@ -13,6 +13,7 @@ from biocircuits import _kernel, constraints
 from biocircuits.circuit import Circuit, Phase, weights_of
 from biocircuits.program import Compiled
 from biocircuits.projections import Projection
+from biocircuits.recording import Probe, Recorder, Trace
 from rate_models.errors import BadOption, Diverged
 from rate_models.kernel import Array
 from rate_models.network import Parameters
@@ -45,21 +46,6 @@ class Settings(NamedTuple):
     dale: bool = False
     excitatory: Annotated[float, Field(ge=0, le=1)] = 0.8
     asymmetry: NotNegative = 0.0
-
-
-class Probe(NamedTuple):
-    """What to record: ``population.compartment`` or ``population.output``; every so many ms."""
-
-    names: tuple[str, ...]
-    interval: float = 1.0
-
-
-class Trace(NamedTuple):
-    """time (n,) in ms since the start; values {name: (n, neurons)}; phases [(name, from, to)]."""
-
-    time: Array
-    values: dict[str, Array]
-    phases: list[tuple[str, float, float]]
 
 
 class Simulator:
@@ -134,9 +120,10 @@ class Simulator:
 
     def read(self, name: str) -> Array:
         """A copy of what ``population.compartment`` or ``population.output`` is now."""
-        return self.v[self._at(name)].copy()
+        return self.v[self.at(name)].copy()
 
-    def _at(self, name: str) -> slice:
+    def at(self, name: str) -> slice:
+        """Where ``population.compartment`` or ``population.output`` lies in the state."""
         population, _, part = name.partition(".")
         p = self.circuit.population(population)
         if part in p.outputs:
@@ -163,13 +150,13 @@ class Simulator:
             self.v[:] = self.compiled.rest()
         if self.E is not self.W:
             self.E[:] = 0
-        pieces, spans = [], []
-        dt = self.settings.dt
+        recorder = Recorder(self, probe) if probe else None
+        spans, dt = [], self.settings.dt
         for phase in self.circuit.phases:
             self._clamp(phase, given)
             begin = float(self.clock[0] * dt)
             learning = 0.0 if until is not None else lr
-            pieces.append(self._phase(phase, learning, rng, probe))
+            self._phase(phase, learning, rng, recorder)
             spans.append((phase.name, begin, float(self.clock[0] * dt)))
             after(phase.name)
             self._commit(learning, rng, phase.name)
@@ -177,12 +164,7 @@ class Simulator:
                 break
         if until is None:
             self._commit(lr, rng, None)
-        if probe is None:
-            return None
-        lines = np.concatenate(pieces)
-        ends = np.cumsum([self.v[self._at(n)].size for n in probe.names])[:-1]
-        values = dict(zip(probe.names, np.split(lines[:, 1:], ends, axis=1), strict=True))
-        return Trace(lines[:, 0], values, spans)
+        return recorder.trace(spans) if recorder else None
 
     def _clamp(self, phase: Phase, given: Mapping[str, ArrayLike]) -> None:
         for p in self.circuit.populations:
@@ -203,13 +185,16 @@ class Simulator:
                 self.v[self.compiled.at("state", p.name, c.name)] = value
 
     def _phase(
-        self, phase: Phase, lr: float, rng: np.random.Generator | None, probe: Probe | None
-    ) -> Array:
-        """Runs one phase; lines (time, probed values ...) where there is a probe."""
+        self,
+        phase: Phase,
+        lr: float,
+        rng: np.random.Generator | None,
+        recorder: Recorder | None,
+    ) -> None:
+        """Runs one phase, and has it recorded."""
         made, s = self.compiled.phases[phase.name], self.settings
         learn = made.learn if lr else _kernel.Program(made.learn.table[:0], made.learn.numbers[:0])
-        at = [self._at(name) for name in probe.names] if probe else []
-        places = np.array([i for a in at for i in range(a.start, a.stop)], np.int64)
+        places = recorder.places if recorder else np.zeros(0, np.int64)
         if s.mode == "steady":
             sweeps = SWEEPS if made.loops else 1
             taken = _kernel.settle(
@@ -221,10 +206,12 @@ class Simulator:
                 remedy = "lower the learning rate, weaken its loops, or use mode=continuous"
                 raise Diverged(at_phase, got="no steady state", remedy=remedy)
             self.clock[0] += 1
-            line: Array = np.append(self.clock[0] * s.dt, self.v[places])[None]
-            return line
+            if recorder:
+                line = np.concatenate([self.v, self.E])[places]
+                recorder.take(self.clock * s.dt, line[None], lr)
+            return
         steps = round(phase.duration / s.dt)
-        every = max(1, round(probe.interval / s.dt)) if probe else 0
+        every = max(1, round(recorder.probe.interval / s.dt)) if recorder else 0
         trace = np.zeros((steps // every + 1 if every else 0, len(places)))
         noise = np.zeros((steps, max(self.compiled.noise_width, 1)))
         if rng is not None and self.compiled.noise_width:
@@ -235,9 +222,9 @@ class Simulator:
             round(s.window / s.dt), lr if s.commit == "step" else 1.0, self.clock, places, every,
             trace,
         )  # fmt: skip
-        first = -(-begin // every) * every if every else 0
-        time = (first + every * np.arange(lines)) * s.dt
-        return np.column_stack([time, trace[:lines]])
+        if recorder:
+            first = -(-begin // every) * every
+            recorder.take((first + every * np.arange(lines)) * s.dt, trace[:lines], lr)
 
     def _commit(self, lr: float, rng: np.random.Generator | None, phase: str | None) -> None:
         """Weights take over what was learned: in ``phase`` at once, or (None) in the sample."""

@@ -92,3 +92,12 @@ def test_steady_state_is_the_textbook_rule_for_long(
     circuit: str, network: NetworkSpec, options: dict[str, Any]
 ) -> None:
     assert follow(circuit, network, options, 1000) < 1e-10
+
+
+def test_a_confident_wrong_answer_has_a_loss() -> None:
+    """What follows at once is what drives it, to the last digit: 1e-30 after 1 is not 0."""
+    net = CircuitNetwork(spec((2, 2, 2), "identity"), "node_perturbation", lr=1e-9)
+    net.load_parameters({"W": [np.eye(2), 70.0 * np.array([[1.0, 0.0], [0.0, 1.0]])]})
+    losses = net.learn(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), labels=[1, 1, 1]).losses
+    assert np.allclose(losses, [70, 0, 70], atol=1e-6)
+    assert net.is_finite() and net.simulator.read("evaluator.baseline")[0] == pytest.approx(70)

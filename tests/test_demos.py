@@ -155,3 +155,35 @@ def test_importing_a_demo_does_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     for name in DEMOS:
         importlib.import_module(f"dendrostream_demos.{name}")
     assert not list(tmp_path.iterdir())
+
+
+def test_one_sample(tmp_path: Path) -> None:
+    from dendrostream_demos import one_sample
+
+    trace = one_sample.main(before=20, figure=tmp_path / "one_sample.png")
+    assert len(trace.time) == 200
+    soma, rate = trace.values["hidden_1.soma"], trace.values["hidden_1.rate"]
+    assert np.abs(soma[199] - soma[101]).max() < 1e-3 * np.abs(rate[199] - soma[199]).max()
+    assert sum(name.startswith("W_1[") for name in trace.values) == 3
+    assert (tmp_path / "one_sample.png").stat().st_size > 10_000
+
+
+def test_microcircuit(tmp_path: Path) -> None:
+    from dendrostream_demos import microcircuit
+
+    result = microcircuit.main(epochs=2, figure=tmp_path / "microcircuit.png")
+    assert result.losses[0] > result.losses[-1] > result.optimum
+    assert result.accuracies[-1] > 0.8
+    assert len(result.plateau) == result.samples[-1] == 2874
+    assert (tmp_path / "microcircuit.png").stat().st_size > 10_000
+
+
+def test_lesions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dendrostream_demos import lesions
+
+    monkeypatch.setattr(lesions, "MEMORIES", (10.0, np.inf))
+    results = lesions.main(1, 1, 100, tmp_path / "lesions.md", tmp_path / "lesions.png")
+    text = (tmp_path / "lesions.md").read_text()
+    assert all(f"\n| {name} |" in text for name in (*results.inhibition, *results.apical))
+    assert "\n| for ever |" in text and "\n| 10 s |" in text
+    assert (tmp_path / "lesions.png").stat().st_size > 10_000
