@@ -9,6 +9,7 @@ import numpy as np
 
 from biocircuits.populations import Population
 from biocircuits.projections import Projection
+from biocircuits.signals import Local, Signal
 from rate_models.errors import BadOption
 from rate_models.network import Parameters
 
@@ -70,7 +71,8 @@ class Circuit:
             object.__setattr__(new, "traced", projection.trace(post))
             traced.append(new)
         object.__setattr__(self, "projections", tuple(traced))
-        self.population(self.answer[0], "answer").compartment(self.answer[1])
+        self.output("answer", self.answer[0])[0].compartment(self.answer[1])
+        self._phases("answer", [self.answer[2:]], names)
 
     def population(self, name: str, where: str = "population") -> Population:
         """The population of that name; BadOption lists them."""
@@ -110,7 +112,13 @@ class Circuit:
         kept = tuple(
             p for p in self.projections if p.name not in gone and p.source_population not in mute
         )
-        return replace(self, projections=kept)
+        heard = [self.output("hears", p.hears) for p in self.populations if p.hears]
+        populations = tuple(
+            replace(p, outputs=p.outputs | {o: _nothing for q, o in heard if q is p})
+            if p.name in mute else p
+            for p in self.populations
+        )  # fmt: skip
+        return replace(self, populations=populations, projections=kept)
 
     def shape(self, projection: Projection) -> tuple[int, int]:
         """(n_target, n_source) of a projection's weights."""
@@ -144,6 +152,10 @@ def weights_of(projection: Projection, params: Parameters) -> np.ndarray:
     array = params[name] if place is None else params[name][place]
     array = array.reshape(-1, 1) if array.ndim == 1 else array  # a bias: from one neuron
     return np.array(array.T if projection.transposed else array, float)
+
+
+def _nothing(n: Local) -> Signal:
+    return Signal("number", side="")
 
 
 def _different(what: str, names: list[str]) -> None:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from biocircuits import symmetry
 from biocircuits.recording import Probe, Trace, joined
 from biocircuits.simulate import Settings, Simulator
 from rate_models import draws, lookup, losses, network, rules
-from rate_models.errors import BadOption, Diverged
+from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.hyperparameters import checked, unknown
 from rate_models.kernel import Array, coerce
 from rate_models.network import NetworkSpec, Parameters, one_hot
@@ -20,7 +21,9 @@ from rate_models.online import RULES, Outcome
 from rate_models.optimizers import Optimizer
 
 CIRCUITS = "biocircuits.circuits"
-SIMULATION = 4  # stream of random numbers, after those of `rate_models.network`
+# Streams of random numbers, after those of `rate_models.network` and `constraints`
+SIMULATION, ASYMMETRY = 4, 6
+FIXED = ("dale", "excitatory", "asymmetry")
 
 
 class CircuitNetwork:
@@ -49,25 +52,36 @@ class CircuitNetwork:
         optimizer: Optimizer | None = None,
         **options: Any,
     ) -> None:
+        network.check_seed(seed)
         self.made = lookup.get(CIRCUITS, circuit)
         self.module = rule_of(self.made)
-        rules.check(self.module, spec)
         self.spec, self.circuit, self.seed = spec, circuit, seed
         self.rule = self.made.RULE or circuit
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = self.module.Hyperparameters()
         self.own, self.simulation = self.made.Settings(), Settings()
         self._change(options)
+        rules.check(self.module, spec, self.hyper)
         params = network.initial_weights(spec, seed, getattr(self.hyper, "init", "he_uniform"))
         rng = np.random.default_rng([seed, network.FEEDBACK])
         params |= self.module.init(spec, self.hyper, rng)
+        if hasattr(self.made, "prepare"):
+            self.made.prepare(spec, self.hyper, params)
         self._clock = np.zeros(1, np.int64)
+        if size := self.simulation.asymmetry:
+            rng = np.random.default_rng([seed, ASYMMETRY])
+            symmetry.broken(self.made.build(spec, self.hyper, self.own), params, size, rng)
         self._build(params)
 
     @property
     def samples_seen(self) -> int:
         """How many samples the circuit has learned from."""
         return int(self._clock[0])
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All that `set`, or a new network, takes by name."""
+        return {k: v for record in self._records().values() for k, v in record._asdict().items()}
 
     def _records(self) -> dict[str, NamedTuple]:
         return {"optimizer": self.optimizer, "hyper": self.hyper, "own": self.own,
@@ -90,7 +104,8 @@ class CircuitNetwork:
     def _build(self, params: Parameters) -> None:
         described = self.made.build(self.spec, self.hyper, self.own)
         self._params = params
-        self.simulator = Simulator(described, params, self.simulation)
+        self.simulator = Simulator(described, params, self.simulation, self.seed)
+        self._twin: Simulator | None = None
 
     def learn(
         self,
@@ -109,14 +124,16 @@ class CircuitNetwork:
         phase = self.simulator.circuit.answer[2]
         for t, (x, target) in enumerate(zip(X, y, strict=True)):
             given = self._given(x, target, t, masks, noise)
-            if getattr(self.hyper, "dropout", 0):  # what is said before learning knows no dropout
-                before = self._steady(x[None])
-                heard = self._present(given, phase)
-            else:
-                before = heard = self._present(given, phase)
+            try:
+                if getattr(self.hyper, "dropout", 0):  # what is said before knows no dropout
+                    before = [one[0] for one in self._steady(x[None])]
+                    self._present(given, phase)
+                else:
+                    before = self._present(given, phase)
+                self._check_finite()
+            except Diverged as error:
+                raise self._diverged(error, outputs[:t], currents[:t], y[:t]) from None
             outputs[t], currents[t] = before
-            if not (np.isfinite(self.simulator.W).all() and np.isfinite(heard).all()):
-                raise self._diverged(outputs[:t], currents[:t], y[:t])
             self._clock[0] += 1
         return self._outcome(outputs, currents, y)
 
@@ -158,9 +175,11 @@ class CircuitNetwork:
         before, traces = self.state(), []
         phase = self.simulator.circuit.answer[2]
         for t, (x, y) in enumerate(zip(X, self._targets(len(X), labels, targets), strict=True)):
-            traces.append(self._present(self._given(x, y, t, None, None), phase, probe)[1])
-            if not self.is_finite():
-                raise self._diverged(*np.zeros((3, 0, self.spec.sizes[-1])))
+            try:
+                traces.append(self._present(self._given(x, y, t, None, None), phase, probe)[1])
+                self._check_finite()
+            except Diverged as error:
+                raise self._diverged(error, *np.zeros((3, 0, self.spec.sizes[-1]))) from None
             self._clock[0] += 1
         if not learn:
             self.load_state(before)
@@ -203,12 +222,21 @@ class CircuitNetwork:
         lost = losses.loss_of(self.spec.loss, currents, outputs, y)
         return Outcome(outputs.argmax(axis=1), lost, outputs)
 
-    def _diverged(self, outputs: Array, currents: Array, y: Array) -> Diverged:
-        error = Diverged(
-            f"sample {self.samples_seen}",
-            got=f"circuit {self.circuit} not finite",
-            remedy=f"lower the learning rate (lr={self.optimizer.lr:g}) or scale the input",
-        )
+    def _check_finite(self) -> None:
+        s = self.simulator
+        if np.isfinite(s.W).all() and np.isfinite(s.v).all():
+            return
+        weights = {
+            f"weights of projection {name}": s.W[at] for name, at in s.compiled.weights.items()
+        }
+        parts = [(p.name, c.name) for p in s.circuit.populations for c in p.compartments]
+        states = {f"{p}.{c}": s.v[s.compiled.at("state", p, c)] for p, c in parts}
+        bad = [what for what, x in (weights | states).items() if not np.isfinite(x).all()]
+        remedy = f"lower the learning rate (lr={self.optimizer.lr:g}) or scale the input"
+        raise Diverged(f"{bad[0] if bad else 'circuit'} not finite", remedy=remedy)
+
+    def _diverged(self, why: Diverged, outputs: Array, currents: Array, y: Array) -> Diverged:
+        error = Diverged(f"sample {self.samples_seen}: {why}")
         error.outcome = self._outcome(outputs, currents, y)
         return error
 
@@ -219,8 +247,12 @@ class CircuitNetwork:
     def _steady(self, X: Array) -> tuple[Array, Array]:
         """h_L and a_L (N, n_L) of a twin that is solved, without noise or dropout."""
         described = self.simulator.circuit
-        quiet = self.simulation._replace(mode="steady", commit="sample", cut="", silence="")
-        twin = Simulator(described, self.parameters(), quiet)
+        if self._twin is None:
+            quiet = self.simulation._replace(mode="steady", commit="sample", reset=True, cut="",
+                                             silence="")  # fmt: skip
+            self._twin = Simulator(described, self._params, quiet, self.seed)
+        twin = self._twin
+        twin.load(self.parameters())
         answer, compartment, phase = described.answer
         y, out = np.zeros(self.spec.sizes[-1]), np.zeros((2, len(X), self.spec.sizes[-1]))
         widths = self.module.noise_widths(self.spec, self.hyper)
@@ -262,14 +294,24 @@ class CircuitNetwork:
         self._build(new)
 
     def set(self, **changes: Any) -> None:
-        """Change the learning rate, hyperparameters or settings from the next sample on."""
+        """Change the learning rate, hyperparameters or settings from the next sample on.
+
+        What a circuit is in the middle of saying is kept, except what is on its way (delays).
+        """
         for name in changes:
-            if name in self.module.FIXED:
+            if name in (*self.module.FIXED, *FIXED):
                 raise BadOption(name, expected="to be set when the network is built")
-        self._change(changes)
-        clock = self.simulator.clock.copy()
-        self._build(self.parameters())
-        self.simulator.clock[:] = clock
+        before, old, params = self._records(), self.simulator, self.parameters()
+        try:
+            self._change(changes)
+            rules.check(self.module, self.spec, self.hyper)
+            if self._records() | {"optimizer": None} != before | {"optimizer": None}:
+                self._build(params)
+                self.simulator.take_over(old)
+        except UserError:
+            for name, record in before.items():
+                setattr(self, name, record)
+            raise
 
     def state(self) -> dict[str, Array]:
         """Copies of all arrays that a bit-identical continuation needs, by name."""
@@ -291,8 +333,7 @@ class CircuitNetwork:
 
     def _arrays(self) -> dict[str, Array]:
         s = self.simulator
-        signs = {f"signs.{name}": array for name, array in s.signs.items()}
-        return {"state": s.v, "weights": s.W, "steps": s.clock, "clock": self._clock, **signs}
+        return {"state": s.v, "weights": s.W, "steps": s.clock, "clock": self._clock}
 
 
 def rule_of(made: ModuleType) -> ModuleType:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from biocircuits import _sight
 from biocircuits.signals import Local, Signal
 from rate_models.errors import BadOption
 
@@ -97,6 +98,11 @@ class Population:
             if not 0 <= coupling.conductance < float("inf"):
                 at = f"conductance into {self.name}.{coupling.into}"
                 raise BadOption(at, got=coupling.conductance, expected="a finite number, 0 or more")
+        held = {f"current of {self.name}.{c.name}": c.current for c in self.compartments}
+        held |= {f"coupling into {self.name}.{c.into}": c.source for c in self.couplings}
+        held |= {f"output {name} of {where}": formula for name, formula in self.outputs.items()}
+        for what, function in held.items():
+            _sight.check(what, function)
         for name, formula in self.outputs.items():
             self.traced[name] = formula(self.local())
 

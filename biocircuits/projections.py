@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from biocircuits import _sight
 from biocircuits.populations import Population
 from biocircuits.signals import PRE, WEIGHT, Change, Local, Signal
 from rate_models.errors import BadOption
@@ -100,6 +101,7 @@ class Projection:
             where = f"plasticity of projection {self.name}"
             local = Local(where, signals)
             object.__setattr__(local, "weight", WEIGHT)
+            _sight.check(where, plasticity.change)
             change = plasticity.change(local)
             if not isinstance(change, Change):
                 got = type(change).__name__

@@ -14,7 +14,7 @@ from biocircuits.circuit import Circuit, Phase, weights_of
 from biocircuits.program import Compiled
 from biocircuits.projections import Projection
 from biocircuits.recording import Probe, Recorder, Trace
-from rate_models.errors import BadOption
+from rate_models.errors import BadOption, Diverged
 from rate_models.kernel import Array
 from rate_models.network import Parameters
 
@@ -29,7 +29,8 @@ class Settings(NamedTuple):
     "step". reset: whether the state goes back to rest before each sample.
     cut, silence: projections that are not there, populations that say nothing; with commas.
     low, high: bounds of plastic weights. bits: quantised to 2^bits levels between the bounds, by
-    stochastic rounding; 0 for not. dale: a plastic weight keeps the sign its neuron began with.
+    stochastic rounding; 0 for not. dale: all that a neuron sends has one sign; excitatory: share of
+    neurons for which it is plus. See `constraints`. asymmetry: see `symmetry`.
     """
 
     mode: Literal["steady", "continuous"] = "steady"
@@ -39,17 +40,21 @@ class Settings(NamedTuple):
     reset: bool = False
     cut: str = ""
     silence: str = ""
-    low: float = -np.inf
-    high: float = np.inf
+    low: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    high: Annotated[float, Field(allow_inf_nan=False)] | None = None
     bits: Annotated[int, Field(ge=0, le=16)] = 0
     dale: bool = False
+    excitatory: Annotated[float, Field(ge=0, le=1)] = 0.8
+    asymmetry: NotNegative = 0.0
 
 
 class Simulator:
     """A circuit with its weights and its state.
 
-    params: a network's parameters, which the projections name, or each projection's own.
-    Raises BadOption where settings and circuit do not go together.
+    params: a network's parameters, which the projections name, or each projection's own. seed: of
+    the signs of neurons under Dale's law.
+    Raises BadOption where settings and circuit do not go together; Diverged where a phase has no
+    steady state.
 
     >>> from biocircuits import example
     >>> simulator = Simulator(example(), {"W": [np.eye(2)], "F": np.eye(2)}, Settings())
@@ -58,7 +63,9 @@ class Simulator:
     array([1., 2.])
     """
 
-    def __init__(self, circuit: Circuit, params: Parameters, settings: Settings) -> None:
+    def __init__(
+        self, circuit: Circuit, params: Parameters, settings: Settings, seed: int = 0
+    ) -> None:
         constraints.check(settings)
         circuit = circuit.without(_names(settings.cut), _names(settings.silence))
         self.circuit, self.settings = circuit, settings
@@ -78,14 +85,12 @@ class Simulator:
         self.W = np.zeros(self.compiled.n_weights)
         self.E = self.W if direct else np.zeros(self.compiled.n_traces)
         self.clock = np.zeros(1, np.int64)
+        self._signs = constraints.signs(circuit, seed, settings.excitatory)
         self.load(params)
-        self.signs = {
-            p.name: np.sign(self.weights(p.name)) for p in circuit.projections if p.plasticity
-        }
         self._silence = np.zeros(max(self.compiled.noise_width, 1))
 
     def load(self, params: Parameters) -> None:
-        """Take over the weights of all projections from a network's parameters."""
+        """Take over all weights from a network's parameters, as far as constraints let them be."""
         for p in self.circuit.projections:
             if not p.one_to_one:
                 weights = weights_of(p, params)
@@ -93,6 +98,20 @@ class Simulator:
                     where = f"weights of projection {p.name}"
                     raise BadOption(where, got=f"shape {weights.shape}", expected=f"shape {want}")
                 self.weights(p.name)[...] = weights
+        for p in self.circuit.projections:
+            if p.name in self._signs:
+                plastic, sign = bool(p.plasticity), self._signs[p.name]
+                constraints.begin(self.weights(p.name), plastic, self.settings, sign)
+                self._share(p)
+
+    def take_over(self, before: Simulator) -> None:
+        """Go on in time from where another simulation of these populations is."""
+        self.clock[:] = before.clock
+        for p in self.circuit.populations:
+            for name in [c.name for c in p.compartments]:
+                old = before.compiled.place.get(("state", p.name, name))
+                if old is not None:
+                    self.v[self.compiled.at("state", p.name, name)] = before.v[old : old + p.size]
 
     def weights(self, projection: str) -> Array:
         """The matrix (n_target, n_source) of a projection, to be read; a view."""
@@ -160,6 +179,9 @@ class Simulator:
                             where = f"clamp of {p.name}.{c.name}"
                             raise BadOption(where, got=sorted(given), expected=repr(value))
                         value = given[value]
+                if np.shape(value) not in ((), (p.size,)):
+                    got, expected = f"shape {np.shape(value)}", f"shape {(p.size,)}"
+                    raise BadOption(f"clamp of {p.name}.{c.name}", got=got, expected=expected)
                 self.v[self.compiled.at("state", p.name, c.name)] = value
 
     def _phase(
@@ -179,10 +201,10 @@ class Simulator:
                 made.solve, made.evaluate, learn, self.v, self.W, self.E, self._silence,
                 sweeps, SETTLED,
             )  # fmt: skip
-            if not taken:
+            if not taken or (made.loops and not np.isfinite(self.v).all()):
                 at_phase = f"phase {phase.name} of circuit {self.circuit.name}"
-                remedy = "weaken its loops, or use mode=continuous"
-                raise BadOption(at_phase, got="no steady state", remedy=remedy)
+                remedy = "lower the learning rate, weaken its loops, or use mode=continuous"
+                raise Diverged(at_phase, got="no steady state", remedy=remedy)
             self.clock[0] += 1
             if recorder:
                 line = np.concatenate([self.v, self.E])[places]
@@ -222,8 +244,9 @@ class Simulator:
                     rate = lr if plasticity.scaled else 1.0
                     self.W[self.compiled.weights[p.name]] += rate * self.E[at]
                     self.E[at] = 0
+            if changed and p.name in self._signs:
+                constraints.apply(self.weights(p.name), self.settings, self._signs[p.name], rng)
             if changed:
-                constraints.apply(self.weights(p.name), self.settings, self.signs[p.name], rng)
                 self._share(p)
 
     def _share(self, learned: Projection) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any
 
 from rate_models import lookup
@@ -24,10 +25,14 @@ def paragraph(rule: str, heading: str) -> str:
     return " ".join(found[1].split()) if found else ""
 
 
-def rows(sizes: Sequence[int] = (784, 1024, 10)) -> list[dict[str, Any]]:
+def rows(
+    sizes: Sequence[int] = (784, 1024, 10),
+    others: Mapping[str, Callable[[str], bool]] = MappingProxyType({}),
+) -> list[dict[str, Any]]:
     """A row per rule: {rule, paper, passes, weight transport, ..., multiply-adds}.
 
-    sizes: n_0, ..., n_L of the network whose cost per sample is counted.
+    sizes: n_0, ..., n_L of the network whose cost per sample is counted. others: realisations of
+    packages above this one, {name: whether a rule has it}.
 
     >>> [row["passes"] for row in rows() if row["rule"] == "pepita"]
     [2]
@@ -38,9 +43,10 @@ def rows(sizes: Sequence[int] = (784, 1024, 10)) -> list[dict[str, Any]]:
         module = lookup.get(RULES, name)
         needs = module.PROPERTIES._asdict().items()
         shown = {k.replace("_", " "): _word(v) for k, v in needs}
+        above = "".join(f", {other}" for other, has in others.items() if has(name))
         paper = re.split(r";|\.(?:\s|$)", paragraph(name, "Source"))[0]
         table.append(
-            {"rule": name, **shown, "realisations": realisations,
+            {"rule": name, **shown, "realisations": realisations + above,
              "multiply-adds": module.multiply_adds(sizes), "paper": paper}
         )  # fmt: skip
     return table

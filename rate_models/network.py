@@ -84,6 +84,12 @@ class NetworkSpec:
         return [(self.sizes[i + 1], self.sizes[i]) for i in range(self.layers)]
 
 
+def check_seed(seed: object) -> None:
+    """BadOption unless ``seed`` is a whole number from 0 on."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise BadOption("seed", got=repr(seed), expected="a whole number from 0 on")
+
+
 def draw(name: str, rng: np.random.Generator, shape: tuple[int, int], fan_in: int) -> Any:
     """A random matrix.
 

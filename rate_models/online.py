@@ -68,8 +68,7 @@ class OnlineNetwork:
     ) -> None:
         if dtype not in DTYPES:
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise BadOption("seed", got=repr(seed), expected="a whole number from 0 on")
+        network.check_seed(seed)
         self.module = lookup.get(RULES, rule)
         self.spec, self.rule, self.seed, self.dtype = spec, rule, int(seed), dtype
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
@@ -87,6 +86,11 @@ class OnlineNetwork:
     def samples_seen(self) -> int:
         """How many samples the network has learned from."""
         return int(self._clock[0])
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All that `set`, or a new network, takes by name."""
+        return {**self.optimizer._asdict(), **self.hyper._asdict()}
 
     @property
     def _moving(self) -> bool:

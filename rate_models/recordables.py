@@ -92,7 +92,7 @@ def measured(name: str, probe: Probe) -> Values:
     try:
         with np.errstate(all="ignore"):  # what is not finite is written as such
             return get(name).measure(probe)
-    except BadOption as error:
+    except (BadOption, UnknownName) as error:
         raise BadOption(f"--record {name} with rule {probe.rule}: {error}") from None
 
 

@@ -27,7 +27,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 
 # Options whose meaning comes with a later version, and the only value they have in this one.
 _LATER = {
-    "circuit": None,
     "schedule": "sequential",
     "workers": 1,
 }
@@ -51,7 +50,20 @@ def run(
     source: Annotated[
         str, typer.Option(help="Where samples come from; see `dendrostream sources`.")
     ] = "digits",
-    rule: Annotated[str, typer.Option(help="Learning rule; see `dendrostream rules`.")] = "pepita",
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            help="Learning rule; see `dendrostream rules`  [default: pepita, or the circuit's]"
+        ),
+    ] = None,
+    circuit: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn as a circuit of neurons with compartments: pepita, bmvr, "
+            "node_perturbation, ...; options by --set: mode=continuous, phase=80, "
+            "cut=PROJECTION, silence=POPULATION, dale=true, low=-1, high=1, bits=4, asymmetry=0.1."
+        ),
+    ] = None,
     hidden: Annotated[
         str | None, typer.Option(help="Sizes of the hidden layers: 256,128  [default: 256]")
     ] = None,
@@ -63,8 +75,9 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order of samples, masks and noise.")] = 0,
     dtype: Annotated[
-        Literal["float32", "float64"], typer.Option(help="Precision of all numbers.")
-    ] = "float32",
+        Literal["float32", "float64"] | None,
+        typer.Option(help="Precision of all numbers  [default: float32; circuits: float64]"),
+    ] = None,
     scale: Annotated[
         Literal["none", "range", "running", "global"] | None,
         typer.Option(
@@ -78,7 +91,7 @@ def run(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Any hyperparameter of rule, network or optimiser, e.g. momentum=0.9, "
+            help="Any hyperparameter of rule, circuit, network or optimiser, e.g. momentum=0.9, "
             "weight_decay, decay_epochs=[8], decay_at=[10000] (samples), decay_factor, bias=true, "
             "activation=tanh, loss=mse. Repeatable.",
         ),
@@ -117,7 +130,6 @@ def run(
         Path | None,
         typer.Option(metavar="RUN_FOLDER", help="Go on with a run; its options are fixed."),
     ] = None,
-    circuit: Annotated[str | None, typer.Option(help="Not in this version.")] = None,
     target: Annotated[
         Literal["label", "input"],
         typer.Option(help="What is learned: the label, or the input itself (an autoencoder)."),
@@ -140,13 +152,9 @@ def run(
 ) -> None:
     """Stream samples through a network that learns from each as it arrives."""
     for name, only in _LATER.items():
-        if (context.params[name] or None) != only:
-            raise BadOption(
-                f"--{name}",
-                got=context.params[name],
-                expected="it to be left out" if only is None else f"{only}",
-                remedy="more is not in this version yet",
-            )
+        if (got := context.params[name]) != only:
+            remedy = "more is not in this version yet"
+            raise BadOption(f"--{name}", got=got, expected=f"{only}", remedy=remedy)
     from streaming import run as runs  # the compiler takes a while: not for --help
     from streaming.config import RunConfig, parse_settings, parse_sizes
     from streaming.progress import Bar, Interrupts
@@ -167,6 +175,7 @@ def run(
                 config = RunConfig.checked(
                     source=source,
                     rule=rule,
+                    circuit=circuit,
                     hidden=None if hidden is None else parse_sizes(hidden),
                     epochs=epochs,
                     lr=lr,
@@ -206,12 +215,13 @@ def rules(
     json_: Json = False,
 ) -> None:
     """List the learning rules: what each needs, and multiply-adds per sample of a network."""
+    from biocircuits import parity as circuits
     from streaming.config import parse_sizes
 
     n = parse_sizes(sizes, "--sizes")
     if len(n) < 2 or min(n) < 1:
         raise BadOption("--sizes", got=sizes, expected="at least two sizes from 1 on")
-    table = catalogue.rows(n)
+    table = catalogue.rows(n, {"circuit": lambda rule: bool(circuits.circuits_of(rule))})
     if json_:
         _print_json({"names": [row["rule"] for row in table], "rows": table})
     else:
@@ -227,7 +237,8 @@ def sources(json_: Json = False) -> None:
 @app.command()
 def parity(json_: Json = False) -> None:
     """Compare all realisations of every rule on the same samples; exit code 1 if one is out."""
-    result = importlib.import_module("rate_models.parity").run()
+    circuit = importlib.import_module("biocircuits.parity").maker
+    result = importlib.import_module("rate_models.parity").run(others={"circuit": circuit})
     if json_:
         _print_json({"ok": result.ok, "deviations": result.rows, "missing": result.missing})
     else:

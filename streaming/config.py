@@ -9,9 +9,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from rate_models import lookup
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData
-from rate_models.online import RULES
+from streaming import realisation
 from streaming.learner import OnlineLearner
 from streaming.sources import Options, Source, open_source
 from streaming.sources._input_target import InputTarget
@@ -22,29 +21,42 @@ from streaming.sources._input_target import InputTarget
 DEFAULTS: Mapping[str, Any] = {"hidden": (256,), "epochs": 1, "lr": 0.03, "decay_after": ()}
 
 # Said by an option or by the source, so `--set` would say them a second time.
-_NOT_BY_SET = ("rule", "sizes", "lr", "seed", "dtype", "scale", "on_bad", "classes", "maximum")
+_NOT_BY_SET = (
+    "rule",
+    "circuit",
+    "sizes",
+    "lr",
+    "seed",
+    "dtype",
+    "scale",
+    "on_bad",
+    "classes",
+    "maximum",
+)
 
 
 class RunConfig(BaseModel):
     """Everything that decides what a run computes.
 
-    ``None`` for ``hidden``, ``epochs``, ``lr`` and ``scale`` means: as suits rule and source.
+    ``None`` for ``hidden``, ``epochs``, ``lr`` and ``scale`` means: as suits rule and source; for
+    ``rule`` and ``dtype``: pepita and float32, or what the ``circuit`` has.
     ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, looked at
     whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
     stream samples between metrics lines and between checkpoints. ``record`` names diagnostics to be
     written with every metrics line. ``target``: what is learned, the source's labels or its input.
-    ``settings`` holds hyperparameters of rule, network and optimiser by name.
+    ``settings`` holds hyperparameters of rule, network and optimiser, and settings of the circuit.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     source: str = "digits"
-    rule: str = "pepita"
+    rule: str | None = None
+    circuit: str | None = None
     hidden: tuple[PositiveInt, ...] | None = None
     epochs: PositiveInt | None = None
     lr: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["float32", "float64"] | None = None
     target: Literal["label", "input"] = "label"
     scale: Literal["none", "range", "running", "global"] | None = None
     data: Path | None = None
@@ -96,15 +108,17 @@ class RunConfig(BaseModel):
 
     def _own(self, source: Source) -> dict[str, Any]:
         """What options are where the person says nothing: as suits the rule, else the source."""
-        suited = getattr(lookup.get(RULES, self.rule), "SUITED", {})
+        suited = getattr(realisation.rule_of(self.rule, self.circuit)[1], "SUITED", {})
         return {**DEFAULTS, "scale": source.scale, **source.defaults, **suited}
 
     def learner(self, source: Source) -> OnlineLearner:
         """A learner that has seen nothing; of a configuration that is `resolved`."""
         assert self.hidden is not None and self.lr is not None and self.scale is not None
+        assert self.dtype is not None
         outputs = len(source.classes) if source.classes else getattr(source, "n_outputs", 1)
         return OnlineLearner(
             rule=self.rule,
+            circuit=self.circuit,
             sizes=(source.n_features, *self.hidden, outputs),
             lr=self.lr,
             seed=self.seed,
@@ -128,6 +142,8 @@ class RunConfig(BaseModel):
             settings["decay_at"] = _sample_counts(after, source)
         filled = {
             "source": source.name,
+            "rule": realisation.rule_of(self.rule, self.circuit)[0],
+            "dtype": self.dtype or ("float64" if self.circuit else "float32"),
             "hidden": own["hidden"] if self.hidden is None else self.hidden,
             "epochs": epochs,
             "lr": self.lr or own["lr"],

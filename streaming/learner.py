@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rate_models import lookup
 from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, UserError
 from rate_models.network import NetworkSpec, one_hot
-from rate_models.online import RULES, OnlineNetwork
 from rate_models.rules import forward
 from streaming import checkpoint, realisation
 from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pair, several
 from streaming.evaluate import Scored, joined, losses_of
+from streaming.realisation import Network
 from streaming.scaling import Scaler
 
 Array = NDArray[Any]
@@ -29,15 +28,17 @@ BLOCK = 256
 class OnlineLearner:
     """A network that learns from one sample at a time.
 
-    rule: a name in `rate_models.rules`. sizes: n_0, ..., n_L. lr: learning rate; the rule's own
-    rates are scaled by it. seed: of weights, feedback, dropout and noise. dtype: float64, float32.
-    loss: cross_entropy, binary_cross_entropy or mse; None takes the rule's own. activation: of
-    the hidden layers; output: of the last, None takes the loss's own. bias: whether biases learn.
+    rule: a name in `rate_models.rules`; None: pepita, or the rule of the circuit. sizes: n_0, ...,
+    n_L. lr: learning rate; the rule's own rates are scaled by it. seed: of weights, feedback,
+    dropout and noise. dtype: float64, float32. loss: cross_entropy, binary_cross_entropy or mse;
+    None takes the rule's own. activation: of the hidden layers; output: of the last, None takes
+    the loss's own. bias: whether biases learn.
     classes: the label of each output unit (text, whole number or boolean), 0, 1, ... when None.
     With ``loss="mse"`` and no classes it is regression: y and predictions are vectors (n_L,).
-    scale, maximum: see `streaming.scaling`. on_bad: "raise" on a bad sample, or "skip" and count
-    it. options: momentum, weight_decay, decay_at, decay_factor, decay_time and the rule's
-    hyperparameters.
+    circuit: a name in `biocircuits.circuits`, to learn as neurons and synapses (in float64), or
+    None. scale, maximum: see `streaming.scaling`. on_bad: "raise" on a bad sample, or "skip" and
+    count it. options: momentum, weight_decay, decay_at, decay_factor, decay_time, the rule's
+    hyperparameters and a circuit's settings.
 
     A bad sample raises BadSample and changes nothing; learning raises Diverged.
 
@@ -50,7 +51,7 @@ class OnlineLearner:
 
     def __init__(
         self,
-        rule: str = "pepita",
+        rule: str | None = None,
         sizes: Sequence[int] = (64, 256, 10),
         lr: float = 0.03,
         seed: int = 0,
@@ -69,7 +70,7 @@ class OnlineLearner:
     ) -> None:
         if on_bad not in ("raise", "skip"):
             raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
-        module = lookup.get(RULES, rule)
+        rule, module = realisation.rule_of(rule, circuit)
         names = tuple(activation) if isinstance(activation, list) else activation
         spec = NetworkSpec(tuple(sizes), names, loss or module.DEFAULT_LOSS, bias, output)
         self._network = realisation.build(rule, spec, circuit, seed, dtype, {"lr": lr, **options})
@@ -208,7 +209,7 @@ class OnlineLearner:
             "dtype": network.dtype, "loss": spec.loss, "activation": spec.activation,
             "bias": spec.bias, "output": spec.output, "classes": self.classes,
             "scale": scaler.kind, "maximum": scaler.maximum, "on_bad": self.on_bad,
-            **network.optimizer._asdict(), **network.hyper._asdict(),
+            "circuit": getattr(network, "circuit", None), **network.options,
         }  # fmt: skip
         meta = {
             "learner": learner,
@@ -238,7 +239,7 @@ class OnlineLearner:
         return learner
 
     @property
-    def network(self) -> OnlineNetwork:
+    def network(self) -> Network:
         """What learns inside, on arrays; to be read: changing it bypasses all checks."""
         return self._network
 

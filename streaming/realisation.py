@@ -1,15 +1,39 @@
-"""What learns inside a learner: the online network, or, in later versions, a circuit."""
+"""What learns inside a learner: the online network, or a circuit."""
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
+from biocircuits.network import CIRCUITS, CircuitNetwork
+from biocircuits.network import rule_of as rule_of_circuit
 from rate_models import lookup
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import unknown
 from rate_models.network import NetworkSpec
 from rate_models.online import RULES, OnlineNetwork
 from rate_models.optimizers import Optimizer
+
+Network = OnlineNetwork | CircuitNetwork
+DEFAULT = "pepita"
+
+
+def rule_of(rule: str | None, circuit: str | None) -> tuple[str, ModuleType]:
+    """The name of the rule, and the file that has its losses and hyperparameters.
+
+    rule: None takes the circuit's own, or pepita. A circuit that follows no rule is its own.
+    Raises UnknownName, and BadOption for a rule that is not the circuit's.
+
+    >>> rule_of(None, "bmvr")[0]
+    'bmvr'
+    """
+    if circuit is None:
+        return rule or DEFAULT, lookup.get(RULES, rule or DEFAULT)
+    made = lookup.get(CIRCUITS, circuit)
+    own = made.RULE or circuit
+    if rule not in (None, own):
+        raise BadOption(f"rule of circuit {circuit}", got=repr(rule), expected=f"{own!r} or none")
+    return own, rule_of_circuit(made)
 
 
 def build(
@@ -19,15 +43,18 @@ def build(
     seed: int,
     dtype: str,
     options: dict[str, Any],
-) -> OnlineNetwork:
-    """The network that learns by ``rule``; options: fields of the optimiser and of the rule.
+) -> Network:
+    """The network that learns by ``rule``, as the online kernel or as a circuit.
 
-    Raises UnknownName, listing all options, and BadOption.
+    options: fields of the optimiser and of the rule; for a circuit also of its own settings and of
+    the simulation. Raises UnknownName, listing all options, and BadOption.
     """
     if circuit is not None:
-        raise BadOption(
-            "circuit", got=repr(circuit), remedy="circuits are not part of this version yet"
-        )
+        if dtype != CircuitNetwork.dtype:
+            remedy = "circuits have no other precision"
+            at = f"dtype of circuit {circuit}"
+            raise BadOption(at, got=dtype, expected=CircuitNetwork.dtype, remedy=remedy)
+        return CircuitNetwork(spec, circuit, seed=seed, **options)
     own = lookup.get(RULES, rule).Hyperparameters._fields
     if odd := [name for name in options if name not in (*Optimizer._fields, *own)]:
         raise unknown(odd[0], [*Optimizer._fields, *own])

@@ -66,7 +66,8 @@ def run(config: RunConfig, out: Path | None = None, hooks: Hooks = Hooks()) -> S
     config = config.resolved(source)
     learner = config.learner(source)
     recorder = Recorder(config.record, learner, source)
-    folder = new_folder(config.source, config.rule, out)
+    way = f"{config.circuit}-circuit" if config.circuit else str(config.rule)
+    folder = new_folder(config.source, way, out)
     with disk(folder):
         write_text(folder / "config.json", config.model_dump_json(indent=2) + "\n")
         this = Run(folder, config, source, learner, recorder)

@@ -16,13 +16,13 @@ import numpy as np
 from rate_models.errors import BadOption, DamagedCheckpoint, UserError
 
 
-def new_folder(source: str, rule: str, out: Path | None) -> Path:
-    """Make the folder of a run: ``out``, or one named after source, rule and time.
+def new_folder(source: str, way: str, out: Path | None) -> Path:
+    """Make the folder of a run: ``out``, or one named after source, way of learning and time.
 
     Raises BadOption where there is something in it, UserError where it cannot be made.
     """
     kind = source.partition(":")[0]
-    folder = out or Path("runs", f"{kind}-{rule}-{datetime.now():%Y%m%d-%H%M%S-%f}")
+    folder = out or Path("runs", f"{kind}-{way}-{datetime.now():%Y%m%d-%H%M%S-%f}")
     if folder.is_dir() and any(folder.iterdir()):
         raise BadOption(
             "--out",

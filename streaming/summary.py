@@ -15,6 +15,7 @@ def summarised(run: Run, stopped: str, tested: dict[str, Any]) -> Summary:
     config, source, scores = run.config, run.source, run.metrics.get()
     return {
         "rule": config.rule,
+        "circuit": config.circuit,
         "source": config.source,
         "target": config.target,
         "sizes": list(run.learner.sizes),

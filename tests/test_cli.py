@@ -82,6 +82,7 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "r" / "config.json").read_text()) == {
         "source": "synthetic:samples=1500,features=6",
         "rule": "backprop",
+        "circuit": None,
         "hidden": [9, 7],
         "epochs": 2,
         "lr": 0.02,
@@ -131,7 +132,17 @@ def test_the_folder_has_a_name_of_its_own(
         (["--epochs", "0"], ["--epochs"]),
         (["--seed", "-1"], ["--seed"]),
         (["--accuracy", "2"], ["--accuracy"]),
-        (["--circuit", "pepita"], ["--circuit", "not in this version"]),
+        (["--circuit", "pepitta"], ["circuit", "bmvr", "did you mean 'pepita'"]),
+        (["--circuit", "bmvr", "--rule", "pepita"], ["rule of circuit bmvr", "'bmvr' or none"]),
+        (["--circuit", "pepita", "--dtype", "float32"], ["circuit pepita", "float32", "float64"]),
+        (["--circuit", "pepita", "--set", "taw=5"], ["tau_memory", "did you mean 'tau'", "mode"]),
+        (["--circuit", "pepita", "--set", "tau=-5"], ["tau", "-5", "greater than 0"]),
+        (["--circuit", "pepita", "--set", "mode=fast"], ["mode", "'steady' or 'continuous'"]),
+        (["--circuit", "pepita", "--set", "cut=feedbck"], ["feedbck", "feedback", "W_1"]),
+        (["--circuit", "pepita", "--set", "silence=eror"], ["eror", "error", "hidden_1"]),
+        (["--circuit", "pepita", "--set", "momentum=0.9"], ["momentum of a circuit"]),
+        (["--circuit", "pepita", "--set", "asymmetry=0.1"], ["mirror images"]),
+        (["--set", "mode=continuous"], ["mode", "feedback_scale"]),
         (["--schedule", "pipelined"], ["--schedule", "not in this version"]),
         (["--workers", "2"], ["--workers", "not in this version"]),
         (["--record", "W"], ["--record", "one of", "weight_norms"]),
@@ -223,7 +234,7 @@ def test_the_cost_is_that_of_the_network_asked_for(call: Any) -> None:
 @pytest.mark.parametrize("ok", [True, False])
 def test_parity(call: Any, monkeypatch: pytest.MonkeyPatch, ok: bool) -> None:
     row = {"rule": "pepita", "realisation": "online", "deviation": 3.2e-16, "ok": ok}
-    fake = SimpleNamespace(run=lambda: SimpleNamespace(ok=ok, rows=[row], missing=["batch"]))
+    fake = SimpleNamespace(run=lambda **_: SimpleNamespace(ok=ok, rows=[row], missing=["batch"]))
     monkeypatch.setitem(sys.modules, "rate_models.parity", fake)
     said = call("parity")
     assert said.code == (0 if ok else 1)

@@ -269,7 +269,10 @@ def test_options_refused() -> None:
         (UnknownName, {"rule": "pepito"}),
         (UnknownName, {"loss": "hinge"}),
         (UnknownName, {"activation": ["relu", "rely"]}),
-        (BadOption, {"circuit": "pepita"}),
+        (UnknownName, {"circuit": "pepito"}),
+        (BadOption, {"circuit": "pepita", "rule": "bmvr"}),
+        (BadOption, {"circuit": "pepita", "dtype": "float32"}),
+        (BadOption, {"circuit": "pepita", "seed": -1}),
         (BadOption, {"on_bad": "ignore"}),
         (BadOption, {"lr": -1}),
         (BadOption, {"dropout": 1.5}),
@@ -286,8 +289,6 @@ def test_options_refused() -> None:
             OnlineLearner(**{"sizes": SIZES, **options})
     with pytest.raises(UnknownName, match=r"one of lr, momentum, .*dropout.*did you mean"):
         OnlineLearner(sizes=SIZES, momentun=0.9)
-    with pytest.raises(BadOption, match="circuits are not part of this version yet"):
-        OnlineLearner(circuit="pepita")
 
 
 def test_save_carries_more_and_load_refuses_what_is_no_learner(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from biocircuits import parity as circuits
 from rate_models import lookup, parity
 from rate_models.errors import BadOption, Diverged, MissingExtra, UnknownName
 from rate_models.textbook import RULES
@@ -51,13 +52,33 @@ def test_single_precision_is_really_compared() -> None:
     assert min(single) > 1e-9  # also of F, which is rounded
 
 
+def test_circuits_are_one_more_realisation_where_a_rule_has_one() -> None:
+    ruled = [rule for rule in lookup.names(RULES) if circuits.circuits_of(rule)]
+    assert {"pepita", "bmvr", "node_perturbation"} <= set(ruled)
+    for rule in [*ruled, "backprop"]:
+        report = parity.run(50, [rule], others={"circuit": circuits.maker})
+        assert report.ok, [row for row in report.rows if not row["ok"]]
+        found = [row for row in report.rows if row["realisation"] == "circuit"]
+        assert {row["array"] for row in found} >= ({"W.0", "outputs"} if rule in ruled else set())
+        assert bool(found) == (rule in ruled)
+        assert {row["dtype"] for row in found} <= {"float64"}
+        assert all(row["tolerance"] == 1e-10 for row in found)
+
+
+def test_a_circuit_that_is_off_is_found() -> None:
+    def broken(case: parity.Case, dtype: str, seed: int) -> parity.Twin | None:
+        return circuits.maker(case._replace(optimizer=case.optimizer._replace(lr=0.031)), dtype, 0)
+
+    report = parity.run(5, ["pepita"], ["float64"], others={"circuit": broken})
+    assert {r["realisation"] for r in report.rows if not r["ok"]} == {"circuit"}
+
+
 def test_realisations_that_are_not_installed_are_named_and_not_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert parity.run(2, ["backprop"], ["float64"]).missing[-2:] == ["circuit", "spiking"]
     monkeypatch.setattr(parity, "find_spec", lambda name: None)
     report = parity.run(samples=2, rules=["backprop"], dtypes=["float64"])
-    assert report.missing == ["batch", "circuit", "spiking"]
+    assert report.missing == ["batch"]
     assert report.ok
     assert {row["realisation"] for row in report.rows} == {"online"}
 

@@ -9,5 +9,10 @@ docstring     equations, which neuron is what, a paragraph ``Source:`` with the 
 `build(spec, hyper, settings)`   the `Circuit`; BadOption for a variant it has no neurons for
 
 A circuit that is no rule of `rate_models` has RULE None, and of its own `DEFAULT_LOSS`, `LOSSES`,
-`Hyperparameters` and ``init(spec, hyper, rng)``, as a rule file has them.
+`PROPERTIES`, `FIXED`, `Hyperparameters`, ``init(spec, hyper, rng)``, ``noise_widths`` and
+``noise_of``, and perhaps ``check(spec)`` and `SUITED`, as a rule file has them.
+
+What only some circuits have:
+
+`prepare(spec, hyper, params)`   changes all parameters, W too, before the first sample, in place
 """

@@ -19,7 +19,8 @@ dendrite had still to go at the end of the standard phase, it goes in the modula
 that is as large as the mismatch. With ``memory="prospective"`` the soma keeps what the dendrite
 was on its way to, m_l ∘ s_l(d_l + τ d_l'), and phases may be that short (docs/continuous.md).
 
-Not here: ``presynaptic="standard"``, for which a synapse would have to remember its input.
+Not here: ``presynaptic="standard"``, for which a synapse would have to remember its input, and
+weight mirroring.
 
 Source: Dellaferrera & Kreiman, ICML 2022, section 3.4 and figure 1 (two compartments, or an
 interneuron, for the two passes); the equations in time are ours.
@@ -66,6 +67,10 @@ def build(spec: NetworkSpec, hyper: Any, settings: Settings) -> Circuit:
     if hyper.presynaptic == "standard":
         remedy = "a synapse does not remember its input"
         raise BadOption("presynaptic of circuit pepita", got="standard", remedy=remedy)
+    if hyper.mirror_before or hyper.mirror_every:
+        remedy = "no neuron here makes the noise that mirroring takes"
+        raise BadOption("mirroring in circuit pepita", got="mirror_before or mirror_every",
+                        expected="0", remedy=remedy)  # fmt: skip
     if settings.memory == "prospective" and settings.store == "interneuron":
         remedy = "an interneuron hears the rate alone"
         raise BadOption("memory of circuit pepita", got="prospective", remedy=remedy)

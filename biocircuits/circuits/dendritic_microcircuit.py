@@ -1,0 +1,222 @@
+"""A dendritic microcircuit: interneurons predict what comes from above; what is left teaches.
+
+    basal        b_k = W_k r_{k−1}
+    apical       a_k = B_{k+1}ᵀ r_{k+1} + V_k q_k             from above, and lateral inhibition
+    soma         τ u_k' = −g_L u_k + g_B (b_k − u_k) + g_A (a_k − u_k)
+    output soma  τ u_L' = −g_L u_L + g_B (b_L − u_L) + g_S (y − u_L)     g_S in the taught phase
+    interneuron  τ i_k' = −g_L i_k + g_D (P_k r_k − i_k) + g_S (u_{k+1} − i_k)
+    rates        r_k = s_k(u_k),  q_k = s_{k+1}(i_k),  r_0 = x
+    synapses     ΔW_k = η (s_k(u_k) − s_k(û_k)) r_{k−1}ᵀ,  û_k = g_B b_k / (g_L + g_B + g_A)
+                 ΔP_k = η_P (s(i_k) − s(î_k)) r_kᵀ,        î_k = g_D P_k r_k / (g_L + g_D)
+                 ΔV_k = −η_V a_k q_kᵀ                     P, V in the free phase, W in the taught
+
+x (n_0,) input, y (n_L,) target, clamped; k = 1..L−1 hidden, where u, b, a (n_k,) potentials
+relative to rest; i_k (n_{k+1},), one interneuron for every neuron above; û without g_A at the
+output. W_k (n_k, n_{k−1}); B_{k+1} (n_{k+1}, n_k) fixed and random; P_k (n_{k+1}, n_k) and
+V_k (n_k, n_{k+1}) lateral. g conductances, relative to each other.
+
+In the self-predicting state, V_k = −B_{k+1}ᵀ and P_k = W_{k+1} times a ratio of conductances, an
+interneuron says what the neuron above says, and the apical compartment is at rest whatever the
+input. The target then moves what is above and not its prediction, and the apical compartment has
+the error. The circuit starts in that state (``asymmetry`` starts it elsewhere), and P and V keep
+and restore it.
+
+Source: Sacramento, Costa, Bengio & Senn, NeurIPS 2018, in its simplest form.
+Deviations: in the paper all synapses learn at all times, here in two phases, of which the first
+has no target: a prediction can be read before it is taught, and inhibition does not learn to
+cancel the error. Written without the paper at hand: conductances, of its order, may not be its
+own, and no number of it is reproduced. No biases; the output is linear.
+
+Large learning rates give its loops so much gain that a phase has no steady state; learning then
+stops and says so: on digits (64-32-10) 0.07 held, 0.1 did not.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from biocircuits.circuit import Circuit, Phase
+from biocircuits.populations import Compartment, Coupling, Formula, Population
+from biocircuits.projections import Plasticity, Projection
+from biocircuits.signals import Local, activation
+from rate_models import activations
+from rate_models.errors import BadOption
+from rate_models.network import NetworkSpec, Parameters
+from rate_models.rules import Properties
+from rate_models.rules._plain import noise_of, noise_widths, random_feedback  # noqa: F401
+
+RULE = None
+DEFAULT_LOSS = "mse"
+LOSSES = ("mse",)
+SUITED = {"lr": 0.03}
+FIXED = ("g_leak", "g_basal", "g_apical", "g_dendrite", "g_soma", "feedback_scale", "init")
+PROPERTIES = Properties(
+    passes=2,
+    weight_transport=False,
+    nonlocal_signals=False,
+    frozen_activity=False,
+    update_locking="full",
+)
+FREE, TAUGHT = "free", "taught"
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Hyperparameters(NamedTuple):
+    """g_leak, g_basal, g_apical, g_dendrite, g_soma: g_L, g_B, g_A, g_D, g_S.
+    eta_predict, eta_inhibit: η_P and η_V, relative to η. feedback_scale: factor of B; at 0 hidden
+    weights stay as drawn: the control. init: of W.
+    """
+
+    g_leak: Positive = 0.1
+    g_basal: Positive = 1.0
+    g_apical: Positive = 0.8
+    g_dendrite: Positive = 1.0
+    g_soma: Positive = 0.8
+    eta_predict: NotNegative = 1.0
+    eta_inhibit: NotNegative = 1.0
+    feedback_scale: NotNegative = 1.0
+    init: Literal["he_uniform", "he_normal"] = "he_uniform"
+
+
+class Settings(NamedTuple):
+    """tau: of all somata, in ms. phase: of both phases, in ms. membrane_noise: standard deviation
+    of the somata at rest. synaptic_noise: relative, per √ms.
+    """
+
+    tau: Positive = 10.0
+    phase: Positive = 200.0
+    membrane_noise: NotNegative = 0.0
+    synaptic_noise: NotNegative = 0.0
+
+
+def check(spec: NetworkSpec) -> None:
+    """BadOption for biases, and for an output that is not linear."""
+    if spec.bias:
+        raise BadOption("bias of dendritic_microcircuit", got=True, expected="False")
+    if spec.output != "identity":
+        at = "output of dendritic_microcircuit"
+        raise BadOption(at, got=spec.output, expected="identity")
+
+
+def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+    """B as feedback alignment draws it; P and V at 0 until `prepare`."""
+    shapes = spec.shapes[1:]
+    down: Any = random_feedback([shape[::-1] for shape in shapes], hyper, rng)  # type: ignore[arg-type]
+    return {"B": [b.T.copy() for b in down], "P": [np.zeros(s) for s in shapes],
+            "V": [np.zeros(s[::-1]) for s in shapes]}  # fmt: skip
+
+
+def prepare(spec: NetworkSpec, hyper: Hyperparameters, params: Parameters) -> None:
+    """The self-predicting state, in place."""
+    for k, (p, v, b) in enumerate(zip(params["P"], params["V"], params["B"], strict=True)):
+        above = _total(hyper) if k + 2 < spec.layers else hyper.g_leak + hyper.g_basal
+        ratio = (hyper.g_basal / above) * (hyper.g_leak + hyper.g_dendrite) / hyper.g_dendrite
+        p[...], v[...] = ratio * params["W"][k + 1], -b.T
+
+
+def forward_pass(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, masks: Any = None
+) -> tuple[list[Any], list[Any]]:
+    """Potentials and rates of all layers in the self-predicting state, without a target."""
+    a, h = [x], [x]
+    for layer, kind in enumerate(spec.names, start=1):
+        total = _total(hyper) if layer < spec.layers else hyper.g_leak + hyper.g_basal
+        a.append(hyper.g_basal / total * (h[-1] @ params["W"][layer - 1].T))
+        h.append(activations.apply(kind, a[-1]))
+    return a, h
+
+
+def _total(hyper: Hyperparameters) -> float:
+    return hyper.g_leak + hyper.g_basal + hyper.g_apical
+
+
+def build(spec: NetworkSpec, hyper: Hyperparameters, settings: Settings) -> Circuit:
+    """The circuit."""
+    last = spec.layers
+    names = ["input", *(f"hidden_{k}" for k in range(1, last)), "output"]
+    held: dict[str, Formula] = {"rate": lambda n: n.soma}
+    populations = [
+        Population("input", spec.sizes[0], (Compartment("soma", clamp="x"),), held, kind="input"),
+        *(_pyramidal(spec, hyper, settings, k) for k in range(1, last + 1)),
+        *(_interneurons(spec, hyper, settings, k) for k in range(1, last)),
+        Population("target", spec.sizes[-1], (Compartment("soma", clamp="y"),), held, kind="input"),
+    ]
+    noise = settings.synaptic_noise
+    projections = [
+        Projection(f"W_{k}", names[k - 1], f"{names[k]}.basal", parameter=("W", k - 1), noise=noise,
+                   plasticity=(_forward(spec, hyper, k),))
+        for k in range(1, last + 1)
+    ]  # fmt: skip
+    projections.append(Projection("teacher", "target", "output.teacher", one_to_one=True))
+    for k in range(1, last):
+        me, between, above = names[k], f"interneuron_{k}", names[k + 1]
+        projections += [
+            Projection(f"B_{k + 1}", above, f"{me}.apical", parameter=("B", k - 1),
+                       transposed=True, noise=noise),
+            Projection(f"P_{k}", me, f"{between}.dendrite", parameter=("P", k - 1), noise=noise,
+                       plasticity=(_predict(spec, hyper, k),)),
+            Projection(f"V_{k}", between, f"{me}.apical", parameter=("V", k - 1), noise=noise,
+                       plasticity=(_inhibit(hyper),)),
+            Projection(f"shown_{k}", f"{above}.potential", f"{between}.teacher", one_to_one=True),
+        ]  # fmt: skip
+    phases = (Phase(FREE, settings.phase), Phase(TAUGHT, settings.phase))
+    name = "dendritic_microcircuit"
+    return Circuit(name, tuple(populations), tuple(projections), phases, ("output", "soma", FREE))
+
+
+def _pyramidal(
+    spec: NetworkSpec, hyper: Hyperparameters, settings: Settings, layer: int
+) -> Population:
+    kind, top = spec.names[layer - 1], layer == spec.layers
+    soma = Compartment("soma", settings.tau, hyper.g_leak, noise=settings.membrane_noise)
+    basal = Coupling(lambda n: n.basal, "soma", hyper.g_basal)
+    other = Coupling(lambda n: n.apical, "soma", hyper.g_apical)
+    if top:
+        other = Coupling(lambda n: n.teacher, "soma", hyper.g_soma, (TAUGHT,))
+    outputs: dict[str, Formula] = {
+        "rate": lambda n: activation(kind, n.soma), "potential": lambda n: n.soma,
+    }  # fmt: skip
+    parts = (Compartment("basal", tau=0.0), Compartment("teacher" if top else "apical", tau=0.0))
+    name = "output" if top else f"hidden_{layer}"
+    return Population(name, spec.sizes[layer], (*parts, soma), outputs, (basal, other), "pyramidal")
+
+
+def _interneurons(
+    spec: NetworkSpec, hyper: Hyperparameters, settings: Settings, layer: int
+) -> Population:
+    kind = spec.names[layer]
+    return Population(
+        f"interneuron_{layer}", spec.sizes[layer + 1],
+        (Compartment("dendrite", tau=0.0), Compartment("teacher", tau=0.0),
+         Compartment("soma", settings.tau, hyper.g_leak, noise=settings.membrane_noise)),
+        {"rate": lambda n: activation(kind, n.soma)},
+        (Coupling(lambda n: n.dendrite, "soma", hyper.g_dendrite),
+         Coupling(lambda n: n.teacher, "soma", hyper.g_soma)), "interneuron",
+    )  # fmt: skip
+
+
+def _forward(spec: NetworkSpec, hyper: Hyperparameters, layer: int) -> Plasticity:
+    top, kind = layer == spec.layers, spec.names[layer - 1]
+    share = hyper.g_basal / (hyper.g_leak + hyper.g_basal if top else _total(hyper))
+
+    def change(s: Local) -> Any:
+        return (activation(kind, s.soma) - activation(kind, share * s.basal)) * s.pre
+
+    return Plasticity(change, (TAUGHT,))
+
+
+def _predict(spec: NetworkSpec, hyper: Hyperparameters, layer: int) -> Plasticity:
+    kind, share = spec.names[layer], hyper.g_dendrite / (hyper.g_leak + hyper.g_dendrite)
+
+    def change(s: Local) -> Any:
+        return (activation(kind, s.soma) - activation(kind, share * s.dendrite)) * s.pre
+
+    return Plasticity(change, (FREE,), hyper.eta_predict)
+
+
+def _inhibit(hyper: Hyperparameters) -> Plasticity:
+    return Plasticity(lambda s: -s.apical * s.pre, (FREE,), hyper.eta_inhibit)

@@ -1,0 +1,40 @@
+"""Circuits as one more realisation of their rules: for `rate_models.parity` and the catalogue."""
+
+from __future__ import annotations
+
+from biocircuits.network import CIRCUITS, CircuitNetwork
+from rate_models import lookup
+from rate_models.errors import BadOption
+from rate_models.network import Parameters
+from rate_models.parity import Array, Case, Sample, Twin
+
+
+def circuits_of(rule: str) -> list[str]:
+    """The circuits whose steady state is the rule.
+
+    >>> circuits_of("pepita"), circuits_of("backprop")
+    (['pepita'], [])
+    """
+    return [name for name in lookup.names(CIRCUITS) if rule == lookup.get(CIRCUITS, name).RULE]
+
+
+def maker(case: Case, dtype: str, seed: int) -> Twin | None:
+    """The first circuit of the case's rule, in steady state.
+
+    None where there is none that could follow: no circuit of the rule, or not of this variant; a
+    precision that circuits do not have; momentum or weight decay, which synapses do not have.
+    """
+    named = circuits_of(case.rule)
+    if not named or dtype != CircuitNetwork.dtype:
+        return None
+    try:
+        net = CircuitNetwork(case.spec, named[0], seed=seed, optimizer=case.optimizer, **case.hyper)
+    except BadOption:
+        return None
+
+    def learn(sample: Sample) -> tuple[Array, Parameters]:
+        x, labels, masks, noise = sample
+        outcome = net.learn(x, labels, masks=masks, noise=noise)
+        return outcome.outputs, net.parameters()
+
+    return learn
