@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from types import MappingProxyType
@@ -23,6 +24,18 @@ def paragraph(rule: str, heading: str) -> str:
     doc = inspect.getdoc(lookup.get(RULES, rule)) or ""
     found = re.search(rf"^{heading}: (.+?)(?:\n\n|\Z)", doc, re.M | re.S)
     return " ".join(found[1].split()) if found else ""
+
+
+def example(rule: str) -> tuple[list[str], float]:
+    """The command of a rule's example, as a list of words, and the score it ends with.
+
+    >>> example("pepita")
+    (['run', '--rule', 'pepita', '--seed', '0'], 0.97)
+    """
+    text = paragraph(rule, "Example")
+    found = re.fullmatch(r"`dendrostream (run [^`]*)` ends at (0\.\d+) of held-out digits\.", text)
+    assert found, f"{rule}: {text}"
+    return shlex.split(found[1]), float(found[2])
 
 
 def rows(

@@ -143,6 +143,18 @@ def test_mirroring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "mirroring.png").stat().st_size > 10_000
 
 
+def test_continuous(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dendrostream_demos import continuous
+
+    few = [name for name in continuous.CASES if "algorithm" in name or " 3 τ" in name]
+    monkeypatch.setattr(continuous, "CASES", {name: continuous.CASES[name] for name in few})
+    table, figure = tmp_path / "continuous.md", tmp_path / "continuous.png"
+    scores = continuous.main(1, 1, table, figure)
+    assert scores["phases of 3 τ"][0] < scores["the algorithm"][0] - 20
+    assert table.read_text().count("\n| ") == 1 + len(few)
+    assert figure.stat().st_size > 10_000
+
+
 def test_a_missing_data_set_is_one_message(tmp_path: Path) -> None:
     code = [sys.executable, "-m", "dendrostream_demos.online_vs_batch", "--data", str(tmp_path)]
     done = subprocess.run(code, capture_output=True, text=True, timeout=120)

@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from dendrostream_demos.every_rule import example_options
 
 from rate_models import catalogue, lookup
 from streaming import OnlineLearner
 from streaming.cli import main
-from streaming.config import parse_settings
 from streaming.evaluate import held_out
 from streaming.sources import Options, open_source
 
 RULES = lookup.names(catalogue.RULES)
 SIZES = (784, 1024, 10)
-EXAMPLE = re.compile(r"`dendrostream (run [^`]*)` ends at (0\.\d+) of held-out digits\.")
-
-
-def example(rule: str) -> tuple[list[str], float]:
-    found = EXAMPLE.fullmatch(catalogue.paragraph(rule, "Example"))
-    assert found, catalogue.paragraph(rule, "Example")
-    return shlex.split(found[1]), float(found[2])
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_example_ends_where_it_says(
     rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments, score = example(rule)
+    arguments, score = catalogue.example(rule)
     assert f"--rule {rule} " in " ".join(arguments) + " " and "--seed" in arguments
     with pytest.raises(SystemExit) as done:
         main([*arguments, "--json", "--out", str(tmp_path / "run")])
@@ -45,12 +36,7 @@ def test_the_example_ends_where_it_says(
 def accuracies(rule: str, **changes: Any) -> np.ndarray:
     """Held-out accuracy of 64-32-10 on digits after ten epochs, ten seeds, with the example's rate
     and options."""
-    given = example(rule)[0]
-    pairs = list(pairwise(given))
-    options = parse_settings(value for name, value in pairs if name == "--set")
-    said = dict(pairs)
-    own = {"lr": float(said.get("--lr", 0.1)), "scale": said.get("--scale", "range")}
-    options = {**own, **options, **changes}
+    options = {**example_options(rule), **changes}
     scores = []
     for seed in range(10):
         digits = open_source("digits", Options(seed=seed))

@@ -33,6 +33,7 @@ from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
 
 RULE = "bmvr"
+Parameter = tuple[str, int | None]
 PRESENTATION = "presentation"
 Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -57,13 +58,85 @@ def build(spec: NetworkSpec, hyper: Any, settings: Settings) -> Circuit:
     """The circuit; BadOption for a ridge."""
     if hyper.ridge:
         raise BadOption("ridge of circuit bmvr", got=hyper.ridge, expected="0")
-    (inputs, k, outputs), kind = spec.sizes, spec.names[0]
+    names: dict[str, Parameter] = {
+        "W": ("W", 0), "V": ("W", 1), "Q": ("Q", None), "R": ("R", None), "mean": ("mean", None),
+    }  # fmt: skip
+    labels = {"W": "W_1", "V": "W_2", "Q": "Q", "R": "R", "mean": "excitability"}
+    return assembled("bmvr", spec, [("", names, labels)], hyper, settings)
+
+
+def assembled(
+    name: str,
+    spec: NetworkSpec,
+    stages: list[tuple[str, dict[str, Parameter], dict[str, str]]],
+    hyper: Any,
+    settings: Settings,
+) -> Circuit:
+    """Stages one above another, each with the target; an observer reads the last.
+
+    stages: (what is added to the names of its populations, parameters and names of its projections
+    by W, V, Q, R, mean) of each.
+    """
+    clamped = {"rate": lambda n: n.soma}
+    outputs = spec.sizes[-1]
+    populations = [
+        Population("input", spec.sizes[0], (Compartment("soma", clamp="x"),), clamped,
+                   kind="input"),
+        Population("target", outputs, (Compartment("soma", clamp="y"),), clamped, kind="input"),
+        Population("tonic", 1, (Compartment("soma", clamp=1.0),), clamped, kind="input"),
+        Population("prediction", outputs, (Compartment("soma", tau=0.0),), clamped, observer=True),
+    ]  # fmt: skip
+    projections, source = [], "input"
+    for layer, (suffix, parameters, labels) in enumerate(stages, start=1):
+        cells = f"pyramidal{suffix}"
+        populations += _cells(spec, layer, suffix, settings)
+        projections += _synapses(spec, layer, source, suffix, parameters, labels, hyper, settings)
+        source, last = cells, parameters["V"]
+    if not any(p.source == "tonic" for p in projections):
+        populations = [p for p in populations if p.name != "tonic"]
+    projections.append(
+        Projection("readout", source, "prediction.soma", parameter=last, observer=True)
+    )
+    phases = (Phase(PRESENTATION, settings.phase),)
+    answer = ("prediction", "soma", PRESENTATION)
+    return Circuit(name, tuple(populations), tuple(projections), phases, answer)
+
+
+def _cells(spec: NetworkSpec, layer: int, suffix: str, settings: Settings) -> list[Population]:
+    kind, size = spec.names[layer - 1], spec.sizes[layer]
     mean = kind != "identity"
-    phases = (PRESENTATION,)
 
     def rate(n: Local) -> Any:
         fired = n.mask * activation(kind, n.proximal)
         return fired - n.adaptation if mean else fired
+
+    compartments = [
+        Compartment("proximal", settings.tau_proximal, noise=settings.membrane_noise),
+        Compartment("apical", settings.tau_apical),
+        Compartment("plateau", settings.tau_plateau, current=lambda n: n.apical),
+        Compartment("mask", clamp=f"mask.{layer - 1}"),
+    ]
+    compartments += [Compartment("adaptation", tau=0.0)] if mean else []
+    return [
+        Population(f"pyramidal{suffix}", size, tuple(compartments), {"rate": rate},
+                   kind="pyramidal"),
+        Population(f"interneuron{suffix}", size, (Compartment("soma", settings.tau_interneuron),),
+                   {"rate": lambda n: n.soma}, kind="interneuron"),
+    ]  # fmt: skip
+
+
+def _synapses(
+    spec: NetworkSpec,
+    layer: int,
+    source: str,
+    suffix: str,
+    parameters: dict[str, Parameter],
+    labels: dict[str, str],
+    hyper: Any,
+    settings: Settings,
+) -> list[Projection]:
+    kind, phases, noise = spec.names[layer - 1], (PRESENTATION,), settings.synaptic_noise
+    cells, interneurons = f"pyramidal{suffix}", f"interneuron{suffix}"
 
     def plateau(s: Local) -> Any:
         return s.plateau * slope(kind, s.proximal) * s.mask * s.pre
@@ -74,42 +147,22 @@ def build(spec: NetworkSpec, hyper: Any, settings: Settings) -> Circuit:
     def drift(s: Local) -> Any:
         return s.rate * s.pre
 
-    compartments = [
-        Compartment("proximal", settings.tau_proximal, noise=settings.membrane_noise),
-        Compartment("apical", settings.tau_apical),
-        Compartment("plateau", settings.tau_plateau, current=lambda n: n.apical),
-        Compartment("mask", clamp="mask.0"),
-    ]
-    compartments += [Compartment("adaptation", tau=0.0)] if mean else []
-    clamped = {"rate": lambda n: n.soma}
-    populations = [
-        Population("input", inputs, (Compartment("soma", clamp="x"),), clamped, kind="input"),
-        Population("target", outputs, (Compartment("soma", clamp="y"),), clamped, kind="input"),
-        Population("pyramidal", k, tuple(compartments), {"rate": rate}, kind="pyramidal"),
-        Population("interneuron", k, (Compartment("soma", settings.tau_interneuron),),
-                   {"rate": lambda n: n.soma}, kind="interneuron"),
-        Population("prediction", outputs, (Compartment("soma", tau=0.0),), clamped, observer=True),
-    ]  # fmt: skip
-    noise = settings.synaptic_noise
     projections = [
-        Projection("W_1", "input", "pyramidal.proximal", parameter=("W", 0), noise=noise,
-                   plasticity=(Plasticity(plateau, phases),)),
-        Projection("W_2", "target", "pyramidal.apical", parameter=("W", 1), transposed=True,
-                   noise=noise, plasticity=(Plasticity(leaky, phases, hyper.eta_apical),)),
-        Projection("R", "pyramidal", "interneuron.soma", parameter=("R", None), noise=noise,
-                   plasticity=(Plasticity(leaky, phases, hyper.eta_q),)),
-        Projection("Q", "interneuron", "pyramidal.plateau", sign=-1.0, parameter=("Q", None),
+        Projection(labels["W"], source, f"{cells}.proximal", parameter=parameters["W"],
+                   noise=noise, plasticity=(Plasticity(plateau, phases),)),
+        Projection(labels["V"], "target", f"{cells}.apical", parameter=parameters["V"],
+                   transposed=True, noise=noise,
+                   plasticity=(Plasticity(leaky, phases, hyper.eta_apical),)),
+        Projection(labels["R"], cells, f"{interneurons}.soma", parameter=parameters["R"],
                    noise=noise, plasticity=(Plasticity(leaky, phases, hyper.eta_q),)),
-        Projection("readout", "pyramidal", "prediction.soma", parameter=("W", 1), observer=True),
+        Projection(labels["Q"], interneurons, f"{cells}.plateau", sign=-1.0,
+                   parameter=parameters["Q"], noise=noise,
+                   plasticity=(Plasticity(leaky, phases, hyper.eta_q),)),
     ]  # fmt: skip
-    if mean:
-        populations.append(
-            Population("tonic", 1, (Compartment("soma", clamp=1.0),), clamped, kind="input")
-        )
+    if kind != "identity":
+        slow = Plasticity(drift, phases, hyper.mean_rate, scaled=False)
         projections.append(
-            Projection("excitability", "tonic", "pyramidal.adaptation", parameter=("mean", None),
-                       plasticity=(Plasticity(drift, phases, hyper.mean_rate, scaled=False),))
+            Projection(labels["mean"], "tonic", f"{cells}.adaptation",
+                       parameter=parameters["mean"], plasticity=(slow,))
         )  # fmt: skip
-    answer = ("prediction", "soma", PRESENTATION)
-    presentation = (Phase(PRESENTATION, settings.phase),)
-    return Circuit("bmvr", tuple(populations), tuple(projections), presentation, answer)
+    return projections

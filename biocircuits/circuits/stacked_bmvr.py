@@ -1,0 +1,118 @@
+"""BMVR in stages: each learns the target from what the one below says of the input.
+
+    stage l    the circuit `bmvr` with r_{l−1} for x:  z_l = m_l ∘ s_l(W_l z_{l−1}) − z̄_l,  z_0 = x
+               p_l = V_l y − Q_l R_l z_l
+               ΔW_l = η (m_l ∘ s_l' ∘ p_l) z_{l−1}ᵀ,  ΔV_l = η_2 (z_l yᵀ − V_l)
+               ΔQ_l = η_q (z_l n_lᵀ − Q_l),  ΔR_l = η_q (n_l z_lᵀ − R_l),  n_l = R_l z_l
+    answer     ŷ = V_Lᵀ z_L                        read by an observer, of the last stage
+
+x (m,) input, y (n,) target, which arrives at the apical tufts of all stages; z_l, p_l (k_l,). Sizes
+are m, k_1, ..., k_L, n. No stage hears of another's error or waits for it: what a stage says is the
+next one's input, and all learn at once. The paper leaves stacking open; this is the choice that
+keeps every synapse's rule as it is. A linear second stage can add nothing to a first one that is
+as wide as the target; what a nonlinear one adds on digits is in docs/circuits.md.
+
+Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, for a stage; the
+stack is ours.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from biocircuits.circuit import Circuit
+from biocircuits.circuits.bmvr import Parameter, Settings, assembled
+from rate_models import activations
+from rate_models.errors import BadOption
+from rate_models.network import NetworkSpec, Parameters
+from rate_models.rules import Properties
+from rate_models.rules._plain import noise_of, noise_widths
+
+__all__ = ["Hyperparameters", "Settings", "build", "noise_of", "noise_widths"]
+
+RULE = None
+DEFAULT_LOSS = "mse"
+LOSSES = ("mse",)
+SUITED = {"lr": 0.005, "scale": "global"}
+FIXED = ("init_w", "init_v", "init_q")
+PROPERTIES = Properties(
+    passes=1,
+    weight_transport=False,
+    nonlocal_signals=False,
+    frozen_activity=False,
+    update_locking="none",
+)
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Hyperparameters(NamedTuple):
+    """eta_apical: η_2 / η. eta_q: η_q / η. mean_rate: ρ of z̄, per sample. init_w, init_v: standard
+    deviation of W and V at the start; init_q: Q = R = init_q I.
+    """
+
+    eta_apical: Positive = 0.25
+    eta_q: Positive = 0.25
+    mean_rate: Annotated[float, Field(ge=0, le=1)] = 1e-3
+    init_w: NotNegative = 0.01
+    init_v: NotNegative = 0.1
+    init_q: NotNegative = 1 / 3
+
+
+def check(spec: NetworkSpec) -> None:
+    """BadOption for no hidden layer, biases, other activations, or an output that is not linear."""
+    if spec.layers < 2:
+        at, expected = "sizes of stacked_bmvr", "input, one or more stages, output"
+        raise BadOption(at, got=spec.sizes, expected=expected)
+    for kind in spec.activation:
+        if kind not in ("identity", "relu"):
+            raise BadOption("activation of stacked_bmvr", got=kind, expected="identity or relu")
+    if spec.output != "identity":
+        raise BadOption("output of stacked_bmvr", got=spec.output, expected="identity")
+    if spec.bias:
+        raise BadOption("bias of stacked_bmvr", got=True, expected="False")
+
+
+def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+    """Normal W_l and V_l; Q_l = R_l = init_q I, z̄_l = 0. V_L, of the last stage, is W's last."""
+    hidden, outputs = spec.sizes[1:-1], spec.sizes[-1]
+    weights = [hyper.init_w * rng.normal(size=shape) for shape in spec.shapes[:-1]]
+    tufts = [hyper.init_v * rng.normal(size=(outputs, k)) for k in hidden]
+    return {
+        "W": [*weights, tufts[-1]], "V": tufts[:-1],
+        "Q": [hyper.init_q * np.eye(k) for k in hidden],
+        "R": [hyper.init_q * np.eye(k) for k in hidden],
+        "mean": [np.zeros(k) for k in hidden],
+    }  # fmt: skip
+
+
+def forward_pass(
+    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, masks: Any = None
+) -> tuple[list[Any], list[Any]]:
+    """(a, h) with h_l = z_l: the activity less its running mean."""
+    a, h = [x], [x]
+    for layer, kind in enumerate(spec.names, start=1):
+        a.append(h[-1] @ params["W"][layer - 1].T)
+        z = activations.apply(kind, a[-1])
+        if layer < spec.layers:
+            z = z if masks is None else z * masks[layer - 1]
+            z = z - params["mean"][layer - 1]
+        h.append(z)
+    return a, h
+
+
+def build(spec: NetworkSpec, hyper: Hyperparameters, settings: Settings) -> Circuit:
+    """The circuit, a stage for every hidden layer."""
+    stages: list[tuple[str, dict[str, Parameter], dict[str, str]]] = []
+    for layer in range(1, spec.layers):
+        top = layer == spec.layers - 1
+        names: dict[str, Parameter] = {
+            "W": ("W", layer - 1), "V": ("W", layer) if top else ("V", layer - 1),
+            "Q": ("Q", layer - 1), "R": ("R", layer - 1), "mean": ("mean", layer - 1),
+        }  # fmt: skip
+        labels = {key: f"{key}_{layer}" for key in names}
+        stages.append((f"_{layer}", names, labels))
+    return assembled("stacked_bmvr", spec, stages, hyper, settings)
