@@ -47,7 +47,7 @@ PROPERTIES = Properties(
     passes=1,
     weight_transport=False,
     nonlocal_signals=True,
-    frozen_activity=False,
+    frozen_activity=True,  # while the target travels, as Dellaferrera & Kreiman count it
     update_locking="none",
 )
 FIXED = ("feedback_scale", "init")
