@@ -234,3 +234,35 @@ def test_where_weights_move_makes_a_small_difference_at_a_small_rate(commit: str
         start["W"], steady.parameters()["W"], timed.parameters()["W"], strict=True
     ):
         assert off(b - before, a - before) < 0.01
+
+
+@pytest.mark.parametrize("dt", [0.25, 1.0])
+def test_release_noise_has_the_size_that_was_asked_for(dt: float) -> None:
+    """Every synapse is off by σ / √dt of what it carries, each by itself: √Σ (w r)² in the sum."""
+    rng = np.random.default_rng(0)
+    weights, x = rng.normal(size=(2000, 7)), rng.normal(size=7)
+    source = Population("source", 7, (Compartment("soma", clamp="x"),), {"rate": lambda n: n.soma})
+    cell = Population("cell", 2000, (Compartment("soma", 0.0),), {"rate": lambda n: n.soma})
+    wire = Projection("wire", "source", "cell.soma", weights=weights, noise=0.1)
+    phases = (Phase("on", 2 * dt),)
+    circuit = Circuit("noisy", (source, cell), (wire,), phases, ("cell", "soma", "on"))
+    simulator = Simulator(circuit, {}, Settings("continuous", dt=dt))
+    simulator.present({"x": x}, rng=np.random.default_rng(1))
+    noise = (simulator.read("cell.soma") - weights @ x) / np.linalg.norm(weights * x, axis=1)
+    size = 0.1 / math.sqrt(dt)
+    assert noise.std() == pytest.approx(size, abs=3 * size / 4000**0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["phases of 10 τ", "phases of 5 τ, prospective memory"])
+def test_digits_are_learned_in_time_as_by_the_algorithm(case: str) -> None:
+    """Within a point, and above hidden weights as drawn: docs/continuous.md."""
+    from dendrostream_demos.continuous import CASES, IN_TIME, on_digits
+
+    names = ("the algorithm", "the algorithm, hidden weights as drawn", case)
+    discrete, frozen, timed = (
+        np.mean([on_digits(seed, 5, **{**IN_TIME, **CASES[name]}) for seed in range(3)])
+        for name in names
+    )
+    assert abs(timed - discrete) < 1
+    assert timed > frozen + 2
