@@ -16,6 +16,7 @@ from rate_models import draws, lookup, losses, network, rules
 from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.hyperparameters import checked, unknown
 from rate_models.kernel import Array, coerce
+from rate_models.learned import Learned
 from rate_models.network import NetworkSpec, Parameters, one_hot
 from rate_models.online import RULES, Outcome
 from rate_models.optimizers import Optimizer
@@ -26,7 +27,7 @@ SIMULATION, ASYMMETRY = 4, 6
 FIXED = ("dale", "excitatory", "asymmetry")
 
 
-class CircuitNetwork:
+class CircuitNetwork(Learned):
     """A circuit, its weights and its state, learning one sample at a time.
 
     spec: sizes, activations, loss, biases. circuit: a name in `biocircuits.circuits`. seed: of
@@ -72,11 +73,6 @@ class CircuitNetwork:
             rng = np.random.default_rng([seed, ASYMMETRY])
             symmetry.broken(self.made.build(spec, self.hyper, self.own), params, size, rng)
         self._build(params)
-
-    @property
-    def samples_seen(self) -> int:
-        """How many samples the circuit has learned from."""
-        return int(self._clock[0])
 
     @property
     def options(self) -> dict[str, Any]:
@@ -277,22 +273,6 @@ class CircuitNetwork:
             target[...] = (w.T if p.transposed else w).reshape(target.shape)
         return params
 
-    def load_parameters(self, params: Parameters) -> None:
-        """Take over parameters of the same names and shapes; the state starts at rest."""
-        new = self.parameters()
-        for name, value in params.items():
-            if name not in new:
-                raise unknown(name, list(new))
-            old = new[name]
-            if not isinstance(old, list):
-                new[name] = coerce(name, value, "float64", old.shape)
-            elif len(value) != len(old):
-                raise BadOption(name, got=f"{len(value)} arrays", expected=f"{len(old)}")
-            else:
-                new[name] = [coerce(f"{name}[{i}]", v, "float64", o.shape)
-                             for i, (v, o) in enumerate(zip(value, old, strict=True))]  # fmt: skip
-        self._build(new)
-
     def set(self, **changes: Any) -> None:
         """Change the learning rate, hyperparameters or settings from the next sample on.
 
@@ -312,24 +292,6 @@ class CircuitNetwork:
             for name, record in before.items():
                 setattr(self, name, record)
             raise
-
-    def state(self) -> dict[str, Array]:
-        """Copies of all arrays that a bit-identical continuation needs, by name."""
-        return {name: array.copy() for name, array in self._arrays().items()}
-
-    def load_state(self, arrays: dict[str, Array]) -> None:
-        """Take over what `state` gave. Raises BadOption when names or shapes do not fit."""
-        mine = self._arrays()
-        if mine.keys() != arrays.keys():
-            odd = ", ".join(sorted(mine.keys() ^ arrays.keys()))
-            raise BadOption("state", got=f"other arrays ({odd})", expected="those of this circuit")
-        fitting = {k: coerce(k, v, mine[k].dtype.str, mine[k].shape) for k, v in arrays.items()}
-        for name, array in fitting.items():
-            mine[name][...] = array
-
-    def is_finite(self) -> bool:
-        """Whether every number that is part of the state is finite."""
-        return all(bool(np.isfinite(array).all()) for array in self._arrays().values())
 
     def _arrays(self) -> dict[str, Array]:
         s = self.simulator

@@ -22,6 +22,7 @@ from rate_models import (
 from rate_models.errors import BadOption, Diverged
 from rate_models.hyperparameters import checked, numeric, unknown
 from rate_models.kernel import DTYPES, Array, aligned, coerce
+from rate_models.learned import Learned
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Optimizer
 
@@ -39,7 +40,7 @@ class Outcome(NamedTuple):
     outputs: Array
 
 
-class OnlineNetwork:
+class OnlineNetwork(Learned):
     """A network, a rule and an optimiser in compiled form.
 
     spec: the network. rule: a name in `rate_models.rules`. seed: of weights, feedback, masks and
@@ -81,11 +82,6 @@ class OnlineNetwork:
         params |= self.module.init(spec, self.hyper, rng)
         self._clock = np.zeros(1, np.int64)
         self._build(params)
-
-    @property
-    def samples_seen(self) -> int:
-        """How many samples the network has learned from."""
-        return int(self._clock[0])
 
     @property
     def options(self) -> dict[str, Any]:
@@ -222,25 +218,6 @@ class OnlineNetwork:
             params[name] = _nested(getattr(self._state, name), shape)
         return params
 
-    def load_parameters(self, params: Parameters) -> None:
-        """Take over parameters of the same names and shapes; velocities start at rest.
-
-        Names that are absent keep their values. Raises BadOption when a shape differs.
-        """
-        new = self.parameters()
-        for name, value in params.items():
-            if name not in new:
-                raise unknown(name, list(new))
-            old = new[name]
-            if not isinstance(old, list):
-                new[name] = coerce(name, value, self.dtype, old.shape)
-            elif len(value) != len(old):
-                raise BadOption(name, got=f"{len(value)} arrays", expected=f"{len(old)}")
-            else:
-                new[name] = [coerce(f"{name}[{i}]", v, self.dtype, o.shape)
-                             for i, (v, o) in enumerate(zip(value, old, strict=True))]  # fmt: skip
-        self._build(new)
-
     def set(self, **changes: Any) -> None:
         """Change the optimiser or hyperparameters from the next sample on.
 
@@ -263,24 +240,6 @@ class OnlineNetwork:
         before, self.optimizer, self.hyper = self._moving, optimizer, hyper
         if self._moving != before:  # velocities appear or go
             self._build(self.parameters())
-
-    def state(self) -> dict[str, Array]:
-        """Copies of all arrays that a bit-identical continuation needs, by name."""
-        return {name: array.copy() for name, array in self._arrays().items()}
-
-    def load_state(self, arrays: dict[str, Array]) -> None:
-        """Take over what `state` gave. Raises BadOption when names or shapes do not fit."""
-        mine = self._arrays()
-        if mine.keys() != arrays.keys():
-            odd = ", ".join(sorted(mine.keys() ^ arrays.keys()))
-            raise BadOption("state", got=f"other arrays ({odd})", expected="those of this network")
-        fitting = {k: coerce(k, v, mine[k].dtype.str, mine[k].shape) for k, v in arrays.items()}
-        for name, array in fitting.items():
-            mine[name][...] = array
-
-    def is_finite(self) -> bool:
-        """Whether every number that is part of the state is finite."""
-        return all(bool(np.isfinite(array).all()) for array in self._arrays().values())
 
     def _arrays(self) -> dict[str, Array]:
         named = {f"input.{name}": getattr(self._syn, name) for name in input_synapses.STATE}

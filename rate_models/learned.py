@@ -1,0 +1,73 @@
+"""What every network that learns can do with what it has learned: hand it out and take it back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from rate_models.errors import BadOption
+from rate_models.hyperparameters import unknown
+from rate_models.kernel import Array, coerce
+from rate_models.network import Parameters
+
+
+class Learned(ABC):
+    """Parameters by their names in the papers; and all of the state, by name, for checkpoints."""
+
+    dtype: str
+    _clock: Array
+
+    @property
+    def samples_seen(self) -> int:
+        """How many samples the network has learned from."""
+        return int(self._clock[0])
+
+    @abstractmethod
+    def parameters(self) -> Parameters:
+        """Copies of all parameters, {name: array or list of arrays}; changes nothing."""
+
+    @abstractmethod
+    def _build(self, params: Parameters) -> None:
+        """Start from ``params``, with all else at rest."""
+
+    @abstractmethod
+    def _arrays(self) -> dict[str, Array]:
+        """All arrays of the state, not copied."""
+
+    def load_parameters(self, params: Parameters) -> None:
+        """Take over parameters of the same names and shapes; all else starts at rest.
+
+        Names that are absent keep their values. Raises BadOption when a shape differs.
+        """
+        new = self.parameters()
+        for name, value in params.items():
+            if name not in new:
+                raise unknown(name, list(new))
+            old = new[name]
+            if not isinstance(old, list):
+                new[name] = coerce(name, value, self.dtype, old.shape)
+            elif len(value) != len(old):
+                raise BadOption(name, got=f"{len(value)} arrays", expected=f"{len(old)}")
+            else:
+                new[name] = [coerce(f"{name}[{i}]", v, self.dtype, o.shape)
+                             for i, (v, o) in enumerate(zip(value, old, strict=True))]  # fmt: skip
+        self._build(new)
+
+    def state(self) -> dict[str, Array]:
+        """Copies of all arrays that a bit-identical continuation needs, by name."""
+        return {name: array.copy() for name, array in self._arrays().items()}
+
+    def load_state(self, arrays: dict[str, Array]) -> None:
+        """Take over what `state` gave. Raises BadOption when names or shapes do not fit."""
+        mine = self._arrays()
+        if mine.keys() != arrays.keys():
+            odd = ", ".join(sorted(mine.keys() ^ arrays.keys()))
+            raise BadOption("state", got=f"other arrays ({odd})", expected="those of this network")
+        fitting = {k: coerce(k, v, mine[k].dtype.str, mine[k].shape) for k, v in arrays.items()}
+        for name, array in fitting.items():
+            mine[name][...] = array
+
+    def is_finite(self) -> bool:
+        """Whether every number that is part of the state is finite."""
+        return all(bool(np.isfinite(array).all()) for array in self._arrays().values())
