@@ -32,9 +32,9 @@ counterpart; weight_decay, λ (‖W_1‖² + ‖W_2‖²), is the nearest.
 Example: `dendrostream run --rule bmvr --lr 0.02 --scale global --seed 0`
 ends at 0.95 of held-out digits.
 
-Gap: the rates that it bears fall with the size of the input, η ⟨‖x‖²⟩ λ < 2, so five passes are few:
-nine at a constant rate end at 96.6 %. Squared error alone takes backpropagation to 97.9 %, and the
-paper, with 256 units and a sixth of the images, has 0.3 points between the two.
+Gap: the rates that it bears fall with the size of the input, η ⟨‖x‖²⟩ λ < 2, so five passes are
+few: nine at a constant rate end at 96.6 %. Squared error alone takes backpropagation to 97.9 %, and
+the paper, with 256 units and a sixth of the images, has 0.3 points between the two.
 
 Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020; equations 5-9,
 supplement A-E; ridge and start values from its program.
