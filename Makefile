@@ -25,7 +25,7 @@ test: $(VENV)/.all ## run the tests, without the slow ones
 	$(BIN)/python -m pytest -n auto
 
 slow: $(VENV)/.all ## run the slow tests
-	$(BIN)/python -m pytest -m slow -n auto
+	$(BIN)/python -m pytest -m slow -n auto --dist worksteal
 
 lint: $(VENV)/.all ## check style and format
 	$(BIN)/ruff check
