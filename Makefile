@@ -6,6 +6,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
+# Tests share the processors among them: threads of theirs would only wait for each other.
+ONE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
 .DEFAULT_GOAL := help
 .PHONY: help run test slow lint types bench install install-all clean
 .DELETE_ON_ERROR:
@@ -22,10 +25,10 @@ run: $(VENV)/.base ## stream the bundled digits through a PEPITA network
 test: $(VENV)/.all ## run the tests, without the slow ones
 	@echo "compiling kernels (once)"
 	@$(BIN)/python -m rate_models.precompile
-	$(BIN)/python -m pytest -n auto
+	$(ONE) $(BIN)/python -m pytest -n auto
 
 slow: $(VENV)/.all ## run the slow tests
-	$(BIN)/python -m pytest -m slow -n auto --dist worksteal
+	$(ONE) $(BIN)/python -m pytest -m slow -n auto --dist worksteal
 
 lint: $(VENV)/.all ## check style and format
 	$(BIN)/ruff check

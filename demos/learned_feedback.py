@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from rate_models import diagnostics, lookup, textbook
 from rate_models.errors import UserError
@@ -67,7 +68,8 @@ def main(
         runs = []
         for seed in range(seeds):
             mnist = open_source("mnist", Options(data=data, download=download, seed=seed))
-            runs.append(list(learn(mnist, rule, hyper, batches, seed)))
+            with threadpool_limits(1):  # on matrices this small threads only wait for each other
+                runs.append(list(learn(mnist, rule, hyper, batches, seed)))
             print(f"{rule:<20} seed {seed}  {said(runs[-1][-1])}", flush=True)
         curves[rule] = {name: np.array([[point[name] for point in run] for run in runs])
                         for name in runs[0][0]}  # fmt: skip
