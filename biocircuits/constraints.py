@@ -16,13 +16,13 @@ import numpy as np
 
 from biocircuits.circuit import Circuit
 from biocircuits.projections import Projection
+from rate_models import network
 from rate_models.errors import BadOption
 from rate_models.kernel import Array
 
 if TYPE_CHECKING:
     from biocircuits.simulate import Settings
 
-SIGNS = 5  # stream of random numbers, after those of `rate_models.network`
 Signs = Array | float  # of each presynaptic neuron (m,); 0 for a synapse without a law
 
 
@@ -58,7 +58,7 @@ def signs(circuit: Circuit, seed: int, excitatory: float) -> dict[str, Signs]:
     >>> signs(example(), seed=0, excitatory=1.0)
     {'forward': array([1., 1.]), 'feedback': array([1., 1.])}
     """
-    rng = np.random.default_rng([seed, SIGNS])
+    rng = np.random.default_rng([seed, network.SIGNS])
     of: dict[str, Signs] = {}
     for population in circuit.populations:
         drawn = np.where(rng.random(population.size) < excitatory, 1.0, -1.0)

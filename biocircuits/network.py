@@ -16,14 +16,12 @@ from rate_models import draws, lookup, losses, network, rules
 from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.hyperparameters import checked, unknown
 from rate_models.kernel import Array, coerce
-from rate_models.learned import Learned
+from rate_models.learned import Learned, class_indices
 from rate_models.network import NetworkSpec, Parameters, one_hot
 from rate_models.online import RULES, Outcome
 from rate_models.optimizers import Optimizer
 
 CIRCUITS = "biocircuits.circuits"
-# Streams of random numbers, after those of `rate_models.network` and `constraints`
-SIMULATION, ASYMMETRY = 4, 6
 FIXED = ("dale", "excitatory", "asymmetry")
 
 
@@ -42,7 +40,7 @@ class CircuitNetwork(Learned):
     (4, 3)
     """
 
-    dtype = "float64"
+    dtype, kind = "float64", "circuit"
 
     def __init__(
         self,
@@ -70,7 +68,7 @@ class CircuitNetwork(Learned):
             self.made.prepare(spec, self.hyper, params)
         self._clock = np.zeros(1, np.int64)
         if size := self.simulation.asymmetry:
-            rng = np.random.default_rng([seed, ASYMMETRY])
+            rng = np.random.default_rng([seed, network.ASYMMETRY])
             symmetry.broken(self.made.build(spec, self.hyper, self.own), params, size, rng)
         self._build(params)
 
@@ -135,7 +133,7 @@ class CircuitNetwork(Learned):
 
     def _present(self, given: dict[str, Any], phase: str, probe: Probe | None = None) -> Any:
         lr = self.optimizer.rate(self.samples_seen)
-        rng = np.random.default_rng([self.seed, SIMULATION, self.samples_seen])
+        rng = np.random.default_rng([self.seed, network.SIMULATION, self.samples_seen])
         population, compartment, _ = self.simulator.circuit.answer
         heard: list[Array] = []
 
@@ -188,11 +186,7 @@ class CircuitNetwork(Learned):
         if targets is not None:
             return coerce("targets", targets, "float64", (n, last))
         assert labels is not None
-        index = coerce("labels", labels, np.int64, (n,))
-        if n and (index.min() < 0 or index.max() >= last):
-            bad = index[(index < 0) | (index >= last)][0]
-            raise BadOption("labels", got=bad, expected=f"0 to {last - 1}")
-        return one_hot(index, last)
+        return one_hot(class_indices(labels, n, last), last)
 
     def _given(self, x: Array, y: Array, t: int, masks: Any, noise: Any) -> dict[str, Any]:
         """What clamps the circuit for row t of a call."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import unknown
@@ -12,9 +13,23 @@ from rate_models.kernel import Array, coerce
 from rate_models.network import Parameters
 
 
+def class_indices(labels: ArrayLike, n: int, classes: int) -> NDArray[np.int64]:
+    """``labels`` as n class indices; BadOption names one that is out of range.
+
+    >>> class_indices([0, 2], 2, 3).tolist()
+    [0, 2]
+    """
+    index = coerce("labels", labels, np.int64, (n,))
+    if n and (index.min() < 0 or index.max() >= classes):
+        bad = index[(index < 0) | (index >= classes)][0]
+        raise BadOption("labels", got=bad, expected=f"0 to {classes - 1}")
+    return index
+
+
 class Learned(ABC):
     """Parameters by their names in the papers; and all of the state, by name, for checkpoints."""
 
+    kind = "network"  # what errors call it
     dtype: str
     _clock: Array
 
@@ -63,7 +78,8 @@ class Learned(ABC):
         mine = self._arrays()
         if mine.keys() != arrays.keys():
             odd = ", ".join(sorted(mine.keys() ^ arrays.keys()))
-            raise BadOption("state", got=f"other arrays ({odd})", expected="those of this network")
+            expected = f"those of this {self.kind}"
+            raise BadOption("state", got=f"other arrays ({odd})", expected=expected)
         fitting = {k: coerce(k, v, mine[k].dtype.str, mine[k].shape) for k, v in arrays.items()}
         for name, array in fitting.items():
             mine[name][...] = array

@@ -20,7 +20,7 @@ from rate_models.errors import BadOption, UnknownName
 Parameters = dict[str, Any]
 
 # Streams of random numbers that one seed gives; a new use takes a new number.
-WEIGHTS, FEEDBACK, MASKS, NOISE = range(4)
+WEIGHTS, FEEDBACK, MASKS, NOISE, SIMULATION, SIGNS, ASYMMETRY = range(7)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from rate_models import (
 from rate_models.errors import BadOption, Diverged
 from rate_models.hyperparameters import checked, numeric, unknown
 from rate_models.kernel import DTYPES, Array, aligned, coerce
-from rate_models.learned import Learned
+from rate_models.learned import Learned, class_indices
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Optimizer
 
@@ -140,10 +140,7 @@ class OnlineNetwork(Learned):
         y = np.zeros((n, 0)) if targets is None else targets
         width = 0 if targets is None else sizes[-1]
         y = coerce("targets", y, self.dtype, (n, width))
-        index = coerce("labels", np.zeros(n) if labels is None else labels, np.int64, (n,))
-        if n and (index.min() < 0 or index.max() >= sizes[-1]):
-            bad = index[(index < 0) | (index >= sizes[-1])][0]
-            raise BadOption("labels", got=bad, expected=f"0 to {sizes[-1] - 1}")
+        index = class_indices(np.zeros(n) if labels is None else labels, n, sizes[-1])
         said = Outcome(np.zeros(n, np.int64), np.zeros(n), np.zeros((n, sizes[-1]), self.dtype))
         kernel = online_kernel.learner(self.module)
         learned = kernel(
