@@ -24,6 +24,8 @@ docstring         one line; the equations and every symbol; a paragraph ``Exampl
 `batch(spec, params, hyper, x, y, draws)`   textbook: a generator; yields one `Stage` per optimiser
                                     step; after each yield ``params`` holds the stepped weights
 `multiply_adds(sizes)`              multiply-adds per sample in the plain form, for n_0, ..., n_L
+`tasks(spec, hyper, sample)`        the work items of a sample in the order in which one worker does
+                                    them, each with the arrays it reads and writes: see `Task`
 `ASCENDING`       the order in which `teach` visits the layers
 `teach(layer, ...)`                 kernel stage: teaching signal and update of one layer
 
@@ -74,6 +76,32 @@ class Properties(NamedTuple):
     nonlocal_signals: bool
     frozen_activity: bool
     update_locking: Literal["full", "partial", "none"]
+
+
+Ref = tuple[str, int]  # an array by the name it has in the rule's equations, and its layer
+
+
+class Task(NamedTuple):
+    """A work item of one sample, and the arrays that it touches.
+
+    kind, layer: S standard pass of a layer, E error at the output (layer 0), M teaching signal and
+    update of a layer.
+    multiply_adds: what it costs in the plain form; over a sample they sum to the rule's.
+    reads: arrays that it reads. writes: arrays of this sample alone, which no other item writes.
+    updates: arrays that outlive the sample and are read and written in place.
+
+    ("W", l) is all that layer l keeps: weights, biases, velocities. ("h", l) is a_l and h_l,
+    ("h", 0) the input, ("y", -1) the target, ("e", -1) the error and δ_L = ∂L/∂a_L. What follows
+    from the number of the sample alone (learning rate, masks, noise, which samples mirror) is no
+    array.
+    """
+
+    kind: Literal["S", "E", "M"]
+    layer: int
+    multiply_adds: int
+    reads: tuple[Ref, ...]
+    writes: tuple[Ref, ...] = ()
+    updates: tuple[Ref, ...] = ()
 
 
 class Advice(NamedTuple):

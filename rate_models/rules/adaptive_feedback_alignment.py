@@ -33,7 +33,7 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
 from rate_models.rules._feedback import feedback
 
 DEFAULT_LOSS = "cross_entropy"
@@ -104,6 +104,22 @@ def multiply_adds(sizes: Sequence[int]) -> int:
     """Per sample: a pass forward, F e, the errors up to h_{L-1}, and the update."""
     n = _plain.synapses(sizes)
     return n + sizes[0] * sizes[-1] + (n - sizes[-2] * sizes[-1]) + n
+
+
+def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
+    """Errors travel up: layer l hands δ_l on through W_{l+1}."""
+    learning = []
+    for n in range(1, spec.layers):
+        reads = [("W", n), ("h", n), ("h", n - 1), ("delta", n - 1)]
+        through = 0
+        if n == 1:
+            reads, through = [("W", 1), ("h", 1), _tasks.X, _tasks.E, ("F", 0)], spec.sizes[0]
+        learning.append(
+            _tasks.modulated(
+                spec, n, reads, [("delta", n)], sweeps=2, more=through * spec.sizes[-1]
+            )
+        )
+    return [*_tasks.standard(spec), *learning, _tasks.output(spec)]
 
 
 ASCENDING = True

@@ -57,7 +57,7 @@ from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain, _stability
+from rate_models.rules import Draws, Properties, Ref, Stage, Task, Term, _plain, _stability, _tasks
 
 DEFAULT_LOSS = "mse"
 LOSSES = ("mse",)
@@ -190,6 +190,20 @@ def batch(
 def multiply_adds(sizes: Sequence[int]) -> int:
     """Per sample: forward, apical current, R z and Q n, and the update of all four matrices."""
     return 2 * _plain.synapses(sizes) + sizes[-1] * sizes[1] + 4 * sizes[1] ** 2
+
+
+def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
+    """No error is waited for, but the hidden layer hears the target through W_2."""
+    k, n = spec.sizes[1:]
+    first, second, error = _tasks.standard(spec)
+    mean: list[Ref] = [("mean", 1)] if spec.activation[0] == "relu" else []
+    first = first._replace(reads=(*first.reads, *mean))
+    hidden = _tasks.modulated(
+        spec, 1, [_tasks.X, _tasks.Y, ("h", 1), ("W", 2)],
+        updates=[("W", 1), ("Q", 1), ("R", 1)], more=n * k + 4 * k * k,
+    )  # fmt: skip
+    above = _tasks.modulated(spec, 2, [_tasks.Y, ("h", 1)], updates=[("W", 2), *mean])
+    return [first, second, error, hidden, above]
 
 
 ASCENDING = True

@@ -27,7 +27,7 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
@@ -81,6 +81,18 @@ def batch(
 def multiply_adds(sizes: Sequence[int]) -> int:
     """Per sample: a pass forward, B_l δ_L for each hidden layer, and the update."""
     return 2 * _plain.synapses(sizes) + sizes[-1] * sum(sizes[1:-1])
+
+
+def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
+    """All layers learn at once when the error is there."""
+    learning = [
+        _tasks.modulated(
+            spec, n, [_tasks.E, ("B", n), ("h", n), ("h", n - 1)],
+            more=spec.sizes[n] * spec.sizes[-1],
+        )
+        for n in range(1, spec.layers)
+    ]  # fmt: skip
+    return [*_tasks.standard(spec), _tasks.output(spec), *learning]
 
 
 ASCENDING = False

@@ -29,7 +29,7 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
 
 DEFAULT_LOSS = "binary_cross_entropy"
 LOSSES = ("binary_cross_entropy", "cross_entropy")
@@ -80,6 +80,18 @@ def batch(
 def multiply_adds(sizes: Sequence[int]) -> int:
     """Per sample: a pass forward, B_l y for each hidden layer, and the update."""
     return 2 * _plain.synapses(sizes) + sizes[-1] * sum(sizes[1:-1])
+
+
+def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
+    """A hidden layer learns once its own standard pass is done."""
+    learning = [
+        _tasks.modulated(
+            spec, n, [_tasks.Y, ("B", n), ("h", n), ("h", n - 1)],
+            more=spec.sizes[n] * spec.sizes[-1],
+        )
+        for n in range(1, spec.layers)
+    ]  # fmt: skip
+    return [*_tasks.standard(spec), *learning, _tasks.output(spec)]
 
 
 ASCENDING = True

@@ -50,7 +50,7 @@ from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import Draws, Properties, Ref, Stage, Task, Term, _plain, _tasks
 from rate_models.rules._goodness import (
     goodness,
     goodness_of,
@@ -199,6 +199,23 @@ def multiply_adds(sizes: Sequence[int]) -> int:
     """Per sample: the neutral pass, K y, K ȳ, two passes up to h_{L-1}, two terms of ΔW below L."""
     n, readout = _plain.synapses(sizes), sizes[-2] * sizes[-1]
     return n + 2 * sizes[0] * sizes[-1] + 4 * (n - readout) + readout
+
+
+def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
+    """The first layer waits for the prediction that the wrong label is drawn from, if it is."""
+    learning = []
+    for n in range(1, spec.layers):
+        reads: list[Ref] = [("W", n), ("p", n - 1), ("q", n - 1)]
+        labels = 0
+        if n == 1:
+            reads, labels = [("W", 1), _tasks.X, _tasks.Y, ("h", 1), ("K", 0)], spec.sizes[0]
+            reads += [("h", spec.layers)] if hyper.negatives == "predicted" else []
+        learning.append(
+            _tasks.modulated(
+                spec, n, reads, [("p", n), ("q", n)], sweeps=4, more=2 * labels * spec.sizes[-1]
+            )
+        )
+    return [*_tasks.standard(spec), *learning, _tasks.output(spec)]
 
 
 ASCENDING = True
