@@ -1,4 +1,4 @@
-"""The command line: ``dendrostream run | rules | sources | parity | bench``."""
+"""The command line: ``dendrostream run | rules | sources | parity | bench | schedule``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typer
 
 from rate_models import catalogue, lookup
 from rate_models.errors import BadOption, Diverged, UserError
+from streaming.schedule.command import schedule
 
 app = typer.Typer(
     help="Networks of two-compartment neurons that learn from a stream, one sample at a time.",
@@ -254,6 +255,9 @@ def bench(
             print(f"{name}: {value}")
         print(f"data: {result['data']}; one thread; median of {result['repeats']}")
         print(_table(result["rows"]))
+
+
+app.command()(schedule)
 
 
 def _say(message: str) -> None:

@@ -248,6 +248,41 @@ def test_bench(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cpu: a machine" in out and "torch" in out and "2,100" in out
 
 
+def test_schedule(call: Any, tmp_path: Path) -> None:
+    chart = tmp_path / "s.png"
+    ours = ("schedule", "--rule", "pepita", "--layers", "9,8,8,4", "--workers", 2, "--out", chart)
+    said = call(*ours, "--equal", "--samples", 60, "--json")
+    assert said.code == 0 and said.err == ""
+    plan = json.loads(said.out)["plan"]
+    assert plan["makespan"] == 242 and plan["speedup"] == 360 / 242
+    assert chart.stat().st_size > 5_000
+    said = call(*ours, "--equal", "--samples", 10**9, "--json")  # at the steady pace
+    assert json.loads(said.out)["plan"]["makespan"] == 6 + (10**9 - 1) * 4
+    said = call(*ours, "--standard-times", "3,1,1", "--modulated-times", "2,2,1", "--handover", 0.5)
+    assert said.code == 0 and "speedup" in said.out and "given unit" in said.out
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        said = call(*ours[:5], "--delay", 2, "--workers", 30, "--out", chart)
+    assert said.code == 0 and said.err.startswith("warning: workers: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--workers", 0], ["workers", "got 0"]),
+        (["--delay", -1], ["delay", "got -1"]),
+        (["--rule", "backprop"], ["backprop", "S(t+1,1) waits for M(t,1) (W_1)", "a delay"]),
+        (["--standard-times", "1,2"], ["--modulated-times"]),
+        (["--standard-times", "x", "--modulated-times", "1"], ["--standard-times"]),
+        (["--layers", "4,3,2", "--standard-times", "1", "--modulated-times", "1"], ["2 finite"]),
+        (["--set", "inject=9"], ["inject"]),
+        (["--out", "/nowhere/at/all.png"], ["--out"]),
+    ],
+)
+def test_schedules_that_cannot_be(call: Any, arguments: list[object], words: list[str]) -> None:
+    assert_one_error(call("schedule", *arguments), *words)
+
+
 @pytest.mark.parametrize(
     "arguments", [["run", "--epoch", "1"], ["runn"], ["run", "--lr", "x"], ["run", "--target", "y"]]
 )

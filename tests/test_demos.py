@@ -143,6 +143,21 @@ def test_mirroring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "mirroring.png").stat().st_size > 10_000
 
 
+def test_schedules(tmp_path: Path) -> None:
+    from dendrostream_demos import schedules
+
+    table, figure = tmp_path / "schedules.md", tmp_path / "schedules.png"
+    rows = schedules.main([2, 10], figure, table)
+    speedups = {(r.rule, r.schedule): r.speedup for r in rows if r.layers == 10}
+    assert speedups["PEPITA", "pipelined"] == pytest.approx(20 / 11)
+    assert speedups["backpropagation", "sequential"] == pytest.approx(1)
+    assert speedups["PEPITA", "pipelined, batches of 10"] == pytest.approx(10)
+    assert speedups["backpropagation", "pipelined, batches of 10"] == pytest.approx(100 / 19)
+    lines = table.read_text().splitlines()
+    assert sum(line.startswith(("| 2 |", "| 10 |")) for line in lines) == len(rows) == 14
+    assert figure.stat().st_size > 10_000
+
+
 def test_a_missing_data_set_is_one_message(tmp_path: Path) -> None:
     code = [sys.executable, "-m", "dendrostream_demos.online_vs_batch", "--data", str(tmp_path)]
     done = subprocess.run(code, capture_output=True, text=True, timeout=120)

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from rate_models import lookup, rules
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
+from streaming.schedule import closed_form
 from streaming.schedule.dependencies import dependencies
 from streaming.schedule.items import Schedule, items
 from streaming.schedule.plan import Plan, Times, equal_times
-from streaming.schedule.planner import RULES, plan
+from streaming.schedule.planner import RULES, network, plan
 from streaming.schedule.program import KINDS, Program, program
 
 EVERY = lookup.names(RULES)
@@ -159,6 +160,29 @@ def test_a_hand_over_costs() -> None:
             for j in found.waits[found.first[i] : found.first[i + 1]]:
                 far = found.handover if found.worker[i] != found.worker[j] else 0
                 assert found.start[i] >= found.finish[j] + far
+
+
+@pytest.mark.parametrize("rule", EVERY)
+@given(data=st.data())
+@settings(max_examples=15)
+def test_closed_form(rule: str, data: Any) -> None:
+    """Equals the simulation of any rule whose layers all wait for the error."""
+    layers = 2 if rule == "bmvr" else data.draw(st.integers(2, 6))
+    unit = st.integers(1, 9).map(float)
+    s, m = (data.draw(st.lists(unit, min_size=layers, max_size=layers)) for _ in range(2))
+    times = Times(tuple(s), tuple(m), data.draw(st.integers(0, 5).map(float)))
+    module, spec, hyper = network(rule, (3,) * (layers + 1), "relu", {})
+    found = closed_form.pipelined(module.tasks(spec, hyper, 0), times, 30)
+    if rule in ("drtp", "bmvr", "forward_forward"):  # whose hidden layers do not wait for E
+        assert found is None
+        return
+    assert found is not None
+    how = Schedule()
+    todo = list(items(module, spec, hyper, how, 30))
+    ends: list[float] = []  # as early as all that an item waits for allows
+    for item, waits in zip(todo, dependencies(todo, how), strict=True):
+        ends.append(max((ends[j] for j in waits), default=0.0) + times.of(item.task))
+    assert found[0] == max(ends)
 
 
 # Any order of the workers gives what one worker gives.
@@ -387,15 +411,39 @@ def test_a_thousand_layers_and_workers_take_seconds() -> None:
     began = time.perf_counter()
     found = planned("pepita", 1000, workers=1000, samples=20)
     assert found.makespan == 2000 + 19 * 1001
-    assert found.activations > 0 and time.perf_counter() - began < 30
+    assert found.held > 0 and time.perf_counter() - began < 30
 
 
 def test_memory_by_hand() -> None:
-    """PEPITA in order keeps one sample everywhere: x, y, e, h_1..h_3 and p_1, p_2, three each."""
-    assert planned("pepita", 3, "sequential").activations == 8 * 3
-    assert planned("pepita", 3).activations == 8 * 3
-    # a worker per layer and batches of 8: h_l waits for the way up and the error
-    assert planned("pepita", 3, workers=3, batch=8, samples=16).slots["h", 1] >= 3
+    """Three layers of three units, in order: x, y, h_1..h_3, then e in place of y and h_3. What is
+    reserved has a place for each array: those six, and δ_1, δ_2 or p_1, p_2.
+    """
+    for rule in ("backprop", "pepita"):
+        found = planned(rule, 3, "sequential", samples=5)
+        assert (found.held, found.reserved) == (5 * 3, 8 * 3)
+    # a worker per layer: S of the next sample never waits for a place
+    batches = planned("pepita", 3, workers=3, batch=8, samples=16)
+    assert batches.slots["h", 1] >= 3 and batches.stashed == 0
+    assert planned("pepita", 3, "delayed:2", 3).stashed > 0
+    assert planned("pepita", 3, "delayed:2", 3, weights="current").stashed == 0
+
+
+@given(st.sampled_from(["pepita", "drtp", "backprop"]), st.integers(2, 5), st.integers(0, 3))
+@settings(max_examples=20)
+def test_what_is_held_is_what_some_moment_needs(rule: str, layers: int, delay: int) -> None:
+    """The slow way: for each moment and array, the samples between its writing and last reading."""
+    schedule = f"delayed:{delay}" if delay else "sequential"
+    found = planned(rule, layers, schedule, 3, samples=8, weights="current")
+    alive: dict[Any, list[float]] = {}
+    for i, (task, t) in enumerate(found.items):
+        for ref in task.writes:
+            alive[ref, t] = [found.start[i], found.finish[i]]
+        for ref in task.reads:
+            if (ref, t) in alive:
+                alive[ref, t][1] = max(alive[ref, t][1], found.finish[i])
+    moments = np.arange(0.5, found.makespan)
+    held = max(sum(3 for begin, end in alive.values() if begin < now < end) for now in moments)
+    assert found.held == held
 
 
 @pytest.mark.parametrize("rule", EVERY)

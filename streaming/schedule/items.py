@@ -19,6 +19,8 @@ from rate_models.rules import Ref, Task
 Weights = Literal["stash", "current", "copies"]
 WEIGHTS: tuple[Weights, ...] = ("stash", "current", "copies")
 
+STASHED = "stashed "  # begins the names of weights that S leaves for M
+
 
 class Item(NamedTuple):
     """A work item: a rule's task, for one sample (0, 1, ...)."""
@@ -136,7 +138,7 @@ def _stashed(tasks: Sequence[Task]) -> list[Task]:
 
 
 def _stash(ref: Ref) -> Ref:
-    return f"stashed {ref[0]}", ref[1]
+    return STASHED + ref[0], ref[1]
 
 
 def _summed(task: Task, ends: bool) -> Task:

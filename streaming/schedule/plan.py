@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rate_models.network import NetworkSpec
 from rate_models.rules import Ref, Task
 from streaming.schedule import placing
-from streaming.schedule.items import Item, Schedule
+from streaming.schedule.items import STASHED, Item, Schedule
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -73,6 +73,20 @@ class Plan:
         """Over one worker, who never waits."""
         return float(self.times.sum()) / self.makespan
 
+    @property
+    def samples(self) -> int:
+        """N, the samples that were laid out."""
+        return len(self.of_sample[1])
+
+    def makespan_of(self, samples: int) -> float:
+        """Of a longer stream, which goes on at the plan's steady pace."""
+        return self.makespan + (samples - self.samples) * self.period
+
+    @property
+    def most_speedup(self) -> float:
+        """With any number of workers and free hand-overs."""
+        return float(self.times.sum()) / self.critical
+
     @cached_property
     def critical(self) -> float:
         """The makespan with any number of workers and free hand-overs: none is shorter."""
@@ -83,7 +97,7 @@ class Plan:
     def of_sample(self) -> tuple[Floats, Floats]:
         """First start and last finish of every sample (N,)."""
         sample = np.array([item.sample for item in self.items])
-        begin, end = np.full(sample[-1] + 1, np.inf), np.zeros(sample[-1] + 1)
+        begin, end = np.full(sample.max() + 1, np.inf), np.zeros(sample.max() + 1)
         np.minimum.at(begin, sample, self.start)
         np.maximum.at(end, sample, self.finish)
         return begin, end
@@ -96,13 +110,20 @@ class Plan:
 
     @property
     def period(self) -> float:
-        """Time per sample once the pipe is full: over the last half, in whole updates."""
+        """Time per sample once the pipe is full and before it empties.
+
+        Over whole rounds of delay + 1 updates, as far as there are any, else over all samples; and
+        never less than a sample's work shared by all workers.
+        """
         _, end = self.of_sample
-        ends = np.maximum.accumulate(end)[self.schedule.batch - 1 :: self.schedule.batch]
-        half = len(ends) // 2
-        if half == 0:
+        batch, round_ = self.schedule.batch, self.schedule.delay + 1
+        ends = np.maximum.accumulate(end)[batch - 1 :: batch]
+        full = len(ends) - 1 - round_  # the updates after it are done while the pipe empties
+        rounds = full // round_ - full // round_ // 2
+        if rounds < 1:
             return self.makespan / len(end)
-        return float(ends[-1] - ends[-1 - half]) / (half * self.schedule.batch)
+        seen = float(ends[full] - ends[full - rounds * round_]) / (rounds * round_ * batch)
+        return max(seen, float(self.times.sum()) / len(end) / self.workers)
 
     @property
     def utilisation(self) -> Floats:
@@ -111,11 +132,8 @@ class Plan:
         return np.asarray(busy / self.makespan)
 
     @cached_property
-    def slots(self) -> dict[Ref, int]:
-        """How many samples' places each array of a sample needs: sample t lies in t mod slots.
-
-        The fewest with which nobody has to wait for a place.
-        """
+    def _lives(self) -> dict[Ref, tuple[Ints, Floats, Floats]]:
+        """For each array of a sample: the samples, when it is first written, when it is let go."""
         begin: defaultdict[Ref, dict[int, float]] = defaultdict(dict)
         end: defaultdict[Ref, dict[int, float]] = defaultdict(dict)
         done = self.finish + self.handover
@@ -125,24 +143,52 @@ class Plan:
             for ref in task.reads:
                 if t in end[ref]:
                     end[ref][t] = max(end[ref][t], done[i])
-        return {ref: _places(list(at), list(at.values()), list(end[ref].values()))
-                for ref, at in begin.items()}  # fmt: skip
+        return {
+            ref: (np.array([*at]), np.array([*at.values()]), np.array([*end[ref].values()]))
+            for ref, at in begin.items()
+        }
+
+    @cached_property
+    def slots(self) -> dict[Ref, int]:
+        """How many samples' places each array of a sample needs: sample t lies in t mod slots.
+
+        The fewest with which nobody has to wait for a place.
+        """
+        return {ref: _places(*life) for ref, life in self._lives.items()}
+
+    def _width(self, ref: Ref) -> int:
+        """Numbers in an array of a sample; of stashed weights: δ_l and h_{l-1}, by which M's differ
+        from S's."""
+        sizes, (name, layer) = self.spec.sizes, ref
+        return sizes[layer] + sizes[layer - 1] if name.startswith(STASHED) else sizes[layer]
 
     @property
-    def activations(self) -> int:
-        """Numbers held for activities and signals of samples under way."""
-        sizes = self.spec.sizes
-        return sum(n * sizes[ref[1]] for ref, n in self.slots.items() if " " not in ref[0])
+    def reserved(self) -> int:
+        """Numbers in all places of activities and signals."""
+        held = self.slots.items()
+        return sum(n * self._width(ref) for ref, n in held if not ref[0].startswith(STASHED))
 
     @property
     def stashed(self) -> int:
-        """Numbers held so that M sees the weights of S: pending changes δ_l and h_{l-1}."""
-        sizes = self.spec.sizes
-        held = {ref[1]: n for ref, n in self.slots.items() if " " in ref[0]}
-        return sum(n * (sizes[layer] + sizes[layer - 1]) for layer, n in held.items())
+        """Numbers in all places that keep the weights of S for M, as pending changes."""
+        held = self.slots.items()
+        return sum(n * self._width(ref) for ref, n in held if ref[0].startswith(STASHED))
+
+    @property
+    def held(self) -> int:
+        """The most numbers of activities and signals that are needed at one moment."""
+        lives = {ref: life for ref, life in self._lives.items() if not ref[0].startswith(STASHED)}
+        times = np.concatenate([part for _, *life in lives.values() for part in life[::-1]])
+        widths = [
+            self._width(ref) * np.repeat([-1, 1], len(samples))
+            for ref, (samples, *_) in lives.items()
+        ]
+        change = np.concatenate(widths)
+        order = np.lexsort((change, times))  # at one time places are let go first
+        return int(np.cumsum(change[order]).max())
 
 
-def _places(samples: list[int], begin: list[float], end: list[float]) -> int:
+def _places(samples: Ints, begin: Floats, end: Floats) -> int:
     """The smallest n with which sample t is done when t + n begins."""
-    later: list[int] = (np.searchsorted(begin, end, side="left") - 1).tolist()
-    return 1 + max(samples[last] - t for t, last in zip(samples, later, strict=True))
+    later = np.searchsorted(begin, end, side="left") - 1
+    return 1 + int((samples[later] - samples).max())

@@ -58,32 +58,20 @@ def plan(
     found = [sorted(waits) for waits in dependencies(todo, schedule)]
     first = np.cumsum([0, *map(len, found)], dtype=np.int64)
     waits = np.fromiter((j for some in found for j in some), np.int64, first[-1])
-    order = np.argsort(placing.earliest(durations, first, waits), kind="stable")
+    early = placing.earliest(durations, first, waits)
     best: Plan | None = None
     for kind in ("layers", "waves") if assignment is None else (assignment,):
         bound = owners(todo, durations, workers) if kind == "layers" else np.full(len(todo), -1)
-        for _ in range(
-            2
-        ):  # again in the order that came of the first time: never far, often better
-            worker, start = placing.place(
-                order, durations, first, waits, bound, workers, float(handover)
-            )
+        start = early
+        for _ in range(3):  # the second time in the order that came of the first, and again
+            order = np.argsort(start, kind="stable")
+            where = placing.place(order, durations, first, waits, bound, workers, float(handover))
             one = Plan(
-                spec,
-                schedule,
-                workers,
-                handover,
-                kind,
-                todo,
-                durations,
-                first,
-                waits,
-                worker,
-                start,
+                spec, schedule, workers, handover, kind, todo, durations, first, waits, *where
             )
             if best is None or one.makespan < best.makespan * (1 - 1e-9):
                 best = one
-            order = np.argsort(start, kind="stable")
+            start = one.start
     assert best is not None
     used = len(set(best.worker.tolist()))
     if used < workers:
