@@ -205,7 +205,7 @@ def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
     """The first layer waits for the prediction that the wrong label is drawn from, if it is."""
     learning = []
     for n in range(1, spec.layers):
-        reads: list[Ref] = [("W", n), ("p", n - 1), ("q", n - 1)]
+        reads: list[Ref] = [("W", n), ("p", n - 1), ("q", n - 1), ("h", n)]
         labels = 0
         if n == 1:
             reads, labels = [("W", 1), _tasks.X, _tasks.Y, ("h", 1), ("K", 0)], spec.sizes[0]

@@ -9,8 +9,8 @@ A rule says what the work items of a sample are and which arrays each reads and 
 
 PEPITA, three layers, one sample per update, two workers, a unit of time per column:
 
-    worker 1   S1 S2 S3 M1 M2 M3 S3'M1'M2'M3'         ' the next sample
-    worker 2               S1'S2'         S1"S2"
+    worker 1   S1 S2 S3 M1 M2 M3 S3'M1'M2'M3'S3" ...      ' the next sample
+    worker 2               S1'S2'      S1"S2"
 
 S(t+1,1) waits for M(t,1) and for nothing above it: every layer sees the order of the sequential
 schedule, so the result is the same to the last bit, and N samples take 2L + (N-1)(L+1) units
@@ -22,7 +22,7 @@ instead of 2LN.
 `planner`       `plan`: several plans are laid out, the shortest is kept
 `plan`          `Plan`, its figures; `closed_form` has those that a formula gives
 `program`       a plan as the int64 arrays that a runner's workers walk
-`pictures`      Gantt charts
+`pictures`      Gantt charts; `command`: ``dendrostream schedule``
 
 For a runner: `program(plan)` lists for each worker its items in order, and for each item the
 counters that it waits for and the one that it sets; `Plan.slots` says how many samples' places each
