@@ -157,3 +157,28 @@ def test_nothing_that_lasts_is_changed_but_what_is_said(rule: str, options: dict
             elif not all(same):  # over what it has read and nobody needs any more: a_l, or x
                 assert ref[0] == "h" and ref in task.reads, (task.layer, ref)
                 assert ref not in later or (same == [False, True] and ref[1] == task.layer)
+
+
+@pytest.mark.parametrize(("rule", "options"), CASES, ids=str)
+def test_weights_that_are_only_updated_teach_nothing(rule: str, options: dict[str, Any]) -> None:
+    """The signals do not depend on W_l, nor does ΔW_l but for a leak: so M may be late."""
+    network = Network(rule, options)
+    learning = [task for task in network.tasks if task.kind == "M"]
+    for i, task in enumerate(learning):
+        ref = ("W", task.layer)
+        if ref in task.updates and ref not in task.reads:
+            other = Network(rule, options)
+            for earlier in learning[:i]:
+                other.teach(earlier)
+            shifted = other.arrays(ref)[0]
+            shifted += 0.5
+            start = shifted.copy(), network.arrays(ref)[0].copy()
+            network.teach(task)
+            other.teach(task)
+            same = map(np.array_equal, *(snapshot(n, [*task.writes]) for n in (network, other)))
+            assert all(same)
+            ends = shifted, network.arrays(ref)[0]
+            late, now = (end - begin for end, begin in zip(ends, start, strict=True))
+            assert np.ptp(late - now) < 1e-12  # a leak alone sees the shift, everywhere the same
+        else:
+            network.teach(task)
