@@ -282,7 +282,7 @@ def test_schedule(call: Any, tmp_path: Path) -> None:
     [
         (["--workers", 0], ["workers", "got 0"]),
         (["--delay", -1], ["delay", "got -1"]),
-        (["--rule", "backprop"], ["backprop", "S(t+1,1) waits for M(t,1) (W_1)", "a delay"]),
+        (["--rule", "backprop"], ["backprop", "S(t+1,1) waits for M(t,1) (W_1)", "batch"]),
         (["--standard-times", "1,2"], ["--modulated-times"]),
         (["--standard-times", "x", "--modulated-times", "1"], ["--standard-times"]),
         (["--layers", "4,3,2", "--standard-times", "1", "--modulated-times", "1"], ["2 finite"]),

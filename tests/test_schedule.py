@@ -162,6 +162,22 @@ def test_a_hand_over_costs() -> None:
                 assert found.start[i] >= found.finish[j] + far
 
 
+@given(
+    st.sampled_from(["pepita", "drtp"]), st.integers(2, 6), st.integers(1, 9),
+    st.floats(0, 9), st.integers(0, 3),
+)  # fmt: skip
+@settings(max_examples=40)
+def test_workers_are_never_worse_than_one(
+    rule: str, layers: int, workers: int, handover: float, delay: int
+) -> None:
+    found = planned(rule, layers, f"delayed:{delay}", workers, 25, handover=handover)
+    work = 2 * layers * 25
+    assert max(work / min(workers, 2 * layers), found.critical) <= found.makespan <= work
+    assert (found.utilisation <= 1).all() and found.utilisation.sum() == pytest.approx(
+        found.speedup
+    )
+
+
 @pytest.mark.parametrize("rule", EVERY)
 @given(data=st.data())
 @settings(max_examples=15)

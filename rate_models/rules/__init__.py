@@ -88,7 +88,8 @@ class Task(NamedTuple):
     update of a layer.
     multiply_adds: what it costs in the plain form; over a sample they sum to the rule's.
     reads: arrays that it reads. writes: arrays of this sample alone, which no other item writes.
-    updates: arrays that outlive the sample and are read and written in place.
+    updates: arrays that outlive the sample, read and changed in place. Weights that a pass or a
+    signal goes through are among the reads too: with a delay these may be older ones.
 
     ("W", l) is all that layer l keeps: weights, biases, velocities. ("h", l) is a_l and h_l,
     ("h", 0) the input, ("y", -1) the target, ("e", -1) the error and δ_L = ∂L/∂a_L. What follows

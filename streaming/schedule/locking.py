@@ -13,10 +13,9 @@ from streaming.schedule.items import Item, Schedule, items
 
 def refuse_if_locked(rule: ModuleType, spec: NetworkSpec, hyper: Any, schedule: Schedule) -> None:
     """BadOption where a schedule that should overlap samples cannot; says what waits for what."""
-    if schedule.kind == "sequential":
-        return
-    two = schedule.batch * (schedule.delay + 2)  # samples of which the last could overlap the first
-    todo = list(items(rule, spec, hyper, schedule, two))
+    if schedule.kind == "sequential" or schedule.batch > 1 or schedule.delay:
+        return  # with a batch or a delay S of the next sample waits for no update of this one
+    todo = list(items(rule, spec, hyper, schedule, 2))
     waits = list(dependencies(todo, schedule))
     level: list[int] = []  # how many items at least come before, one after another
     for found in waits:
@@ -36,7 +35,7 @@ def refuse_if_locked(rule: ModuleType, spec: NetworkSpec, hyper: Any, schedule: 
         got=str(schedule),
         expected="sequential, since no two items can run at the same time: "
         f"{', '.join(steps)}, and so on",
-        remedy="a delay or batches overlap samples" if spec.layers > 1 else "",
+        remedy="samples of a batch overlap, and with copies of the weights delayed ones",
     )
 
 

@@ -60,8 +60,10 @@ def plan(
     waits = np.fromiter((j for some in found for j in some), np.int64, first[-1])
     early = placing.earliest(durations, first, waits)
     best: Plan | None = None
-    for kind in ("layers", "waves") if assignment is None else (assignment,):
-        bound = owners(todo, durations, workers) if kind == "layers" else np.full(len(todo), -1)
+    for kind, sharing in _candidates(workers, handover):
+        if assignment not in (None, kind):
+            continue
+        bound = np.full(len(todo), -1) if kind == "waves" else owners(todo, durations, sharing)
         start = early
         for _ in range(3):  # the second time in the order that came of the first, and again
             order = np.argsort(start, kind="stable")
@@ -78,6 +80,13 @@ def plan(
         text = f"workers: {used} of {workers} ever get an item; the others stay idle"
         warnings.warn(text, stacklevel=2)
     return best
+
+
+def _candidates(workers: int, handover: float) -> list[tuple[Assignment, int]]:
+    """Assignments to try, and among how many workers layers are shared: where hand-overs are dear,
+    fewer may be faster."""
+    shares = [workers >> k for k in range(workers.bit_length())] if handover else [workers]
+    return [*(("layers", share) for share in shares), ("waves", workers)]
 
 
 def network(
