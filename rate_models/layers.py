@@ -44,6 +44,8 @@ class Work(NamedTuple):
     c: Array  # (n_L,): what the rule adds to its second pattern
     e: Array  # (n_L,): error h_L - y
     y: Array  # (n_L,): target
+    a0: Array  # as a, without dropout, where there is dropout
+    h0: Array  # as h, without dropout, where there is dropout
 
 
 def allocate(spec: NetworkSpec, dtype: str, *, moving: bool) -> tuple[Layers, Work]:
@@ -65,7 +67,7 @@ def allocate(spec: NetworkSpec, dtype: str, *, moving: bool) -> tuple[Layers, Wo
         aligned(np.zeros(biases), dtype),
         aligned(np.zeros(biases if moving else 0), dtype),
     )
-    widths = [units] * 6 + [spec.sizes[-1]] * 3
+    widths = [units] * 6 + [spec.sizes[-1]] * 3 + [units] * 2
     return layers, Work(*(aligned(np.zeros(n), dtype) for n in widths))
 
 
@@ -122,12 +124,11 @@ def activity(net: Layers, layer: int, source: Array, out: Array, mask: Array) ->
 
 
 @stage
-def standard_pass(net: Layers, a: Array, h: Array, mask: Array) -> None:
-    """Fill a and h of all layers, given a_1."""
-    for layer in range(1, net.sizes.size):
-        if layer > 1:
-            current(net, layer, h, a)
-        activity(net, layer, a, h, mask)
+def standard_pass(layer: int, net: Layers, a: Array, h: Array, mask: Array) -> None:
+    """Fill a_l and h_l, given h_{l-1}, or a_1."""
+    if layer > 1:
+        current(net, layer, h, a)
+    activity(net, layer, a, h, mask)
 
 
 @stage

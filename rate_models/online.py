@@ -149,16 +149,24 @@ class OnlineNetwork:
             bad = index[(index < 0) | (index >= sizes[-1])][0]
             raise BadOption("labels", got=bad, expected=f"0 to {sizes[-1] - 1}")
         said = Outcome(np.zeros(n, np.int64), np.zeros(n), np.zeros((n, sizes[-1]), self.dtype))
-        kernel = online_kernel.learner(self.module)
-        learned = kernel(
-            self._net, self._syn, self._state, numeric(self.hyper, self.dtype),
-            optimizers.rates(self.optimizer), self._work, X, index, y,
-            self._masks(n, masks), self._noise(n, noise), self._clock, *said,
-        )  # fmt: skip
+        draws = self._masks(n, masks), self._noise(n, noise)
+        learned = self._learn(X, index, y, *draws, said)
         if learned < n:
             predicted, losses, outputs = said
             raise self._diverged(Outcome(predicted[:learned], losses[:learned], outputs[:learned]))
         return said
+
+    def _learn(
+        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
+    ) -> int:
+        """Learn from checked samples in order, fill ``said``; how many were learned from."""
+        kernel = online_kernel.learner(self.module)
+        learned: int = kernel(
+            self._net, self._syn, self._state, numeric(self.hyper, self.dtype),
+            optimizers.rates(self.optimizer), self._work, X, labels, Y, masks, noise, self._clock,
+            *said,
+        )  # fmt: skip
+        return learned
 
     def _masks(self, n: int, given: Sequence[ArrayLike] | None) -> Array:
         widths, dropout = list(self.spec.sizes[1:-1]), getattr(self.hyper, "dropout", 0.0)

@@ -57,7 +57,8 @@ class Network:
         layers.input_current(net, syn, X[2], work.a)
         online_kernel.target(work.y, 1, np.zeros(0))
         respond = getattr(module, "respond", online_kernel.standard_pass)
-        respond(net, self.of._state, work, work.a[:0])
+        for layer in range(1, len(sizes)):
+            respond(layer, net, self.of._state, work.a, work.h, work.a[:0])
         online_kernel.error(work, layers.units(net, work.h, net.sizes.size - 1))
         layers.output_delta(net, work)
         self.step = step_at(rates(self.of.optimizer), 2, net.W)

@@ -27,7 +27,9 @@ docstring         one line; the equations and every symbol; a paragraph ``Exampl
 `tasks(spec, hyper, sample)`        the work items of a sample in the order in which one worker does
                                     them, each with the arrays it reads and writes: see `Task`
 `ASCENDING`       the order in which `teach` visits the layers
-`teach(layer, ...)`                 kernel stage: teaching signal and update of one layer
+`teach(layer, ...)`                 kernel stage: teaching signal and update of one layer; e and
+                                    δ_L are there. Layers may learn at the same time: it touches
+                                    what its work item says, and scratch of its own layer
 
 What only some rules have:
 
@@ -35,11 +37,13 @@ What only some rules have:
 `check_hyperparameters(spec, hyper)`   the same for hyperparameters that do not go together
 `forward_pass(spec, params, hyper, x, masks)`   textbook: the rule's own (a, h) in place of
                   `network.forward`, for learning and predictions alike
-`respond(net, state, work, mask)`   kernel stage of the same: fills work.a and work.h of all
-                  layers given a_1; changes nothing else. A rule has both or neither
+`respond(layer, net, state, a, h, mask)`   kernel stage of the same, one layer: fills a_l and h_l,
+                  given h_{l-1}, or a_1; changes nothing else. A rule has both or neither
 `SUITED`          options of a run that says nothing of them, before those of the source
 `advise(spec, hyper, optimizer, x, y)`   a list of `Advice` about the rates, for samples like
                   x (T, n_0) as the network gets them and y (T, n_L)
+`regime(hyper, sample)`   what of the sample's number its work items depend on; without it they are
+                  those of the first sample
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
                   what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
                   at the start, empty without momentum and weight decay

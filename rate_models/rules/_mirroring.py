@@ -99,7 +99,9 @@ def mirroring(spec: NetworkSpec, hyper: Any, first: Sequence[Task]) -> Task:
     cost += n[-1] * sum(_tasks.synapses(spec, layer) for layer in range(j + 1, spec.layers))
     if j == 0:
         cost += 2 * n[0] * n[1] * n[-1]  # the products of W_1 with F, taken off and put back
-    alone = _tasks.modulated(spec, 1, reads, updates=(("F", 0), ("B", 0)), sweeps=0, more=cost)
+    updates: list[Ref] = [("F", 0), ("B", 0)]
+    updates += [("W", 1)] if j == 0 and not first else []  # laid out anew, with the same values
+    alone = _tasks.modulated(spec, 1, reads, updates=updates, sweeps=0, more=cost)
     for task in first:
         alone = alone._replace(
             multiply_adds=alone.multiply_adds + task.multiply_adds,
@@ -199,7 +201,7 @@ def _response(
     net: Layers, syn: InputSynapses, layer: int, xi: Array, work: Work, mask: Array
 ) -> Array:
     """z_l, in the scratch of ``work.p``."""
-    a, z = layers.units(net, work.delta, layer), layers.units(net, work.p, layer)
+    a, z = layers.units(net, work.post, layer), layers.units(net, work.p, layer)
     if layer == 1:
         a[:] = 0
         rows.combine(a, xi, syn.S)

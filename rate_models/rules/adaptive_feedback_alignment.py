@@ -139,17 +139,17 @@ def teach(
 ) -> None:
     """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
     delta = layers.units(net, work.delta, layer)
-    if layer == net.sizes.size - 1:
-        layers.output_delta(net, work)
-    elif layer == 1:
+    last = net.sizes.size - 1
+    if layer == 1 < last:
         for i in range(work.c.size):
             work.c[i] = -hyper.sign * work.e[i]
         input_synapses.through(syn, work.c, delta)
         layers.gate(net, layer, work, mask)
-    else:
+    elif layer < last:
         w, below = layers.matrix(net, net.W, layer), layers.units(net, work.delta, layer - 1)
         for i in range(delta.size):
             delta[i] = rows.dot(w[i], below)
         layers.gate(net, layer, work, mask)
-    work.c[:] = 0  # the input learns from x alone
+    if layer == 1:
+        work.c[:] = 0  # the input learns from x alone
     layers.update(net, syn, layer, delta, work.h, work.c, step)

@@ -110,8 +110,6 @@ def teach(
     noise: Array,
 ) -> None:
     """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
-    if layer == net.sizes.size - 1:
-        layers.output_delta(net, work)
     if layer > 1:
         layers.back_project(net, layer, work, mask)  # with W_l as the standard pass saw it
     layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)

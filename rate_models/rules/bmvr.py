@@ -210,14 +210,12 @@ ASCENDING = True
 
 
 @stage
-def respond(net: Layers, state: State, work: Work, mask: Array) -> None:
-    """Fill a and h, given a_1. Readable form: `forward_pass`."""
-    layers.activity(net, 1, work.a, work.h, mask)
-    if state.mean.size > 0:
-        z = layers.units(net, work.h, 1)
+def respond(layer: int, net: Layers, state: State, a: Array, h: Array, mask: Array) -> None:
+    """Fill a_l and h_l, given h_1, or a_1. Readable form: `forward_pass`."""
+    layers.standard_pass(layer, net, a, h, mask)
+    if layer == 1 and state.mean.size > 0:
+        z = layers.units(net, h, 1)
         rows.axpy(z, z.dtype.type(-1), state.mean)
-    layers.current(net, 2, work.h, work.a)
-    layers.activity(net, 2, work.a, work.h, mask)
 
 
 @stage

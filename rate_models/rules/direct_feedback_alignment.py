@@ -112,9 +112,7 @@ def teach(
 ) -> None:
     """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
     last = net.sizes.size - 1
-    if layer == last:
-        layers.output_delta(net, work)
-    else:
+    if layer < last:
         at, size = net.unit[layer] * work.e.size, net.sizes[layer] * work.e.size
         error = layers.units(net, work.delta, last)
         layers.feed_back(net, layer, state.B[at : at + size], error, work, mask)

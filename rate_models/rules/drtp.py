@@ -110,9 +110,7 @@ def teach(
     noise: Array,
 ) -> None:
     """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
-    if layer == net.sizes.size - 1:
-        layers.output_delta(net, work)
-    else:
+    if layer < net.sizes.size - 1:
         at, size = net.unit[layer] * work.y.size, net.sizes[layer] * work.y.size
         layers.feed_back(net, layer, state.B[at : at + size], work.y, work, mask)
     layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)

@@ -113,9 +113,6 @@ def teach(
     noise: Array,
 ) -> None:
     """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
-    last = net.sizes.size - 1
-    if layer == last:
-        layers.output_delta(net, work)
     delta = layers.units(net, work.delta, layer)
     if layer > 1:
         at, size = net.weight[layer], net.sizes[layer - 1] * net.sizes[layer]

@@ -222,15 +222,11 @@ ASCENDING = True
 
 
 @stage
-def respond(net: Layers, state: State, work: Work, mask: Array) -> None:
-    """Fill a and h, given a_1. Readable form: `forward_pass`."""
-    last = net.sizes.size - 1
-    for layer in range(1, last + 1):
-        if layer > 1:
-            layers.current(net, layer, work.h, work.a)
-        layers.activity(net, layer, work.a, work.h, mask)
-        if layer < last:
-            normalise(layers.units(net, work.h, layer))
+def respond(layer: int, net: Layers, state: State, a: Array, h: Array, mask: Array) -> None:
+    """Fill a_l and h_l, given h_{l-1}, or a_1. Readable form: `forward_pass`."""
+    layers.standard_pass(layer, net, a, h, mask)
+    if layer < net.sizes.size - 1:
+        normalise(layers.units(net, h, layer))
 
 
 @stage
@@ -253,14 +249,17 @@ def teach(
     if layer == last:
         for i in range(delta.size):
             delta[i] = rate * work.e[i]
-        work.c[:] = 0
+        if layer == 1:
+            work.c[:] = 0
         layers.update(net, syn, layer, delta, work.h, work.c, step)
         return
+    wrong = layers.units(net, work.post, last)  # scratch that the output layer has no use for
     if layer == 1:
-        label_codes(work, layers.units(net, work.h, last), noise[0], hyper.negatives == UNIFORM)
+        h = layers.units(net, work.h, last)
+        label_codes(work.y, h, noise[0], hyper.negatives == UNIFORM, work.c, wrong)
     # u_l and v_l, of which `right` and `false` become the teaching signals
     right, false = layers.units(net, work.a, layer), layers.units(net, work.post, layer)
-    _current(layer, net, syn, work.y, work, work.q)
+    _current(layer, net, syn, wrong, work, work.q)
     _current(layer, net, syn, work.c, work, work.p)
     layers.activity(net, layer, work.p, work.a, mask)
     layers.activity(net, layer, work.q, work.post, mask)
@@ -274,7 +273,7 @@ def teach(
     _drive(layer, net, work.q, false, rate * sigmoid_of(z_wrong), mask)
     for i in range(delta.size):
         delta[i] = false[i] - right[i]
-    layers.contrast(net, syn, layer, false, work.q, work.y, right, work.p, work, step)
+    layers.contrast(net, syn, layer, false, work.q, wrong, right, work.p, work, step)
 
 
 @stage

@@ -201,6 +201,11 @@ def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
     return [*_tasks.standard(spec), *learning]
 
 
+def regime(hyper: Hyperparameters, sample: int) -> bool:
+    """Whether B alone learns from this sample."""
+    return sample < hyper.warmup
+
+
 ASCENDING = False
 
 
@@ -223,7 +228,6 @@ def teach(
         for i in range(state.seen.size):
             state.seen[i] += 1
         estimate(net, hyper.c, work, mask, noise)  # with the weights before any update
-        layers.output_delta(net, work)
     else:
         above = last if direct else layer + 1
         signal = layers.units(net, work.delta, above)

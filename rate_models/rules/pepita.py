@@ -257,6 +257,11 @@ def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
     return [*_tasks.standard(spec), *learning]
 
 
+def regime(hyper: Hyperparameters, sample: int) -> tuple[bool, bool]:
+    """Whether F mirrors in this sample, and whether W learns."""
+    return _mirroring.when(hyper, sample)
+
+
 ASCENDING = True
 
 
@@ -297,9 +302,7 @@ def teach(
     if layer < last:
         layers.activity(net, layer, work.p, work.p, mask)
     p = work.y if layer == last else layers.units(net, work.p, layer)
-    if layer == last and mismatch:
-        layers.output_delta(net, work)
-    else:
+    if layer < last or not mismatch:
         _mismatch(layer, net, hyper, work, p)
     if layer == 1 and standard:
         work.c[:] = 0

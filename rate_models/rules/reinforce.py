@@ -139,7 +139,6 @@ def teach(
     delta = layers.units(net, work.delta, layer)
     if layer == net.sizes.size - 1:
         estimate(net, hyper.c, work, mask, noise)  # with the weights before any update
-        layers.output_delta(net, work)
     else:
         delta[:] = layers.units(net, work.p, layer)
         layers.gate(net, layer, work, mask)

@@ -91,9 +91,9 @@ or delayed:d, for example delayed:3
 
 
 def items(
-    rule: ModuleType, spec: NetworkSpec, hyper: Any, schedule: Schedule, samples: int
+    rule: ModuleType, spec: NetworkSpec, hyper: Any, schedule: Schedule, samples: int, seen: int = 0
 ) -> Iterator[Item]:
-    """Every work item of ``samples`` samples, one after another.
+    """Every work item of ``samples`` samples, one after another; ``seen`` came before them.
 
     For each update of the weights: S and E of its samples, then M of the samples of the update
     ``delay`` before it.
@@ -103,7 +103,7 @@ def items(
         learning: list[Item] = []
         for t in range(first, min(first + schedule.batch, samples)):
             ends = t + 1 == min(first + schedule.batch, samples)
-            for task in _of_sample(list(rule.tasks(spec, hyper, t)), schedule, ends):
+            for task in _of_sample(list(rule.tasks(spec, hyper, seen + t)), schedule, ends):
                 if task.kind == "M":
                     learning.append(Item(task, t))
                 else:

@@ -45,15 +45,41 @@ def plan(
     Raises BadOption for workers or samples below 1, times that are none, and a schedule under which
     no two items could ever run at the same time. Warns when some workers never get an item.
     """
-    if workers < 1:
-        raise BadOption("workers", got=workers, expected="1 or more")
     if samples < 1:
         raise BadOption("samples", got=samples, expected="1 or more")
     if not 0 <= handover < np.inf:
         raise BadOption("handover", got=handover, expected="a finite time, 0 or more")
     module, spec, hyper = network(rule, sizes, activation, options or {})
-    refuse_if_locked(module, spec, hyper, schedule)
+    check(module, spec, hyper, schedule, workers)
     todo = list(items(module, spec, hyper, schedule, samples))
+    best = lay_out(todo, spec, schedule, workers, times, handover, assignment)
+    used = len(set(best.worker.tolist()))
+    if used < workers:
+        text = f"workers: {used} of {workers} ever get an item; the others stay idle"
+        warnings.warn(text, stacklevel=2)
+    return best
+
+
+def check(
+    rule: ModuleType, spec: NetworkSpec, hyper: Any, schedule: Schedule, workers: int
+) -> None:
+    """BadOption for workers below 1 and a schedule under which no two items could ever run at the
+    same time."""
+    if workers < 1:
+        raise BadOption("workers", got=workers, expected="1 or more")
+    refuse_if_locked(rule, spec, hyper, schedule)
+
+
+def lay_out(
+    todo: Sequence[Item],
+    spec: NetworkSpec,
+    schedule: Schedule,
+    workers: int,
+    times: Times | None = None,
+    handover: float = 0.0,
+    assignment: Assignment | None = None,
+) -> Plan:
+    """`plan` for items that are given, in the order of one worker."""
     durations = _durations(todo, spec, times)
     found = [sorted(waits) for waits in dependencies(todo, schedule)]
     first = np.cumsum([0, *map(len, found)], dtype=np.int64)
@@ -75,10 +101,6 @@ def plan(
                 best = one
             start = one.start
     assert best is not None
-    used = len(set(best.worker.tolist()))
-    if used < workers:
-        text = f"workers: {used} of {workers} ever get an item; the others stay idle"
-        warnings.warn(text, stacklevel=2)
     return best
 
 

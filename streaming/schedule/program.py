@@ -46,14 +46,18 @@ class Program(NamedTuple):
 KINDS = ("S", "E", "M")
 
 
-def program(plan: Plan) -> Program:
-    """The rows of every worker. Raises BadOption for copies of weights: they have no places yet."""
+def program(plan: Plan, places: int | None = None) -> Program:
+    """The rows of every worker.
+
+    places: how many samples' places every array has, in place of the plan's own numbers.
+    Raises BadOption for copies of weights: they have no places yet.
+    """
     if plan.schedule.delay and plan.schedule.weights == "copies":
         expected = "stash or current, which change weights in place"
         raise BadOption("weights of a program", got="copies", expected=expected)
     tasks: dict[tuple[str, int], int] = {}
     number = [tasks.setdefault(item.task[:2], len(tasks)) for item in plan.items]
-    places = _places(plan)
+    taken = _taken(plan, places)
     # what takes no time comes before what starts with it
     rows = np.lexsort((np.arange(len(number)), plan.finish, plan.start, plan.worker))
     begin = np.searchsorted(plan.worker[rows], np.arange(plan.workers + 1))
@@ -66,7 +70,7 @@ def program(plan: Plan) -> Program:
         if plan.worker[i] != worker:
             worker, seen = int(plan.worker[i]), {}
         needed: dict[int, int] = {}
-        for j in chain(plan.waits[plan.first[i] : plan.first[i + 1]].tolist(), places.get(i, ())):
+        for j in chain(plan.waits[plan.first[i] : plan.first[i + 1]].tolist(), taken.get(i, ())):
             done = plan.items[j].sample + 1
             if plan.worker[j] != worker and seen.get(number[j], 0) < done:
                 needed[number[j]] = max(done, needed.get(number[j], 0))
@@ -86,7 +90,7 @@ def program(plan: Plan) -> Program:
     )
 
 
-def _places(plan: Plan) -> dict[int, set[int]]:
+def _taken(plan: Plan, places: int | None) -> dict[int, set[int]]:
     """For items that write to a sample's place: who must be done with what lay there before."""
     users: defaultdict[tuple[Ref, int], list[int]] = defaultdict(list)
     for i, (task, t) in enumerate(plan.items):
@@ -97,7 +101,7 @@ def _places(plan: Plan) -> dict[int, set[int]]:
     lies: dict[tuple[Ref, int], int] = {}  # the sample that lies in a place
     for i, (task, t) in enumerate(plan.items):
         for ref in task.writes:
-            place = ref, t % plan.slots[ref]
+            place = ref, t % (places or plan.slots[ref])
             found[i] |= set(users.get((ref, lies.get(place, -1)), ()))
             lies[place] = t
     return found

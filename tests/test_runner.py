@@ -1,0 +1,266 @@
+"""Threads give what one gives: to the last bit, whatever the schedule lets run at the same time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import EVERYTHING, MOMENTUM, PLAIN, Case
+
+from rate_models import lookup, online_kernel
+from rate_models.errors import BadOption, Diverged
+from rate_models.online import OnlineNetwork
+from rate_models.optimizers import Optimizer
+from streaming import _runner_kernel, runner
+from streaming.runner import BLOCK, ScheduledNetwork, WorkerFailed
+from streaming.schedule.items import Schedule
+from streaming.schedule.program import program
+
+PIPELINED = Schedule("pipelined")
+UNEVEN = (30, 21, 9, 33, 12, 40, 8, 17, 5)
+CASES = [
+    Case("pepita", (30, 16, 5)),
+    Case("pepita", UNEVEN),
+    Case("pepita", (*UNEVEN[:4], 5), MOMENTUM, density=1.0),
+    Case("pepita", (*UNEVEN[:6], 5), EVERYTHING, {"bias": True}, {"dropout": 0.2}),
+    Case("pepita", (*UNEVEN[:3], 5), hyper={"dropout": 0.5}, structured=False),
+    Case("pepita", UNEVEN, hyper={"presynaptic": "standard", "sign": -1}),
+    Case("pepita", UNEVEN, hyper={"form": "time_local", "feedback_scale": 0.1}),
+    Case("pepita", UNEVEN, spec={"loss": "mse"}, hyper={"form": "hebbian", "dropout": 0.1},
+         optimizer=Optimizer(lr=1e-3)),
+    Case("pepita", UNEVEN, hyper={"inject": 2}),
+    Case("pepita", UNEVEN, hyper={"modulation": "random", "perturbation": 0.1}),
+    Case("pepita", (*UNEVEN[:4], 5), hyper={"init": "he_normal", "sign": -1, "mirror_before": 90}),
+    Case("pepita", (*UNEVEN[:4], 5), hyper={"init": "he_normal", "sign": -1, "mirror_every": 50}),
+]  # fmt: skip
+
+
+def scheduled(case: Case, workers: int, dtype: str = "float64", **more: Any) -> ScheduledNetwork:
+    more = {"schedule": PIPELINED, **more}
+    return ScheduledNetwork(
+        case.network, case.rule, dtype=dtype, optimizer=case.optimizer, workers=workers,
+        structured=case.structured, **more, **case.hyper,
+    )  # fmt: skip
+
+
+def contents(net: OnlineNetwork, said: Any = ()) -> list[bytes]:
+    return [array.tobytes() for array in (*net.state().values(), *said)]
+
+
+def same(case: Case, workers: int, dtype: str = "float64", n: int = BLOCK + 60) -> None:
+    """State and what was said, after learning at once and after learning in pieces."""
+    samples = case.samples(n)
+    plain, net, pieces = case.online(dtype), *(scheduled(case, workers, dtype) for _ in range(2))
+    wanted = contents(plain, case.learn(plain, *samples))
+    assert contents(net, case.learn(net, *samples)) == wanted
+    assert net.measured is not None
+    for at in (slice(0, 40), slice(40, 41), slice(41, n)):
+        case.learn(pieces, *(part[at] for part in samples))
+    assert contents(pieces) == contents(net)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("workers", [2, 3, 4])
+def test_pipelined_is_sequential_to_the_last_bit(case: Case, workers: int) -> None:
+    same(case, workers)
+
+
+@pytest.mark.parametrize("depth", range(2, 9))
+def test_any_depth_in_single_precision(depth: int) -> None:
+    case = Case("pepita", (*UNEVEN[:depth], 5), EVERYTHING, hyper={"dropout": 0.2})
+    for workers in (1, 2, 3, 4):
+        plain, net = case.online("float32"), scheduled(case, workers, "float32")
+        samples = case.samples(120)
+        wanted = contents(plain, case.learn(plain, *samples))
+        assert contents(net, case.learn(net, *samples)) == wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", lookup.names("rate_models.rules"))
+def test_every_rule_that_can_be_pipelined(rule: str) -> None:
+    hyper = lookup.get("rate_models.rules", rule).Hyperparameters._fields
+    case = Case(rule, (30, 16, 5), hyper={"dropout": 0.2} if "dropout" in hyper else {})
+    try:
+        scheduled(case, 2)
+    except BadOption as locked:
+        assert "waits for" in str(locked)
+        return
+    same(case, 3)
+    if rule != "bmvr":
+        same(replace(case, sizes=(*UNEVEN[:4], 5), optimizer=EVERYTHING), 4)
+
+
+def test_folding_happens_at_the_same_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every 8,192 samples the first layer is laid out anew, in the middle of a block."""
+    case = Case("pepita", (12, 8, 5, 3))
+    n = online_kernel.FOLD_EVERY
+    samples = case.samples(n + 100)
+    plain, net = case.online(), scheduled(case, 2)
+    for one in (plain, net):
+        case.learn(one, *(part[:70] for part in samples))
+        case.learn(one, *(part[70:] for part in samples))
+    assert contents(net) == contents(plain)
+
+
+def repeated(workers: int, times: int) -> None:
+    case = Case("pepita", UNEVEN, hyper={"dropout": 0.2})
+    samples = case.samples(64)
+    plain = case.online()
+    wanted = contents(plain, case.learn(plain, *samples))
+    for _ in range(times):
+        net = scheduled(case, workers)
+        assert contents(net, case.learn(net, *samples)) == wanted
+
+
+def test_more_workers_than_cores() -> None:
+    repeated(8, 10)
+
+
+@pytest.mark.slow
+def test_under_load_again_and_again() -> None:
+    burn = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    try:
+        repeated(4, 50)
+    finally:
+        for one in burn:
+            one.kill()
+            one.wait()
+
+
+def test_a_race_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the waits of a layer for its own learning the result is another."""
+    case = Case("pepita", (30, 64, 64, 64, 5))
+    samples = case.samples(200)
+    plain = case.online()
+    wanted = contents(plain, case.learn(plain, *samples))
+
+    def hasty(*arguments: Any) -> Any:
+        right = program(*arguments)
+        rows = np.repeat(np.arange(len(right.task)), np.diff(right.wait))
+        first = (right.kind[right.task[rows]] == 0) & (right.kind[right.on] == 2)
+        assert first.any()
+        return right._replace(value=np.where(first, 0, right.value))
+
+    monkeypatch.setattr(runner, "program", hasty)
+    for _ in range(20):
+        net = scheduled(case, 2)
+        if contents(net, case.learn(net, *samples)) != wanted:
+            return
+    pytest.fail("workers that do not wait gave the right result 20 times")
+
+
+@contextmanager
+def divergence() -> Iterator[pytest.ExceptionInfo[Diverged]]:
+    with pytest.raises(Diverged) as raised, np.errstate(all="ignore"):
+        yield raised
+
+
+@pytest.mark.parametrize("spec", [{}, {"loss": "mse"}], ids=str)
+def test_divergence_is_told_as_by_one_worker(spec: dict[str, Any]) -> None:
+    case = Case("pepita", (30, 16, 12, 5), Optimizer(lr=1e60), spec)
+    samples = case.samples(200)
+    plain, net = case.online(), scheduled(case, 3)
+    with divergence() as told:
+        case.learn(plain, *samples)
+    with divergence() as ours:
+        case.learn(net, *samples)
+    assert str(ours.value) == str(told.value)
+    assert 0 < net.samples_seen == plain.samples_seen < 200
+    for mine, theirs in zip(ours.value.outcome, told.value.outcome, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_worker_that_fails_stops_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case("pepita", UNEVEN)
+    walk = _runner_kernel.walker(lookup.get("rate_models.rules", "pepita"))
+
+    def failing(me: int, *shared: Any) -> None:
+        if me == 1:
+            raise MemoryError("no room")
+        walk(me, *shared)
+
+    net = scheduled(case, 3)
+    monkeypatch.setattr(_runner_kernel, "walker", lambda rule: failing)
+    with pytest.raises(WorkerFailed, match=r"worker 1: sample 1, layer 1 \(S\)") as raised:
+        case.learn(net, *case.samples(50))
+    assert isinstance(raised.value.__cause__, MemoryError)
+
+
+def test_interrupted_at_the_border_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C: what was begun is finished; the state is that of so many samples, and goes on."""
+    case = Case("pepita", (100, 128, 128, 128, 10))
+    samples = case.samples(BLOCK)
+    plain = case.online()
+    case.learn(plain, *samples)
+    between, finished = 0, futures.wait
+    for attempt in range(30):
+        pressed: list[int] = []
+
+        def wait(running: Any, after: float = 2e-4 * attempt, pressed: Any = pressed) -> None:
+            if not pressed:
+                time.sleep(after)
+                pressed.append(1)
+                raise KeyboardInterrupt
+            finished(running)
+
+        monkeypatch.setattr(runner, "wait", wait)
+        net = scheduled(case, 2)
+        with pytest.raises(KeyboardInterrupt):
+            case.learn(net, *samples)
+        seen = net.samples_seen
+        between += 0 < seen < BLOCK
+        part = case.online()
+        case.learn(part, *(one[:seen] for one in samples))
+        assert contents(net) == contents(part)
+        monkeypatch.setattr(runner, "wait", finished)
+        case.learn(net, *(one[seen:] for one in samples))
+        assert contents(net) == contents(plain)
+    assert between
+
+
+def test_what_ran_is_noted() -> None:
+    case = Case("pepita", (30, 16, 12, 5))
+    net = scheduled(case, 2)
+    case.learn(net, *case.samples(BLOCK))
+    told = net.measured
+    assert told is not None
+    assert (told.start >= 0).all() and (told.finish >= told.start).all()
+    for i in range(len(told.plan.items)):  # nobody began before what it waits for was done
+        for j in told.plan.waits[told.plan.first[i] : told.plan.first[i + 1]]:
+            assert told.finish[j] <= told.start[i] + 1e-9
+    times = told.times
+    assert times is not None and min(times.standard) > 0 and len(times.modulated) == 3
+    case.learn(net, *case.samples(BLOCK, seed=2))
+    assert net.measured is not told and net.measured.plan.times.max() < 1  # seconds, measured
+
+
+@pytest.mark.parametrize(
+    ("rule", "schedule", "workers", "words"),
+    [
+        ("pepita", PIPELINED, 0, ["workers: got 0", "1 or more"]),
+        ("backprop", PIPELINED, 2, ["schedule of backprop", "S(t+1,1) waits for M(t,1) (W_1)"]),
+        ("pepita", Schedule("delayed", 2), 2, ["schedule: got delayed:2", "sequential"]),
+        ("pepita", Schedule("pipelined", 0, 4), 2, ["batches of 4", "planned only"]),
+    ],
+)
+def test_errors(rule: str, schedule: Schedule, workers: int, words: list[str]) -> None:
+    with pytest.raises(BadOption) as raised:
+        scheduled(Case(rule), workers, schedule=schedule)
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_one_signature() -> None:
+    """Depth, workers, dropout and optimiser are values: nothing is compiled for them again."""
+    walk = _runner_kernel.walker(lookup.get("rate_models.rules", "pepita"))
+    for case in (Case("pepita", UNEVEN, PLAIN), CASES[3]):
+        case.learn(scheduled(case, 2), *case.samples(30))
+    assert len(walk.signatures) <= 2
