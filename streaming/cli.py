@@ -26,12 +26,6 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
-# Options whose meaning comes with a later version, and the only value they have in this one.
-_LATER = {
-    "schedule": "sequential",
-    "workers": 1,
-}
-
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; always ends in SystemExit: 0, 2 (error), 3 (diverged), 128 + signal."""
@@ -136,9 +130,13 @@ def run(
         typer.Option(help="What is learned: the label, or the input itself (an autoencoder)."),
     ] = "label",
     schedule: Annotated[
-        str, typer.Option(help="Order of work; in this version: sequential.")
+        str,
+        typer.Option(
+            help="sequential: all of a sample before the next; pipelined: the next sample enters a "
+            "layer that has learned, with the same result to the last bit."
+        ),
     ] = "sequential",
-    workers: Annotated[int, typer.Option(help="Threads; in this version: 1.")] = 1,
+    workers: Annotated[int, typer.Option(help="Threads that share the layers.")] = 1,
     record: Annotated[
         list[str] | None,
         typer.Option(
@@ -152,10 +150,6 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="No bar, no messages.")] = False,
 ) -> None:
     """Stream samples through a network that learns from each as it arrives."""
-    for name, only in _LATER.items():
-        if (got := context.params[name]) != only:
-            remedy = "more is not in this version yet"
-            raise BadOption(f"--{name}", got=got, expected=f"{only}", remedy=remedy)
     from streaming import run as runs  # the compiler takes a while: not for --help
     from streaming.config import RunConfig, parse_settings, parse_sizes
     from streaming.progress import Bar, Interrupts
@@ -183,6 +177,8 @@ def run(
                     seed=seed,
                     dtype=dtype,
                     target=target,
+                    schedule=schedule,
+                    workers=workers,
                     scale=scale,
                     data=data,
                     download=download,

@@ -85,7 +85,8 @@ class _Block:
 class ScheduledNetwork(OnlineNetwork):
     """An `OnlineNetwork` whose samples go through the layers as ``schedule`` has it.
 
-    workers: threads. measured: how the last block with threads ran, or None.
+    workers: threads. measured: how the last block with threads ran, or None. Warns of workers that
+    never have anything to do.
     Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and schedules that the
     rule locks; learning raises WorkerFailed where a thread fails.
 
@@ -114,7 +115,7 @@ class ScheduledNetwork(OnlineNetwork):
         self._times: Times | None = None
         self._blocks: dict[tuple[int, Any], _Block] = {}  # by their length and kind of items
         self._ring: tuple[Any, Any] | None = None
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="dendrostream")
+        planner.warn_of_idle(self._plan(2 * spec.layers))
 
     @property
     def _threaded(self) -> bool:
@@ -162,11 +163,15 @@ class ScheduledNetwork(OnlineNetwork):
         alike = self.module.regime(self.hyper, now) if hasattr(self.module, "regime") else None
         key = n, alike
         if key not in self._blocks:
-            todo = list(items(self.module, self.spec, self.hyper, self.schedule, n, now))
-            plan = planner.lay_out(todo, self.spec, self.schedule, self.workers, self._times)
+            plan = self._plan(n)
             room = max(plan.slots.values(), default=1) + SPARE
             self._blocks[key] = _Block(plan, *_rows(plan, program(plan, room)), room)
         return self._blocks[key]
+
+    def _plan(self, n: int) -> Plan:
+        seen = self.samples_seen
+        todo = list(items(self.module, self.spec, self.hyper, self.schedule, n, seen))
+        return planner.lay_out(todo, self.spec, self.schedule, self.workers, self._times)
 
     def _run(
         self, block: _Block, X: Array, labels: Array, Y: Array, masks: Array, noise: Array,
@@ -204,7 +209,9 @@ class ScheduledNetwork(OnlineNetwork):
                 board.control[kernels.FAILED * CELL] = 1
                 raise
 
-        running: list[Future[None]] = [self._pool.submit(work, me) for me in range(self.workers)]
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="dendrostream")
+        running: list[Future[None]] = [pool.submit(work, me) for me in range(self.workers)]
+        pool.shutdown(wait=False)  # once all are done
         interrupted: KeyboardInterrupt | None = None
         while any(not one.done() for one in running):
             try:

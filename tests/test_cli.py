@@ -99,6 +99,8 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         "save_every": 500,
         "on_bad": "skip",
         "record": ["weight_norms", "teaching_angles"],
+        "schedule": "sequential",
+        "workers": 1,
         "settings": {"momentum": 0.5, "activation": "tanh", "decay_at": [1500]},
     }
     learner = OnlineLearner.load(tmp_path / "r" / "checkpoint")
@@ -143,8 +145,11 @@ def test_the_folder_has_a_name_of_its_own(
         (["--circuit", "pepita", "--set", "momentum=0.9"], ["momentum of a circuit"]),
         (["--circuit", "pepita", "--set", "asymmetry=0.1"], ["mirror images"]),
         (["--set", "mode=continuous"], ["mode", "feedback_scale"]),
-        (["--schedule", "pipelined"], ["--schedule", "not in this version"]),
-        (["--workers", "2"], ["--workers", "not in this version"]),
+        (["--schedule", "pipelin"], ["schedule: got 'pipelin'", "delayed:3"]),
+        (["--schedule", "delayed:2"], ["schedule: got delayed:2", "sequential or pipelined"]),
+        (["--schedule", "pipelined", "--rule", "backprop"], ["backprop", "S(t+1,1) waits for"]),
+        (["--schedule", "pipelined", "--circuit", "pepita"], ["pipelined, 1", "circuits"]),
+        (["--workers", "0"], ["--workers", "greater than 0"]),
         (["--record", "W"], ["--record", "one of", "weight_norms"]),
     ],
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,14 @@ from rate_models import lookup, online_kernel
 from rate_models.errors import BadOption, Diverged
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
-from streaming import _runner_kernel, runner
+from streaming import OnlineLearner, _runner_kernel, runner
+from streaming.run import Hooks, RunConfig, resume, run
 from streaming.runner import BLOCK, ScheduledNetwork, WorkerFailed
 from streaming.schedule.items import Schedule
 from streaming.schedule.program import program
 
 PIPELINED = Schedule("pipelined")
+pytestmark = pytest.mark.filterwarnings("ignore:workers. ")
 UNEVEN = (30, 21, 9, 33, 12, 40, 8, 17, 5)
 CASES = [
     Case("pepita", (30, 16, 5)),
@@ -137,7 +140,7 @@ def test_under_load_again_and_again() -> None:
 
 def test_a_race_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the waits of a layer for its own learning the result is another."""
-    case = Case("pepita", (30, 64, 64, 64, 5))
+    case = Case("pepita", (64, 64, 64, 64, 64, 64, 5))
     samples = case.samples(200)
     plain = case.online()
     wanted = contents(plain, case.learn(plain, *samples))
@@ -154,6 +157,7 @@ def test_a_race_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         net = scheduled(case, 2)
         if contents(net, case.learn(net, *samples)) != wanted:
             return
+        assert net.measured is not None and net.measured.plan.assignment == "waves"
     pytest.fail("workers that do not wait gave the right result 20 times")
 
 
@@ -264,3 +268,32 @@ def test_one_signature() -> None:
     for case in (Case("pepita", UNEVEN, PLAIN), CASES[3]):
         case.learn(scheduled(case, 2), *case.samples(30))
     assert len(walk.signatures) <= 2
+
+
+def test_idle_workers_are_told_of() -> None:
+    with pytest.warns(UserWarning, match="2 of 9 ever get an item"):
+        scheduled(Case("pepita", (30, 16, 5)), 9)
+
+
+def test_a_run_in_threads_is_the_run(tmp_path: Path) -> None:
+    """Scores, checkpoint and parameters; and the run goes on where it was stopped."""
+    source = "synthetic:samples=900,features=12"
+    options: dict[str, Any] = {
+        "source": source, "hidden": (16, 12, 9), "epochs": 2, "save_every": 300,
+        "settings": {"dropout": 0.1, "momentum": 0.5}, "lr": 0.01,
+    }  # fmt: skip
+    wanted = run(RunConfig.checked(**options), tmp_path / "one")
+    threads = RunConfig.checked(**options, schedule="pipelined", workers=3)
+    left = [4]
+
+    def stop() -> bool:
+        left[0] -= 1
+        return left[0] < 0
+
+    assert run(threads, tmp_path / "three", Hooks(stop=stop))["stopped"] == "interrupted"
+    got = resume(tmp_path / "three")
+    names = ("samples_seen", "test_accuracy", "test_loss", "progressive_accuracy", "epochs")
+    assert [got[name] for name in names] == [wanted[name] for name in names]
+    first, other = (OnlineLearner.load(tmp_path / name / "checkpoint") for name in ("one", "three"))
+    assert isinstance(other.network, ScheduledNetwork) and other.network.workers == 3
+    assert contents(other.network) == contents(first.network)  # type: ignore[arg-type]

@@ -53,11 +53,16 @@ def plan(
     check(module, spec, hyper, schedule, workers)
     todo = list(items(module, spec, hyper, schedule, samples))
     best = lay_out(todo, spec, schedule, workers, times, handover, assignment)
-    used = len(set(best.worker.tolist()))
-    if used < workers:
-        text = f"workers: {used} of {workers} ever get an item; the others stay idle"
-        warnings.warn(text, stacklevel=2)
+    warn_of_idle(best)
     return best
+
+
+def warn_of_idle(plan: Plan) -> None:
+    """Warn when some workers never get an item."""
+    used = len(set(plan.worker.tolist()))
+    if used < plan.workers:
+        text = f"workers: {used} of {plan.workers} ever get an item; the others stay idle"
+        warnings.warn(text, stacklevel=3)
 
 
 def check(
