@@ -282,6 +282,17 @@ def test_schedule(call: Any, tmp_path: Path) -> None:
     assert said.code == 0 and said.err.startswith("warning: workers: ")
 
 
+def test_a_schedule_is_measured(call: Any, tmp_path: Path) -> None:
+    ours = ("schedule", "--layers", "9,8,8,4", "--samples", 300, "--out", tmp_path / "g.png")
+    said = call(*ours, "--measure", "--json")
+    assert said.code == 0, said.err
+    told = json.loads(said.out)
+    assert told["measured"]["bit_identical"] is True and told["measured"]["speedup"] > 0
+    assert len(told["measured"]["standard_seconds"]) == 3
+    assert_one_error(call(*ours, "--measure", "--delay", 2), "schedule", "delayed:2")
+    assert "measured bit identical" in call(*ours, "--measure").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

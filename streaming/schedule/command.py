@@ -12,6 +12,7 @@ from rate_models.errors import BadOption
 MOST_ITEMS = 400_000  # laid out one by one, in seconds; a longer stream goes on at the steady pace
 
 if TYPE_CHECKING:
+    from streaming.schedule.measuring import Comparison
     from streaming.schedule.plan import Plan, Times
 
 
@@ -58,6 +59,10 @@ def schedule(
             "--set", metavar="NAME=VALUE", help="A hyperparameter of the rule. Repeatable."
         ),
     ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Run it too, on made-up samples, beside one thread."),
+    ] = False,
     out: Annotated[Path, typer.Option(help="The Gantt chart.")] = Path("schedule.png"),
     json_: Annotated[
         bool, typer.Option("--json", help="Print one JSON object and nothing else.")
@@ -79,21 +84,31 @@ def schedule(
     if not out.absolute().parent.is_dir():
         raise BadOption("--out", got=out, expected="a file in a folder that exists")
     laid_out = min(samples, max(4 * batch * (delay + 2), MOST_ITEMS // (2 * len(sizes))))
+    options = parse_settings(settings or [])
     found = plan(
-        rule, sizes, how, workers, laid_out,
-        times=times, handover=handover, options=parse_settings(settings or []),
-    )  # fmt: skip
+        rule, sizes, how, workers, laid_out, times=times, handover=handover, options=options
+    )
     figures = {"rule": rule, "layers": sizes, "schedule": str(how), "unit": unit}
     figures |= _figures(found, samples)
     title = f"{rule}, {_short(sizes)}, {how}: {found.speedup:.2f} times one worker"
-    pictures.draw(found, out, title, unit)
+    measured = None
+    if measure:
+        from streaming.schedule.measuring import measure as compare
+
+        told = compare(rule, sizes, how, workers, samples, options)
+        measured = _measured(told)
+        title = f"{rule}, {_short(sizes)}, {how}: {told.speedup:.2f} times one thread"
+        pictures.draw(told.plan, out, title, "seconds", told.ran)
+    else:
+        pictures.draw(found, out, title, unit)
     if json_:
         from streaming.run_folder import json_line
 
-        print(json_line({"plan": figures, "measured": None, "picture": str(out)}))
+        print(json_line({"plan": figures, "measured": measured, "picture": str(out)}))
         return
-    for name, value in {**figures, "picture": out}.items():
-        print(f"{name.replace('_', ' '):<22}{_word(value)}")
+    told_too = {f"measured {name}": value for name, value in (measured or {}).items()}
+    for name, value in {**figures, **told_too, "picture": out}.items():
+        print(f"{name.replace('_', ' '):<34}{_word(value)}")
 
 
 def _times(standard: str | None, modulated: str | None, error: float) -> Times | None:
@@ -139,6 +154,20 @@ def _figures(plan: Plan, samples: int) -> dict[str, Any]:
         "activations_held": plan.held,
         "activations_reserved": plan.reserved,
         "stash_reserved": plan.stashed,
+    }
+
+
+def _measured(told: Comparison) -> dict[str, Any]:
+    return {
+        "speedup": told.speedup,
+        "bit_identical": told.identical,
+        "samples_per_second": told.rate,
+        "samples_per_second_alone": told.alone,
+        "predicted_speedup": told.predicted,
+        "assignment": told.plan.assignment,
+        "standard_seconds": told.times.standard,
+        "modulated_seconds": told.times.modulated,
+        "error_seconds": told.times.error,
     }
 
 

@@ -64,17 +64,33 @@ def key(plan: Plan) -> list[Patch]:
     return [Patch(color=colour, label=name) for k, (colour, name) in KINDS.items() if k in kinds]
 
 
-def draw(plan: Plan, path: Path, title: str, unit: str) -> Path:
-    """The first few samples of a plan as a picture file; returns its path."""
+def draw(plan: Plan, path: Path, title: str, unit: str, ran: Plan | None = None) -> Path:
+    """The first few samples of a plan as a picture file; returns its path.
+
+    ran: the same items as they ran, drawn below on the same axis of time.
+    """
+    panels = [plan] if ran is None else [plan, ran]
     with matplotlib.rc_context(STYLE):
-        height = 1.5 + 0.36 * min(plan.workers, 12)
+        height = 1.1 + (0.4 + 0.36 * min(plan.workers, 12)) * len(panels)
         figure = Figure(figsize=(9, height), dpi=140, layout="constrained")
-        axes = figure.subplots()
-        _, end = plan.of_sample
-        numbers = gantt(axes, plan, float(end[: max(4, plan.schedule.batch + 2)].max()))
-        axes.set_title(title, fontweight="bold")
-        axes.set_xlabel(f"{unit}; shades are samples{', numbers layers' if numbers else ''}")
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        several = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+        end = max(_first_samples(panel) for panel in panels)
+        numbers = [gantt(axes, panel, end) for axes, panel in zip(several, panels, strict=True)]
+        several[0].set_title(title, fontweight="bold")
+        several[-1].set_xlabel(
+            f"{unit}; shades are samples{', numbers layers' if any(numbers) else ''}"
+        )
+        several[-1].xaxis.set_major_formatter(EngFormatter(sep=""))
+        if ran is not None:
+            for axes, name in zip(several, ("planned", "measured"), strict=True):
+                axes.set_ylabel(f"{name}: worker")
+            several[0].set_xlim(0, end)
         figure.legend(handles=key(plan), loc="outside lower center", ncols=3)
         figure.savefig(path)
     return path
+
+
+def _first_samples(plan: Plan) -> float:
+    """When the last of the first few samples is done."""
+    _, end = plan.of_sample
+    return float(end[: max(4, plan.schedule.batch + 2)].max())
