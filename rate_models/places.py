@@ -24,13 +24,20 @@ class Inputs(NamedTuple):
     x: Array
     Kx: Array
     shift: Array
+    WKS: Array  # (places, k n_1), or without columns where none is kept
 
 
-def allocate(work: Work, syn: InputSynapses, places: int) -> tuple[Work, Inputs]:
-    """``places`` rows of zeros for each array of ``work``, and for the input."""
+def allocate(
+    work: Work, syn: InputSynapses, places: int, *, stash: bool = False
+) -> tuple[Work, Inputs]:
+    """``places`` rows of zeros for each array of ``work``, and for the input.
+
+    stash: whether the WK of each sample's standard pass is kept.
+    """
+    kept = syn._replace(WKS=syn.WKS if stash else syn.WKS[:0])
     return (
         Work(*(_rows(array, places) for array in work)),
-        Inputs(*(_rows(getattr(syn, name), places) for name in Inputs._fields)),
+        Inputs(*(_rows(getattr(kept, name), places) for name in Inputs._fields)),
     )
 
 
@@ -62,7 +69,9 @@ def work_at(net: Layers, ring: Work, place: int) -> Work:
 @stage
 def synapses_at(s: InputSynapses, ring: Inputs, place: int) -> InputSynapses:
     """The input synapses, with the sample in a place as their input."""
-    n, k = s.x.size, s.Kx.size
+    n, k, wks = s.x.size, s.Kx.size, s.WK
+    if ring.WKS.shape[1] > 0:
+        wks = ring.WKS[place][: s.WK.size].reshape(s.WK.shape)
     return InputSynapses(
         s.S,
         s.V,
@@ -72,6 +81,7 @@ def synapses_at(s: InputSynapses, ring: Inputs, place: int) -> InputSynapses:
         s.VU,
         s.WK,
         s.VWK,
+        wks,
         s.upto,
         s.map,
         s.pending_post,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rate_models import online_kernel
 from rate_models.kernel import Array, specialise, stage
+from rate_models.layers import lagging
 from rate_models.online_kernel import judge
 from rate_models.places import synapses_at, work_at
 from streaming.atomics import CELL, give_way, load_acquire, nanoseconds, store_release
@@ -57,9 +58,17 @@ class Board(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """Samples to learn from. Row t of all arrays is sample first + t."""
+    """Samples to learn from. The program's sample t is sample first + t of the network.
+
+    lead: how many of them were there before and wait to be learned from: row t of X, labels and Y
+    is the program's sample lead + t; row t of masks and noise its sample t. delay: in samples;
+    stash: whether M goes through the weights of S, else through the current ones.
+    """
 
     first: int
+    lead: int
+    delay: int
+    stash: bool
     X: Array
     labels: Ints
     Y: Array
@@ -81,18 +90,31 @@ def _walk(  # type: ignore[no-untyped-def]
         board.span[row, 0] = nanoseconds()
         task, t = program.task[row], program.sample[row]
         kind, layer, number = program.kind[task], program.layer[task], stream.first + t
-        place = number % ring.a.shape[0]
+        place, new = number % ring.a.shape[0], t - stream.lead
         work, mask, done = work_at(net, ring, place), stream.masks[t], True
         mine = synapses_at(syn, inputs, place) if layer == 1 else syn
         if kind == S:
             standard(  # type: ignore[name-defined]  # noqa: F821
-                layer, net, mine, state, work, stream.X[t], stream.labels[t], stream.Y[t], mask
+                layer,
+                net,
+                mine,
+                state,
+                work,
+                stream.X[new],
+                stream.labels[new],
+                stream.Y[new],
+                mask,
             )
+            if layer == 1 and inputs.WKS.shape[1] > 0:
+                mine.WKS[:] = syn.WK
         elif kind == E:
-            done = judge(net, work, mask.size > 0, t, predicted, losses, out)
+            done = judge(net, work, mask.size > 0, new, predicted, losses, out)
         else:
+            seen = net
+            if stream.delay > 0:
+                seen = lagging(net, layer, stream.stash, not stream.stash)
             modulated(  # type: ignore[name-defined]  # noqa: F821
-                layer, net, mine, state, hyper, rates, number, work, mask, stream.noise[t]
+                layer, seen, mine, state, hyper, rates, number, work, mask, stream.noise[t]
             )
         board.span[row, 1] = nanoseconds()
         if done:

@@ -8,7 +8,13 @@ the order in which each array is read and changed is the schedule's, so the resu
 
     sequential   all of a sample before any of the next: one kernel, no threads
     pipelined    the same result to the last bit
+    delayed:d    M of a sample after S of the d samples that follow it, in this order in every layer
+                 however many workers there are; the last d samples wait, from one call to the next
+                 and in checkpoints, for others to follow them
 
+With a delay M goes through the weights that S of the sample went through (``stash``; for plain
+gradient descent: W_S x = W x + Σ_k η post_k (pre_k·x) over the d updates since; of the first layer
+W K is kept) or through those of its own time (``current``).
 Where work items differ from sample to sample the workers meet in between.
 """
 
@@ -17,14 +23,13 @@ from __future__ import annotations
 from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 from itertools import takewhile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import optimizers, places
+from rate_models import kernel, optimizers, places
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import numeric
 from rate_models.network import NetworkSpec
@@ -79,7 +84,6 @@ class _Block:
     plan: Plan
     rows: kernels.Rows
     row_of: NDArray[np.int64]
-    places: int
 
 
 class ScheduledNetwork(OnlineNetwork):
@@ -105,41 +109,129 @@ class ScheduledNetwork(OnlineNetwork):
         workers: int = 1,
         **options: Any,
     ) -> None:
+        self.schedule, self.workers = schedule, workers
         super().__init__(spec, rule, **options)
         planner.check(self.module, self.spec, self.hyper, schedule, workers)
-        if schedule.delay or schedule.batch > 1:
-            expected = "sequential or pipelined, one sample per update: others are planned only"
-            raise BadOption("schedule", got=str(schedule), expected=expected)
-        self.schedule, self.workers = schedule, workers
+        self._check()
         self.measured: Measured | None = None
         self._times: Times | None = None
-        self._blocks: dict[tuple[int, Any], _Block] = {}  # by their length and kind of items
-        self._ring: tuple[Any, Any] | None = None
-        planner.warn_of_idle(self._plan(2 * spec.layers))
+        planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0))
+        self._places = schedule.delay + 1 + SPARE
+        self._empty()
 
     @property
-    def _threaded(self) -> bool:
-        return self.schedule.kind != "sequential" and self.workers > 1 and self.spec.layers > 1
+    def _stashing(self) -> bool:
+        return self.schedule.delay > 0 and self.schedule.weights == "stash"
+
+    @property
+    def _past(self) -> int:
+        return self.schedule.delay if self._stashing else 0
+
+    def _check(self) -> None:
+        """BadOption for what is planned only."""
+        how, name = self.schedule, self.rule
+        if how.batch > 1 or how.weights == "copies":
+            expected = "one sample per update and weights in place: others are planned only"
+            raise BadOption("schedule", got=str(how), expected=expected)
+        if how.delay == 0:
+            return
+        tasks = self.module.tasks(self.spec, self.hyper, 0)
+        passed = {ref for task in tasks if task.kind == "S" for ref in task.reads}
+        again = {ref for task in tasks if task.kind == "M" for ref in task.reads} & passed
+        if again and not (hasattr(self.module, "delays") and self.module.delays(self.hyper)):
+            expected = f"no delay: with these hyperparameters {name} needs the weights as they are"
+            raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
+        if again and how.weights == "stash" and (self._moving or not self.structured):
+            expected = "no momentum and no weight decay: changes of weights are kept as products"
+            raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
 
     def _build(self, params: Any) -> None:
         super()._build(params)
-        self._ring, self._blocks = None, {}  # of other arrays
+        if hasattr(self, "_places"):
+            self._empty()
+
+    def _empty(self) -> None:
+        """Places for samples on their way, of whom there are none."""
+        self._waiting: list[
+            Array
+        ] = []  # masks and noise of the samples that wait for M, a row each
+        self._make_room(self._places)
+
+    def _make_room(self, room: int) -> None:
+        """So many places; who waits has one of the new ones."""
+        old = self._kept() if self.waiting else {}
+        before = self._place_of(np.arange(self.waiting))
+        self._places = room
+        self._ring, self._inputs = places.allocate(
+            self._work, self._syn, room, stash=self._stashing
+        )
+        self._blocks: dict[tuple[int, int, Any], _Block] = {}
+        for name, array in old.items():
+            self._kept()[name][self._place_of(np.arange(self.waiting))] = array[before]
+
+    def _kept(self) -> dict[str, Array]:
+        """All that has places, by name."""
+        return {**self._ring._asdict(), **self._inputs._asdict()}
+
+    @property
+    def waiting(self) -> int:
+        """How many samples have been seen but not learned from yet."""
+        return len(self._waiting[0]) if self._waiting else 0
 
     def set(self, **changes: Any) -> None:
         super().set(**changes)
+        self._check()
         self._blocks = {}
+
+    def state(self) -> dict[str, Array]:
+        arrays = super().state()
+        if self.schedule.delay:
+            at = self._place_of(np.arange(self.waiting))
+            arrays |= {f"waiting.{name}": array[at] for name, array in self._kept().items()}
+            masks, noise = self._waiting or self._no_draws()
+            arrays |= {"waiting.masks": masks.copy(), "waiting.noise": noise.copy()}
+        return arrays
+
+    def load_state(self, arrays: dict[str, Array]) -> None:
+        mine = {name: array for name, array in arrays.items() if name.startswith("waiting.")}
+        super().load_state({name: a for name, a in arrays.items() if name not in mine})
+        self._empty()
+        if not self.schedule.delay:
+            return
+        kept = self._kept()
+        names = {f"waiting.{name}" for name in (*kept, "masks", "noise")}
+        if mine.keys() != names:
+            raise BadOption("state", got="other arrays", expected=f"those of {self.schedule}")
+        self._waiting = [mine["waiting.masks"].copy(), mine["waiting.noise"].copy()]
+        at = self._place_of(np.arange(self.waiting))
+        for name, array in kept.items():
+            given = mine[f"waiting.{name}"]
+            array[at] = kernel.coerce(name, given, array.dtype.str, (len(at), array.shape[1]))
+
+    def _arrays(self) -> dict[str, Array]:
+        past = ("past_post", "past_pre", "past") if self._past else ()
+        return super()._arrays() | {f"layers.{name}": getattr(self._net, name) for name in past}
+
+    def _place_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places of samples, the first of those that wait being 0."""
+        return (self.samples_seen - self.waiting + t) % self._places
+
+    def _no_draws(self) -> list[Array]:
+        none = np.zeros((0, 0), self.dtype)
+        return [none, none]
 
     def _learn(
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
     ) -> int:
-        if not self._threaded:
+        delayed = self.schedule.delay > 0
+        if not delayed and (self.schedule.kind == "sequential" or self.workers == 1):
             return super()._learn(X, labels, Y, masks, noise, said)
         learned = 0
         while learned < len(X):
             n = self._alike(min(BLOCK, len(X) - learned))
             part = slice(learned, learned + n)
             # for a sample alone there is nothing to do at the same time
-            learn = super()._learn if n == 1 else partial(self._run, self._block(n))
+            learn = super()._learn if n == 1 and not delayed else self._run
             done = learn(
                 X[part], labels[part], Y[part], masks[part], noise[part],
                 Outcome(said.predicted[part], said.losses[part], said.outputs[part]),
@@ -159,45 +251,54 @@ class ScheduledNetwork(OnlineNetwork):
 
     def _block(self, n: int) -> _Block:
         """What the workers do with the next n samples, which are alike."""
-        now = self.samples_seen
-        alike = self.module.regime(self.hyper, now) if hasattr(self.module, "regime") else None
-        key = n, alike
+        alike = None
+        if hasattr(self.module, "regime"):
+            alike = self.module.regime(self.hyper, self.samples_seen)
+        key = n, self.waiting, alike
         if key not in self._blocks:
-            plan = self._plan(n)
-            room = max(plan.slots.values(), default=1) + SPARE
-            self._blocks[key] = _Block(plan, *_rows(plan, program(plan, room)), room)
+            plan = self._plan(n, self.waiting)
+            # with fewer places than its order needs a worker would wait for itself
+            if (needed := max(plan.slots.values(), default=1) + SPARE) > self._places:
+                self._make_room(needed)
+            rows = _rows(plan, program(plan, self._places))
+            self._blocks[key] = _Block(plan, *rows)
         return self._blocks[key]
 
-    def _plan(self, n: int) -> Plan:
-        seen = self.samples_seen
-        todo = list(items(self.module, self.spec, self.hyper, self.schedule, n, seen))
+    def _plan(self, n: int, waiting: int) -> Plan:
+        first = self.samples_seen - waiting
+        how = self.module, self.spec, self.hyper, self.schedule
+        todo = list(items(*how, waiting + n, first, waiting))
         return planner.lay_out(todo, self.spec, self.schedule, self.workers, self._times)
 
     def _run(
-        self, block: _Block, X: Array, labels: Array, Y: Array, masks: Array, noise: Array,
-        said: Outcome,
-    ) -> int:  # fmt: skip
-        """The block in threads; how many of its samples were learned from."""
-        n, first = len(X), self.samples_seen
-        if self._ring is None or len(self._ring[0].a) != block.places:
-            self._ring = places.allocate(self._work, self._syn, block.places)
-        board = _board(block, n)
-        walk = kernels.walker(self.module)
+        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
+    ) -> int:
+        """A block of samples in threads; how many were taken in."""
+        block, lead, delay = self._block(len(X)), self.waiting, self.schedule.delay
+        first = self.samples_seen - lead
+        if lead:
+            masks, noise = (
+                np.concatenate(two) for two in zip(self._waiting, (masks, noise), strict=True)
+            )
+        board = _board(block, lead + len(X))
+        stream = kernels.Stream(first, lead, delay, self._stashing, X, labels, Y, masks, noise)
         shared = (
-            block.rows, board, kernels.Stream(first, X, labels, Y, masks, noise), *self._ring,
-            self._net, self._syn, self._state, numeric(self.hyper, self.dtype),
-            optimizers.rates(self.optimizer), *said,
+            block.rows, board, stream, self._ring, self._inputs, self._net, self._syn, self._state,
+            numeric(self.hyper, self.dtype), optimizers.rates(self.optimizer), *said,
         )  # fmt: skip
         try:
-            self._together(walk, board, shared)
+            self._together(kernels.walker(self.module), board, shared)
         finally:
-            done = int(board.control[[kernels.LOSS * CELL, kernels.ENDED * CELL]].min())
-            self._clock[0] += done
+            upto = int(board.control[[kernels.LOSS * CELL, kernels.ENDED * CELL]].min())
+            self._clock[0] = first + upto
+            if delay:
+                rest = slice(max(0, upto - delay), upto)
+                self._waiting = [masks[rest].copy(), noise[rest].copy()]
             self._note(block, board)
-        if done < n:
-            for mine, ring in zip(self._work, self._ring[0], strict=True):
-                mine[...] = ring[(first + done) % len(ring)][: mine.size]  # `_diverged` looks there
-        return done
+        if upto < lead + len(X):
+            for mine, ring in zip(self._work, self._ring, strict=True):
+                mine[...] = ring[(first + upto) % len(ring)][: mine.size]  # `_diverged` looks there
+        return upto - lead
 
     def _together(self, walk: Any, board: kernels.Board, shared: tuple[Any, ...]) -> None:
         """All workers until the last is done. Ctrl-C ends at the border of a sample."""
@@ -254,7 +355,8 @@ def _rows(plan: Plan, of: Program) -> tuple[kernels.Rows, NDArray[np.int64]]:
         where[numbers["SEM".index(item.task.kind), item.task.layer], item.sample]
         for item in plan.items
     ]
-    fields = of._asdict() | {"turn": of.sample}
+    late = np.where(of.kind[of.task] == kernels.M, plan.schedule.delay, 0)
+    fields = of._asdict() | {"turn": of.sample + late}
     rows = kernels.Rows(
         *(np.ascontiguousarray(fields[name], np.int64) for name in kernels.Rows._fields)
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import EVERYTHING, MOMENTUM, PLAIN, Case
+from networks import EVERYTHING, MOMENTUM, PLAIN, Case, deviation
 
 from rate_models import lookup, online_kernel
 from rate_models.errors import BadOption, Diverged
@@ -52,6 +52,10 @@ def scheduled(case: Case, workers: int, dtype: str = "float64", **more: Any) -> 
         case.network, case.rule, dtype=dtype, optimizer=case.optimizer, workers=workers,
         structured=case.structured, **more, **case.hyper,
     )  # fmt: skip
+
+
+def delayed(delay: int, weights: Any = "stash") -> Schedule:
+    return Schedule("delayed", delay, weights=weights)
 
 
 def contents(net: OnlineNetwork, said: Any = ()) -> list[bytes]:
@@ -251,7 +255,8 @@ def test_what_ran_is_noted() -> None:
     [
         ("pepita", PIPELINED, 0, ["workers: got 0", "1 or more"]),
         ("backprop", PIPELINED, 2, ["schedule of backprop", "S(t+1,1) waits for M(t,1) (W_1)"]),
-        ("pepita", Schedule("delayed", 2), 2, ["schedule: got delayed:2", "sequential"]),
+        ("pepita", Schedule("delayed", 2, weights="copies"), 2, ["copies", "planned only"]),
+        ("node_perturbation", Schedule("delayed", 2), 2, ["node_perturbation", "as they are"]),
         ("pepita", Schedule("pipelined", 0, 4), 2, ["batches of 4", "planned only"]),
     ],
 )
@@ -297,3 +302,98 @@ def test_a_run_in_threads_is_the_run(tmp_path: Path) -> None:
     first, other = (OnlineLearner.load(tmp_path / name / "checkpoint") for name in ("one", "three"))
     assert isinstance(other.network, ScheduledNetwork) and other.network.workers == 3
     assert contents(other.network) == contents(first.network)  # type: ignore[arg-type]
+
+
+def pepita_late(
+    net: OnlineNetwork, x: np.ndarray, y: np.ndarray, masks: list[Any] | None, d: int, stash: bool
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """(W, b, outputs before learning) of PEPITA where M of sample t - d follows S of sample t."""
+    params, eta, L = net.parameters(), net.optimizer.lr, net.spec.layers
+    W, b, F = params["W"], params["b"] or [0.0] * L, params["F"]
+    kept, said = [], []
+
+    def up(below: Any, W: Any, b: Any, t: int | None) -> list[Any]:
+        h = [below]
+        for n in range(L - 1):
+            m = 1.0 if masks is None or t is None else masks[n][t]
+            h.append(m * np.maximum(W[n] @ h[-1] + b[n], 0))
+        a = W[-1] @ h[-1] + b[-1]
+        return [*h, np.exp(a - a.max()) / np.exp(a - a.max()).sum()]
+
+    for t in range(len(x)):
+        said.append(up(x[t], W, b, None)[-1])
+        kept.append((up(x[t], W, b, t), W, b))
+        if t >= d:
+            h, W_then, b_then = kept[t - d]
+            e = h[-1] - y[t - d]
+            p = up(x[t - d] + F @ e, *((W_then, b_then) if stash else (W, b)), t - d)
+            post = [*(h[n] - p[n] for n in range(1, L)), e]
+            W = [w - eta * np.outer(post[n], p[n]) for n, w in enumerate(W)]
+            b = [one - eta * post[n] for n, one in enumerate(b)] if params["b"] else b
+    return W, b if params["b"] else [], np.array(said)
+
+
+@pytest.mark.parametrize("weights", ["stash", "current"])
+@pytest.mark.parametrize("delay", [1, 3, 7])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_delay_means_what_it_says(delay: int, weights: str, bias: bool) -> None:
+    case = Case("pepita", (20, 14, 11, 9, 5), Optimizer(lr=0.03), {"bias": bias}, {"dropout": 0.2})
+    x, labels, y = case.samples(160)
+    net = scheduled(case, 2, schedule=delayed(delay, weights))
+    masks = [np.concatenate(m) for m in zip(*(case.draws(t)[0] for t in range(160)), strict=True)]
+    W, b, said = pepita_late(net, x, y, masks, delay, weights == "stash")
+    outcome = net.learn(x, labels=labels)
+    assert net.waiting == delay
+    assert deviation({"W": net.parameters()["W"]}, {"W": W}) < 1e-10
+    assert deviation({"b": net.parameters()["b"]}, {"b": b}) < 1e-10
+    assert deviation({"h": outcome.outputs}, {"h": said}) < 1e-10
+
+
+LATE = [
+    (Case("pepita", UNEVEN, hyper={"dropout": 0.2}), "stash"),
+    (Case("pepita", (30, 16, 5), spec={"bias": True}), "stash"),
+    (Case("pepita", UNEVEN[:5], hyper={"inject": 2}), "stash"),
+    (Case("pepita", (*UNEVEN[:5], 5), EVERYTHING, {"bias": True}, {"dropout": 0.2}), "current"),
+    (Case("pepita", (*UNEVEN[:5], 5), structured=False), "current"),
+]
+
+
+@pytest.mark.parametrize("delay", [1, 2, 5, 15])
+@pytest.mark.parametrize(("case", "weights"), LATE, ids=str)
+def test_delayed_in_threads_is_delayed_in_one(case: Case, weights: str, delay: int) -> None:
+    """Also in pieces, with a checkpoint in between."""
+    how, samples = delayed(delay, weights), case.samples(BLOCK + 40)
+    one = scheduled(case, 1, schedule=how)
+    said = case.learn(one, *samples)
+    wanted = contents(one)
+    for workers in (2, 4):
+        net = scheduled(case, workers, schedule=how)
+        outcome = case.learn(net, *samples)
+        assert contents(net) == wanted
+        assert all(map(np.array_equal, outcome, said))
+    pieces = scheduled(case, 3, schedule=how)
+    for at in (slice(0, 1), slice(1, 3), slice(3, 60), slice(60, 61), slice(61, None)):
+        case.learn(pieces, *(part[at] for part in samples))
+        again = scheduled(case, 3, schedule=how)
+        again.load_state(pieces.state())
+        pieces = again
+    assert contents(pieces) == wanted
+
+
+def test_no_delay_is_sequential() -> None:
+    case = Case("pepita", UNEVEN, EVERYTHING, hyper={"dropout": 0.2})
+    samples, plain = case.samples(200), case.online()
+    wanted = contents(plain, case.learn(plain, *samples))
+    net = scheduled(case, 3, schedule=delayed(0))
+    assert contents(net, case.learn(net, *samples)) == wanted
+
+
+def test_older_weights_are_kept_for_plain_descent_only() -> None:
+    for case in (Case("pepita", optimizer=MOMENTUM), Case("pepita", structured=False)):
+        with pytest.raises(BadOption, match="no momentum"):
+            scheduled(case, 2, schedule=delayed(2))
+    with pytest.raises(BadOption, match="as they are"):
+        scheduled(Case("pepita", hyper={"form": "hebbian"}), 2, schedule=delayed(2))
+    net = scheduled(Case("pepita"), 2, schedule=delayed(2))
+    with pytest.raises(BadOption, match="no momentum"):
+        net.set(momentum=0.5)

@@ -44,6 +44,10 @@ What only some rules have:
                   x (T, n_0) as the network gets them and y (T, n_L)
 `regime(hyper, sample)`   what of the sample's number its work items depend on; without it they are
                   those of the first sample
+`delays(hyper)`   whether M may come after the standard passes of later samples: `teach` goes
+                  through weights by `layers.current` and `layers.modulated_current` alone, and
+                  changes each layer's once, by `layers.update`. Without it only where M goes
+                  through none
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
                   what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
                   at the start, empty without momentum and weight decay

@@ -262,6 +262,11 @@ def regime(hyper: Hyperparameters, sample: int) -> tuple[bool, bool]:
     return _mirroring.when(hyper, sample)
 
 
+def delays(hyper: Hyperparameters) -> bool:
+    """Not with two patterns or two steps in an update, nor while F mirrors."""
+    return hyper.form == "mismatch" and not _mirroring.asked(hyper)
+
+
 ASCENDING = True
 
 

@@ -91,14 +91,21 @@ or delayed:d, for example delayed:3
 
 
 def items(
-    rule: ModuleType, spec: NetworkSpec, hyper: Any, schedule: Schedule, samples: int, seen: int = 0
+    rule: ModuleType,
+    spec: NetworkSpec,
+    hyper: Any,
+    schedule: Schedule,
+    samples: int,
+    seen: int = 0,
+    waiting: int | None = None,
 ) -> Iterator[Item]:
     """Every work item of ``samples`` samples, one after another; ``seen`` came before them.
 
     For each update of the weights: S and E of its samples, then M of the samples of the update
-    ``delay`` before it.
+    ``delay`` before it. waiting: None where the stream ends with these samples; else the number of
+    them, at most the delay, of which only M is to come, and the last ones wait for theirs in turn.
     """
-    waiting: deque[list[Item]] = deque()  # M of updates whose turn has not come
+    due: deque[list[Item]] = deque()  # M of updates whose turn has not come
     for first in range(0, samples, schedule.batch):
         learning: list[Item] = []
         for t in range(first, min(first + schedule.batch, samples)):
@@ -106,12 +113,12 @@ def items(
             for task in _of_sample(list(rule.tasks(spec, hyper, seen + t)), schedule, ends):
                 if task.kind == "M":
                     learning.append(Item(task, t))
-                else:
+                elif t >= (waiting or 0):
                     yield Item(task, t)
-        waiting.append(learning)
-        if len(waiting) > schedule.delay:
-            yield from waiting.popleft()
-    for learning in waiting:
+        due.append(learning)
+        if len(due) > schedule.delay:
+            yield from due.popleft()
+    for learning in due if waiting is None else ():
         yield from learning
 
 

@@ -137,14 +137,20 @@ class Plan:
         begin: defaultdict[Ref, dict[int, float]] = defaultdict(dict)
         end: defaultdict[Ref, dict[int, float]] = defaultdict(dict)
         done = self.finish + self.handover
+        written = {ref for item in self.items for ref in item.task.writes}
         for i, (task, t) in enumerate(self.items):
             for ref in task.writes:
                 begin[ref][t], end[ref][t] = self.start[i], done[i]
             for ref in task.reads:
-                if t in end[ref]:
-                    end[ref][t] = max(end[ref][t], done[i])
+                if ref in written:  # and if not yet, it was there before the first item
+                    begin[ref].setdefault(t, 0.0)
+                    end[ref][t] = max(end[ref].get(t, 0.0), done[i])
         return {
-            ref: (np.array([*at]), np.array([*at.values()]), np.array([*end[ref].values()]))
+            ref: (
+                np.array(sorted(at)),
+                np.array([at[t] for t in sorted(at)]),
+                np.array([end[ref][t] for t in sorted(at)]),
+            )
             for ref, at in begin.items()
         }
 
