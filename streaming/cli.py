@@ -133,7 +133,8 @@ def run(
         str,
         typer.Option(
             help="sequential: all of a sample before the next; pipelined: the next sample enters a "
-            "layer that has learned, with the same result to the last bit."
+            "layer that has learned, with the same result to the last bit; delayed:3: a sample is "
+            "learned from after the first passes of 3 more."
         ),
     ] = "sequential",
     workers: Annotated[int, typer.Option(help="Threads that share the layers.")] = 1,

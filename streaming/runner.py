@@ -170,8 +170,9 @@ class ScheduledNetwork(OnlineNetwork):
             self._kept()[name][self._place_of(np.arange(self.waiting))] = array[before]
 
     def _kept(self) -> dict[str, Array]:
-        """All that has places, by name."""
-        return {**self._ring._asdict(), **self._inputs._asdict()}
+        """What S and E leave for M of all that has places, by name."""
+        names = ("a", "h", "delta", "e", "y")
+        return {name: getattr(self._ring, name) for name in names} | self._inputs._asdict()
 
     @property
     def waiting(self) -> int:
@@ -187,7 +188,10 @@ class ScheduledNetwork(OnlineNetwork):
         arrays = super().state()
         if self.schedule.delay:
             at = self._place_of(np.arange(self.waiting))
-            arrays |= {f"waiting.{name}": array[at] for name, array in self._kept().items()}
+            kept = {name: array[at] for name, array in self._kept().items()}
+            kept["delta"][:, : self._net.unit[-1]] = 0  # scratch, as is what follows the active
+            kept["rows"] *= np.arange(kept["rows"].shape[1]) < kept["active"][:, :1]
+            arrays |= {f"waiting.{name}": array for name, array in kept.items()}
             masks, noise = self._waiting or self._no_draws()
             arrays |= {"waiting.masks": masks.copy(), "waiting.noise": noise.copy()}
         return arrays

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from networks import EVERYTHING, MOMENTUM, PLAIN, Case, deviation
 
 from rate_models import lookup, online_kernel
@@ -24,6 +26,7 @@ from streaming import OnlineLearner, _runner_kernel, runner
 from streaming.run import Hooks, RunConfig, resume, run
 from streaming.runner import BLOCK, ScheduledNetwork, WorkerFailed
 from streaming.schedule.items import Schedule
+from streaming.schedule.plan import Times
 from streaming.schedule.program import program
 
 PIPELINED = Schedule("pipelined")
@@ -172,10 +175,11 @@ def divergence() -> Iterator[pytest.ExceptionInfo[Diverged]]:
 
 
 @pytest.mark.parametrize("spec", [{}, {"loss": "mse"}], ids=str)
-def test_divergence_is_told_as_by_one_worker(spec: dict[str, Any]) -> None:
+@pytest.mark.parametrize("schedule", [PIPELINED, Schedule("delayed", 3)], ids=str)
+def test_divergence_is_told_as_by_one_worker(schedule: Schedule, spec: dict[str, Any]) -> None:
     case = Case("pepita", (30, 16, 12, 5), Optimizer(lr=1e60), spec)
     samples = case.samples(200)
-    plain, net = case.online(), scheduled(case, 3)
+    plain, net = scheduled(case, 1, schedule=schedule), scheduled(case, 3, schedule=schedule)
     with divergence() as told:
         case.learn(plain, *samples)
     with divergence() as ours:
@@ -202,11 +206,14 @@ def test_a_worker_that_fails_stops_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(raised.value.__cause__, MemoryError)
 
 
-def test_interrupted_at_the_border_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("schedule", [PIPELINED, Schedule("delayed", 3)], ids=str)
+def test_interrupted_at_the_border_of_a_sample(
+    schedule: Schedule, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ctrl-C: what was begun is finished; the state is that of so many samples, and goes on."""
     case = Case("pepita", (100, 128, 128, 128, 10))
     samples = case.samples(BLOCK)
-    plain = case.online()
+    plain = scheduled(case, 1, schedule=schedule)
     case.learn(plain, *samples)
     between, finished = 0, futures.wait
     for attempt in range(30):
@@ -220,15 +227,14 @@ def test_interrupted_at_the_border_of_a_sample(monkeypatch: pytest.MonkeyPatch) 
             finished(running)
 
         monkeypatch.setattr(runner, "wait", wait)
-        net = scheduled(case, 2)
+        net, part = scheduled(case, 2, schedule=schedule), scheduled(case, 1, schedule=schedule)
         with pytest.raises(KeyboardInterrupt):
             case.learn(net, *samples)
+        monkeypatch.setattr(runner, "wait", finished)
         seen = net.samples_seen
         between += 0 < seen < BLOCK
-        part = case.online()
         case.learn(part, *(one[:seen] for one in samples))
         assert contents(net) == contents(part)
-        monkeypatch.setattr(runner, "wait", finished)
         case.learn(net, *(one[seen:] for one in samples))
         assert contents(net) == contents(plain)
     assert between
@@ -397,3 +403,33 @@ def test_older_weights_are_kept_for_plain_descent_only() -> None:
     net = scheduled(Case("pepita"), 2, schedule=delayed(2))
     with pytest.raises(BadOption, match="no momentum"):
         net.set(momentum=0.5)
+
+
+def stuck(rows: Any) -> bool:
+    """Whether workers that obey their waits would wait for each other for ever."""
+    at, counters = rows.begin[:-1].copy(), np.zeros(len(rows.kind), int)
+    moved = True
+    while moved:
+        moved = False
+        for me, end in enumerate(rows.begin[1:]):
+            while at[me] < end:
+                waits = slice(rows.wait[at[me]], rows.wait[at[me] + 1])
+                if (counters[rows.on[waits]] < rows.value[waits]).any():
+                    break
+                counters[rows.task[at[me]]] = rows.sample[at[me]] + 1
+                at[me], moved = at[me] + 1, True
+    return bool((at < rows.begin[1:]).any())
+
+
+@given(st.data(), st.integers(2, 5), st.integers(0, 4), st.integers(1, 4), st.integers(1, 30))
+@settings(max_examples=60)
+def test_nobody_waits_for_ever(data: Any, layers: int, delay: int, workers: int, n: int) -> None:
+    """Whatever the times of the items are, and however many samples wait from before."""
+    case = Case("pepita", (*UNEVEN[:layers], 5))
+    net = scheduled(case, workers, schedule=delayed(delay))
+    times = st.lists(st.floats(0.1, 9), min_size=layers, max_size=layers).map(tuple)
+    net._times = Times(data.draw(times), data.draw(times), data.draw(st.floats(0.01, 1)))
+    waiting = data.draw(st.integers(0, delay))
+    net._waiting = [np.zeros((waiting, 0)), np.zeros((waiting, 0))]
+    net._clock[0] = waiting
+    assert not stuck(net._block(n).rows)

@@ -30,7 +30,8 @@ class Comparison:
 
     plan: of the last block, by stage times measured before. ran: its items as they ran, with mean
     ``times``. rate, alone: samples per second in threads and in one, the best of a few turns each.
-    identical: whether state and outputs are the same to the last bit.
+    identical: whether state and outputs are to the last bit those of the same schedule in one
+    thread, which without a delay is the kernel for one.
     """
 
     plan: Plan
@@ -67,23 +68,26 @@ def measure(
     _, spec, hyper = network(rule, sizes, "relu", options)
     common: dict[str, Any] = {"dtype": dtype, "optimizer": Optimizer(lr=RATE), **hyper._asdict()}
     one = OnlineNetwork(spec, rule, **common)
+    same_in_one = one
+    if schedule.delay:
+        same_in_one = ScheduledNetwork(spec, rule, schedule=schedule, **common)
     several = ScheduledNetwork(spec, rule, schedule=schedule, workers=workers, **common)
     rng = np.random.default_rng(0)
     X = rng.random((samples, sizes[0])) * (rng.random((samples, sizes[0])) < ACTIVE)
     labels = rng.integers(0, sizes[-1], samples)
-    best, same = {True: 0.0, False: 0.0}, True
+    best, same = dict.fromkeys((one, same_in_one, several), 0.0), True
     for turn in range(REPEATS + 1):  # the first compiles, and finds the stage times
-        said = []
-        for net in (one, several):
+        said = {}
+        for net in dict.fromkeys((one, same_in_one, several)):
             start = time.perf_counter()
-            said.append(net.learn(X, labels))
+            said[net] = net.learn(X, labels)
             rate = samples / (time.perf_counter() - start)
             if turn:
-                best[net is one] = max(best[net is one], rate)
-        same = same and all(map(np.array_equal, *said))
-    states = one.state(), several.state()
-    same = same and all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
+                best[net] = max(best[net], rate)
+        same = same and all(map(np.array_equal, said[same_in_one], said[several]))
+    first, second = same_in_one.state(), several.state()
+    same = same and all(np.array_equal(first[name], second[name]) for name in first)
     told = several.measured
     assert told is not None and told.times is not None
     ran = replace(told.plan, times=told.finish - told.start, start=told.start)
-    return Comparison(told.plan, ran, told.times, best[False], best[True], same)
+    return Comparison(told.plan, ran, told.times, best[several], best[one], same)

@@ -99,9 +99,9 @@ def _taken(plan: Plan, places: int | None) -> dict[int, set[int]]:
                 users[ref, t].append(i)
     found: defaultdict[int, set[int]] = defaultdict(set)
     lies: dict[tuple[Ref, int], int] = {}  # the sample that lies in a place
-    passed = {t for task, t in plan.items if task.kind == "S"}
-    for t in sorted({t for _, t in plan.items} - passed):  # there from the start
-        lies |= {(ref, t % (places or slots)): t for ref, slots in plan.slots.items()}
+    written = {(ref, t) for task, t in plan.items for ref in task.writes}
+    for ref, t in sorted(users.keys() - written, key=lambda of: of[1]):  # there from the start
+        lies[ref, t % (places or plan.slots[ref])] = t
     for i, (task, t) in enumerate(plan.items):
         for ref in task.writes:
             place = ref, t % (places or plan.slots[ref])
