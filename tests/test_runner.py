@@ -286,15 +286,17 @@ def test_idle_workers_are_told_of() -> None:
         scheduled(Case("pepita", (30, 16, 5)), 9)
 
 
-def test_a_run_in_threads_is_the_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schedule", ["pipelined", "delayed:3"])
+def test_a_run_in_threads_is_the_run(schedule: str, tmp_path: Path) -> None:
     """Scores, checkpoint and parameters; and the run goes on where it was stopped."""
     source = "synthetic:samples=900,features=12"
     options: dict[str, Any] = {
         "source": source, "hidden": (16, 12, 9), "epochs": 2, "save_every": 300,
-        "settings": {"dropout": 0.1, "momentum": 0.5}, "lr": 0.01,
+        "settings": {"dropout": 0.1}, "lr": 0.01,
     }  # fmt: skip
-    wanted = run(RunConfig.checked(**options), tmp_path / "one")
-    threads = RunConfig.checked(**options, schedule="pipelined", workers=3)
+    alone = "sequential" if schedule == "pipelined" else schedule
+    wanted = run(RunConfig.checked(**options, schedule=alone), tmp_path / "one")
+    threads = RunConfig.checked(**options, schedule=schedule, workers=3)
     left = [4]
 
     def stop() -> bool:

@@ -23,11 +23,12 @@ instead of 2LN.
 `plan`          `Plan`, its figures; `closed_form` has those that a formula gives
 `program`       a plan as the int64 arrays that a runner's workers walk
 `pictures`      Gantt charts; `command`: ``dendrostream schedule``
+`measuring`     a plan as it runs in threads, beside one thread; the threads: `streaming.runner`
 
 For a runner: `program(plan)` lists for each worker its items in order, and for each item the
 counters that it waits for and the one that it sets; `Plan.slots` says how many samples' places each
-array needs. A worker that obeys the waits may be as slow or fast as it likes: the result is that of
-`items`, one after another. E(t) computes e and δ_L; S(t,1) takes in x and y.
+array needs at least. A worker that obeys the waits may be as slow or fast as it likes: the result
+is that of `items`, one after another. E(t) computes e and δ_L; S(t,1) takes in x and y.
 
 Source: the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, section 3.2.
 """
