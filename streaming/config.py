@@ -46,7 +46,7 @@ class RunConfig(BaseModel):
     whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
     stream samples between metrics lines and between checkpoints. ``record`` names diagnostics to be
     written with every metrics line. ``target``: what is learned, the source's labels or its
-    input. ``schedule``, ``workers``: see `streaming.runner`.
+    input. ``schedule``, ``workers``: see `streaming.scheduled`.
     ``settings`` holds hyperparameters of rule, network and optimiser, and settings of the circuit.
     """
 

@@ -36,7 +36,7 @@ class OnlineLearner:
     classes: the label of each output unit (text, whole number or boolean), 0, 1, ... when None.
     With ``loss="mse"`` and no classes it is regression: y and predictions are vectors (n_L,).
     circuit: a name in `biocircuits.circuits`, to learn as neurons and synapses (in float64), or
-    None. schedule, workers: whether samples overlap, in how many threads: see `streaming.runner`.
+    None. schedule, workers: how samples overlap, in how many threads: see `streaming.scheduled`.
     scale, maximum: see `streaming.scaling`. on_bad: "raise" on a bad sample, or "skip" and
     count it. options: momentum, weight_decay, decay_at, decay_factor, decay_time, the rule's
     hyperparameters and a circuit's settings.

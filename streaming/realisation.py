@@ -13,8 +13,8 @@ from rate_models.hyperparameters import unknown
 from rate_models.network import NetworkSpec
 from rate_models.online import RULES, OnlineNetwork
 from rate_models.optimizers import Optimizer
-from streaming.runner import ScheduledNetwork
 from streaming.schedule.items import Schedule
+from streaming.scheduled import ScheduledNetwork
 
 Network = OnlineNetwork | CircuitNetwork
 DEFAULT = "pepita"
@@ -51,7 +51,7 @@ def build(
     """The network that learns by ``rule``, as the online kernel or as a circuit.
 
     options: fields of the optimiser and of the rule; for a circuit also of its own settings and of
-    the simulation. schedule, workers: see `streaming.runner`. Raises UnknownName, listing all
+    the simulation. schedule, workers: see `streaming.scheduled`. Raises UnknownName, listing all
     options, and BadOption.
     """
     how = Schedule.parse(schedule)

@@ -1,21 +1,8 @@
-"""Networks whose work items run in several threads, as a schedule has them; the only threads here.
+"""A plan carried out: a thread for each worker, all of them inside kernels; the only threads here.
 
-Each worker walks its list of items inside one kernel without Python's lock; counters in shared
-memory say what is done (`streaming._runner_kernel`). The lists come from a plan
-(`streaming.schedule`), laid out for blocks of samples, at first with multiply-adds for times, from
-the second block on with the times that were measured. What a plan decides is who waits how long:
-the order in which each array is read and changed is the schedule's, so the result is too.
-
-    sequential   all of a sample before any of the next: one kernel, no threads
-    pipelined    the same result to the last bit
-    delayed:d    M of a sample after S of the d samples that follow it, in this order in every layer
-                 however many workers there are; the last d samples wait, from one call to the next
-                 and in checkpoints, for others to follow them
-
-With a delay M goes through the weights that S of the sample went through (``stash``; for plain
-gradient descent: W_S x = W x + Σ_k η post_k (pre_k·x) over the d updates since; of the first layer
-W K is kept) or through those of its own time (``current``).
-Where work items differ from sample to sample the workers meet in between.
+Each worker walks its list of items without Python's lock; counters in shared memory say what is
+done (`streaming._runner_kernel`). A plan decides who waits how long: the order in which each array
+is read and changed is the schedule's, so the result is too.
 """
 
 from __future__ import annotations
@@ -23,27 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import kernel, optimizers, places
-from rate_models.errors import BadOption
-from rate_models.hyperparameters import numeric
-from rate_models.network import NetworkSpec
-from rate_models.online import OnlineNetwork, Outcome
 from streaming import _runner_kernel as kernels
 from streaming.atomics import CELL, cells
-from streaming.schedule import planner
-from streaming.schedule.items import Schedule, items
 from streaming.schedule.plan import Plan, Times
-from streaming.schedule.program import Program, program
-
-Array = NDArray[Any]
-BLOCK = 256  # samples that are planned together; the workers meet at the end of each block
-SPARE = 1  # places beyond those that a plan needs if all goes as planned
+from streaming.schedule.program import program
 
 
 class WorkerFailed(RuntimeError):
@@ -78,302 +53,94 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class _Block:
+class Block:
     """A plan with what its workers walk, and where each item is among their rows."""
 
     plan: Plan
     rows: kernels.Rows
     row_of: NDArray[np.int64]
 
-
-class ScheduledNetwork(OnlineNetwork):
-    """An `OnlineNetwork` whose samples go through the layers as ``schedule`` has it.
-
-    workers: threads. measured: how the last block with threads ran, or None. Warns of workers that
-    never have anything to do.
-    Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and schedules that the
-    rule locks; learning raises WorkerFailed where a thread fails.
-
-    >>> spec = NetworkSpec((4, 8, 8, 3))
-    >>> net = ScheduledNetwork(spec, "pepita", schedule=Schedule("pipelined"), workers=2)
-    >>> net.learn(np.eye(4), labels=[0, 1, 2, 0]).outputs.shape
-    (4, 3)
-    """
-
-    def __init__(
-        self,
-        spec: NetworkSpec,
-        rule: str = "pepita",
-        *,
-        schedule: Schedule,
-        workers: int = 1,
-        **options: Any,
-    ) -> None:
-        self.schedule, self.workers = schedule, workers
-        super().__init__(spec, rule, **options)
-        planner.check(self.module, self.spec, self.hyper, schedule, workers)
-        self._check()
-        self.measured: Measured | None = None
-        self._times: Times | None = None
-        planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0))
-        self._places = schedule.delay + 1 + SPARE
-        self._empty()
-
-    @property
-    def _stashing(self) -> bool:
-        return self.schedule.delay > 0 and self.schedule.weights == "stash"
-
-    @property
-    def _past(self) -> int:
-        return self.schedule.delay if self._stashing else 0
-
-    def _check(self) -> None:
-        """BadOption for what is planned only."""
-        how, name = self.schedule, self.rule
-        if how.batch > 1 or how.weights == "copies":
-            expected = "one sample per update and weights in place: others are planned only"
-            raise BadOption("schedule", got=str(how), expected=expected)
-        if how.delay == 0:
-            return
-        tasks = self.module.tasks(self.spec, self.hyper, 0)
-        passed = {ref for task in tasks if task.kind == "S" for ref in task.reads}
-        again = {ref for task in tasks if task.kind == "M" for ref in task.reads} & passed
-        if again and not (hasattr(self.module, "delays") and self.module.delays(self.hyper)):
-            expected = f"no delay: with these hyperparameters {name} needs the weights as they are"
-            raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
-        if again and how.weights == "stash" and (self._moving or not self.structured):
-            expected = "no momentum and no weight decay: changes of weights are kept as products"
-            raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
-
-    def _build(self, params: Any) -> None:
-        super()._build(params)
-        if hasattr(self, "_places"):
-            self._empty()
-
-    def _empty(self) -> None:
-        """Places for samples on their way, of whom there are none."""
-        self._waiting: list[
-            Array
-        ] = []  # masks and noise of the samples that wait for M, a row each
-        self._make_room(self._places)
-
-    def _make_room(self, room: int) -> None:
-        """So many places; who waits has one of the new ones."""
-        old = self._kept() if self.waiting else {}
-        before = self._place_of(np.arange(self.waiting))
-        self._places = room
-        self._ring, self._inputs = places.allocate(
-            self._work, self._syn, room, stash=self._stashing
+    @classmethod
+    def of(cls, plan: Plan, places: int) -> Self:
+        """The plan's program, with so many places for samples."""
+        made = program(plan, places)
+        kinds = [*zip(made.kind, made.layer, strict=True)]
+        where = {
+            (*kinds[task], t): row
+            for row, (task, t) in enumerate(zip(made.task, made.sample, strict=True))
+        }
+        late = np.where(made.kind[made.task] == kernels.M, plan.schedule.delay, 0)
+        fields = made._asdict() | {"turn": made.sample + late}
+        return cls(
+            plan,
+            kernels.Rows(
+                *(np.ascontiguousarray(fields[name], np.int64) for name in kernels.Rows._fields)
+            ),
+            np.array([where["SEM".index(task.kind), task.layer, t] for task, t in plan.items]),
         )
-        self._blocks: dict[tuple[int, int, Any], _Block] = {}
-        for name, array in old.items():
-            self._kept()[name][self._place_of(np.arange(self.waiting))] = array[before]
 
-    def _kept(self) -> dict[str, Array]:
-        """What S and E leave for M of all that has places, by name."""
-        names = ("a", "h", "delta", "e", "y")
-        return {name: getattr(self._ring, name) for name in names} | self._inputs._asdict()
+    def board(self, turns: int) -> kernels.Board:
+        """Nothing done yet, of so many turns."""
+        board = kernels.Board(
+            cells(len(self.rows.kind)),
+            cells(4),
+            cells(len(self.rows.begin)),
+            np.zeros((len(self.rows.task), 2), np.int64),
+        )
+        board.at[::CELL] = np.minimum(self.rows.begin, len(self.rows.task) - 1)
+        board.control[kernels.LOSS * CELL] = board.control[kernels.ENDED * CELL] = turns
+        return board
 
-    @property
-    def waiting(self) -> int:
-        """How many samples have been seen but not learned from yet."""
-        return len(self._waiting[0]) if self._waiting else 0
-
-    def set(self, **changes: Any) -> None:
-        super().set(**changes)
-        self._check()
-        self._blocks = {}
-
-    def state(self) -> dict[str, Array]:
-        arrays = super().state()
-        if self.schedule.delay:
-            at = self._place_of(np.arange(self.waiting))
-            kept = {name: array[at] for name, array in self._kept().items()}
-            kept["delta"][:, : self._net.unit[-1]] = 0  # scratch, as is what follows the active
-            kept["rows"] *= np.arange(kept["rows"].shape[1]) < kept["active"][:, :1]
-            arrays |= {f"waiting.{name}": array for name, array in kept.items()}
-            masks, noise = self._waiting or self._no_draws()
-            arrays |= {"waiting.masks": masks.copy(), "waiting.noise": noise.copy()}
-        return arrays
-
-    def load_state(self, arrays: dict[str, Array]) -> None:
-        mine = {name: array for name, array in arrays.items() if name.startswith("waiting.")}
-        super().load_state({name: a for name, a in arrays.items() if name not in mine})
-        self._empty()
-        if not self.schedule.delay:
-            return
-        kept = self._kept()
-        names = {f"waiting.{name}" for name in (*kept, "masks", "noise")}
-        if mine.keys() != names:
-            raise BadOption("state", got="other arrays", expected=f"those of {self.schedule}")
-        self._waiting = [mine["waiting.masks"].copy(), mine["waiting.noise"].copy()]
-        at = self._place_of(np.arange(self.waiting))
-        for name, array in kept.items():
-            given = mine[f"waiting.{name}"]
-            array[at] = kernel.coerce(name, given, array.dtype.str, (len(at), array.shape[1]))
-
-    def _arrays(self) -> dict[str, Array]:
-        past = ("past_post", "past_pre", "past") if self._past else ()
-        return super()._arrays() | {f"layers.{name}": getattr(self._net, name) for name in past}
-
-    def _place_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The places of samples, the first of those that wait being 0."""
-        return (self.samples_seen - self.waiting + t) % self._places
-
-    def _no_draws(self) -> list[Array]:
-        none = np.zeros((0, 0), self.dtype)
-        return [none, none]
-
-    def _learn(
-        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
-    ) -> int:
-        delayed = self.schedule.delay > 0
-        if not delayed and (self.schedule.kind == "sequential" or self.workers == 1):
-            return super()._learn(X, labels, Y, masks, noise, said)
-        learned = 0
-        while learned < len(X):
-            n = self._alike(min(BLOCK, len(X) - learned))
-            part = slice(learned, learned + n)
-            # for a sample alone there is nothing to do at the same time
-            learn = super()._learn if n == 1 and not delayed else self._run
-            done = learn(
-                X[part], labels[part], Y[part], masks[part], noise[part],
-                Outcome(said.predicted[part], said.losses[part], said.outputs[part]),
-            )  # fmt: skip
-            learned += done
-            if done < n:
-                break
-        return learned
-
-    def _alike(self, most: int) -> int:
-        """How many of the next samples, at most ``most``, have the same work items."""
-        if not hasattr(self.module, "regime"):
-            return most
-        now = self.samples_seen
-        regimes = (self.module.regime(self.hyper, t) for t in range(now, now + most))
-        return sum(1 for _ in takewhile(next(regimes).__eq__, regimes)) + 1
-
-    def _block(self, n: int) -> _Block:
-        """What the workers do with the next n samples, which are alike."""
-        alike = None
-        if hasattr(self.module, "regime"):
-            alike = self.module.regime(self.hyper, self.samples_seen)
-        key = n, self.waiting, alike
-        if key not in self._blocks:
-            plan = self._plan(n, self.waiting)
-            # with fewer places than its order needs a worker would wait for itself
-            if (needed := max(plan.slots.values(), default=1) + SPARE) > self._places:
-                self._make_room(needed)
-            rows = _rows(plan, program(plan, self._places))
-            self._blocks[key] = _Block(plan, *rows)
-        return self._blocks[key]
-
-    def _plan(self, n: int, waiting: int) -> Plan:
-        first = self.samples_seen - waiting
-        how = self.module, self.spec, self.hyper, self.schedule
-        todo = list(items(*how, waiting + n, first, waiting))
-        return planner.lay_out(todo, self.spec, self.schedule, self.workers, self._times)
-
-    def _run(
-        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
-    ) -> int:
-        """A block of samples in threads; how many were taken in."""
-        block, lead, delay = self._block(len(X)), self.waiting, self.schedule.delay
-        first = self.samples_seen - lead
-        if lead:
-            masks, noise = (
-                np.concatenate(two) for two in zip(self._waiting, (masks, noise), strict=True)
-            )
-        board = _board(block, lead + len(X))
-        stream = kernels.Stream(first, lead, delay, self._stashing, X, labels, Y, masks, noise)
-        shared = (
-            block.rows, board, stream, self._ring, self._inputs, self._net, self._syn, self._state,
-            numeric(self.hyper, self.dtype), optimizers.rates(self.optimizer), *said,
-        )  # fmt: skip
-        try:
-            self._together(kernels.walker(self.module), board, shared)
-        finally:
-            upto = int(board.control[[kernels.LOSS * CELL, kernels.ENDED * CELL]].min())
-            self._clock[0] = first + upto
-            if delay:
-                rest = slice(max(0, upto - delay), upto)
-                self._waiting = [masks[rest].copy(), noise[rest].copy()]
-            self._note(block, board)
-        if upto < lead + len(X):
-            for mine, ring in zip(self._work, self._ring, strict=True):
-                mine[...] = ring[(first + upto) % len(ring)][: mine.size]  # `_diverged` looks there
-        return upto - lead
-
-    def _together(self, walk: Any, board: kernels.Board, shared: tuple[Any, ...]) -> None:
-        """All workers until the last is done. Ctrl-C ends at the border of a sample."""
-
-        def work(me: int) -> None:
-            try:
-                walk(me, *shared)
-            except BaseException:
-                board.control[kernels.FAILED * CELL] = 1
-                raise
-
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="dendrostream")
-        running: list[Future[None]] = [pool.submit(work, me) for me in range(self.workers)]
-        pool.shutdown(wait=False)  # once all are done
-        interrupted: KeyboardInterrupt | None = None
-        while any(not one.done() for one in running):
-            try:
-                wait(running)
-            except KeyboardInterrupt as stop:
-                board.control[kernels.ASKED * CELL] = 1
-                interrupted = stop
-        for me, one in enumerate(running):
-            if (problem := one.exception()) is not None:
-                raise self._failed(me, shared[0], board, shared[2].first) from problem
-        if interrupted is not None:
-            raise interrupted
-
-    def _failed(
-        self, me: int, rows: kernels.Rows, board: kernels.Board, first: int
-    ) -> WorkerFailed:
-        row = board.at[me * CELL]
-        task = rows.task[row]
-        kind, layer = "SEM"[rows.kind[task]], rows.layer[task]
-        where = f"layer {layer}" if layer else "the error"
-        return WorkerFailed(f"worker {me}: sample {first + rows.sample[row]}, {where} ({kind})")
-
-    def _note(self, block: _Block, board: kernels.Board) -> None:
-        """Keep how the block ran; plan the next by the times it took."""
-        span = board.span[block.row_of].astype(np.float64) * 1e-9
+    def measured(self, board: kernels.Board) -> Measured:
+        """How it ran."""
+        span = board.span[self.row_of].astype(np.float64) * 1e-9
         span[span[:, 1] == 0] = np.nan
         span -= np.nanmin(span) if np.isfinite(span).any() else 0
-        self.measured = Measured(block.plan, span[:, 0], span[:, 1])
-        if self._times is None and block.plan.samples >= BLOCK // 2:
-            self._times, self._blocks = self.measured.times, {}
+        return Measured(self.plan, span[:, 0], span[:, 1])
 
 
-def _rows(plan: Plan, of: Program) -> tuple[kernels.Rows, NDArray[np.int64]]:
-    """The program as kernels take it, and the row of each item of the plan."""
-    numbers = {
-        (kind, layer): c for c, (kind, layer) in enumerate(zip(of.kind, of.layer, strict=True))
-    }
-    where = {(task, t): row for row, (task, t) in enumerate(zip(of.task, of.sample, strict=True))}
-    row_of = [
-        where[numbers["SEM".index(item.task.kind), item.task.layer], item.sample]
-        for item in plan.items
-    ]
-    late = np.where(of.kind[of.task] == kernels.M, plan.schedule.delay, 0)
-    fields = of._asdict() | {"turn": of.sample + late}
-    rows = kernels.Rows(
-        *(np.ascontiguousarray(fields[name], np.int64) for name in kernels.Rows._fields)
-    )
-    return rows, np.array(row_of, np.int64)
+def done(board: kernels.Board) -> int:
+    """How many turns were done."""
+    return int(board.control[[kernels.LOSS * CELL, kernels.ENDED * CELL]].min())
 
 
-def _board(block: _Block, n: int) -> kernels.Board:
-    board = kernels.Board(
-        cells(len(block.rows.kind)),
-        cells(4),
-        cells(len(block.rows.begin)),
-        np.zeros((len(block.rows.task), 2), np.int64),
-    )
-    board.at[::CELL] = np.minimum(block.rows.begin, len(block.rows.task) - 1)
-    board.control[kernels.LOSS * CELL] = board.control[kernels.ENDED * CELL] = n
-    return board
+def together(
+    walk: Any, rows: kernels.Rows, board: kernels.Board, stream: kernels.Stream, *shared: Any
+) -> None:
+    """All workers until the last is done; walk: `_runner_kernel.walker`, with what it takes.
+
+    Ctrl-C lets what has begun be finished, then raises KeyboardInterrupt; a worker that fails
+    stops all and raises WorkerFailed.
+    """
+
+    def work(me: int) -> None:
+        try:
+            walk(me, rows, board, stream, *shared)
+        except BaseException:
+            board.control[kernels.FAILED * CELL] = 1
+            raise
+
+    workers = len(rows.begin) - 1
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="dendrostream")
+    running: list[Future[None]] = [pool.submit(work, me) for me in range(workers)]
+    pool.shutdown(wait=False)  # once all are done
+    interrupted: KeyboardInterrupt | None = None
+    while any(not one.done() for one in running):
+        try:
+            wait(running)
+        except KeyboardInterrupt as stop:
+            board.control[kernels.ASKED * CELL] = 1
+            interrupted = stop
+    for me, one in enumerate(running):
+        if (problem := one.exception()) is not None:
+            raise _failed(me, rows, board, stream.first) from problem
+    if interrupted is not None:
+        raise interrupted
+
+
+def _failed(me: int, rows: kernels.Rows, board: kernels.Board, first: int) -> WorkerFailed:
+    row = board.at[me * CELL]
+    task = rows.task[row]
+    kind, layer = "SEM"[rows.kind[task]], rows.layer[task]
+    where = f"layer {layer}" if layer else "the error"
+    return WorkerFailed(f"worker {me}: sample {first + rows.sample[row]}, {where} ({kind})")

@@ -14,10 +14,10 @@ import numpy as np
 
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
-from streaming.runner import ScheduledNetwork
 from streaming.schedule.items import Schedule
 from streaming.schedule.plan import Plan, Times
 from streaming.schedule.planner import network
+from streaming.scheduled import ScheduledNetwork
 
 ACTIVE = 0.19  # of the inputs, as in pictures of digits
 RATE = 1e-3
