@@ -142,6 +142,12 @@ def _apply(s: InputSynapses, row: int) -> None:
 
 
 @stage
+def _apply_late(s: InputSynapses, row: int) -> None:
+    """`_apply` where it is rarely needed: inlined, its preparations would cost as much as a row."""
+    _apply(s, row)
+
+
+@stage
 def collect(s: InputSynapses) -> None:
     """S ← S + K U, U ← 0: S alone is the weights. WK stays as it was."""
     settle(s)
@@ -267,7 +273,8 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
         s.pending_post[now] = post_x
         for n in range(s.active[0]):
             row = s.rows[n]
-            _apply(s, row)  # with a delay, an update since this sample was integrated
+            if s.pending_x[row] != 0:  # with a delay, since this sample was integrated
+                _apply_late(s, row)
             s.pending_x[row] = step.eta * s.x[row]
             s.pending_at[row] = now
         s.counts[PENDING] = (now + 1) % BLOCK
@@ -277,7 +284,8 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
             settle(s)
             s.map[0], s.map[1] = step.mu, decay
         for n in range(s.active[0]):
-            _catch_up(s, s.rows[n])  # with a delay, as above
+            if s.upto[s.rows[n]] < s.counts[STEPS]:  # with a delay, as above
+                _catch_up(s, s.rows[n])
         s.counts[STEPS] += 1
         for n in range(s.active[0]):
             row = s.rows[n]
