@@ -52,6 +52,7 @@ class InputSynapses(NamedTuple):
     VU: Array
     WK: Array  # T (k, n_1): (W K)ᵀ
     VWK: Array
+    WKS: Array  # the WK that the second pass goes through: WK itself, or with a delay an older one
     upto: NDArray[np.int64]  # (n_0,): optimiser steps that row j of S and V has seen
     map: Array  # T (2,): μ and ηλ of the steps that untouched rows are behind
     pending_post: Array  # T (BLOCK, n_1): post of the samples of this block
@@ -76,6 +77,7 @@ def allocate(w: Array, k: Array, *, moving: bool, structured: bool) -> InputSyna
     """
     dtype, (n1, n0), extra = w.dtype, w.shape, k.shape[1] if structured else 0
     zeros, wide, tall = np.zeros, n0 if moving else 0, extra if moving else 0
+    wk = aligned((w @ k).T[:extra], dtype)
     return InputSynapses(
         S=aligned(w.T, dtype),
         V=aligned(zeros((wide, n1)), dtype),
@@ -83,8 +85,9 @@ def allocate(w: Array, k: Array, *, moving: bool, structured: bool) -> InputSyna
         G=aligned((k.T @ k)[:extra, :extra], dtype),
         U=aligned(zeros((extra, n1)), dtype),
         VU=aligned(zeros((tall, n1)), dtype),
-        WK=aligned((w @ k).T[:extra], dtype),
+        WK=wk,
         VWK=aligned(zeros((tall, n1)), dtype),
+        WKS=wk,
         upto=zeros(wide, np.int64),
         map=zeros(2, dtype),
         pending_post=aligned(zeros((0 if moving else BLOCK, n1)), dtype),
@@ -136,6 +139,12 @@ def _apply(s: InputSynapses, row: int) -> None:
     if s.pending_x[row] != 0:
         rows.axpy(s.S[row], -s.pending_x[row], s.pending_post[s.pending_at[row]])
         s.pending_x[row] = 0
+
+
+@stage
+def _apply_late(s: InputSynapses, row: int) -> None:
+    """`_apply` where it is rarely needed: inlined, its preparations would cost as much as a row."""
+    _apply(s, row)
 
 
 @stage
@@ -228,7 +237,7 @@ def modulate(s: InputSynapses, c: Array, a: Array, out: Array) -> None:
     """out = W(x + K c), given a = W x."""
     if s.U.shape[0] > 0:
         out[:] = a
-        rows.combine(out, c, s.WK)
+        rows.combine(out, c, s.WKS)
     else:
         for row in range(s.x.size):  # the plain form: x ← x + K c, all of it active
             s.shift[row] = rows.dot(s.K[row], c)
@@ -246,7 +255,7 @@ def through(s: InputSynapses, c: Array, out: Array) -> None:
     """out = W K c: what the second pattern alone would bring; x stays as it is."""
     out[:] = 0
     if s.U.shape[0] > 0:
-        rows.combine(out, c, s.WK)
+        rows.combine(out, c, s.WKS)
     else:
         settle(s)
         for row in range(s.x.size):
@@ -264,6 +273,8 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
         s.pending_post[now] = post_x
         for n in range(s.active[0]):
             row = s.rows[n]
+            if s.pending_x[row] != 0:  # with a delay, since this sample was integrated
+                _apply_late(s, row)
             s.pending_x[row] = step.eta * s.x[row]
             s.pending_at[row] = now
         s.counts[PENDING] = (now + 1) % BLOCK
@@ -272,6 +283,9 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
         if s.map[0] != step.mu or s.map[1] != decay:
             settle(s)
             s.map[0], s.map[1] = step.mu, decay
+        for n in range(s.active[0]):
+            if s.upto[s.rows[n]] < s.counts[STEPS]:  # with a delay, as above
+                _catch_up(s, s.rows[n])
         s.counts[STEPS] += 1
         for n in range(s.active[0]):
             row = s.rows[n]

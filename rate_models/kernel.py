@@ -20,12 +20,14 @@ import llvmlite.binding
 import numba
 import numpy as np
 from numba.core import config
+from numba.extending import intrinsic as numba_intrinsic
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.errors import BadOption
 
 Array = NDArray[Any]
 Scalar = Any  # one number of the network's dtype, inside kernels
+int64: Any = numba.typeof(0)  # type: ignore[no-untyped-call]  # the type, as signatures of intrinsics have it
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
@@ -108,8 +110,21 @@ def reduction(function: Function) -> Function:
     return numba.njit(fastmath=REORDER, **FLAGS)(function)  # type: ignore[no-any-return]
 
 
-def specialise(template: Callable[..., Any], name: str, **bindings: object) -> Callable[..., Any]:
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A stage given as instructions of the compiler: for what Python has no word for."""
+    return numba_intrinsic(function)
+
+
+def specialise(
+    template: Callable[..., Any],
+    name: str,
+    compiled: Callable[[Any], Any] = kernel,
+    /,
+    **bindings: object,
+) -> Callable[..., Any]:
     """An entry kernel from ``template`` with some of its global names bound to stages.
+
+    compiled: `stage` or `inlined` for a part of a kernel.
 
     Functions passed as arguments never hit numba's disk cache; functions bound as globals do.
     So the loop over samples is written once, and each rule gets its own compiled copy.
@@ -119,7 +134,7 @@ def specialise(template: Callable[..., Any], name: str, **bindings: object) -> C
     bound = FunctionType(template.__code__, names, name, template.__defaults__)
     bound.__qualname__ = f"{template.__qualname__}_{name}"  # the cache file is named after this
     bound.__module__ = template.__module__
-    return kernel(bound)
+    return compiled(bound)  # type: ignore[no-any-return]
 
 
 def aligned(array: ArrayLike, dtype: str | np.dtype[Any]) -> Array:

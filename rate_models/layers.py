@@ -30,6 +30,12 @@ class Layers(NamedTuple):
     vW: Array  # T: their velocities, or empty
     b: Array  # T: b_1..b_L, or empty
     vb: Array
+    # With a delay of d samples: the last d updates of each layer, a row each; else no rows
+    past_post: Array  # T (d, units): η post
+    past_pre: Array  # T (d, units): pre, at the units of the layer below
+    past: NDArray[np.int64]  # (L+1,): how many updates layer l has had
+    undo: int  # how many of the last updates `current` is not to see
+    afresh: int  # 1: the second pass takes W_1 x anew, 0: as the standard pass had it
 
 
 class Work(NamedTuple):
@@ -44,10 +50,13 @@ class Work(NamedTuple):
     c: Array  # (n_L,): what the rule adds to its second pattern
     e: Array  # (n_L,): error h_L - y
     y: Array  # (n_L,): target
+    a0: Array  # as a, without dropout, where there is dropout
+    h0: Array  # as h, without dropout, where there is dropout
 
 
-def allocate(spec: NetworkSpec, dtype: str, *, moving: bool) -> tuple[Layers, Work]:
-    """Zeroed layers and scratch for ``spec``; moving: momentum or weight decay is on."""
+def allocate(spec: NetworkSpec, dtype: str, *, moving: bool, past: int = 0) -> tuple[Layers, Work]:
+    """Zeroed layers and scratch for ``spec``; moving: momentum or weight decay is on; past: how
+    many updates are remembered."""
     n = np.array(spec.sizes, np.int64)
     unit = np.concatenate([[0, 0], np.cumsum(n[1:-1])]).astype(np.int64)
     size = np.concatenate([[0, 0], n[2:] * n[1:-1]]).astype(np.int64)
@@ -64,8 +73,13 @@ def allocate(spec: NetworkSpec, dtype: str, *, moving: bool) -> tuple[Layers, Wo
         aligned(np.zeros(weights if moving else 0), dtype),
         aligned(np.zeros(biases), dtype),
         aligned(np.zeros(biases if moving else 0), dtype),
+        aligned(np.zeros((past, units)), dtype),
+        aligned(np.zeros((past, units)), dtype),
+        np.zeros(len(n), np.int64),
+        0,
+        0,
     )
-    widths = [units] * 6 + [spec.sizes[-1]] * 3
+    widths = [units] * 6 + [spec.sizes[-1]] * 3 + [units] * 2
     return layers, Work(*(aligned(np.zeros(n), dtype) for n in widths))
 
 
@@ -90,6 +104,46 @@ def current(net: Layers, layer: int, source: Array, out: Array) -> None:
         a[i] = rows.dot(w[i], x)
     if net.b.size > 0:
         rows.axpy(a, a.dtype.type(1), units(net, net.b, layer))
+    for k in range(net.past[layer] - net.undo, net.past[layer]):
+        # (W + η post preᵀ) x = W x + η post (pre·x), and the bias likewise
+        row, one = k % net.past_post.shape[0], a.dtype.type(1 if net.b.size > 0 else 0)
+        was = rows.dot(units(net, net.past_pre[row], layer - 1), x) + one
+        rows.axpy(a, was, units(net, net.past_post[row], layer))
+
+
+@stage
+def lagging(net: Layers, layer: int, undo: bool, afresh: bool) -> Layers:
+    """The network for M of a layer with a delay; undo: `current` goes through the weights that the
+    standard pass of the sample went through, as far as updates are remembered."""
+    last = min(net.past[layer], net.past_post.shape[0]) if undo else 0
+    return Layers(
+        net.sizes,
+        net.unit,
+        net.weight,
+        net.kind,
+        net.loss,
+        net.W,
+        net.vW,
+        net.b,
+        net.vb,
+        net.past_post,
+        net.past_pre,
+        net.past,
+        last,
+        1 if afresh else 0,
+    )
+
+
+@stage
+def remember(net: Layers, layer: int, post: Array, pre: Array, step: Step) -> None:
+    """Write down an update of a layer: ΔW_l = post pre_{l-1}ᵀ."""
+    row = net.past[layer] % net.past_post.shape[0]
+    eta_post = units(net, net.past_post[row], layer)
+    for i in range(post.size):
+        eta_post[i] = step.eta * post[i]
+    if layer > 1:
+        units(net, net.past_pre[row], layer - 1)[:] = units(net, pre, layer - 1)
+    net.past[layer] += 1
 
 
 @stage
@@ -104,8 +158,11 @@ def input_current(net: Layers, syn: input_synapses.InputSynapses, x: Array, out:
 @stage
 def modulated_current(net: Layers, syn: input_synapses.InputSynapses, work: Work) -> None:
     """p_1 = W_1 (x + K c) + b_1, not yet through the activation."""
-    p = units(net, work.p, 1)
-    input_synapses.modulate(syn, work.c, units(net, work.a, 1), p)
+    p, a = units(net, work.p, 1), units(net, work.a, 1)
+    if net.afresh > 0:
+        input_current(net, syn, syn.x, work.p)
+        a = p
+    input_synapses.modulate(syn, work.c, a, p)
     if net.b.size > 0 and syn.U.shape[0] == 0:
         rows.axpy(p, p.dtype.type(1), units(net, net.b, 1))
 
@@ -122,12 +179,11 @@ def activity(net: Layers, layer: int, source: Array, out: Array, mask: Array) ->
 
 
 @stage
-def standard_pass(net: Layers, a: Array, h: Array, mask: Array) -> None:
-    """Fill a and h of all layers, given a_1."""
-    for layer in range(1, net.sizes.size):
-        if layer > 1:
-            current(net, layer, h, a)
-        activity(net, layer, a, h, mask)
+def standard_pass(layer: int, net: Layers, a: Array, h: Array, mask: Array) -> None:
+    """Fill a_l and h_l, given h_{l-1}, or a_1."""
+    if layer > 1:
+        current(net, layer, h, a)
+    activity(net, layer, a, h, mask)
 
 
 @stage
@@ -197,6 +253,8 @@ def update(
             v = matrix(net, net.vW, layer)
         outer_step(w, v, post, units(net, pre, layer - 1), step)
     _bias_step(net, layer, post, step)
+    if net.past_post.shape[0] > 0:
+        remember(net, layer, post, pre, step)
 
 
 @stage

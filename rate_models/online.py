@@ -92,9 +92,16 @@ class OnlineNetwork(Learned):
     def _moving(self) -> bool:
         return self.optimizer.momentum > 0 or self.optimizer.weight_decay > 0
 
+    @property
+    def _past(self) -> int:
+        """How many updates the layers remember."""
+        return 0
+
     def _build(self, params: Parameters) -> None:
         """Arrays for the kernels, holding ``params``; velocities at rest."""
-        self._net, self._work = layers.allocate(self.spec, self.dtype, moving=self._moving)
+        self._net, self._work = layers.allocate(
+            self.spec, self.dtype, moving=self._moving, past=self._past
+        )
         flat = [np.ravel(w) for w in params["W"][1:]]
         self._net.W[:] = np.concatenate(flat) if flat else 0
         self._net.b[:] = np.concatenate(params["b"]) if params["b"] else 0
@@ -142,16 +149,24 @@ class OnlineNetwork(Learned):
         y = coerce("targets", y, self.dtype, (n, width))
         index = class_indices(np.zeros(n) if labels is None else labels, n, sizes[-1])
         said = Outcome(np.zeros(n, np.int64), np.zeros(n), np.zeros((n, sizes[-1]), self.dtype))
-        kernel = online_kernel.learner(self.module)
-        learned = kernel(
-            self._net, self._syn, self._state, numeric(self.hyper, self.dtype),
-            optimizers.rates(self.optimizer), self._work, X, index, y,
-            self._masks(n, masks), self._noise(n, noise), self._clock, *said,
-        )  # fmt: skip
+        draws = self._masks(n, masks), self._noise(n, noise)
+        learned = self._learn(X, index, y, *draws, said)
         if learned < n:
             predicted, losses, outputs = said
             raise self._diverged(Outcome(predicted[:learned], losses[:learned], outputs[:learned]))
         return said
+
+    def _learn(
+        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
+    ) -> int:
+        """Learn from checked samples in order, fill ``said``; how many were learned from."""
+        kernel = online_kernel.learner(self.module)
+        learned: int = kernel(
+            self._net, self._syn, self._state, numeric(self.hyper, self.dtype),
+            optimizers.rates(self.optimizer), self._work, X, labels, Y, masks, noise, self._clock,
+            *said,
+        )  # fmt: skip
+        return learned
 
     def _masks(self, n: int, given: Sequence[ArrayLike] | None) -> Array:
         widths, dropout = list(self.spec.sizes[1:-1]), getattr(self.hyper, "dropout", 0.0)

@@ -27,30 +27,59 @@ def _learn(  # type: ignore[no-untyped-def]
     """
     last = net.sizes.size - 1
     for t in range(X.shape[0]):
-        step = step_at(rates, clock[0], net.W)
-        layers.input_current(net, syn, X[t], work.a)
-        target(work.y, labels[t], Y[t])
-        respond(net, state, work, masks[t][:0])  # type: ignore[name-defined]  # noqa: F821
-        h = layers.units(net, work.h, last)
-        a = layers.units(net, work.a, last)
-        losses_[t] = losses.sample_loss(net.loss, a, h, work.y)
-        predicted[t] = np.argmax(h)
-        for i in range(out.shape[1]):
-            out[t, i] = h[i]
-        if not np.isfinite(losses_[t]):
+        for layer in range(1, last + 1):
+            standard(layer, net, syn, state, work, X[t], labels[t], Y[t], masks[t])  # type: ignore[name-defined]  # noqa: F821
+        if not judge(net, work, masks.shape[1] > 0, t, predicted, losses_, out):
             return t
-        if masks.shape[1] > 0:
-            respond(net, state, work, masks[t])  # type: ignore[name-defined]  # noqa: F821
-        error(work, h)
         for turn in range(last):
             layer = turn + 1 if ASCENDING else last - turn  # type: ignore[name-defined]  # noqa: F821
-            teach(  # type: ignore[name-defined]  # noqa: F821
-                layer, net, syn, state, hyper, step, work, masks[t], noise[t]
+            modulated(  # type: ignore[name-defined]  # noqa: F821
+                layer, net, syn, state, hyper, rates, clock[0], work, masks[t], noise[t]
             )
         clock[0] += 1
-        if clock[0] % FOLD_EVERY == 0:
-            input_synapses.fold(syn)
     return X.shape[0]
+
+
+def _standard(  # type: ignore[no-untyped-def]
+    layer, net, syn, state, work, x, label, vector, mask
+):
+    """S(t,l): fill a_l and h_l, given those below; where there is dropout, also without it."""
+    if layer == 1:
+        layers.input_current(net, syn, x, work.a)
+        target(work.y, label, vector)
+    if mask.size > 0:
+        if layer == 1:
+            layers.units(net, work.a0, 1)[:] = layers.units(net, work.a, 1)
+        respond(layer, net, state, work.a0, work.h0, mask[:0])  # type: ignore[name-defined]  # noqa: F821
+    respond(layer, net, state, work.a, work.h, mask)  # type: ignore[name-defined]  # noqa: F821
+
+
+@stage
+def judge(
+    net: Layers, work: Work, dropout: bool, t: int, predicted: Array, losses_: Array, out: Array
+) -> bool:
+    """E(t): write down what the network said without dropout; then e and δ_L, if it is finite."""
+    last = net.sizes.size - 1
+    a, h = layers.units(net, work.a, last), layers.units(net, work.h, last)
+    if dropout:
+        a, h = layers.units(net, work.a0, last), layers.units(net, work.h0, last)
+    losses_[t] = losses.sample_loss(net.loss, a, h, work.y)
+    predicted[t] = np.argmax(h)
+    for i in range(out.shape[1]):
+        out[t, i] = h[i]
+    error(work, layers.units(net, work.h, last))
+    layers.output_delta(net, work)
+    return bool(np.isfinite(losses_[t]))
+
+
+def _modulated(  # type: ignore[no-untyped-def]
+    layer, net, syn, state, hyper, rates, sample, work, mask, noise
+):
+    """M(t,l): teaching signal and update of a layer; sample: its number, from 0."""
+    step = step_at(rates, sample, net.W)
+    teach(layer, net, syn, state, hyper, step, work, mask, noise)  # type: ignore[name-defined]  # noqa: F821
+    if layer == 1 and (sample + 1) % FOLD_EVERY == 0:
+        input_synapses.fold(syn)
 
 
 @stage
@@ -83,9 +112,9 @@ class Stateless(NamedTuple):
 
 
 @stage
-def standard_pass(net: Layers, state: Any, work: Work, mask: Array) -> None:
+def standard_pass(layer: int, net: Layers, state: Any, a: Array, h: Array, mask: Array) -> None:
     """`respond` of the rules that have none of their own."""
-    layers.standard_pass(net, work.a, work.h, mask)
+    layers.standard_pass(layer, net, a, h, mask)
 
 
 def _predict(net, syn, state, work, X, out):  # type: ignore[no-untyped-def]
@@ -96,7 +125,8 @@ def _predict(net, syn, state, work, X, out):  # type: ignore[no-untyped-def]
         input_synapses.peek(syn, X[t], a)
         if net.b.size > 0:
             rows.axpy(a, a.dtype.type(1), layers.units(net, net.b, 1))
-        respond(net, state, work, work.a[:0])  # type: ignore[name-defined]  # noqa: F821
+        for layer in range(1, last + 1):
+            respond(layer, net, state, work.a, work.h, work.a[:0])  # type: ignore[name-defined]  # noqa: F821
         h = layers.units(net, work.h, last)
         for i in range(h.size):
             out[t, i] = h[i]
@@ -115,11 +145,18 @@ def learner(rule: ModuleType) -> Any:
     """The compiled loop of a rule."""
     name = rule.__name__.rpartition(".")[2]
     if name not in _compiled:
-        respond = getattr(rule, "respond", standard_pass)
-        _compiled[name] = specialise(
-            _learn, name, ASCENDING=rule.ASCENDING, teach=rule.teach, respond=respond
-        )
+        _compiled[name] = specialise(_learn, name, ASCENDING=rule.ASCENDING, **parts(rule))
     return _compiled[name]
+
+
+def parts(rule: ModuleType) -> dict[str, Any]:
+    """The work items S and M of a rule, to be bound in a kernel."""
+    name = rule.__name__.rpartition(".")[2]
+    respond = getattr(rule, "respond", standard_pass)
+    return {
+        "standard": specialise(_standard, name, stage, respond=respond),
+        "modulated": specialise(_modulated, name, stage, teach=rule.teach),
+    }
 
 
 def predict(

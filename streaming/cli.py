@@ -1,4 +1,4 @@
-"""The command line: ``dendrostream run | rules | sources | parity | bench``."""
+"""The command line: ``dendrostream run | rules | sources | parity | bench | schedule``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typer
 
 from rate_models import catalogue, lookup
 from rate_models.errors import BadOption, Diverged, UserError
+from streaming.schedule.command import schedule
 
 app = typer.Typer(
     help="Networks of two-compartment neurons that learn from a stream, one sample at a time.",
@@ -24,12 +25,6 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-
-# Options whose meaning comes with a later version, and the only value they have in this one.
-_LATER = {
-    "schedule": "sequential",
-    "workers": 1,
-}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -135,9 +130,14 @@ def run(
         typer.Option(help="What is learned: the label, or the input itself (an autoencoder)."),
     ] = "label",
     schedule: Annotated[
-        str, typer.Option(help="Order of work; in this version: sequential.")
+        str,
+        typer.Option(
+            help="sequential: all of a sample before the next; pipelined: the next sample enters a "
+            "layer that has learned, with the same result to the last bit; delayed:3: a sample is "
+            "learned from after the first passes of 3 more."
+        ),
     ] = "sequential",
-    workers: Annotated[int, typer.Option(help="Threads; in this version: 1.")] = 1,
+    workers: Annotated[int, typer.Option(help="Threads that share the layers.")] = 1,
     record: Annotated[
         list[str] | None,
         typer.Option(
@@ -151,10 +151,6 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="No bar, no messages.")] = False,
 ) -> None:
     """Stream samples through a network that learns from each as it arrives."""
-    for name, only in _LATER.items():
-        if (got := context.params[name]) != only:
-            remedy = "more is not in this version yet"
-            raise BadOption(f"--{name}", got=got, expected=f"{only}", remedy=remedy)
     from streaming import run as runs  # the compiler takes a while: not for --help
     from streaming.config import RunConfig, parse_settings, parse_sizes
     from streaming.progress import Bar, Interrupts
@@ -182,6 +178,8 @@ def run(
                     seed=seed,
                     dtype=dtype,
                     target=target,
+                    schedule=schedule,
+                    workers=workers,
                     scale=scale,
                     data=data,
                     download=download,
@@ -265,6 +263,9 @@ def bench(
             print(f"{name}: {value}")
         print(f"data: {result['data']}; one thread; median of {result['repeats']}")
         print(_table(result["rows"]))
+
+
+app.command()(schedule)
 
 
 def _say(message: str) -> None:

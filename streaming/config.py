@@ -24,6 +24,8 @@ DEFAULTS: Mapping[str, Any] = {"hidden": (256,), "epochs": 1, "lr": 0.03, "decay
 _NOT_BY_SET = (
     "rule",
     "circuit",
+    "schedule",
+    "workers",
     "sizes",
     "lr",
     "seed",
@@ -43,7 +45,8 @@ class RunConfig(BaseModel):
     ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, looked at
     whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
     stream samples between metrics lines and between checkpoints. ``record`` names diagnostics to be
-    written with every metrics line. ``target``: what is learned, the source's labels or its input.
+    written with every metrics line. ``target``: what is learned, the source's labels or its
+    input. ``schedule``, ``workers``: see `streaming.scheduled`.
     ``settings`` holds hyperparameters of rule, network and optimiser, and settings of the circuit.
     """
 
@@ -57,6 +60,8 @@ class RunConfig(BaseModel):
     lr: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
     dtype: Literal["float32", "float64"] | None = None
+    schedule: str = "sequential"
+    workers: PositiveInt = 1
     target: Literal["label", "input"] = "label"
     scale: Literal["none", "range", "running", "global"] | None = None
     data: Path | None = None
@@ -119,6 +124,8 @@ class RunConfig(BaseModel):
         return OnlineLearner(
             rule=self.rule,
             circuit=self.circuit,
+            schedule=self.schedule,
+            workers=self.workers,
             sizes=(source.n_features, *self.hidden, outputs),
             lr=self.lr,
             seed=self.seed,

@@ -36,7 +36,8 @@ class OnlineLearner:
     classes: the label of each output unit (text, whole number or boolean), 0, 1, ... when None.
     With ``loss="mse"`` and no classes it is regression: y and predictions are vectors (n_L,).
     circuit: a name in `biocircuits.circuits`, to learn as neurons and synapses (in float64), or
-    None. scale, maximum: see `streaming.scaling`. on_bad: "raise" on a bad sample, or "skip" and
+    None. schedule, workers: how samples overlap, in how many threads: see `streaming.scheduled`.
+    scale, maximum: see `streaming.scaling`. on_bad: "raise" on a bad sample, or "skip" and
     count it. options: momentum, weight_decay, decay_at, decay_factor, decay_time, the rule's
     hyperparameters and a circuit's settings.
 
@@ -63,6 +64,8 @@ class OnlineLearner:
         circuit: str | None = None,
         *,
         output: str | None = None,
+        schedule: str = "sequential",
+        workers: int = 1,
         scale: str = "none",
         maximum: float = 1.0,
         on_bad: str = "raise",
@@ -73,7 +76,11 @@ class OnlineLearner:
         rule, module = realisation.rule_of(rule, circuit)
         names = tuple(activation) if isinstance(activation, list) else activation
         spec = NetworkSpec(tuple(sizes), names, loss or module.DEFAULT_LOSS, bias, output)
-        self._network = realisation.build(rule, spec, circuit, seed, dtype, {"lr": lr, **options})
+        options = {"lr": lr, **options}
+        self._network = realisation.build(
+            rule, spec, circuit, seed, dtype, options, schedule, workers
+        )
+        self._how = {"schedule": schedule, "workers": workers}
         labels = None
         if spec.loss != "mse" or classes is not None:
             labels = labels_of(classes, spec.sizes[-1])
@@ -209,7 +216,7 @@ class OnlineLearner:
             "dtype": network.dtype, "loss": spec.loss, "activation": spec.activation,
             "bias": spec.bias, "output": spec.output, "classes": self.classes,
             "scale": scaler.kind, "maximum": scaler.maximum, "on_bad": self.on_bad,
-            "circuit": getattr(network, "circuit", None), **network.options,
+            "circuit": getattr(network, "circuit", None), **self._how, **network.options,
         }  # fmt: skip
         meta = {
             "learner": learner,

@@ -13,6 +13,8 @@ from rate_models.hyperparameters import unknown
 from rate_models.network import NetworkSpec
 from rate_models.online import RULES, OnlineNetwork
 from rate_models.optimizers import Optimizer
+from streaming.schedule.items import Schedule
+from streaming.scheduled import ScheduledNetwork
 
 Network = OnlineNetwork | CircuitNetwork
 DEFAULT = "pepita"
@@ -43,12 +45,20 @@ def build(
     seed: int,
     dtype: str,
     options: dict[str, Any],
+    schedule: str = "sequential",
+    workers: int = 1,
 ) -> Network:
     """The network that learns by ``rule``, as the online kernel or as a circuit.
 
     options: fields of the optimiser and of the rule; for a circuit also of its own settings and of
-    the simulation. Raises UnknownName, listing all options, and BadOption.
+    the simulation. schedule, workers: see `streaming.scheduled`. Raises UnknownName, listing all
+    options, and BadOption.
     """
+    how = Schedule.parse(schedule)
+    alone = how.kind == "sequential" and workers == 1
+    if circuit is not None and not alone:
+        expected = "sequential and 1: circuits have no other"
+        raise BadOption("schedule, workers", got=f"{schedule}, {workers}", expected=expected)
     if circuit is not None:
         if dtype != CircuitNetwork.dtype:
             remedy = "circuits have no other precision"
@@ -60,4 +70,7 @@ def build(
         raise unknown(odd[0], [*Optimizer._fields, *own])
     optimizer = Optimizer(**{k: v for k, v in options.items() if k in Optimizer._fields})
     hyper = {k: v for k, v in options.items() if k in own}
-    return OnlineNetwork(spec, rule, seed=seed, dtype=dtype, optimizer=optimizer, **hyper)
+    common: dict[str, Any] = {"seed": seed, "dtype": dtype, "optimizer": optimizer, **hyper}
+    if alone:
+        return OnlineNetwork(spec, rule, **common)
+    return ScheduledNetwork(spec, rule, schedule=how, workers=workers, **common)

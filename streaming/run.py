@@ -165,8 +165,9 @@ class Run:
         try:
             spare = self.config.learner(self.source)
             label = self.source.classes[0] if self.source.classes else np.zeros(spare.sizes[-1])
-            nothing = np.zeros((1, self.source.n_features))
-            spare.learn_many(nothing, [label])
+            for n in (1, 2):  # one kernel for a sample alone, another for workers
+                nothing = np.zeros((n, self.source.n_features))
+                spare.learn_many(nothing, [label] * n)
             spare.predict_many(nothing)
         finally:
             notice.cancel()

@@ -99,6 +99,8 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         "save_every": 500,
         "on_bad": "skip",
         "record": ["weight_norms", "teaching_angles"],
+        "schedule": "sequential",
+        "workers": 1,
         "settings": {"momentum": 0.5, "activation": "tanh", "decay_at": [1500]},
     }
     learner = OnlineLearner.load(tmp_path / "r" / "checkpoint")
@@ -143,8 +145,11 @@ def test_the_folder_has_a_name_of_its_own(
         (["--circuit", "pepita", "--set", "momentum=0.9"], ["momentum of a circuit"]),
         (["--circuit", "pepita", "--set", "asymmetry=0.1"], ["mirror images"]),
         (["--set", "mode=continuous"], ["mode", "feedback_scale"]),
-        (["--schedule", "pipelined"], ["--schedule", "not in this version"]),
-        (["--workers", "2"], ["--workers", "not in this version"]),
+        (["--schedule", "pipelin"], ["schedule: got 'pipelin'", "delayed:3"]),
+        (["--schedule", "delayed:2", "--set", "momentum=0.5"], ["delayed:2", "no momentum"]),
+        (["--schedule", "pipelined", "--rule", "backprop"], ["backprop", "S(t+1,1) waits for"]),
+        (["--schedule", "pipelined", "--circuit", "pepita"], ["pipelined, 1", "circuits"]),
+        (["--workers", "0"], ["--workers", "greater than 0"]),
         (["--record", "W"], ["--record", "one of", "weight_norms"]),
     ],
 )
@@ -257,6 +262,53 @@ def test_bench(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == {"repeats": 3}
     out = call("bench").out
     assert "cpu: a machine" in out and "torch" in out and "2,100" in out
+
+
+def test_schedule(call: Any, tmp_path: Path) -> None:
+    chart = tmp_path / "s.png"
+    ours = ("schedule", "--rule", "pepita", "--layers", "9,8,8,4", "--workers", 2, "--out", chart)
+    said = call(*ours, "--equal", "--samples", 60, "--json")
+    assert said.code == 0 and said.err == ""
+    plan = json.loads(said.out)["plan"]
+    assert plan["makespan"] == 242 and plan["speedup"] == 360 / 242
+    assert chart.stat().st_size > 5_000
+    said = call(*ours, "--equal", "--samples", 10**9, "--json")  # at the steady pace
+    assert json.loads(said.out)["plan"]["makespan"] == 6 + (10**9 - 1) * 4
+    said = call(*ours, "--standard-times", "3,1,1", "--modulated-times", "2,2,1", "--handover", 0.5)
+    assert said.code == 0 and "speedup" in said.out and "given unit" in said.out
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        said = call(*ours[:5], "--delay", 2, "--workers", 30, "--out", chart)
+    assert said.code == 0 and said.err.startswith("warning: workers: ")
+
+
+def test_a_schedule_is_measured(call: Any, tmp_path: Path) -> None:
+    ours = ("schedule", "--layers", "9,8,8,4", "--samples", 300, "--out", tmp_path / "g.png")
+    said = call(*ours, "--measure", "--json")
+    assert said.code == 0, said.err
+    told = json.loads(said.out)
+    assert told["measured"]["bit_identical"] is True and told["measured"]["speedup"] > 0
+    assert len(told["measured"]["standard_seconds"]) == 3
+    late = call(*ours, "--measure", "--delay", 2)
+    assert late.code == 0 and "measured bit identical            True" in late.out
+    assert_one_error(call(*ours, "--measure", "--batch", 2), "schedule", "batches of 2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--workers", 0], ["workers", "got 0"]),
+        (["--delay", -1], ["delay", "got -1"]),
+        (["--rule", "backprop"], ["backprop", "S(t+1,1) waits for M(t,1) (W_1)", "batch"]),
+        (["--standard-times", "1,2"], ["--modulated-times"]),
+        (["--standard-times", "x", "--modulated-times", "1"], ["--standard-times"]),
+        (["--layers", "4,3,2", "--standard-times", "1", "--modulated-times", "1"], ["2 finite"]),
+        (["--set", "inject=9"], ["inject"]),
+        (["--out", "/nowhere/at/all.png"], ["--out"]),
+    ],
+)
+def test_schedules_that_cannot_be(call: Any, arguments: list[object], words: list[str]) -> None:
+    assert_one_error(call("schedule", *arguments), *words)
 
 
 @pytest.mark.parametrize(

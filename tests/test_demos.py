@@ -152,6 +152,20 @@ def test_continuous(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = continuous.main(1, 1, table, figure)
     assert scores["phases of 3 τ"][0] < scores["the algorithm"][0] - 20
     assert table.read_text().count("\n| ") == 1 + len(few)
+
+
+def test_schedules(tmp_path: Path) -> None:
+    from dendrostream_demos import schedules
+
+    table, figure = tmp_path / "schedules.md", tmp_path / "schedules.png"
+    rows = schedules.main([2, 10], figure, table)
+    speedups = {(r.rule, r.schedule): r.speedup for r in rows if r.layers == 10}
+    assert speedups["PEPITA", "pipelined"] == pytest.approx(20 / 11)
+    assert speedups["backpropagation", "sequential"] == pytest.approx(1)
+    assert speedups["PEPITA", "pipelined, batches of 10"] == pytest.approx(10)
+    assert speedups["backpropagation", "pipelined, batches of 10"] == pytest.approx(100 / 19)
+    lines = table.read_text().splitlines()
+    assert sum(line.startswith(("| 2 |", "| 10 |")) for line in lines) == len(rows) == 14
     assert figure.stat().st_size > 10_000
 
 

@@ -23,7 +23,8 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     commands = re.findall(r"^dendrostream ([a-z]+)([^#\n]*)", TEXT, re.M)
-    assert {name for name, _ in commands} == {"run", "rules", "sources", "parity", "bench"}
+    names = {"run", "rules", "sources", "parity", "bench", "schedule"}
+    assert {name for name, _ in commands} == names
     for name, rest in commands:
         shown = said(capsys, name)
         for option in re.findall(r"--[a-z-]+", rest):

@@ -24,8 +24,12 @@ docstring         one line; the equations and every symbol; a paragraph ``Exampl
 `batch(spec, params, hyper, x, y, draws)`   textbook: a generator; yields one `Stage` per optimiser
                                     step; after each yield ``params`` holds the stepped weights
 `multiply_adds(sizes)`              multiply-adds per sample in the plain form, for n_0, ..., n_L
+`tasks(spec, hyper, sample)`        the work items of a sample in the order in which one worker does
+                                    them, each with the arrays it reads and writes: see `Task`
 `ASCENDING`       the order in which `teach` visits the layers
-`teach(layer, ...)`                 kernel stage: teaching signal and update of one layer
+`teach(layer, ...)`                 kernel stage: teaching signal and update of one layer; e and
+                                    δ_L are there. Layers may learn at the same time: it touches
+                                    what its work item says, and scratch of its own layer
 
 What only some rules have:
 
@@ -33,11 +37,17 @@ What only some rules have:
 `check_hyperparameters(spec, hyper)`   the same for hyperparameters that do not go together
 `forward_pass(spec, params, hyper, x, masks)`   textbook: the rule's own (a, h) in place of
                   `network.forward`, for learning and predictions alike
-`respond(net, state, work, mask)`   kernel stage of the same: fills work.a and work.h of all
-                  layers given a_1; changes nothing else. A rule has both or neither
+`respond(layer, net, state, a, h, mask)`   kernel stage of the same, one layer: fills a_l and h_l,
+                  given h_{l-1}, or a_1; changes nothing else. A rule has both or neither
 `SUITED`          options of a run that says nothing of them, before those of the source
 `advise(spec, hyper, optimizer, x, y)`   a list of `Advice` about the rates, for samples like
                   x (T, n_0) as the network gets them and y (T, n_L)
+`regime(hyper, sample)`   what of the sample's number its work items depend on; without it they are
+                  those of the first sample
+`delays(hyper)`   whether M may come after the standard passes of later samples: `teach` goes
+                  through weights by `layers.current` and `layers.modulated_current` alone, and
+                  changes each layer's once, by `layers.update`. Without it only where M goes
+                  through none
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
                   what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
                   at the start, empty without momentum and weight decay
@@ -74,6 +84,33 @@ class Properties(NamedTuple):
     nonlocal_signals: bool
     frozen_activity: bool
     update_locking: Literal["full", "partial", "none"]
+
+
+Ref = tuple[str, int]  # an array by the name it has in the rule's equations, and its layer
+
+
+class Task(NamedTuple):
+    """A work item of one sample, and the arrays that it touches.
+
+    kind, layer: S standard pass of a layer, E error at the output (layer 0), M teaching signal and
+    update of a layer.
+    multiply_adds: what it costs in the plain form; over a sample they sum to the rule's.
+    reads: arrays that it reads. writes: arrays of this sample alone, which no other item writes.
+    updates: arrays that outlive the sample, read and changed in place. Weights that a pass or a
+    signal goes through are among the reads too: with a delay these may be older ones.
+
+    ("W", l) is all that layer l keeps: weights, biases, velocities. ("h", l) is a_l and h_l,
+    ("h", 0) the input, ("y", -1) the target, ("e", -1) the error and δ_L = ∂L/∂a_L. What follows
+    from the number of the sample alone (learning rate, masks, noise, which samples mirror) is no
+    array.
+    """
+
+    kind: Literal["S", "E", "M"]
+    layer: int
+    multiply_adds: int
+    reads: tuple[Ref, ...]
+    writes: tuple[Ref, ...] = ()
+    updates: tuple[Ref, ...] = ()
 
 
 class Advice(NamedTuple):

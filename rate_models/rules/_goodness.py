@@ -16,7 +16,6 @@ from array_api_compat import array_namespace
 
 from rate_models import rows
 from rate_models.kernel import Array, Scalar, stage
-from rate_models.layers import Work
 
 SMALL = 1e-4  # added to √G in N
 UNLIKELY = 1e-6  # added to every prediction: a network that is sure still has a wrong label
@@ -54,20 +53,20 @@ def sigmoid(z: Any) -> Any:
 
 
 @stage
-def label_codes(work: Work, h: Array, u: Scalar, uniform: bool) -> None:
-    """c = y − 1/n_L, and ȳ − 1/n_L in place of y. Readable form: `wrong_label`."""
-    y, one = work.y, h.dtype.type(1)
+def label_codes(y: Array, h: Array, u: Scalar, uniform: bool, right: Array, wrong: Array) -> None:
+    """right = y − 1/n_L, wrong = ȳ − 1/n_L. Readable form: `wrong_label`."""
+    one = h.dtype.type(1)
     neutral, upto = one / h.dtype.type(y.size), one - one
     for k in range(y.size):
-        work.c[k] = y[k] - neutral
-        y[k] = one - y[k]
+        right[k] = y[k] - neutral
+        wrong[k] = one - y[k]
         if not uniform:
-            y[k] *= h[k] + h.dtype.type(UNLIKELY)
-        upto += y[k]
+            wrong[k] *= h[k] + h.dtype.type(UNLIKELY)
+        upto += wrong[k]
     wanted, upto, found = (one - u) * upto, one - one, False
     for k in range(y.size):
-        upto += y[k]
-        y[k] = -neutral if found or upto < wanted else one - neutral
+        upto += wrong[k]
+        wrong[k] = -neutral if found or upto < wanted else one - neutral
         found = upto >= wanted
 
 

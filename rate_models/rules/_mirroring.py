@@ -31,6 +31,7 @@ s_l(b_l), the response at rest, is subtracted: its product with ξ is zero on av
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -43,7 +44,7 @@ from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import Draws
+from rate_models.rules import Draws, Ref, Task, _tasks
 from rate_models.rules._feedback import factors
 
 LONGEST = 2**23  # samples; single precision counts twice as far and no further
@@ -80,6 +81,35 @@ def init(spec: NetworkSpec, hyper: Any, rng: np.random.Generator) -> Parameters:
 def noise_widths(spec: NetworkSpec, hyper: Any) -> list[int]:
     """One number per unit that a layer l > j listens to."""
     return list(spec.sizes[hyper.inject : -1])
+
+
+def when(hyper: Any, sample: int) -> tuple[bool, bool]:
+    """Whether F mirrors in sample 0, 1, ..., and whether W learns from it: `turn`, ahead."""
+    before, every = hyper.mirror_before, hyper.mirror_every
+    if sample < before:
+        return True, False
+    return every > 0 and (sample + 1 - before) % every == 0, True
+
+
+def mirroring(spec: NetworkSpec, hyper: Any, first: Sequence[Task]) -> Task:
+    """The first layer's M, if it has one, with mirroring: it reads the weights of all layers."""
+    reads: list[Ref] = [("W", n) for n in range(hyper.inject + 1, spec.layers + 1)]
+    n, j = spec.sizes, hyper.inject
+    cost = 3 * sum(_tasks.synapses(spec, layer) for layer in range(j + 1, spec.layers + 1))
+    cost += n[-1] * sum(_tasks.synapses(spec, layer) for layer in range(j + 1, spec.layers))
+    if j == 0:
+        cost += 2 * n[0] * n[1] * n[-1]  # the products of W_1 with F, taken off and put back
+    updates: list[Ref] = [("F", 0), ("B", 0)]
+    updates += [("W", 1)] if j == 0 and not first else []  # laid out anew, with the same values
+    alone = _tasks.modulated(spec, 1, reads, updates=updates, sweeps=0, more=cost)
+    for task in first:
+        alone = alone._replace(
+            multiply_adds=alone.multiply_adds + task.multiply_adds,
+            reads=tuple(ref for ref in dict.fromkeys(task.reads + alone.reads) if ref != ("F", 0)),
+            writes=task.writes,
+            updates=task.updates + alone.updates,
+        )
+    return alone
 
 
 def turn(params: Parameters, hyper: Any, n: int) -> tuple[bool, bool]:
@@ -171,7 +201,7 @@ def _response(
     net: Layers, syn: InputSynapses, layer: int, xi: Array, work: Work, mask: Array
 ) -> Array:
     """z_l, in the scratch of ``work.p``."""
-    a, z = layers.units(net, work.delta, layer), layers.units(net, work.p, layer)
+    a, z = layers.units(net, work.post, layer), layers.units(net, work.p, layer)
     if layer == 1:
         a[:] = 0
         rows.combine(a, xi, syn.S)

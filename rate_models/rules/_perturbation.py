@@ -31,7 +31,7 @@ from rate_models import activations, layers, losses, rows
 from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
-from rate_models.rules import Draws
+from rate_models.rules import Draws, Ref, Task, _tasks
 
 
 def noise_widths(spec: NetworkSpec, hyper: Any) -> list[int]:
@@ -161,3 +161,15 @@ def _loss_change(net: Layers, work: Work) -> float:
     if net.loss == losses.CROSS_ENTROPY:
         change += math.log(after) - math.log(before)
     return change
+
+
+def first_task(spec: NetworkSpec, *, learns: bool = True) -> Task:
+    """M of the output layer: the noisy pass through all layers, then its own update."""
+    last = spec.layers
+    hidden = range(1, last)
+    reads: list[Ref] = [_tasks.E, _tasks.Y, *(("h", n) for n in range(last + 1))]
+    reads += [("W", n) for n in range(2, last + 1)]
+    noisy = sum(_tasks.synapses(spec, n) for n in range(2, last + 1))
+    writes: list[Ref] = [("estimate", n) for n in hidden]
+    updates = None if learns else ()
+    return _tasks.modulated(spec, last, reads, writes, updates=updates, more=noisy)

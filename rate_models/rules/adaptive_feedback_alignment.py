@@ -33,7 +33,7 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
 from rate_models.rules._feedback import feedback
 
 DEFAULT_LOSS = "cross_entropy"
@@ -106,6 +106,22 @@ def multiply_adds(sizes: Sequence[int]) -> int:
     return n + sizes[0] * sizes[-1] + (n - sizes[-2] * sizes[-1]) + n
 
 
+def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
+    """Errors travel up: layer l hands δ_l on through W_{l+1}."""
+    learning = []
+    for n in range(1, spec.layers):
+        reads = [("W", n), ("h", n), ("h", n - 1), ("delta", n - 1)]
+        through = 0
+        if n == 1:
+            reads, through = [("W", 1), ("h", 1), _tasks.X, _tasks.E, ("F", 0)], spec.sizes[0]
+        learning.append(
+            _tasks.modulated(
+                spec, n, reads, [("delta", n)], sweeps=2, more=through * spec.sizes[-1]
+            )
+        )
+    return [*_tasks.standard(spec), *learning, _tasks.output(spec)]
+
+
 ASCENDING = True
 
 
@@ -123,17 +139,17 @@ def teach(
 ) -> None:
     """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
     delta = layers.units(net, work.delta, layer)
-    if layer == net.sizes.size - 1:
-        layers.output_delta(net, work)
-    elif layer == 1:
+    last = net.sizes.size - 1
+    if layer == 1 < last:
         for i in range(work.c.size):
             work.c[i] = -hyper.sign * work.e[i]
         input_synapses.through(syn, work.c, delta)
         layers.gate(net, layer, work, mask)
-    else:
+    elif layer < last:
         w, below = layers.matrix(net, net.W, layer), layers.units(net, work.delta, layer - 1)
         for i in range(delta.size):
             delta[i] = rows.dot(w[i], below)
         layers.gate(net, layer, work, mask)
-    work.c[:] = 0  # the input learns from x alone
+    if layer == 1:
+        work.c[:] = 0  # the input learns from x alone
     layers.update(net, syn, layer, delta, work.h, work.c, step)

@@ -26,7 +26,7 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
@@ -81,6 +81,19 @@ def multiply_adds(sizes: Sequence[int]) -> int:
     return n + (n - sizes[0] * sizes[1]) + n
 
 
+def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
+    """Layer l sends δ_{l-1} down through W_l before it learns: the first layer is the last."""
+    learning = []
+    for n in range(spec.layers, 0, -1):
+        delta = _tasks.E if n == spec.layers else ("delta", n)
+        if n > 1:
+            reads, writes = [delta, ("h", n - 1), ("W", n)], [("delta", n - 1)]
+            learning.append(_tasks.modulated(spec, n, reads, writes, sweeps=2))
+        else:
+            learning.append(_tasks.modulated(spec, 1, [delta, _tasks.X]))
+    return [*_tasks.standard(spec), *learning]
+
+
 ASCENDING = False
 
 
@@ -97,8 +110,6 @@ def teach(
     noise: Array,
 ) -> None:
     """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
-    if layer == net.sizes.size - 1:
-        layers.output_delta(net, work)
     if layer > 1:
         layers.back_project(net, layer, work, mask)  # with W_l as the standard pass saw it
     layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)

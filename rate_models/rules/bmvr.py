@@ -61,7 +61,7 @@ from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain, _stability
+from rate_models.rules import Draws, Properties, Ref, Stage, Task, Term, _plain, _stability, _tasks
 
 DEFAULT_LOSS = "mse"
 LOSSES = ("mse",)
@@ -196,18 +196,30 @@ def multiply_adds(sizes: Sequence[int]) -> int:
     return 2 * _plain.synapses(sizes) + sizes[-1] * sizes[1] + 4 * sizes[1] ** 2
 
 
+def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
+    """No error is waited for, but the hidden layer hears the target through W_2."""
+    k, n = spec.sizes[1:]
+    first, second, error = _tasks.standard(spec)
+    mean: list[Ref] = [("mean", 1)] if spec.activation[0] == "relu" else []
+    first = first._replace(reads=(*first.reads, *mean))
+    hidden = _tasks.modulated(
+        spec, 1, [_tasks.X, _tasks.Y, ("h", 1), ("W", 2)],
+        updates=[("W", 1), ("Q", 1), ("R", 1)], more=n * k + 4 * k * k,
+    )  # fmt: skip
+    above = _tasks.modulated(spec, 2, [_tasks.Y, ("h", 1)], updates=[("W", 2), *mean])
+    return [first, second, error, hidden, above]
+
+
 ASCENDING = True
 
 
 @stage
-def respond(net: Layers, state: State, work: Work, mask: Array) -> None:
-    """Fill a and h, given a_1. Readable form: `forward_pass`."""
-    layers.activity(net, 1, work.a, work.h, mask)
-    if state.mean.size > 0:
-        z = layers.units(net, work.h, 1)
+def respond(layer: int, net: Layers, state: State, a: Array, h: Array, mask: Array) -> None:
+    """Fill a_l and h_l, given h_1, or a_1. Readable form: `forward_pass`."""
+    layers.standard_pass(layer, net, a, h, mask)
+    if layer == 1 and state.mean.size > 0:
+        z = layers.units(net, h, 1)
         rows.axpy(z, z.dtype.type(-1), state.mean)
-    layers.current(net, 2, work.h, work.a)
-    layers.activity(net, 2, work.a, work.h, mask)
 
 
 @stage

@@ -27,7 +27,7 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
@@ -83,6 +83,18 @@ def multiply_adds(sizes: Sequence[int]) -> int:
     return 2 * _plain.synapses(sizes) + sizes[-1] * sum(sizes[1:-1])
 
 
+def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
+    """All layers learn at once when the error is there."""
+    learning = [
+        _tasks.modulated(
+            spec, n, [_tasks.E, ("B", n), ("h", n), ("h", n - 1)],
+            more=spec.sizes[n] * spec.sizes[-1],
+        )
+        for n in range(1, spec.layers)
+    ]  # fmt: skip
+    return [*_tasks.standard(spec), _tasks.output(spec), *learning]
+
+
 ASCENDING = False
 
 
@@ -100,9 +112,7 @@ def teach(
 ) -> None:
     """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
     last = net.sizes.size - 1
-    if layer == last:
-        layers.output_delta(net, work)
-    else:
+    if layer < last:
         at, size = net.unit[layer] * work.e.size, net.sizes[layer] * work.e.size
         error = layers.units(net, work.delta, last)
         layers.feed_back(net, layer, state.B[at : at + size], error, work, mask)

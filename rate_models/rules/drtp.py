@@ -29,7 +29,7 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
 
 DEFAULT_LOSS = "binary_cross_entropy"
 LOSSES = ("binary_cross_entropy", "cross_entropy")
@@ -82,6 +82,18 @@ def multiply_adds(sizes: Sequence[int]) -> int:
     return 2 * _plain.synapses(sizes) + sizes[-1] * sum(sizes[1:-1])
 
 
+def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
+    """A hidden layer learns once its own standard pass is done."""
+    learning = [
+        _tasks.modulated(
+            spec, n, [_tasks.Y, ("B", n), ("h", n), ("h", n - 1)],
+            more=spec.sizes[n] * spec.sizes[-1],
+        )
+        for n in range(1, spec.layers)
+    ]  # fmt: skip
+    return [*_tasks.standard(spec), *learning, _tasks.output(spec)]
+
+
 ASCENDING = True
 
 
@@ -98,9 +110,7 @@ def teach(
     noise: Array,
 ) -> None:
     """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
-    if layer == net.sizes.size - 1:
-        layers.output_delta(net, work)
-    else:
+    if layer < net.sizes.size - 1:
         at, size = net.unit[layer] * work.y.size, net.sizes[layer] * work.y.size
         layers.feed_back(net, layer, state.B[at : at + size], work.y, work, mask)
     layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)

@@ -50,7 +50,7 @@ from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import Draws, Properties, Ref, Stage, Task, Term, _plain, _tasks
 from rate_models.rules._goodness import (
     goodness,
     goodness_of,
@@ -201,19 +201,32 @@ def multiply_adds(sizes: Sequence[int]) -> int:
     return n + 2 * sizes[0] * sizes[-1] + 4 * (n - readout) + readout
 
 
+def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
+    """The first layer waits for the prediction that the wrong label is drawn from, if it is."""
+    learning = []
+    for n in range(1, spec.layers):
+        reads: list[Ref] = [("W", n), ("p", n - 1), ("q", n - 1), ("h", n)]
+        labels = 0
+        if n == 1:
+            reads, labels = [("W", 1), _tasks.X, _tasks.Y, ("h", 1), ("K", 0)], spec.sizes[0]
+            reads += [("h", spec.layers)] if hyper.negatives == "predicted" else []
+        learning.append(
+            _tasks.modulated(
+                spec, n, reads, [("p", n), ("q", n)], sweeps=4, more=2 * labels * spec.sizes[-1]
+            )
+        )
+    return [*_tasks.standard(spec), *learning, _tasks.output(spec)]
+
+
 ASCENDING = True
 
 
 @stage
-def respond(net: Layers, state: State, work: Work, mask: Array) -> None:
-    """Fill a and h, given a_1. Readable form: `forward_pass`."""
-    last = net.sizes.size - 1
-    for layer in range(1, last + 1):
-        if layer > 1:
-            layers.current(net, layer, work.h, work.a)
-        layers.activity(net, layer, work.a, work.h, mask)
-        if layer < last:
-            normalise(layers.units(net, work.h, layer))
+def respond(layer: int, net: Layers, state: State, a: Array, h: Array, mask: Array) -> None:
+    """Fill a_l and h_l, given h_{l-1}, or a_1. Readable form: `forward_pass`."""
+    layers.standard_pass(layer, net, a, h, mask)
+    if layer < net.sizes.size - 1:
+        normalise(layers.units(net, h, layer))
 
 
 @stage
@@ -236,14 +249,17 @@ def teach(
     if layer == last:
         for i in range(delta.size):
             delta[i] = rate * work.e[i]
-        work.c[:] = 0
+        if layer == 1:
+            work.c[:] = 0
         layers.update(net, syn, layer, delta, work.h, work.c, step)
         return
+    wrong = layers.units(net, work.post, last)  # scratch that the output layer has no use for
     if layer == 1:
-        label_codes(work, layers.units(net, work.h, last), noise[0], hyper.negatives == UNIFORM)
+        h = layers.units(net, work.h, last)
+        label_codes(work.y, h, noise[0], hyper.negatives == UNIFORM, work.c, wrong)
     # u_l and v_l, of which `right` and `false` become the teaching signals
     right, false = layers.units(net, work.a, layer), layers.units(net, work.post, layer)
-    _current(layer, net, syn, work.y, work, work.q)
+    _current(layer, net, syn, wrong, work, work.q)
     _current(layer, net, syn, work.c, work, work.p)
     layers.activity(net, layer, work.p, work.a, mask)
     layers.activity(net, layer, work.q, work.post, mask)
@@ -257,7 +273,7 @@ def teach(
     _drive(layer, net, work.q, false, rate * sigmoid_of(z_wrong), mask)
     for i in range(delta.size):
         delta[i] = false[i] - right[i]
-    layers.contrast(net, syn, layer, false, work.q, work.y, right, work.p, work, step)
+    layers.contrast(net, syn, layer, false, work.q, wrong, right, work.p, work, step)
 
 
 @stage

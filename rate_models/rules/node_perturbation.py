@@ -49,7 +49,17 @@ from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, draw, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import (
+    Draws,
+    Properties,
+    Ref,
+    Stage,
+    Task,
+    Term,
+    _perturbation,
+    _plain,
+    _tasks,
+)
 from rate_models.rules._perturbation import (  # noqa: F401  parts of the contract
     estimate,
     estimates,
@@ -168,6 +178,34 @@ def multiply_adds(sizes: Sequence[int]) -> int:
     return n + above + above + above + n
 
 
+def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
+    """The output layer comes first: the noisy pass needs all weights as they were."""
+    last, direct, ridge = spec.layers, hyper.feedback == "dfa", hyper.solver == "ridge"
+    warming = sample < hyper.warmup
+    learning = [_perturbation.first_task(spec, learns=not warming)]
+    for n in range(last - 1, 0, -1):
+        above = last if direct else n + 1
+        signal = _tasks.E if above == last else ("delta", above)
+        reads: list[Ref] = [signal, ("estimate", n), ("h", n), ("h", n - 1)]
+        writes: list[Ref] = [("delta", n)]
+        updates: list[Ref] = [("B", n)] if warming else [("W", n), ("B", n)]
+        if ridge and (not direct or n == last - 1):
+            updates.append(("R", above))
+            writes += [("gain", last)] if direct else []
+        elif ridge:
+            reads.append(("gain", last))
+        feedback = 2 * spec.sizes[n] * spec.sizes[above]
+        learning.append(
+            _tasks.modulated(spec, n, reads, writes, updates=updates, sweeps=1, more=feedback)
+        )
+    return [*_tasks.standard(spec), *learning]
+
+
+def regime(hyper: Hyperparameters, sample: int) -> bool:
+    """Whether B alone learns from this sample."""
+    return sample < hyper.warmup
+
+
 ASCENDING = False
 
 
@@ -190,7 +228,6 @@ def teach(
         for i in range(state.seen.size):
             state.seen[i] += 1
         estimate(net, hyper.c, work, mask, noise)  # with the weights before any update
-        layers.output_delta(net, work)
     else:
         above = last if direct else layer + 1
         signal = layers.units(net, work.delta, above)

@@ -54,7 +54,18 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _mirroring, _perturbation, _plain
+from rate_models.rules import (
+    Draws,
+    Properties,
+    Ref,
+    Stage,
+    Task,
+    Term,
+    _mirroring,
+    _perturbation,
+    _plain,
+    _tasks,
+)
 from rate_models.rules._feedback import feedback
 
 DEFAULT_LOSS = "cross_entropy"
@@ -212,6 +223,50 @@ def multiply_adds(sizes: Sequence[int]) -> int:
     return n + sizes[0] * sizes[-1] + (n - sizes[-2] * sizes[-1]) + n
 
 
+def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
+    """The modulated pass goes up as the standard one does, and each layer learns in it.
+
+    A sample that mirrors reads the weights of all layers at the first: a barrier.
+    """
+    last, j, n = spec.layers, hyper.inject, spec.sizes
+    mirrors, learns = _mirroring.when(hyper, sample)
+    told = [] if hyper.modulation == "random" else [_tasks.E]
+    entry: list[Ref] = [*told, ("F", 0), ("h", j)]  # what p_j needs
+    own_pre = hyper.presynaptic == "standard" or hyper.form != "mismatch"
+    learning: list[Task] = []
+    if learns and j > 0:
+        p_j = _tasks.modulated(spec, 1, entry, [("p", j)], updates=(), sweeps=0, more=n[j] * n[-1])
+        learning.append(p_j)
+    for layer in range(j + 1, last + 1) if learns else ():
+        first, top = layer == 1, layer == last
+        reads: list[Ref] = [("h", layer - 1)] if own_pre else []
+        if not (top and hyper.presynaptic == "standard"):
+            reads += entry if first else [("p", layer - 1)]
+        reads += [_tasks.E] if top else [("W", layer), ("h", layer)]
+        reads += [("h", last), _tasks.Y] if top and hyper.form != "mismatch" else []
+        sweeps = (1 if top else 2) + (hyper.form == "time_local")
+        writes: list[Ref] = [] if top else [("p", layer)]
+        more = n[0] * n[-1] if first else 0
+        learning.append(
+            _tasks.modulated(
+                spec, layer, tuple(dict.fromkeys(reads)), writes, sweeps=sweeps, more=more
+            )
+        )
+    if mirrors:
+        learning[:1] = [_mirroring.mirroring(spec, hyper, learning[:1])]
+    return [*_tasks.standard(spec), *learning]
+
+
+def regime(hyper: Hyperparameters, sample: int) -> tuple[bool, bool]:
+    """Whether F mirrors in this sample, and whether W learns."""
+    return _mirroring.when(hyper, sample)
+
+
+def delays(hyper: Hyperparameters) -> bool:
+    """Not with two patterns or two steps in an update, nor while F mirrors."""
+    return hyper.form == "mismatch" and not _mirroring.asked(hyper)
+
+
 ASCENDING = True
 
 
@@ -252,9 +307,7 @@ def teach(
     if layer < last:
         layers.activity(net, layer, work.p, work.p, mask)
     p = work.y if layer == last else layers.units(net, work.p, layer)
-    if layer == last and mismatch:
-        layers.output_delta(net, work)
-    else:
+    if layer < last or not mismatch:
         _mismatch(layer, net, hyper, work, p)
     if layer == 1 and standard:
         work.c[:] = 0

@@ -41,7 +41,7 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Term, _plain
+from rate_models.rules import Draws, Properties, Stage, Task, Term, _perturbation, _plain, _tasks
 from rate_models.rules._perturbation import (  # noqa: F401  parts of the contract
     estimate,
     estimates,
@@ -110,6 +110,16 @@ def multiply_adds(sizes: Sequence[int]) -> int:
     return n + (n - sizes[0] * sizes[1]) + n
 
 
+def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
+    """The output layer comes first: the noisy pass needs all weights as they were."""
+    top = _perturbation.first_task(spec)
+    learning = [
+        _tasks.modulated(spec, n, [("estimate", n), ("h", n), ("h", n - 1)])
+        for n in range(1, spec.layers)
+    ]
+    return [*_tasks.standard(spec), top, *learning]
+
+
 ASCENDING = False
 
 
@@ -129,7 +139,6 @@ def teach(
     delta = layers.units(net, work.delta, layer)
     if layer == net.sizes.size - 1:
         estimate(net, hyper.c, work, mask, noise)  # with the weights before any update
-        layers.output_delta(net, work)
     else:
         delta[:] = layers.units(net, work.p, layer)
         layers.gate(net, layer, work, mask)

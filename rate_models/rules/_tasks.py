@@ -1,0 +1,56 @@
+"""Work items that rules share: the standard pass, the error, the output layer's update.
+
+Rules declare what a work item touches; `streaming.schedule` reads off who must wait for whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rate_models.network import NetworkSpec
+from rate_models.rules import Ref, Task
+
+E, X, Y = ("e", -1), ("h", 0), ("y", -1)
+
+
+def synapses(spec: NetworkSpec, layer: int) -> int:
+    """n_l n_{l-1}: multiply-adds of one sweep over W_l."""
+    return spec.sizes[layer] * spec.sizes[layer - 1]
+
+
+def standard(spec: NetworkSpec) -> list[Task]:
+    """S of layers 1..L, of which the first takes in x and y, and E."""
+    passes = []
+    for layer in range(1, spec.layers + 1):
+        reads: tuple[Ref, ...] = (("W", layer),)
+        writes: tuple[Ref, ...] = (("h", layer),)
+        if layer == 1:
+            writes = (X, Y, *writes)
+        else:
+            reads = (*reads, ("h", layer - 1))
+        passes.append(Task("S", layer, synapses(spec, layer), reads, writes))
+    return [*passes, Task("E", 0, 0, (("h", spec.layers), Y), (E,))]
+
+
+def modulated(
+    spec: NetworkSpec,
+    layer: int,
+    reads: Sequence[Ref],
+    writes: Sequence[Ref] = (),
+    *,
+    updates: Sequence[Ref] | None = None,
+    sweeps: int = 1,
+    more: int = 0,
+) -> Task:
+    """M of a layer, which updates W_l unless told otherwise.
+
+    sweeps: how often it goes through W_l, or a matrix of that size; more: multiply-adds beyond.
+    """
+    updated = (("W", layer),) if updates is None else tuple(updates)
+    cost = sweeps * synapses(spec, layer) + more
+    return Task("M", layer, cost, tuple(reads), tuple(writes), updated)
+
+
+def output(spec: NetworkSpec) -> Task:
+    """M of the output layer where it learns from e and h_{L-1}: ΔW_L = δ_L h_{L-1}ᵀ."""
+    return modulated(spec, spec.layers, [E, ("h", spec.layers - 1)])

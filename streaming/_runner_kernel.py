@@ -1,0 +1,162 @@
+"""One worker of a runner: walks its rows of a program, waits and tells through counters."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models import online_kernel
+from rate_models.kernel import Array, specialise, stage
+from rate_models.layers import lagging
+from rate_models.online_kernel import judge
+from rate_models.places import synapses_at, work_at
+from streaming.atomics import CELL, give_way, load_acquire, nanoseconds, store_release
+
+Ints = NDArray[np.int64]
+S, E, M = range(3)  # kinds of a program's tasks
+SPINS = 200  # looks at a counter before the core is offered to others
+# Places in `Board.control`, of cells
+LOSS, ENDED, ASKED, FAILED = range(4)
+GO, SKIP, LEAVE = range(3)
+
+
+class Rows(NamedTuple):
+    """`streaming.schedule.program.Program`, and for each row its turn: the sample whose arrival
+    makes it due. Nothing waits for a row of a later turn.
+    """
+
+    kind: Ints
+    layer: Ints
+    begin: Ints
+    task: Ints
+    sample: Ints
+    turn: Ints
+    wait: Ints
+    on: Ints
+    value: Ints
+
+
+class Board(NamedTuple):
+    """What the workers share: one cell for each task, and for each of
+
+    LOSS    the first turn whose loss is not finite: none of that turn or later is done
+    ENDED   the same, after the stream was asked to end
+    ASKED   1: the next sample is not to be begun
+    FAILED  1: a worker has failed, all others leave
+
+    at: the row at which each worker is, in cells. span (rows, 2): start and end of each, in ns, 0
+    where it was not done.
+    """
+
+    counters: Ints
+    control: Ints
+    at: Ints
+    span: Ints
+
+
+class Stream(NamedTuple):
+    """Samples to learn from. The program's sample t is sample first + t of the network.
+
+    lead: how many of them were there before and wait to be learned from: row t of X, labels and Y
+    is the program's sample lead + t; row t of masks and noise its sample t. delay: in samples;
+    stash: whether M goes through the weights of S, else through the current ones.
+    """
+
+    first: int
+    lead: int
+    delay: int
+    stash: bool
+    X: Array
+    labels: Ints
+    Y: Array
+    masks: Array
+    noise: Array
+
+
+def _walk(  # type: ignore[no-untyped-def]
+    me, program, board, stream, ring, inputs, net, syn, state, hyper, rates, predicted, losses, out
+):
+    """Do the rows of worker ``me``, each when what it waits for is done."""
+    for row in range(program.begin[me], program.begin[me + 1]):
+        what = _ready(program, row, board)
+        if what == LEAVE:
+            return
+        if what == SKIP:
+            continue
+        store_release(board.at, me * CELL, row)
+        board.span[row, 0] = nanoseconds()
+        task, t = program.task[row], program.sample[row]
+        kind, layer, number = program.kind[task], program.layer[task], stream.first + t
+        place, new = number % ring.a.shape[0], t - stream.lead
+        work, mask, done = work_at(net, ring, place), stream.masks[t], True
+        mine = synapses_at(syn, inputs, place) if layer == 1 else syn
+        if kind == S:
+            standard(  # type: ignore[name-defined]  # noqa: F821
+                layer,
+                net,
+                mine,
+                state,
+                work,
+                stream.X[new],
+                stream.labels[new],
+                stream.Y[new],
+                mask,
+            )
+            if layer == 1 and inputs.WKS.shape[1] > 0:
+                mine.WKS[:] = syn.WK
+        elif kind == E:
+            done = judge(net, work, mask.size > 0, new, predicted, losses, out)
+        else:
+            seen = net
+            if stream.delay > 0:
+                seen = lagging(net, layer, stream.stash, not stream.stash)
+            modulated(  # type: ignore[name-defined]  # noqa: F821
+                layer, seen, mine, state, hyper, rates, number, work, mask, stream.noise[t]
+            )
+        board.span[row, 1] = nanoseconds()
+        if done:
+            store_release(board.counters, task * CELL, t + 1)
+        else:
+            store_release(board.control, LOSS * CELL, program.turn[row])
+
+
+@stage
+def _ready(program: Rows, row: int, board: Board) -> int:
+    """Wait for what a row waits for: GO, or SKIP a row that is not to be done, or LEAVE."""
+    for k in range(program.wait[row], program.wait[row + 1]):
+        looks, on, value = 0, program.on[k] * CELL, program.value[k]
+        while load_acquire(board.counters, on) < value:
+            looks += 1
+            if looks > SPINS:
+                if load_acquire(board.control, FAILED * CELL) > 0:
+                    return LEAVE
+                if _over(program.turn[row], board):
+                    return SKIP
+                give_way()
+    task, turn = program.task[row], program.turn[row]
+    if program.kind[task] == S and program.layer[task] == 1:  # a sample begins here, in order
+        asked = load_acquire(board.control, ASKED * CELL) > 0
+        if asked and turn < load_acquire(board.control, ENDED * CELL):
+            store_release(board.control, ENDED * CELL, turn)
+    return SKIP if _over(turn, board) else GO
+
+
+@stage
+def _over(turn: int, board: Board) -> bool:
+    """Whether nothing of this turn is to be done any more."""
+    lost = load_acquire(board.control, LOSS * CELL)
+    return bool(turn >= lost or turn >= load_acquire(board.control, ENDED * CELL))
+
+
+_compiled: dict[str, Any] = {}
+
+
+def walker(rule: ModuleType) -> Any:
+    """The compiled worker of a rule."""
+    name = rule.__name__.rpartition(".")[2]
+    if name not in _compiled:
+        _compiled[name] = specialise(_walk, name, **online_kernel.parts(rule))
+    return _compiled[name]

@@ -1,0 +1,146 @@
+"""A plan carried out: a thread for each worker, all of them inside kernels; the only threads here.
+
+Each worker walks its list of items without Python's lock; counters in shared memory say what is
+done (`streaming._runner_kernel`). A plan decides who waits how long: the order in which each array
+is read and changed is the schedule's, so the result is too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming import _runner_kernel as kernels
+from streaming.atomics import CELL, cells
+from streaming.schedule.plan import Plan, Times
+from streaming.schedule.program import program
+
+
+class WorkerFailed(RuntimeError):
+    """A worker could not go on; all have stopped. What was learned is not to be used."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A block as it ran: the plan, and start and finish (n,) of its items in seconds.
+
+    Items that were not done, since the stream ended before, have NaN.
+    """
+
+    plan: Plan
+    start: NDArray[np.float64]
+    finish: NDArray[np.float64]
+
+    @property
+    def times(self) -> Times | None:
+        """Mean times of the items, in seconds; None where nothing was done."""
+        taken: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+        for item, time in zip(self.plan.items, self.finish - self.start, strict=True):
+            if np.isfinite(time):
+                taken[item.task[:2]].append(max(time, 1e-9))
+        if not taken:
+            return None
+        layers = range(1, self.plan.spec.layers + 1)
+        standard, modulated = (
+            tuple(float(np.mean(taken.get((kind, n), [1e-9]))) for n in layers) for kind in "SM"
+        )
+        return Times(standard, modulated, float(np.mean(taken["E", 0])))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A plan with what its workers walk, and where each item is among their rows."""
+
+    plan: Plan
+    rows: kernels.Rows
+    row_of: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, plan: Plan, places: int) -> Self:
+        """The plan's program, with so many places for samples."""
+        made = program(plan, places)
+        kinds = [*zip(made.kind, made.layer, strict=True)]
+        where = {
+            (*kinds[task], t): row
+            for row, (task, t) in enumerate(zip(made.task, made.sample, strict=True))
+        }
+        late = np.where(made.kind[made.task] == kernels.M, plan.schedule.delay, 0)
+        fields = made._asdict() | {"turn": made.sample + late}
+        return cls(
+            plan,
+            kernels.Rows(
+                *(np.ascontiguousarray(fields[name], np.int64) for name in kernels.Rows._fields)
+            ),
+            np.array([where["SEM".index(task.kind), task.layer, t] for task, t in plan.items]),
+        )
+
+    def board(self, turns: int) -> kernels.Board:
+        """Nothing done yet, of so many turns."""
+        board = kernels.Board(
+            cells(len(self.rows.kind)),
+            cells(4),
+            cells(len(self.rows.begin)),
+            np.zeros((len(self.rows.task), 2), np.int64),
+        )
+        board.at[::CELL] = np.minimum(self.rows.begin, len(self.rows.task) - 1)
+        board.control[kernels.LOSS * CELL] = board.control[kernels.ENDED * CELL] = turns
+        return board
+
+    def measured(self, board: kernels.Board) -> Measured:
+        """How it ran."""
+        span = board.span[self.row_of].astype(np.float64) * 1e-9
+        span[span[:, 1] == 0] = np.nan
+        span -= np.nanmin(span) if np.isfinite(span).any() else 0
+        return Measured(self.plan, span[:, 0], span[:, 1])
+
+
+def done(board: kernels.Board) -> int:
+    """How many turns were done."""
+    return int(board.control[[kernels.LOSS * CELL, kernels.ENDED * CELL]].min())
+
+
+def together(
+    walk: Any, rows: kernels.Rows, board: kernels.Board, stream: kernels.Stream, *shared: Any
+) -> None:
+    """All workers until the last is done; walk: `_runner_kernel.walker`, with what it takes.
+
+    Ctrl-C lets what has begun be finished, then raises KeyboardInterrupt; a worker that fails
+    stops all and raises WorkerFailed.
+    """
+
+    def work(me: int) -> None:
+        try:
+            walk(me, rows, board, stream, *shared)
+        except BaseException:
+            board.control[kernels.FAILED * CELL] = 1
+            raise
+
+    workers = len(rows.begin) - 1
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="dendrostream")
+    running: list[Future[None]] = [pool.submit(work, me) for me in range(workers)]
+    pool.shutdown(wait=False)  # once all are done
+    interrupted: KeyboardInterrupt | None = None
+    while any(not one.done() for one in running):
+        try:
+            wait(running)
+        except KeyboardInterrupt as stop:
+            board.control[kernels.ASKED * CELL] = 1
+            interrupted = stop
+    for me, one in enumerate(running):
+        if (problem := one.exception()) is not None:
+            raise _failed(me, rows, board, stream.first) from problem
+    if interrupted is not None:
+        raise interrupted
+
+
+def _failed(me: int, rows: kernels.Rows, board: kernels.Board, first: int) -> WorkerFailed:
+    row = board.at[me * CELL]
+    task = rows.task[row]
+    kind, layer = "SEM"[rows.kind[task]], rows.layer[task]
+    where = f"layer {layer}" if layer else "the error"
+    return WorkerFailed(f"worker {me}: sample {first + rows.sample[row]}, {where} ({kind})")

@@ -1,0 +1,154 @@
+"""Work items in the order in which one worker would do them: what a schedule means.
+
+Whatever runs elsewhere at the same time must give what this order gives.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal, NamedTuple, Self
+
+from rate_models.errors import BadOption
+from rate_models.network import NetworkSpec
+from rate_models.rules import Ref, Task
+
+Weights = Literal["stash", "current", "copies"]
+WEIGHTS: tuple[Weights, ...] = ("stash", "current", "copies")
+
+STASHED = "stashed "  # begins the names of weights that S leaves for M
+
+
+class Item(NamedTuple):
+    """A work item: a rule's task, for one sample (0, 1, ...)."""
+
+    task: Task
+    sample: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When samples may overlap.
+
+    kind: sequential: all items of a sample before any of the next. pipelined: an item waits for
+    nothing but the arrays that it needs, in the order of the sequential schedule, so the result is
+    the same to the last bit. delayed: M of sample t comes after S of sample t + delay.
+    batch: samples per update, streamed through the layers one after another; the delay counts
+    updates.
+    weights, with a delay: stash: M of a sample goes through the weights that its S went through
+    and is applied to the current ones. current: M goes through the current weights. copies: as
+    stash, with every update in a new copy of the weights, so that a pass may read one while an
+    update writes the next.
+
+    Raises BadOption for a delay below 0, a batch below 1, and for what does not go together.
+    """
+
+    kind: Literal["sequential", "pipelined", "delayed"] = "pipelined"
+    delay: int = 0
+    batch: int = 1
+    weights: Weights = "stash"
+
+    def __post_init__(self) -> None:
+        if self.delay < 0:
+            raise BadOption("delay", got=self.delay, expected="0 or more samples")
+        if self.batch < 1:
+            raise BadOption("batch", got=self.batch, expected="1 sample per update or more")
+        if self.weights not in WEIGHTS:
+            raise BadOption(
+                "weights", got=repr(self.weights), expected=f"one of {', '.join(WEIGHTS)}"
+            )
+        if self.delay and self.kind != "delayed":
+            remedy = f"delayed:{self.delay} has one"
+            raise BadOption("delay", got=self.delay, expected=f"0 if {self.kind}", remedy=remedy)
+
+    @classmethod
+    def parse(cls, text: str, batch: int = 1, weights: Weights = "stash") -> Self:
+        """``sequential``, ``pipelined`` or ``delayed:d``.
+
+        >>> Schedule.parse("delayed:3").delay
+        3
+        >>> Schedule.parse("pipelined:3")
+        Traceback (most recent call last):
+        rate_models.errors.BadOption: schedule: got 'pipelined:3'; expected sequential, pipelined \
+or delayed:d, for example delayed:3
+        """
+        expected = "sequential, pipelined or delayed:d, for example delayed:3"
+        if text == "sequential":
+            return cls("sequential", 0, batch, weights)
+        if text == "pipelined":
+            return cls("pipelined", 0, batch, weights)
+        if found := re.fullmatch(r"delayed:(-?\d+)", text):
+            return cls("delayed", int(found[1]), batch, weights)
+        raise BadOption("schedule", got=repr(text), expected=expected)
+
+    def __str__(self) -> str:
+        name = f"delayed:{self.delay}" if self.kind == "delayed" else self.kind
+        name += f", {self.weights}" if self.delay else ""
+        return name + (f", batches of {self.batch}" if self.batch > 1 else "")
+
+
+def items(
+    rule: ModuleType,
+    spec: NetworkSpec,
+    hyper: Any,
+    schedule: Schedule,
+    samples: int,
+    seen: int = 0,
+    waiting: int | None = None,
+) -> Iterator[Item]:
+    """Every work item of ``samples`` samples, one after another; ``seen`` came before them.
+
+    For each update of the weights: S and E of its samples, then M of the samples of the update
+    ``delay`` before it. waiting: None where the stream ends with these samples; else the number of
+    them, at most the delay, of which only M is to come, and the last ones wait for theirs in turn.
+    """
+    due: deque[list[Item]] = deque()  # M of updates whose turn has not come
+    for first in range(0, samples, schedule.batch):
+        learning: list[Item] = []
+        for t in range(first, min(first + schedule.batch, samples)):
+            ends = t + 1 == min(first + schedule.batch, samples)
+            for task in _of_sample(list(rule.tasks(spec, hyper, seen + t)), schedule, ends):
+                if task.kind == "M":
+                    learning.append(Item(task, t))
+                elif t >= (waiting or 0):
+                    yield Item(task, t)
+        due.append(learning)
+        if len(due) > schedule.delay:
+            yield from due.popleft()
+    for learning in due if waiting is None else ():
+        yield from learning
+
+
+def _of_sample(tasks: list[Task], schedule: Schedule, ends: bool) -> list[Task]:
+    """A rule's tasks as the schedule has them; ends: the sample is the last of its batch."""
+    if schedule.delay and schedule.weights != "current":
+        tasks = _stashed(tasks)
+    return [_summed(task, ends) for task in tasks] if schedule.batch > 1 else tasks
+
+
+def _stashed(tasks: Sequence[Task]) -> list[Task]:
+    """M reads what S went through, which S leaves behind, where it read the weights themselves."""
+    learned = {ref for task in tasks for ref in task.updates}
+    passed = {ref for task in tasks if task.kind == "S" for ref in task.reads} & learned
+    again = {ref for task in tasks if task.kind == "M" for ref in task.reads} & passed
+    changed = []
+    for task in tasks:
+        if task.kind == "M":
+            task = task._replace(reads=tuple(_stash(r) if r in again else r for r in task.reads))
+        elif left := [ref for ref in task.reads if ref in again]:
+            task = task._replace(writes=(*task.writes, *map(_stash, left)))
+        changed.append(task)
+    return changed
+
+
+def _stash(ref: Ref) -> Ref:
+    return STASHED + ref[0], ref[1]
+
+
+def _summed(task: Task, ends: bool) -> Task:
+    """Inside a batch changes are added up; the last sample of the batch applies them."""
+    sums = tuple((f"sum {name}", layer) for name, layer in task.updates)
+    return task._replace(updates=sums + (task.updates if ends else ()))

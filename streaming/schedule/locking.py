@@ -1,0 +1,52 @@
+"""Schedules under which no two items could ever run at the same time, and what forbids it."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from rate_models.errors import BadOption
+from rate_models.network import NetworkSpec
+from streaming.schedule.dependencies import Reason, dependencies
+from streaming.schedule.items import Item, Schedule, items
+
+
+def refuse_if_locked(rule: ModuleType, spec: NetworkSpec, hyper: Any, schedule: Schedule) -> None:
+    """BadOption where a schedule that should overlap samples cannot; says what waits for what."""
+    if schedule.kind == "sequential" or schedule.batch > 1 or schedule.delay:
+        return  # with a batch or a delay S of the next sample waits for no update of this one
+    todo = list(items(rule, spec, hyper, schedule, 2))
+    waits = list(dependencies(todo, schedule))
+    level: list[int] = []  # how many items at least come before, one after another
+    for found in waits:
+        level.append(1 + max((level[j] for j in found), default=-1))
+    if max(level) + 1 < len(todo):
+        return
+    at = next(i for i, item in enumerate(todo) if item.sample == 1)
+    steps = []
+    for _ in range(3):
+        before = max(waits[at])
+        reason = _reason(waits[at][before])
+        steps.append(f"{_name(todo[at])} waits for {_name(todo[before])} ({reason})")
+        at = before
+    name = rule.__name__.rpartition(".")[2]
+    raise BadOption(
+        f"schedule of {name}",
+        got=str(schedule),
+        expected="sequential, since no two items can run at the same time: "
+        f"{', '.join(steps)}, and so on",
+        remedy="samples of a batch overlap, and with copies of the weights delayed ones",
+    )
+
+
+def _name(item: Item) -> str:
+    sample = "t+1" if item.sample else "t"
+    return (
+        f"E({sample})" if item.task.kind == "E" else f"{item.task.kind}({sample},{item.task.layer})"
+    )
+
+
+def _reason(reason: Reason) -> str:
+    if isinstance(reason, str):
+        return reason
+    return reason[0] if reason[1] < 1 else f"{reason[0]}_{reason[1]}"

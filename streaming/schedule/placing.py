@@ -1,0 +1,61 @@
+"""When each item runs and where: list scheduling, compiled."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rate_models.kernel import Array, kernel
+
+
+@kernel
+def earliest(times: Array, first: Array, waits: Array) -> Array:
+    """The start of each item (n,) if workers were never short and hand-overs free.
+
+    times (n,) durations; item i waits for waits[first[i]:first[i+1]], which come before it.
+    """
+    start = np.zeros(times.size)
+    for i in range(times.size):
+        for k in range(first[i], first[i + 1]):
+            j = waits[k]
+            start[i] = max(start[i], start[j] + times[j])
+    return start
+
+
+@kernel
+def place(
+    order: Array, times: Array, first: Array, waits: Array, bound: Array,
+    workers: int, handover: float,
+) -> tuple[Array, Array]:  # fmt: skip
+    """(worker, start) of each item (n,), put one by one, in ``order``, at the end of a
+    worker's list.
+
+    bound (n,): the worker that must take it, or -1: the one that can start it first; of several,
+    the one that did what it waited for last, then the one that has been idle for the shortest time.
+    A worker hears of what another did ``handover`` later than of what it did itself.
+    """
+    n = times.size
+    worker, start, free = np.full(n, -1), np.zeros(n), np.zeros(workers)
+    for i in order:
+        # when the last of what it waits for was done, by whom, and the last done by anyone else
+        last, elsewhere, near = -handover, -handover, -1
+        for k in range(first[i], first[i + 1]):
+            j = waits[k]
+            end = start[j] + times[j]
+            if worker[j] == near:
+                last = max(last, end)
+            elif end > last:
+                elsewhere, last, near = last, end, worker[j]
+            else:
+                elsewhere = max(elsewhere, end)
+        there, here = last + handover, max(last, elsewhere + handover)
+        best = bound[i]
+        if best < 0:
+            best = max(near, 0)
+            begin = max(here if best == near else there, free[best])
+            for w in range(workers):
+                at = max(here if w == near else there, free[w])
+                if at < begin or (at == begin and best != near and free[w] > free[best]):
+                    best, begin = w, at
+        worker[i], start[i] = best, max(here if best == near else there, free[best])
+        free[best] = start[i] + times[i]
+    return worker, start

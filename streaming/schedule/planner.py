@@ -1,0 +1,162 @@
+"""Making plans: several are laid out, the shortest is kept."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+from rate_models import lookup, rules
+from rate_models.errors import BadOption
+from rate_models.hyperparameters import checked
+from rate_models.network import NetworkSpec
+from streaming.schedule import placing
+from streaming.schedule.dependencies import dependencies
+from streaming.schedule.items import Item, Schedule, items
+from streaming.schedule.locking import refuse_if_locked
+from streaming.schedule.plan import Floats, Ints, Plan, Times
+
+RULES = "rate_models.rules"
+Assignment = Literal["layers", "waves"]
+
+
+def plan(
+    rule: str,
+    sizes: Sequence[int],
+    schedule: Schedule,
+    workers: int = 1,
+    samples: int = 60,
+    *,
+    times: Times | None = None,
+    handover: float = 0.0,
+    assignment: Assignment | None = None,
+    activation: str = "relu",
+    options: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The shortest plan that was found; of equally short ones, one in which workers own layers.
+
+    sizes: n_0, ..., n_L. times: of the items, default multiply-adds. handover: delay until a worker
+    hears what another has done. assignment: the only one to try. options: hyperparameters of the
+    rule by name.
+
+    Raises BadOption for workers or samples below 1, times that are none, and a schedule under which
+    no two items could ever run at the same time. Warns when some workers never get an item.
+    """
+    if samples < 1:
+        raise BadOption("samples", got=samples, expected="1 or more")
+    if not 0 <= handover < np.inf:
+        raise BadOption("handover", got=handover, expected="a finite time, 0 or more")
+    module, spec, hyper = network(rule, sizes, activation, options or {})
+    check(module, spec, hyper, schedule, workers)
+    todo = list(items(module, spec, hyper, schedule, samples))
+    best = lay_out(todo, spec, schedule, workers, times, handover, assignment)
+    warn_of_idle(best)
+    return best
+
+
+def warn_of_idle(plan: Plan) -> None:
+    """Warn when some workers never get an item."""
+    used = len(set(plan.worker.tolist()))
+    if used < plan.workers:
+        text = f"workers: {used} of {plan.workers} ever get an item; the others stay idle"
+        warnings.warn(text, stacklevel=3)
+
+
+def check(
+    rule: ModuleType, spec: NetworkSpec, hyper: Any, schedule: Schedule, workers: int
+) -> None:
+    """BadOption for workers below 1 and a schedule under which no two items could ever run at the
+    same time."""
+    if workers < 1:
+        raise BadOption("workers", got=workers, expected="1 or more")
+    refuse_if_locked(rule, spec, hyper, schedule)
+
+
+def lay_out(
+    todo: Sequence[Item],
+    spec: NetworkSpec,
+    schedule: Schedule,
+    workers: int,
+    times: Times | None = None,
+    handover: float = 0.0,
+    assignment: Assignment | None = None,
+) -> Plan:
+    """`plan` for items that are given, in the order of one worker."""
+    durations = _durations(todo, spec, times)
+    found = [sorted(waits) for waits in dependencies(todo, schedule)]
+    first = np.cumsum([0, *map(len, found)], dtype=np.int64)
+    waits = np.fromiter((j for some in found for j in some), np.int64, first[-1])
+    early = placing.earliest(durations, first, waits)
+    best: Plan | None = None
+    for kind, sharing in _candidates(workers, handover):
+        if assignment not in (None, kind):
+            continue
+        bound = np.full(len(todo), -1) if kind == "waves" else owners(todo, durations, sharing)
+        start = early
+        for _ in range(3):  # the second time in the order that came of the first, and again
+            order = np.argsort(start, kind="stable")
+            where = placing.place(order, durations, first, waits, bound, workers, float(handover))
+            one = Plan(
+                spec, schedule, workers, handover, kind, todo, durations, first, waits, *where
+            )
+            if best is None or one.makespan < best.makespan * (1 - 1e-9):
+                best = one
+            start = one.start
+    assert best is not None
+    return best
+
+
+def _candidates(workers: int, handover: float) -> list[tuple[Assignment, int]]:
+    """Assignments to try, and among how many workers layers are shared: where hand-overs are dear,
+    fewer may be faster."""
+    shares = [workers >> k for k in range(workers.bit_length())] if handover else [workers]
+    return [*(("layers", share) for share in shares), ("waves", workers)]
+
+
+def network(
+    rule: str, sizes: Sequence[int], activation: str, options: Mapping[str, Any]
+) -> tuple[ModuleType, NetworkSpec, Any]:
+    """(rule, network, hyperparameters), checked."""
+    module = lookup.get(RULES, rule)
+    hyper = checked(module.Hyperparameters(), **options)
+    spec = NetworkSpec(tuple(sizes), activation, module.DEFAULT_LOSS)
+    rules.check(module, spec, hyper)
+    return module, spec, hyper
+
+
+def _durations(todo: Sequence[Item], spec: NetworkSpec, times: Times | None) -> Floats:
+    if times is None:
+        return np.array([item.task.multiply_adds for item in todo], float)
+    for name, several in (("standard", times.standard), ("modulated", times.modulated)):
+        if len(several) != spec.layers or not all(0 < time < np.inf for time in several):
+            expected = f"{spec.layers} finite times above 0, one a layer"
+            raise BadOption(f"{name} times", got=several, expected=expected)
+    if not 0 <= times.error < np.inf:
+        raise BadOption("time of the error", got=times.error, expected="finite, 0 or more")
+    return np.array([times.of(item.task) for item in todo], float)
+
+
+def owners(todo: Sequence[Item], durations: Floats, workers: int) -> Ints:
+    """The worker of each item (n,) when each owns consecutive layers of about the same work."""
+    layers = max(item.task.layer for item in todo)
+    layer = np.array([item.task.layer or layers for item in todo])  # E goes with the output
+    work: Floats = np.bincount(layer, durations, layers + 1)[1:].astype(float)
+    low, high = work.max(), work.sum()
+    for _ in range(50):  # the smallest load with which the layers fit
+        middle = (low + high) / 2
+        low, high = (low, middle) if _blocks(work, middle)[-1] < workers else (middle, high)
+    return np.asarray(_blocks(work, high)[layer - 1])
+
+
+def _blocks(work: Floats, most: float) -> Ints:
+    """The block of each layer, filled one after another up to a load of ``most``."""
+    block, load, found = 0, 0.0, []
+    for one in work:
+        if load + one > most and load > 0:
+            block, load = block + 1, 0.0
+        load += one
+        found.append(block)
+    return np.array(found)

@@ -1,0 +1,259 @@
+"""Networks whose samples go through the layers as a schedule has them, in several threads.
+
+`streaming.runner` carries out plans (`streaming.schedule`), which are laid out for blocks of
+samples, at first with multiply-adds for times, from the second block on with those measured.
+
+    sequential   all of a sample before any of the next: one kernel, no threads
+    pipelined    the same result to the last bit
+    delayed:d    M of a sample after S of the d samples that follow it, in this order in every layer
+                 however many workers there are; the last d samples wait, from one call to the next
+                 and in checkpoints, for others to follow them
+
+With a delay M goes through the weights that S of the sample went through (``stash``; for plain
+gradient descent: W_S x = W x + Σ_k η post_k (pre_k·x) over the d updates since; of the first layer
+W K is kept) or through those of its own time (``current``).
+Where work items differ from sample to sample the workers meet in between.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models import kernel, optimizers, places
+from rate_models.errors import BadOption
+from rate_models.hyperparameters import numeric
+from rate_models.network import NetworkSpec
+from rate_models.online import OnlineNetwork, Outcome
+from streaming import _runner_kernel as kernels
+from streaming.runner import Block, Measured, done, together
+from streaming.schedule import planner
+from streaming.schedule.items import Schedule, items
+from streaming.schedule.plan import Plan, Times
+
+Array = NDArray[Any]
+BLOCK = 256  # samples that are planned together; the workers meet at the end of each block
+SPARE = 1  # places beyond those that a plan needs if all goes as planned
+
+
+class ScheduledNetwork(OnlineNetwork):
+    """An `OnlineNetwork` whose samples go through the layers as ``schedule`` has it.
+
+    workers: threads. measured: how the last block with threads ran, or None. Warns of workers that
+    never have anything to do.
+    Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and schedules that the
+    rule locks; learning raises WorkerFailed where a thread fails.
+
+    >>> spec = NetworkSpec((4, 8, 8, 3))
+    >>> net = ScheduledNetwork(spec, "pepita", schedule=Schedule("pipelined"), workers=2)
+    >>> net.learn(np.eye(4), labels=[0, 1, 2, 0]).outputs.shape
+    (4, 3)
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        rule: str = "pepita",
+        *,
+        schedule: Schedule,
+        workers: int = 1,
+        **options: Any,
+    ) -> None:
+        self.schedule, self.workers = schedule, workers
+        super().__init__(spec, rule, **options)
+        planner.check(self.module, self.spec, self.hyper, schedule, workers)
+        self._check()
+        self.measured: Measured | None = None
+        self._times: Times | None = None
+        planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0))
+        self._places = schedule.delay + 1 + SPARE
+        self._empty()
+
+    @property
+    def _stashing(self) -> bool:
+        return self.schedule.delay > 0 and self.schedule.weights == "stash"
+
+    @property
+    def _past(self) -> int:
+        return self.schedule.delay if self._stashing else 0
+
+    def _check(self) -> None:
+        """BadOption for what is planned only."""
+        how, name = self.schedule, self.rule
+        if how.batch > 1 or how.weights == "copies":
+            expected = "one sample per update and weights in place: others are planned only"
+            raise BadOption("schedule", got=str(how), expected=expected)
+        if how.delay == 0:
+            return
+        tasks = self.module.tasks(self.spec, self.hyper, 0)
+        passed = {ref for task in tasks if task.kind == "S" for ref in task.reads}
+        again = {ref for task in tasks if task.kind == "M" for ref in task.reads} & passed
+        if again and not (hasattr(self.module, "delays") and self.module.delays(self.hyper)):
+            expected = f"no delay: with these hyperparameters {name} needs the weights as they are"
+            raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
+        if again and how.weights == "stash" and (self._moving or not self.structured):
+            expected = "no momentum and no weight decay: changes of weights are kept as products"
+            raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
+
+    def _build(self, params: Any) -> None:
+        super()._build(params)
+        if hasattr(self, "_places"):
+            self._empty()
+
+    def _empty(self) -> None:
+        """Places for samples on their way, of whom there are none."""
+        self._waiting: list[
+            Array
+        ] = []  # masks and noise of the samples that wait for M, a row each
+        self._make_room(self._places)
+
+    def _make_room(self, room: int) -> None:
+        """So many places; who waits has one of the new ones."""
+        old = self._kept() if self.waiting else {}
+        before = self._place_of(np.arange(self.waiting))
+        self._places = room
+        self._ring, self._inputs = places.allocate(
+            self._work, self._syn, room, stash=self._stashing
+        )
+        self._blocks: dict[tuple[int, int, Any], Block] = {}
+        for name, array in old.items():
+            self._kept()[name][self._place_of(np.arange(self.waiting))] = array[before]
+
+    def _kept(self) -> dict[str, Array]:
+        """What S and E leave for M of all that has places, by name."""
+        names = ("a", "h", "delta", "e", "y")
+        return {name: getattr(self._ring, name) for name in names} | self._inputs._asdict()
+
+    @property
+    def waiting(self) -> int:
+        """How many samples have been seen but not learned from yet."""
+        return len(self._waiting[0]) if self._waiting else 0
+
+    def set(self, **changes: Any) -> None:
+        super().set(**changes)
+        self._check()
+        self._blocks = {}
+
+    def state(self) -> dict[str, Array]:
+        arrays = super().state()
+        if self.schedule.delay:
+            at = self._place_of(np.arange(self.waiting))
+            kept = {name: array[at] for name, array in self._kept().items()}
+            kept["delta"][:, : self._net.unit[-1]] = 0  # scratch, as is what follows the active
+            kept["rows"] *= np.arange(kept["rows"].shape[1]) < kept["active"][:, :1]
+            arrays |= {f"waiting.{name}": array for name, array in kept.items()}
+            masks, noise = self._waiting or self._no_draws()
+            arrays |= {"waiting.masks": masks.copy(), "waiting.noise": noise.copy()}
+        return arrays
+
+    def load_state(self, arrays: dict[str, Array]) -> None:
+        mine = {name: array for name, array in arrays.items() if name.startswith("waiting.")}
+        super().load_state({name: a for name, a in arrays.items() if name not in mine})
+        self._empty()
+        if not self.schedule.delay:
+            return
+        kept = self._kept()
+        names = {f"waiting.{name}" for name in (*kept, "masks", "noise")}
+        if mine.keys() != names:
+            raise BadOption("state", got="other arrays", expected=f"those of {self.schedule}")
+        self._waiting = [mine["waiting.masks"].copy(), mine["waiting.noise"].copy()]
+        at = self._place_of(np.arange(self.waiting))
+        for name, array in kept.items():
+            given = mine[f"waiting.{name}"]
+            array[at] = kernel.coerce(name, given, array.dtype.str, (len(at), array.shape[1]))
+
+    def _arrays(self) -> dict[str, Array]:
+        past = ("past_post", "past_pre", "past") if self._past else ()
+        return super()._arrays() | {f"layers.{name}": getattr(self._net, name) for name in past}
+
+    def _place_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places of samples, the first of those that wait being 0."""
+        return (self.samples_seen - self.waiting + t) % self._places
+
+    def _no_draws(self) -> list[Array]:
+        none = np.zeros((0, 0), self.dtype)
+        return [none, none]
+
+    def _learn(
+        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
+    ) -> int:
+        delayed = self.schedule.delay > 0
+        if not delayed and (self.schedule.kind == "sequential" or self.workers == 1):
+            return super()._learn(X, labels, Y, masks, noise, said)
+        learned = 0
+        while learned < len(X):
+            n = self._alike(min(BLOCK, len(X) - learned))
+            part = slice(learned, learned + n)
+            # for a sample alone there is nothing to do at the same time
+            learn = super()._learn if n == 1 and not delayed else self._run
+            taken = learn(
+                X[part], labels[part], Y[part], masks[part], noise[part],
+                Outcome(said.predicted[part], said.losses[part], said.outputs[part]),
+            )  # fmt: skip
+            learned += taken
+            if taken < n:
+                break
+        return learned
+
+    def _alike(self, most: int) -> int:
+        """How many of the next samples, at most ``most``, have the same work items."""
+        if not hasattr(self.module, "regime"):
+            return most
+        now = self.samples_seen
+        regimes = (self.module.regime(self.hyper, t) for t in range(now, now + most))
+        return sum(1 for _ in takewhile(next(regimes).__eq__, regimes)) + 1
+
+    def _block(self, n: int) -> Block:
+        """What the workers do with the next n samples, which are alike."""
+        alike = None
+        if hasattr(self.module, "regime"):
+            alike = self.module.regime(self.hyper, self.samples_seen)
+        key = n, self.waiting, alike
+        if key not in self._blocks:
+            plan = self._plan(n, self.waiting)
+            # with fewer places than its order needs a worker would wait for itself
+            if (needed := max(plan.slots.values(), default=1) + SPARE) > self._places:
+                self._make_room(needed)
+            self._blocks[key] = Block.of(plan, self._places)
+        return self._blocks[key]
+
+    def _plan(self, n: int, waiting: int) -> Plan:
+        first = self.samples_seen - waiting
+        how = self.module, self.spec, self.hyper, self.schedule
+        todo = list(items(*how, waiting + n, first, waiting))
+        return planner.lay_out(todo, self.spec, self.schedule, self.workers, self._times)
+
+    def _run(
+        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
+    ) -> int:
+        """A block of samples in threads; how many were taken in."""
+        block, lead, delay = self._block(len(X)), self.waiting, self.schedule.delay
+        first = self.samples_seen - lead
+        if lead:
+            masks, noise = (
+                np.concatenate(two) for two in zip(self._waiting, (masks, noise), strict=True)
+            )
+        board = block.board(lead + len(X))
+        stream = kernels.Stream(first, lead, delay, self._stashing, X, labels, Y, masks, noise)
+        shared = (
+            block.rows, board, stream, self._ring, self._inputs, self._net, self._syn, self._state,
+            numeric(self.hyper, self.dtype), optimizers.rates(self.optimizer), *said,
+        )  # fmt: skip
+        try:
+            together(kernels.walker(self.module), *shared)
+        finally:
+            upto = done(board)
+            self._clock[0] = first + upto
+            if delay:
+                rest = slice(max(0, upto - delay), upto)
+                self._waiting = [masks[rest].copy(), noise[rest].copy()]
+            self.measured = block.measured(board)
+            if self._times is None and len(X) >= BLOCK // 2:
+                self._times, self._blocks = self.measured.times, {}
+        if upto < lead + len(X):
+            for mine, ring in zip(self._work, self._ring, strict=True):
+                mine[...] = ring[(first + upto) % len(ring)][: mine.size]  # `_diverged` looks there
+        return upto - lead
