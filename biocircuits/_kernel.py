@@ -196,12 +196,13 @@ def settle(
     noise: Array,
     sweeps: int,
     tolerance: float,
+    old: Array,
 ) -> int:
     """Sweep until nothing moves; then learn once. Returns the sweeps it took, 0 if too few.
 
-    ``sweeps`` of 1: a circuit without loops, which one sweep settles.
+    ``sweeps`` of 1: a circuit without loops, which one sweep settles. old: scratch, as large as v.
     """
-    old = v.copy()
+    rows.copy(old, v)
     taken = 0
     for t in range(sweeps):
         execute(solve, v, W, E, noise, 0, 0.0, 0.0)

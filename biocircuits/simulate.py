@@ -199,7 +199,7 @@ class Simulator:
             sweeps = SWEEPS if made.loops else 1
             taken = _kernel.settle(
                 made.solve, made.evaluate, learn, self.v, self.W, self.E, self._silence,
-                sweeps, SETTLED,
+                sweeps, SETTLED, np.empty_like(self.v),
             )  # fmt: skip
             if not taken or (made.loops and not np.isfinite(self.v).all()):
                 at_phase = f"phase {phase.name} of circuit {self.circuit.name}"

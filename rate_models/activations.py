@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
+from rate_models import rows
 from rate_models.errors import UnknownName
 from rate_models.kernel import Array, stage
 
@@ -87,7 +88,8 @@ def activate(kind: int, a: Array, h: Array) -> None:
         for i in range(a.size):
             h[i] = zero if a[i] < zero else a[i]
     elif kind == IDENTITY:
-        h[:] = a
+        for i in range(a.size):
+            h[i] = a[i]
     elif kind == TANH:
         for i in range(a.size):
             h[i] = math.tanh(a[i])
@@ -99,7 +101,7 @@ def activate(kind: int, a: Array, h: Array) -> None:
             h[i] = math.erf(a[i] * a.dtype.type(_ROOT_HALF))
     else:
         total = one - one
-        top = a.max()
+        top = a[rows.largest(a)]
         for i in range(a.size):
             h[i] = math.exp(a[i] - top)
             total += h[i]

@@ -107,7 +107,7 @@ def folded(s: InputSynapses) -> Array:
     w = s.S.copy()
     if s.V.size:
         for row, gap in enumerate(s.counts[STEPS] - s.upto):
-            _, _, c, d = rows.power(s.map[0], s.map[1], gap)
+            _, _, c, d = rows.plain_power(s.map[0], s.map[1], gap)
             w[row] = c * s.V[row] + d * s.S[row]
     due = np.flatnonzero(s.pending_x)
     w[due] -= s.pending_x[due, None] * s.pending_post[s.pending_at[due]]
@@ -168,7 +168,8 @@ def fold(s: InputSynapses) -> None:
 @stage
 def replace(s: InputSynapses, k: Array) -> None:
     """K ← k (n_0, k) with the weights as they are; after `collect`, before `modulate`."""
-    s.K[:] = k
+    for row in range(k.shape[0]):
+        rows.copy(s.K[row], k[row])
     rows.project(s.S, s.K, s.WK)
     rows.project(s.V, s.K, s.VWK)
     rows.project(s.K, s.K, s.G)
@@ -236,7 +237,7 @@ def _sweep(s: InputSynapses, a: Array) -> None:
 def modulate(s: InputSynapses, c: Array, a: Array, out: Array) -> None:
     """out = W(x + K c), given a = W x."""
     if s.U.shape[0] > 0:
-        out[:] = a
+        rows.copy(out, a)
         rows.combine(out, c, s.WKS)
     else:
         for row in range(s.x.size):  # the plain form: x ← x + K c, all of it active
@@ -270,7 +271,7 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
         for row in range(s.pending_at.size):  # whose time is up: its post is to be overwritten
             if s.pending_at[row] == now:
                 _apply(s, row)
-        s.pending_post[now] = post_x
+        rows.copy(s.pending_post[now], post_x)
         for n in range(s.active[0]):
             row = s.rows[n]
             if s.pending_x[row] != 0:  # with a delay, since this sample was integrated

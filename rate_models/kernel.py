@@ -24,13 +24,20 @@ from numba.extending import intrinsic as numba_intrinsic
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.errors import BadOption
+from rate_models.stage_compiler import StageCompiler
 
 Array = NDArray[Any]
 Scalar = Any  # one number of the network's dtype, inside kernels
 int64: Any = numba.typeof(0)  # type: ignore[no-untyped-call]  # the type, as signatures of intrinsics have it
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# Without "nrt" numba counts no references. Kernels neither allocate nor keep arrays, so there is
+# nothing to count; counting, at every call for every array of its named tuples, took two thirds of
+# the time of a small network.
+FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+STAGE_FLAGS: dict[str, Any] = {
+    **FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": StageCompiler
+}  # fmt: skip
 # For sums alone: they may be reordered, so that they vectorise. Nowhere else: a loop that also
 # stores is compiled twice, vectorised and not, and which of the two runs depends on how close in
 # memory its arrays happen to lie; with these flags the two would differ in the last bit, and a
@@ -81,7 +88,8 @@ _FOLDER = cache_folder()
 def kernel(function: Function) -> Function:
     """Compile an entry kernel: called from Python, cached on disk, runs without the GIL.
 
-    Call it with arrays that passed `coerce`, so that one signature per dtype exists.
+    It fills arrays that it is given: it can make none, nor can the stages that it calls. Call it
+    with arrays that passed `coerce`, so that one signature per dtype exists.
     """
     before = config.CACHE_DIR  # type: ignore[attr-defined]
     # Other people's kernels are not ours to move: set our folder only while ours are decorated.
@@ -94,20 +102,25 @@ def kernel(function: Function) -> Function:
 
 def stage(function: Function) -> Function:
     """Compile a part of a kernel: called from other kernels only, cached with its caller."""
-    return numba.njit(**FLAGS)(function)  # type: ignore[no-any-return]
+    return numba.njit(**STAGE_FLAGS)(function)  # type: ignore[no-any-return]
 
 
 def inlined(function: Function) -> Function:
-    """Compile a stage into its callers: for what is called many times per sample.
+    """Compile a stage into its callers: for a few instructions that are called often."""
+    return numba.njit(forceinline=True, **STAGE_FLAGS)(function)  # type: ignore[no-any-return]
 
-    A call hands over every array of a named tuple and counts references: it costs about 30 ns.
+
+def view(function: Function) -> Function:
+    """Compile a stage that returns part of an array: written out where it is used.
+
+    Without references counted, numba lets no function return an array.
     """
-    return numba.njit(forceinline=True, **FLAGS)(function)  # type: ignore[no-any-return]
+    return numba.njit(inline="always", **FLAGS)(function)  # type: ignore[no-any-return]
 
 
 def reduction(function: Function) -> Function:
     """Compile a stage that only sums over arrays and stores nothing: its sum may be reordered."""
-    return numba.njit(fastmath=REORDER, **FLAGS)(function)  # type: ignore[no-any-return]
+    return numba.njit(fastmath=REORDER, **STAGE_FLAGS)(function)  # type: ignore[no-any-return]
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models import activations, input_synapses, losses, rows
-from rate_models.kernel import Array, aligned, inlined, stage
+from rate_models.kernel import Array, aligned, inlined, stage, view
 from rate_models.network import NetworkSpec
 from rate_models.optimizers import Step, contrast_step, outer_step, vector_step
 
@@ -83,13 +83,13 @@ def allocate(spec: NetworkSpec, dtype: str, *, moving: bool, past: int = 0) -> t
     return layers, Work(*(aligned(np.zeros(n), dtype) for n in widths))
 
 
-@inlined
+@view
 def units(net: Layers, flat: Array, layer: int) -> Array:
     """Layer ``layer``'s part of a flat activity."""
     return flat[net.unit[layer] : net.unit[layer] + net.sizes[layer]]
 
 
-@inlined
+@view
 def matrix(net: Layers, flat: Array, layer: int) -> Array:
     """W_l (n_l, n_{l-1}) as a view, l ≥ 2."""
     n, m, at = net.sizes[layer], net.sizes[layer - 1], net.weight[layer]
@@ -142,7 +142,7 @@ def remember(net: Layers, layer: int, post: Array, pre: Array, step: Step) -> No
     for i in range(post.size):
         eta_post[i] = step.eta * post[i]
     if layer > 1:
-        units(net, net.past_pre[row], layer - 1)[:] = units(net, pre, layer - 1)
+        rows.copy(units(net, net.past_pre[row], layer - 1), units(net, pre, layer - 1))
     net.past[layer] += 1
 
 
@@ -191,7 +191,7 @@ def output_delta(net: Layers, work: Work) -> None:
     """δ_L = e, through s'(a_L) for a squared error."""
     last = net.sizes.size - 1
     delta = units(net, work.delta, last)
-    delta[:] = work.e
+    rows.copy(delta, work.e)
     if net.loss == losses.MSE:
         activations.gate(net.kind[last], units(net, work.a, last), delta)
 

@@ -117,9 +117,8 @@ class OnlineNetwork(Learned):
         fields = self.module.State._fields
         own = {k: params[k] for k in fields if k in params}
         self._shapes = {k: _shape(v) for k, v in own.items()}
-        if self._moving:
-            learned = getattr(self.module, "LEARNED", ())
-            own |= {f"v{k}": np.zeros(np.shape(own[k])) for k in learned}
+        learned = getattr(self.module, "LEARNED", ())
+        own |= {f"v{k}": np.zeros(np.shape(own[k])) for k in learned}
         self._state = self.module.State(
             *(aligned(_flat(own.get(k, [])), self.dtype) for k in fields)
         )

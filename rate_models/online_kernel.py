@@ -49,7 +49,7 @@ def _standard(  # type: ignore[no-untyped-def]
         target(work.y, label, vector)
     if mask.size > 0:
         if layer == 1:
-            layers.units(net, work.a0, 1)[:] = layers.units(net, work.a, 1)
+            rows.copy(layers.units(net, work.a0, 1), layers.units(net, work.a, 1))
         respond(layer, net, state, work.a0, work.h0, mask[:0])  # type: ignore[name-defined]  # noqa: F821
     respond(layer, net, state, work.a, work.h, mask)  # type: ignore[name-defined]  # noqa: F821
 
@@ -64,7 +64,7 @@ def judge(
     if dropout:
         a, h = layers.units(net, work.a0, last), layers.units(net, work.h0, last)
     losses_[t] = losses.sample_loss(net.loss, a, h, work.y)
-    predicted[t] = np.argmax(h)
+    predicted[t] = rows.largest(h)
     for i in range(out.shape[1]):
         out[t, i] = h[i]
     error(work, layers.units(net, work.h, last))
@@ -99,7 +99,7 @@ def error(work: Work, h: Array) -> None:
 def target(y: Array, label: int, vector: Array) -> None:
     """y = the given vector, or one-hot at ``label``."""
     if vector.size > 0:
-        y[:] = vector
+        rows.copy(y, vector)
     else:
         y[:] = 0
         y[label] = 1

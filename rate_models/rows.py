@@ -7,6 +7,13 @@ from rate_models.optimizers import Step
 
 
 @inlined
+def copy(y: Array, x: Array) -> None:
+    """y = x"""
+    for i in range(y.size):
+        y[i] = x[i]
+
+
+@inlined
 def axpy(y: Array, alpha: Scalar, x: Array) -> None:
     """y += alpha x"""
     for i in range(y.size):
@@ -26,6 +33,16 @@ def combine(y: Array, alpha: Array, x: Array) -> None:
         axpy(y, alpha[n], x[n])
 
 
+@stage
+def largest(x: Array) -> int:
+    """Where the largest of x is, the first of several."""
+    best = 0
+    for i in range(1, x.size):
+        if x[i] > x[best]:
+            best = i
+    return best
+
+
 @reduction
 def dot(x: Array, y: Array) -> Scalar:
     """x · y"""
@@ -35,8 +52,7 @@ def dot(x: Array, y: Array) -> Scalar:
     return total
 
 
-@stage
-def power(mu: Scalar, decay: Scalar, gap: int) -> tuple[float, float, float, float]:
+def plain_power(mu: Scalar, decay: Scalar, gap: int) -> tuple[float, float, float, float]:
     """The gap-th power of [[μ, ηλ], [−μ, 1−ηλ]], the map of (v, w) in a step without gradient."""
     ra, rb, rc, rd = 1.0, 0.0, 0.0, 1.0
     a, b, c, d = float(mu), float(decay), -float(mu), 1.0 - float(decay)
@@ -46,6 +62,9 @@ def power(mu: Scalar, decay: Scalar, gap: int) -> tuple[float, float, float, flo
         a, b, c, d = a * a + b * c, a * b + b * d, c * a + d * c, c * b + d * d
         gap >>= 1
     return ra, rb, rc, rd
+
+
+power = stage(plain_power)
 
 
 @stage

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import online_kernel
+from rate_models import online_kernel, rows
 from rate_models.kernel import Array, specialise, stage
 from rate_models.layers import lagging
 from rate_models.online_kernel import judge
@@ -106,7 +106,8 @@ def _walk(  # type: ignore[no-untyped-def]
                 mask,
             )
             if layer == 1 and inputs.WKS.shape[1] > 0:
-                mine.WKS[:] = syn.WK
+                for k in range(syn.WK.shape[0]):
+                    rows.copy(mine.WKS[k], syn.WK[k])
         elif kind == E:
             done = judge(net, work, mask.size > 0, new, predicted, losses, out)
         else:

@@ -103,11 +103,16 @@ def _global(X: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Ar
     for t in range(X.shape[0]):
         if learn:
             # the moments of this sample, then those of both together (Chan et al. 1983)
-            own = X[t].mean()
+            own, square = 0.0, 0.0
+            for i in range(n):
+                own += X[t, i]
+            own /= n
+            for i in range(n):
+                square += (X[t, i] - own) ** 2
             delta = own - mean[0]
             count[0] += 1
             mean[0] += delta / count[0]
-            m2[0] += ((X[t] - own) ** 2).sum() + delta * (own - mean[0]) * n
+            m2[0] += square + delta * (own - mean[0]) * n
         spread = np.sqrt(m2[0] / max(count[0] * n, 1))
         alike = spread <= 1e-12 * abs(mean[0])  # the rounding of a mean is no spread
         for i in range(n):

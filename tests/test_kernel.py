@@ -102,7 +102,7 @@ def test_without_a_folder_to_write_the_cache_is_temporary(tmp_path: Path) -> Non
 
 
 def test_nobody_else_compiles() -> None:
-    """numba is imported in one file; all others take the decorators from there."""
+    """numba is imported where kernels are made; all others take the decorators from there."""
     seen = 0
     for package in (*PACKAGES, "demos"):
         for path in (ROOT / package).rglob("*.py"):
@@ -110,7 +110,7 @@ def test_nobody_else_compiles() -> None:
                 names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
                 if any(name.partition(".")[0] == "numba" for name in names):
-                    assert path.name == "kernel.py", path
+                    assert path.name in ("kernel.py", "stage_compiler.py"), path
                     seen += 1
     assert seen
 

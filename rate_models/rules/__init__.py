@@ -50,7 +50,7 @@ What only some rules have:
                   through none
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
                   what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
-                  at the start, empty without momentum and weight decay
+                  at the start
 
 Every function sees arrays only; random numbers are handed in.
 """

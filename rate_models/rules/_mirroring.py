@@ -175,79 +175,99 @@ def mirror_online(
     keep = B.dtype.type(1) - hyper.mirror_rate * hyper.mirror_decay
     if j == 0:
         input_synapses.collect(syn)
+    f = F.reshape(net.sizes[j], net.sizes[last])
     at, first = 0, 0
     for layer in range(j + 1, last + 1):
         n, m = net.sizes[layer - 1], net.sizes[layer]
-        xi = noise[first : first + n] - noise[first : first + n].mean()
-        z = _response(net, syn, layer, hyper.mirror_noise * xi, work, mask)
-        b = B[at : at + n * m].reshape(n, m)
+        # F is about to be written anew: until then it has room for what is sent to the input
+        xi = F[:n] if layer == 1 else layers.units(net, work.q, layer - 1)
+        _send(noise[first : first + n], hyper.mirror_noise, xi)
+        _respond(net, syn, layer, xi, work, mask)
+        z, b = layers.units(net, work.p, layer), B[at : at + n * m].reshape(n, m)
         for i in range(n):
-            change = hyper.mirror_rate * hyper.mirror_noise * xi[i]
+            change = hyper.mirror_rate * xi[i]
             for k in range(m):
                 b[i, k] = keep * b[i, k] + change * z[k]
         at, first = at + n * m, first + n
-    transposed = _product(net, B, j)
+    _product(net, B, j, work, f)
     wanted = np.float64(hyper.feedback_scale) * math.sqrt(2 / net.sizes[j])
-    size = wanted / _spread(transposed)
-    B *= B.dtype.type(size ** (1 / (last - j)))
-    f = F.reshape(net.sizes[j], net.sizes[last])
-    f[:] = (transposed * B.dtype.type(size)).T
+    size = wanted / _spread(F)
+    factor = B.dtype.type(size ** (1 / (last - j)))
+    for i in range(B.size):
+        B[i] *= factor
+    for i in range(F.size):
+        F[i] *= B.dtype.type(size)
     if j == 0:
         input_synapses.replace(syn, f)
 
 
 @stage
-def _response(
+def _send(noise: Array, size: Scalar, xi: Array) -> None:
+    """ξ = k (noise − its mean)."""
+    total = noise.dtype.type(0)
+    for value in noise:
+        total += value
+    mean = total / noise.dtype.type(noise.size)
+    for i in range(noise.size):
+        xi[i] = size * (noise[i] - mean)
+
+
+@stage
+def _respond(
     net: Layers, syn: InputSynapses, layer: int, xi: Array, work: Work, mask: Array
-) -> Array:
-    """z_l, in the scratch of ``work.p``."""
+) -> None:
+    """z_l to ξ_{l-1}, in the scratch of ``work.p``."""
     a, z = layers.units(net, work.post, layer), layers.units(net, work.p, layer)
+    rest = layers.units(net, work.q, layer)
+    a[:] = 0
+    rest[:] = 0
     if layer == 1:
-        a[:] = 0
         rows.combine(a, xi, syn.S)
     else:
         w = layers.matrix(net, net.W, layer)
         for i in range(a.size):
             a[i] = rows.dot(w[i], xi)
-    rest = np.zeros_like(a)
     if net.b.size > 0:
-        rest += layers.units(net, net.b, layer)
-    a += rest
+        rows.copy(rest, layers.units(net, net.b, layer))
+    rows.axpy(a, a.dtype.type(1), rest)
     activations.activate(net.kind[layer], a, z)
     activations.activate(net.kind[layer], rest, a)
-    z -= a
+    rows.axpy(z, a.dtype.type(-1), a)
     if mask.size > 0 and layer < net.sizes.size - 1:
-        z *= layers.units(net, mask, layer)
-    return z
+        m = layers.units(net, mask, layer)
+        for i in range(z.size):
+            z[i] *= m[i]
 
 
 @stage
-def _product(net: Layers, B: Array, j: int) -> Array:
-    """(B_{j+1} ... B_L)ᵀ, the factors multiplied from the right."""
-    last, at = net.sizes.size - 1, B.size
-    outputs = net.sizes[last]
-    right = np.eye(outputs).astype(B.dtype)
-    for layer in range(last, j, -1):
-        n, m = net.sizes[layer - 1], net.sizes[layer]
-        at -= n * m
-        b = B[at : at + n * m].reshape(n, m)
-        out = np.empty((outputs, n), B.dtype)
-        for i in range(n):
-            for k in range(outputs):
-                out[k, i] = rows.dot(b[i], right[k])
-        right = out
-    return right
+def _product(net: Layers, B: Array, j: int, work: Work, f: Array) -> None:
+    """f (n_j, n_L) = B_{j+1} ... B_L, the factors multiplied from the right."""
+    last = net.sizes.size - 1
+    for k in range(f.shape[1]):
+        right, at = layers.units(net, work.p, last), B.size
+        right[:] = 0
+        right[k] = 1
+        for layer in range(last, j, -1):
+            n, m = net.sizes[layer - 1], net.sizes[layer]
+            at -= n * m
+            b = B[at : at + n * m].reshape(n, m)
+            if layer == j + 1:
+                for i in range(n):
+                    f[i, k] = rows.dot(b[i], right)
+            else:
+                out = layers.units(net, work.p, layer - 1)
+                for i in range(n):
+                    out[i] = rows.dot(b[i], right)
+                right = out
 
 
 @stage
-def _spread(a: Array) -> Scalar:
-    """The standard deviation of all numbers of a matrix, in double precision."""
+def _spread(a: Array) -> float:
+    """The standard deviation of all numbers, in double precision."""
     mean, total = 0.0, 0.0
-    for row in a:
-        for value in row:
-            mean += value
+    for value in a:
+        mean += value
     mean /= a.size
-    for row in a:
-        for value in row:
-            total += (value - mean) ** 2
+    for value in a:
+        total += (value - mean) ** 2
     return math.sqrt(total / a.size)

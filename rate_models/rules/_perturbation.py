@@ -142,7 +142,7 @@ def _loss_change(net: Layers, work: Work) -> float:
     """L̃ - L from a_L and D_L, in double precision."""
     last = net.sizes.size - 1
     a, d, y = layers.units(net, work.a, last), layers.units(net, work.p, last), work.y
-    change, top, before, after = 0.0, np.float64(a.max()), 0.0, 0.0
+    change, top, before, after = 0.0, np.float64(a[rows.largest(a)]), 0.0, 0.0
     for i in range(d.size):
         clean, step, wanted = np.float64(a[i]), np.float64(d[i]), np.float64(y[i])
         moved = clean + step

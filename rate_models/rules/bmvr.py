@@ -239,13 +239,10 @@ def teach(
     w = layers.matrix(net, net.W, 2)
     if layer == 1:
         n = layers.units(net, work.p, 1)
-        moving = state.vQ.size > 0
-        vQ, vR = state.vQ, state.vR
-        if moving or hyper.ridge > 0:
-            if not moving:
-                vQ, vR = np.zeros_like(state.Q), np.zeros_like(state.R)
+        moving, by_steps = syn.V.size > 0, syn.V.size > 0 or hyper.ridge > 0
+        if by_steps:
             _inhibit(state, z, n, delta)
-            _accelerate(state, vQ, vR, z, n, hyper, step)
+            _accelerate(state, z, n, hyper, step)
         else:
             _inhibit_and_step(state, z, n, delta, hyper.eta_q * step.eta)
         for i in range(work.y.size):
@@ -253,13 +250,14 @@ def teach(
                 rows.axpy(delta, -work.y[i], w[i])
         layers.gate(net, 1, work, mask)
         if hyper.ridge > 0 and not moving:
-            _shrink(syn, state, vQ, vR, hyper, step, n)
+            _shrink(syn, state, hyper, step, n)
         layers.update(net, syn, 1, delta, work.h, work.c, step)
         if hyper.ridge > 0 and moving:
-            _shrink(syn, state, vQ, vR, hyper, step, n)
-        for i in range(vQ.size):
-            state.Q[i] -= vQ[i]
-            state.R[i] -= vR[i]
+            _shrink(syn, state, hyper, step, n)
+        if by_steps:
+            for i in range(state.Q.size):
+                state.Q[i] -= state.vQ[i]
+                state.R[i] -= state.vR[i]
         return
     for i in range(delta.size):
         delta[i] = -work.y[i]
@@ -307,24 +305,20 @@ def _inhibit_and_step(state: State, z: Array, n: Array, inhibition: Array, rate:
 
 
 @stage
-def _accelerate(
-    state: State, vQ: Array, vR: Array, z: Array, n: Array, hyper: Any, step: Step
-) -> None:
+def _accelerate(state: State, z: Array, n: Array, hyper: Any, step: Step) -> None:
     """Velocities of Q and R: v ← μ v + η_q (Q − z nᵀ) + η λ Q."""
     k, rate = z.size, hyper.eta_q * step.eta
     leak = rate + step.eta * step.lam
     for i in range(k):
-        row = slice(i * k, (i + 1) * k)
-        q, r, v_q, v_r = state.Q[row], state.R[row], vQ[row], vR[row]
         for j in range(k):
-            v_q[j] = step.mu * v_q[j] + leak * q[j] - rate * (z[i] * n[j])
-            v_r[j] = step.mu * v_r[j] + leak * r[j] - rate * (z[j] * n[i])
+            at = i * k + j
+            dq, dr = leak * state.Q[at], leak * state.R[at]
+            state.vQ[at] = step.mu * state.vQ[at] + dq - rate * (z[i] * n[j])
+            state.vR[at] = step.mu * state.vR[at] + dr - rate * (z[j] * n[i])
 
 
 @stage
-def _shrink(
-    syn: InputSynapses, state: State, vQ: Array, vR: Array, hyper: Any, step: Step, n: Array
-) -> None:
+def _shrink(syn: InputSynapses, state: State, hyper: Any, step: Step, n: Array) -> None:
     """The ridge: W_1 −= η c Q R W_1; c W_1 W_1ᵀ Rᵀ for Q and its transpose for R.
 
     Before the update of W_1, or, with velocities, after it: W_1 + V is then what W_1 was.
@@ -346,8 +340,8 @@ def _shrink(
                 old += syn.V[row, i]
             for j in range(k):
                 change = rise * (old * n[j])
-                vQ[i * k + j] -= change
-                vR[j * k + i] -= change
+                state.vQ[i * k + j] -= change
+                state.vR[j * k + i] -= change
             change = fall * rows.dot(q[i], n)
             w[i] -= change
             if syn.V.size > 0:

@@ -45,7 +45,7 @@ from pydantic import Field
 
 from rate_models import activations, layers, losses, rows
 from rate_models.input_synapses import InputSynapses
-from rate_models.kernel import Array, Scalar, stage
+from rate_models.kernel import Array, Scalar, stage, view
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, draw, forward
 from rate_models.optimizers import Step
@@ -261,7 +261,7 @@ def _correct(b: Array, gain: Array, surprise: Array, rate: Scalar) -> None:
         rows.axpy(b[i], rate * gain[i], surprise)
 
 
-@stage
+@view
 def _factor(net: Layers, flat: Array, above: int, direct: bool) -> Array:
     """R of the signal of layer ``above``, as a view."""
     n, at = net.sizes[above], 0
@@ -275,7 +275,7 @@ def _factor(net: Layers, flat: Array, above: int, direct: bool) -> Array:
 def _absorb(r: Array, signal: Array, gain: Array) -> None:
     """RᵀR += ẽẽᵀ by Givens rotations of (R; ẽᵀ), then gain = (RᵀR)⁻¹ ẽ by two substitutions."""
     n, x = gain.size, gain
-    x[:] = signal
+    rows.copy(x, signal)
     for k in range(n):
         if x[k] != 0:
             length = math.hypot(r[k, k], x[k])
@@ -285,7 +285,7 @@ def _absorb(r: Array, signal: Array, gain: Array) -> None:
                 old = r[k, j]
                 r[k, j] = cos * old + sin * x[j]
                 x[j] = cos * x[j] - sin * old
-    x[:] = signal
+    rows.copy(x, signal)
     for k in range(n):  # Rᵀ z = ẽ
         x[k] /= r[k, k]
         rows.axpy(x[k + 1 :], -x[k], r[k, k + 1 :])

@@ -35,7 +35,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from rate_models import activations, layers, losses
+from rate_models import activations, layers, losses, rows
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -140,6 +140,6 @@ def teach(
     if layer == net.sizes.size - 1:
         estimate(net, hyper.c, work, mask, noise)  # with the weights before any update
     else:
-        delta[:] = layers.units(net, work.p, layer)
+        rows.copy(delta, layers.units(net, work.p, layer))
         layers.gate(net, layer, work, mask)
     layers.update(net, syn, layer, delta, work.h, work.c, step)

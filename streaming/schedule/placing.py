@@ -8,24 +8,29 @@ from rate_models.kernel import Array, kernel
 
 
 @kernel
-def earliest(times: Array, first: Array, waits: Array) -> Array:
+def _earliest(times: Array, first: Array, waits: Array, start: Array) -> None:
     """The start of each item (n,) if workers were never short and hand-overs free.
 
     times (n,) durations; item i waits for waits[first[i]:first[i+1]], which come before it.
     """
-    start = np.zeros(times.size)
     for i in range(times.size):
         for k in range(first[i], first[i + 1]):
             j = waits[k]
             start[i] = max(start[i], start[j] + times[j])
+
+
+def earliest(times: Array, first: Array, waits: Array) -> Array:
+    """`_earliest` into a new array."""
+    start = np.zeros(times.size)
+    _earliest(times, first, waits, start)
     return start
 
 
 @kernel
-def place(
-    order: Array, times: Array, first: Array, waits: Array, bound: Array,
-    workers: int, handover: float,
-) -> tuple[Array, Array]:  # fmt: skip
+def _place(
+    order: Array, times: Array, first: Array, waits: Array, bound: Array, handover: float,
+    worker: Array, start: Array, free: Array,
+) -> None:  # fmt: skip
     """(worker, start) of each item (n,), put one by one, in ``order``, at the end of a
     worker's list.
 
@@ -33,8 +38,6 @@ def place(
     the one that did what it waited for last, then the one that has been idle for the shortest time.
     A worker hears of what another did ``handover`` later than of what it did itself.
     """
-    n = times.size
-    worker, start, free = np.full(n, -1), np.zeros(n), np.zeros(workers)
     for i in order:
         # when the last of what it waits for was done, by whom, and the last done by anyone else
         last, elsewhere, near = -handover, -handover, -1
@@ -52,10 +55,19 @@ def place(
         if best < 0:
             best = max(near, 0)
             begin = max(here if best == near else there, free[best])
-            for w in range(workers):
+            for w in range(free.size):
                 at = max(here if w == near else there, free[w])
                 if at < begin or (at == begin and best != near and free[w] > free[best]):
                     best, begin = w, at
         worker[i], start[i] = best, max(here if best == near else there, free[best])
         free[best] = start[i] + times[i]
+
+
+def place(
+    order: Array, times: Array, first: Array, waits: Array, bound: Array,
+    workers: int, handover: float,
+) -> tuple[Array, Array]:  # fmt: skip
+    """`_place` among so many workers, into new arrays."""
+    worker, start = np.full(times.size, -1), np.zeros(times.size)
+    _place(order, times, first, waits, bound, handover, worker, start, np.zeros(workers))
     return worker, start
