@@ -5,6 +5,8 @@ goes into its callers, where all of that is done again. Nothing but kernels call
 (`rate_models.kernel`), so it ends with that text: kernels compile in a third of the time.
 """
 
+# mypy: disable-error-code="attr-defined,misc,no-untyped-call,untyped-decorator"
+
 from __future__ import annotations
 
 import ctypes
@@ -20,14 +22,13 @@ from numba.core.typed_passes import NativeLowering
 _REFUSE = ctypes.cast(ctypes.pythonapi.PyErr_BadArgument, ctypes.c_void_p).value
 
 
-class _Text(JITCodeLibrary):  # type: ignore[misc]
+class _Text(JITCodeLibrary):
     """What a function and those it calls were lowered to, for callers to link."""
 
-    def finalize(self) -> None:
-        self._raise_if_finalized()
-        for library in dict.fromkeys(self._linking_libraries):
-            self._reload_init.update(library._reload_init)
-            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+    def _optimize_final_module(self) -> None:
+        """Left to the kernel."""
+
+    def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
         self._finalized = True
 
@@ -37,8 +38,8 @@ class _Text(JITCodeLibrary):  # type: ignore[misc]
         return 0
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[untyped-decorator]
-class _LowerToText(NativeLowering):  # type: ignore[misc]
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _LowerToText(NativeLowering):
     _name = "lower_to_text"
 
     def run_pass(self, state: Any) -> bool:
@@ -55,7 +56,7 @@ class _LowerToText(NativeLowering):  # type: ignore[misc]
         return True
 
 
-class StageCompiler(CompilerBase):  # type: ignore[misc]
+class StageCompiler(CompilerBase):
     """Numba's compiler for functions that only compiled functions call."""
 
     def define_pipelines(self) -> list[PassManager]:
