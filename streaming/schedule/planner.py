@@ -144,7 +144,7 @@ def owners(todo: Sequence[Item], durations: Floats, workers: int) -> Ints:
     layers = max(item.task.layer for item in todo)
     layer = np.array([item.task.layer or layers for item in todo])  # E goes with the output
     work: Floats = np.bincount(layer, durations, layers + 1)[1:].astype(float)
-    low, high = work.max(), work.sum()
+    low, high = work.max(), work.sum() * (1 + 1e-9)  # sums differ by the order of their terms
     for _ in range(50):  # the smallest load with which the layers fit
         middle = (low + high) / 2
         low, high = (low, middle) if _blocks(work, middle)[-1] < workers else (middle, high)
