@@ -17,6 +17,8 @@ from rate_models.kernel import Array, aligned, inlined, stage, view
 from rate_models.network import NetworkSpec
 from rate_models.optimizers import Step, contrast_step, outer_step, vector_step
 
+FETCHED = 16  # rows of weights that are used again at once, while they are in the nearest cache
+
 
 class Layers(NamedTuple):
     """The network above its input synapses. T is the dtype of the network."""
@@ -99,16 +101,62 @@ def matrix(net: Layers, flat: Array, layer: int) -> Array:
 @stage
 def current(net: Layers, layer: int, source: Array, out: Array) -> None:
     """out_l = W_l source_{l-1} + b_l for l ≥ 2."""
+    _current_of(net, layer, source, out, 0, net.sizes[layer])
+    _add_past(net, layer, source, out)
+
+
+@inlined
+def _current_of(net: Layers, layer: int, source: Array, out: Array, first: int, end: int) -> None:
+    """`current` of some units of a layer, through the weights as they are."""
     w, x, a = matrix(net, net.W, layer), units(net, source, layer - 1), units(net, out, layer)
-    for i in range(a.size):
+    for i in range(first, end):
         a[i] = rows.dot(w[i], x)
     if net.b.size > 0:
-        rows.axpy(a, a.dtype.type(1), units(net, net.b, layer))
+        b, one = units(net, net.b, layer), a.dtype.type(1)
+        rows.axpy(a[first:end], one, b[first:end])
+
+
+@stage
+def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
+    """What `current` would say of the weights before the last updates."""
+    x, a = units(net, source, layer - 1), units(net, out, layer)
     for k in range(net.past[layer] - net.undo, net.past[layer]):
         # (W + η post preᵀ) x = W x + η post (pre·x), and the bias likewise
         row, one = k % net.past_post.shape[0], a.dtype.type(1 if net.b.size > 0 else 0)
         was = rows.dot(units(net, net.past_pre[row], layer - 1), x) + one
         rows.axpy(a, was, units(net, net.past_post[row], layer))
+
+
+@stage
+def pass_and_update(
+    net: Layers, layer: int, pre: Array, h: Array, p: Array, delta: Array, mask: Array, step: Step
+) -> None:
+    """p_l = m ∘ s(W_l p_{l-1} + b_l), δ_l = h_l − p_l and the step with ΔW_l = δ_l pre_{l-1}ᵀ, for
+    1 < l < L: `current`, `activity` and `update`, with each row of W_l fetched once.
+    """
+    n, undo = net.sizes[layer], net.undo > 0
+    if undo:  # the older weights need all of p first
+        current(net, layer, p, p)
+    w, v, at = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0), units(net, delta, layer)
+    if net.vW.size > 0:
+        v = matrix(net, net.vW, layer)
+    stored, dendrite = units(net, h, layer), units(net, p, layer)
+    for first in range(0, n, FETCHED):
+        end = min(first + FETCHED, n)
+        if not undo:
+            _current_of(net, layer, p, p, first, end)
+        activations.activate(net.kind[layer], dendrite[first:end], dendrite[first:end])
+        if mask.size > 0:
+            m = units(net, mask, layer)
+            for i in range(first, end):
+                dendrite[i] *= m[i]
+        for i in range(first, end):
+            at[i] = stored[i] - dendrite[i]
+        some = slice(first, end)
+        outer_step(w[some], v[first:end], at[some], units(net, pre, layer - 1), step)
+    _bias_step(net, layer, at, step)
+    if net.past_post.shape[0] > 0:
+        remember(net, layer, at, pre, step)
 
 
 @stage

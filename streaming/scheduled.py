@@ -1,7 +1,9 @@
 """Networks whose samples go through the layers as a schedule has them, in several threads.
 
 `streaming.runner` carries out plans (`streaming.schedule`), which are laid out for blocks of
-samples, at first with multiply-adds for times, from the second block on with those measured.
+samples: at first by multiply-adds, then by measured times, with layers that belong to workers and
+with items that go where they can start first; from then on in the way that took less time. Which it
+is changes nothing but the time.
 
     sequential   all of a sample before any of the next: one kernel, no threads
     pipelined    the same result to the last bit
@@ -35,6 +37,8 @@ from streaming.schedule.items import Schedule, items
 from streaming.schedule.plan import Plan, Times
 
 Array = NDArray[Any]
+Assignment = planner.Assignment
+ASSIGNMENTS: tuple[Assignment, ...] = ("layers", "waves")
 BLOCK = 256  # samples that are planned together; the workers meet at the end of each block
 SPARE = 1  # places beyond those that a plan needs if all goes as planned
 
@@ -67,8 +71,10 @@ class ScheduledNetwork(OnlineNetwork):
         planner.check(self.module, self.spec, self.hyper, schedule, workers)
         self._check()
         self.measured: Measured | None = None
-        self._times: Times | None = None
-        planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0))
+        # by the way in which items are assigned: their times, and the time a sample took with these
+        self._times: dict[Assignment, Times] = {}
+        self._pace: dict[Assignment, float] = {}
+        planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0, None))
         self._places = schedule.delay + 1 + SPARE
         self._empty()
 
@@ -105,9 +111,8 @@ class ScheduledNetwork(OnlineNetwork):
 
     def _empty(self) -> None:
         """Places for samples on their way, of whom there are none."""
-        self._waiting: list[
-            Array
-        ] = []  # masks and noise of the samples that wait for M, a row each
+        # masks and noise of the samples that wait for M, a row each
+        self._waiting: list[Array] = []
         self._make_room(self._places)
 
     def _make_room(self, room: int) -> None:
@@ -213,18 +218,38 @@ class ScheduledNetwork(OnlineNetwork):
             alike = self.module.regime(self.hyper, self.samples_seen)
         key = n, self.waiting, alike
         if key not in self._blocks:
-            plan = self._plan(n, self.waiting)
+            plan = self._plan(n, self.waiting, self._assignment)
             # with fewer places than its order needs a worker would wait for itself
             if (needed := max(plan.slots.values(), default=1) + SPARE) > self._places:
                 self._make_room(needed)
             self._blocks[key] = Block.of(plan, self._places)
         return self._blocks[key]
 
-    def _plan(self, n: int, waiting: int) -> Plan:
+    def _plan(self, n: int, waiting: int, kind: Assignment | None) -> Plan:
         first = self.samples_seen - waiting
         how = self.module, self.spec, self.hyper, self.schedule
         todo = list(items(*how, waiting + n, first, waiting))
-        return planner.lay_out(todo, self.spec, self.schedule, self.workers, self._times)
+        times = None if kind is None else self._times.get(kind)
+        return planner.lay_out(todo, self.spec, self.schedule, self.workers, times, 0.0, kind)
+
+    @property
+    def _assignment(self) -> Assignment:
+        """The next to be tried, or the fastest."""
+        for kind in ASSIGNMENTS:
+            if kind not in self._pace:
+                return kind
+        return min(self._pace, key=self._pace.__getitem__)
+
+    def _note(self, ran: Measured) -> None:
+        """Keep what a full block tells, while there is something to try."""
+        kind = ran.plan.assignment
+        if kind in self._pace or ran.times is None:
+            return
+        if kind not in self._times:
+            self._times[kind] = ran.times
+        else:
+            self._pace[kind] = float(np.nanmax(ran.finish)) / ran.plan.samples
+        self._blocks = {}
 
     def _run(
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
@@ -251,8 +276,8 @@ class ScheduledNetwork(OnlineNetwork):
                 rest = slice(max(0, upto - delay), upto)
                 self._waiting = [masks[rest].copy(), noise[rest].copy()]
             self.measured = block.measured(board)
-            if self._times is None and len(X) >= BLOCK // 2:
-                self._times, self._blocks = self.measured.times, {}
+            if len(X) >= BLOCK // 2 and upto == lead + len(X):
+                self._note(self.measured)
         if upto < lead + len(X):
             for mine, ring in zip(self._work, self._ring, strict=True):
                 mine[...] = ring[(first + upto) % len(ring)][: mine.size]  # `_diverged` looks there

@@ -300,6 +300,10 @@ def teach(
         _modulate(net, state, hyper, work, noise)
     if layer <= j:
         return
+    if 1 < layer < last and mismatch:
+        pre = work.h if standard else work.p
+        layers.pass_and_update(net, layer, pre, work.h, work.p, work.delta, mask, step)
+        return
     if layer == 1 and not (last == 1 and standard):
         layers.modulated_current(net, syn, work)
     elif layer < last:
