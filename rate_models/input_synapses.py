@@ -312,6 +312,22 @@ def extend(s: InputSynapses, post: Array, c: Array, step: Step) -> None:
 
 
 @stage
+def also(s: InputSynapses, post: Array, c: Array, step: Step) -> None:
+    """Add post (x + K c)ᵀ to the ΔW of the step that `update` has just taken: one more sample."""
+    zero = post.dtype.type(0)
+    for n in range(s.active[0]):
+        _catch_up(s, s.rows[n])
+        rows.amend(s.S, s.V, s.rows[n], s.x[s.rows[n]], post, zero, post, step)
+    if s.U.shape[0] > 0:
+        for m in range(c.size):
+            rows.amend(s.U, s.VU, m, c[m], post, zero, post, step)
+            both = s.Kx[m] + rows.dot(s.G[m], c)
+            rows.amend(s.WK, s.VWK, m, both, post, zero, post, step)
+    elif s.shift.size > 0:
+        _correct(s, post, post, c, step)
+
+
+@stage
 def _correct(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step) -> None:
     """The plain form has stepped by post_x (x + shift)ᵀ: put post_c (K c)ᵀ for post_x shiftᵀ."""
     same = True

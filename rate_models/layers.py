@@ -32,10 +32,13 @@ class Layers(NamedTuple):
     vW: Array  # T: their velocities, or empty
     b: Array  # T: b_1..b_L, or empty
     vb: Array
-    # With a delay of d samples: the last d updates of each layer, a row each; else no rows
-    past_post: Array  # T (d, units): η post
-    past_pre: Array  # T (d, units): pre, at the units of the layer below
-    past: NDArray[np.int64]  # (L+1,): how many updates layer l has had
+    # Updates that are remembered, a row each: with a delay of d samples the last d that each layer
+    # has had, in mini-batches of B those that it is to have, at the end; else no rows
+    change: Array  # T (rows, units): −η post
+    pre: Array  # T (rows, units): pre, at the units of the layer below
+    c: Array  # T (rows, n_L): c of the first layer's
+    changes: NDArray[np.int64]  # (L+1,): how many layer l has had; in mini-batches: is to have
+    gather: int  # 1: `update` remembers only
     undo: int  # how many of the last updates `current` is not to see
     afresh: int  # 1: the second pass takes W_1 x anew, 0: as the standard pass had it
 
@@ -56,9 +59,11 @@ class Work(NamedTuple):
     h0: Array  # as h, without dropout, where there is dropout
 
 
-def allocate(spec: NetworkSpec, dtype: str, *, moving: bool, past: int = 0) -> tuple[Layers, Work]:
-    """Zeroed layers and scratch for ``spec``; moving: momentum or weight decay is on; past: how
-    many updates are remembered."""
+def allocate(
+    spec: NetworkSpec, dtype: str, *, moving: bool, remembered: int = 0, gather: bool = False
+) -> tuple[Layers, Work]:
+    """Zeroed layers and scratch for ``spec``; moving: momentum or weight decay is on; remembered:
+    how many updates are."""
     n = np.array(spec.sizes, np.int64)
     unit = np.concatenate([[0, 0], np.cumsum(n[1:-1])]).astype(np.int64)
     size = np.concatenate([[0, 0], n[2:] * n[1:-1]]).astype(np.int64)
@@ -75,9 +80,11 @@ def allocate(spec: NetworkSpec, dtype: str, *, moving: bool, past: int = 0) -> t
         aligned(np.zeros(weights if moving else 0), dtype),
         aligned(np.zeros(biases), dtype),
         aligned(np.zeros(biases if moving else 0), dtype),
-        aligned(np.zeros((past, units)), dtype),
-        aligned(np.zeros((past, units)), dtype),
+        aligned(np.zeros((remembered, units)), dtype),
+        aligned(np.zeros((remembered, units)), dtype),
+        aligned(np.zeros((remembered, spec.sizes[-1])), dtype),
         np.zeros(len(n), np.int64),
+        int(gather),
         0,
         0,
     )
@@ -120,11 +127,11 @@ def _current_of(net: Layers, layer: int, source: Array, out: Array, first: int, 
 def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
     """What `current` would say of the weights before the last updates."""
     x, a = units(net, source, layer - 1), units(net, out, layer)
-    for k in range(net.past[layer] - net.undo, net.past[layer]):
+    for k in range(net.changes[layer] - net.undo, net.changes[layer]):
         # (W + η post preᵀ) x = W x + η post (pre·x), and the bias likewise
-        row, one = k % net.past_post.shape[0], a.dtype.type(1 if net.b.size > 0 else 0)
-        was = rows.dot(units(net, net.past_pre[row], layer - 1), x) + one
-        rows.axpy(a, was, units(net, net.past_post[row], layer))
+        row, one = k % net.change.shape[0], a.dtype.type(1 if net.b.size > 0 else 0)
+        was = rows.dot(units(net, net.pre[row], layer - 1), x) + one
+        rows.axpy(a, -was, units(net, net.change[row], layer))
 
 
 @stage
@@ -135,6 +142,14 @@ def pass_and_update(
     1 < l < L: `current`, `activity` and `update`, with each row of W_l fetched once.
     """
     n, undo = net.sizes[layer], net.undo > 0
+    if net.gather > 0:
+        current(net, layer, p, p)
+        activity(net, layer, p, p, mask)
+        post = units(net, delta, layer)
+        rows.copy(post, units(net, h, layer))
+        rows.axpy(post, post.dtype.type(-1), units(net, p, layer))
+        remember(net, layer, post, pre, post[:0], step)
+        return
     if undo:  # the older weights need all of p first
         current(net, layer, p, p)
     w, v, at = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0), units(net, delta, layer)
@@ -155,15 +170,15 @@ def pass_and_update(
         some = slice(first, end)
         outer_step(w[some], v[first:end], at[some], units(net, pre, layer - 1), step)
     _bias_step(net, layer, at, step)
-    if net.past_post.shape[0] > 0:
-        remember(net, layer, at, pre, step)
+    if net.change.shape[0] > 0:
+        remember(net, layer, at, pre, at[:0], step)
 
 
 @stage
 def lagging(net: Layers, layer: int, undo: bool, afresh: bool) -> Layers:
     """The network for M of a layer with a delay; undo: `current` goes through the weights that the
     standard pass of the sample went through, as far as updates are remembered."""
-    last = min(net.past[layer], net.past_post.shape[0]) if undo else 0
+    last = min(net.changes[layer], net.change.shape[0]) if undo else 0
     return Layers(
         net.sizes,
         net.unit,
@@ -174,24 +189,28 @@ def lagging(net: Layers, layer: int, undo: bool, afresh: bool) -> Layers:
         net.vW,
         net.b,
         net.vb,
-        net.past_post,
-        net.past_pre,
-        net.past,
+        net.change,
+        net.pre,
+        net.c,
+        net.changes,
+        net.gather,
         last,
         1 if afresh else 0,
     )
 
 
 @stage
-def remember(net: Layers, layer: int, post: Array, pre: Array, step: Step) -> None:
-    """Write down an update of a layer: ΔW_l = post pre_{l-1}ᵀ."""
-    row = net.past[layer] % net.past_post.shape[0]
-    eta_post = units(net, net.past_post[row], layer)
+def remember(net: Layers, layer: int, post: Array, pre: Array, c: Array, step: Step) -> None:
+    """Write down an update of a layer: W_l changes by −η post pre_{l-1}ᵀ."""
+    row = net.changes[layer] % net.change.shape[0]
+    change = units(net, net.change[row], layer)
     for i in range(post.size):
-        eta_post[i] = step.eta * post[i]
+        change[i] = -step.eta * post[i]
     if layer > 1:
-        rows.copy(units(net, net.past_pre[row], layer - 1), units(net, pre, layer - 1))
-    net.past[layer] += 1
+        rows.copy(units(net, net.pre[row], layer - 1), units(net, pre, layer - 1))
+    elif c.size > 0:
+        rows.copy(net.c[row], c)
+    net.changes[layer] += 1
 
 
 @stage
@@ -293,6 +312,10 @@ def update(
 
     pre: flat activity; for the first layer the presynaptic activity is x + K c.
     """
+    if net.change.shape[0] > 0:
+        remember(net, layer, post, pre, c, step)
+    if net.gather > 0:
+        return
     if layer == 1:
         input_synapses.update(syn, post, post, c, step)
     else:
@@ -301,8 +324,6 @@ def update(
             v = matrix(net, net.vW, layer)
         outer_step(w, v, post, units(net, pre, layer - 1), step)
     _bias_step(net, layer, post, step)
-    if net.past_post.shape[0] > 0:
-        remember(net, layer, post, pre, step)
 
 
 @stage

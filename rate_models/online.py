@@ -93,15 +93,21 @@ class OnlineNetwork(Learned):
         return self.optimizer.momentum > 0 or self.optimizer.weight_decay > 0
 
     @property
-    def _past(self) -> int:
+    def _remembered(self) -> int:
         """How many updates the layers remember."""
         return 0
+
+    @property
+    def _gathering(self) -> bool:
+        """Whether they come together, at the end of a mini-batch."""
+        return False
 
     def _build(self, params: Parameters) -> None:
         """Arrays for the kernels, holding ``params``; velocities at rest."""
         self._net, self._work = layers.allocate(
-            self.spec, self.dtype, moving=self._moving, past=self._past
-        )
+            self.spec, self.dtype, moving=self._moving, remembered=self._remembered,
+            gather=self._gathering,
+        )  # fmt: skip
         flat = [np.ravel(w) for w in params["W"][1:]]
         self._net.W[:] = np.concatenate(flat) if flat else 0
         self._net.b[:] = np.concatenate(params["b"]) if params["b"] else 0

@@ -31,12 +31,15 @@ def _learn(  # type: ignore[no-untyped-def]
             standard(layer, net, syn, state, work, X[t], labels[t], Y[t], masks[t])  # type: ignore[name-defined]  # noqa: F821
         if not judge(net, work, masks.shape[1] > 0, t, predicted, losses_, out):
             return t
+        step = step_at(rates, clock[0], net.W)
         for turn in range(last):
             layer = turn + 1 if ASCENDING else last - turn  # type: ignore[name-defined]  # noqa: F821
-            modulated(  # type: ignore[name-defined]  # noqa: F821
-                layer, net, syn, state, hyper, rates, clock[0], work, masks[t], noise[t]
+            teach(  # type: ignore[name-defined]  # noqa: F821
+                layer, net, syn, state, hyper, step, work, masks[t], noise[t]
             )
         clock[0] += 1
+        if clock[0] % FOLD_EVERY == 0:
+            input_synapses.fold(syn)
     return X.shape[0]
 
 
@@ -70,16 +73,6 @@ def judge(
     error(work, layers.units(net, work.h, last))
     layers.output_delta(net, work)
     return bool(np.isfinite(losses_[t]))
-
-
-def _modulated(  # type: ignore[no-untyped-def]
-    layer, net, syn, state, hyper, rates, sample, work, mask, noise
-):
-    """M(t,l): teaching signal and update of a layer; sample: its number, from 0."""
-    step = step_at(rates, sample, net.W)
-    teach(layer, net, syn, state, hyper, step, work, mask, noise)  # type: ignore[name-defined]  # noqa: F821
-    if layer == 1 and (sample + 1) % FOLD_EVERY == 0:
-        input_synapses.fold(syn)
 
 
 @stage
@@ -150,12 +143,12 @@ def learner(rule: ModuleType) -> Any:
 
 
 def parts(rule: ModuleType) -> dict[str, Any]:
-    """The work items S and M of a rule, to be bound in a kernel."""
+    """What S and M of a rule consist of, to be bound in a kernel."""
     name = rule.__name__.rpartition(".")[2]
     respond = getattr(rule, "respond", standard_pass)
     return {
         "standard": specialise(_standard, name, stage, respond=respond),
-        "modulated": specialise(_modulated, name, stage, teach=rule.teach),
+        "teach": rule.teach,
     }
 
 

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import online_kernel, rows
+from rate_models import gathering, input_synapses, online_kernel, rows
+from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, specialise, stage
 from rate_models.layers import lagging
-from rate_models.online_kernel import judge
+from rate_models.online_kernel import FOLD_EVERY, judge
+from rate_models.optimizers import Step, step_at
 from rate_models.places import synapses_at, work_at
 from streaming.atomics import CELL, give_way, load_acquire, nanoseconds, store_release
 
@@ -63,11 +65,13 @@ class Stream(NamedTuple):
     lead: how many of them were there before and wait to be learned from: row t of X, labels and Y
     is the program's sample lead + t; row t of masks and noise its sample t. delay: in samples;
     stash: whether M goes through the weights of S, else through the current ones.
+    batch: samples per update.
     """
 
     first: int
     lead: int
     delay: int
+    batch: int
     stash: bool
     X: Array
     labels: Ints
@@ -77,8 +81,9 @@ class Stream(NamedTuple):
 
 
 def _walk(  # type: ignore[no-untyped-def]
-    me, program, board, stream, ring, inputs, net, syn, state, hyper, rates, predicted, losses, out
-):
+    me, program, board, stream, ring, inputs, kept, net, syn, state, hyper, rates,
+    predicted, losses, out,
+):  # fmt: skip
     """Do the rows of worker ``me``, each when what it waits for is done."""
     for row in range(program.begin[me], program.begin[me + 1]):
         what = _ready(program, row, board)
@@ -114,14 +119,31 @@ def _walk(  # type: ignore[no-untyped-def]
             seen = net
             if stream.delay > 0:
                 seen = lagging(net, layer, stream.stash, not stream.stash)
-            modulated(  # type: ignore[name-defined]  # noqa: F821
-                layer, seen, mine, state, hyper, rates, number, work, mask, stream.noise[t]
+            step = step_at(rates, number - number % stream.batch, net.W)
+            share = Step(step.eta / net.W.dtype.type(stream.batch), step.mu, step.lam)
+            had = net.changes[1]
+            teach(  # type: ignore[name-defined]  # noqa: F821
+                layer, seen, mine, state, hyper, share, work, mask, stream.noise[t]
             )
+            if stream.batch > 1:
+                if layer == 1 and net.changes[1] > had:
+                    gathering.keep(net, mine, kept)
+                if (number + 1) % stream.batch == 0:
+                    gathering.apply(net, syn, kept, layer, step)
+            if layer == 1:
+                _fold(syn, number + 1, stream.batch)
         board.span[row, 1] = nanoseconds()
         if done:
             store_release(board.counters, task * CELL, t + 1)
         else:
             store_release(board.control, LOSS * CELL, program.turn[row])
+
+
+@stage
+def _fold(syn: InputSynapses, seen: int, batch: int) -> None:
+    """After so many samples that a kernel for one thread would, or at the end of the mini-batch."""
+    if seen % batch == 0 and seen // FOLD_EVERY > (seen - batch) // FOLD_EVERY:
+        input_synapses.fold(syn)
 
 
 @stage

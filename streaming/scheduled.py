@@ -7,6 +7,8 @@ is changes nothing but the time.
 
     sequential   all of a sample before any of the next: one kernel, no threads
     pipelined    the same result to the last bit
+    mini-batches the updates of B samples come together, at the end; all go through the layers with
+                 the weights from before
     delayed:d    M of a sample after S of the d samples that follow it, in this order in every layer
                  however many workers there are; the last d samples wait, from one call to the next
                  and in checkpoints, for others to follow them
@@ -83,15 +85,27 @@ class ScheduledNetwork(OnlineNetwork):
         return self.schedule.delay > 0 and self.schedule.weights == "stash"
 
     @property
-    def _past(self) -> int:
-        return self.schedule.delay if self._stashing else 0
+    def _remembered(self) -> int:
+        return self.schedule.batch if self._gathering else self.schedule.delay * self._stashing
+
+    @property
+    def _gathering(self) -> bool:
+        return self.schedule.batch > 1
 
     def _check(self) -> None:
         """BadOption for what is planned only."""
         how, name = self.schedule, self.rule
-        if how.batch > 1 or how.weights == "copies":
-            expected = "one sample per update and weights in place: others are planned only"
+        if how.weights == "copies" or (how.batch > 1 and how.delay):
+            expected = "weights in place, and no delay of mini-batches: others are planned only"
             raise BadOption("schedule", got=str(how), expected=expected)
+        if how.batch > 1 and not (
+            hasattr(self.module, "batches") and self.module.batches(self.hyper)
+        ):
+            expected = f"one sample per update: {name} changes more than it could add up"
+            raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
+        if how.batch > 1 and not self.structured:
+            expected = "the structured form of the first layer"
+            raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
         if how.delay == 0:
             return
         tasks = self.module.tasks(self.spec, self.hyper, 0)
@@ -106,6 +120,8 @@ class ScheduledNetwork(OnlineNetwork):
 
     def _build(self, params: Any) -> None:
         super()._build(params)
+        room = self.schedule.batch if self._gathering else 0
+        _, self._gathered = places.allocate(self._work, self._syn, room)
         if hasattr(self, "_places"):
             self._empty()
 
@@ -123,7 +139,7 @@ class ScheduledNetwork(OnlineNetwork):
         self._ring, self._inputs = places.allocate(
             self._work, self._syn, room, stash=self._stashing
         )
-        self._blocks: dict[tuple[int, int, Any], Block] = {}
+        self._blocks: dict[tuple[int, int, int, Any], Block] = {}
         for name, array in old.items():
             self._kept()[name][self._place_of(np.arange(self.waiting))] = array[before]
 
@@ -171,8 +187,11 @@ class ScheduledNetwork(OnlineNetwork):
             array[at] = kernel.coerce(name, given, array.dtype.str, (len(at), array.shape[1]))
 
     def _arrays(self) -> dict[str, Array]:
-        past = ("past_post", "past_pre", "past") if self._past else ()
-        return super()._arrays() | {f"layers.{name}": getattr(self._net, name) for name in past}
+        names = ("change", "pre", "c", "changes") if self._remembered else ()
+        mine = {f"layers.{name}": getattr(self._net, name) for name in names}
+        if self._gathering:
+            mine |= {f"gathered.{name}": array for name, array in self._gathered._asdict().items()}
+        return super()._arrays() | mine
 
     def _place_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
         """The places of samples, the first of those that wait being 0."""
@@ -185,15 +204,15 @@ class ScheduledNetwork(OnlineNetwork):
     def _learn(
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
     ) -> int:
-        delayed = self.schedule.delay > 0
-        if not delayed and (self.schedule.kind == "sequential" or self.workers == 1):
+        always = self.schedule.delay > 0 or self._gathering  # in a way that is not of one kernel
+        if not always and (self.schedule.kind == "sequential" or self.workers == 1):
             return super()._learn(X, labels, Y, masks, noise, said)
         learned = 0
         while learned < len(X):
             n = self._alike(min(BLOCK, len(X) - learned))
             part = slice(learned, learned + n)
             # for a sample alone there is nothing to do at the same time
-            learn = super()._learn if n == 1 and not delayed else self._run
+            learn = super()._learn if n == 1 and not always else self._run
             taken = learn(
                 X[part], labels[part], Y[part], masks[part], noise[part],
                 Outcome(said.predicted[part], said.losses[part], said.outputs[part]),
@@ -216,7 +235,7 @@ class ScheduledNetwork(OnlineNetwork):
         alike = None
         if hasattr(self.module, "regime"):
             alike = self.module.regime(self.hyper, self.samples_seen)
-        key = n, self.waiting, alike
+        key = n, self.waiting, self.samples_seen % self.schedule.batch, alike
         if key not in self._blocks:
             plan = self._plan(n, self.waiting, self._assignment)
             # with fewer places than its order needs a worker would wait for itself
@@ -262,10 +281,13 @@ class ScheduledNetwork(OnlineNetwork):
                 np.concatenate(two) for two in zip(self._waiting, (masks, noise), strict=True)
             )
         board = block.board(lead + len(X))
-        stream = kernels.Stream(first, lead, delay, self._stashing, X, labels, Y, masks, noise)
+        stream = kernels.Stream(
+            first, lead, delay, self.schedule.batch, self._stashing, X, labels, Y, masks, noise
+        )
         shared = (
-            block.rows, board, stream, self._ring, self._inputs, self._net, self._syn, self._state,
-            numeric(self.hyper, self.dtype), optimizers.rates(self.optimizer), *said,
+            block.rows, board, stream, self._ring, self._inputs, self._gathered, self._net,
+            self._syn, self._state, numeric(self.hyper, self.dtype),
+            optimizers.rates(self.optimizer), *said,
         )  # fmt: skip
         try:
             together(kernels.walker(self.module), *shared)

@@ -338,6 +338,58 @@ def test_a_run_in_threads_is_the_run(schedule: str, tmp_path: Path) -> None:
     assert contents(other.network) == contents(first.network)  # type: ignore[arg-type]
 
 
+BATCHES = [
+    Case("pepita", UNEVEN, hyper={"dropout": 0.2}),
+    Case("pepita", (*UNEVEN[:5], 5), EVERYTHING, {"bias": True}, {"dropout": 0.2}),
+    Case("pepita", UNEVEN[:5], MOMENTUM, hyper={"inject": 2}),
+    Case("pepita", (30, 16, 5), EVERYTHING, hyper={"presynaptic": "standard"}),
+    *(
+        Case(rule, (20, 16, 12, 5), optimizer, {"bias": True})
+        for rule in ("backprop", "feedback_alignment", "direct_feedback_alignment", "drtp")
+        for optimizer in (PLAIN, EVERYTHING)
+    ),
+    Case("adaptive_feedback_alignment", (20, 16, 12, 5)),
+]
+
+
+@pytest.mark.parametrize("case", BATCHES, ids=str)
+def test_mini_batches_are_those_of_the_textbook(case: Case) -> None:
+    x, labels, y = case.samples(60)
+    for batch in (3, 16):
+        net = scheduled(case, 2, schedule=Schedule("pipelined", batch=batch))
+        book = case.textbook()
+        for t in range(0, 60 - 60 % batch, batch):
+            draws = zip(*(case.draws(i) for i in range(t, t + batch)), strict=True)
+            masks, noise = (
+                None
+                if part[0] is None
+                else [np.concatenate(some) for some in zip(*part, strict=True)]
+                for part in draws
+            )
+            book.learn(x[t : t + batch], y[t : t + batch], masks, noise)
+        case.learn(net, x, labels, y)
+        assert deviation(net.parameters(), book.params) < 1e-10
+
+
+@pytest.mark.parametrize("case", BATCHES, ids=str)
+def test_mini_batches_streamed_are_mini_batches_layer_by_layer(case: Case) -> None:
+    """However many threads, at once or in pieces that end inside a mini-batch."""
+    samples = case.samples(BLOCK + 40)
+    one = scheduled(case, 1, schedule=Schedule("sequential", batch=16))
+    said = case.learn(one, *samples)
+    wanted = contents(one, said)
+    for workers in (2, 3):
+        net = scheduled(case, workers, schedule=Schedule("pipelined", batch=16))
+        assert contents(net, case.learn(net, *samples)) == wanted
+    pieces = scheduled(case, 2, schedule=Schedule("pipelined", batch=16))
+    for at in (slice(0, 1), slice(1, 20), slice(20, 31), slice(31, None)):
+        case.learn(pieces, *(part[at] for part in samples))
+        again = scheduled(case, 3, schedule=Schedule("pipelined", batch=16))
+        again.load_state(pieces.state())
+        pieces = again
+    assert contents(pieces) == contents(one)
+
+
 def pepita_late(
     net: OnlineNetwork, x: np.ndarray, y: np.ndarray, masks: list[Any] | None, d: int, stash: bool
 ) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:

@@ -48,6 +48,9 @@ What only some rules have:
                   through weights by `layers.current` and `layers.modulated_current` alone, and
                   changes each layer's once, by `layers.update`. Without it only where M goes
                   through none
+`batches(hyper)`  whether the updates of a mini-batch may come together at its end: `teach` changes
+                  each layer's weights once, by `layers.update`, and nothing else that outlives the
+                  sample. Without it not
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
                   what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
                   at the start

@@ -122,6 +122,11 @@ def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     return [*_tasks.standard(spec), *learning, _tasks.output(spec)]
 
 
+def batches(hyper: Hyperparameters) -> bool:
+    """In every form."""
+    return True
+
+
 ASCENDING = True
 
 

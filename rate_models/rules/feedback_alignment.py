@@ -97,6 +97,11 @@ def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     return [*_tasks.standard(spec), *learning]
 
 
+def batches(hyper: Hyperparameters) -> bool:
+    """In every form."""
+    return True
+
+
 ASCENDING = False
 
 

@@ -267,6 +267,9 @@ def delays(hyper: Hyperparameters) -> bool:
     return hyper.form == "mismatch" and not _mirroring.asked(hyper)
 
 
+batches = delays  # the same forms
+
+
 ASCENDING = True
 
 

@@ -104,7 +104,15 @@ def items(
     For each update of the weights: S and E of its samples, then M of the samples of the update
     ``delay`` before it. waiting: None where the stream ends with these samples; else the number of
     them, at most the delay, of which only M is to come, and the last ones wait for theirs in turn.
+    Then an update may begin before these samples and end after them, and M of a mini-batch's
+    sample comes before the next sample.
     """
+    if waiting is not None and schedule.batch > 1:
+        for t in range(samples):
+            tasks = list(rule.tasks(spec, hyper, seen + t))
+            ends = (seen + t + 1) % schedule.batch == 0
+            yield from (Item(task, t) for task in _of_sample(tasks, schedule, ends))
+        return
     due: deque[list[Item]] = deque()  # M of updates whose turn has not come
     for first in range(0, samples, schedule.batch):
         learning: list[Item] = []

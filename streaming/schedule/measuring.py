@@ -67,9 +67,11 @@ def measure(
     """
     _, spec, hyper = network(rule, sizes, "relu", options)
     common: dict[str, Any] = {"dtype": dtype, "optimizer": Optimizer(lr=RATE), **hyper._asdict()}
-    one = OnlineNetwork(spec, rule, **common)
-    same_in_one = one
-    if schedule.delay:
+    one = same_in_one = OnlineNetwork(spec, rule, **common)
+    if schedule.batch > 1:
+        alone = replace(schedule, kind="sequential")
+        one = same_in_one = ScheduledNetwork(spec, rule, schedule=alone, **common)
+    elif schedule.delay:
         same_in_one = ScheduledNetwork(spec, rule, schedule=schedule, **common)
     several = ScheduledNetwork(spec, rule, schedule=schedule, workers=workers, **common)
     rng = np.random.default_rng(0)
