@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models.rules import Task
 from streaming import _runner_kernel as kernels
 from streaming.atomics import CELL, cells
 from streaming.schedule.plan import Plan, Times
@@ -35,6 +36,16 @@ class Measured:
     plan: Plan
     start: NDArray[np.float64]
     finish: NDArray[np.float64]
+
+    @property
+    def by_task(self) -> NDArray[np.float64]:
+        """For each item the mean time (n,) of all items of its task, as far as they were done."""
+        taken: defaultdict[Task, list[float]] = defaultdict(list)
+        for item, time in zip(self.plan.items, self.finish - self.start, strict=True):
+            if np.isfinite(time):
+                taken[item.task].append(time)
+        mean = {task: float(np.mean(several)) for task, several in taken.items()}
+        return np.array([mean[item.task] for item in self.plan.items])
 
     @property
     def times(self) -> Times | None:
@@ -104,10 +115,21 @@ def done(board: kernels.Board) -> int:
     return int(board.control[[kernels.LOSS * CELL, kernels.ENDED * CELL]].min())
 
 
+def threads(workers: int) -> ThreadPoolExecutor:
+    """So many threads, which begin when first needed and end with what holds them."""
+    return ThreadPoolExecutor(workers, thread_name_prefix="dendrostream")
+
+
 def together(
-    walk: Any, rows: kernels.Rows, board: kernels.Board, stream: kernels.Stream, *shared: Any
+    pool: ThreadPoolExecutor,
+    walk: Any,
+    rows: kernels.Rows,
+    board: kernels.Board,
+    stream: kernels.Stream,
+    *shared: Any,
 ) -> None:
-    """All workers until the last is done; walk: `_runner_kernel.walker`, with what it takes.
+    """All workers until the last is done; pool: a thread for each, with nothing else to do; walk:
+    `_runner_kernel.walker`, with what it takes.
 
     Ctrl-C lets what has begun be finished, then raises KeyboardInterrupt; a worker that fails
     stops all and raises WorkerFailed.
@@ -121,9 +143,7 @@ def together(
             raise
 
     workers = len(rows.begin) - 1
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="dendrostream")
     running: list[Future[None]] = [pool.submit(work, me) for me in range(workers)]
-    pool.shutdown(wait=False)  # once all are done
     interrupted: KeyboardInterrupt | None = None
     while any(not one.done() for one in running):
         try:

@@ -33,7 +33,7 @@ from rate_models.hyperparameters import numeric
 from rate_models.network import NetworkSpec
 from rate_models.online import OnlineNetwork, Outcome
 from streaming import _runner_kernel as kernels
-from streaming.runner import Block, Measured, done, together
+from streaming.runner import Block, Measured, done, threads, together
 from streaming.schedule import planner
 from streaming.schedule.items import Schedule, items
 from streaming.schedule.plan import Plan, Times
@@ -41,14 +41,15 @@ from streaming.schedule.plan import Plan, Times
 Array = NDArray[Any]
 Assignment = planner.Assignment
 ASSIGNMENTS: tuple[Assignment, ...] = ("layers", "waves")
-BLOCK = 256  # samples that are planned together; the workers meet at the end of each block
+BLOCK = 512  # samples that are planned together; the workers meet at the end of each block
 SPARE = 1  # places beyond those that a plan needs if all goes as planned
 
 
 class ScheduledNetwork(OnlineNetwork):
     """An `OnlineNetwork` whose samples go through the layers as ``schedule`` has it.
 
-    workers: threads. measured: how the last block with threads ran, or None. Warns of workers that
+    workers: threads. timed: go item by item also where the kernel for one thread would do the same,
+    so that ``measured`` tells how the last block ran; else it is None there. Warns of workers that
     never have anything to do.
     Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and schedules that the
     rule locks; learning raises WorkerFailed where a thread fails.
@@ -66,9 +67,11 @@ class ScheduledNetwork(OnlineNetwork):
         *,
         schedule: Schedule,
         workers: int = 1,
+        timed: bool = False,
         **options: Any,
     ) -> None:
-        self.schedule, self.workers = schedule, workers
+        self.schedule, self.workers, self.timed = schedule, workers, timed
+        self._threads = threads(max(workers, 1))
         super().__init__(spec, rule, **options)
         planner.check(self.module, self.spec, self.hyper, schedule, workers)
         self._check()
@@ -205,7 +208,8 @@ class ScheduledNetwork(OnlineNetwork):
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
     ) -> int:
         always = self.schedule.delay > 0 or self._gathering  # in a way that is not of one kernel
-        if not always and (self.schedule.kind == "sequential" or self.workers == 1):
+        plain = self.schedule.kind == "sequential" or self.workers == 1
+        if plain and not always and not self.timed:
             return super()._learn(X, labels, Y, masks, noise, said)
         learned = 0
         while learned < len(X):
@@ -290,7 +294,7 @@ class ScheduledNetwork(OnlineNetwork):
             optimizers.rates(self.optimizer), *said,
         )  # fmt: skip
         try:
-            together(kernels.walker(self.module), *shared)
+            together(self._threads, kernels.walker(self.module), *shared)
         finally:
             upto = done(board)
             self._clock[0] = first + upto

@@ -164,6 +164,7 @@ def _measured(told: Comparison) -> dict[str, Any]:
         "samples_per_second": told.rate,
         "samples_per_second_alone": told.alone,
         "predicted_speedup": told.predicted,
+        "bound_of_one_threads_stages": told.bound,
         "assignment": told.plan.assignment,
         "standard_seconds": told.times.standard,
         "modulated_seconds": told.times.modulated,

@@ -16,22 +16,25 @@ from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
 from streaming.schedule.items import Schedule
 from streaming.schedule.plan import Plan, Times
-from streaming.schedule.planner import network
-from streaming.scheduled import ScheduledNetwork
+from streaming.schedule.planner import lay_out, network
+from streaming.scheduled import BLOCK, ScheduledNetwork
 
 ACTIVE = 0.19  # of the inputs, as in pictures of digits
 RATE = 1e-3
-REPEATS = 5
+REPEATS = 7
+FOUND = 6 * BLOCK  # samples after which every way to assign items has been tried
 
 
 @dataclass(frozen=True)
 class Comparison:
     """What was measured, in seconds.
 
-    plan: of the last block, by stage times measured before. ran: its items as they ran, with mean
-    ``times``. rate, alone: samples per second in threads and in one, the best of a few turns each.
+    rate, alone: samples per second in threads and in one, the medians of a few turns each. plan:
+    laid out by the mean time of each task in the last block of the turn in threads that the median
+    is; ``times`` by layer. ran: its items as they ran. bound: the speed-up that the stage times of
+    one thread allow so many workers; threads go beyond it where each keeps its layers in its cache.
     identical: whether state and outputs are to the last bit those of the same schedule in one
-    thread, which without a delay is the kernel for one.
+    thread, which for one sample per update and no delay is the kernel for one.
     """
 
     plan: Plan
@@ -39,6 +42,7 @@ class Comparison:
     times: Times
     rate: float
     alone: float
+    bound: float
     identical: bool
 
     @property
@@ -67,29 +71,46 @@ def measure(
     """
     _, spec, hyper = network(rule, sizes, "relu", options)
     common: dict[str, Any] = {"dtype": dtype, "optimizer": Optimizer(lr=RATE), **hyper._asdict()}
-    one = same_in_one = OnlineNetwork(spec, rule, **common)
-    if schedule.batch > 1:
-        alone = replace(schedule, kind="sequential")
-        one = same_in_one = ScheduledNetwork(spec, rule, schedule=alone, **common)
-    elif schedule.delay:
-        same_in_one = ScheduledNetwork(spec, rule, schedule=schedule, **common)
     several = ScheduledNetwork(spec, rule, schedule=schedule, workers=workers, **common)
+    by_sample = Schedule("sequential", batch=schedule.batch)
+    staged = ScheduledNetwork(spec, rule, schedule=by_sample, timed=True, **common)
+    one = same = staged if schedule.batch > 1 else OnlineNetwork(spec, rule, **common)
+    if schedule.delay:
+        same = ScheduledNetwork(spec, rule, schedule=schedule, **common)
     rng = np.random.default_rng(0)
     X = rng.random((samples, sizes[0])) * (rng.random((samples, sizes[0])) < ACTIVE)
     labels = rng.integers(0, sizes[-1], samples)
-    best, same = dict.fromkeys((one, same_in_one, several), 0.0), True
-    for turn in range(REPEATS + 1):  # the first compiles, and finds the stage times
+    networks: list[OnlineNetwork] = list(dict.fromkeys((one, same, several)))
+    rates: dict[OnlineNetwork, list[float]] = {net: [] for net in networks}
+    ran, identical, tried = [], True, samples
+    for net in networks:  # compile
+        net.learn(X, labels)
+    while tried < FOUND:  # until it is found in which way threads are fastest
+        for net in networks:
+            net.learn(X, labels)
+        tried += samples
+    for _ in range(REPEATS):
         said = {}
-        for net in dict.fromkeys((one, same_in_one, several)):
+        for net in networks:
             start = time.perf_counter()
             said[net] = net.learn(X, labels)
-            rate = samples / (time.perf_counter() - start)
-            if turn:
-                best[net] = max(best[net], rate)
-        same = same and all(map(np.array_equal, said[same_in_one], said[several]))
-    first, second = same_in_one.state(), several.state()
-    same = same and all(np.array_equal(first[name], second[name]) for name in first)
-    told = several.measured
+            rates[net].append(samples / (time.perf_counter() - start))
+        ran.append(several.measured)
+        identical = identical and all(map(np.array_equal, said[same], said[several]))
+    first, second = same.state(), several.state()
+    identical = identical and all(np.array_equal(first[name], second[name]) for name in first)
+    staged.learn(X, labels)
+    middle = int(np.argsort(rates[several])[REPEATS // 2])
+    told, alone = ran[middle], staged.measured
     assert told is not None and told.times is not None
-    ran = replace(told.plan, times=told.finish - told.start, start=told.start)
-    return Comparison(told.plan, ran, told.times, best[several], best[one], same)
+    assert alone is not None
+    again = told.plan.items, spec, schedule, workers
+    return Comparison(
+        lay_out(*again, told.by_task, 0.0, told.plan.assignment),
+        replace(told.plan, times=told.finish - told.start, start=told.start),
+        told.times,
+        rates[several][middle],
+        float(np.median(rates[one])),
+        lay_out(*again, alone.by_task).speedup,
+        identical,
+    )

@@ -80,12 +80,12 @@ def lay_out(
     spec: NetworkSpec,
     schedule: Schedule,
     workers: int,
-    times: Times | None = None,
+    times: Times | Floats | None = None,
     handover: float = 0.0,
     assignment: Assignment | None = None,
 ) -> Plan:
-    """`plan` for items that are given, in the order of one worker."""
-    durations = _durations(todo, spec, times)
+    """`plan` for items that are given, in the order of one worker; times: also one for each."""
+    durations = times if isinstance(times, np.ndarray) else _durations(todo, spec, times)
     found = [sorted(waits) for waits in dependencies(todo, schedule)]
     first = np.cumsum([0, *map(len, found)], dtype=np.int64)
     waits = np.fromiter((j for some in found for j in some), np.int64, first[-1])
