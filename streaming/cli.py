@@ -134,10 +134,14 @@ def run(
         typer.Option(
             help="sequential: all of a sample before the next; pipelined: the next sample enters a "
             "layer that has learned, with the same result to the last bit; delayed:3: a sample is "
-            "learned from after the first passes of 3 more."
+            "learned from after the first passes of 3 more, through the weights of its own first "
+            "pass; delayed:3:current: through those of the moment."
         ),
     ] = "sequential",
     workers: Annotated[int, typer.Option(help="Threads that share the layers.")] = 1,
+    batch: Annotated[
+        int, typer.Option(help="Samples per update, streamed through the layers.")
+    ] = 1,
     record: Annotated[
         list[str] | None,
         typer.Option(
@@ -180,6 +184,7 @@ def run(
                     target=target,
                     schedule=schedule,
                     workers=workers,
+                    batch=batch,
                     scale=scale,
                     data=data,
                     download=download,

@@ -26,6 +26,7 @@ _NOT_BY_SET = (
     "circuit",
     "schedule",
     "workers",
+    "batch",
     "sizes",
     "lr",
     "seed",
@@ -46,7 +47,8 @@ class RunConfig(BaseModel):
     whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
     stream samples between metrics lines and between checkpoints. ``record`` names diagnostics to be
     written with every metrics line. ``target``: what is learned, the source's labels or its
-    input. ``schedule``, ``workers``: see `streaming.scheduled`.
+    input. ``schedule``, ``workers``, ``batch`` (samples per update): see
+    `streaming.scheduled`.
     ``settings`` holds hyperparameters of rule, network and optimiser, and settings of the circuit.
     """
 
@@ -62,6 +64,7 @@ class RunConfig(BaseModel):
     dtype: Literal["float32", "float64"] | None = None
     schedule: str = "sequential"
     workers: PositiveInt = 1
+    batch: PositiveInt = 1
     target: Literal["label", "input"] = "label"
     scale: Literal["none", "range", "running", "global"] | None = None
     data: Path | None = None
@@ -126,6 +129,7 @@ class RunConfig(BaseModel):
             circuit=self.circuit,
             schedule=self.schedule,
             workers=self.workers,
+            batch=self.batch,
             sizes=(source.n_features, *self.hidden, outputs),
             lr=self.lr,
             seed=self.seed,

@@ -36,7 +36,8 @@ class OnlineLearner:
     classes: the label of each output unit (text, whole number or boolean), 0, 1, ... when None.
     With ``loss="mse"`` and no classes it is regression: y and predictions are vectors (n_L,).
     circuit: a name in `biocircuits.circuits`, to learn as neurons and synapses (in float64), or
-    None. schedule, workers: how samples overlap, in how many threads: see `streaming.scheduled`.
+    None. schedule, workers: how samples overlap, in how many threads; batch: samples per update:
+    see `streaming.scheduled`.
     scale, maximum: see `streaming.scaling`. on_bad: "raise" on a bad sample, or "skip" and
     count it. options: momentum, weight_decay, decay_at, decay_factor, decay_time, the rule's
     hyperparameters and a circuit's settings.
@@ -66,6 +67,7 @@ class OnlineLearner:
         output: str | None = None,
         schedule: str = "sequential",
         workers: int = 1,
+        batch: int = 1,
         scale: str = "none",
         maximum: float = 1.0,
         on_bad: str = "raise",
@@ -78,9 +80,9 @@ class OnlineLearner:
         spec = NetworkSpec(tuple(sizes), names, loss or module.DEFAULT_LOSS, bias, output)
         options = {"lr": lr, **options}
         self._network = realisation.build(
-            rule, spec, circuit, seed, dtype, options, schedule, workers
+            rule, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
-        self._how = {"schedule": schedule, "workers": workers}
+        self._how = {"schedule": schedule, "workers": workers, "batch": batch}
         labels = None
         if spec.loss != "mse" or classes is not None:
             labels = labels_of(classes, spec.sizes[-1])

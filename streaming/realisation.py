@@ -47,18 +47,20 @@ def build(
     options: dict[str, Any],
     schedule: str = "sequential",
     workers: int = 1,
+    batch: int = 1,
 ) -> Network:
     """The network that learns by ``rule``, as the online kernel or as a circuit.
 
     options: fields of the optimiser and of the rule; for a circuit also of its own settings and of
-    the simulation. schedule, workers: see `streaming.scheduled`. Raises UnknownName, listing all
-    options, and BadOption.
+    the simulation. schedule, workers, batch: see `streaming.scheduled`.
+    Raises UnknownName, listing all options, and BadOption.
     """
-    how = Schedule.parse(schedule)
-    alone = how.kind == "sequential" and workers == 1
+    how = Schedule.parse(schedule, batch)
+    alone = how.kind == "sequential" and workers == 1 and batch == 1
     if circuit is not None and not alone:
-        expected = "sequential and 1: circuits have no other"
-        raise BadOption("schedule, workers", got=f"{schedule}, {workers}", expected=expected)
+        expected = "sequential, 1 and 1: circuits have no other"
+        got = f"{schedule}, {workers}, {batch}"
+        raise BadOption("schedule, workers, batch", got=got, expected=expected)
     if circuit is not None:
         if dtype != CircuitNetwork.dtype:
             remedy = "circuits have no other precision"

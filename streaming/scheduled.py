@@ -51,6 +51,7 @@ class ScheduledNetwork(OnlineNetwork):
     workers: threads. timed: go item by item also where the kernel for one thread would do the same,
     so that ``measured`` tells how the last block ran; else it is None there. Warns of workers that
     never have anything to do.
+    `load_parameters` forgets the samples that are on their way.
     Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and schedules that the
     rule locks; learning raises WorkerFailed where a thread fails.
 

@@ -101,6 +101,7 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         "record": ["weight_norms", "teaching_angles"],
         "schedule": "sequential",
         "workers": 1,
+        "batch": 1,
         "settings": {"momentum": 0.5, "activation": "tanh", "decay_at": [1500]},
     }
     learner = OnlineLearner.load(tmp_path / "r" / "checkpoint")
@@ -291,7 +292,10 @@ def test_a_schedule_is_measured(call: Any, tmp_path: Path) -> None:
     assert len(told["measured"]["standard_seconds"]) == 3
     late = call(*ours, "--measure", "--delay", 2)
     assert late.code == 0 and "measured bit identical            True" in late.out
-    assert_one_error(call(*ours, "--measure", "--batch", 2), "schedule", "batches of 2")
+    batches = call(*ours, "--measure", "--batch", 2)
+    assert batches.code == 0 and "measured bit identical            True" in batches.out
+    wrong = call(*ours, "--measure", "--batch", 2, "--delay", 2)
+    assert_one_error(wrong, "schedule", "batches of 2")
 
 
 @pytest.mark.parametrize(

@@ -289,7 +289,8 @@ def test_what_ran_is_noted() -> None:
         ("backprop", PIPELINED, 2, ["schedule of backprop", "S(t+1,1) waits for M(t,1) (W_1)"]),
         ("pepita", Schedule("delayed", 2, weights="copies"), 2, ["copies", "planned only"]),
         ("node_perturbation", Schedule("delayed", 2), 2, ["node_perturbation", "as they are"]),
-        ("pepita", Schedule("pipelined", 0, 4), 2, ["batches of 4", "planned only"]),
+        ("pepita", Schedule("delayed", 2, 4), 2, ["batches of 4", "planned only"]),
+        ("forward_forward", Schedule(batch=4), 2, ["forward_forward", "one sample per update"]),
     ],
 )
 def test_errors(rule: str, schedule: Schedule, workers: int, words: list[str]) -> None:
@@ -312,13 +313,16 @@ def test_idle_workers_are_told_of() -> None:
         scheduled(Case("pepita", (30, 16, 5)), 9)
 
 
-@pytest.mark.parametrize("schedule", ["pipelined", "delayed:3"])
-def test_a_run_in_threads_is_the_run(schedule: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("schedule", "batch"),
+    [("pipelined", 1), ("delayed:3", 1), ("delayed:1:current", 1), ("pipelined", 7)],
+)
+def test_a_run_in_threads_is_the_run(schedule: str, batch: int, tmp_path: Path) -> None:
     """Scores, checkpoint and parameters; and the run goes on where it was stopped."""
     source = "synthetic:samples=900,features=12"
     options: dict[str, Any] = {
         "source": source, "hidden": (16, 12, 9), "epochs": 2, "save_every": 300,
-        "settings": {"dropout": 0.1}, "lr": 0.01,
+        "settings": {"dropout": 0.1}, "lr": 0.01, "batch": batch,
     }  # fmt: skip
     alone = "sequential" if schedule == "pipelined" else schedule
     wanted = run(RunConfig.checked(**options, schedule=alone), tmp_path / "one")

@@ -66,22 +66,24 @@ class Schedule:
 
     @classmethod
     def parse(cls, text: str, batch: int = 1, weights: Weights = "stash") -> Self:
-        """``sequential``, ``pipelined`` or ``delayed:d``.
+        """``sequential``, ``pipelined``, ``delayed:d`` or ``delayed:d:current``.
 
         >>> Schedule.parse("delayed:3").delay
         3
+        >>> Schedule.parse("delayed:3:current").weights
+        'current'
         >>> Schedule.parse("pipelined:3")
         Traceback (most recent call last):
-        rate_models.errors.BadOption: schedule: got 'pipelined:3'; expected sequential, pipelined \
-or delayed:d, for example delayed:3
+        rate_models.errors.BadOption: schedule: got 'pipelined:3'; expected sequential, pipelined, \
+delayed:d or delayed:d:current, for example delayed:3
         """
-        expected = "sequential, pipelined or delayed:d, for example delayed:3"
+        expected = "sequential, pipelined, delayed:d or delayed:d:current, for example delayed:3"
         if text == "sequential":
             return cls("sequential", 0, batch, weights)
         if text == "pipelined":
             return cls("pipelined", 0, batch, weights)
-        if found := re.fullmatch(r"delayed:(-?\d+)", text):
-            return cls("delayed", int(found[1]), batch, weights)
+        if found := re.fullmatch(r"delayed:(-?\d+)(:current)?", text):
+            return cls("delayed", int(found[1]), batch, "current" if found[2] else weights)
         raise BadOption("schedule", got=repr(text), expected=expected)
 
     def __str__(self) -> str:
