@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,8 +105,8 @@ def markdown(found: dict[str, list[Row]]) -> str:
     for varies, rows in found.items():
         lines += [
             "", f"## By {varies}", "",
-            "| network | schedule | workers | one thread, samples/s | threads, samples/s | speed-up "
-            "| predicted | bound | bit-identical |",
+            "| network | schedule | workers | one thread, samples/s | threads, samples/s "
+            "| speed-up | predicted | bound | bit-identical |",
             "|---|---|---|---|---|---|---|---|---|",
         ]  # fmt: skip
         lines += [
@@ -126,11 +127,11 @@ def draw(found: dict[str, list[Row]], path: Path) -> None:
     from streaming.schedule import pictures
 
     main_rows = found["schedule"]
-    place = {
-        "hidden layers": lambda r: len(r.sizes) - 2,
-        "units per layer": lambda r: r.sizes[1],
-        "workers": lambda r: r.workers,
-        "delay": lambda r: r.schedule.delay,
+    place: dict[str, Callable[[Row], int]] = {
+        "hidden layers": lambda row: len(row.sizes) - 2,
+        "units per layer": lambda row: row.sizes[1],
+        "workers": lambda row: row.workers,
+        "delay": lambda row: row.schedule.delay,
     }
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(12, 6.2), dpi=130, layout="constrained")
@@ -139,11 +140,10 @@ def draw(found: dict[str, list[Row]], path: Path) -> None:
             rows = main_rows + found[varies]
             if varies == "delay":
                 rows = [r for r in rows if r.schedule.batch == 1]
-            names = {
-                "delay": lambda r: "delayed:d",
-            }.get(varies, lambda r: str(r.schedule))
-            for colour, name in zip(COLOURS, dict.fromkeys(map(names, rows)), strict=False):
-                some = sorted((r for r in rows if names(r) == name), key=at)
+            names = ["delayed:d" if varies == "delay" else str(r.schedule) for r in rows]
+            for colour, name in zip(COLOURS, dict.fromkeys(names), strict=False):
+                some = [row for row, its in zip(rows, names, strict=True) if its == name]
+                some.sort(key=at)
                 axes.plot(
                     [at(r) for r in some], [r.told.speedup for r in some], "o-", ms=4,
                     color=colour, label=name,

@@ -2,8 +2,9 @@
 
 `streaming.runner` carries out plans (`streaming.schedule`), which are laid out for blocks of
 samples: at first by multiply-adds, then by measured times, with layers that belong to workers and
-with items that go where they can start first; from then on in the way that took less time. Which it
-is changes nothing but the time.
+with items that go where they can start first. Where the result is that of the kernel for one
+thread, that one is tried too. From then on it goes in the way that took the least time. Which it is
+changes nothing else.
 
     sequential   all of a sample before any of the next: one kernel, no threads
     pipelined    the same result to the last bit
@@ -21,8 +22,10 @@ Where work items differ from sample to sample the workers meet in between.
 
 from __future__ import annotations
 
+import time
+import warnings
 from itertools import takewhile
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +42,8 @@ from streaming.schedule.items import Schedule, items
 from streaming.schedule.plan import Plan, Times
 
 Array = NDArray[Any]
-Assignment = planner.Assignment
-ASSIGNMENTS: tuple[Assignment, ...] = ("layers", "waves")
+Way = Literal["layers", "waves", "alone"]
+ASSIGNMENTS: tuple[planner.Assignment, ...] = ("layers", "waves")
 BLOCK = 512  # samples that are planned together; the workers meet at the end of each block
 SPARE = 1  # places beyond those that a plan needs if all goes as planned
 
@@ -48,8 +51,9 @@ SPARE = 1  # places beyond those that a plan needs if all goes as planned
 class ScheduledNetwork(OnlineNetwork):
     """An `OnlineNetwork` whose samples go through the layers as ``schedule`` has it.
 
-    workers: threads. timed: go item by item also where the kernel for one thread would do the same,
-    so that ``measured`` tells how the last block ran; else it is None there. Warns of workers that
+    workers: threads. timed: always go item by item, also where the kernel for one thread would do
+    the same, so that ``measured`` tells how the last block ran; else it is None there. Warns of
+    workers that
     never have anything to do.
     `load_parameters` forgets the samples that are on their way.
     Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and schedules that the
@@ -77,9 +81,9 @@ class ScheduledNetwork(OnlineNetwork):
         planner.check(self.module, self.spec, self.hyper, schedule, workers)
         self._check()
         self.measured: Measured | None = None
-        # by the way in which items are assigned: their times, and the time a sample took with these
-        self._times: dict[Assignment, Times] = {}
-        self._pace: dict[Assignment, float] = {}
+        # by the way: the times of items, and then the time a sample took with a plan by these
+        self._times: dict[Way, Times | None] = {}
+        self._pace: dict[Way, float] = {}
         planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0, None))
         self._places = schedule.delay + 1 + SPARE
         self._empty()
@@ -208,17 +212,15 @@ class ScheduledNetwork(OnlineNetwork):
     def _learn(
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
     ) -> int:
-        always = self.schedule.delay > 0 or self._gathering  # in a way that is not of one kernel
-        plain = self.schedule.kind == "sequential" or self.workers == 1
-        if plain and not always and not self.timed:
+        if self._ways == ("alone",):
             return super()._learn(X, labels, Y, masks, noise, said)
         learned = 0
         while learned < len(X):
             n = self._alike(min(BLOCK, len(X) - learned))
             part = slice(learned, learned + n)
             # for a sample alone there is nothing to do at the same time
-            learn = super()._learn if n == 1 and not always else self._run
-            taken = learn(
+            alone = "alone" in self._ways and (n == 1 or self._way == "alone")
+            taken = (self._run_alone if alone else self._run)(
                 X[part], labels[part], Y[part], masks[part], noise[part],
                 Outcome(said.predicted[part], said.losses[part], said.outputs[part]),
             )  # fmt: skip
@@ -242,38 +244,60 @@ class ScheduledNetwork(OnlineNetwork):
             alike = self.module.regime(self.hyper, self.samples_seen)
         key = n, self.waiting, self.samples_seen % self.schedule.batch, alike
         if key not in self._blocks:
-            plan = self._plan(n, self.waiting, self._assignment)
+            plan = self._plan(n, self.waiting, self._way)
             # with fewer places than its order needs a worker would wait for itself
             if (needed := max(plan.slots.values(), default=1) + SPARE) > self._places:
                 self._make_room(needed)
             self._blocks[key] = Block.of(plan, self._places)
         return self._blocks[key]
 
-    def _plan(self, n: int, waiting: int, kind: Assignment | None) -> Plan:
+    def _plan(self, n: int, waiting: int, way: Way | None) -> Plan:
         first = self.samples_seen - waiting
         how = self.module, self.spec, self.hyper, self.schedule
         todo = list(items(*how, waiting + n, first, waiting))
-        times = None if kind is None else self._times.get(kind)
+        times = None if way is None else self._times.get(way)
+        kind = next((kind for kind in ASSIGNMENTS if kind == way), None)
         return planner.lay_out(todo, self.spec, self.schedule, self.workers, times, 0.0, kind)
 
     @property
-    def _assignment(self) -> Assignment:
+    def _ways(self) -> tuple[Way, ...]:
+        """In which the next samples can be learned from with the same result."""
+        if self.timed or self.schedule.delay or self._gathering:
+            return ASSIGNMENTS
+        one = self.schedule.kind == "sequential" or self.workers == 1
+        return ("alone",) if one else (*ASSIGNMENTS, "alone")
+
+    @property
+    def _way(self) -> Way:
         """The next to be tried, or the fastest."""
-        for kind in ASSIGNMENTS:
-            if kind not in self._pace:
-                return kind
+        for way in self._ways:
+            if way not in self._pace:
+                return way
         return min(self._pace, key=self._pace.__getitem__)
 
-    def _note(self, ran: Measured) -> None:
-        """Keep what a full block tells, while there is something to try."""
-        kind = ran.plan.assignment
-        if kind in self._pace or ran.times is None:
+    def _note(self, way: Way, times: Times | None, pace: float) -> None:
+        """Keep what a full block tells, while there is something to try: first the times of the
+        items, by which it is planned again, then the time a sample takes."""
+        if way in self._pace:
             return
-        if kind not in self._times:
-            self._times[kind] = ran.times
+        if way not in self._times:
+            self._times[way] = times
         else:
-            self._pace[kind] = float(np.nanmax(ran.finish)) / ran.plan.samples
+            self._pace[way] = pace
+            if len(self._pace) == len(self._ways) and self._way == "alone":
+                text = f"workers: one is faster than {self.workers} here; the others stay idle"
+                warnings.warn(text, stacklevel=2)
         self._blocks = {}
+
+    def _run_alone(
+        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
+    ) -> int:
+        """A block of samples in the kernel for one thread."""
+        start = time.perf_counter()
+        taken = super()._learn(X, labels, Y, masks, noise, said)
+        if taken >= BLOCK // 2:
+            self._note("alone", None, (time.perf_counter() - start) / taken)
+        return taken
 
     def _run(
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
@@ -304,7 +328,8 @@ class ScheduledNetwork(OnlineNetwork):
                 self._waiting = [masks[rest].copy(), noise[rest].copy()]
             self.measured = block.measured(board)
             if len(X) >= BLOCK // 2 and upto == lead + len(X):
-                self._note(self.measured)
+                pace = float(np.nanmax(self.measured.finish)) / (lead + len(X))
+                self._note(block.plan.assignment, self.measured.times, pace)
         if upto < lead + len(X):
             for mine, ring in zip(self._work, self._ring, strict=True):
                 mine[...] = ring[(first + upto) % len(ring)][: mine.size]  # `_diverged` looks there

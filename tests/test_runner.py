@@ -182,7 +182,11 @@ def test_a_race_is_noticed(hasty: bool, monkeypatch: pytest.MonkeyPatch) -> None
     if hasty:
         monkeypatch.setattr(runner, "program", without)
     net = scheduled(case, 2)
-    net._pace = {"layers": 2.0, "waves": 1.0}  # only there do layers go from worker to worker
+    net._pace = {
+        "layers": 2.0,
+        "waves": 1.0,
+        "alone": 3.0,
+    }  # only there do layers go from worker to worker
     block = net._block(100)
     net._blocks = dict.fromkeys(net._blocks, hurried(block))
     assert (contents(net, case.learn(net, *samples)) != wanted) is hasty
@@ -262,7 +266,7 @@ def test_interrupted_at_the_border_of_a_sample(
 
 def test_what_ran_is_noted() -> None:
     case = Case("pepita", (30, 16, 12, 5))
-    net = scheduled(case, 2)
+    net = scheduled(case, 2, timed=True)
     case.learn(net, *case.samples(BLOCK))
     told = net.measured
     assert told is not None
@@ -306,6 +310,16 @@ def test_one_signature() -> None:
     for case in (Case("pepita", UNEVEN, PLAIN), CASES[3]):
         case.learn(scheduled(case, 2), *case.samples(30))
     assert len(walk.signatures) <= 2
+
+
+def test_threads_are_left_where_one_is_faster() -> None:
+    """As for layers of a few units; with the same result."""
+    case = Case("pepita", (4, 3, 3, 5))
+    samples, plain, net = case.samples(8 * BLOCK), case.online(), scheduled(case, 2)
+    wanted = contents(plain, case.learn(plain, *samples))
+    with pytest.warns(UserWarning, match="workers: one is faster than 2 here"):
+        assert contents(net, case.learn(net, *samples)) == wanted
+    assert net._way == "alone"
 
 
 def test_idle_workers_are_told_of() -> None:

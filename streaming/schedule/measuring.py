@@ -71,7 +71,7 @@ def measure(
     """
     _, spec, hyper = network(rule, sizes, "relu", options)
     common: dict[str, Any] = {"dtype": dtype, "optimizer": Optimizer(lr=RATE), **hyper._asdict()}
-    several = ScheduledNetwork(spec, rule, schedule=schedule, workers=workers, **common)
+    several = ScheduledNetwork(spec, rule, schedule=schedule, workers=workers, timed=True, **common)
     by_sample = Schedule("sequential", batch=schedule.batch)
     staged = ScheduledNetwork(spec, rule, schedule=by_sample, timed=True, **common)
     one = same = staged if schedule.batch > 1 else OnlineNetwork(spec, rule, **common)
