@@ -10,7 +10,7 @@ From:  Lansdell, Prakash & Kording, ICLR 2020, figure 3: feedback alignment fail
 Score: test loss of the mean image 26.45, backpropagation 18.70, node perturbation 21.91, feedback
        alignment 24.16, direct feedback alignment 25.16: the last two hardly use the two numbers
 Seed:  0
-Run time: 5 minutes on a busy machine, and 15 s of compilation per rule the first time
+Run time: 5 minutes on a busy machine, and 8 s of compilation per rule the first time
 Needs: MNIST
 """
 

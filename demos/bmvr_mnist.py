@@ -9,7 +9,7 @@ From:  Golkar et al., NeurIPS workshop 2020, table 1 (BMVR 93.6 and 95.2, backpr
 Score: BMVR 93.6 with the published rates and 94.3 with others for 64 hidden units, 95.2 for 256;
        the published rates for 256 diverge; the whole table is in docs/bmvr.md
 Seed:  0
-Run time: 2 minutes of one core, and 30 s of compilation the first time
+Run time: 2 minutes of one core, and 10 s of compilation the first time
 Needs: MNIST
 """
 

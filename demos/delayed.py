@@ -5,7 +5,7 @@ Shows: test accuracy on MNIST after one pass and after the last, when a sample i
        (stash) or through those of the moment (current); for one hidden layer, at three rates, and
        for three. Writes the table as Markdown, and a figure.
 Seed:  0
-Run time: 20 minutes of one core, and 20 s of compilation the first time
+Run time: 20 minutes of one core, and 10 s of compilation the first time
 Needs: MNIST
 """
 

@@ -9,7 +9,7 @@ From:  PEPITA and its control F = 0: Dellaferrera & Kreiman, ICML 2022, sections
 Score: mean of the seeds: PEPITA 0.83 before, 0.42 in the 250 samples after the drift, 0.83 at the
        end; with F = 0 0.75, 0.38, 0.78; backpropagation 0.93, 0.63, 0.93
 Seed:  0 to 9, for the stream and the weights
-Run time: 5 s, and 30 s of compilation the first time
+Run time: 5 s, and 10 s of compilation the first time
 """
 
 from __future__ import annotations

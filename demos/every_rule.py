@@ -9,7 +9,7 @@ From:  Dellaferrera & Kreiman, ICML 2022, table 1 (100 epochs in batches): how f
 Score: after five passes backpropagation 0.983, node perturbation 0.980, forward-forward 0.980,
        feedback alignment 0.979, PEPITA 0.975, BMVR 0.955, DRTP 0.954; the table is in docs/rules.md
 Seed:  0 on MNIST, 0 to 9 on digits
-Run time: 8 minutes, and 15 s of compilation per rule the first time
+Run time: 8 minutes, and 8 s of compilation per rule the first time
 Needs: MNIST
 """
 

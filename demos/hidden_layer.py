@@ -8,7 +8,7 @@ From:  Dellaferrera & Kreiman, ICML 2022, section 4.2, figure 5 and appendix D (
        44.6 % with F = 0, 52.6 % with PEPITA).
 Score: mean 0.93 with PEPITA, 0.87 with F = 0, 0.95 with backpropagation
 Seed:  0 to 9, for weights, feedback and the order of the samples
-Run time: 4 s, and 30 s of compilation the first time
+Run time: 4 s, and 10 s of compilation the first time
 """
 
 from __future__ import annotations

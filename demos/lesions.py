@@ -11,7 +11,7 @@ From:  Golkar et al., NeurIPS workshop 2020; Dellaferrera & Kreiman, ICML 2022, 
        Lansdell, Prakash & Kording, ICLR 2020. The lesions are ours.
 Score: docs/lesions.md
 Seed:  0 to 2
-Run time: 3 minutes, and 30 s of compilation the first time
+Run time: 3 minutes, and 10 s of compilation the first time
 """
 
 from __future__ import annotations

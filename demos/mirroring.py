@@ -8,7 +8,7 @@ From:  Srinivasan et al., ICLR 2024, weight mirroring (there in batches, with mo
 Score: mirrored before and during: 95.7 % with one hidden layer, 93.2 with two, 90.5 with three;
        F as drawn: 94.3, 91.4, 89.1; F = 0: 91.0, 88.4, 84.5
 Seed:  0
-Run time: 7 minutes on two busy cores, and 30 s of compilation the first time
+Run time: 7 minutes on two busy cores, and 10 s of compilation the first time
 Needs: MNIST
 """
 

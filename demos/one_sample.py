@@ -7,7 +7,7 @@ Shows: the circuit, drawn from its description, beside what one sample does in i
 From:  Dellaferrera & Kreiman, ICML 2022, section 3.4 and figure 1; the time course is ours.
 Score: none; the figure is docs/img/one_sample.png
 Seed:  0
-Run time: 5 s, and 15 s of compilation the first time
+Run time: 5 s, and 8 s of compilation the first time
 """
 
 from __future__ import annotations

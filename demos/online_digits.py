@@ -4,7 +4,7 @@ Shows: the whole loop: build a learner, stream samples, test then train, score w
 From:  PEPITA, Dellaferrera & Kreiman, ICML 2022, section 3.2; digits of 8 x 8 pixels (UCI).
 Score: 0.97 of the 360 held-out digits; 0.96 of all 17,244 guesses
 Seed:  0
-Run time: 4 s, and 15 s of compilation the first time
+Run time: 4 s, and 8 s of compilation the first time
 """
 
 from __future__ import annotations

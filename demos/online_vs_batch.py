@@ -9,7 +9,7 @@ From:  Dellaferrera & Kreiman, ICML 2022, section 4.1 and table 1 (98.01 % after
        batches).
 Score: after 5 epochs 0.970 in batches (13 s of learning on 2 cores), 0.968 online (9 s on one)
 Seed:  0
-Run time: 30 s, and 15 s of compilation the first time
+Run time: 30 s, and 8 s of compilation the first time
 Needs: MNIST, and torch: pip install "dendrostream[torch]"
 """
 

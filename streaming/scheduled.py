@@ -327,7 +327,8 @@ class ScheduledNetwork(OnlineNetwork):
                 rest = slice(max(0, upto - delay), upto)
                 self._waiting = [masks[rest].copy(), noise[rest].copy()]
             self.measured = block.measured(board)
-            if len(X) >= BLOCK // 2 and upto == lead + len(X):
+            tried = block.plan.assignment in self._pace
+            if len(X) >= BLOCK // 2 and upto == lead + len(X) and not tried:
                 pace = float(np.nanmax(self.measured.finish)) / (lead + len(X))
                 self._note(block.plan.assignment, self.measured.times, pace)
         if upto < lead + len(X):

@@ -169,6 +169,34 @@ def test_schedules(tmp_path: Path) -> None:
     assert figure.stat().st_size > 10_000
 
 
+def test_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dendrostream_demos import threads
+
+    from streaming.schedule import measuring
+
+    monkeypatch.setattr(measuring, "REPEATS", 1)
+    monkeypatch.setattr(measuring, "FOUND", 0)
+    table, figure = tmp_path / "threads.md", tmp_path / "threads.png"
+    found = threads.main(8, 2, 40, table, figure)
+    assert all(row.told.identical for rows in found.values() for row in rows)
+    assert table.read_text().count("| yes |") == sum(map(len, found.values()))
+    assert figure.stat().st_size > 10_000
+
+
+def test_delayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dendrostream_demos import delayed
+
+    write_data_sets(tmp_path, monkeypatch)
+    monkeypatch.setattr(delayed, "NETWORKS", (((8,), 0.01), ((8,), 50.0)))
+    monkeypatch.setattr(delayed, "DELAYS", (0, 2))
+    table = tmp_path / "delayed.md"
+    rows = delayed.main(2, tmp_path, table, tmp_path / "delayed.png")
+    assert [row.last is None for row in rows] == [False] * 4 + [True] * 4
+    assert rows[0][2:] == (0, *rows[2][3:])  # without a delay both are the rule itself
+    assert table.read_text().count("diverged") == 8 and "|x|² is " in table.read_text()
+    assert (tmp_path / "delayed.png").stat().st_size > 10_000
+
+
 def test_a_missing_data_set_is_one_message(tmp_path: Path) -> None:
     code = [sys.executable, "-m", "dendrostream_demos.online_vs_batch", "--data", str(tmp_path)]
     done = subprocess.run(code, capture_output=True, text=True, timeout=120)
