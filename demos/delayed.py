@@ -4,6 +4,9 @@ Shows: test accuracy on MNIST after one pass and after the last, when a sample i
        the first passes of d more samples (`delayed:d`), through the weights of its own first pass
        (stash) or through those of the moment (current); for one hidden layer, at three rates, and
        for three. Writes the table as Markdown, and a figure.
+From:  schedules in which updates come late; the rule is that of Dellaferrera & Kreiman, ICML 2022
+Score: one hidden layer, five passes: 0.976 at once, 0.974 fifteen samples late, 0.929 at 63;
+       through the weights of the moment it diverges with a single sample of delay at that rate
 Seed:  0
 Run time: 20 minutes of one core, and 10 s of compilation the first time
 Needs: MNIST

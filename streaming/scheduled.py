@@ -45,6 +45,7 @@ Array = NDArray[Any]
 Way = Literal["layers", "waves", "alone"]
 ASSIGNMENTS: tuple[planner.Assignment, ...] = ("layers", "waves")
 BLOCK = 512  # samples that are planned together; the workers meet at the end of each block
+TRIES = 2  # blocks by which a way is judged
 SPARE = 1  # places beyond those that a plan needs if all goes as planned
 
 
@@ -81,9 +82,9 @@ class ScheduledNetwork(OnlineNetwork):
         planner.check(self.module, self.spec, self.hyper, schedule, workers)
         self._check()
         self.measured: Measured | None = None
-        # by the way: the times of items, and then the time a sample took with a plan by these
+        # by the way: the times of items, and then the times that a sample took with a plan by these
         self._times: dict[Way, Times | None] = {}
-        self._pace: dict[Way, float] = {}
+        self._paces: dict[Way, list[float]] = {}
         planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0, None))
         self._places = schedule.delay + 1 + SPARE
         self._empty()
@@ -267,24 +268,25 @@ class ScheduledNetwork(OnlineNetwork):
         one = self.schedule.kind == "sequential" or self.workers == 1
         return ("alone",) if one else (*ASSIGNMENTS, "alone")
 
+    def _tried(self, way: Way) -> bool:
+        return len(self._paces.get(way, ())) == TRIES
+
     @property
     def _way(self) -> Way:
         """The next to be tried, or the fastest."""
         for way in self._ways:
-            if way not in self._pace:
+            if not self._tried(way):
                 return way
-        return min(self._pace, key=self._pace.__getitem__)
+        return min(self._ways, key=lambda way: min(self._paces[way]))
 
     def _note(self, way: Way, times: Times | None, pace: float) -> None:
         """Keep what a full block tells, while there is something to try: first the times of the
         items, by which it is planned again, then the time a sample takes."""
-        if way in self._pace:
-            return
         if way not in self._times:
             self._times[way] = times
         else:
-            self._pace[way] = pace
-            if len(self._pace) == len(self._ways) and self._way == "alone":
+            self._paces.setdefault(way, []).append(pace)
+            if all(map(self._tried, self._ways)) and self._way == "alone":
                 text = f"workers: one is faster than {self.workers} here; the others stay idle"
                 warnings.warn(text, stacklevel=2)
         self._blocks = {}
@@ -295,7 +297,7 @@ class ScheduledNetwork(OnlineNetwork):
         """A block of samples in the kernel for one thread."""
         start = time.perf_counter()
         taken = super()._learn(X, labels, Y, masks, noise, said)
-        if taken >= BLOCK // 2:
+        if taken >= BLOCK // 2 and not self._tried("alone"):
             self._note("alone", None, (time.perf_counter() - start) / taken)
         return taken
 
@@ -327,7 +329,7 @@ class ScheduledNetwork(OnlineNetwork):
                 rest = slice(max(0, upto - delay), upto)
                 self._waiting = [masks[rest].copy(), noise[rest].copy()]
             self.measured = block.measured(board)
-            tried = block.plan.assignment in self._pace
+            tried = self._tried(block.plan.assignment)
             if len(X) >= BLOCK // 2 and upto == lead + len(X) and not tried:
                 pace = float(np.nanmax(self.measured.finish)) / (lead + len(X))
                 self._note(block.plan.assignment, self.measured.times, pace)

@@ -27,6 +27,22 @@ def earliest(times: Array, first: Array, waits: Array) -> Array:
 
 
 @kernel
+def _remaining(times: Array, first: Array, waits: Array, rest: Array) -> None:
+    """The longest way (n,) from the start of each item to the end of the last."""
+    for i in range(times.size - 1, -1, -1):
+        rest[i] += times[i]
+        for k in range(first[i], first[i + 1]):
+            rest[waits[k]] = max(rest[waits[k]], rest[i])
+
+
+def remaining(times: Array, first: Array, waits: Array) -> Array:
+    """`_remaining` into a new array."""
+    rest = np.zeros(times.size)
+    _remaining(times, first, waits, rest)
+    return rest
+
+
+@kernel
 def _place(
     order: Array, times: Array, first: Array, waits: Array, bound: Array, handover: float,
     worker: Array, start: Array, free: Array,

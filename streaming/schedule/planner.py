@@ -90,14 +90,16 @@ def lay_out(
     first = np.cumsum([0, *map(len, found)], dtype=np.int64)
     waits = np.fromiter((j for some in found for j in some), np.int64, first[-1])
     early = placing.earliest(durations, first, waits)
+    urgent = -placing.remaining(durations, first, waits)
     best: Plan | None = None
     for kind, sharing in _candidates(workers, handover):
         if assignment not in (None, kind):
             continue
         bound = np.full(len(todo), -1) if kind == "waves" else owners(todo, durations, sharing)
+        # as early as they can, twice more in the order that came of it; then the most urgent first
         start = early
-        for _ in range(3):  # the second time in the order that came of the first, and again
-            order = np.argsort(start, kind="stable")
+        for turn in range(4):
+            order = np.argsort(start if turn < 3 else urgent, kind="stable")
             where = placing.place(order, durations, first, waits, bound, workers, float(handover))
             one = Plan(
                 spec, schedule, workers, handover, kind, todo, durations, first, waits, *where
