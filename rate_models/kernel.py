@@ -11,7 +11,8 @@ import hashlib
 import os
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar
@@ -22,6 +23,11 @@ import numpy as np
 from numba.core import config
 from numba.extending import intrinsic as numba_intrinsic
 from numpy.typing import ArrayLike, NDArray
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 from rate_models.errors import BadOption
 from rate_models.stage_compiler import StageCompiler
@@ -85,6 +91,28 @@ def cache_folder() -> Path:
 _FOLDER = cache_folder()
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process at a time, where the system knows how."""
+    with open(_FOLDER / "lock", "wb") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, or the process dies
+        yield
+
+
+def _save_alone(compiled: Any) -> None:
+    """Numba numbers the files of a function's signatures by those that its index has: two processes
+    that save at the same moment take one number, and each later reads what the other has written.
+    """
+    cache, save = compiled._cache, compiled._cache.save_overload
+
+    def save_overload(signature: Any, data: Any) -> None:
+        with _alone():
+            save(signature, data)
+
+    cache.save_overload = save_overload
+
+
 def kernel(function: Function) -> Function:
     """Compile an entry kernel: called from Python, cached on disk, runs without the GIL.
 
@@ -95,9 +123,11 @@ def kernel(function: Function) -> Function:
     # Other people's kernels are not ours to move: set our folder only while ours are decorated.
     config.CACHE_DIR = str(_FOLDER)  # type: ignore[attr-defined]
     try:
-        return numba.njit(cache=True, **FLAGS)(function)  # type: ignore[no-any-return]
+        compiled = numba.njit(cache=True, **FLAGS)(function)
     finally:
         config.CACHE_DIR = before  # type: ignore[attr-defined]
+    _save_alone(compiled)
+    return compiled  # type: ignore[no-any-return]
 
 
 def stage(function: Function) -> Function:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,42 @@ def test_bounds_are_checked_when_asked(tmp_path: Path) -> None:
     assert copy.python("-m", "rate_models.whole").returncode == 0  # reads past the end
     checked = copy.python("-m", "rate_models.whole", NUMBA_BOUNDSCHECK="1")
     assert "IndexError" in checked.stderr
+
+
+SLOW_SAVE = """
+import sys, time
+import numpy as np
+from numba.core.caching import IndexDataCacheFile
+from rate_models.whole import whole
+
+load, told = IndexDataCacheFile._load_index, time.monotonic()
+
+def slow(self):
+    index = load(self)
+    time.sleep(float(sys.argv[2]))  # another process may save in between
+    return index
+
+IndexDataCacheFile._load_index = slow
+x = np.arange(3, dtype=sys.argv[1])
+print(whole(x), sum(whole.stats.cache_hits.values()))
+"""
+
+
+def test_processes_that_save_at_once_do_not_mix_up_signatures(tmp_path: Path) -> None:
+    copy = Copy(tmp_path)
+    copy.write("slow_save.py", SLOW_SAVE)
+    dtypes = ("float32", "float64", "int64")
+
+    def run(dtype: str, wait: float) -> list[str]:
+        done = copy.python("-m", "rate_models.slow_save", dtype, str(wait))
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    with ThreadPoolExecutor() as pool:
+        first = list(pool.map(run, dtypes, [1.0] * 3))
+    assert [hits for _, hits in first] == ["0"] * 3
+    for dtype, (value, _) in zip(dtypes, first, strict=True):
+        assert run(dtype, 0.0) == [value, "1"]  # each from the cache, and each its own
 
 
 def test_without_a_folder_to_write_the_cache_is_temporary(tmp_path: Path) -> None:
