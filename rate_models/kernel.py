@@ -126,7 +126,8 @@ def kernel(function: Function) -> Function:
         compiled = numba.njit(cache=True, **FLAGS)(function)
     finally:
         config.CACHE_DIR = before  # type: ignore[attr-defined]
-    _save_alone(compiled)
+    if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # else it is the function itself
+        _save_alone(compiled)
     return compiled  # type: ignore[no-any-return]
 
 
