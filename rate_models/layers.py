@@ -134,32 +134,27 @@ def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
         rows.axpy(a, -was, units(net, net.change[row], layer))
 
 
+@inlined
+def in_place(net: Layers) -> bool:
+    """Whether passes go through the weights as they are, and updates change them at once."""
+    return net.gather == 0 and net.undo == 0
+
+
 @stage
 def pass_and_update(
     net: Layers, layer: int, pre: Array, h: Array, p: Array, delta: Array, mask: Array, step: Step
 ) -> None:
     """p_l = m ∘ s(W_l p_{l-1} + b_l), δ_l = h_l − p_l and the step with ΔW_l = δ_l pre_{l-1}ᵀ, for
-    1 < l < L: `current`, `activity` and `update`, with each row of W_l fetched once.
+    1 < l < L: `current`, `activity` and `update`, with each row of W_l fetched once. Where the pass
+    goes through the weights that the step changes, which `in_place` says.
     """
-    n, undo = net.sizes[layer], net.undo > 0
-    if net.gather > 0:
-        current(net, layer, p, p)
-        activity(net, layer, p, p, mask)
-        post = units(net, delta, layer)
-        rows.copy(post, units(net, h, layer))
-        rows.axpy(post, post.dtype.type(-1), units(net, p, layer))
-        remember(net, layer, post, pre, post[:0], step)
-        return
-    if undo:  # the older weights need all of p first
-        current(net, layer, p, p)
     w, v, at = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0), units(net, delta, layer)
     if net.vW.size > 0:
         v = matrix(net, net.vW, layer)
     stored, dendrite = units(net, h, layer), units(net, p, layer)
-    for first in range(0, n, FETCHED):
-        end = min(first + FETCHED, n)
-        if not undo:
-            _current_of(net, layer, p, p, first, end)
+    for first in range(0, at.size, FETCHED):
+        end = min(first + FETCHED, at.size)
+        _current_of(net, layer, p, p, first, end)
         activations.activate(net.kind[layer], dendrite[first:end], dendrite[first:end])
         if mask.size > 0:
             m = units(net, mask, layer)

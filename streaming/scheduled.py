@@ -53,10 +53,9 @@ class ScheduledNetwork(OnlineNetwork):
     """An `OnlineNetwork` whose samples go through the layers as ``schedule`` has it.
 
     workers: threads. timed: always go item by item, also where the kernel for one thread would do
-    the same, so that ``measured`` tells how the last block ran; else it is None there. Warns of
-    workers that
-    never have anything to do.
+    the same, so that ``measured`` tells how the last block ran; else it is None there.
     `load_parameters` forgets the samples that are on their way.
+    Warns of workers that never have anything to do, and where one thread is faster than several.
     Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and schedules that the
     rule locks; learning raises WorkerFailed where a thread fails.
 

@@ -303,7 +303,7 @@ def teach(
         _modulate(net, state, hyper, work, noise)
     if layer <= j:
         return
-    if 1 < layer < last and mismatch:
+    if 1 < layer < last and mismatch and layers.in_place(net):
         pre = work.h if standard else work.p
         layers.pass_and_update(net, layer, pre, work.h, work.p, work.delta, mask, step)
         return
