@@ -10,7 +10,7 @@ From:  the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, se
 Score: 784-512x5-10 with two threads: pipelined 1.5 times one thread, delayed:3 1.8, mini-batches of
        16 2.1; networks of one hidden layer, or of narrow ones, are faster in one thread
 Seed:  0
-Run time: 2 minutes, and 10 s of compilation the first time; needs idle cores
+Run time: 12 minutes, and 10 s of compilation the first time; needs idle cores
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Row(NamedTuple):
 def main(
     width: int = 512,
     depth: int = 5,
-    samples: int = 2000,
+    samples: int = 3000,
     table: Path = Path("threads.md"),
     figure: Path = Path("threads.png"),
 ) -> dict[str, list[Row]]:

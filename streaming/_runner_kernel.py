@@ -42,32 +42,38 @@ class Rows(NamedTuple):
 
 
 class Board(NamedTuple):
-    """What the workers share: one cell for each task, and for each of
+    """What the workers share: counters (a cell for each task), how many rounds each has behind it
+    (a cell for each worker), and a cell for each of
 
     LOSS    the first turn whose loss is not finite: none of that turn or later is done
     ENDED   the same, after the stream was asked to end
     ASKED   1: the next sample is not to be begun
     FAILED  1: a worker has failed, all others leave
 
-    at: the row at which each worker is, in cells. span (rows, 2): start and end of each, in ns, 0
-    where it was not done.
+    at: the row at which each worker is, counted through all rounds, in cells. span (rows, 2): start
+    and end of each in its last round, in ns, 0 where it was not done.
     """
 
     counters: Ints
+    rounds: Ints
     control: Ints
     at: Ints
     span: Ints
 
 
 class Stream(NamedTuple):
-    """Samples to learn from. The program's sample t is sample first + t of the network.
+    """Samples to learn from, in ``rounds`` of the same program.
 
+    size: samples that each round takes in; the program's sample t is sample first + t of the
+    network in the first round, first + size + t in the next.
     lead: how many of them were there before and wait to be learned from: row t of X, labels and Y
     is the program's sample lead + t; row t of masks and noise its sample t. delay: in samples;
     stash: whether M goes through the weights of S, else through the current ones.
     batch: samples per update.
     """
 
+    rounds: int
+    size: int
     first: int
     lead: int
     delay: int
@@ -84,16 +90,26 @@ def _walk(  # type: ignore[no-untyped-def]
     me, program, board, stream, ring, inputs, kept, net, syn, state, hyper, rates,
     predicted, losses, out,
 ):  # fmt: skip
-    """Do the rows of worker ``me``, each when what it waits for is done."""
-    for row in range(program.begin[me], program.begin[me + 1]):
-        what = _ready(program, row, board)
+    """Do the rows of worker ``me`` round after round, each when what it waits for is done."""
+    begin = program.begin[me]
+    many = program.begin[me + 1] - begin
+    if many == 0:
+        store_release(board.rounds, me * CELL, stream.rounds)
+    for at in range(many * stream.rounds):
+        row, past = begin + at % many, at // many * stream.size  # samples of earlier rounds
+        what = GO
+        if at % many == 0 and at > 0:
+            what = _met(me, at // many, board)
+        if what == GO:
+            what = _ready(program, row, past, board)
         if what == LEAVE:
             return
         if what == SKIP:
+            board.span[row, 1] = 0
             continue
-        store_release(board.at, me * CELL, row)
+        store_release(board.at, me * CELL, at)
         board.span[row, 0] = nanoseconds()
-        task, t = program.task[row], program.sample[row]
+        task, t = program.task[row], program.sample[row] + past
         kind, layer, number = program.kind[task], program.layer[task], stream.first + t
         place, new = number % ring.a.shape[0], t - stream.lead
         work, mask, done = work_at(net, ring, place), stream.masks[t], True
@@ -136,7 +152,7 @@ def _walk(  # type: ignore[no-untyped-def]
         if done:
             store_release(board.counters, task * CELL, t + 1)
         else:
-            store_release(board.control, LOSS * CELL, program.turn[row])
+            store_release(board.control, LOSS * CELL, program.turn[row] + past)
 
 
 @stage
@@ -147,19 +163,36 @@ def _fold(syn: InputSynapses, seen: int, batch: int) -> None:
 
 
 @stage
-def _ready(program: Rows, row: int, board: Board) -> int:
-    """Wait for what a row waits for: GO, or SKIP a row that is not to be done, or LEAVE."""
+def _met(me: int, rounds: int, board: Board) -> int:
+    """Wait until all workers have so many rounds behind them: GO, or LEAVE."""
+    store_release(board.rounds, me * CELL, rounds)
+    for other in range(0, len(board.rounds), CELL):
+        looks = 0
+        while load_acquire(board.rounds, other) < rounds:
+            looks += 1
+            if looks > SPINS:
+                if load_acquire(board.control, FAILED * CELL) > 0:
+                    return LEAVE
+                give_way()
+    return GO
+
+
+@stage
+def _ready(program: Rows, row: int, past: int, board: Board) -> int:
+    """Wait for what a row waits for, ``past`` samples after the program's first round: GO, or SKIP
+    a row that is not to be done, or LEAVE."""
+    turn = program.turn[row] + past
     for k in range(program.wait[row], program.wait[row + 1]):
-        looks, on, value = 0, program.on[k] * CELL, program.value[k]
+        looks, on, value = 0, program.on[k] * CELL, program.value[k] + past
         while load_acquire(board.counters, on) < value:
             looks += 1
             if looks > SPINS:
                 if load_acquire(board.control, FAILED * CELL) > 0:
                     return LEAVE
-                if _over(program.turn[row], board):
+                if _over(turn, board):
                     return SKIP
                 give_way()
-    task, turn = program.task[row], program.turn[row]
+    task = program.task[row]
     if program.kind[task] == S and program.layer[task] == 1:  # a sample begins here, in order
         asked = load_acquire(board.control, ASKED * CELL) > 0
         if asked and turn < load_acquire(board.control, ENDED * CELL):

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 Draws = Sequence[ArrayLike] | None
 
 # Rows converted and checked at a time: what bounds the memory of a call.
-BLOCK = 256
+BLOCK = 1024
 
 
 class OnlineLearner:

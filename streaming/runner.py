@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -30,12 +31,25 @@ class WorkerFailed(RuntimeError):
 class Measured:
     """A block as it ran: the plan, and start and finish (n,) of its items in seconds.
 
-    Items that were not done, since the stream ended before, have NaN.
+    span (n, 2): both in ns, 0 where an item was not done, since the stream ended before: then NaN.
     """
 
     plan: Plan
-    start: NDArray[np.float64]
-    finish: NDArray[np.float64]
+    span: NDArray[np.int64]
+
+    @cached_property
+    def start(self) -> NDArray[np.float64]:
+        return self._seconds[:, 0]
+
+    @cached_property
+    def finish(self) -> NDArray[np.float64]:
+        return self._seconds[:, 1]
+
+    @cached_property
+    def _seconds(self) -> NDArray[np.float64]:
+        span = self.span * 1e-9
+        span[self.span[:, 1] == 0] = np.nan
+        return span - (np.nanmin(span) if np.isfinite(span).any() else 0)
 
     @property
     def by_task(self) -> NDArray[np.float64]:
@@ -94,25 +108,22 @@ class Block:
         """Nothing done yet, of so many turns."""
         board = kernels.Board(
             cells(len(self.rows.kind)),
+            cells(len(self.rows.begin) - 1),
             cells(4),
             cells(len(self.rows.begin)),
             np.zeros((len(self.rows.task), 2), np.int64),
         )
-        board.at[::CELL] = np.minimum(self.rows.begin, len(self.rows.task) - 1)
         board.control[kernels.LOSS * CELL] = board.control[kernels.ENDED * CELL] = turns
         return board
 
     def measured(self, board: kernels.Board) -> Measured:
-        """How it ran."""
-        span = board.span[self.row_of].astype(np.float64) * 1e-9
-        span[span[:, 1] == 0] = np.nan
-        span -= np.nanmin(span) if np.isfinite(span).any() else 0
-        return Measured(self.plan, span[:, 0], span[:, 1])
+        """How its last round ran."""
+        return Measured(self.plan, board.span[self.row_of])
 
 
 def done(board: kernels.Board) -> int:
     """How many turns were done."""
-    return int(board.control[[kernels.LOSS * CELL, kernels.ENDED * CELL]].min())
+    return min(int(board.control[at * CELL]) for at in (kernels.LOSS, kernels.ENDED))
 
 
 def threads(workers: int) -> ThreadPoolExecutor:
@@ -153,14 +164,19 @@ def together(
             interrupted = stop
     for me, one in enumerate(running):
         if (problem := one.exception()) is not None:
-            raise _failed(me, rows, board, stream.first) from problem
+            raise _failed(me, rows, board, stream) from problem
     if interrupted is not None:
         raise interrupted
 
 
-def _failed(me: int, rows: kernels.Rows, board: kernels.Board, first: int) -> WorkerFailed:
-    row = board.at[me * CELL]
+def _failed(
+    me: int, rows: kernels.Rows, board: kernels.Board, stream: kernels.Stream
+) -> WorkerFailed:
+    begin, end = rows.begin[me : me + 2]
+    past, row = divmod(int(board.at[me * CELL]), max(int(end - begin), 1))
+    row = min(begin + row, len(rows.task) - 1)
     task = rows.task[row]
     kind, layer = "SEM"[rows.kind[task]], rows.layer[task]
     where = f"layer {layer}" if layer else "the error"
-    return WorkerFailed(f"worker {me}: sample {first + rows.sample[row]}, {where} ({kind})")
+    sample = stream.first + past * stream.size + rows.sample[row]
+    return WorkerFailed(f"worker {me}: sample {sample}, {where} ({kind})")

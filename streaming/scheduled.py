@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from functools import partial
 from itertools import takewhile
 from typing import Any, Literal
 
@@ -216,11 +217,11 @@ class ScheduledNetwork(OnlineNetwork):
             return super()._learn(X, labels, Y, masks, noise, said)
         learned = 0
         while learned < len(X):
-            n = self._alike(min(BLOCK, len(X) - learned))
+            size, n = self._next(len(X) - learned)
             part = slice(learned, learned + n)
             # for a sample alone there is nothing to do at the same time
             alone = "alone" in self._ways and (n == 1 or self._way == "alone")
-            taken = (self._run_alone if alone else self._run)(
+            taken = (self._run_alone if alone else partial(self._run, size))(
                 X[part], labels[part], Y[part], masks[part], noise[part],
                 Outcome(said.predicted[part], said.losses[part], said.outputs[part]),
             )  # fmt: skip
@@ -228,6 +229,15 @@ class ScheduledNetwork(OnlineNetwork):
             if taken < n:
                 break
         return learned
+
+    def _next(self, most: int) -> tuple[int, int]:
+        """Samples per block, of at most ``most``, and in all blocks that follow the same plan: one
+        block while there are ways to be tried, or the samples that wait become more."""
+        size = min(max(BLOCK // self.schedule.batch, 1) * self.schedule.batch, most)
+        tried = all(map(self._tried, self._ways)) and self.waiting == self.schedule.delay
+        n = self._alike(most if tried else size)
+        size = min(size, n)
+        return size, n // size * size
 
     def _alike(self, most: int) -> int:
         """How many of the next samples, at most ``most``, have the same work items."""
@@ -301,10 +311,11 @@ class ScheduledNetwork(OnlineNetwork):
         return taken
 
     def _run(
-        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
-    ) -> int:
-        """A block of samples in threads; how many were taken in."""
-        block, lead, delay = self._block(len(X)), self.waiting, self.schedule.delay
+        self, size: int, X: Array, labels: Array, Y: Array, masks: Array, noise: Array,
+        said: Outcome,
+    ) -> int:  # fmt: skip
+        """Blocks of ``size`` samples in threads; how many were taken in."""
+        block, lead, delay = self._block(size), self.waiting, self.schedule.delay
         first = self.samples_seen - lead
         if lead:
             masks, noise = (
@@ -312,8 +323,9 @@ class ScheduledNetwork(OnlineNetwork):
             )
         board = block.board(lead + len(X))
         stream = kernels.Stream(
-            first, lead, delay, self.schedule.batch, self._stashing, X, labels, Y, masks, noise
-        )
+            len(X) // size, size, first, lead, delay, self.schedule.batch, self._stashing,
+            X, labels, Y, masks, noise,
+        )  # fmt: skip
         shared = (
             block.rows, board, stream, self._ring, self._inputs, self._gathered, self._net,
             self._syn, self._state, numeric(self.hyper, self.dtype),
@@ -330,7 +342,7 @@ class ScheduledNetwork(OnlineNetwork):
             self.measured = block.measured(board)
             tried = self._tried(block.plan.assignment)
             if len(X) >= BLOCK // 2 and upto == lead + len(X) and not tried:
-                pace = float(np.nanmax(self.measured.finish)) / (lead + len(X))
+                pace = float(np.max(self.measured.finish)) / (lead + len(X))
                 self._note(block.plan.assignment, self.measured.times, pace)
         if upto < lead + len(X):
             for mine, ring in zip(self._work, self._ring, strict=True):

@@ -38,7 +38,7 @@ def schedule(
     sequential: Annotated[
         bool, typer.Option("--sequential", help="All of a sample before any of the next.")
     ] = False,
-    samples: Annotated[int, typer.Option(help="Length of the stream.")] = 1000,
+    samples: Annotated[int, typer.Option(help="Length of the stream.")] = 4000,
     equal: Annotated[
         bool, typer.Option("--equal", help="Every stage takes one unit of time, the error none.")
     ] = False,

@@ -90,6 +90,7 @@ def measure(
         same = ScheduledNetwork(spec, rule, schedule=schedule, **common)
     rng = np.random.default_rng(0)
     X = rng.random((samples, sizes[0])) * (rng.random((samples, sizes[0])) < ACTIVE)
+    X = X.astype(dtype)
     labels = rng.integers(0, sizes[-1], samples)
     networks: list[OnlineNetwork] = list(dict.fromkeys((one, same, several)))
     rates: dict[OnlineNetwork, list[float]] = {net: [] for net in networks}
