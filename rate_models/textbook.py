@@ -43,7 +43,9 @@ def mapped(params: Parameters, function: Any) -> Parameters:
     }
 
 
-def gradients(stage: Stage, params: Parameters, batch_size: int) -> dict[str, Any]:
+def gradients(
+    spec: NetworkSpec, stage: Stage, params: Parameters, batch_size: int
+) -> dict[str, Any]:
     """ΔW_l = Σ_terms coefficient · postᵀ pre / batch_size, Δb_l the same with pre = 1.
 
     Also Δ of the rule's own arrays, {name: array}.
@@ -53,16 +55,16 @@ def gradients(stage: Stage, params: Parameters, batch_size: int) -> dict[str, An
     """
     delta_w: list[Any] = []
     delta_b: list[Any] = []
-    for terms in stage.terms:
+    for layer, terms in enumerate(stage.terms, start=1):
         if terms is None:
             delta_w.append(None)
             delta_b.append(None)
             continue
         posts = [t.coefficient / batch_size * t.post for t in terms]
-        products = [post.T @ t.pre for post, t in zip(posts, terms, strict=True)]
+        products = [spec.outer(layer, post, t.pre) for post, t in zip(posts, terms, strict=True)]
         delta_w.append(sum(products[1:], start=products[0]))
         if params["b"]:
-            delta_b.append(sum(post.sum(0) for post in posts))
+            delta_b.append(sum(spec.total(layer, post) for post in posts))
     own = {name: delta / batch_size for name, delta in stage.own.items()}
     return {"W": delta_w, **({"b": delta_b} if params["b"] else {}), **own}
 
@@ -102,7 +104,7 @@ class Textbook:
         """One batch: x (batch, n_0), target vectors y (batch, n_L); masks, noise: (batch, n)."""
         draws = Draws(masks, noise)
         for stage in self.module.batch(self.spec, self.params, self.hyper, x, y, draws):
-            delta = gradients(stage, self.params, batch_size or len(x))
+            delta = gradients(self.spec, stage, self.params, batch_size or len(x))
             self.sgd.step(self.params, delta, self.samples_seen)
         self.samples_seen += len(x)
 
