@@ -234,23 +234,24 @@ class ConvolutionalSpec(NetworkSpec):
         x = self._pool(layer - 1, below) if self._pools_entry(layer) else below
         return x.unflatten(1, self.stacks[layer - 1].entry) if layer <= len(self.stacks) else x
 
-    def _windows(self, layer: int) -> dict[str, Any]:
-        pool, step = self.convolutions[layer - 1][3:]
-        return {"kernel_size": pool, "stride": step or pool, "ceil_mode": True}
+    def _largest(self, layer: int, maps: Any) -> tuple[Tensor, Tensor]:
+        """The largest number of each window (batch, *pooled), and its place in its map."""
+        images = maps.unflatten(1, self.stacks[layer - 1].maps)
+        images = images.contiguous(memory_format=torch.channels_last)  # ten times faster on a CPU
+        _, _, _, pool, step = self.convolutions[layer - 1]
+        sides, steps = (pool, pool), (step or pool, step or pool)
+        return functional.max_pool2d_with_indices(images, sides, steps, ceil_mode=True)
 
     def _pool(self, layer: int, maps: Any) -> Any:
-        """The largest number of each window."""
-        images = maps.unflatten(1, self.stacks[layer - 1].maps)
-        return functional.max_pool2d(images, **self._windows(layer)).flatten(1)
+        """The largest number of each window (batch, n pooled)."""
+        return self._largest(layer, maps)[0].flatten(1)
 
     def _unpool(self, layer: int, maps: Any, back: Any) -> Any:
         """``back`` (batch, n pooled), each number at the place of the largest of its window."""
-        images = maps.unflatten(1, self.stacks[layer - 1].maps)
-        _, places = functional.max_pool2d(images, **self._windows(layer), return_indices=True)
-        back = back.unflatten(1, self.stacks[layer - 1].pooled).flatten(2)
-        return (
-            torch.zeros_like(images.flatten(2)).scatter_add_(2, places.flatten(2), back).flatten(1)
-        )
+        places = self._largest(layer, maps)[1].flatten(2)
+        filters, *sides = self.stacks[layer - 1].maps
+        zero = back.new_zeros(len(back), filters, prod(sides))
+        return zero.scatter_add_(2, places, back.reshape(places.shape)).flatten(1)
 
 
 def _stacks(image: Image, convolutions: Sequence[Convolution]) -> tuple[Stack, ...]:
