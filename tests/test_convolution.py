@@ -37,7 +37,7 @@ IMAGE = (2, 6, 5)
 LAYERS = (
     Convolution(3, 3, padding=1, pool=3, step=2),
     Convolution(4, 2, padding=1, pool=2),
-    Convolution(5, 1),
+    Convolution(5, 1, pool=2),
     20,
     3,
 )
@@ -58,9 +58,9 @@ def network(rule: str, *, seed: int = 0, **spec: Any) -> BatchNetwork:
 
 
 def drawn(net: BatchNetwork) -> tuple[list[Array], list[Array]]:
-    """Masks of the dense layers, ones elsewhere; noise."""
-    masks, rng = [np.ones((N, n)) for n in net.spec.sizes[1:-1]], np.random.default_rng(4)
-    masks[-1] = (rng.random(masks[-1].shape) > 0.3) / 0.7
+    """Masks, and the rule's noise."""
+    rng = np.random.default_rng(4)
+    masks = [(rng.random((N, n)) > 0.3) / 0.7 for n in net.spec.sizes[1:-1]]
     module = lookup.get(textbook.RULES, net.rule)
     return masks, [rng.normal(size=(N, n)) for n in module.noise_widths(net.spec, net.hyper)]
 
@@ -180,8 +180,11 @@ def test_backprop_is_the_gradient_that_autograd_finds(units: str, loss: str) -> 
     for i, layer in enumerate(LAYERS):
         w, b = net.W[i], net.b[i]
         if isinstance(layer, Convolution):
+            mask = torch.tensor(masks[i])
             h = torch.tanh(F.conv2d(h, w, b, padding=layer.padding))
+            h = h * mask.reshape(h.shape) if units == "maps" else h
             h = F.max_pool2d(h, layer.pool, layer.step or layer.pool, ceil_mode=True)
+            h = h * mask.reshape(h.shape) if units == "pooled" else h
         else:
             h = F.linear(h.flatten(1), w, b)
             h = torch.tanh(h) * torch.tensor(masks[i]) if i < len(LAYERS) - 1 else h
