@@ -67,7 +67,7 @@ def digits(eta_b: float, seed: int) -> float:
         spec, "node_perturbation", seed, feedback="dfa", c=0.05, eta_b=eta_b, dropout=0.2
     )
     history = fit(
-        net, IMAGES[:1400], LABELS[:1400], epochs=6, batch_size=50, seed=seed,
+        net, IMAGES[:1400], LABELS[:1400], epochs=4, batch_size=50, seed=seed,
         optimizer=torch.optim.Adam(net.parameters(), lr=2e-3),
         x_test=IMAGES[1400:], y_test=LABELS[1400:],
     )  # fmt: skip

@@ -25,8 +25,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from math import prod
+from functools import cached_property, reduce
+from itertools import product
+from math import inf, prod
 from typing import Any, Literal, NamedTuple, Self, get_args, get_type_hints
 
 import torch
@@ -234,24 +235,41 @@ class ConvolutionalSpec(NetworkSpec):
         x = self._pool(layer - 1, below) if self._pools_entry(layer) else below
         return x.unflatten(1, self.stacks[layer - 1].entry) if layer <= len(self.stacks) else x
 
-    def _largest(self, layer: int, maps: Any) -> tuple[Tensor, Tensor]:
-        """The largest number of each window (batch, *pooled), and its place in its map."""
-        images = maps.unflatten(1, self.stacks[layer - 1].maps)
-        images = images.contiguous(memory_format=torch.channels_last)  # ten times faster on a CPU
+    def _windows(self, layer: int, maps: Any) -> tuple[Any, list[tuple[Any, ...]]]:
+        """The maps, and where the numbers at each place of a window are; -∞ beyond the edges.
+
+        Many times faster on a CPU than torch's own pooling, and `torch.func.vmap` can follow.
+        """
+        _, sides, pooled = self.stacks[layer - 1]
         _, _, _, pool, step = self.convolutions[layer - 1]
-        sides, steps = (pool, pool), (step or pool, step or pool)
-        return functional.max_pool2d_with_indices(images, sides, steps, ceil_mode=True)
+        step = step or pool
+        below, right = (step * (n - 1) for n in pooled[1:])  # where the last windows begin
+        over = right + pool - sides[2], below + pool - sides[1]
+        images = maps.unflatten(1, sides)
+        if any(over):
+            images = functional.pad(images, (0, over[0], 0, over[1]), value=-inf)
+        return images, [
+            (..., slice(i, i + below + 1, step), slice(j, j + right + 1, step))
+            for i, j in product(range(pool), repeat=2)
+        ]
 
     def _pool(self, layer: int, maps: Any) -> Any:
         """The largest number of each window (batch, n pooled)."""
-        return self._largest(layer, maps)[0].flatten(1)
+        images, places = self._windows(layer, maps)
+        return reduce(torch.maximum, [images[at] for at in places]).flatten(1)
 
     def _unpool(self, layer: int, maps: Any, back: Any) -> Any:
         """``back`` (batch, n pooled), each number at the place of the largest of its window."""
-        places = self._largest(layer, maps)[1].flatten(2)
-        filters, *sides = self.stacks[layer - 1].maps
-        zero = back.new_zeros(len(back), filters, prod(sides))
-        return zero.scatter_add_(2, places, back.reshape(places.shape)).flatten(1)
+        images, places = self._windows(layer, maps)
+        _, (_, rows, columns), pooled = self.stacks[layer - 1]
+        largest = reduce(torch.maximum, [images[at] for at in places])
+        back, out = back.unflatten(1, pooled), torch.zeros_like(images)
+        missing = torch.ones_like(largest, dtype=torch.bool)
+        for at in places:
+            here = missing & (images[at] == largest)
+            out[at] += back * here
+            missing = missing & ~here  # of several that are equal the first
+        return out[..., :rows, :columns].flatten(1)
 
 
 def _stacks(image: Image, convolutions: Sequence[Convolution]) -> tuple[Stack, ...]:
