@@ -26,9 +26,9 @@ from streaming.sources import Options, open_source
 BATCH, LAST, PROBES = 100, 3, 1000
 FROZEN = "PEPITA, random filters"
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    FROZEN: ("pepita", {}),
     "PEPITA, mean over places": ("pepita", {"conv_norm": "mean"}),
     "PEPITA, sum over places": ("pepita", {"conv_norm": "sum"}),
-    FROZEN: ("pepita", {}),
     "backpropagation": ("backprop", {}),
 }
 
@@ -57,8 +57,8 @@ def main(
 ) -> dict[str, list[Result]]:
     """Results of every row, seed by seed."""
     results: dict[str, list[Result]] = {name: [] for name in ROWS}
-    for seed in range(seeds):
-        for name in ROWS:
+    for name in ROWS:
+        for seed in range(seeds):
             result = train(name, seed, epochs, lr, source, data, download)
             results[name].append(result)
             curve = " ".join(f"{accuracy:.4f}" for accuracy in result.accuracies)

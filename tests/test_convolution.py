@@ -195,10 +195,22 @@ def test_backprop_is_the_gradient_that_autograd_finds(units: str, loss: str) -> 
         close(ours.numpy(), parameter.grad.numpy())
 
 
-@pytest.mark.parametrize("rule", RULES)
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    *((rule, OPTIONS.get(rule, {})) for rule in RULES),
+    ("pepita", {"form": "hebbian"}),
+    ("pepita", {"form": "time_local", "sign": -1}),
+    ("pepita", {"presynaptic": "standard", "modulation": "sign"}),
+    ("pepita", {"inject": 1, "init": "he_normal"}),
+    ("pepita", {"modulation": "random"}),
+    ("node_perturbation", {"feedback": "dfa", "solver": "ridge", "warmup": 16}),
+]
+
+
+@pytest.mark.parametrize(("rule", "options"), VARIANTS)
 @pytest.mark.parametrize("norm", ["sum", "mean"])
-def test_one_pixel_and_filters_of_one_are_a_dense_network(rule: str, norm: str) -> None:
-    options = OPTIONS.get(rule, {})
+def test_one_pixel_and_filters_of_one_are_a_dense_network(
+    rule: str, options: dict[str, Any], norm: str
+) -> None:
     spec = {"activation": "tanh", "bias": True}
     one = ConvolutionalSpec.of(
         (6, 1, 1), (Convolution(5, 1), Convolution(7, 1), 4, 3), conv_norm=norm, **spec
@@ -216,8 +228,8 @@ def test_one_pixel_and_filters_of_one_are_a_dense_network(rule: str, norm: str) 
         widths = module.noise_widths(nets[1].spec, nets[1].hyper)
         noise = [rng.normal(size=(8, n)) for n in widths]
         for net, sgd in zip(nets, sgds, strict=True):
-            net.fill_grad(x, y, masks, noise)
-            sgd.step()
+            for _ in net.stages(x, y, masks, noise):
+                sgd.step()
     ours, theirs = (net.numpy() for net in nets)
     assert ours.keys() == theirs.keys()
     for name, value in ours.items():
