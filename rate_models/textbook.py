@@ -5,7 +5,9 @@ Runs on NumPy arrays or torch tensors, whichever the parameters are. Slow, short
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -60,13 +62,16 @@ def gradients(
             delta_w.append(None)
             delta_b.append(None)
             continue
-        posts = [t.coefficient / batch_size * t.post for t in terms]
-        products = [spec.outer(layer, post, t.pre) for post, t in zip(posts, terms, strict=True)]
-        delta_w.append(sum(products[1:], start=products[0]))
+        pairs = [(t.coefficient / batch_size, t) for t in terms]
+        delta_w.append(_sum(c * spec.outer(layer, t.post, t.pre) for c, t in pairs))
         if params["b"]:
-            delta_b.append(sum(spec.total(layer, post) for post in posts))
+            delta_b.append(_sum(c * spec.total(layer, t.post) for c, t in pairs))
     own = {name: delta / batch_size for name, delta in stage.own.items()}
     return {"W": delta_w, **({"b": delta_b} if params["b"] else {}), **own}
+
+
+def _sum(arrays: Iterable[Any]) -> Any:
+    return reduce(operator.add, arrays)
 
 
 class Textbook:
