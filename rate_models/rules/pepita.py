@@ -25,6 +25,9 @@ For s = -1, h_1 - p_1 is D_1 W_1 F e where backpropagation has D_1 W_2ᵀ ... W_
 resemble (W_L ... W_1)ᵀ. Mirroring (``mirror_before``, ``mirror_every``) turns it there by noise
 alone, before the network learns and in every so-many-th sample after: see `rules._mirroring`.
 
+In convolutions (`rate_models.batch.convolution`) h_l and p_l are maps before pooling, and the
+paper's ΔK is the mean over places (``conv_norm="mean"``).
+
 Example: `dendrostream run --rule pepita --seed 0`
 ends at 0.97 of held-out digits.
 
