@@ -60,6 +60,7 @@ class CircuitNetwork(Learned):
         self.hyper = self.module.Hyperparameters()
         self.own, self.simulation = self.made.Settings(), Settings()
         self._change(options)
+        network.check_dense("CircuitNetwork", spec)
         rules.check(self.module, spec, self.hyper)
         params = network.initial_weights(spec, seed, getattr(self.hyper, "init", "he_uniform"))
         rng = np.random.default_rng([seed, network.FEEDBACK])

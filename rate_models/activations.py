@@ -43,7 +43,7 @@ def apply(name: str, a: Any) -> Any:
     if name == "identity":
         return a
     if name == "relu":
-        return xp.where(a < 0, xp.zeros_like(a), a)  # NaN stays NaN
+        return xp.clip(a, 0, None)  # NaN stays NaN
     if name == "tanh":
         return xp.tanh(a)
     if name == "sigmoid":
@@ -60,7 +60,7 @@ def slope(name: str, a: Any) -> Any:
     if name == "identity":
         return xp.ones_like(a)
     if name == "relu":
-        return xp.where(a > 0, xp.ones_like(a), xp.zeros_like(a))
+        return xp.astype(a > 0, a.dtype)
     if name == "erf":
         return _ROOT_2_PI * xp.exp(-a * a / 2)
     s = apply(name, a)

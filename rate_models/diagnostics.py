@@ -197,7 +197,7 @@ def updates(
     copy = mapped(params, lambda a: np.array(a, float))
     total: list[Array | None] = [None] * spec.layers
     for stage in module.batch(spec, copy, hyper, np.asarray(x, float), np.asarray(y, float), draws):
-        for i, delta in enumerate(gradients(stage, copy, len(x))["W"]):
+        for i, delta in enumerate(gradients(spec, stage, copy, len(x))["W"]):
             before = total[i]
             total[i] = before if delta is None else delta if before is None else before + delta
     return total

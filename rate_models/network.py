@@ -79,9 +79,52 @@ class NetworkSpec:
         return (*self.activation, self.output)
 
     @property
-    def shapes(self) -> list[tuple[int, int]]:
+    def shapes(self) -> Sequence[tuple[int, ...]]:
         """The shape (n_l, n_{l-1}) of each W_l."""
         return [(self.sizes[i + 1], self.sizes[i]) for i in range(self.layers)]
+
+    # What rules ask of a layer l = 1..L. Convolutions answer otherwise, see `batch.convolution`.
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether a layer is a convolution; kernels and circuits know none."""
+        return False
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """How many numbers each a_l has, l = 1..L: n_l, unless a layer pools what it has."""
+        return self.sizes[1:]
+
+    def drops(self, layer: int) -> bool:
+        """Whether dropout falls on a hidden layer."""
+        return True
+
+    def current(self, params: Parameters, layer: int, below: Any) -> Any:
+        """a_l = W_l h_{l-1} + b_l, from h_{l-1} (batch, n_{l-1})."""
+        a = below @ params["W"][layer - 1].T
+        return a + params["b"][layer - 1] if params["b"] else a
+
+    def activity(self, layer: int, a: Any, mask: Any = None) -> Any:
+        """h_l = m_l ∘ s_l(a_l) (batch, n_l)."""
+        h = activations.apply(self.names[layer - 1], a)
+        return h if mask is None else h * mask
+
+    def back(self, layer: int, weights: Any, delta: Any, below: Any) -> Any:
+        """W_lᵀ δ_l (batch, n_{l-1}), at h_{l-1}; weights: W_l, or feedback of its shape."""
+        return delta @ weights
+
+    def gate(self, layer: int, a: Any, back: Any, mask: Any = None) -> Any:
+        """δ_l = m_l ∘ s_l'(a_l) ∘ λ_l of a hidden layer; back: λ_l (batch, n_l), for ∂L/∂h_l."""
+        delta = back * activations.slope(self.names[layer - 1], a)
+        return delta if mask is None else delta * mask
+
+    def outer(self, layer: int, post: Any, pre: Any) -> Any:
+        """Σ post preᵀ over the batch, of the shape of W_l; post as a_l is, pre as h_{l-1}."""
+        return post.T @ pre
+
+    def total(self, layer: int, post: Any) -> Any:
+        """Σ post over the batch, of the shape of b_l: `outer` where pre is 1."""
+        return post.sum(0)
 
 
 def check_seed(seed: object) -> None:
@@ -90,8 +133,15 @@ def check_seed(seed: object) -> None:
         raise BadOption("seed", got=repr(seed), expected="a whole number from 0 on")
 
 
-def draw(name: str, rng: np.random.Generator, shape: tuple[int, int], fan_in: int) -> Any:
-    """A random matrix.
+def check_dense(what: str, spec: NetworkSpec) -> None:
+    """BadOption where a layer is a convolution."""
+    if spec.convolutional:
+        raise BadOption(what, got="convolutions", expected="dense layers",
+                        remedy="rate_models.batch.BatchNetwork learns convolutions")  # fmt: skip
+
+
+def draw(name: str, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> Any:
+    """A random array.
 
     he_uniform: U(-b, b), b = √(6 / fan_in). he_normal: N(0, 2 / fan_in). Both have std √(2/fan_in).
 
@@ -113,8 +163,8 @@ def initial_weights(spec: NetworkSpec, seed: int, init: str = "he_uniform") -> P
     [(3, 4), (2, 3)]
     """
     rng = np.random.default_rng([seed, WEIGHTS])
-    weights = [draw(init, rng, shape, fan_in=shape[1]) for shape in spec.shapes]
-    biases = [np.zeros(n) for n in spec.sizes[1:]] if spec.bias else []
+    weights = [draw(init, rng, shape, fan_in=math.prod(shape[1:])) for shape in spec.shapes]
+    biases = [np.zeros(shape[0]) for shape in spec.shapes] if spec.bias else []
     return {"W": weights, "b": biases}
 
 
@@ -127,15 +177,10 @@ def forward(
     masks: dropout masks m_l of the hidden layers (batch, n_l), or None.
     """
     a, h = [x], [x]
-    for layer, name in enumerate(spec.names, start=1):
-        pre = h[-1] @ params["W"][layer - 1].T
-        if params["b"]:
-            pre = pre + params["b"][layer - 1]
-        post = activations.apply(name, pre)
-        if masks is not None and layer < spec.layers:
-            post = post * masks[layer - 1]
-        a.append(pre)
-        h.append(post)
+    for layer in range(1, spec.layers + 1):
+        mask = masks[layer - 1] if masks is not None and layer < spec.layers else None
+        a.append(spec.current(params, layer, h[-1]))
+        h.append(spec.activity(layer, a[-1], mask))
     return a, h
 
 

@@ -70,6 +70,7 @@ class OnlineNetwork(Learned):
         if dtype not in DTYPES:
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
         network.check_seed(seed)
+        network.check_dense("OnlineNetwork", spec)
         self.module = lookup.get(RULES, rule)
         self.spec, self.rule, self.seed, self.dtype = spec, rule, int(seed), dtype
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())

@@ -5,7 +5,9 @@ Runs on NumPy arrays or torch tensors, whichever the parameters are. Slow, short
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,9 @@ def mapped(params: Parameters, function: Any) -> Parameters:
     }
 
 
-def gradients(stage: Stage, params: Parameters, batch_size: int) -> dict[str, Any]:
+def gradients(
+    spec: NetworkSpec, stage: Stage, params: Parameters, batch_size: int
+) -> dict[str, Any]:
     """ΔW_l = Σ_terms coefficient · postᵀ pre / batch_size, Δb_l the same with pre = 1.
 
     Also Δ of the rule's own arrays, {name: array}.
@@ -53,18 +57,21 @@ def gradients(stage: Stage, params: Parameters, batch_size: int) -> dict[str, An
     """
     delta_w: list[Any] = []
     delta_b: list[Any] = []
-    for terms in stage.terms:
+    for layer, terms in enumerate(stage.terms, start=1):
         if terms is None:
             delta_w.append(None)
             delta_b.append(None)
             continue
-        posts = [t.coefficient / batch_size * t.post for t in terms]
-        products = [post.T @ t.pre for post, t in zip(posts, terms, strict=True)]
-        delta_w.append(sum(products[1:], start=products[0]))
+        pairs = [(t.coefficient / batch_size, t) for t in terms]
+        delta_w.append(_sum(c * spec.outer(layer, t.post, t.pre) for c, t in pairs))
         if params["b"]:
-            delta_b.append(sum(post.sum(0) for post in posts))
+            delta_b.append(_sum(c * spec.total(layer, t.post) for c, t in pairs))
     own = {name: delta / batch_size for name, delta in stage.own.items()}
     return {"W": delta_w, **({"b": delta_b} if params["b"] else {}), **own}
+
+
+def _sum(arrays: Iterable[Any]) -> Any:
+    return reduce(operator.add, arrays)
 
 
 class Textbook:
@@ -102,7 +109,7 @@ class Textbook:
         """One batch: x (batch, n_0), target vectors y (batch, n_L); masks, noise: (batch, n)."""
         draws = Draws(masks, noise)
         for stage in self.module.batch(self.spec, self.params, self.hyper, x, y, draws):
-            delta = gradients(stage, self.params, batch_size or len(x))
+            delta = gradients(self.spec, stage, self.params, batch_size or len(x))
             self.sgd.step(self.params, delta, self.samples_seen)
         self.samples_seen += len(x)
 

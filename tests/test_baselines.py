@@ -26,7 +26,7 @@ def samples(n: int = 9) -> tuple[np.ndarray, np.ndarray]:
 def steps(spec: NetworkSpec, rule: str, params: Any, masks: Any = None) -> dict[str, list[Any]]:
     module = lookup.get("rate_models.rules", rule)
     (stage,) = module.batch(spec, params, module.Hyperparameters(), *samples(), Draws(masks))
-    return gradients(stage, params, 9)
+    return gradients(spec, stage, params, 9)
 
 
 def assert_equal(ours: dict[str, list[Any]], theirs: dict[str, list[Any]]) -> None:

@@ -143,7 +143,7 @@ def test_a_ridge_is_samples_along_every_input() -> None:
         inputs = np.vstack([x, axes[:more]])
         targets = np.vstack([y, np.zeros((more, N))])
         (stage,) = book.module.batch(spec, params, book.hyper, inputs, targets, Draws())
-        steps.append(gradients(stage, params, len(x)))
+        steps.append(gradients(spec, stage, params, len(x)))
     assert_allclose(steps[0]["W"][0], steps[1]["W"][0], rtol=1e-10, atol=1e-14)
     for name in ("Q", "R"):  # whose leak counts the samples
         surplus = book.hyper.eta_q * M / len(x) * params[name]

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from data_sets import write_data_sets
 
+from rate_models.errors import UserError
+
 FOLDER = Path(dendrostream_demos.__path__[0])
 DEMOS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 
@@ -241,3 +243,17 @@ def test_lesions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(f"\n| {name} |" in text for name in (*results.inhibition, *results.apical))
     assert "\n| for ever |" in text and "\n| 10 s |" in text
     assert (tmp_path / "lesions.png").stat().st_size > 10_000
+
+
+def test_convolution(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from dendrostream_demos import convolution
+
+    results = convolution.main(seeds=2, epochs=2, source="digits", table=tmp_path / "table.md")
+    frozen, trained = results[convolution.FROZEN], results["backpropagation"]
+    assert all(run.moved == 0 for run in frozen)
+    assert all(run.angle < 1e-3 for run in trained)
+    assert np.mean([run.score for run in trained]) > 0.8
+    assert "| backpropagation | " in (tmp_path / "table.md").read_text(encoding="utf-8")
+    with pytest.raises(UserError, match="grey images"):
+        convolution.main(source="synthetic")

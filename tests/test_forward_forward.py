@@ -35,7 +35,7 @@ def ours(spec: NetworkSpec, masks: Any = None, **hyper: Any) -> tuple[Any, Any]:
     params = initial_parameters(spec, "forward_forward", seed=2, **hyper)
     settings = rule.Hyperparameters(**hyper)
     (stage,) = rule.batch(spec, params, settings, X, Y, Draws(masks, [U]))
-    return params, gradients(stage, params, N)
+    return params, gradients(spec, stage, params, N)
 
 
 @pytest.mark.parametrize("dropout", [False, True])

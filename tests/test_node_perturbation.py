@@ -33,7 +33,7 @@ def step(
     module = lookup.get("rate_models.rules", rule)
     record = checked(module.Hyperparameters(), **hyper)
     (stage,) = module.batch(spec, params, record, x, y, draws)
-    return gradients(stage, params, len(x))["W"]
+    return gradients(spec, stage, params, len(x))["W"]
 
 
 def learned(sizes: tuple[int, ...], activation: str, batches: int, size: int, **hyper: Any) -> Any:

@@ -35,7 +35,7 @@ def updates(
     hyper = module.Hyperparameters(**hyper)
     (stage,) = module.batch(spec, params, hyper, x, y, Draws(masks))
     assert isinstance(stage, Stage)
-    return gradients(stage, params, len(x))["W"]
+    return gradients(spec, stage, params, len(x))["W"]
 
 
 def scaled(params: Any, factor: float) -> Any:

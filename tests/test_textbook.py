@@ -24,7 +24,7 @@ def textbook_gradients(
 ) -> dict[str, list[Any]]:
     book = Textbook(spec, rule, params, **hyper)
     (stage,) = book.module.batch(spec, params, book.hyper, x, y, draws)
-    return gradients(stage, params, len(x))
+    return gradients(spec, stage, params, len(x))
 
 
 def start(spec: NetworkSpec, rule: str, **hyper: Any) -> Any:

@@ -1,7 +1,8 @@
 """Networks and rules on torch: batches, any torch optimiser, CPU or GPU. Needs the extra ``torch``.
 
-`BatchNetwork` is the twin of an `OnlineNetwork`, `fit` trains one, `Sgd` is our optimiser as a
-torch optimiser. Nothing here imports torch before one of them is asked for.
+`BatchNetwork` is the twin of an `OnlineNetwork`, `ConvolutionalSpec` gives it convolutions
+(`pepita_cnn`, `lansdell_cnn`: those of papers), `fit` trains one, `Sgd` is our optimiser as a torch
+optimiser. Nothing here imports torch before one of them is asked for.
 """
 
 from __future__ import annotations
@@ -12,12 +13,30 @@ from typing import TYPE_CHECKING, Any
 from rate_models.errors import MissingExtra
 
 if TYPE_CHECKING:
+    from rate_models.batch.convolution import Convolution, ConvolutionalSpec
+    from rate_models.batch.models import lansdell_cnn, pepita_cnn
     from rate_models.batch.network import BatchNetwork
     from rate_models.batch.optim import Sgd
     from rate_models.batch.train import fit
 
-__all__ = ["BatchNetwork", "Sgd", "fit"]
-_WHERE = {"BatchNetwork": "network", "Sgd": "optim", "fit": "train"}
+__all__ = [
+    "BatchNetwork",
+    "Convolution",
+    "ConvolutionalSpec",
+    "Sgd",
+    "fit",
+    "lansdell_cnn",
+    "pepita_cnn",
+]
+_WHERE = {
+    "BatchNetwork": "network",
+    "Convolution": "convolution",
+    "ConvolutionalSpec": "convolution",
+    "Sgd": "optim",
+    "fit": "train",
+    "lansdell_cnn": "models",
+    "pepita_cnn": "models",
+}
 
 
 def __getattr__(name: str) -> Any:

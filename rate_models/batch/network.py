@@ -15,7 +15,7 @@ from rate_models import lookup, losses, rules, textbook
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import checked, unknown
 from rate_models.kernel import DTYPES
-from rate_models.network import NetworkSpec, Parameters
+from rate_models.network import NetworkSpec, Parameters, check_seed
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
 from rate_models.rules import Draws
@@ -67,8 +67,7 @@ class BatchNetwork(nn.Module):
         super().__init__()
         if dtype not in DTYPES:
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise BadOption("seed", got=repr(seed), expected="a whole number from 0 on")
+        check_seed(seed)
         module = _module(rule)
         self.spec, self.rule, self.seed = spec, rule, int(seed)
         self.hyper = checked(module.Hyperparameters(), **hyperparameters)
@@ -127,7 +126,8 @@ class BatchNetwork(nn.Module):
         x (batch, n_0); y (batch,) class indices or (batch, n_L) target vectors. masks, noise: one
         array per hidden layer (per list entry of the rule's noise), (n,) or (batch, n).
         batch_size: what the sum over samples is divided by, when it is not their number. A layer
-        that does not learn gets None. Raises BadOption for another shape.
+        that does not learn gets None, and so does a weight whose ``requires_grad`` is unset.
+        Raises BadOption for another shape.
 
         >>> net = BatchNetwork(NetworkSpec((4, 8, 3)), seed=0)
         >>> sgd = torch.optim.SGD(net.parameters(), lr=0.1)
@@ -139,12 +139,13 @@ class BatchNetwork(nn.Module):
         y = self._one_hot(y) if y.ndim == 1 else y
         draws = Draws(self._masks(masks, len(x)), self._noise(noise, len(x)))
         for stage in module.batch(self.spec, params, self.hyper, x, y, draws):
-            for name, gradients in textbook.gradients(stage, params, batch_size or len(x)).items():
+            deltas = textbook.gradients(self.spec, stage, params, batch_size or len(x))
+            for name, gradients in deltas.items():
                 if not isinstance(gradients, list):
                     params[name].grad = gradients
                     continue
                 for parameter, gradient in zip(params[name], gradients, strict=True):
-                    parameter.grad = gradient
+                    parameter.grad = gradient if parameter.requires_grad else None
             yield
 
     def fill_grad(
@@ -265,9 +266,17 @@ class BatchNetwork(nn.Module):
         if given is None and dropout == 0:
             return None
         widths = list(self.spec.sizes[1:-1])
-        if given is None:
-            return [(u >= dropout).to(u.dtype) / (1 - dropout) for u in self._uniform(n, widths)]
-        return self._lists("masks", given, widths, n)
+        if given is not None:
+            return self._lists("masks", given, widths, n)
+        drops = [self.spec.drops(layer) for layer in range(1, self.spec.layers)]
+        dropped = zip(widths, drops, strict=True)
+        drawn = iter(self._uniform(n, [width for width, drop in dropped if drop]))
+        return [
+            (next(drawn) >= dropout).to(self.W[0].dtype) / (1 - dropout)
+            if drop
+            else self.W[0].new_ones(width)
+            for width, drop in zip(widths, drops, strict=True)
+        ]
 
     def _noise(self, given: Sequence[Any] | None, n: int) -> list[Tensor] | None:
         module = _module(self.rule)

@@ -51,6 +51,8 @@ What only some rules have:
 `batches(hyper)`  whether the updates of a mini-batch may come together at its end: `teach` changes
                   each layer's weights once, by `layers.update`, and nothing else that outlives the
                   sample. Without it not
+`CONVOLVES`       True where layers may be convolutions, in batches: `batch` goes through weights,
+                  and feedback of their shape, by the methods of ``spec`` alone
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
                   what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
                   at the start
@@ -129,6 +131,10 @@ class Draws(NamedTuple):
     masks: Sequence[Any] | None = None
     noise: Sequence[Any] | None = None
 
+    def mask(self, layer: int) -> Any:
+        """m_l of a hidden layer, or None."""
+        return None if self.masks is None else self.masks[layer - 1]
+
 
 class Term(NamedTuple):
     """A part of ΔW: coefficient · post ⊗ pre, with post (batch, n_l), pre (batch, n_{l-1})."""
@@ -168,6 +174,9 @@ def check(rule: ModuleType, spec: NetworkSpec, hyper: Any = None) -> None:
     if spec.loss not in rule.LOSSES:
         name = rule.__name__.rpartition(".")[2]
         raise BadOption(f"loss of {name}", got=spec.loss, expected=f"{rule.LOSSES}")
+    if spec.convolutional and not getattr(rule, "CONVOLVES", False):
+        name = rule.__name__.rpartition(".")[2]
+        raise BadOption(f"layers of {name}", got="convolutions", expected="dense layers")
     if hasattr(rule, "check"):
         rule.check(spec)
     if hyper is not None and hasattr(rule, "check_hyperparameters"):

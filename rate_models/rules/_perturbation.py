@@ -72,16 +72,11 @@ def estimates(
     wide = {name: [double(t) for t in params[name]] for name in ("W", "b")}
     noisy, last = double(h[0]), spec.layers
     a, h = forward(spec, wide, noisy, masks)
-    for layer, name in enumerate(spec.names, start=1):
-        pre = a[1]  # the input is not perturbed
-        if layer > 1:
-            pre = noisy @ wide["W"][layer - 1].T
-            if wide["b"]:
-                pre = pre + wide["b"][layer - 1]
-        noisy = activations.apply(name, pre)
+    for layer in range(1, last + 1):
+        # the input is not perturbed
+        pre = a[1] if layer == 1 else spec.current(wide, layer, noisy)
+        noisy = spec.activity(layer, pre, masks[layer - 1] if masks and layer < last else None)
         if layer < last:
-            if masks is not None:
-                noisy = noisy * masks[layer - 1]
             noisy = noisy + c * double(draws.noise[layer - 1])
     y = double(y)
     change = losses.loss_of(spec.loss, pre, noisy, y)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -47,10 +48,14 @@ def input_feedback(params: Parameters, hyper: Any) -> Array | None:
 
 
 def random_feedback(
-    shapes: Sequence[tuple[int, int]], hyper: FeedbackHyperparameters, rng: np.random.Generator
+    shapes: Iterable[tuple[int, ...]], hyper: FeedbackHyperparameters, rng: np.random.Generator
 ) -> list[Any]:
-    """Matrices (n_l, width) ~ U(±κ √(6/n_l)), κ = feedback_scale, n_l the layer that receives."""
-    return [hyper.feedback_scale * draw("he_uniform", rng, s, fan_in=s[0]) for s in shapes]
+    """Matrices (n_l, width) ~ U(±κ √(6/n_l)), κ = feedback_scale, n_l the layer that receives.
+
+    Of a filter (channels, filters, rows, columns), n_l = channels · rows · columns: what it sees.
+    """
+    fans = [(shape, math.prod(shape) // shape[1]) for shape in shapes]
+    return [hyper.feedback_scale * draw("he_uniform", rng, s, fan_in=n) for s, n in fans]
 
 
 def synapses(sizes: Sequence[int]) -> int:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rate_models import activations, layers, losses
+from rate_models import layers, losses
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -50,6 +50,7 @@ PROPERTIES = Properties(
 FIXED = ("init",)
 noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
 input_feedback = _plain.input_feedback
+CONVOLVES = True
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
@@ -66,12 +67,11 @@ def batch(
     delta = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
     terms: list[list[Term] | None] = [None] * last
     for layer in range(last, 0, -1):
-        terms[layer - 1] = [Term(delta, h[layer - 1])]
-        if layer > 1:
-            back = delta @ params["W"][layer - 1]
-            delta = back * activations.slope(spec.names[layer - 2], a[layer - 1])
-            if draws.masks is not None:
-                delta = delta * draws.masks[layer - 2]
+        below = layer - 1
+        terms[below] = [Term(delta, h[below])]
+        if below > 0:
+            back = spec.back(layer, params["W"][below], delta, h[below])
+            delta = spec.gate(below, a[below], back, draws.mask(below))
     yield Stage(terms)
 
 

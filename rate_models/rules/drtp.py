@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rate_models import activations, layers
+from rate_models import layers
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -53,6 +53,7 @@ PROPERTIES = Properties(
 FIXED = ("feedback_scale", "init")
 noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
 input_feedback = _plain.input_feedback
+CONVOLVES = True
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
@@ -70,9 +71,8 @@ def batch(
     a, h = forward(spec, params, x, draws.masks)
     terms: list[list[Term] | None] = []
     for layer in range(1, last):
-        delta = (y @ params["B"][layer - 1].T) * activations.slope(spec.names[layer - 1], a[layer])
-        if draws.masks is not None:
-            delta = delta * draws.masks[layer - 1]
+        back = y @ params["B"][layer - 1].T
+        delta = spec.gate(layer, a[layer], back, draws.mask(layer))
         terms.append([Term(delta, h[layer - 1])])
     yield Stage([*terms, [Term(h[last] - y, h[last - 1])]])
 

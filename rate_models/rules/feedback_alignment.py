@@ -18,12 +18,11 @@ Dellaferrera & Kreiman 2022, table 2.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rate_models import activations, layers, losses
+from rate_models import layers, losses
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -53,11 +52,13 @@ PROPERTIES = Properties(
 FIXED = ("feedback_scale", "init")
 noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
 input_feedback = _plain.input_feedback
+CONVOLVES = True
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
     """B_{l+1} (n_l, n_{l+1}) ~ U(±κ √(6/n_l)), l = 1..L-1, κ = feedback_scale."""
-    return {"B": _plain.random_feedback(list(pairwise(spec.sizes[1:])), hyper, rng)}
+    swapped = [(below, n, *rest) for n, below, *rest in spec.shapes[1:]]
+    return {"B": _plain.random_feedback(swapped, hyper, rng)}
 
 
 def batch(
@@ -69,12 +70,12 @@ def batch(
     delta = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
     terms: list[list[Term] | None] = [None] * last
     for layer in range(last, 0, -1):
-        terms[layer - 1] = [Term(delta, h[layer - 1])]
-        if layer > 1:
-            back = delta @ params["B"][layer - 2].T
-            delta = back * activations.slope(spec.names[layer - 2], a[layer - 1])
-            if draws.masks is not None:
-                delta = delta * draws.masks[layer - 2]
+        below = layer - 1
+        terms[below] = [Term(delta, h[below])]
+        if below > 0:
+            feedback = params["B"][below - 1].swapaxes(0, 1)
+            back = spec.back(layer, feedback, delta, h[below])
+            delta = spec.gate(below, a[below], back, draws.mask(below))
     yield Stage(terms)
 
 

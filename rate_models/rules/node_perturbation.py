@@ -43,7 +43,8 @@ import numpy as np
 from array_api_compat import array_namespace
 from pydantic import Field
 
-from rate_models import activations, layers, losses, rows
+from rate_models import layers, losses, rows
+from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage, view
 from rate_models.layers import Layers, Work
@@ -109,7 +110,15 @@ PROPERTIES = Properties(
     update_locking="full",
 )
 FIXED = ("solver", "feedback", "gamma", "warmup", "init")
+CONVOLVES = True
 RIDGE, DIRECT = 1, 1  # places of these choices in their Literals
+
+
+def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:
+    """BadOption for feedback from layer to layer through a convolution: it has no B of its own."""
+    if spec.convolutional and hyper.feedback != "dfa":
+        expected = "dfa, from the output, with convolutions"
+        raise BadOption("feedback", got=hyper.feedback, expected=expected)
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
@@ -154,9 +163,7 @@ def batch(
                 factor[...] = _grown(factor, signal)
             change = array_namespace(x).linalg.solve(factor.T @ factor, change)
         params["B"][layer - 1] -= change
-        delta = predicted * activations.slope(spec.names[layer - 1], a[layer])
-        if draws.masks is not None:
-            delta = delta * draws.masks[layer - 1]
+        delta = spec.gate(layer, a[layer], predicted, draws.mask(layer))
         terms[layer - 1] = [Term(delta, h[layer - 1])]
     if hyper.warmup > 0:
         warming = bool(params["seen"][0] < hyper.warmup)

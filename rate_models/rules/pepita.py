@@ -25,6 +25,9 @@ For s = -1, h_1 - p_1 is D_1 W_1 F e where backpropagation has D_1 W_2ᵀ ... W_
 resemble (W_L ... W_1)ᵀ. Mirroring (``mirror_before``, ``mirror_every``) turns it there by noise
 alone, before the network learns and in every so-many-th sample after: see `rules._mirroring`.
 
+In convolutions (`rate_models.batch.convolution`) h_l and p_l are maps before pooling, and the
+paper's ΔK is the mean over places (``conv_norm="mean"``).
+
 Example: `dendrostream run --rule pepita --seed 0`
 ends at 0.97 of held-out digits.
 
@@ -124,16 +127,23 @@ PROPERTIES = Properties(
     update_locking="partial",
 )
 FIXED = ("feedback_scale", "inject", "init", "mirror_before", "mirror_every")
+CONVOLVES = True
 # Places of these choices in their Literals
 MISMATCH, HEBBIAN, TIME_LOCAL = range(3)
 STANDARD, SIGN, RANDOM = 1, 1, 2
 
 
 def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:
-    """BadOption when layer j does not exist, and for mirroring that cannot work."""
+    """BadOption when layer j does not exist, where h_l - p_l is not of a_l's shape, and for
+    mirroring that cannot work.
+    """
+    if spec.widths != spec.sizes[1:]:
+        raise BadOption("units of pepita", got="pooled", expected="maps, as they are before it")
     deepest = max(spec.layers - 2, 0)
     if hyper.inject > deepest:
         raise BadOption("inject", got=hyper.inject, expected=f"0 (the input) to {deepest}")
+    if spec.convolutional and _mirroring.asked(hyper):
+        raise BadOption("mirroring", got="convolutions", expected="dense layers")
     _mirroring.check(hyper)
 
 
@@ -200,12 +210,8 @@ def batch(
     p = list(h)
     p[j] = h[j] + hyper.sign * (signal @ params["F"].T)
     for layer in range(j + 1, last):
-        current = p[layer - 1] @ params["W"][layer - 1].T
-        if params["b"]:
-            current = current + params["b"][layer - 1]
-        p[layer] = activations.apply(spec.names[layer - 1], current)
-        if draws.masks is not None:
-            p[layer] = p[layer] * draws.masks[layer - 1]
+        current = spec.current(params, layer, p[layer - 1])
+        p[layer] = spec.activity(layer, current, draws.mask(layer))
     p[last] = y  # the output is told its target
     pre = h if hyper.presynaptic == "standard" else p
     minus = [Term(post(n, p[n]), pre[n - 1], -1.0) for n in learning]

@@ -35,7 +35,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from rate_models import activations, layers, losses, rows
+from rate_models import layers, losses, rows
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -79,6 +79,7 @@ PROPERTIES = Properties(
     update_locking="partial",
 )
 FIXED = ("init",)
+CONVOLVES = True
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
@@ -97,9 +98,7 @@ def batch(
     terms: list[list[Term] | None] = [None] * last
     terms[last - 1] = [Term(delta, h[last - 1])]
     for layer in range(1, last):
-        delta = estimated[layer - 1] * activations.slope(spec.names[layer - 1], a[layer])
-        if draws.masks is not None:
-            delta = delta * draws.masks[layer - 1]
+        delta = spec.gate(layer, a[layer], estimated[layer - 1], draws.mask(layer))
         terms[layer - 1] = [Term(delta, h[layer - 1])]
     yield Stage(terms)
 
