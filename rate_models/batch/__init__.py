@@ -1,7 +1,8 @@
 """Networks and rules on torch: batches, any torch optimiser, CPU or GPU. Needs the extra ``torch``.
 
-`BatchNetwork` is the twin of an `OnlineNetwork`, `fit` trains one, `Sgd` is our optimiser as a
-torch optimiser. Nothing here imports torch before one of them is asked for.
+`BatchNetwork` is the twin of an `OnlineNetwork`, `fit` trains one, `fit_many` many seeds at once,
+`Sgd` is our optimiser as a torch optimiser. Nothing here imports torch before one of them is asked
+for.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from rate_models.errors import MissingExtra
 
 if TYPE_CHECKING:
+    from rate_models.batch.many import fit_many
     from rate_models.batch.network import BatchNetwork
     from rate_models.batch.optim import Sgd
     from rate_models.batch.train import fit
 
-__all__ = ["BatchNetwork", "Sgd", "fit"]
-_WHERE = {"BatchNetwork": "network", "Sgd": "optim", "fit": "train"}
+__all__ = ["BatchNetwork", "Sgd", "fit", "fit_many"]
+_WHERE = {"BatchNetwork": "network", "Sgd": "optim", "fit": "train", "fit_many": "many"}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ from rate_models import lookup, losses, rules, textbook
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import checked, unknown
 from rate_models.kernel import DTYPES
-from rate_models.network import NetworkSpec, Parameters
+from rate_models.network import NetworkSpec, Parameters, check_seed
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
 from rate_models.rules import Draws
@@ -67,8 +67,7 @@ class BatchNetwork(nn.Module):
         super().__init__()
         if dtype not in DTYPES:
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise BadOption("seed", got=repr(seed), expected="a whole number from 0 on")
+        check_seed(seed)
         module = _module(rule)
         self.spec, self.rule, self.seed = spec, rule, int(seed)
         self.hyper = checked(module.Hyperparameters(), **hyperparameters)
@@ -136,8 +135,8 @@ class BatchNetwork(nn.Module):
         """
         module, params = _module(self.rule), self.arrays()
         x, y = self.samples(x, y)
-        y = self._one_hot(y) if y.ndim == 1 else y
-        draws = Draws(self._masks(masks, len(x)), self._noise(noise, len(x)))
+        y = self.targets(y)
+        draws = self.draws(len(x), masks, noise)
         for stage in module.batch(self.spec, params, self.hyper, x, y, draws):
             for name, gradients in textbook.gradients(stage, params, batch_size or len(x)).items():
                 if not isinstance(gradients, list):
@@ -182,7 +181,7 @@ class BatchNetwork(nn.Module):
             a, h = rules.forward(module, self.spec, params, self.hyper, part)
             part = y[at : at + batch_size]
             right += int((h[last].argmax(1) == part).sum()) if classes else 0
-            target = self._one_hot(part) if classes else part
+            target = self.targets(part)
             loss += float(losses.loss_of(self.spec.loss, a[last], h[last], target).sum())
         return {"accuracy": right / len(x) if classes else None, "loss": loss / len(x)}
 
@@ -256,9 +255,18 @@ class BatchNetwork(nn.Module):
             raise BadOption(what, got=f"shape {tuple(rows.shape)}", expected=expected)
         return rows
 
-    def _one_hot(self, index: Tensor) -> Tensor:
-        zero = torch.zeros(len(index), self.spec.sizes[-1], dtype=self.W[0].dtype)
-        return zero.to(self.device).scatter_(1, index[:, None], 1)
+    def targets(self, y: Tensor) -> Tensor:
+        """Target vectors (N, n_L) of what `samples` gives: classes one-hot, vectors as they are."""
+        if y.ndim == 2:
+            return y
+        zero = torch.zeros(len(y), self.spec.sizes[-1], dtype=self.W[0].dtype)
+        return zero.to(self.device).scatter_(1, y[:, None], 1)
+
+    def draws(
+        self, n: int, masks: Sequence[Any] | None = None, noise: Sequence[Any] | None = None
+    ) -> Draws:
+        """Masks and noise of a batch of n: those handed in, else the generator's next."""
+        return Draws(self._masks(masks, n), self._noise(noise, n))
 
     def _masks(self, given: Sequence[Any] | None, n: int) -> list[Tensor] | None:
         dropout = getattr(self.hyper, "dropout", 0.0)

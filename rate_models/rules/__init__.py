@@ -48,6 +48,8 @@ What only some rules have:
                   through weights by `layers.current` and `layers.modulated_current` alone, and
                   changes each layer's once, by `layers.update`. Without it only where M goes
                   through none
+`COUNTS`          names of its own arrays that count samples: the same in all networks that have
+                  seen as many, whatever their seed
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
                   what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
                   at the start

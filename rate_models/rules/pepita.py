@@ -123,6 +123,7 @@ PROPERTIES = Properties(
     frozen_activity=False,
     update_locking="partial",
 )
+COUNTS = ("phase",)
 FIXED = ("feedback_scale", "inject", "init", "mirror_before", "mirror_every")
 # Places of these choices in their Literals
 MISMATCH, HEBBIAN, TIME_LOCAL = range(3)
