@@ -8,20 +8,20 @@ fewer epochs than the paper's the decays come at the same share of them; more ep
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rate_models import diagnostics, fits
+from rate_models import diagnostics
 from rate_models.network import NetworkSpec
 from rate_models.optimizers import Optimizer
 from streaming.papers import Context, Result, Results, Scale
 from streaming.sources import ArraySource, Options, open_source
 
 Array = Any
-Look = Callable[[Any, Array, Array], Result]  # what else is seen of a trained network
+Look = Callable[[Any, Array, Array], Result]  # something about a network and the test set
 
 # Dellaferrera & Kreiman 2022, table 2: rate, decay epochs, and the networks that DRTP takes.
 RATES = {
@@ -56,18 +56,22 @@ def run(rule: str, data: str, scale: Scale, **changes: Any) -> dict[str, Any]:
         "decay_epochs": decays,
         "samples": scale.samples,
         "whiten": None,
-        "look": None,
     }
     return {**plain, **changes}
 
 
 def train(
-    run: dict[str, Any], seeds: Sequence[int], context: Context, look: Look | None = None
+    run: dict[str, Any],
+    seeds: Sequence[int],
+    context: Context,
+    watch: Look | None = None,
+    look: Look | None = None,
 ) -> None:
     """Train the networks of a run; keep, for each seed, accuracy and more after every epoch.
 
     Kept: accuracy, loss (epochs,); angles {link: (epochs + 1,)}, in degrees, and norms of W_l
-    (epochs + 1, L), both from before training on; fits of a Normal and a Student t to W_1 and W_L.
+    (epochs + 1, L), both from before training on; what ``watch`` says before training and after
+    every epoch, and ``look`` at the end.
     """
     from rate_models.batch import BatchNetwork, fit_many  # without torch: says what to install
 
@@ -79,7 +83,7 @@ def train(
         BatchNetwork(spec, run["rule"], seed, device=context.device, **run["hyper"])
         for seed in seeds
     ]
-    records = [_Record(net) for net in nets]
+    records = [_Record(net, watch and partial(watch, net, X_test, y_test)) for net in nets]
 
     def progress(i: int, metrics: dict[str, Any]) -> None:
         done = metrics["epoch"] + 1
@@ -106,8 +110,8 @@ def train(
 class _Record:
     """What is recorded of one network on the way."""
 
-    def __init__(self, net: Any) -> None:
-        self.net = net
+    def __init__(self, net: Any, watch: Callable[[], Result] | None) -> None:
+        self.net, self.watch = net, watch
         self.curves: dict[str, list[Any]] = {"accuracy": [], "loss": [], "norms": []}
         self.angles: dict[str, list[float]] = {}
         self._weights()
@@ -116,9 +120,11 @@ class _Record:
         params = self.net.numpy()
         self.curves["norms"].append(diagnostics.weight_norms(params))
         if "F" in params:
-            link = diagnostics.Link("F", None, 0, len(params["W"]), False)
+            link = diagnostics.Link("F", None, 0, len(params["W"]), forward=False)
             for name, angle in diagnostics.alignment_angle(params, [link]).items():
                 self.angles.setdefault(name, []).append(angle)
+        for name, seen in self.watch().items() if self.watch else ():
+            self.curves.setdefault(name, []).append(seen)
 
     def add(self, metrics: dict[str, Any]) -> None:
         self.curves["accuracy"].append(metrics["accuracy"])
@@ -126,22 +132,19 @@ class _Record:
         self._weights()
 
     def result(self) -> Result:
-        W = self.net.numpy()["W"]
-        return {**self.curves, "angles": self.angles,
-                "fits": {"first": law(W[0]), "last": law(W[-1])}}  # fmt: skip
+        return {**self.curves, "angles": self.angles}
 
 
-def law(W: Array) -> Result:
-    """Maximum-likelihood fits to the entries of W: mean ln likelihood, Normal and Student t.
+def hidden(net: Any, X: Array, Y: Array | None = None) -> Array:
+    """h_1 of the standard pass, or with targets Y p_1 of PEPITA's modulated pass; float32."""
+    import torch
 
-    Of large matrices every so-many-th entry counts: a fit takes seconds per 100,000.
-    """
-    w = np.asarray(W, float).ravel()
-    some = w[:: -(-w.size // 20_000)]
-    found = fits.distribution_fits(some)
-    each = {name: fit.log_likelihood / some.size for name, fit in found.items()}
-    return {"std": float(w.std()), "normal": each["normal"], "t": each["t"],
-            "df": found["t"].parameters["df"]}  # fmt: skip
+    with torch.no_grad():
+        x = torch.as_tensor(X, device=net.device)
+        if Y is not None:
+            error = net(x) - torch.as_tensor(Y, device=net.device)
+            x = x + net.hyper.sign * (error @ net.F.T)
+        return torch.relu(x @ net.W[0].T).cpu().numpy()
 
 
 def percent(results: Sequence[Result]) -> list[float]:

@@ -1,0 +1,65 @@
+"""Dellaferrera & Kreiman, ICML 2022, figures 6 and 10: how trained weights are distributed.
+
+784-1024-10 on MNIST with backpropagation and PEPITA, with and without dropout, from normal weights:
+a Normal and a Student t distribution fitted to all weights of a layer by maximum likelihood. Their
+t has few degrees of freedom, and is clearly the better law, for PEPITA's output layer; that of
+backpropagation is Normal. The paper has figures only, no numbers.
+Deviation: with normal weights F is a product of normal matrices here, of the same standard
+deviation as the paper's uniform F.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rate_models.fits import distribution_fits
+from streaming.papers import Cell, Context, Published, Result, Scale
+
+from . import _training
+
+ROWS = {"backprop": 0.1, "backprop-no-dropout": 0.0, "pepita": 0.1, "pepita-no-dropout": 0.0}
+COLUMNS = {
+    "first-t-gain": ("first", "gain"),
+    "first-df": ("first", "df"),
+    "first-std": ("first", "std"),
+    "last-t-gain": ("last", "gain"),
+    "last-df": ("last", "df"),
+    "last-std": ("last", "std"),
+}
+UNIT = "t-gain: mean ln likelihood of t less that of Normal; df: degrees of freedom; std of weights"
+FULL = Scale(seeds=10, epochs=100)
+QUICK = Scale(seeds=2, epochs=2, samples=6000)
+FITTED = 20_000  # entries at most, evenly spaced: a fit to all takes minutes
+PUBLISHED: dict[Cell, Published] = {}
+
+
+def run(row: str, column: str, scale: Scale) -> dict[str, Any]:
+    hyper = {"dropout": ROWS[row], "init": "he_normal"}
+    return _training.run(row.partition("-")[0], "mnist", scale, hyper=hyper, fits_to=FITTED)
+
+
+def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None:
+    _training.train(run, seeds, context, look=_laws)
+
+
+def _laws(net: Any, X_test: Any, y_test: Any) -> Result:
+    W = net.numpy()["W"]
+    return {"fits": {"first": law(W[0]), "last": law(W[-1])}}
+
+
+def law(W: Any) -> Result:
+    """Mean ln likelihood of an entry of W under a Normal and a Student t, and what they are."""
+    w = np.asarray(W, float).ravel()
+    some = w[:: -(-w.size // FITTED)]
+    found = distribution_fits(some)
+    each = {name: fit.log_likelihood / some.size for name, fit in found.items()}
+    return {"std": float(w.std()), "df": found["t"].parameters["df"], **each}
+
+
+def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
+    layer, what = COLUMNS[column]
+    laws = [result["fits"][layer] for result in results]
+    return [law["t"] - law["normal"] if what == "gain" else law[what] for law in laws]
