@@ -134,6 +134,10 @@ def test_the_difference_is_in_standard_deviations() -> None:
     alone = table.entry(Paper, ("a", "b"), {}, [{"v": 16.0}, None])  # type: ignore[arg-type]
     assert (alone["std"], alone["difference"], alone["diverged"]) == (None, 2.0, 1)
     assert table.line(alone)[3] == "16.00 (1 diverged)"
+    some = table.entry(Paper, ("a", "b"), {}, [{"v": None}, {"v": 4.0}])  # type: ignore[arg-type]
+    assert (some["state"], some["mean"], some["seeds"]) == ("measured", 4.0, 2)
+    unknown = table.entry(Paper, ("a", "b"), {}, [{"v": float("nan")}])  # type: ignore[arg-type]
+    assert (unknown["state"], unknown["mean"], unknown["diverged"]) == ("undefined", None, 0)
     none = table.entry(Paper, ("a", "b"), {}, [None])  # type: ignore[arg-type]
     assert (none["state"], none["mean"]) == ("diverged", None)
 

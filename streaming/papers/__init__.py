@@ -12,7 +12,8 @@ public name is the file's, with - for _. It opens with the citation and what is 
                     for whatever table. None: there is no such cell; a text: why it is not built yet
 `measure(run, seeds, context)`      computes it, and calls ``context.keep(seed, result)`` with a
                     dict of JSON as each seed is done; None for one that diverged
-`value(row, column, results)`       [number of each seed], in `UNIT`; none of the results diverged
+`value(row, column, results)`       [number of each seed] in `UNIT`, None where there is none; of
+                    results that did not diverge
 
 What only some have:
 

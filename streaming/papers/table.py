@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,20 +19,23 @@ def entry(
 ) -> dict[str, Any]:
     """A measured cell; ``results`` one a seed, None for those that diverged.
 
+    Values that are not finite, or None, do not count: with none left the cell is undefined.
     difference: (measured - published) / √(σ_published² + σ_measured²), where σ are the standard
     deviations over seeds that are known; None where none is.
     """
     known = [result for result in results if result is not None]
-    values = [float(v) for v in paper.value(*cell, known)] if known else []
+    given = paper.value(*cell, known) if known else []
+    values = [float(v) for v in given if v is not None and math.isfinite(v)]
     mean = statistics.fmean(values) if values else None
-    if known and hasattr(paper, "mean"):
+    if values and hasattr(paper, "mean"):
         mean = float(paper.mean(*cell, known))
     std = statistics.stdev(values) if len(values) > 1 else None
     diverged = len(results) - len(known)
+    state = "measured" if values else "undefined" if known else "diverged"
     published: Published | None = paper.PUBLISHED.get(cell)
     spread = ((published.std or 0) ** 2 if published else 0) + (std or 0) ** 2
     return {
-        **unmeasured(paper, cell, "measured" if known else "diverged"),
+        **unmeasured(paper, cell, state),
         "mean": mean,
         "std": std,
         "seeds": len(results),
