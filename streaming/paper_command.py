@@ -65,8 +65,9 @@ def paper(
         every = {public: papers.citation(papers.get(public)) for public in papers.catalogue()}
         if json_:
             print(json_line({"names": list(every), "citations": every}))
+        width = max(map(len, every), default=0)
         for public, cited in every.items() if not json_ else ():
-            print(f"{public:<27}{cited}")
+            print(f"{public:<{width}}  {cited}")
         return
 
     def say(message: str) -> None:

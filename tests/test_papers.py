@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -58,6 +59,7 @@ def measure(run, seeds, context):
         with open(os.environ["LOG"], "a") as log:
             log.write(f"{run['row']} {run['column']} {seed}\\n")
         context.tick(f"seed {seed}")
+        context.note(f"seed {seed} was slow")
         context.keep(seed, {"steps": run["row"] * run["column"] + seed})
 
 def value(row, column, results):
@@ -76,6 +78,7 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(tmp_path)
     point = EntryPoint("ours", "some_papers", papers.GROUP)
     monkeypatch.setattr(papers, "entry_points", lambda group: [point])
+    monkeypatch.setattr(papers, "OURS", ())
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
     yield tmp_path / "log"
     for name in [name for name in sys.modules if name.startswith("some_papers")]:
@@ -100,6 +103,25 @@ def test_papers_are_found_and_listed(paper: Path, call: Any) -> None:
     assert json.loads(call("paper", "--json").out)["names"] == ["slow-paper"]
     with pytest.raises(UnknownName, match=r"one of slow-paper; did you mean 'slow-paper'\?"):
         papers.get("slow-papr")
+
+
+def test_ours_are_found_installed_or_in_a_bare_checkout(tmp_path: Path) -> None:
+    code = "import streaming.papers as p; print(p.catalogue()['pepita-table1'][0])"
+    for name, link in (("dendrostream_demos", True), ("demos", False)):
+        path = [str(ROOT)]
+        if link:
+            (tmp_path / name).symlink_to(ROOT / "demos")
+            path.append(str(tmp_path))
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
+        assert done.stdout.strip().endswith("demos.papers"), done.stderr
+
+
+def test_the_entry_point_names_the_folder() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    assert groups[papers.GROUP] == {"demos": "dendrostream_demos.papers"}
+    assert papers.OURS[0] == "dendrostream_demos.papers"
 
 
 def test_a_table_published_against_measured(paper: Path, tmp_path: Path) -> None:
@@ -188,6 +210,7 @@ def test_killed_and_started_again(paper: Path, tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from streaming import papers\n"
         "from streaming.papers.reproduce import reproduce\n"
+        "papers.OURS = ()\n"
         "papers.entry_points = lambda group: [EntryPoint('ours', 'some_papers', group)]\n"
         f"reproduce('slow-paper', Path({str(out)!r}), rows=['slow'], columns=['here', 'there'])\n"
     )
@@ -256,6 +279,17 @@ def test_the_command_prints_a_table_or_one_object(
         assert set(wanted) <= set(row)
     kept = json.loads(next((tmp_path / "out" / "cells").glob("*.json")).read_text())
     assert kept["command"] == "dendrostream paper slow-paper --rows slow"
+    assert kept["notes"][0] == "seed 0 was slow" and "seed 0 was slow" in said.err
+
+
+def test_a_log_gets_a_line_a_minute(
+    paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for minute, wanted in ((0.0, True), (60.0, False)):
+        monkeypatch.setattr("streaming.papers.reproduce.MINUTE", minute)
+        said: list[str] = []
+        reproduce("slow-paper", tmp_path / str(minute), rows=["slow"], say=said.append)
+        assert ("seed 2" in said) == wanted
 
 
 def test_a_page_of_all_that_is_kept(paper: Path, call: Any, tmp_path: Path) -> None:

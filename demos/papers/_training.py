@@ -100,7 +100,7 @@ def train(
     )  # fmt: skip
     histories = fit_many(
         nets, X, y, seeds=list(seeds), epochs=run["epochs"], batch_size=run["batch"],
-        optimizer=sgd, x_test=X_test, y_test=y_test, say=context.tick, progress=progress,
+        optimizer=sgd, x_test=X_test, y_test=y_test, say=context.note, progress=progress,
     )  # fmt: skip
     for seed, history in zip(seeds, histories, strict=True):
         if len(history) < run["epochs"]:

@@ -88,7 +88,7 @@ def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None
                 context.keep(seed, _result(net, X_test, history))
         return
     sgd = Optimizer(BATCH * run["lr"])  # a sum over the batch is that many means
-    histories = fit_many(nets, X, X, seeds=list(seeds), optimizer=sgd, say=context.tick,
+    histories = fit_many(nets, X, X, seeds=list(seeds), optimizer=sgd, say=context.note,
                          progress=lambda _, metrics: tick(metrics), **common)  # fmt: skip
     for net, seed, history in zip(nets, seeds, histories, strict=True):
         whole = len(history) == run["epochs"]

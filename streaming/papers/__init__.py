@@ -38,7 +38,7 @@ from rate_models.hyperparameters import closest
 from streaming.sources import Options
 
 GROUP = "dendrostream.papers"
-IN_A_CHECKOUT = ("dendrostream_demos.papers", "demos.papers")  # where nothing is installed
+OURS = ("dendrostream_demos.papers", "demos.papers")  # installed, or in a bare checkout
 
 Result = dict[str, Any]
 Cell = tuple[str, str]
@@ -62,19 +62,25 @@ class Scale(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What a measurement is told. tick: called with a line about how far it is."""
+    """What a measurement is told, and whom it tells.
+
+    tick: called with a line about how far it is. note: with what else is to be known of how the
+    numbers came about; it is said and kept beside them.
+    """
 
     keep: Callable[[int, Result | None], object]
     device: str = "cpu"
     data: Options = Options()
     tick: Callable[[str], object] = lambda _: None
+    note: Callable[[str], object] = lambda _: None
 
 
 def catalogue() -> dict[str, tuple[str, str]]:
     """{public name: (package, module name)} of all papers, sorted."""
-    packages = {point.value for point in entry_points(group=GROUP)}
+    ours = [package for package in OURS if _exists(package)][:1]
+    named = {point.value for point in entry_points(group=GROUP)} - set(OURS)
     found = {}
-    for package in sorted(packages) or [p for p in IN_A_CHECKOUT if _exists(p)][:1]:
+    for package in [*ours, *sorted(named)]:
         for name in lookup.names(package):
             found[name.replace("_", "-")] = (package, name)
     return dict(sorted(found.items()))

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
@@ -35,7 +35,7 @@ class Store:
         return self.folder / f"{run['experiment'].replace(' ', '-')}-{key}.json"
 
     def read(self, run: Run, seed: int) -> dict[str, Any] | None:
-        """{run, seed, result, seconds, command, machine, date, device}, or None."""
+        """{run, seed, result, command, machine, date, ...}, or None where there is no whole one."""
         path = self.path(run, seed)
         with contextlib.suppress(FileNotFoundError):
             try:
@@ -47,12 +47,22 @@ class Store:
             self.say(f"{path}: not a whole cell, computed again")
         return None
 
-    def complete(
+    def kept(self, run: Run, seeds: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """{seed: cell} of those seeds that are finished."""
+        found = {seed: self.read(run, seed) for seed in seeds}
+        return {seed: cell for seed, cell in found.items() if cell is not None}
+
+    def compute(
         self, paper: ModuleType, run: Run, seeds: Sequence[int], context: Context
     ) -> dict[int, dict[str, Any]]:
-        """{seed: cell} of a run, computing the seeds that are not kept yet."""
-        missing = [seed for seed in seeds if self.read(run, seed) is None]
-        start = time.perf_counter()
+        """{seed: cell} of a run, computed together and kept one by one as they are done."""
+        if not seeds:
+            return {}
+        start, notes, finished = time.perf_counter(), list[str](), set[int]()
+
+        def note(text: str) -> None:
+            notes.append(text)
+            self.say(text)
 
         def keep(seed: int, result: Result | None) -> None:
             cell = {
@@ -60,7 +70,8 @@ class Store:
                 "seed": seed,
                 "result": result,
                 "seconds_so_far": round(time.perf_counter() - start, 1),  # of all seeds together
-                "seeds_together": missing,
+                "seeds_together": list(seeds),
+                "notes": notes,
                 "command": self.command,
                 "device": context.device,
                 "machine": machine(),
@@ -68,14 +79,12 @@ class Store:
             }
             with disk(self.folder):
                 write_text(self.path(run, seed), json_line(cell) + "\n")
+            finished.add(seed)
             context.keep(seed, result)
 
-        if missing:
-            try:
-                paper.measure(run, missing, context._replace(keep=keep))
-            except Diverged:
-                for seed in missing:
-                    if self.read(run, seed) is None:
-                        keep(seed, None)
-        kept = {seed: self.read(run, seed) for seed in seeds}
-        return {seed: cell for seed, cell in kept.items() if cell is not None}
+        try:
+            paper.measure(run, seeds, context._replace(keep=keep, note=note))
+        except Diverged:
+            for seed in set(seeds) - finished:
+                keep(seed, None)
+        return self.kept(run, seeds)

@@ -14,8 +14,8 @@ from streaming.run_folder import disk, write_text
 
 HEAD = """# Published numbers and ours
 
-Made by `dendrostream paper --results docs/results.md --out docs/results` from the tables that
-`dendrostream paper NAME --out docs/results` keeps there. Numbers of ours are mean ± standard
+Made by `dendrostream paper --results {page} --out {folder}` from the tables that
+`dendrostream paper NAME --out {folder}` keeps there. Numbers of ours are mean ± standard
 deviation over the seeds; the difference is in standard deviations, √(σ² published + σ² ours), of
 those that are known: with one seed and no σ published there is none. A table in another setting
 than the paper's says so, and its numbers are not the paper's.
@@ -27,7 +27,7 @@ def write(folder: Path, page: Path) -> None:
 
     Raises UserError where a kept table is damaged.
     """
-    parts = [HEAD]
+    parts = [HEAD.format(page=page, folder=folder)]
     for name in papers.catalogue():
         paper = papers.get(name)
         parts.append(f"## {name}\n\n{papers.citation(paper)}\n\nUnit: {paper.UNIT}.\n")

@@ -21,6 +21,7 @@ from streaming.run_folder import disk, finite, write_text
 from streaming.sources import Options
 
 NOT_YET = "not run yet"
+MINUTE = 60.0
 
 
 def reproduce(
@@ -56,11 +57,11 @@ def reproduce(
     store = Store(out / "cells", command, say)
     each: dict[Cell, dict[str, Any]] = {}
     found: papers.Results = {}
-    missing: dict[str, MissingData] = {}
+    not_there: dict[str, MissingData] = {}
     places = [(row, column) for row in paper.ROWS for column in paper.COLUMNS]
     todo = [(r, c) for r, c in places if r in chosen[0] and c in chosen[1]]
-    # the bar goes where a person looks, lines where a log is kept
-    with tqdm(total=len(todo), desc=name, disable=None if bar else True, leave=False) as shown:
+    with tqdm(total=len(todo), desc=name, disable=not bar, leave=False) as shown:
+        tick = shown.set_postfix_str if bar else _now_and_then(say)
         for cell in places:
             run = paper.run(*cell, scale)
             if run is None:
@@ -68,32 +69,30 @@ def reproduce(
             if isinstance(run, str):
                 each[cell] = table.unmeasured(paper, cell, run)
                 continue
-            kept = {seed: store.read(run, seed) for seed in range(scale.seeds)}
+            kept = store.kept(run, range(scale.seeds))
             if cell in todo:
-                shown.set_postfix_str(", ".join(cell))
+                tick(", ".join(cell))
                 try:
-                    kept |= store.complete(
-                        paper, run, range(scale.seeds),
-                        Context(lambda *_: None, device, data or Options(), shown.set_postfix_str),
-                    )  # fmt: skip
+                    context = Context(lambda *_: None, device, data or Options(), tick)
+                    missing = [seed for seed in range(scale.seeds) if seed not in kept]
+                    kept |= store.compute(paper, run, missing, context)
                 except MissingData as error:
-                    if str(error) not in missing:
+                    if str(error) not in not_there:
                         say(f"skipped: {error}")
-                    missing[str(error)] = error
+                    not_there[str(error)] = error
                     each[cell] = table.unmeasured(paper, cell, "no data")
                 shown.update()
-            done = [kept_one for kept_one in kept.values() if kept_one is not None]
-            if done:
-                results: list[Result | None] = [one["result"] for one in done]
+            if kept:
+                results: list[Result | None] = [kept[seed]["result"] for seed in sorted(kept)]
                 each[cell] = table.entry(paper, cell, run, results)
-                each[cell]["made"] = _made(done)
+                each[cell]["made"] = _made(kept.values())
                 found[cell] = [result for result in results if result is not None]
                 if cell in todo:
                     say(f"{name}: " + "  ".join(table.line(each[cell])))
             elif cell not in each:
                 each[cell] = table.unmeasured(paper, cell, NOT_YET)
-    if missing and not found:
-        raise next(iter(missing.values()))
+    if not_there and not found:
+        raise next(iter(not_there.values()))
     result = {
         "name": name,
         "citation": papers.citation(paper),
@@ -111,6 +110,19 @@ def reproduce(
     }
     _write(paper, result, {k: v for k, v in found.items() if v}, out, stem)
     return result
+
+
+def _now_and_then(say: Callable[[str], object]) -> Callable[[str], object]:
+    """Where no bar is seen, a line a minute."""
+    due = time.monotonic() + MINUTE
+
+    def tick(text: str) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + MINUTE
+            say(text)
+
+    return tick
 
 
 def _write(
@@ -155,7 +167,7 @@ def _chosen(option: str, given: Sequence[str] | None, valid: Collection[str]) ->
     return set(given)
 
 
-def _made(done: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _made(done: Collection[dict[str, Any]]) -> dict[str, Any]:
     """Who made the cells: command, device, processor and dates."""
     kinds = {
         "command": {one["command"] for one in done},
