@@ -30,7 +30,7 @@ COLUMNS = {
 }
 UNIT = "generalisation error; off-theory: %; angles: degrees"
 FULL = Scale(seeds=10, epochs=400)  # an epoch: D steps
-QUICK = Scale(seeds=2, epochs=20)
+QUICK = Scale(seeds=2, epochs=150)
 PUBLISHED: dict[Cell, Published] = {}
 TORCH = False
 POINTS = 60
@@ -171,7 +171,7 @@ def draw(found: Results, path: Path) -> None:
             left.plot(of["alpha"], of["error"], mark, color=colour, ms=4, label=ROWS[row])
             right.plot(of["alpha"], of["angle-teacher"], mark, color="#009E73", ms=4)
             right.plot(of["alpha"], of["angle-feedback"], mark, color=ORANGE, ms=4)
-        left.set(xscale="log", yscale="log", xlabel="steps / D", ylabel="generalisation error")
+        left.set(xscale="log", xlabel="steps / D", ylabel="generalisation error")
         left.legend()
         right.set(xscale="log", xlabel="steps / D", ylabel="angle (degrees)")
         right.set_title("v to teacher (green), to the feedback (orange)")

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from rate_models.errors import BadOption, MissingData, UnknownName
 from streaming import papers
 from streaming.machine import machine
-from streaming.papers import Cell, Context, Result, Scale, table
+from streaming.papers import Context, Scale, table
 from streaming.papers.cells import Store
 from streaming.run_folder import disk, finite, write_text
 from streaming.sources import Options
@@ -55,44 +55,44 @@ def reproduce(
         say(f"{name}: {setting}: not the paper's setting")
     start = time.perf_counter()
     store = Store(out / "cells", command, say)
-    each: dict[Cell, dict[str, Any]] = {}
-    found: papers.Results = {}
-    not_there: dict[str, MissingData] = {}
     places = [(row, column) for row in paper.ROWS for column in paper.COLUMNS]
-    todo = [(r, c) for r, c in places if r in chosen[0] and c in chosen[1]]
+    todo = [(row, column) for row, column in places if row in chosen[0] and column in chosen[1]]
+    cells: list[dict[str, Any]] = []
+    found: papers.Results = {}
     with tqdm(total=len(todo), desc=name, disable=not bar, leave=False) as shown:
         tick = shown.set_postfix_str if bar else _now_and_then(say)
+        context = Context(lambda *_: None, device, data or Options(), tick)
+        absent: dict[str, MissingData] = {}
         for cell in places:
             run = paper.run(*cell, scale)
             if run is None:
                 continue
             if isinstance(run, str):
-                each[cell] = table.unmeasured(paper, cell, run)
+                cells.append(table.unmeasured(paper, cell, run))
                 continue
-            kept = store.kept(run, range(scale.seeds))
+            kept, state = store.kept(run, range(scale.seeds)), NOT_YET
             if cell in todo:
                 tick(", ".join(cell))
+                missing = [seed for seed in range(scale.seeds) if seed not in kept]
                 try:
-                    context = Context(lambda *_: None, device, data or Options(), tick)
-                    missing = [seed for seed in range(scale.seeds) if seed not in kept]
                     kept |= store.compute(paper, run, missing, context)
                 except MissingData as error:
-                    if str(error) not in not_there:
+                    if str(error) not in absent:
                         say(f"skipped: {error}")
-                    not_there[str(error)] = error
-                    each[cell] = table.unmeasured(paper, cell, "no data")
+                    absent[str(error)], state = error, "no data"
                 shown.update()
-            if kept:
-                results: list[Result | None] = [kept[seed]["result"] for seed in sorted(kept)]
-                each[cell] = table.entry(paper, cell, run, results)
-                each[cell]["made"] = _made(kept.values())
-                found[cell] = [result for result in results if result is not None]
-                if cell in todo:
-                    say(f"{name}: " + "  ".join(table.line(each[cell])))
-            elif cell not in each:
-                each[cell] = table.unmeasured(paper, cell, NOT_YET)
-    if not_there and not found:
-        raise next(iter(not_there.values()))
+            results = [kept[seed]["result"] for seed in sorted(kept)]
+            cells.append(
+                {**table.entry(paper, cell, run, results), "made": _made(kept.values())}
+                if kept
+                else table.unmeasured(paper, cell, state)
+            )
+            if known := [result for result in results if result is not None]:
+                found[cell] = known
+            if cell in todo and kept:
+                say(f"{name}: " + "  ".join(table.line(cells[-1])))
+    if absent and not found:
+        raise next(iter(absent.values()))
     result = {
         "name": name,
         "citation": papers.citation(paper),
@@ -106,9 +106,9 @@ def reproduce(
         "seconds": round(time.perf_counter() - start, 1),
         "json": str(out / f"{stem}.json"),
         "figure": str(out / f"{stem}.png"),
-        "cells": list(each.values()),
+        "cells": cells,
     }
-    _write(paper, result, {k: v for k, v in found.items() if v}, out, stem)
+    _write(paper, result, found, out, stem)
     return result
 
 
