@@ -95,7 +95,7 @@ def test_goodness_is_watched_from_before_training_on(data: Options) -> None:
 
 
 def test_where_all_diverge_it_is_said_and_kept(data: Options, tmp_path: Path) -> None:
-    run = training.run("backprop", "mnist", Scale(2, 2), hidden=[8], lr=1e38)
+    run = training.run("backprop", "mnist", Scale(2, 2), hidden=[8], lr=1e30, weight_decay=1e30)
     with pytest.raises(Diverged, match="all 2 networks"):
         trained(run, [0, 1], data)
     store = Store(tmp_path / "cells", "", lambda _: None)
