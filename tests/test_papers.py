@@ -160,6 +160,8 @@ def test_the_difference_is_in_standard_deviations() -> None:
     assert (some["state"], some["mean"], some["seeds"]) == ("measured", 4.0, 2)
     unknown = table.entry(Paper, ("a", "b"), {}, [{"v": float("nan")}])  # type: ignore[arg-type]
     assert (unknown["state"], unknown["mean"], unknown["diverged"]) == ("undefined", None, 0)
+    small = table.entry(Paper, ("a", "b"), {}, [{"v": 9.0}], comparable=False)  # type: ignore[arg-type]
+    assert (small["mean"], small["difference"]) == (9.0, None)
     none = table.entry(Paper, ("a", "b"), {}, [None])  # type: ignore[arg-type]
     assert (none["state"], none["mean"]) == ("diverged", None)
 
@@ -186,7 +188,8 @@ def test_quick_says_that_it_is_not_the_papers_setting(paper: Path, tmp_path: Pat
         "slow-paper: quick, 2 epochs, not 5, 100 training samples: not the paper's setting"
     )
     assert result["json"] == str(tmp_path / "slow-paper-quick.json")
-    assert cell(result, "slow", "here")["seeds"] == 2
+    one = cell(result, "slow", "here")
+    assert (one["seeds"], one["difference"]) == (2, None)
 
 
 @pytest.mark.parametrize("text", ["", '{"run": {}, "se', "[]", '{"seed": 0}'])

@@ -18,7 +18,7 @@ Made by `dendrostream paper --results {page} --out {folder}` from the tables tha
 `dendrostream paper NAME --out {folder}` keeps there. Numbers of ours are mean ± standard
 deviation over the seeds; the difference is in standard deviations, √(σ² published + σ² ours), of
 those that are known: with one seed and no σ published there is none. A table in another setting
-than the paper's says so, and its numbers are not the paper's.
+than the paper's says so; it shows that things run, and is not compared.
 """
 
 

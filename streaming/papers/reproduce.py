@@ -83,7 +83,10 @@ def reproduce(
                 shown.update()
             results = [kept[seed]["result"] for seed in sorted(kept)]
             cells.append(
-                {**table.entry(paper, cell, run, results), "made": _made(kept.values())}
+                {
+                    **table.entry(paper, cell, run, results, comparable=not setting),
+                    "made": _made(kept.values()),
+                }
                 if kept
                 else table.unmeasured(paper, cell, state)
             )

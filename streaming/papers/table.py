@@ -15,13 +15,18 @@ COLUMNS = ("row", "column", "published", "measured", "seeds", "difference")
 
 
 def entry(
-    paper: ModuleType, cell: Cell, run: dict[str, Any], results: Sequence[Result | None]
+    paper: ModuleType,
+    cell: Cell,
+    run: dict[str, Any],
+    results: Sequence[Result | None],
+    comparable: bool = True,
 ) -> dict[str, Any]:
     """A measured cell; ``results`` one a seed, None for those that diverged.
 
     Values that are not finite, or None, do not count: with none left the cell is undefined.
     difference: (measured - published) / √(σ_published² + σ_measured²), where σ are the standard
-    deviations over seeds that are known; None where none is.
+    deviations over seeds that are known; None where none is, and in another setting than the
+    paper's, which is not ``comparable``.
     """
     known = [result for result in results if result is not None]
     given = paper.value(*cell, known) if known else []
@@ -42,7 +47,7 @@ def entry(
         "diverged": diverged,
         "values": values,
         "difference": (mean - published.mean) / spread**0.5
-        if published and mean is not None and spread
+        if comparable and published and mean is not None and spread
         else None,
         "settings": run,
     }
