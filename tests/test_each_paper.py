@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 
 from rate_models.fits import slowness
 from streaming import papers
-from streaming.papers import Scale
+from streaming.papers import Scale, page
 from streaming.papers.reproduce import reproduce
 
 NAMES = list(papers.catalogue())
@@ -115,3 +115,14 @@ def test_fewer_epochs_have_their_decays_at_the_same_share() -> None:
     assert training.run("pepita", "cifar10", Scale(1, 10))["decay_epochs"] == [6, 9]
     assert training.run("pepita", "cifar10", Scale(1, 1))["decay_epochs"] == [1]
     assert training.run("pepita", "mnist", Scale(1, 1000))["decay_epochs"] == [60]
+
+
+def test_the_page_of_results_says_what_the_kept_tables_say() -> None:
+    root = Path(__file__).parents[1]
+    text = (root / "docs" / "results.md").read_text(encoding="utf-8")
+    kept = sorted((root / "docs" / "results").glob("*.json"))
+    assert kept
+    for path in kept:
+        assert page.section(page.read(path)) in text, path
+    for name in NAMES:
+        assert f"## {name}\n" in text or name not in {path.stem for path in kept}

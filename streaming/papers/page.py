@@ -31,8 +31,8 @@ def write(folder: Path, page: Path) -> None:
     for name in papers.catalogue():
         paper = papers.get(name)
         parts.append(f"## {name}\n\n{papers.citation(paper)}\n\nUnit: {paper.UNIT}.\n")
-        kept = [_read(path) for path in _tables(folder, name)]
-        parts += [_section(result) for result in kept]
+        kept = [read(path) for path in _tables(folder, name)]
+        parts += [section(result) for result in kept]
         if all(result["setting"] != "the paper's" for result in kept):
             cells = [table.unmeasured(paper, (row, column), _state(paper, row, column))
                      for row in paper.ROWS for column in paper.COLUMNS
@@ -54,7 +54,8 @@ def _tables(folder: Path, name: str) -> list[Path]:
     return [p for p in (*some, *sorted(folder.glob(f"{name}*-epochs*.json"))) if p.is_file()]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """A kept table; UserError where it is damaged."""
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         if {"name", "cells", "setting", "command", "machine", "date"} <= result.keys():
@@ -64,7 +65,8 @@ def _read(path: Path) -> dict[str, Any]:
     raise UserError(str(path), got="no whole table", remedy="remove it, and make it again")
 
 
-def _section(result: dict[str, Any]) -> str:
+def section(result: dict[str, Any]) -> str:
+    """A kept table as Markdown."""
     heading = f"### Setting: {result['setting']}\n"
     made = (
         f"`{result['command']}`, {result['date']}, {result['machine']['cpu']}, "
