@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 def machine() -> dict[str, str]:
     """Processor, system, and the versions of what computes."""
-    found = {"cpu": _cpu(), "system": platform.platform(), "python": platform.python_version()}
+    system = f"{platform.system()} {platform.machine()}"
+    found = {"cpu": _cpu(), "system": system, "python": platform.python_version()}
     for package in ("dendrostream", "numpy", "numba", "torch"):
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)

@@ -249,6 +249,7 @@ def test_without_any_data_it_is_an_error(paper: Path, tmp_path: Path) -> None:
         (("slow-paper", "--seeds", 0), ["--seeds: got 0", "1 or more"]),
         (("slow-paper", "--epochs", -1), ["--epochs: got -1"]),
         (("slow-paper", "--rows", "slow,fast"), ["--rows: got 'fast'", "slow, slower, none"]),
+        (("slow-paper", "--rows", " ,"), ["--rows: got none", "slow, slower, none"]),
         (("slow-paper", "--columns", "x"), ["--columns: got 'x'", "here, there, nowhere"]),
         (("slow-paper", "--device", "cuda"), ["--device: got cuda", "torch"]),
         (("slow-paper", "--results", "x.md"), ["--results: got with slow-paper"]),

@@ -165,8 +165,10 @@ def _scale(
 def _chosen(option: str, given: Sequence[str] | None, valid: Collection[str]) -> set[str]:
     if given is None:
         return set(valid)
-    if unknown := [name for name in given if name not in valid]:
-        raise UnknownName(option, got=repr(unknown[0]), expected=f"among {', '.join(valid)}")
+    unknown = [name for name in given if name not in valid]
+    if unknown or not given:
+        got = repr(unknown[0]) if unknown else "none"
+        raise UnknownName(option, got=got, expected=f"among {', '.join(valid)}")
     return set(given)
 
 
