@@ -152,10 +152,11 @@ MNIST = Linear()
 
 def linear(
     data: Data, samples: int, of: Linear = MNIST, seed: int = 0
-) -> Iterator[tuple[int, float, float]]:
-    """Samples, objective and constraint error of the linear form, about 40 times on the way.
+) -> Iterator[tuple[int, float, float, float]]:
+    """Samples, objective, constraint error and loss of the linear form, about 40 times on the way.
 
-    A ridge of 0.1, and the samples in one order again and again, as in the paper's program.
+    A ridge of 0.1, and the samples in one order again and again, as in the paper's program. The
+    loss is the objective without the ridge's part.
     """
     spec = NetworkSpec((data.X.shape[1], of.k, data.Y.shape[1]), "identity", "mse")
     eta, apical, eta_q = of.rates
@@ -169,9 +170,11 @@ def linear(
         net.learn(data.X[chosen], targets=data.Y[chosen])
         W_1, W_2 = net.parameters()["W"]
         z = data.X @ W_1.T
-        objective = bmvr_loss(data.Y, z, W_2) + RIDGE * ((W_2 @ W_1) ** 2).sum()
+        loss = bmvr_loss(data.Y, z, W_2)
+        objective = loss + RIDGE * ((W_2 @ W_1) ** 2).sum()
         constraint = z.T @ z / len(z) + RIDGE * W_1 @ W_1.T - np.eye(of.k)
-        yield int(end), float(objective), float(np.linalg.norm(constraint) / np.sqrt(of.k))
+        error = float(np.linalg.norm(constraint) / np.sqrt(of.k))
+        yield int(end), float(objective), error, loss
 
 
 def markdown(found: list[tuple[str, str]], epochs: int, curve: Array, best: float) -> str:
@@ -217,7 +220,7 @@ def draw(curve: Array, best: float, z: Array, path: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.5, 3), dpi=140, layout="constrained")
         left, middle, right = figure.subplots(1, 3)
-        samples, values, constraint = curve.T
+        samples, values, constraint, _ = curve.T
         objective(samples, {"BMVR": values}, best, left)
         left.set_ylabel("objective")
         left.set_title("linear, one hidden unit", fontweight="bold")

@@ -275,7 +275,7 @@ def test_the_command_prints_a_table_or_one_object(
     said = call(*arguments)
     assert said.code == 0
     assert said.out.startswith("Somebody 2000, figure 7: how slow a paper is.\nsteps; setting: the")
-    assert "slow    here     11.00 ± 0.50  11.00 ± 1.00   3      +0.0 σ\n" in said.out
+    assert "slow    here     11 ± 0.5   11.00 ± 1.00   3      +0.0 σ\n" in said.out
     as_json = call(*arguments, "--json")
     assert as_json.out.count("\n") == 1
     wanted = ["row", "column", "published", "mean", "std", "seeds", "settings"]
@@ -299,16 +299,14 @@ def test_a_log_gets_a_line_a_minute(
 def test_a_page_of_all_that_is_kept(paper: Path, call: Any, tmp_path: Path) -> None:
     out, page = tmp_path / "out", tmp_path / "results.md"
     assert call("paper", "--results", page, "--out", out).code == 0
-    assert "| slow | here | 11.00 ± 0.50 | figure 7 | not run yet | - | - |" in page.read_text()
+    assert "| slow | here | 11 ± 0.5 | figure 7 | not run yet | - | - |" in page.read_text()
     reproduce("slow-paper", out, quick=True, command="quickly")
     call("paper", "--results", page, "--out", out)
     text = page.read_text()
     assert "### Setting: quick" in text and "`quickly`" in text and "In the paper's" in text
     reproduce("slow-paper", out)
     call("paper", "--results", page, "--out", out)
-    assert "| slow | here | 11.00 ± 0.50 | figure 7 | 11.00 ± 1.00 | 3 | +0.0 σ |" in (
-        page.read_text()
-    )
+    assert "| slow | here | 11 ± 0.5 | figure 7 | 11.00 ± 1.00 | 3 | +0.0 σ |" in (page.read_text())
     assert "In the paper's setting" not in page.read_text()
     (out / "slow-paper.json").write_text("{")
     assert_one_error(call("paper", "--results", page, "--out", out), "slow-paper.json", "remove it")

@@ -83,7 +83,7 @@ def line(cell: dict[str, Any]) -> tuple[str, ...]:
     return (
         cell["row"],
         cell["column"],
-        "-" if cell["published"] is None else plus_minus(cell["published"], cell["published_std"]),
+        "-" if cell["published"] is None else as_published(cell),
         measured,
         str(cell["seeds"] or "-"),
         "-" if cell["difference"] is None else f"{cell['difference']:+.1f} σ",
@@ -93,11 +93,18 @@ def line(cell: dict[str, Any]) -> tuple[str, ...]:
 def plus_minus(mean: float, std: float | None) -> str:
     """
     >>> plus_minus(98.012, 0.09), plus_minus(0.026, None), plus_minus(1338.0, None)
-    ('98.01 ± 0.09', '0.026', '1338')
+    ('98.01 ± 0.09', '0.0260', '1338')
     """
-    digits = 0 if abs(mean) >= 1000 else 2 if abs(mean) >= 10 else 3
+    size = abs(mean)
+    digits = 0 if size >= 1000 else 2 if size >= 10 else 3 if size >= 1 else 4
     spread = "" if std is None else f" ± {std:.{digits}f}"
     return f"{mean:.{digits}f}{spread}"
+
+
+def as_published(cell: dict[str, Any]) -> str:
+    """With the digits that were published."""
+    spread = cell["published_std"]
+    return f"{cell['published']:g}" + ("" if spread is None else f" ± {spread:g}")
 
 
 def text(cells: Sequence[dict[str, Any]]) -> str:
