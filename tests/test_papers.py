@@ -303,11 +303,15 @@ def test_a_page_of_all_that_is_kept(paper: Path, call: Any, tmp_path: Path) -> N
     reproduce("slow-paper", out, quick=True, command="quickly")
     call("paper", "--results", page, "--out", out)
     text = page.read_text()
-    assert "### Setting: quick" in text and "`quickly`" in text and "In the paper's" in text
-    reproduce("slow-paper", out)
+    assert (
+        "### Setting: quick" in text and "`quickly`" in text and "### Setting: the paper's" in text
+    )
+    reproduce("slow-paper", out, command="slowly")
     call("paper", "--results", page, "--out", out)
+    assert "`slowly`; 2" in page.read_text()
     assert "| slow | here | 11 ± 0.5 | figure 7 | 11.00 ± 1.00 | 3 | +0.0 σ |" in (page.read_text())
-    assert "In the paper's setting" not in page.read_text()
+    assert page.read_text().count("### Setting: the paper's") == 1
+    assert "not run yet" not in page.read_text()
     (out / "slow-paper.json").write_text("{")
     assert_one_error(call("paper", "--results", page, "--out", out), "slow-paper.json", "remove it")
 

@@ -9,7 +9,7 @@ from typing import Any
 from rate_models.errors import UserError
 from streaming import papers
 from streaming.papers import table
-from streaming.papers.reproduce import NOT_YET
+from streaming.papers.reproduce import NOT_YET, PAPERS
 from streaming.run_folder import disk, write_text
 
 HEAD = """# Published numbers and ours
@@ -32,15 +32,20 @@ def write(folder: Path, page: Path) -> None:
         paper = papers.get(name)
         parts.append(f"## {name}\n\n{papers.citation(paper)}\n\nUnit: {paper.UNIT}.\n")
         kept = [read(path) for path in _tables(folder, name)]
+        if all(result["setting"] != PAPERS for result in kept):
+            parts.append(_nothing(paper))
         parts += [section(result) for result in kept]
-        if all(result["setting"] != "the paper's" for result in kept):
-            cells = [table.unmeasured(paper, (row, column), _state(paper, row, column))
-                     for row in paper.ROWS for column in paper.COLUMNS
-                     if (row, column) in paper.PUBLISHED]  # fmt: skip
-            parts.append("### In the paper's setting\n")
-            parts.append(_rows(cells) if cells else "Nothing run yet; no number is published.\n")
     with disk(page):
         write_text(page, "\n".join(parts))
+
+
+def _nothing(paper: Any) -> str:
+    """The published cells of a paper that has not been run in its own setting."""
+    cells = [table.unmeasured(paper, (row, column), _state(paper, row, column))
+             for row in paper.ROWS for column in paper.COLUMNS
+             if (row, column) in paper.PUBLISHED]  # fmt: skip
+    said = _rows(cells) if cells else "Not run yet; the paper gives no number.\n"
+    return f"### Setting: {PAPERS}\n\n{said}"
 
 
 def _state(paper: Any, row: str, column: str) -> str:
@@ -67,12 +72,14 @@ def read(path: Path) -> dict[str, Any]:
 
 def section(result: dict[str, Any]) -> str:
     """A kept table as Markdown."""
-    heading = f"### Setting: {result['setting']}\n"
-    made = (
-        f"`{result['command']}`, {result['date']}, {result['machine']['cpu']}, "
-        f"{result['device']}.\n"
+    made = [cell["made"] for cell in result["cells"] if "made" in cell]
+    every = {name: sorted({one for each in made for one in each[name]})
+             for name in ("command", "date", "cpu", "device")}  # fmt: skip
+    commands = ", ".join(f"`{command}`" for command in every.pop("command"))
+    where = "; ".join(", ".join(values) for values in every.values())
+    return "\n".join(
+        [f"### Setting: {result['setting']}\n", f"{commands}; {where}.\n", _rows(result["cells"])]
     )
-    return "\n".join([heading, made, _rows(result["cells"])])
 
 
 def _rows(cells: list[dict[str, Any]]) -> str:

@@ -20,7 +20,7 @@ from streaming.papers.cells import Store
 from streaming.run_folder import disk, finite, write_text
 from streaming.sources import Options
 
-NOT_YET = "not run yet"
+NOT_YET, PAPERS = "not run yet", "the paper's"
 MINUTE = 60.0
 
 
@@ -100,7 +100,7 @@ def reproduce(
         "name": name,
         "citation": papers.citation(paper),
         "unit": paper.UNIT,
-        "setting": setting or "the paper's",
+        "setting": setting or PAPERS,
         "scale": scale._asdict(),
         "command": command,
         "machine": machine(),
