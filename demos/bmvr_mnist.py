@@ -77,7 +77,7 @@ def main(
     figure: Path = Path("bmvr.png"),
 ) -> list[tuple[str, str]]:
     """Training and test accuracy of every row, as the table shows them."""
-    digits = prepared(data)
+    digits = prepared(Options(data=data))
     found, shown = [], digits.X[:0, :1]
     for i, row in enumerate(ROWS):
         accuracies, z = scores(row, digits, epochs)
@@ -93,10 +93,10 @@ def main(
     return found
 
 
-def prepared(folder: Path | None) -> Data:
-    mnist = open_source("mnist", Options(data=folder))
-    assert isinstance(mnist, ArraySource)
-    (X_test, labels_test), (X, labels) = mnist.train_arrays(), mnist.test_arrays()
+def prepared(options: Options, name: str = "mnist") -> Data:
+    source = open_source(name, options)
+    assert isinstance(source, ArraySource)
+    (X_test, labels_test), (X, labels) = source.train_arrays(), source.test_arrays()
     mean, std = X.mean(), X.std()
     X, X_test = ((x.astype(np.float32) - mean) / std for x in (X, X_test))
     return Data(X, labels, one_hot(labels, 10) - 0.1, X_test, labels_test)
@@ -104,44 +104,77 @@ def prepared(folder: Path | None) -> Data:
 
 def scores(row: Row, data: Data, epochs: int) -> tuple[tuple[str, str], Array]:
     """Accuracies on training and test samples, and the hidden activities of the former."""
+    net = network(row, seed=0)
+    try:
+        learn(net, row, data, epochs, seed=0)
+    except Diverged:
+        return ("-", f"diverges at sample {net.samples_seen:,}"), data.X[:0, :1]
+    right = accuracies(net, row, data)
+    p = net.parameters()
+    z = np.maximum(row.scale * data.X @ p["W"][0].T, 0) - p.get("mean", 0)
+    return (f"{right[0]:.1f}", f"{right[1]:.1f}"), z
+
+
+def network(row: Row, seed: int) -> OnlineNetwork:
     eta, *others = row.rates
     names = ("eta_apical", "eta_q")
     own: dict[str, Any] = {k: rate / eta for k, rate in zip(names, others, strict=False)}
     spec = NetworkSpec((784, row.units, 10), loss="mse")
-    net = OnlineNetwork(spec, row.rule, dtype="float32", optimizer=Optimizer(eta), **own)
-    X, order = row.scale * data.X, np.random.default_rng(0)
+    return OnlineNetwork(spec, row.rule, seed=seed, dtype="float32",
+                         optimizer=Optimizer(eta), **own)  # fmt: skip
+
+
+def learn(net: OnlineNetwork, row: Row, data: Data, epochs: int, seed: int) -> None:
+    """Epochs one sample at a time, in an order drawn anew; may raise Diverged."""
+    X, order = row.scale * data.X, np.random.default_rng(seed)
     for _ in range(epochs):
         shuffled = order.permutation(len(X))
-        try:
-            net.learn(X[shuffled], targets=data.Y[shuffled])
-        except Diverged:
-            return ("-", f"diverges at sample {net.samples_seen:,}"), X[:0, :1]
-    said = net.predict(X), net.predict(row.scale * data.X_test)
+        net.learn(X[shuffled], targets=data.Y[shuffled])
+
+
+def accuracies(net: OnlineNetwork, row: Row, data: Data) -> list[float]:
+    """On training and test samples, in percent."""
+    said = net.predict(row.scale * data.X), net.predict(row.scale * data.X_test)
     truth = data.labels, data.labels_test
-    right = [100 * (h.argmax(1) == y).mean() for h, y in zip(said, truth, strict=True)]
-    p = net.parameters()
-    z = np.maximum(X @ p["W"][0].T, 0) - p.get("mean", 0)
-    return (f"{right[0]:.1f}", f"{right[1]:.1f}"), z
+    return [100 * float((h.argmax(1) == y).mean()) for h, y in zip(said, truth, strict=True)]
 
 
-def linear(data: Data, samples: int) -> Iterator[tuple[int, float, float]]:
-    """Samples, objective and constraint error of the linear form, about 40 times on the way.
+class Linear(NamedTuple):
+    """The linear form with k hidden units: rates of the paper's table 2, the start of the decay."""
 
-    Rates of the paper's table 2, a ridge of 0.1, and the samples in one order again and again, as
-    in its program.
+    k: int = 1
+    rates: tuple[float, float, float] = (0.01, 0.01, 0.003)
+    decay_time: float = 1e3
+
+
+MNIST = Linear()
+
+
+def linear(
+    data: Data, samples: int, of: Linear = MNIST, seed: int = 0
+) -> Iterator[tuple[int, float, float, float]]:
+    """Samples, objective, constraint error and loss of the linear form, about 40 times on the way.
+
+    A ridge of 0.1, and the samples in one order again and again, as in the paper's program. The
+    loss is the objective without the ridge's part.
     """
-    spec = NetworkSpec((784, 1, 10), "identity", "mse")
-    optimizer = Optimizer(0.01, decay_time=1e3)
-    net = OnlineNetwork(spec, "bmvr", optimizer=optimizer, eta_apical=1.0, eta_q=0.3, ridge=RIDGE)
-    order = np.random.default_rng(0).permutation(len(data.X))
+    spec = NetworkSpec((data.X.shape[1], of.k, data.Y.shape[1]), "identity", "mse")
+    eta, apical, eta_q = of.rates
+    net = OnlineNetwork(
+        spec, "bmvr", seed=seed, optimizer=Optimizer(eta, decay_time=of.decay_time),
+        eta_apical=apical / eta, eta_q=eta_q / eta, ridge=RIDGE,
+    )  # fmt: skip
+    order = np.random.default_rng(seed).permutation(len(data.X))
     for end in np.unique(np.geomspace(10, samples, 40).astype(int)):
         chosen = order[np.arange(net.samples_seen, end) % len(order)]
         net.learn(data.X[chosen], targets=data.Y[chosen])
         W_1, W_2 = net.parameters()["W"]
         z = data.X @ W_1.T
-        objective = bmvr_loss(data.Y, z, W_2) + RIDGE * ((W_2 @ W_1) ** 2).sum()
-        constraint = (z**2).mean() + RIDGE * (W_1**2).sum()
-        yield int(end), float(objective), float(abs(constraint - 1))
+        loss = bmvr_loss(data.Y, z, W_2)
+        objective = loss + RIDGE * ((W_2 @ W_1) ** 2).sum()
+        constraint = z.T @ z / len(z) + RIDGE * W_1 @ W_1.T - np.eye(of.k)
+        error = float(np.linalg.norm(constraint) / np.sqrt(of.k))
+        yield int(end), float(objective), error, loss
 
 
 def markdown(found: list[tuple[str, str]], epochs: int, curve: Array, best: float) -> str:
@@ -187,7 +220,7 @@ def draw(curve: Array, best: float, z: Array, path: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.5, 3), dpi=140, layout="constrained")
         left, middle, right = figure.subplots(1, 3)
-        samples, values, constraint = curve.T
+        samples, values, constraint, _ = curve.T
         objective(samples, {"BMVR": values}, best, left)
         left.set_ylabel("objective")
         left.set_title("linear, one hidden unit", fontweight="bold")

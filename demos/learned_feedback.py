@@ -81,11 +81,11 @@ def main(
 
 
 def learn(
-    mnist: Source, rule: str, hyper: dict[str, Any], batches: int, seed: int
+    mnist: Source, rule: str, hyper: dict[str, Any], batches: int, seed: int, lr: float = LR
 ) -> Iterator[Values]:
     """What `measure` finds after 0 batches, and at points ever further apart."""
     params = textbook.initial_parameters(SPEC, rule, seed, "float32", **hyper)
-    net = Textbook(SPEC, rule, params, Optimizer(lr=LR), **hyper)
+    net = Textbook(SPEC, rule, params, Optimizer(lr=lr), **hyper)
     widths = net.module.noise_widths(SPEC, net.hyper)
     rng, done, epoch = np.random.default_rng(seed), 0, 0
     test = [np.concatenate(part) for part in zip(*mnist.test() or (), strict=True)]

@@ -9,12 +9,10 @@ stay, so that numbers can be compared across versions. Circuits: `streaming.benc
 from __future__ import annotations
 
 import contextlib
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
@@ -28,6 +26,7 @@ from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
 from rate_models.textbook import Textbook, initial_parameters, mapped
 from streaming import bench_circuits
+from streaming.machine import machine
 from streaming.sources import ArraySource, open_source
 
 SPEC = NetworkSpec((784, 1024, 10))
@@ -81,7 +80,7 @@ def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
                 }
                 for name in peers
             ]
-    return {"machine": _machine(), "data": data, "repeats": repeats, "rows": rows}
+    return {"machine": machine(), "data": data, "repeats": repeats, "rows": rows}
 
 
 def _speed(make: Callable[[], Runner] | None, X: Array, labels: Array) -> float:
@@ -207,19 +206,3 @@ def _torch_autograd() -> Runner:
             optimizer.step()
 
     return learn
-
-
-def _machine() -> dict[str, str]:
-    found = {"cpu": _cpu(), "system": platform.platform(), "python": platform.python_version()}
-    for package in ("dendrostream", "numpy", "numba", "torch"):
-        with contextlib.suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
-
-
-def _cpu() -> str:
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
-        for line in lines:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

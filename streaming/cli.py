@@ -1,4 +1,5 @@
-"""The command line: ``dendrostream run | rules | sources | parity | bench | schedule``."""
+"""The command line: ``dendrostream run | rules | sources | parity | bench | schedule |
+paper``."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ import typer
 
 from rate_models import catalogue, lookup
 from rate_models.errors import BadOption, Diverged, UserError
+from streaming.paper_command import paper
 from streaming.schedule.command import schedule
 
 app = typer.Typer(
@@ -271,6 +273,7 @@ def bench(
 
 
 app.command()(schedule)
+app.command()(paper)
 
 
 def _say(message: str) -> None:

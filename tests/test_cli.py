@@ -6,46 +6,25 @@ import json
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from command_line import assert_one_error, called
 
 from rate_models.errors import MissingData
 from streaming import OnlineLearner
-from streaming.cli import main
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--source", "synthetic:samples=1500,features=6", "--hidden", "8", "--quiet"]
 
 
-class Said(SimpleNamespace):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Any:
     """``call("run", ...)``: exit code, stdout, stderr of the command line."""
-
-    def call(*arguments: object) -> Said:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return Said(code=ended.value.code or 0, out=out, err=err)
-
-    return call
-
-
-def assert_one_error(said: Said, *words: str, code: int = 2) -> None:
-    """One line on stderr, nothing on stdout."""
-    assert said.code == code, said.err
-    assert said.out == ""
-    assert said.err.startswith("error: ") and said.err.count("\n") == 1, said.err
-    for word in words:
-        assert word in said.err
+    return partial(called, capsys)
 
 
 def test_json_is_one_object_on_stdout(call: Any, tmp_path: Path) -> None:

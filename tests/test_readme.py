@@ -23,7 +23,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     commands = re.findall(r"^dendrostream ([a-z]+)([^#\n]*)", TEXT, re.M)
-    names = {"run", "rules", "sources", "parity", "bench", "schedule"}
+    names = {"run", "rules", "sources", "parity", "bench", "schedule", "paper"}
     assert {name for name, _ in commands} == names
     for name, rest in commands:
         shown = said(capsys, name)

@@ -1,8 +1,9 @@
 """Networks and rules on torch: batches, any torch optimiser, CPU or GPU. Needs the extra ``torch``.
 
 `BatchNetwork` is the twin of an `OnlineNetwork`, `ConvolutionalSpec` gives it convolutions
-(`pepita_cnn`, `lansdell_cnn`: those of papers), `fit` trains one, `Sgd` is our optimiser as a torch
-optimiser. Nothing here imports torch before one of them is asked for.
+(`pepita_cnn`, `lansdell_cnn`: those of papers), `fit` trains one, `fit_many` many seeds at once,
+`Sgd` is our optimiser as a torch optimiser. Nothing here imports torch before one of them is asked
+for.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from rate_models.errors import MissingExtra
 
 if TYPE_CHECKING:
     from rate_models.batch.convolution import Convolution, ConvolutionalSpec
+    from rate_models.batch.many import fit_many
     from rate_models.batch.models import lansdell_cnn, pepita_cnn
     from rate_models.batch.network import BatchNetwork
     from rate_models.batch.optim import Sgd
@@ -25,6 +27,7 @@ __all__ = [
     "ConvolutionalSpec",
     "Sgd",
     "fit",
+    "fit_many",
     "lansdell_cnn",
     "pepita_cnn",
 ]
@@ -34,6 +37,7 @@ _WHERE = {
     "ConvolutionalSpec": "convolution",
     "Sgd": "optim",
     "fit": "train",
+    "fit_many": "many",
     "lansdell_cnn": "models",
     "pepita_cnn": "models",
 }

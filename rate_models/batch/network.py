@@ -136,8 +136,8 @@ class BatchNetwork(nn.Module):
         """
         module, params = _module(self.rule), self.arrays()
         x, y = self.samples(x, y)
-        y = self._one_hot(y) if y.ndim == 1 else y
-        draws = Draws(self._masks(masks, len(x)), self._noise(noise, len(x)))
+        y = self.targets(y)
+        draws = self.draws(len(x), masks, noise)
         for stage in module.batch(self.spec, params, self.hyper, x, y, draws):
             deltas = textbook.gradients(self.spec, stage, params, batch_size or len(x))
             for name, gradients in deltas.items():
@@ -183,7 +183,7 @@ class BatchNetwork(nn.Module):
             a, h = rules.forward(module, self.spec, params, self.hyper, part)
             part = y[at : at + batch_size]
             right += int((h[last].argmax(1) == part).sum()) if classes else 0
-            target = self._one_hot(part) if classes else part
+            target = self.targets(part)
             loss += float(losses.loss_of(self.spec.loss, a[last], h[last], target).sum())
         return {"accuracy": right / len(x) if classes else None, "loss": loss / len(x)}
 
@@ -257,9 +257,18 @@ class BatchNetwork(nn.Module):
             raise BadOption(what, got=f"shape {tuple(rows.shape)}", expected=expected)
         return rows
 
-    def _one_hot(self, index: Tensor) -> Tensor:
-        zero = torch.zeros(len(index), self.spec.sizes[-1], dtype=self.W[0].dtype)
-        return zero.to(self.device).scatter_(1, index[:, None], 1)
+    def targets(self, y: Tensor) -> Tensor:
+        """Target vectors (N, n_L) of what `samples` gives: classes one-hot, vectors as they are."""
+        if y.ndim == 2:
+            return y
+        zero = torch.zeros(len(y), self.spec.sizes[-1], dtype=self.W[0].dtype)
+        return zero.to(self.device).scatter_(1, y[:, None], 1)
+
+    def draws(
+        self, n: int, masks: Sequence[Any] | None = None, noise: Sequence[Any] | None = None
+    ) -> Draws:
+        """Masks and noise of a batch of n: those handed in, else the generator's next."""
+        return Draws(self._masks(masks, n), self._noise(noise, n))
 
     def _masks(self, given: Sequence[Any] | None, n: int) -> list[Tensor] | None:
         dropout = getattr(self.hyper, "dropout", 0.0)

@@ -58,16 +58,23 @@ class Sgd(torch.optim.Optimizer):
         return loss
 
     def _step(self, weight: Tensor, lr: float, momentum: float, decay: float) -> None:
-        gradient = weight.grad
-        assert gradient is not None
-        if decay:
-            gradient = gradient.add(weight, alpha=decay)
-        if not momentum:
-            weight.sub_(gradient, alpha=lr)
-            return
+        assert weight.grad is not None
         state = self.state[weight]
-        if "velocity" not in state:
+        if momentum and "velocity" not in state:
             state["velocity"] = torch.zeros_like(weight)
-        velocity: Tensor = state["velocity"]
-        velocity.mul_(momentum).add_(gradient, alpha=lr)
-        weight.sub_(velocity)
+        step(weight, weight.grad, state.get("velocity"), lr, momentum, decay)
+
+
+def step(
+    weight: Tensor, gradient: Tensor, velocity: Tensor | None,
+    lr: float, momentum: float, decay: float,
+) -> None:  # fmt: skip
+    """One step of ``weight`` in place, and of its velocity where there is momentum."""
+    if decay:
+        gradient = gradient.add(weight, alpha=decay)
+    if not momentum:
+        weight.sub_(gradient, alpha=lr)
+        return
+    assert velocity is not None
+    velocity.mul_(momentum).add_(gradient, alpha=lr)
+    weight.sub_(velocity)

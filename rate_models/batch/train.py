@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rate_models.batch.network import BatchNetwork
 from rate_models.batch.optim import Sgd
@@ -48,13 +49,7 @@ def fit(
     >>> history[-1]["accuracy"]
     1.0
     """
-    for what, number in (("epochs", epochs), ("batch_size", batch_size)):
-        if number < 1:
-            raise BadOption(what, got=number, expected="1 or more")
-    if (x_test is None) != (y_test is None):
-        raise BadOption("fit", expected="both x_test and y_test, or neither")
-    x, y = net.samples(x, y)
-    x_test, y_test = (x, y) if x_test is None else net.samples(x_test, y_test)
+    x, y, x_test, y_test = checked_samples(net, epochs, batch_size, x, y, x_test, y_test)
     numbers = None
     if not isinstance(optimizer, torch.optim.Optimizer):
         numbers = optimizer or Optimizer()
@@ -62,9 +57,7 @@ def fit(
     history: list[Metrics] = []
     seen = 0
     for epoch in range(epochs):
-        permutation = np.random.default_rng([seed, epoch]).permutation(len(x))
-        order = torch.from_numpy(permutation).to(x.device)
-        for chosen in torch.split(order, batch_size):
+        for chosen in torch.split(order(seed, epoch, x), batch_size):
             if numbers is not None:
                 optimizer.param_groups[0]["lr"] = numbers.rate(seen)
             for _ in net.stages(x[chosen], y[chosen], batch_size=batch_size):
@@ -72,10 +65,34 @@ def fit(
             seen += len(chosen)
         if scheduler is not None:
             scheduler.step()
-        if not all(bool(w.isfinite().all()) for w in net.parameters()):
+        if not finite(net):
             raise Diverged(
                 f"epoch {epoch}", got="weights not finite", remedy="lower the learning rate"
             )
         history.append({"epoch": epoch, **net.evaluate(x_test, y_test)})
         progress(history[-1])
     return history
+
+
+def checked_samples(
+    net: BatchNetwork, epochs: int, batch_size: int, x: Any, y: Any, x_test: Any, y_test: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Samples to learn from and to test with, as tensors; BadOption for what cannot be."""
+    for what, number in (("epochs", epochs), ("batch_size", batch_size)):
+        if number < 1:
+            raise BadOption(what, got=number, expected="1 or more")
+    if (x_test is None) != (y_test is None):
+        raise BadOption("fit", expected="both x_test and y_test, or neither")
+    x, y = net.samples(x, y)
+    return (x, y, x, y) if x_test is None else (x, y, *net.samples(x_test, y_test))
+
+
+def order(seed: int, epoch: int, x: Tensor) -> Tensor:
+    """The order of the samples x in an epoch, a function of (seed, epoch) alone."""
+    permutation = np.random.default_rng([seed, epoch]).permutation(len(x))
+    return torch.from_numpy(permutation).to(x.device)
+
+
+def finite(net: BatchNetwork) -> bool:
+    """Whether all weights are finite numbers."""
+    return all(bool(w.isfinite().all()) for w in net.parameters())

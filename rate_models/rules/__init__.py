@@ -53,6 +53,8 @@ What only some rules have:
                   sample. Without it not
 `CONVOLVES`       True where layers may be convolutions, in batches: `batch` goes through weights,
                   and feedback of their shape, by the methods of ``spec`` alone
+`COUNTS`          names of its own arrays that count samples: the same in all networks that have
+                  seen as many, whatever their seed
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
                   what `Stage.own` says; the field ``vX`` of `State` is the velocity of X, zero
                   at the start

@@ -109,6 +109,7 @@ PROPERTIES = Properties(
     frozen_activity=True,
     update_locking="full",
 )
+COUNTS = ("seen",)
 FIXED = ("solver", "feedback", "gamma", "warmup", "init")
 CONVOLVES = True
 RIDGE, DIRECT = 1, 1  # places of these choices in their Literals

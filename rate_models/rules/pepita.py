@@ -126,6 +126,7 @@ PROPERTIES = Properties(
     frozen_activity=False,
     update_locking="partial",
 )
+COUNTS = ("phase",)
 FIXED = ("feedback_scale", "inject", "init", "mirror_before", "mirror_every")
 CONVOLVES = True
 # Places of these choices in their Literals

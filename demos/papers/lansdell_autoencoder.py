@@ -1,0 +1,148 @@
+"""Lansdell, Prakash & Kording, ICLR 2020, figure 3: autoencoders with a bottleneck of two numbers.
+
+784-200-2-200-784 on MNIST, tanh, identity, tanh and ReLU, target = input, batches of 32 whose
+gradients are summed, 1 million batches: the least test loss on the way, half the squared error
+summed over a batch of 32. Published is where the released programs end, with the standard error of
+three runs turned into a standard deviation. Rates and noise as published; the programs have 50
+hidden units for node perturbation (as here) and 200 for the others.
+Deviation: epochs of MNIST in place of batches counted; Adam takes the mean gradient, whose size it
+does not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rate_models.errors import Diverged
+from rate_models.network import NetworkSpec
+from rate_models.optimizers import Optimizer
+from streaming.papers import Context, Published, Result, Results, Scale
+from streaming.sources import ArraySource, Options, open_source
+
+ROWS: dict[str, dict[str, Any]] = {
+    "node_perturbation": {"lr": 1e-4, "width": 50, "hyper": {"eta_b": 8e-6, "c": 0.018942}},
+    "feedback_alignment": {"lr": 3.47e-6, "width": 200, "hyper": {"init": "he_normal"}},
+    "backprop": {"lr": 3.73e-4, "width": 200, "hyper": {"init": "he_normal"}},
+    "adam": {"lr": 1.41e-4, "width": 200, "hyper": {"init": "he_normal"}},
+    "matched": {},
+    "denoising": {},
+    "backprop-noise": {},
+}
+COLUMNS = {"mnist": "MNIST"}
+UNIT = "test loss per batch of 32"
+FULL = Scale(seeds=3, epochs=533)  # 1 million batches
+QUICK = Scale(seeds=1, epochs=2, samples=10_000)
+BATCH = 32
+NUMBERS = {
+    "node_perturbation": (515.3, 4.1), "feedback_alignment": (759.2, 3.3),
+    "backprop": (609.8, 14.4), "adam": (538.2, 1.9), "matched": (643.4, 5.4),
+    "denoising": (539.8, 4.9), "backprop-noise": (536.8, 2.1),
+}  # fmt: skip
+PUBLISHED = {
+    (row, "mnist"): Published(
+        mean, round(error * (10 if row == "denoising" else 3) ** 0.5, 1),
+        "figure 3a, the released programs",
+    )
+    for row, (mean, error) in NUMBERS.items()
+}  # fmt: skip
+
+
+def run(row: str, column: str, scale: Scale) -> dict[str, Any] | str:
+    if not ROWS[row]:
+        return "not built yet"
+    return {"experiment": "autoencoder", "rule": row, **ROWS[row], "epochs": scale.epochs,
+            "samples": scale.samples}  # fmt: skip
+
+
+def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None:
+    from rate_models.batch import BatchNetwork, fit, fit_many
+
+    X, X_test = _images(context.data, run["samples"])
+    sizes, names = (784, run["width"], 2, run["width"], 784), ("tanh", "identity", "tanh")
+    spec = NetworkSpec(sizes, names, "mse", bias=True, output="relu")
+    adaptive = run["rule"] == "adam"
+    rule = "backprop" if adaptive else run["rule"]
+    nets = [BatchNetwork(spec, rule, s, device=context.device, **run["hyper"]) for s in seeds]
+    common: dict[str, Any] = {
+        "epochs": run["epochs"], "batch_size": BATCH, "x_test": X_test, "y_test": X_test
+    }  # fmt: skip
+
+    def tick(metrics: dict[str, Any]) -> None:
+        context.tick(f"{run['rule']}: epoch {metrics['epoch'] + 1}, {metrics['loss']:.2f}")
+
+    if adaptive:
+        import torch
+
+        for net, seed in zip(nets, seeds, strict=True):
+            adam = torch.optim.Adam(net.parameters(), lr=run["lr"])
+            try:
+                history = fit(net, X, X, optimizer=adam, seed=seed, progress=tick, **common)
+            except Diverged:
+                context.keep(seed, None)
+            else:
+                context.keep(seed, _result(net, X_test, history))
+        return
+    sgd = Optimizer(BATCH * run["lr"])  # a sum over the batch is that many means
+    histories = fit_many(nets, X, X, seeds=list(seeds), optimizer=sgd, say=context.note,
+                         progress=lambda _, metrics: tick(metrics), **common)  # fmt: skip
+    for net, seed, history in zip(nets, seeds, histories, strict=True):
+        whole = len(history) == run["epochs"]
+        context.keep(seed, _result(net, X_test, history) if whole else None)
+
+
+def _result(net: Any, X: Any, history: Sequence[dict[str, Any]]) -> Result:
+    import torch
+
+    shown = X[:10]
+    with torch.no_grad():
+        made = net(shown).cpu().numpy()
+    return {"loss": [BATCH * metrics["loss"] for metrics in history],
+            "images": [shown.round(3).tolist(), made.round(3).tolist()]}  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _images(options: Options, samples: int | None) -> tuple[Any, Any]:
+    source = open_source("mnist", options)
+    assert isinstance(source, ArraySource)
+    X, X_test = source.train_arrays()[0][:samples], source.test_arrays()[0]
+    return X.astype(np.float32) / np.float32(255), X_test.astype(np.float32) / np.float32(255)
+
+
+def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
+    return [min(result["loss"]) for result in results]
+
+
+def draw(found: Results, path: Path) -> None:
+    """Test losses, and ten digits with what each makes of them: panels a and c."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from rate_models.style import COLOURS, STYLE
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure((8.6, 3.4), dpi=140, layout="constrained")
+        left, right = figure.subplots(1, 2)
+        strips: list[Any] = []
+        names = []
+        for (row, _), colour in zip(found, COLOURS, strict=False):
+            result = found[row, "mnist"][0]
+            at = np.arange(1, len(result["loss"]) + 1)
+            left.plot(
+                at, result["loss"], color=colour, label=row, marker="." if at.size < 4 else ""
+            )
+            given, made = (np.array(part).reshape(-1, 28, 28) for part in result["images"])
+            strips += [] if strips else [np.hstack(list(given))]
+            strips.append(np.hstack(list(made)))
+            names.append(row)
+        left.set(xlabel="epoch", ylabel=UNIT)
+        left.legend(fontsize="small")
+        right.imshow(np.vstack(strips), cmap="gray_r", vmin=0, vmax=1)
+        right.set_yticks(14 + 28 * np.arange(len(strips)), ["input", *names])
+        right.set_xticks([])
+        right.grid(visible=False)
+        figure.savefig(path)

@@ -1,0 +1,246 @@
+"""Train many networks that differ in their seed: all at once, or one after another."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from rate_models import lookup, textbook
+from rate_models.batch.network import BatchNetwork
+from rate_models.batch.optim import Sgd, step
+from rate_models.batch.train import Metrics, checked_samples, finite, fit, order
+from rate_models.errors import BadOption, Diverged
+from rate_models.optimizers import Optimizer
+from rate_models.rules import Draws
+
+Way = Literal["together", "in turn"]
+TRIAL, TINY = 3, 1e-9  # batches that are timed, after one that is not; their learning rate
+
+
+def fit_many(
+    nets: Sequence[BatchNetwork],
+    x: Any,
+    y: Any,
+    *,
+    seeds: Sequence[int],
+    epochs: int,
+    batch_size: int = 64,
+    optimizer: Optimizer | None = None,
+    x_test: Any = None,
+    y_test: Any = None,
+    way: Way | None = None,
+    say: Callable[[str], object] = lambda _: None,
+    progress: Callable[[int, Metrics], object] = lambda *_: None,
+) -> list[list[Metrics]]:
+    """`fit` for every net, ``seeds[i]`` giving the order of the samples of ``nets[i]``.
+
+    nets: of one spec, rule, hyperparameters, dtype and device. way: together makes one batched
+    computation of all, with a leading dimension for the nets; it gives what they give in turn up to
+    rounding. None: a short trial on copies finds the faster, and ``say`` is told which.
+    ``progress`` is called with the place of a net and its metrics after each of its epochs. Where
+    one diverges its history ends there, and the others go on.
+
+    Raises BadOption for nets that are not alike, for other bad arguments as `fit` does, and
+    Diverged where all of them diverge.
+
+    >>> import numpy as np
+    >>> from rate_models.network import NetworkSpec
+    >>> nets = [BatchNetwork(NetworkSpec((4, 8, 2)), "backprop", seed) for seed in range(3)]
+    >>> histories = fit_many(
+    ...     nets, np.eye(4), [0, 1, 0, 1], seeds=range(3), epochs=50, batch_size=2,
+    ...     optimizer=Optimizer(lr=0.5), way="together",
+    ... )
+    >>> [history[-1]["accuracy"] for history in histories]
+    [1.0, 1.0, 1.0]
+    """
+    _check_alike(nets, seeds)
+    numbers = optimizer or Optimizer()
+    tensors = checked_samples(nets[0], epochs, batch_size, x, y, x_test, y_test)
+    chosen = way or _faster(nets, *tensors[:2], batch_size, numbers, say)
+    histories: list[list[Metrics]] = [[] for _ in nets]
+
+    def record(i: int, metrics: Metrics) -> None:
+        histories[i].append(metrics)
+        progress(i, metrics)
+
+    if chosen == "together":
+        _together(nets, tensors, seeds, epochs, batch_size, numbers, record)
+    else:
+        _in_turn(nets, tensors, seeds, epochs, batch_size, numbers, record)
+    if not any(finite(net) for net in nets):
+        raise Diverged(
+            f"all {len(nets)} networks", got="weights not finite", remedy="lower the learning rate"
+        )
+    return histories
+
+
+class Stack:
+    """Networks in one set of tensors with a leading dimension for them.
+
+    Inside ``with``, the nets' arrays are views of the stacked ones: they can be read, evaluated and
+    saved at any time. Afterwards each has arrays of its own again.
+    """
+
+    def __init__(self, nets: Sequence[BatchNetwork], momentum: float) -> None:
+        self.nets = nets
+        self.module = lookup.get(textbook.RULES, nets[0].rule)
+        self._counts = getattr(self.module, "COUNTS", ())
+        each = [net.arrays() for net in nets]
+        self.params = {
+            name: [self._stacked(name, [net[name][i] for net in each]) for i in range(len(value))]
+            if isinstance(value, list)
+            else self._stacked(name, [net[name] for net in each])
+            for name, value in each[0].items()
+        }
+        learned = ("W", "b", *getattr(self.module, "LEARNED", ()))
+        stepped = {name: self.params[name] for name in learned} if momentum else {}
+        self.velocity = textbook.mapped(stepped, torch.zeros_like)
+
+    def _stacked(self, name: str, each: list[Tensor]) -> Tensor:
+        if name in self._counts:  # one for all, so that what it decides is decided for all
+            whole = each[0].detach().clone()
+            for tensor in each:
+                tensor.data = whole
+            return whole
+        whole = torch.stack([tensor.detach() for tensor in each])
+        for i, tensor in enumerate(each):
+            tensor.data = whole[i]
+        return whole
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for net in self.nets:
+            for tensor in (*net.parameters(), *net.buffers()):
+                tensor.data = tensor.data.clone()
+
+    @torch.no_grad()
+    def learn(self, x: Tensor, y: Tensor, lr: float, numbers: Optimizer, batch_size: int) -> None:
+        """One batch of every net: x (nets, batch, n_0), target vectors y (nets, batch, n_L)."""
+        each = [net.draws(x.shape[1]) for net in self.nets]
+        masks, noise = ([draws[i] for draws in each] for i in range(2))
+        draws = Draws(*(None if p[0] is None else _transposed(p) for p in (masks, noise)))
+        of = self.nets[0]
+        learns = textbook.mapped(of.arrays(), lambda weight: weight.requires_grad)
+
+        def all_steps(params: Any, velocity: Any, x: Tensor, y: Tensor, draws: Draws) -> None:
+            for stage in self.module.batch(of.spec, params, of.hyper, x, y, draws):
+                deltas = textbook.gradients(of.spec, stage, params, batch_size)
+                for name, given in deltas.items():
+                    parts = (params[name], given, velocity.get(name), learns[name])
+                    single = not isinstance(given, list)
+                    weights, gradients, speeds, free = ([p] if single else p for p in parts)
+                    for i, gradient in enumerate(gradients):
+                        if gradient is not None and free[i]:
+                            speed = speeds[i] if speeds else None
+                            step(weights[i], gradient, speed, lr, *numbers[1:3])
+
+        def places(given: dict[str, Any]) -> dict[str, Any]:
+            return {
+                name: [0] * len(value)
+                if isinstance(value, list)
+                else None if name in self._counts else 0
+                for name, value in given.items()
+            }  # fmt: skip
+
+        where = Draws(*(None if part is None else [0] * len(part) for part in draws))
+        in_dims = (places(self.params), places(self.velocity), 0, 0, where)
+        vmap(all_steps, in_dims, out_dims=None)(self.params, self.velocity, x, y, draws)
+
+
+def _transposed(parts: list[Any]) -> list[Tensor]:
+    """Per net a list of tensors → a list of tensors with a leading dimension for the nets."""
+    return [torch.stack(same) for same in zip(*parts, strict=True)]
+
+
+Tensors = tuple[Tensor, Tensor, Tensor, Tensor]
+Record = Callable[[int, Metrics], None]
+
+
+def _together(
+    nets: Sequence[BatchNetwork], tensors: Tensors, seeds: Sequence[int],
+    epochs: int, batch_size: int, numbers: Optimizer, record: Record,
+) -> None:  # fmt: skip
+    x, y, x_test, y_test = tensors
+    targets, seen, alive = nets[0].targets(y), 0, set(range(len(nets)))
+    with Stack(nets, numbers.momentum) as stack:
+        for epoch in range(epochs):
+            orders = torch.stack([order(seed, epoch, x) for seed in seeds])
+            for chosen in torch.split(orders, batch_size, dim=1):
+                stack.learn(x[chosen], targets[chosen], numbers.rate(seen), numbers, batch_size)
+                seen += chosen.shape[1]
+            alive = {i for i in alive if finite(nets[i])}
+            for i in sorted(alive):
+                record(i, {"epoch": epoch, **nets[i].evaluate(x_test, y_test)})
+
+
+def _in_turn(
+    nets: Sequence[BatchNetwork], tensors: Tensors, seeds: Sequence[int],
+    epochs: int, batch_size: int, numbers: Optimizer, record: Record,
+) -> None:  # fmt: skip
+    x, y, x_test, y_test = tensors
+    for i, (net, seed) in enumerate(zip(nets, seeds, strict=True)):
+
+        def progress(metrics: Metrics, i: int = i) -> None:
+            record(i, metrics)
+
+        try:
+            fit(net, x, y, epochs=epochs, batch_size=batch_size, optimizer=numbers,
+                x_test=x_test, y_test=y_test, seed=seed, progress=progress)  # fmt: skip
+        except Diverged:
+            continue  # its history ends here
+
+
+def _check_alike(nets: Sequence[BatchNetwork], seeds: Sequence[int]) -> None:
+    if not nets or len(nets) != len(seeds):
+        raise BadOption("nets", got=f"{len(nets)} with {len(seeds)} seeds", expected="a seed each")
+    for what in ("spec", "rule", "hyper", "dtype", "device"):
+        found = [getattr(net, what) for net in nets]
+        if any(other != found[0] for other in found):
+            raise BadOption(f"{what} of the nets", got="several", expected="one for all")
+
+
+def _faster(
+    nets: Sequence[BatchNetwork], x: Tensor, y: Tensor, batch_size: int, numbers: Optimizer,
+    say: Callable[[str], object],
+) -> Way:  # fmt: skip
+    """The faster way for these nets here, by a few batches on copies of them."""
+    if len(nets) == 1:
+        return "in turn"
+    x, y = x[:batch_size], y[:batch_size]
+    copies, alone = copy.deepcopy(list(nets)), copy.deepcopy(nets[0])
+    wide, targets = (t.expand(len(nets), *t.shape) for t in (x, nets[0].targets(y)))
+    sgd = Sgd(alone.parameters(), TINY, *numbers[1:3])
+
+    def one() -> None:
+        for _ in alone.stages(x, y):
+            sgd.step()
+
+    with Stack(copies, numbers.momentum) as stack:
+        together = _seconds(lambda: stack.learn(wide, targets, TINY, numbers, len(x)), x.device)
+    turn = len(nets) * _seconds(one, x.device)
+    way: Way = "together" if together < turn else "in turn"
+    say(
+        f"{len(nets)} networks {way}: a batch of all takes {1000 * together:.1f} ms together, "
+        f"{1000 * turn:.1f} in turn"
+    )
+    return way
+
+
+def _seconds(call: Callable[[], None], device: torch.device) -> float:
+    """Of one call, the least of a few."""
+    times = []
+    for _ in range(TRIAL + 1):
+        start = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - start)
+    return min(times[1:])

@@ -1,0 +1,90 @@
+"""Finished cells, one file each, whole or not there at all; what is missing is computed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from rate_models.errors import Diverged
+from streaming.machine import machine
+from streaming.papers import Context, Result
+from streaming.run_folder import disk, json_line, write_text
+
+Run = dict[str, Any]
+
+
+class Store:
+    """A folder of finished cells. command: what is noted as having made new ones."""
+
+    def __init__(self, folder: Path, command: str, say: Callable[[str], object]) -> None:
+        self.folder, self.command, self.say = folder, command, say
+        with disk(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, run: Run, seed: int) -> Path:
+        """Where the result of a run with this seed is, once there is one."""
+        text = json.dumps([run, seed], sort_keys=True, allow_nan=False)
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self.folder / f"{run['experiment'].replace(' ', '-')}-{key}.json"
+
+    def read(self, run: Run, seed: int) -> dict[str, Any] | None:
+        """{run, seed, result, command, machine, date, ...}, or None where there is no whole one."""
+        path = self.path(run, seed)
+        with contextlib.suppress(FileNotFoundError):
+            try:
+                kept = json.loads(path.read_text(encoding="utf-8"))
+                if {"run", "seed", "result"} <= kept.keys() and kept["seed"] == seed:
+                    return dict(kept)
+            except (ValueError, AttributeError):
+                pass
+            self.say(f"{path}: not a whole cell, computed again")
+        return None
+
+    def kept(self, run: Run, seeds: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """{seed: cell} of those seeds that are finished."""
+        found = {seed: self.read(run, seed) for seed in seeds}
+        return {seed: cell for seed, cell in found.items() if cell is not None}
+
+    def compute(
+        self, paper: ModuleType, run: Run, seeds: Sequence[int], context: Context
+    ) -> dict[int, dict[str, Any]]:
+        """{seed: cell} of a run, computed together and kept one by one as they are done."""
+        if not seeds:
+            return {}
+        start, notes, finished = time.perf_counter(), list[str](), set[int]()
+
+        def note(text: str) -> None:
+            notes.append(text)
+            self.say(text)
+
+        def keep(seed: int, result: Result | None) -> None:
+            cell = {
+                "run": run,
+                "seed": seed,
+                "result": result,
+                "seconds_so_far": round(time.perf_counter() - start, 1),  # of all seeds together
+                "seeds_together": list(seeds),
+                "notes": notes,
+                "command": self.command,
+                "device": context.device,
+                "machine": machine(),
+                "date": f"{datetime.now():%Y-%m-%d}",
+            }
+            with disk(self.folder):
+                write_text(self.path(run, seed), json_line(cell) + "\n")
+            finished.add(seed)
+            context.keep(seed, result)
+
+        try:
+            paper.measure(run, seeds, context._replace(keep=keep, note=note))
+        except Diverged:
+            for seed in set(seeds) - finished:
+                keep(seed, None)
+        return self.kept(run, seeds)

@@ -1,0 +1,183 @@
+"""Compute the cells of a paper's table that are not there yet, and write table and figure."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tqdm import tqdm
+
+from rate_models.errors import BadOption, MissingData, UnknownName
+from streaming import papers
+from streaming.machine import machine
+from streaming.papers import Context, Scale, table
+from streaming.papers.cells import Store
+from streaming.run_folder import disk, finite, write_text
+from streaming.sources import Options
+
+NOT_YET, PAPERS = "not run yet", "the paper's"
+MINUTE = 60.0
+
+
+def reproduce(
+    name: str,
+    out: Path,
+    *,
+    seeds: int | None = None,
+    epochs: int | None = None,
+    quick: bool = False,
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    device: str = "cpu",
+    data: Options | None = None,
+    command: str = "",
+    say: Callable[[str], object] = lambda _: None,
+    bar: bool = False,
+) -> dict[str, Any]:
+    """The table of a paper as a dict of JSON; ``out`` gets NAME.json, NAME.png and the cells.
+
+    rows, columns: those to compute; the others show what is kept of them. Cells that ``out`` keeps
+    are not computed again. Raises UnknownName and BadOption for what cannot be, and MissingData
+    where no data set of the chosen cells is there.
+    """
+    paper = papers.get(name)
+    name = name.replace("_", "-")
+    chosen = _chosen("--rows", rows, paper.ROWS), _chosen("--columns", columns, paper.COLUMNS)
+    scale, setting, stem = _scale(paper, name, seeds, epochs, quick)
+    if device != "cpu" and not getattr(paper, "TORCH", True):
+        raise BadOption("--device", got=device, expected=f"cpu: nothing of {name} runs on torch")
+    if setting:
+        say(f"{name}: {setting}: not the paper's setting")
+    start = time.perf_counter()
+    store = Store(out / "cells", command, say)
+    places = [(row, column) for row in paper.ROWS for column in paper.COLUMNS]
+    todo = [(row, column) for row, column in places if row in chosen[0] and column in chosen[1]]
+    cells: list[dict[str, Any]] = []
+    found: papers.Results = {}
+    with tqdm(total=len(todo), desc=name, disable=not bar, leave=False) as shown:
+        tick = shown.set_postfix_str if bar else _now_and_then(say)
+        context = Context(lambda *_: None, device, data or Options(), tick)
+        absent: dict[str, MissingData] = {}
+        for cell in places:
+            run = paper.run(*cell, scale)
+            if run is None:
+                continue
+            if isinstance(run, str):
+                cells.append(table.unmeasured(paper, cell, run))
+                continue
+            kept, state = store.kept(run, range(scale.seeds)), NOT_YET
+            if cell in todo:
+                tick(", ".join(cell))
+                missing = [seed for seed in range(scale.seeds) if seed not in kept]
+                try:
+                    kept |= store.compute(paper, run, missing, context)
+                except MissingData as error:
+                    if str(error) not in absent:
+                        say(f"skipped: {error}")
+                    absent[str(error)], state = error, "no data"
+                shown.update()
+            results = [kept[seed]["result"] for seed in sorted(kept)]
+            cells.append(
+                {
+                    **table.entry(paper, cell, run, results, comparable=not setting),
+                    "made": _made(kept.values()),
+                }
+                if kept
+                else table.unmeasured(paper, cell, state)
+            )
+            if known := [result for result in results if result is not None]:
+                found[cell] = known
+            if cell in todo and kept:
+                say(f"{name}: " + "  ".join(table.line(cells[-1])))
+    if absent and not found:
+        raise next(iter(absent.values()))
+    result = {
+        "name": name,
+        "citation": papers.citation(paper),
+        "unit": paper.UNIT,
+        "setting": setting or PAPERS,
+        "scale": scale._asdict(),
+        "command": command,
+        "machine": machine(),
+        "device": device,
+        "date": f"{datetime.now():%Y-%m-%d}",
+        "seconds": round(time.perf_counter() - start, 1),
+        "json": str(out / f"{stem}.json"),
+        "figure": str(out / f"{stem}.png"),
+        "cells": cells,
+    }
+    _write(paper, result, found, out, stem)
+    return result
+
+
+def _now_and_then(say: Callable[[str], object]) -> Callable[[str], object]:
+    """Where no bar is seen, a line a minute."""
+    due = time.monotonic() + MINUTE
+
+    def tick(text: str) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + MINUTE
+            say(text)
+
+    return tick
+
+
+def _write(
+    paper: ModuleType, result: dict[str, Any], found: papers.Results, out: Path, stem: str
+) -> None:
+    with disk(out):
+        write_text(out / f"{stem}.json", json.dumps(finite(result), indent=1) + "\n")
+        if found and hasattr(paper, "draw"):
+            paper.draw(found, out / f"{stem}.png")
+        else:
+            table.picture(result["cells"], result["unit"], stem, out / f"{stem}.png")
+
+
+def _scale(
+    paper: ModuleType, name: str, seeds: int | None, epochs: int | None, quick: bool
+) -> tuple[Scale, str, str]:
+    """The scale, in what it differs from the paper's, and the name of the files."""
+    for option, number in (("--seeds", seeds), ("--epochs", epochs)):
+        if number is not None and number < 1:
+            raise BadOption(option, got=number, expected="1 or more")
+    full: Scale = paper.FULL
+    scale: Scale = paper.QUICK if quick else full
+    changes = {"seeds": seeds, "epochs": epochs}
+    scale = scale._replace(**{k: v for k, v in changes.items() if v is not None})
+    differs, stem = [], name
+    if quick:
+        differs.append("quick")
+        stem += "-quick"
+    if scale.epochs != full.epochs:
+        differs.append(f"{scale.epochs} epochs, not {full.epochs}")
+        stem += "" if quick and epochs is None else f"-epochs{scale.epochs}"
+    if scale.samples != full.samples:
+        differs.append(f"{scale.samples:,} training samples")
+    return scale, ", ".join(differs), stem
+
+
+def _chosen(option: str, given: Sequence[str] | None, valid: Collection[str]) -> set[str]:
+    if given is None:
+        return set(valid)
+    unknown = [name for name in given if name not in valid]
+    if unknown or not given:
+        got = repr(unknown[0]) if unknown else "none"
+        raise UnknownName(option, got=got, expected=f"among {', '.join(valid)}")
+    return set(given)
+
+
+def _made(done: Collection[dict[str, Any]]) -> dict[str, Any]:
+    """Who made the cells: command, device, processor and dates."""
+    kinds = {
+        "command": {one["command"] for one in done},
+        "device": {one["device"] for one in done},
+        "cpu": {one["machine"]["cpu"] for one in done},
+        "date": {one["date"] for one in done},
+    }
+    return {name: sorted(values) for name, values in kinds.items()}

@@ -1,0 +1,140 @@
+"""The table of a paper: what was published beside what was measured, as rows, text and picture."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from streaming.papers import Cell, Published, Result
+
+COLUMNS = ("row", "column", "published", "measured", "seeds", "difference")
+
+
+def entry(
+    paper: ModuleType,
+    cell: Cell,
+    run: dict[str, Any],
+    results: Sequence[Result | None],
+    comparable: bool = True,
+) -> dict[str, Any]:
+    """A measured cell; ``results`` one a seed, None for those that diverged.
+
+    Values that are not finite, or None, do not count: with none left the cell is undefined.
+    difference: (measured - published) / √(σ_published² + σ_measured²), where σ are the standard
+    deviations over seeds that are known; None where none is, and in another setting than the
+    paper's, which is not ``comparable``.
+    """
+    known = [result for result in results if result is not None]
+    given = paper.value(*cell, known) if known else []
+    values = [float(v) for v in given if v is not None and math.isfinite(v)]
+    mean = statistics.fmean(values) if values else None
+    if values and hasattr(paper, "mean"):
+        mean = float(paper.mean(*cell, known))
+    std = statistics.stdev(values) if len(values) > 1 else None
+    diverged = len(results) - len(known)
+    state = "measured" if values else "undefined" if known else "diverged"
+    published: Published | None = paper.PUBLISHED.get(cell)
+    spread = ((published.std or 0) ** 2 if published else 0) + (std or 0) ** 2
+    return {
+        **unmeasured(paper, cell, state),
+        "mean": mean,
+        "std": std,
+        "seeds": len(results),
+        "diverged": diverged,
+        "values": values,
+        "difference": (mean - published.mean) / spread**0.5
+        if comparable and published and mean is not None and spread
+        else None,
+        "settings": run,
+    }
+
+
+def unmeasured(paper: ModuleType, cell: Cell, state: str) -> dict[str, Any]:
+    """A cell without numbers of ours; ``state`` says why."""
+    published: Published | None = paper.PUBLISHED.get(cell)
+    return {
+        "row": cell[0],
+        "column": cell[1],
+        "published": published.mean if published else None,
+        "published_std": published.std if published else None,
+        "where": published.where if published else None,
+        "mean": None,
+        "std": None,
+        "seeds": 0,
+        "diverged": 0,
+        "values": [],
+        "difference": None,
+        "settings": None,
+        "state": state,
+    }
+
+
+def line(cell: dict[str, Any]) -> tuple[str, ...]:
+    """A cell as texts under `COLUMNS`."""
+    measured = cell["state"]
+    if cell["mean"] is not None:
+        measured = plus_minus(cell["mean"], cell["std"])
+    if cell["mean"] is not None and cell["diverged"]:
+        measured += f" ({cell['diverged']} diverged)"
+    return (
+        cell["row"],
+        cell["column"],
+        "-" if cell["published"] is None else as_published(cell),
+        measured,
+        str(cell["seeds"] or "-"),
+        "-" if cell["difference"] is None else f"{cell['difference']:+.1f} σ",
+    )
+
+
+def plus_minus(mean: float, std: float | None) -> str:
+    """
+    >>> plus_minus(98.012, 0.09), plus_minus(0.026, None), plus_minus(1338.0, None)
+    ('98.01 ± 0.09', '0.0260', '1338')
+    """
+    size = abs(mean)
+    digits = 0 if size >= 1000 else 2 if size >= 10 else 3 if size >= 1 else 4
+    spread = "" if std is None else f" ± {std:.{digits}f}"
+    return f"{mean:.{digits}f}{spread}"
+
+
+def as_published(cell: dict[str, Any]) -> str:
+    """With the digits that were published."""
+    spread = cell["published_std"]
+    return f"{cell['published']:g}" + ("" if spread is None else f" ± {spread:g}")
+
+
+def text(cells: Sequence[dict[str, Any]]) -> str:
+    """The cells as columns of text."""
+    rows = [COLUMNS, *map(line, cells)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(each.rstrip() for each in lines)
+
+
+def picture(cells: Sequence[dict[str, Any]], unit: str, title: str, path: Path) -> None:
+    """A line per cell: what was published (open), what was measured (filled), ± σ."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from rate_models.style import BLUE, GREY, STYLE
+
+    shown = [c for c in cells if c["mean"] is not None]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure((6.4, 1.3 + 0.28 * len(shown)), dpi=140, layout="constrained")
+        axes = figure.subplots()
+        for at, cell in enumerate(shown):
+            if cell["published"] is not None:
+                axes.errorbar(cell["published"], at - 0.12, xerr=cell["published_std"] or None,
+                              fmt="o", ms=5, mfc="white", color=GREY)  # fmt: skip
+            axes.errorbar(cell["mean"], at + 0.12, xerr=cell["std"] or None, fmt="o", ms=5,
+                          color=BLUE)  # fmt: skip
+        axes.set_yticks(range(len(shown)), [f"{c['row']}, {c['column']}" for c in shown])
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel(f"{unit}: published (open), measured (filled)")
+        axes.set_title(title)
+        figure.savefig(path)
