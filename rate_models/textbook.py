@@ -62,10 +62,11 @@ def gradients(
             delta_w.append(None)
             delta_b.append(None)
             continue
-        pairs = [(t.coefficient / batch_size, t) for t in terms]
-        delta_w.append(_sum(c * spec.outer(layer, t.post, t.pre) for c, t in pairs))
+        # before the product: there are fewer of post than of W_l
+        pairs = [(t.coefficient / batch_size * t.post, t.pre) for t in terms]
+        delta_w.append(_sum(spec.outer(layer, post, pre) for post, pre in pairs))
         if params["b"]:
-            delta_b.append(_sum(c * spec.total(layer, t.post) for c, t in pairs))
+            delta_b.append(_sum(spec.total(layer, post) for post, _ in pairs))
     own = {name: delta / batch_size for name, delta in stage.own.items()}
     return {"W": delta_w, **({"b": delta_b} if params["b"] else {}), **own}
 

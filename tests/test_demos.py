@@ -199,6 +199,13 @@ def test_delayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "delayed.png").stat().st_size > 10_000
 
 
+def test_processes(tmp_path: Path) -> None:
+    from dendrostream_demos import processes
+
+    accuracy = processes.main(epochs=3, weights=tmp_path / "net.safetensors")
+    assert accuracy > 0.8 and (tmp_path / "net.safetensors").stat().st_size > 30_000
+
+
 def test_a_missing_data_set_is_one_message(tmp_path: Path) -> None:
     code = [sys.executable, "-m", "dendrostream_demos.online_vs_batch", "--data", str(tmp_path)]
     done = subprocess.run(code, capture_output=True, text=True, timeout=120)

@@ -7,6 +7,7 @@ fewer epochs than the paper's the decays come at the same share of them; more ep
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -24,14 +25,20 @@ Array = Any
 Look = Callable[[Any, Array, Array], Result]  # something about a network and the test set
 
 # Dellaferrera & Kreiman 2022, table 2: rate, decay epochs, and the networks that DRTP takes.
+# Keys with "conv-" are of networks with a convolution.
 RATES = {
-    "backprop": {"mnist": 0.1, "cifar10": 0.01, "cifar100": 0.01},
-    "feedback_alignment": {"mnist": 0.1, "cifar10": 0.001, "cifar100": 0.001},
-    "drtp": {"mnist": 0.01, "cifar10": 0.001, "cifar100": 0.001},
-    "pepita": {"mnist": 0.1, "cifar10": 0.01, "cifar100": 0.01},
-}
+    "backprop": {"mnist": 0.1, "cifar10": 0.01, "cifar100": 0.01,
+                 "conv-mnist": 0.1, "conv-cifar10": 0.01, "conv-cifar100": 0.01},
+    "feedback_alignment": {"mnist": 0.1, "cifar10": 0.001, "cifar100": 0.001,
+                           "conv-mnist": 0.1, "conv-cifar10": 0.01, "conv-cifar100": 0.01},
+    "drtp": {"mnist": 0.01, "cifar10": 0.001, "cifar100": 0.001,
+             "conv-mnist": 0.01, "conv-cifar10": 0.01, "conv-cifar100": 0.01},
+    "pepita": {"mnist": 0.1, "cifar10": 0.01, "cifar100": 0.01,
+               "conv-mnist": 0.1, "conv-cifar10": 0.1, "conv-cifar100": 0.1},
+}  # fmt: skip
 DECAYS = {"mnist": [60], "cifar10": [60, 90], "cifar100": [60, 90]}
 PLANNED = 100  # epochs that the decays are meant for
+CONVOLUTION = {"filters": 32, "kernel": 5, "pool": 2}  # the layer below the output
 
 
 def run(rule: str, data: str, scale: Scale, **changes: Any) -> dict[str, Any]:
@@ -75,10 +82,10 @@ def train(
     """
     from rate_models.batch import BatchNetwork, fit_many  # without torch: says what to install
 
-    X, y, X_test, y_test, classes = arrays(
+    X, y, X_test, y_test, classes, image = arrays(
         run["data"], context.data.data, context.data.download, run["samples"], run["whiten"]
     )
-    spec = NetworkSpec((X.shape[1], *run["hidden"], classes), run["activation"], run["loss"])
+    spec = network(run, image, classes)
     nets = [
         BatchNetwork(spec, run["rule"], seed, device=context.device, **run["hyper"])
         for seed in seeds
@@ -107,6 +114,36 @@ def train(
             context.keep(seed, None)
 
 
+def convolutional(rule: str, data: str, scale: Scale, **changes: Any) -> dict[str, Any]:
+    """The paper's run of a rule on a network with a convolution, no dropout."""
+    late = scale.epochs >= PLANNED
+    decays = [10, 30, 50] if late else [scale.epochs * at // PLANNED for at in (10, 30, 50)]
+    return run(
+        rule, data, scale, hidden=[CONVOLUTION], lr=RATES[rule][f"conv-{data}"], batch=100,
+        decay_epochs=sorted({max(1, at) for at in decays}) if not late else decays,
+        hyper={"dropout": 0.0},
+        **({"conv_norm": "mean"} if rule == "pepita" else {}), **changes,
+    )  # fmt: skip
+
+
+def network(run: dict[str, Any], image: tuple[int, ...], classes: int) -> NetworkSpec:
+    """The network of a run on images."""
+    width, how = math.prod(image), (run["activation"], run["loss"])
+    if all(isinstance(layer, int) for layer in run["hidden"]):
+        return NetworkSpec((width, *run["hidden"], classes), *how)
+    from rate_models.batch import Convolution, ConvolutionalSpec
+
+    layers = [Convolution(**one) if isinstance(one, dict) else one for one in run["hidden"]]
+    return ConvolutionalSpec.of(planes(image), [*layers, classes], *how,
+                                conv_norm=run.get("conv_norm", "sum"))  # fmt: skip
+
+
+def planes(image: tuple[int, ...]) -> tuple[int, int, int]:
+    """Channels, rows and columns of an image, grey ones having one channel."""
+    channels, rows, columns = (1, *image)[-3:]
+    return channels, rows, columns
+
+
 class _Record:
     """What is recorded of one network on the way."""
 
@@ -119,7 +156,7 @@ class _Record:
     def _weights(self) -> None:
         params = self.net.numpy()
         self.curves["norms"].append(diagnostics.weight_norms(params))
-        if "F" in params:
+        if "F" in params and all(w.ndim == 2 for w in params["W"]):
             link = diagnostics.Link("F", None, 0, len(params["W"]), forward=False)
             for name, angle in diagnostics.alignment_angle(params, [link]).items():
                 self.angles.setdefault(name, []).append(angle)
@@ -155,8 +192,8 @@ def percent(results: Sequence[Result]) -> list[float]:
 @lru_cache(maxsize=2)
 def arrays(
     data: str, folder: Any, download: bool, samples: int | None, whiten: float | None
-) -> tuple[Array, Array, Array, Array, int]:
-    """X, y, X_test, y_test, in single precision, and the number of classes."""
+) -> tuple[Array, Array, Array, Array, int, tuple[int, ...]]:
+    """X, y, X_test, y_test, in single precision, the number of classes and the images' shape."""
     source = open_source(data, Options(folder, download))
     assert isinstance(source, ArraySource) and source.classes is not None
     (X, y), (X_test, y_test) = source.train_arrays(), source.test_arrays()
@@ -164,7 +201,7 @@ def arrays(
     X, X_test = (part.astype(np.float32) / np.float32(source.maximum) for part in (X, X_test))
     if whiten is not None:
         X, X_test = whitened(X, X_test, whiten)
-    return X, y, X_test, y_test, len(source.classes)
+    return X, y, X_test, y_test, len(source.classes), source.image_shape or X.shape[1:]
 
 
 def whitened(X: Array, X_test: Array, epsilon: float) -> tuple[Array, Array]:

@@ -2,8 +2,8 @@
 
 `BatchNetwork` is the twin of an `OnlineNetwork`, `ConvolutionalSpec` gives it convolutions
 (`pepita_cnn`, `lansdell_cnn`: those of papers), `fit` trains one, `fit_many` many seeds at once,
-`Sgd` is our optimiser as a torch optimiser. Nothing here imports torch before one of them is asked
-for.
+within `joined` one network is learned by all processes of ``torchrun``, `Sgd` is our optimiser as a
+torch optimiser. Nothing here imports torch before one of them is asked for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rate_models.batch.models import lansdell_cnn, pepita_cnn
     from rate_models.batch.network import BatchNetwork
     from rate_models.batch.optim import Sgd
+    from rate_models.batch.processes import joined
     from rate_models.batch.train import fit
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Sgd",
     "fit",
     "fit_many",
+    "joined",
     "lansdell_cnn",
     "pepita_cnn",
 ]
@@ -38,6 +40,7 @@ _WHERE = {
     "Sgd": "optim",
     "fit": "train",
     "fit_many": "many",
+    "joined": "processes",
     "lansdell_cnn": "models",
     "pepita_cnn": "models",
 }

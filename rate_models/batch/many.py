@@ -1,10 +1,14 @@
-"""Train many networks that differ in their seed: all at once, or one after another."""
+"""Train many networks that differ in their seed: together, side by side, or one after another."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -19,7 +23,7 @@ from rate_models.errors import BadOption, Diverged
 from rate_models.optimizers import Optimizer
 from rate_models.rules import Draws
 
-Way = Literal["together", "in turn"]
+Way = Literal["together", "side by side", "in turn"]
 TRIAL, TINY = 3, 1e-9  # batches that are timed, after one that is not; their learning rate
 
 
@@ -41,8 +45,9 @@ def fit_many(
     """`fit` for every net, ``seeds[i]`` giving the order of the samples of ``nets[i]``.
 
     nets: of one spec, rule, hyperparameters, dtype and device. way: together makes one batched
-    computation of all, with a leading dimension for the nets; it gives what they give in turn up to
-    rounding. None: a short trial on copies finds the faster, and ``say`` is told which.
+    computation of all, with a leading dimension for the nets; side by side gives each processor a
+    net of its own, where torch may use several; both give what the nets give in turn up to
+    rounding. None: a short trial on copies finds the fastest, and ``say`` is told which.
     ``progress`` is called with the place of a net and its metrics after each of its epochs. Where
     one diverges its history ends there, and the others go on.
 
@@ -69,10 +74,8 @@ def fit_many(
         histories[i].append(metrics)
         progress(i, metrics)
 
-    if chosen == "together":
-        _together(nets, tensors, seeds, epochs, batch_size, numbers, record)
-    else:
-        _in_turn(nets, tensors, seeds, epochs, batch_size, numbers, record)
+    train = {"together": _together, "side by side": _side_by_side, "in turn": _in_turn}[chosen]
+    train(nets, tensors, seeds, epochs, batch_size, numbers, record)
     if not any(finite(net) for net in nets):
         raise Diverged(
             f"all {len(nets)} networks", got="weights not finite", remedy="lower the learning rate"
@@ -185,17 +188,52 @@ def _in_turn(
     nets: Sequence[BatchNetwork], tensors: Tensors, seeds: Sequence[int],
     epochs: int, batch_size: int, numbers: Optimizer, record: Record,
 ) -> None:  # fmt: skip
-    x, y, x_test, y_test = tensors
-    for i, (net, seed) in enumerate(zip(nets, seeds, strict=True)):
+    for i in range(len(nets)):
+        _one(i, nets[i], tensors, seeds[i], epochs, batch_size, numbers, record)
 
-        def progress(metrics: Metrics, i: int = i) -> None:
+
+def _side_by_side(
+    nets: Sequence[BatchNetwork], tensors: Tensors, seeds: Sequence[int],
+    epochs: int, batch_size: int, numbers: Optimizer, record: Record,
+) -> None:  # fmt: skip
+    """As many threads as torch may use, with a net in each."""
+    turn, ended = threading.Lock(), False
+
+    def alone(i: int, metrics: Metrics) -> None:
+        with turn:
+            if ended:
+                raise KeyboardInterrupt
             record(i, metrics)
 
+    def train(i: int) -> None:
+        _one(i, nets[i], tensors, seeds[i], epochs, batch_size, numbers, alone)
+
+    with _threads() as pool:
+        running = [pool.submit(train, i) for i in range(len(nets))]
         try:
-            fit(net, x, y, epochs=epochs, batch_size=batch_size, optimizer=numbers,
-                x_test=x_test, y_test=y_test, seed=seed, progress=progress)  # fmt: skip
-        except Diverged:
-            continue  # its history ends here
+            for one in running:
+                one.result()
+        except BaseException:  # Ctrl-C: the others end with their epoch
+            ended = True
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _threads() -> ThreadPoolExecutor:
+    """Threads in each of which torch uses one processor."""
+    return ThreadPoolExecutor(
+        torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)
+    )
+
+
+def _one(
+    i: int, net: BatchNetwork, tensors: Tensors, seed: int,
+    epochs: int, batch_size: int, numbers: Optimizer, record: Record,
+) -> None:  # fmt: skip
+    x, y, x_test, y_test = tensors
+    with contextlib.suppress(Diverged):  # its history ends there
+        fit(net, x, y, epochs=epochs, batch_size=batch_size, optimizer=numbers,
+            x_test=x_test, y_test=y_test, seed=seed, progress=partial(record, i))  # fmt: skip
 
 
 def _check_alike(nets: Sequence[BatchNetwork], seeds: Sequence[int]) -> None:
@@ -211,30 +249,46 @@ def _faster(
     nets: Sequence[BatchNetwork], x: Tensor, y: Tensor, batch_size: int, numbers: Optimizer,
     say: Callable[[str], object],
 ) -> Way:  # fmt: skip
-    """The faster way for these nets here, by a few batches on copies of them."""
+    """The fastest way for these nets here, by a few batches on copies of them."""
     if len(nets) == 1:
         return "in turn"
     x, y = x[:batch_size], y[:batch_size]
-    copies, alone = copy.deepcopy(list(nets)), copy.deepcopy(nets[0])
+    copies = copy.deepcopy(list(nets))
     wide, targets = (t.expand(len(nets), *t.shape) for t in (x, nets[0].targets(y)))
-    sgd = Sgd(alone.parameters(), TINY, *numbers[1:3])
-
-    def one() -> None:
-        for _ in alone.stages(x, y):
-            sgd.step()
-
+    times: dict[Way, float] = {}
     with Stack(copies, numbers.momentum) as stack:
-        together = _seconds(lambda: stack.learn(wide, targets, TINY, numbers, len(x)), x.device)
-    turn = len(nets) * _seconds(one, x.device)
-    way: Way = "together" if together < turn else "in turn"
-    say(
-        f"{len(nets)} networks {way}: a batch of all takes {1000 * together:.1f} ms together, "
-        f"{1000 * turn:.1f} in turn"
+        times["together"] = _seconds(
+            lambda: stack.learn(wide, targets, TINY, numbers, len(x)), x.device
+        )
+    steps = [_stepper(net, x, y, numbers) for net in copies]
+    times["in turn"] = len(nets) * _seconds(steps[0], x.device)
+    if x.device.type == "cpu" and torch.get_num_threads() > 1:
+        with _threads() as pool:
+            times["side by side"] = _seconds(lambda: list(pool.map(_call, steps)), x.device)
+    way = min(times, key=lambda way: times[way])
+    told = ", ".join(
+        f"{1000 * times[way]:.1f} {way}" for way in sorted(times, key=times.__getitem__)
     )
+    say(f"{len(nets)} networks {way}: a batch of all takes {told} (ms)")
     return way
 
 
-def _seconds(call: Callable[[], None], device: torch.device) -> float:
+def _stepper(net: BatchNetwork, x: Tensor, y: Tensor, numbers: Optimizer) -> Callable[[], None]:
+    """One batch of a net with a tiny learning rate."""
+    sgd = Sgd(net.parameters(), TINY, *numbers[1:3])
+
+    def batch() -> None:
+        for _ in net.stages(x, y):
+            sgd.step()
+
+    return batch
+
+
+def _call(function: Callable[[], None]) -> None:
+    function()
+
+
+def _seconds(call: Callable[[], object], device: torch.device) -> float:
     """Of one call, the least of a few."""
     times = []
     for _ in range(TRIAL + 1):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rate_models.batch.network import BatchNetwork
 from rate_models.batch.optim import Sgd
+from rate_models.batch.processes import Together
 from rate_models.errors import BadOption, Diverged
 from rate_models.optimizers import Optimizer
 
@@ -36,6 +37,7 @@ def fit(
     x (N, n_0); y (N,) class indices or (N, n_L) target vectors. optimizer: one of torch over
     ``net.parameters()``, or the numbers of our own (its decay_at counts samples). scheduler: of
     torch, stepped after each epoch. A short last batch is divided by ``batch_size`` too.
+    Where several processes are `joined`, each takes its share of every batch.
     Metrics {epoch, accuracy, loss} are of the test samples, or of the training samples where there
     are none; ``progress`` is called with them.
 
@@ -55,12 +57,14 @@ def fit(
         numbers = optimizer or Optimizer()
         optimizer = Sgd(net.parameters(), *numbers[:3])
     history: list[Metrics] = []
-    seen = 0
+    together, seen = Together(net), 0
     for epoch in range(epochs):
         for chosen in torch.split(order(seed, epoch, x), batch_size):
             if numbers is not None:
                 optimizer.param_groups[0]["lr"] = numbers.rate(seen)
-            for _ in net.stages(x[chosen], y[chosen], batch_size=batch_size):
+            part = together.share(x[chosen], y[chosen])
+            for _ in net.stages(part.x, part.y, part.masks, part.noise, batch_size):
+                together.add(part)
                 optimizer.step()
             seen += len(chosen)
         if scheduler is not None:

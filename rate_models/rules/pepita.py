@@ -208,10 +208,14 @@ def batch(
     if hyper.form == "time_local":
         yield Stage([*frozen, *([term] for term in plus)])
 
-    p = list(h)
-    p[j] = h[j] + hyper.sign * (signal @ params["F"].T)
+    p, signal = list(h), hyper.sign * signal
+    p[j] = h[j] + signal @ params["F"].T
     for layer in range(j + 1, last):
-        current = spec.current(params, layer, p[layer - 1])
+        if layer == 1 and len(x) > spec.sizes[last] and hyper.form != "time_local":
+            # W (x + s F e) = W x + (W F) s e: for n_L columns, not for every sample
+            current = a[1] + signal @ spec.current({**params, "b": []}, 1, params["F"].T)
+        else:
+            current = spec.current(params, layer, p[layer - 1])
         p[layer] = spec.activity(layer, current, draws.mask(layer))
     p[last] = y  # the output is told its target
     pre = h if hyper.presynaptic == "standard" else p
