@@ -35,10 +35,11 @@ class Comparison:
     """What was measured, in seconds.
 
     rate, alone: samples per second in threads and in one, the best of a few turns each, which other
-    work on the machine has disturbed least. plan: laid out by the time that each item took in the
-    last block of the best turn in threads; ``times``: means. ran: its items as they ran. bound:
-    the speed-up that the stage times of one thread allow so many workers; threads go beyond it
-    where each keeps its layers in its cache.
+    work on the machine has disturbed least. paced: the same of threads as the simulator has it,
+    from the time that each item took in the best turn, with hand-overs that cost nothing. ran: the
+    items of its last block, as they ran; ``plan``: by the simulator; ``times``: means. bound: the
+    speed-up that the stage times of one thread allow so many workers; threads go beyond it where
+    each keeps its layers in its cache.
     identical: whether state and outputs are to the last bit those of the same schedule in one
     thread, which for one sample per update and no delay is the kernel for one.
     """
@@ -47,6 +48,7 @@ class Comparison:
     ran: Plan
     times: Times
     rate: float
+    paced: float
     alone: float
     bound: float
     identical: bool
@@ -58,8 +60,8 @@ class Comparison:
 
     @property
     def predicted(self) -> float:
-        """The same from the plan's makespan, in which hand-overs cost nothing."""
-        return self.plan.samples / self.plan.makespan / self.alone
+        """The same by the simulator."""
+        return self.paced / self.alone
 
 
 def replayed(told: Measured) -> Plan:
@@ -117,20 +119,23 @@ def measure(
             start = time.perf_counter()
             said[net] = net.learn(X, labels)
             rates[net].append(len(X) / (time.perf_counter() - start))
-        ran.append(several.measured)
+        ran.append(several.ran)
         identical = identical and all(map(np.array_equal, said[same], said[several]))
     first, second = same.state(), several.state()
     identical = identical and all(np.array_equal(first[name], second[name]) for name in first)
     staged.learn(X, labels)
-    told, alone = ran[int(np.argmax(rates[several]))], staged.measured
-    assert told is not None and told.times is not None
+    best, alone = ran[int(np.argmax(rates[several]))], staged.measured
+    plans = [replayed(told) for told in best]
+    told = best[-1]
+    assert told.times is not None
     assert alone is not None
     laid_out = told.plan.items, spec, schedule, workers
     return Comparison(
-        replayed(told),
+        plans[-1],
         replace(told.plan, times=told.finish - told.start, start=told.start),
         told.times,
         max(rates[several]),
+        sum(plan.samples for plan in plans) / sum(plan.makespan for plan in plans),
         max(rates[one]),
         lay_out(*laid_out, alone.by_task).speedup,
         identical,
