@@ -7,8 +7,8 @@ Shows: samples per second of one thread and of two under schedules that are exac
        chart of a few samples. All results are bit-identical to one thread of the same schedule.
        Writes the tables as Markdown, and a figure.
 From:  the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, section 3.2
-Score: 784-512x5-10 with two threads: pipelined 1.5 times one thread, delayed:3 1.8, mini-batches of
-       16 2.1; networks of one hidden layer, or of narrow ones, are faster in one thread
+Score: 784-512x5-10 with two threads: pipelined 1.55 times one thread (the simulator: 1.74),
+       delayed:3 1.82 (2.03), mini-batches of 16 2.15 (2.36); one hidden layer is faster in one
 Seed:  0
 Run time: 12 minutes, and 10 s of compilation the first time; needs idle cores
 """
@@ -101,9 +101,9 @@ def markdown(found: dict[str, list[Row]]) -> str:
         "structured and whose modulated pass and update share a sweep; for mini-batches, the same "
         "mini-batches in one thread. Predicted: by the simulator from the stage times measured in "
         "the threads. Bound: what the stage times measured in one thread would allow so many "
-        "workers; threads go beyond it where each keeps its own layers in its own cache. Rates are "
-        "the best of seven, taken in turn. Every result is to the last bit that of one thread "
-        "under the same schedule.",
+        "workers; threads go beyond it where each keeps its own layers in its own cache. Both "
+        "suppose a processor for each worker. Rates are the best of seven, taken in turn. Every "
+        "result is to the last bit that of one thread under the same schedule.",
     ]
     for varies, rows in found.items():
         lines += [

@@ -50,8 +50,8 @@ class Board(NamedTuple):
     ASKED   1: the next sample is not to be begun
     FAILED  1: a worker has failed, all others leave
 
-    at: the row at which each worker is, counted through all rounds, in cells. span (rows, 2): start
-    and end of each in its last round, in ns, 0 where it was not done.
+    at: the row at which each worker is, counted through all rounds, in cells. span (rounds, rows,
+    2): start and end of each, in ns, 0 where it was not done.
     """
 
     counters: Ints
@@ -96,19 +96,19 @@ def _walk(  # type: ignore[no-untyped-def]
     if many == 0:
         store_release(board.rounds, me * CELL, stream.rounds)
     for at in range(many * stream.rounds):
-        row, past = begin + at % many, at // many * stream.size  # samples of earlier rounds
+        row, round_ = begin + at % many, at // many
+        past = round_ * stream.size  # samples of earlier rounds
         what = GO
-        if at % many == 0 and at > 0:
-            what = _met(me, at // many, board)
+        if row == begin and round_ > 0:
+            what = _met(me, round_, board)
         if what == GO:
             what = _ready(program, row, past, board)
         if what == LEAVE:
             return
         if what == SKIP:
-            board.span[row, 1] = 0
             continue
         store_release(board.at, me * CELL, at)
-        board.span[row, 0] = nanoseconds()
+        board.span[round_, row, 0] = nanoseconds()
         task, t = program.task[row], program.sample[row] + past
         kind, layer, number = program.kind[task], program.layer[task], stream.first + t
         place, new = number % ring.a.shape[0], t - stream.lead
@@ -148,7 +148,7 @@ def _walk(  # type: ignore[no-untyped-def]
                     gathering.apply(net, syn, kept, layer, step)
             if layer == 1:
                 _fold(syn, number + 1, stream.batch)
-        board.span[row, 1] = nanoseconds()
+        board.span[round_, row, 1] = nanoseconds()
         if done:
             store_release(board.counters, task * CELL, t + 1)
         else:

@@ -31,11 +31,13 @@ class WorkerFailed(RuntimeError):
 class Measured:
     """A block as it ran: the plan, and start and finish (n,) of its items in seconds.
 
-    span (n, 2): both in ns, 0 where an item was not done, since the stream ended before: then NaN.
+    span (n, 2): both in ns, 0 where an item was not done, since the stream ended before: then NaN;
+    of item i in row row_of[i].
     """
 
     plan: Plan
     span: NDArray[np.int64]
+    row_of: NDArray[np.int64]
 
     @cached_property
     def start(self) -> NDArray[np.float64]:
@@ -47,8 +49,8 @@ class Measured:
 
     @cached_property
     def _seconds(self) -> NDArray[np.float64]:
-        span = self.span * 1e-9
-        span[self.span[:, 1] == 0] = np.nan
+        span = self.span[self.row_of] * 1e-9
+        span[span[:, 1] == 0] = np.nan
         return span - (np.nanmin(span) if np.isfinite(span).any() else 0)
 
     @property
@@ -104,21 +106,21 @@ class Block:
             np.array([where["SEM".index(task.kind), task.layer, t] for task, t in plan.items]),
         )
 
-    def board(self, turns: int) -> kernels.Board:
-        """Nothing done yet, of so many turns."""
+    def board(self, turns: int, rounds: int = 1) -> kernels.Board:
+        """Nothing done yet, of so many turns in so many rounds."""
         board = kernels.Board(
             cells(len(self.rows.kind)),
             cells(len(self.rows.begin) - 1),
             cells(4),
             cells(len(self.rows.begin)),
-            np.zeros((len(self.rows.task), 2), np.int64),
+            np.zeros((rounds, len(self.rows.task), 2), np.int64),
         )
         board.control[kernels.LOSS * CELL] = board.control[kernels.ENDED * CELL] = turns
         return board
 
-    def measured(self, board: kernels.Board) -> Measured:
-        """How its last round ran."""
-        return Measured(self.plan, board.span[self.row_of])
+    def measured(self, board: kernels.Board) -> list[Measured]:
+        """How it ran, round after round."""
+        return [Measured(self.plan, span, self.row_of) for span in board.span]
 
 
 def done(board: kernels.Board) -> int:

@@ -47,6 +47,7 @@ Way = Literal["layers", "waves", "alone"]
 ASSIGNMENTS: tuple[planner.Assignment, ...] = ("layers", "waves")
 BLOCK = 512  # samples that are planned together; the workers meet at the end of each block
 TRIES = 2  # blocks by which a way is judged
+ROUNDS = 64  # blocks in a row at most: as long as nothing else is looked after
 SPARE = 1  # places beyond those that a plan needs if all goes as planned
 
 
@@ -54,7 +55,7 @@ class ScheduledNetwork(OnlineNetwork):
     """An `OnlineNetwork` whose samples go through the layers as ``schedule`` has it.
 
     workers: threads. timed: always go item by item, also where the kernel for one thread would do
-    the same, so that ``measured`` tells how the last block ran; else it is None there.
+    the same, so that ``ran`` tells how: of the last blocks that followed one plan.
     `load_parameters` forgets the samples that are on their way.
     Warns of workers that never have anything to do, and where one thread is faster than several.
     Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and schedules that the
@@ -81,13 +82,18 @@ class ScheduledNetwork(OnlineNetwork):
         super().__init__(spec, rule, **options)
         planner.check(self.module, self.spec, self.hyper, schedule, workers)
         self._check()
-        self.measured: Measured | None = None
+        self.ran: list[Measured] = []
         # by the way: the times of items, and then the times that a sample took with a plan by these
         self._times: dict[Way, Times | None] = {}
         self._paces: dict[Way, list[float]] = {}
         planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0, None))
         self._places = schedule.delay + 1 + SPARE
         self._empty()
+
+    @property
+    def measured(self) -> Measured | None:
+        """How the last block ran, if one did."""
+        return self.ran[-1] if self.ran else None
 
     @property
     def _stashing(self) -> bool:
@@ -237,7 +243,7 @@ class ScheduledNetwork(OnlineNetwork):
         tried = all(map(self._tried, self._ways)) and self.waiting == self.schedule.delay
         n = self._alike(most if tried else size)
         size = min(size, n)
-        return size, n // size * size
+        return size, min(n // size, ROUNDS) * size
 
     def _alike(self, most: int) -> int:
         """How many of the next samples, at most ``most``, have the same work items."""
@@ -321,9 +327,10 @@ class ScheduledNetwork(OnlineNetwork):
             masks, noise = (
                 np.concatenate(two) for two in zip(self._waiting, (masks, noise), strict=True)
             )
-        board = block.board(lead + len(X))
+        rounds = len(X) // size
+        board = block.board(lead + len(X), rounds)
         stream = kernels.Stream(
-            len(X) // size, size, first, lead, delay, self.schedule.batch, self._stashing,
+            rounds, size, first, lead, delay, self.schedule.batch, self._stashing,
             X, labels, Y, masks, noise,
         )  # fmt: skip
         shared = (
@@ -339,11 +346,12 @@ class ScheduledNetwork(OnlineNetwork):
             if delay:
                 rest = slice(max(0, upto - delay), upto)
                 self._waiting = [masks[rest].copy(), noise[rest].copy()]
-            self.measured = block.measured(board)
+            self.ran = block.measured(board)
             tried = self._tried(block.plan.assignment)
             if len(X) >= BLOCK // 2 and upto == lead + len(X) and not tried:
-                pace = float(np.max(self.measured.finish)) / (lead + len(X))
-                self._note(block.plan.assignment, self.measured.times, pace)
+                (told,) = self.ran
+                pace = float(np.max(told.finish)) / (lead + len(X))
+                self._note(block.plan.assignment, told.times, pace)
         if upto < lead + len(X):
             for mine, ring in zip(self._work, self._ring, strict=True):
                 mine[...] = ring[(first + upto) % len(ring)][: mine.size]  # `_diverged` looks there

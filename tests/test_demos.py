@@ -176,8 +176,8 @@ def test_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     from streaming.schedule import measuring
 
-    monkeypatch.setattr(measuring, "REPEATS", 1)
-    monkeypatch.setattr(measuring, "FOUND", 0)
+    for name, little in (("REPEATS", 1), ("FOUND", 0), ("TURN", 0)):
+        monkeypatch.setattr(measuring, name, little)
     table, figure = tmp_path / "threads.md", tmp_path / "threads.png"
     found = threads.main(8, 2, 40, table, figure)
     assert all(row.told.identical for rows in found.values() for row in rows)

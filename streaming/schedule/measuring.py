@@ -5,6 +5,7 @@ The baseline is the fastest kernel for one thread that there is, not the runner 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from streaming.scheduled import BLOCK, ScheduledNetwork
 ACTIVE = 0.19  # of the inputs, as in pictures of digits
 RATE = 1e-3
 REPEATS = 7
+TURN = 0.7  # seconds at least, beside which the Python around a call is little
+ROOM = 2**27  # bytes of samples
 FOUND = 8 * BLOCK  # samples after which every way to assign items has been tried
 
 
@@ -32,10 +35,11 @@ class Comparison:
     """What was measured, in seconds.
 
     rate, alone: samples per second in threads and in one, the best of a few turns each, which other
-    work on the machine has disturbed least. plan: laid out by the time that each item took in the
-    last block of the best turn in threads; ``times``: means. ran: its items as they ran. bound:
-    the speed-up that the stage times of one thread allow so many workers; threads go beyond it
-    where each keeps its layers in its cache.
+    work on the machine has disturbed least. paced: the same of threads as the simulator has it,
+    from the time that each item took in the best turn, with hand-overs that cost nothing. ran: the
+    items of its last block, as they ran; ``plan``: by the simulator; ``times``: means. bound: the
+    speed-up that the stage times of one thread allow so many workers; threads go beyond it where
+    each keeps its layers in its cache.
     identical: whether state and outputs are to the last bit those of the same schedule in one
     thread, which for one sample per update and no delay is the kernel for one.
     """
@@ -44,6 +48,7 @@ class Comparison:
     ran: Plan
     times: Times
     rate: float
+    paced: float
     alone: float
     bound: float
     identical: bool
@@ -55,8 +60,8 @@ class Comparison:
 
     @property
     def predicted(self) -> float:
-        """The same from the plan's makespan, in which hand-overs cost nothing."""
-        return self.plan.samples / self.plan.makespan / self.alone
+        """The same by the simulator."""
+        return self.paced / self.alone
 
 
 def replayed(told: Measured) -> Plan:
@@ -78,7 +83,8 @@ def measure(
 ) -> Comparison:
     """Learn ``samples`` made-up samples a few times over, in turn with one thread and with all.
 
-    Raises what `ScheduledNetwork` raises.
+    A stream that takes less than a moment is repeated within a turn. Raises what
+    `ScheduledNetwork` raises.
     """
     _, spec, hyper = network(rule, sizes, "relu", options)
     common: dict[str, Any] = {"dtype": dtype, "optimizer": Optimizer(lr=RATE), **hyper._asdict()}
@@ -94,34 +100,43 @@ def measure(
     labels = rng.integers(0, sizes[-1], samples)
     networks: list[OnlineNetwork] = list(dict.fromkeys((one, same, several)))
     rates: dict[OnlineNetwork, list[float]] = {net: [] for net in networks}
-    ran, identical, tried = [], True, samples
-    for net in networks:  # compile
-        net.learn(X, labels)
-    while tried < FOUND:  # until it is found in which way threads are fastest
+    ran, identical = [], True
+    for _ in range(2):  # the first time they are compiled
+        start = time.perf_counter()
         for net in networks:
             net.learn(X, labels)
-        tried += samples
+        seconds = (time.perf_counter() - start) / len(networks)
+    again = min(math.ceil(TURN / seconds), ROOM // X.nbytes) or 1
+    block = max(BLOCK // schedule.batch, 1) * schedule.batch
+    n = max(samples * again // block, 1) * block  # so that the last block, which is told of, is one
+    X, labels = np.tile(X, (again, 1))[:n], np.tile(labels, again)[:n]
+    for _ in range(math.ceil(FOUND / len(X))):  # in which way threads are fastest
+        for net in networks:
+            net.learn(X, labels)
     for _ in range(REPEATS):
         said = {}
         for net in networks:
             start = time.perf_counter()
             said[net] = net.learn(X, labels)
-            rates[net].append(samples / (time.perf_counter() - start))
-        ran.append(several.measured)
+            rates[net].append(len(X) / (time.perf_counter() - start))
+        ran.append(several.ran)
         identical = identical and all(map(np.array_equal, said[same], said[several]))
     first, second = same.state(), several.state()
     identical = identical and all(np.array_equal(first[name], second[name]) for name in first)
     staged.learn(X, labels)
-    told, alone = ran[int(np.argmax(rates[several]))], staged.measured
-    assert told is not None and told.times is not None
+    best, alone = ran[int(np.argmax(rates[several]))], staged.measured
+    plans = [replayed(told) for told in best]
+    told = best[-1]
+    assert told.times is not None
     assert alone is not None
-    again = told.plan.items, spec, schedule, workers
+    laid_out = told.plan.items, spec, schedule, workers
     return Comparison(
-        replayed(told),
+        plans[-1],
         replace(told.plan, times=told.finish - told.start, start=told.start),
         told.times,
         max(rates[several]),
+        sum(plan.samples for plan in plans) / sum(plan.makespan for plan in plans),
         max(rates[one]),
-        lay_out(*again, alone.by_task).speedup,
+        lay_out(*laid_out, alone.by_task).speedup,
         identical,
     )
