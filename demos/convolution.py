@@ -54,6 +54,7 @@ def main(
     seeds: int = 3,
     epochs: int = 5,
     lr: float = 0.1,
+    init: str = "torch_uniform",
     source: str = "mnist",
     data: Path | None = None,
     download: bool = False,
@@ -63,7 +64,7 @@ def main(
     results: dict[str, list[Result]] = {name: [] for name in ROWS}
     for name in ROWS:
         for seed in range(seeds):
-            result = train(name, seed, epochs, lr, source, data, download)
+            result = train(name, seed, epochs, lr, init, source, data, download)
             results[name].append(result)
             curve = " ".join(f"{accuracy:.4f}" for accuracy in result.accuracies)
             print(
@@ -71,14 +72,15 @@ def main(
                 f"{result.angle:.0f}° from the gradient",
                 flush=True,
             )
-    table.write_text(written(results, source, epochs, lr), encoding="utf-8")
+    table.write_text(written(results, source, epochs, lr, init), encoding="utf-8")
     print(f"table: {table}")
     return results
 
 
 def train(
-    name: str, seed: int, epochs: int, lr: float, source: str, data: Path | None, download: bool
-) -> Result:
+    name: str, seed: int, epochs: int, lr: float, init: str, source: str, data: Path | None,
+    download: bool,
+) -> Result:  # fmt: skip
     """One network; the rate falls to a tenth after 10, 30 and 50 epochs, as in the paper."""
     from rate_models.batch import BatchNetwork, fit, pepita_cnn  # without torch: what to install
 
@@ -91,7 +93,7 @@ def train(
     x, x_test = (a.astype(np.float32) / np.float32(images.maximum) for a in (x, x_test))
     rule, options = ROWS[name]
     spec = pepita_cnn((1, *shape), len(images.classes), **options)
-    net = BatchNetwork(spec, rule, seed)
+    net = BatchNetwork(spec, rule, seed, init=init)
     net.W[0].requires_grad_(name != FROZEN)
     before = net.numpy()["W"][0]
     decay = tuple(epoch * len(x) for epoch in (10, 30, 50))
@@ -101,7 +103,7 @@ def train(
     )  # fmt: skip
     moved = np.linalg.norm(net.numpy()["W"][0] - before) / np.linalg.norm(before)
     net.W[0].requires_grad_(True)
-    gradient = BatchNetwork(spec, "backprop", seed)
+    gradient = BatchNetwork(spec, "backprop", seed, init=init)
     gradient.load_parameters({"W": net.numpy()["W"]})
     updates = []
     for twin in (net, gradient):
@@ -112,7 +114,9 @@ def train(
     return Result([epoch["accuracy"] or 0.0 for epoch in history], float(moved), float(angle))
 
 
-def written(results: dict[str, list[Result]], source: str, epochs: int, lr: float) -> str:
+def written(
+    results: dict[str, list[Result]], source: str, epochs: int, lr: float, init: str
+) -> str:
     """The table as Markdown."""
     from scipy.stats import t
 
@@ -123,7 +127,7 @@ def written(results: dict[str, list[Result]], source: str, epochs: int, lr: floa
         "",
         "Made by `python -m dendrostream_demos.convolution"
         f"{f' --source {source}' if source != 'mnist' else ''} --seeds {seeds} --epochs {epochs} "
-        f"--lr {lr:g}`. 32 filters of 5 x 5, ReLU, max-pooling 2 x 2, a dense layer, batches of "
+        f"--lr {lr:g} --init {init}`. 32 filters of 5 x 5, ReLU, max-pooling 2 x 2, a dense layer, batches of "
         f"{BATCH}, momentum 0.9. Accuracy: mean of the last {min(LAST, epochs)} of {epochs} "
         "evaluations on the test images, ± standard deviation over seeds. Difference: from random "
         "filters with the same seed, with the 95 % interval of its mean.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from rate_models import activations, losses
 from rate_models.errors import BadOption, UnknownName
 
 Parameters = dict[str, Any]
+Init = Literal["he_uniform", "he_normal", "torch_uniform"]
 
 # Streams of random numbers that one seed gives; a new use takes a new number.
 WEIGHTS, FEEDBACK, MASKS, NOISE, SIMULATION, SIGNS, ASYMMETRY = range(7)
@@ -144,16 +145,17 @@ def draw(name: str, rng: np.random.Generator, shape: tuple[int, ...], fan_in: in
     """A random array.
 
     he_uniform: U(-b, b), b = √(6 / fan_in). he_normal: N(0, 2 / fan_in). Both have std √(2/fan_in).
+    torch_uniform: b = 1 / √fan_in, where PyTorch's layers start.
 
     >>> draw("he_uniform", np.random.default_rng(0), (2, 3), 3).shape
     (2, 3)
     """
-    if name == "he_uniform":
-        bound = math.sqrt(6 / fan_in)
-        return rng.uniform(-bound, bound, shape)
     if name == "he_normal":
         return rng.normal(0.0, math.sqrt(2 / fan_in), shape)
-    raise UnknownName("init", got=repr(name), expected="one of he_uniform, he_normal")
+    if name not in get_args(Init):
+        raise UnknownName("init", got=repr(name), expected=f"one of {', '.join(get_args(Init))}")
+    bound = math.sqrt((6 if name == "he_uniform" else 1) / fan_in)
+    return rng.uniform(-bound, bound, shape)
 
 
 def initial_weights(spec: NetworkSpec, seed: int, init: str = "he_uniform") -> Parameters:

@@ -86,7 +86,7 @@ def test_goodness_is_watched_from_before_training_on(data: Options) -> None:
     kept = trained(run, [0], data, watch=paper._difference)[0]
     assert len(kept["std"]) == len(kept["mean"]) == 3
     net = BatchNetwork(NetworkSpec((3072, 12, 8, 10)), "pepita", 0, **run["hyper"])
-    _, _, X, y, _ = training.arrays("cifar10", data.data, False, None, None)
+    _, _, X, y, *_ = training.arrays("cifar10", data.data, False, None, None)
     h = training.hidden(net, X)
     p = training.hidden(net, X, one_hot(y, 10, np.float32))
     gap = np.linalg.norm(h, axis=1) ** 2 - np.linalg.norm(p, axis=1) ** 2

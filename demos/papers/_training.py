@@ -115,13 +115,16 @@ def train(
 
 
 def convolutional(rule: str, data: str, scale: Scale, **changes: Any) -> dict[str, Any]:
-    """The paper's run of a rule on a network with a convolution, no dropout."""
+    """The paper's run of a rule on a network with a convolution, no dropout.
+
+    Weights start where the released programs have them: where PyTorch's layers start.
+    """
     late = scale.epochs >= PLANNED
     decays = [10, 30, 50] if late else [scale.epochs * at // PLANNED for at in (10, 30, 50)]
     return run(
         rule, data, scale, hidden=[CONVOLUTION], lr=RATES[rule][f"conv-{data}"], batch=100,
         decay_epochs=sorted({max(1, at) for at in decays}) if not late else decays,
-        hyper={"dropout": 0.0},
+        hyper={"dropout": 0.0, "init": "torch_uniform"},
         **({"conv_norm": "mean"} if rule == "pepita" else {}), **changes,
     )  # fmt: skip
 

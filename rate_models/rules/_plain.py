@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from rate_models.kernel import Array
-from rate_models.network import NetworkSpec, Parameters, draw
+from rate_models.network import Init, NetworkSpec, Parameters, draw
 
 
 class Hyperparameters(NamedTuple):
     """dropout: probability that a hidden unit is silent for a sample. init: of W."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Literal["he_uniform", "he_normal"] = "he_uniform"
+    init: Init = "he_uniform"
 
 
 class FeedbackHyperparameters(NamedTuple):
@@ -28,7 +28,7 @@ class FeedbackHyperparameters(NamedTuple):
     """
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Literal["he_uniform", "he_normal"] = "he_uniform"
+    init: Init = "he_uniform"
     feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
 
 

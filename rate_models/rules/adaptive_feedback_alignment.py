@@ -31,7 +31,7 @@ from rate_models import activations, input_synapses, layers, losses, rows
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
-from rate_models.network import NetworkSpec, Parameters, forward
+from rate_models.network import Init, NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
 from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
 from rate_models.rules._feedback import feedback
@@ -50,7 +50,7 @@ class Hyperparameters(NamedTuple):
     sign: Literal[1, -1] = -1
     feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Literal["he_uniform", "he_normal"] = "he_uniform"
+    init: Init = "he_uniform"
 
 
 class State(NamedTuple):

@@ -48,7 +48,7 @@ from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
-from rate_models.network import NetworkSpec, Parameters
+from rate_models.network import Init, NetworkSpec, Parameters
 from rate_models.optimizers import Step
 from rate_models.rules import Draws, Properties, Ref, Stage, Task, Term, _plain, _tasks
 from rate_models.rules._goodness import (
@@ -85,7 +85,7 @@ class Hyperparameters(NamedTuple):
     eta_hidden: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
     eta_above: Positive = 20.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Literal["he_uniform", "he_normal"] = "he_uniform"
+    init: Init = "he_uniform"
 
 
 class State(NamedTuple):

@@ -48,7 +48,7 @@ from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage, view
 from rate_models.layers import Layers, Work
-from rate_models.network import NetworkSpec, Parameters, draw, forward
+from rate_models.network import Init, NetworkSpec, Parameters, draw, forward
 from rate_models.optimizers import Step
 from rate_models.rules import (
     Draws,
@@ -89,7 +89,7 @@ class Hyperparameters(NamedTuple):
     gamma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
     warmup: Annotated[int, Field(ge=0, le=2**24)] = 0  # float32 counts no further
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Literal["he_uniform", "he_normal"] = "he_normal"
+    init: Init = "he_normal"
 
 
 class State(NamedTuple):

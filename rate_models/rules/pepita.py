@@ -55,7 +55,7 @@ from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
-from rate_models.network import NetworkSpec, Parameters, forward
+from rate_models.network import Init, NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
 from rate_models.rules import (
     Draws,
@@ -101,7 +101,7 @@ class Hyperparameters(NamedTuple):
     range: Literal["symmetric", "positive"] = "symmetric"
     inject: Annotated[int, Field(ge=0)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Literal["he_uniform", "he_normal"] = "he_uniform"
+    init: Init = "he_uniform"
     mirror_before: Annotated[int, Field(ge=0, le=_mirroring.LONGEST)] = 0
     mirror_every: Annotated[int, Field(ge=0, le=_mirroring.LONGEST)] = 0
     mirror_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1

@@ -30,7 +30,7 @@ Source: Williams, Machine Learning 8, 1992; as the estimator in Lansdell, Prakas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -39,7 +39,7 @@ from rate_models import layers, losses, rows
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
-from rate_models.network import NetworkSpec, Parameters, forward
+from rate_models.network import Init, NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
 from rate_models.rules import Draws, Properties, Stage, Task, Term, _perturbation, _plain, _tasks
 from rate_models.rules._perturbation import (  # noqa: F401  parts of the contract
@@ -62,7 +62,7 @@ class Hyperparameters(NamedTuple):
 
     c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Literal["he_uniform", "he_normal"] = "he_normal"
+    init: Init = "he_normal"
 
 
 class State(NamedTuple):
