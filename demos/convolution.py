@@ -127,10 +127,10 @@ def written(
         "",
         "Made by `python -m dendrostream_demos.convolution"
         f"{f' --source {source}' if source != 'mnist' else ''} --seeds {seeds} --epochs {epochs} "
-        f"--lr {lr:g} --init {init}`. 32 filters of 5 x 5, ReLU, max-pooling 2 x 2, a dense layer, batches of "
-        f"{BATCH}, momentum 0.9. Accuracy: mean of the last {min(LAST, epochs)} of {epochs} "
-        "evaluations on the test images, ± standard deviation over seeds. Difference: from random "
-        "filters with the same seed, with the 95 % interval of its mean.",
+        f"--lr {lr:g} --init {init}`. 32 filters of 5 x 5, ReLU, max-pooling 2 x 2, a dense layer, "
+        f"batches of {BATCH}, momentum 0.9. Accuracy: mean of the last {min(LAST, epochs)} of "
+        f"{epochs} evaluations on the test images, ± standard deviation over seeds. Difference: "
+        "from random filters with the same seed, with the 95 % interval of its mean.",
         "",
         "| | accuracy (%) | difference (points) | filters moved | ΔK to the gradient (°) |",
         "|---|---|---|---|---|",

@@ -16,7 +16,7 @@ def pepita_cnn(image: Image = (1, 28, 28), classes: int = 10, **options: Any) ->
     Settings: batches of 100, momentum 0.9, rate 0.1 (times 0.1 at epochs 10, 30, 50), 0.01 for
     DRTP and, on CIFAR, for BP and FA; PEPITA with ``conv_norm="mean"``; DRTP with
     ``activation="tanh", loss="binary_cross_entropy"``. The text has He's uniform weights, the
-    released program PyTorch's (``init="torch_uniform"``), with which the rate of 0.1 learns steadily.
+    released program PyTorch's (``init="torch_uniform"``), with which a rate of 0.1 is steady.
 
     Source: Dellaferrera & Kreiman, ICML 2022, section 3.3 and table 2.
 
