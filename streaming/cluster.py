@@ -7,11 +7,15 @@ extra ``sweep``.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import ModuleSpec
 from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import Any
 
 from rate_models.errors import BadOption, UserError
@@ -34,7 +38,7 @@ def cluster(
     scheduler: address of one that runs; None starts a local cluster for as long as the block lasts:
     ``workers`` processes (None: one per core) of one thread each, which listen on 127.0.0.1 alone.
     dashboard: Dask's pages about a local cluster, said where.
-    Raises MissingExtra without Dask, BadOption where no scheduler answers.
+    Raises MissingExtra without Dask, BadOption where no scheduler answers or has no dendrostream.
     """
     distributed = import_extra("distributed", "sweep", "workers")
     if scheduler is not None and (workers is not None or dashboard):
@@ -46,8 +50,17 @@ def cluster(
         )
     if workers is not None and workers < 1:
         raise BadOption("--workers", got=workers, expected="1 or more")
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is said by us
+
+    def lost(event: tuple[float, Any]) -> None:
+        what = event[1] if isinstance(event[1], dict) else {}
+        if what.get("action") == "remove-worker" and not what.get("expected"):
+            say(f"worker {what['worker']} is lost: others take what it had")
+
     with contextlib.ExitStack() as open_:
+        for name in ("distributed", "distributed.client"):  # what is wrong is said by us
+            logger = logging.getLogger(name)
+            open_.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)
         if scheduler is None:
             with _without_ctrl_c():
                 local = distributed.LocalCluster(
@@ -73,6 +86,10 @@ def cluster(
         open_.enter_context(client)
         if dashboard:
             say(f"dashboard: {client.dashboard_link}")
+        client.subscribe_topic("all", lost)
+        open_.callback(client.unsubscribe_topic, "all")
+        if scheduler is not None:
+            _refuse_without_us(client)
         if not client.scheduler_info()["workers"]:
             say(f"no workers yet: waiting; start some with: dask worker {scheduler}")
         yield client
@@ -93,13 +110,39 @@ def _without_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _refuse_without_us(client: Any) -> None:
+    """Raise BadOption for processes that lack this module: a task of ours would end them."""
+    ask = importlib.util.find_spec, __name__
+    found = client.run(*ask, on_error="return")
+    try:
+        found["the scheduler"] = client.run_on_scheduler(*ask)
+    except ImportError:
+        found["the scheduler"] = None
+    lack = [where for where, spec in found.items() if not isinstance(spec, ModuleSpec)]
+    if lack:
+        raise BadOption(
+            "--scheduler",
+            got=f"no dendrostream, or another version, at {', '.join(lack)}",
+            expected="the version that is here on scheduler and workers",
+            remedy='install it there: pip install "dendrostream[sweep]"',
+        )
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for what a task writes: gone with the task, or else with its worker."""
+    worker = import_extra("distributed", "sweep", "workers").get_worker()
+    with tempfile.TemporaryDirectory(prefix="dendrostream-", dir=worker.local_directory) as folder:
+        yield Path(folder)
+
+
 def computed(
     client: Any, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
 ) -> Iterator[tuple[int, Any]]:
     """(i, what ``function(*tasks[i])`` returned or the exception it raised), as they are done.
 
-    The function must be importable by scheduler and workers. Raises UserError where the scheduler
-    is lost. What is not computed yet when the caller stops is taken off the workers.
+    The function must be importable by scheduler and workers. What no worker has begun when the
+    caller stops is not computed. Raises UserError where the scheduler is lost.
     """
     if not tasks:
         return

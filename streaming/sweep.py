@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from rate_models.errors import BadOption, Diverged, UserError
 from streaming import sweep_table
-from streaming.cluster import cluster, computed
+from streaming.cluster import cluster, computed, scratch
 from streaming.config import RunConfig, not_by_set, parse_value
 from streaming.machine import machine
 from streaming.papers.cells import Store
@@ -137,7 +137,7 @@ def compute(options: Mapping[str, Any], folder: str | None = None) -> dict[str, 
     notes: list[str] = []
     with contextlib.ExitStack() as open_:
         if folder is None:
-            out = Path(open_.enter_context(tempfile.TemporaryDirectory(prefix="dendrostream-")))
+            out = open_.enter_context(scratch())
         else:
             with disk(Path(folder)):
                 Path(folder).mkdir(parents=True, exist_ok=True)

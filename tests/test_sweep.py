@@ -211,18 +211,21 @@ def test_a_killed_worker_loses_no_cell(tmp_path: Path, monkeypatch: pytest.Monke
         return real(client, *arguments)
 
     def kill_at_first(message: str) -> None:
+        said.append(message)
         if ": 0." in message and not killed:
             for nanny in clients[0].cluster.workers.values():
                 killed.append(nanny.pid)
                 os.kill(nanny.pid, signal.SIGKILL)
 
     killed: list[int] = []
+    said: list[str] = []
     monkeypatch.setattr(sweep, "computed", seen)
     options, seeds = {**SMALL, "source": LONG}, range(6)
     found = sweep.sweep(
         options, {"seed": seeds}, tmp_path / "o", workers=2, runs=tmp_path / "r", say=kill_at_first
     )
     assert len(killed) == 2
+    assert sum("is lost: others take" in line for line in said) == 2
     assert [row["seed"] for row in found["rows"]] == list(seeds)
     assert all(row["stopped"] == "epochs" for row in found["rows"])
     assert len(list((tmp_path / "r").iterdir())) > 6  # what was in hand began again

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from streaming import papers
-from streaming.cluster import computed
+from streaming.cluster import computed, scratch
 from streaming.papers import Context
 from streaming.papers.cells import Run, Store
 from streaming.sources import Options
@@ -37,7 +36,7 @@ def on_worker(
 ) -> list[dict[str, Any]]:
     """The cells that `Store.compute` makes, out of a folder that is gone then."""
     data = Options(where["data"] and Path(where["data"]), where["download"])
-    with tempfile.TemporaryDirectory(prefix="dendrostream-") as folder:
-        store = Store(Path(folder), command, lambda _: None)
+    with scratch() as folder:
+        store = Store(folder, command, lambda _: None)
         context = Context(lambda *_: None, device, data)
         return list(store.compute(papers.get(name), run, seeds, context).values())
