@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
-import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +63,7 @@ def cluster(
         if scheduler is None:
             with _without_ctrl_c():
                 local = distributed.LocalCluster(
-                    n_workers=workers or len(os.sched_getaffinity(0)),
+                    n_workers=workers,
                     threads_per_worker=1,
                     processes=True,
                     host=HERE,
@@ -75,7 +74,8 @@ def cluster(
                 )
                 open_.enter_context(local)
         try:
-            client = distributed.Client(local if scheduler is None else scheduler, timeout=PATIENCE)
+            where = local if scheduler is None else scheduler
+            client = distributed.Client(where, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError) as error:
             raise BadOption(
                 "--scheduler",

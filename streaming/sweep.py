@@ -7,9 +7,11 @@ worker sends its results over Dask and leaves no files, so that the machines nee
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import platform
 import re
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,8 +33,9 @@ from streaming.sources import Source
 
 Values = Sequence[Any]
 FIELDS = RunConfig.model_fields.keys() - {"settings"}
-# What decides how a source is opened, besides the seed.
-OPENING = {"source", "data", "download", "on_bad", "target", "scale", "rule", "circuit"}
+# What decides how a source is opened, besides the seed; the second where the input is the target.
+OPENING = {"source", "data", "download", "on_bad", "target"}
+SCALING = {"scale", "rule", "circuit"}
 
 
 class Cell(NamedTuple):
@@ -118,7 +121,8 @@ def _asked(options: Mapping[str, Any], varied: Mapping[str, Any]) -> RunConfig:
 
 def _settled(asked: RunConfig, sources: dict[str, Source]) -> RunConfig:
     """With all defaults filled in; built as `streaming.run.run` builds it, and thrown away."""
-    key = asked.model_dump_json(include=OPENING)
+    reads = OPENING | SCALING if asked.target == "input" else OPENING
+    key = asked.model_dump_json(include=reads)
     source = sources[key] = sources.get(key) or asked.open()
     config = asked.resolved(source)
     if source.length is None and not (config.samples or config.seconds or config.accuracy):
@@ -193,10 +197,9 @@ def sweep(
     if todo:
         folder = None if runs is None else str(runs.absolute())
         tasks = [(every[i].config.model_dump(mode="json"), folder) for i in todo]
-        with (
-            cluster(scheduler, workers, dashboard=dashboard, say=say) as client,
-            tqdm(total=n, initial=n - missing, desc="sweep", disable=not bar, leave=False) as shown,
-        ):
+        shown = tqdm(total=n, initial=n - missing, desc="sweep", disable=not bar, leave=False)
+        tell = functools.partial(shown.write, file=sys.stderr) if bar else say
+        with shown, cluster(scheduler, workers, dashboard=dashboard, say=tell) as client:
             for at, got in computed(client, compute, tasks):
                 cell = every[todo[at]]
                 made = got if isinstance(got, dict) else {"result": _failed(got)}
@@ -221,4 +224,4 @@ def sweep(
 
 def _failed(error: BaseException) -> dict[str, Any]:
     """The result of a cell that was lost with its workers, or met an error of ours."""
-    return {"stopped": "error", "error": f"{type(error).__name__}: {error}"}
+    return {"stopped": "error", "error": f"{type(error).__name__}: {' '.join(str(error).split())}"}

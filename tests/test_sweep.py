@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +289,7 @@ def test_a_killed_command_runs_only_what_is_missing(tmp_path: Path) -> None:
     assert len(kept_in(tmp_path)) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_says_what_is_kept(number: int, tmp_path: Path) -> None:
     """As a terminal does, to all processes of the group; SIGTERM to the command alone."""
@@ -303,6 +305,42 @@ def test_ctrl_c_says_what_is_kept(number: int, tmp_path: Path) -> None:
     assert err.splitlines()[-1] == last
     assert all(line.startswith("sweep: ") for line in err.splitlines()[:-1]), err
     assert_gone(workers)
+
+
+def test_a_lost_scheduler_is_one_message(tmp_path: Path) -> None:
+    code = (
+        "import distributed, time\n"
+        "cluster = distributed.LocalCluster(n_workers=1, processes=False, protocol='tcp://',\n"
+        "    dashboard_address='127.0.0.1:0', scheduler_kwargs={'dashboard': False})\n"
+        "print(cluster.scheduler_address, flush=True)\n"
+        "time.sleep(300)"
+    )
+    python, path = [sys.executable, "-c", code], os.pathsep.join([str(ROOT), *sys.path])
+    env = {**os.environ, "PYTHONPATH": path}
+    with subprocess.Popen(python, env=env, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        address = other.stdout.readline().strip()
+
+        def kill_at_first(message: str) -> None:
+            if ": 0." in message:
+                other.kill()
+
+        with pytest.raises(UserError, match=r"got no more answer.*the same command goes on"):
+            sweep.sweep({**SMALL, "source": LONG}, {"seed": range(30)}, tmp_path,
+                        scheduler=address, say=kill_at_first)  # fmt: skip
+    assert 1 <= len(kept_in(tmp_path)) < 30
+
+
+def test_a_cluster_without_this_version_is_refused() -> None:
+    class Old:
+        def run(self, *ask: Any, on_error: str) -> dict[str, Any]:
+            return {"tcp://a:1": ModuleNotFoundError("streaming"), "tcp://b:1": find_spec("json")}
+
+        def run_on_scheduler(self, *ask: Any) -> Any:
+            raise ModuleNotFoundError("streaming")
+
+    with pytest.raises(BadOption, match="another version, at tcp://a:1, the scheduler; expected"):
+        clusters._refuse_without_us(Old())
 
 
 def test_csv_and_parquet_hold_the_same(scheduler: str, tmp_path: Path) -> None:
