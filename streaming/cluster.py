@@ -151,7 +151,9 @@ def computed(
     number = {future: i for i, future in enumerate(futures)}
     del futures
     try:
-        done = distributed.as_completed(number, with_results=True, raise_errors=False)
+        done = distributed.as_completed(
+            number, loop=client.loop, with_results=True, raise_errors=False
+        )
         for future, result in done:
             if future.status not in ("finished", "error"):
                 raise UserError(
