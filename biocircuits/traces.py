@@ -8,7 +8,6 @@ All are without unit, τ is in ms. Neither package is imported before one of the
 from __future__ import annotations
 
 import hashlib
-import importlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,8 @@ import numpy as np
 
 from biocircuits.circuit import Circuit
 from biocircuits.recording import SYNAPSE, Trace
-from rate_models.errors import BadOption, MissingExtra
+from rate_models.errors import BadOption
+from rate_models.extras import import_extra
 
 if TYPE_CHECKING:
     import xarray
@@ -31,7 +31,7 @@ def to_xarray(trace: Trace, circuit: Circuit) -> xarray.Dataset:
     attributes: units, long_name, and what its population and compartment are.
     Raises MissingExtra without xarray, BadOption where the trace is not of this circuit.
     """
-    xr = _module("xarray")
+    xr = import_extra("xarray", "record", __name__)
     names = np.array([name for name, _, _ in trace.phases])
     variables: dict[str, Any] = {}
     coords: dict[str, Any] = {
@@ -75,7 +75,7 @@ def to_nwb(
     fields of `pynwb.NWBFile`, e.g. experimenter, lab, keywords, or an identifier of your own.
     Raises MissingExtra without pynwb, BadOption where the trace is not of this circuit.
     """
-    pynwb = _module("pynwb")
+    pynwb = import_extra("pynwb", "record", __name__)
     start = datetime.now(UTC) if start is None else start
     if start.tzinfo is None:
         raise BadOption("start", got=start, expected="a time zone", remedy="tzinfo=datetime.UTC")
@@ -164,13 +164,3 @@ def _notes(circuit: Circuit) -> str:
         how = "plastic" if q.plasticity else "one to one" if q.one_to_one else "fixed"
         lines.append(f"projection {q.name}: {q.source} to {q.target}, sign {q.sign:g}, {how}")
     return "\n".join(lines)
-
-
-def _module(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        remedy = 'pip install "dendrostream[record]"'
-        raise MissingExtra("biocircuits.traces", got=f"no {name}", remedy=remedy) from error

@@ -1,5 +1,5 @@
-"""The command line: ``dendrostream run | rules | sources | parity | bench | schedule |
-paper``."""
+"""The command line: ``dendrostream run | rules | sources | parity | bench | schedule | paper |
+sweep``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rate_models import catalogue, lookup
 from rate_models.errors import BadOption, Diverged, UserError
 from streaming.paper_command import paper
 from streaming.schedule.command import schedule
+from streaming.sweep_command import beside
 
 app = typer.Typer(
     help="Networks of two-compartment neurons that learn from a stream, one sample at a time.",
@@ -158,7 +159,7 @@ def run(
 ) -> None:
     """Stream samples through a network that learns from each as it arrives."""
     from streaming import run as runs  # the compiler takes a while: not for --help
-    from streaming.config import RunConfig, parse_settings, parse_sizes
+    from streaming.config import RunConfig, parse_settings
     from streaming.progress import Bar, Interrupts
 
     interrupts, bar = Interrupts(), Bar()
@@ -178,7 +179,7 @@ def run(
                     source=source,
                     rule=rule,
                     circuit=circuit,
-                    hidden=None if hidden is None else parse_sizes(hidden),
+                    hidden=hidden,
                     epochs=epochs,
                     lr=lr,
                     seed=seed,
@@ -274,6 +275,7 @@ def bench(
 
 app.command()(schedule)
 app.command()(paper)
+app.command()(beside(run))
 
 
 def _say(message: str) -> None:

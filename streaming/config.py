@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic_core import PydanticCustomError
 
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData
 from streaming import realisation
@@ -38,6 +39,21 @@ _NOT_BY_SET = (
 )
 
 
+def _sizes(value: Any) -> Any:
+    """The text 256,128 as sizes; one number as one size."""
+    if isinstance(value, int):
+        return (value,)
+    try:
+        return parse_sizes(value) if isinstance(value, str) else value
+    except BadOption:
+        raise PydanticCustomError("sizes", "Input should be sizes, e.g. 256,128") from None
+
+
+def _names(value: Any) -> Any:
+    """A text as one name."""
+    return (value,) if isinstance(value, str) else value
+
+
 class RunConfig(BaseModel):
     """Everything that decides what a run computes.
 
@@ -57,7 +73,7 @@ class RunConfig(BaseModel):
     source: str = "digits"
     rule: str | None = None
     circuit: str | None = None
-    hidden: tuple[PositiveInt, ...] | None = None
+    hidden: Annotated[tuple[PositiveInt, ...] | None, BeforeValidator(_sizes)] = None
     epochs: PositiveInt | None = None
     lr: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
@@ -75,7 +91,7 @@ class RunConfig(BaseModel):
     interval: PositiveInt = 500
     save_every: PositiveInt = 10_000
     on_bad: Literal["raise", "skip"] = "raise"
-    record: tuple[str, ...] = ()
+    record: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     settings: dict[str, Any] = {}
 
     @classmethod
@@ -182,7 +198,7 @@ def _sample_counts(epochs: Any, source: Source) -> list[int]:
 
 
 def parse_settings(items: Iterable[str]) -> dict[str, Any]:
-    """``name=value`` texts as a dict; a value is JSON if it can be read so, else text.
+    """``name=value`` texts as a dict; what a value is, `parse_value` says.
 
     >>> parse_settings(["momentum=0.9", "decay_at=[10, 20]", "activation=tanh"])
     {'momentum': 0.9, 'decay_at': [10, 20], 'activation': 'tanh'}
@@ -192,13 +208,27 @@ def parse_settings(items: Iterable[str]) -> dict[str, Any]:
         name, equals, text = item.partition("=")
         if not (name and equals):
             raise BadOption("--set", got=item, expected="name=value, e.g. --set momentum=0.9")
-        if name in _NOT_BY_SET:
+        if not_by_set(name):
             raise BadOption("--set", got=item, remedy=f"use the option --{name} if there is one")
-        try:
-            settings[name] = json.loads(text)
-        except ValueError:
-            settings[name] = text
+        settings[name] = parse_value(text)
     return settings
+
+
+def not_by_set(name: str) -> bool:
+    """Whether this is said by an option or by the source, and no hyperparameter."""
+    return name in _NOT_BY_SET
+
+
+def parse_value(text: str) -> Any:
+    """JSON if the text can be read so, else the text.
+
+    >>> parse_value("0.9"), parse_value("[10, 20]"), parse_value("tanh")
+    (0.9, [10, 20], 'tanh')
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def parse_sizes(text: str, option: str = "--hidden") -> list[int]:

@@ -37,6 +37,15 @@ def paper(
     download: Annotated[
         bool, typer.Option("--download", help="Fetch a missing data set (needs the extra vision).")
     ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that compute cells  [default: this one alone]")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="A Dask cluster that computes cells: tcp://10.0.0.1:8786."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of tables, figures and finished cells.")] = Path(
         "runs/papers"
     ),
@@ -81,7 +90,8 @@ def paper(
         result = reproduce(
             name, out, seeds=seeds, epochs=epochs, quick=quick, rows=_list(rows),
             columns=_list(columns), device=device, data=Options(data, download),
-            command=shlex.join(words), say=say, bar=sys.stderr.isatty(),
+            scheduler=scheduler, workers=workers, command=shlex.join(words), say=say,
+            bar=sys.stderr.isatty(),
         )  # fmt: skip
     except KeyboardInterrupt:
         say(f"interrupted; finished cells are kept in {out / 'cells'}: the same command goes on")

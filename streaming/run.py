@@ -48,11 +48,13 @@ class Hooks:
     stop: asked after every block; True ends the run with everything saved.
     say: told in a line what takes long or is worth knowing.
     watch: shown the run after every block.
+    draw: whether pictures are drawn at the end.
     """
 
     stop: Callable[[], bool] = lambda: False
     say: Callable[[str], None] = lambda message: None
     watch: Callable[[Run], None] = lambda run: None
+    draw: bool = True
 
 
 def run(config: RunConfig, out: Path | None = None, hooks: Hooks = Hooks()) -> Summary:
@@ -150,7 +152,7 @@ class Run:
             error.args = (f"{error}; what was learned is kept in {self.folder}",)
             raise
         summary = self._summarise(stopped)
-        if self.position:
+        if self.position and hooks.draw:
             from streaming import pictures  # matplotlib takes a second: at the end only
 
             pictures.draw(self.folder)

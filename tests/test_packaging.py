@@ -64,7 +64,16 @@ def test_an_upward_import_is_found(
 
 
 def test_importing_the_packages_imports_nothing_heavy() -> None:
-    heavy = ["torch", "brian2", "sklearn", "matplotlib", "xarray", "pynwb"]
+    heavy = [
+        "torch",
+        "brian2",
+        "sklearn",
+        "matplotlib",
+        "xarray",
+        "pynwb",
+        "distributed",
+        "pyarrow",
+    ]
     code = (
         "import rate_models, biocircuits, streaming, streaming.cli, sys; "
         f"print([name for name in {heavy} if name in sys.modules])"

@@ -237,6 +237,28 @@ def test_killed_and_started_again(paper: Path, tmp_path: Path) -> None:
     assert len(set(done)) == 6 and len(done) <= 8  # at most the one in hand, each time
 
 
+def test_workers_compute_the_same_cells(paper: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    said: list[str] = []
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp://",
+        dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False},
+    ) as cluster:  # fmt: skip
+        address = cluster.scheduler_address
+        ours = reproduce("slow-paper", tmp_path / "o", scheduler=address, say=said.append)
+        done = paper.read_text().splitlines()
+        again = reproduce("slow-paper", tmp_path / "o", scheduler=address, rows=["slow"])
+    assert len(done) == len(set(done)) == len(paper.read_text().splitlines()) == 8
+    assert "slow-paper: 6 cells are computed by workers" in said
+    alone = reproduce("slow-paper", tmp_path / "a")
+    for one in ours["cells"] + alone["cells"]:
+        one.pop("made", None)
+    assert ours["cells"] == alone["cells"]
+    assert [c["mean"] for c in again["cells"]] == [c["mean"] for c in alone["cells"]]
+    kept = json.loads(next((tmp_path / "o" / "cells").glob("*.json")).read_text())
+    assert kept["notes"] and kept["machine"]["cpu"]
+
+
 def test_without_any_data_it_is_an_error(paper: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingData, match="nowhere"):
         reproduce("slow-paper", tmp_path, rows=["slow"], columns=["nowhere"])

@@ -23,14 +23,15 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     commands = re.findall(r"^dendrostream ([a-z]+)([^#\n]*)", TEXT, re.M)
-    names = {"run", "rules", "sources", "parity", "bench", "schedule", "paper"}
+    names = {"run", "rules", "sources", "parity", "bench", "schedule", "paper", "sweep"}
     assert {name for name, _ in commands} == names
     for name, rest in commands:
         shown = said(capsys, name)
         for option in re.findall(r"--[a-z-]+", rest):
             assert option in shown, (name, option)
+    shown = said(capsys, "run") + said(capsys, "sweep")
     for option in re.findall(r"`(--[a-z-]+)", TEXT):
-        assert option in said(capsys, "run"), option
+        assert option in shown, option
 
 
 def test_files_pictures_and_modules() -> None:

@@ -52,6 +52,17 @@ class Store:
         found = {seed: self.read(run, seed) for seed in seeds}
         return {seed: cell for seed, cell in found.items() if cell is not None}
 
+    def keep(self, run: Run, seed: int, result: Result | None, **more: Any) -> None:
+        """Write the result of a run with this seed, and beside it ``more`` and who made it."""
+        made = {"machine": machine(), "date": f"{datetime.now():%Y-%m-%d}"}
+        cell = {"run": run, "seed": seed, "result": result, "command": self.command, **made, **more}
+        self.write(cell)
+
+    def write(self, cell: dict[str, Any]) -> None:
+        """Write a cell as `read` finds it."""
+        with disk(self.folder):
+            write_text(self.path(cell["run"], cell["seed"]), json_line(cell) + "\n")
+
     def compute(
         self, paper: ModuleType, run: Run, seeds: Sequence[int], context: Context
     ) -> dict[int, dict[str, Any]]:
@@ -65,20 +76,15 @@ class Store:
             self.say(text)
 
         def keep(seed: int, result: Result | None) -> None:
-            cell = {
-                "run": run,
-                "seed": seed,
-                "result": result,
-                "seconds_so_far": round(time.perf_counter() - start, 1),  # of all seeds together
-                "seeds_together": list(seeds),
-                "notes": notes,
-                "command": self.command,
-                "device": context.device,
-                "machine": machine(),
-                "date": f"{datetime.now():%Y-%m-%d}",
-            }
-            with disk(self.folder):
-                write_text(self.path(run, seed), json_line(cell) + "\n")
+            self.keep(
+                run,
+                seed,
+                result,
+                seconds_so_far=round(time.perf_counter() - start, 1),  # of all seeds together
+                seeds_together=list(seeds),
+                notes=notes,
+                device=context.device,
+            )
             finished.add(seed)
             context.keep(seed, result)
 

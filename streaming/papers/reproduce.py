@@ -14,9 +14,11 @@ from tqdm import tqdm
 
 from rate_models.errors import BadOption, MissingData, UnknownName
 from streaming import papers
+from streaming.cluster import cluster
 from streaming.machine import machine
-from streaming.papers import Context, Scale, table
+from streaming.papers import Cell, Context, Scale, table
 from streaming.papers.cells import Store
+from streaming.papers.spread import Task, spread
 from streaming.run_folder import disk, finite, write_text
 from streaming.sources import Options
 
@@ -35,6 +37,8 @@ def reproduce(
     columns: Sequence[str] | None = None,
     device: str = "cpu",
     data: Options | None = None,
+    scheduler: str | None = None,
+    workers: int | None = None,
     command: str = "",
     say: Callable[[str], object] = lambda _: None,
     bar: bool = False,
@@ -42,8 +46,10 @@ def reproduce(
     """The table of a paper as a dict of JSON; ``out`` gets NAME.json, NAME.png and the cells.
 
     rows, columns: those to compute; the others show what is kept of them. Cells that ``out`` keeps
-    are not computed again. Raises UnknownName and BadOption for what cannot be, and MissingData
-    where no data set of the chosen cells is there.
+    are not computed again. scheduler, workers: where one of them is given, cells are computed by
+    several at once, see `streaming.cluster.cluster`. What they could not compute is computed here.
+    Raises UnknownName and BadOption for what cannot be, and MissingData where no data set of the
+    chosen cells is there.
     """
     paper = papers.get(name)
     name = name.replace("_", "-")
@@ -62,6 +68,12 @@ def reproduce(
     with tqdm(total=len(todo), desc=name, disable=not bar, leave=False) as shown:
         tick = shown.set_postfix_str if bar else _now_and_then(say)
         context = Context(lambda *_: None, device, data or Options(), tick)
+        spreads = (scheduler, workers) != (None, None)
+        if spreads and (tasks := _missing(paper, todo, scale, store)):
+            say(f"{name}: {len(tasks)} cells are computed by workers")
+            with cluster(scheduler, workers, say=say) as client:
+                for n, _ in enumerate(spread(client, name, tasks, context, store), 1):
+                    tick(f"{n} of {len(tasks)} cells by workers")
         absent: dict[str, MissingData] = {}
         for cell in places:
             run = paper.run(*cell, scale)
@@ -113,6 +125,19 @@ def reproduce(
     }
     _write(paper, result, found, out, stem)
     return result
+
+
+def _missing(paper: ModuleType, todo: Sequence[Cell], scale: Scale, store: Store) -> list[Task]:
+    """(run, seeds that are not kept yet) of cells; equal runs once."""
+    found: dict[Path, Task] = {}
+    for cell in todo:
+        run = paper.run(*cell, scale)
+        if not isinstance(run, dict):
+            continue
+        kept = store.kept(run, range(scale.seeds))
+        if seeds := [seed for seed in range(scale.seeds) if seed not in kept]:
+            found[store.path(run, seeds[0])] = run, seeds
+    return list(found.values())
 
 
 def _now_and_then(say: Callable[[str], object]) -> Callable[[str], object]:

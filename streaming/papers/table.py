@@ -109,7 +109,11 @@ def as_published(cell: dict[str, Any]) -> str:
 
 def text(cells: Sequence[dict[str, Any]]) -> str:
     """The cells as columns of text."""
-    rows = [COLUMNS, *map(line, cells)]
+    return aligned([COLUMNS, *map(line, cells)])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of texts as columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(each.rstrip() for each in lines)
