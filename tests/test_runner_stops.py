@@ -141,11 +141,12 @@ def test_errors(rule: str, schedule: Schedule, workers: int, words: list[str]) -
     [("pipelined", 1), ("delayed:3", 1), ("delayed:1:current", 1), ("pipelined", 7)],
 )
 def test_a_run_in_threads_is_the_run(schedule: str, batch: int, tmp_path: Path) -> None:
-    """Scores, checkpoint and parameters; and the run goes on where it was stopped."""
+    """Scores, recording, checkpoint, parameters; and the run goes on where it was stopped."""
     source = "synthetic:samples=900,features=12"
     options: dict[str, Any] = {
         "source": source, "hidden": (16, 12, 9), "epochs": 2, "save_every": 300,
         "settings": {"dropout": 0.1}, "lr": 0.01, "batch": batch,
+        "record": ("alignment_angle", "weight_norms"), "interval": 200,
     }  # fmt: skip
     alone = "sequential" if schedule == "pipelined" else schedule
     wanted = run(RunConfig.checked(**options, schedule=alone), tmp_path / "one")
@@ -160,6 +161,8 @@ def test_a_run_in_threads_is_the_run(schedule: str, batch: int, tmp_path: Path) 
     got = resume(tmp_path / "three")
     names = ("samples_seen", "test_accuracy", "test_loss", "progressive_accuracy", "epochs")
     assert [got[name] for name in names] == [wanted[name] for name in names]
+    ones, threes = ((tmp_path / name / "record.jsonl").read_text() for name in ("one", "three"))
+    assert len(ones.splitlines()) > 8 and threes == ones
     first, other = (OnlineLearner.load(tmp_path / name / "checkpoint") for name in ("one", "three"))
     assert isinstance(other.network, ScheduledNetwork) and other.network.workers == 3
     assert contents(other.network) == contents(first.network)  # type: ignore[arg-type]
