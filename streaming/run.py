@@ -36,7 +36,7 @@ __all__ = ["Hooks", "Run", "RunConfig", "Summary", "resume", "run"]
 
 # Samples per compiled call: small enough to answer Ctrl-C at once, large enough that the
 # Python around the call costs nothing.
-BLOCK = 1024
+BLOCK = 256
 POSITION = ("position", "epoch", "index", "seconds", "epochs", "line_at")
 FINISHED = ("epochs", "samples", "seconds", "accuracy")
 

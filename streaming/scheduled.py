@@ -23,10 +23,9 @@ Where work items differ from sample to sample the workers meet in between.
 from __future__ import annotations
 
 import time
-import warnings
 from functools import partial
 from itertools import takewhile
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,13 +39,13 @@ from streaming import _runner_kernel as kernels
 from streaming.runner import Block, Measured, done, threads, together
 from streaming.schedule import planner
 from streaming.schedule.items import Schedule, items
+from streaming.schedule.locking import refuse_if_planned_only
 from streaming.schedule.plan import Plan, Times
+from streaming.ways import Way, Ways
 
 Array = NDArray[Any]
-Way = Literal["layers", "waves", "alone"]
 ASSIGNMENTS: tuple[planner.Assignment, ...] = ("layers", "waves")
 BLOCK = 512  # samples that are planned together; the workers meet at the end of each block
-TRIES = 2  # blocks by which a way is judged
 ROUNDS = 64  # blocks in a row at most: as long as nothing else is looked after
 SPARE = 1  # places beyond those that a plan needs if all goes as planned
 
@@ -83,9 +82,7 @@ class ScheduledNetwork(OnlineNetwork):
         planner.check(self.module, self.spec, self.hyper, schedule, workers)
         self._check()
         self.ran: list[Measured] = []
-        # by the way: the times of items, and then the times that a sample took with a plan by these
-        self._times: dict[Way, Times | None] = {}
-        self._paces: dict[Way, list[float]] = {}
+        self.ways = Ways(self._kinds, workers)
         planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0, None))
         self._places = schedule.delay + 1 + SPARE
         self._empty()
@@ -108,30 +105,8 @@ class ScheduledNetwork(OnlineNetwork):
         return self.schedule.batch > 1
 
     def _check(self) -> None:
-        """BadOption for what is planned only."""
-        how, name = self.schedule, self.rule
-        if how.weights == "copies" or (how.batch > 1 and how.delay):
-            expected = "weights in place, and no delay of mini-batches: others are planned only"
-            raise BadOption("schedule", got=str(how), expected=expected)
-        if how.batch > 1 and not (
-            hasattr(self.module, "batches") and self.module.batches(self.hyper)
-        ):
-            expected = f"one sample per update: {name} changes more than it could add up"
-            raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
-        if how.batch > 1 and not self.structured:
-            expected = "the structured form of the first layer"
-            raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
-        if how.delay == 0:
-            return
-        tasks = self.module.tasks(self.spec, self.hyper, 0)
-        passed = {ref for task in tasks if task.kind == "S" for ref in task.reads}
-        again = {ref for task in tasks if task.kind == "M" for ref in task.reads} & passed
-        if again and not (hasattr(self.module, "delays") and self.module.delays(self.hyper)):
-            expected = f"no delay: with these hyperparameters {name} needs the weights as they are"
-            raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
-        if again and how.weights == "stash" and (self._moving or not self.structured):
-            expected = "no momentum and no weight decay: changes of weights are kept as products"
-            raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
+        how = self.module, self.spec, self.hyper, self.schedule
+        refuse_if_planned_only(*how, self.structured, self._moving)
 
     def _build(self, params: Any) -> None:
         super()._build(params)
@@ -219,14 +194,14 @@ class ScheduledNetwork(OnlineNetwork):
     def _learn(
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
     ) -> int:
-        if self._ways == ("alone",):
+        if self.ways.kinds == ("alone",):
             return super()._learn(X, labels, Y, masks, noise, said)
         learned = 0
         while learned < len(X):
             size, n = self._next(len(X) - learned)
             part = slice(learned, learned + n)
             # for a sample alone there is nothing to do at the same time
-            alone = "alone" in self._ways and (n == 1 or self._way == "alone")
+            alone = "alone" in self.ways.kinds and (n == 1 or self.ways.best == "alone")
             taken = (self._run_alone if alone else partial(self._run, size))(
                 X[part], labels[part], Y[part], masks[part], noise[part],
                 Outcome(said.predicted[part], said.losses[part], said.outputs[part]),
@@ -240,8 +215,8 @@ class ScheduledNetwork(OnlineNetwork):
         """Samples per block, of at most ``most``, and in all blocks that follow the same plan: one
         block while there are ways to be tried, or the samples that wait become more."""
         size = min(max(BLOCK // self.schedule.batch, 1) * self.schedule.batch, most)
-        tried = all(map(self._tried, self._ways)) and self.waiting == self.schedule.delay
-        n = self._alike(most if tried else size)
+        steady = self.ways.settled and self.waiting == self.schedule.delay
+        n = self._alike(most if steady else size)
         size = min(size, n)
         return size, min(n // size, ROUNDS) * size
 
@@ -260,7 +235,7 @@ class ScheduledNetwork(OnlineNetwork):
             alike = self.module.regime(self.hyper, self.samples_seen)
         key = n, self.waiting, self.samples_seen % self.schedule.batch, alike
         if key not in self._blocks:
-            plan = self._plan(n, self.waiting, self._way)
+            plan = self._plan(n, self.waiting, self.ways.best)
             # with fewer places than its order needs a worker would wait for itself
             if (needed := max(plan.slots.values(), default=1) + SPARE) > self._places:
                 self._make_room(needed)
@@ -271,39 +246,20 @@ class ScheduledNetwork(OnlineNetwork):
         first = self.samples_seen - waiting
         how = self.module, self.spec, self.hyper, self.schedule
         todo = list(items(*how, waiting + n, first, waiting))
-        times = None if way is None else self._times.get(way)
+        times = None if way is None else self.ways.times.get(way)
         kind = next((kind for kind in ASSIGNMENTS if kind == way), None)
         return planner.lay_out(todo, self.spec, self.schedule, self.workers, times, 0.0, kind)
 
     @property
-    def _ways(self) -> tuple[Way, ...]:
-        """In which the next samples can be learned from with the same result."""
+    def _kinds(self) -> tuple[Way, ...]:
+        """In which the samples can be learned from with the same result."""
         if self.timed or self.schedule.delay or self._gathering:
             return ASSIGNMENTS
         one = self.schedule.kind == "sequential" or self.workers == 1
         return ("alone",) if one else (*ASSIGNMENTS, "alone")
 
-    def _tried(self, way: Way) -> bool:
-        return len(self._paces.get(way, ())) == TRIES
-
-    @property
-    def _way(self) -> Way:
-        """The next to be tried, or the fastest."""
-        for way in self._ways:
-            if not self._tried(way):
-                return way
-        return min(self._ways, key=lambda way: min(self._paces[way]))
-
     def _note(self, way: Way, times: Times | None, pace: float) -> None:
-        """Keep what a full block tells, while there is something to try: first the times of the
-        items, by which it is planned again, then the time a sample takes."""
-        if way not in self._times:
-            self._times[way] = times
-        else:
-            self._paces.setdefault(way, []).append(pace)
-            if all(map(self._tried, self._ways)) and self._way == "alone":
-                text = f"workers: one is faster than {self.workers} here; the others stay idle"
-                warnings.warn(text, stacklevel=2)
+        self.ways.note(way, times, pace)
         self._blocks = {}
 
     def _run_alone(
@@ -312,7 +268,7 @@ class ScheduledNetwork(OnlineNetwork):
         """A block of samples in the kernel for one thread."""
         start = time.perf_counter()
         taken = super()._learn(X, labels, Y, masks, noise, said)
-        if taken >= BLOCK // 2 and not self._tried("alone"):
+        if taken >= BLOCK // 2 and not self.ways.tried("alone"):
             self._note("alone", None, (time.perf_counter() - start) / taken)
         return taken
 
@@ -347,7 +303,7 @@ class ScheduledNetwork(OnlineNetwork):
                 rest = slice(max(0, upto - delay), upto)
                 self._waiting = [masks[rest].copy(), noise[rest].copy()]
             self.ran = block.measured(board)
-            tried = self._tried(block.plan.assignment)
+            tried = self.ways.tried(block.plan.assignment)
             if len(X) >= BLOCK // 2 and upto == lead + len(X) and not tried:
                 (told,) = self.ran
                 pace = float(np.max(told.finish)) / (lead + len(X))

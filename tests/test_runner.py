@@ -133,7 +133,7 @@ def test_a_race_is_noticed(hasty: bool, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(runner, "program", without)
     net = scheduled(case, 2)
     # only where items go anywhere do layers go from worker to worker
-    net._paces = {"layers": [2.0, 2.0], "waves": [1.0, 1.0], "alone": [3.0, 3.0]}
+    net.ways.paces = {"layers": [2.0, 2.0], "waves": [1.0, 1.0], "alone": [3.0, 3.0]}
     block = net._block(100)
     net._blocks = dict.fromkeys(net._blocks, hurried(block))
     assert (contents(net, case.learn(net, *samples)) != wanted) is hasty
@@ -154,7 +154,7 @@ def test_threads_are_left_where_one_is_faster() -> None:
     wanted = contents(plain, case.learn(plain, *samples))
     with pytest.warns(UserWarning, match="workers: one is faster than 2 here"):
         assert contents(net, case.learn(net, *samples)) == wanted
-    assert net._way == "alone"
+    assert net.ways.best == "alone"
 
 
 def test_idle_workers_are_told_of() -> None:
@@ -186,8 +186,8 @@ def test_nobody_waits_for_ever(data: Any, layers: int, delay: int, workers: int,
     net = scheduled(case, workers, schedule=delayed(delay))
     times = st.lists(st.floats(0.1, 9), min_size=layers, max_size=layers).map(tuple)
     drawn = Times(data.draw(times), data.draw(times), data.draw(st.floats(0.01, 1)))
-    net._times = dict.fromkeys(ASSIGNMENTS, drawn)
-    net._paces = {way: [1.0, 1.0] for way in data.draw(st.sampled_from([(), ASSIGNMENTS[:1]]))}
+    net.ways.times = dict.fromkeys(ASSIGNMENTS, drawn)
+    net.ways.paces = {way: [1.0, 1.0] for way in data.draw(st.sampled_from([(), ASSIGNMENTS[:1]]))}
     waiting = data.draw(st.integers(0, delay))
     net._waiting = [np.zeros((waiting, 0)), np.zeros((waiting, 0))]
     net._clock[0] = waiting

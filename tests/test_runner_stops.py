@@ -114,7 +114,7 @@ def test_what_ran_is_noted() -> None:
         assert net.measured is not None
         tried.append(net.measured.plan.assignment)
     assert tried[:6] == ["layers"] * 3 + ["waves"] * 3
-    assert tried[6] == min(net._paces, key=lambda way: min(net._paces[way]))
+    assert tried[6] == min(net.ways.paces, key=lambda way: min(net.ways.paces[way]))
     assert net.measured.plan.times.max() < 1  # seconds, measured
 
 

@@ -50,3 +50,38 @@ def _reason(reason: Reason) -> str:
     if isinstance(reason, str):
         return reason
     return reason[0] if reason[1] < 1 else f"{reason[0]}_{reason[1]}"
+
+
+def refuse_if_planned_only(
+    rule: ModuleType,
+    spec: NetworkSpec,
+    hyper: Any,
+    schedule: Schedule,
+    structured: bool,
+    moving: bool,
+) -> None:
+    """BadOption for a schedule that can be planned, but not carried out.
+
+    structured: whether the first layer is; moving: whether there is momentum or weight decay.
+    """
+    how, name = schedule, rule.__name__.rpartition(".")[2]
+    if how.weights == "copies" or (how.batch > 1 and how.delay):
+        expected = "weights in place, and no delay of mini-batches: others are planned only"
+        raise BadOption("schedule", got=str(how), expected=expected)
+    if how.batch > 1 and not (hasattr(rule, "batches") and rule.batches(hyper)):
+        expected = f"one sample per update: {name} changes more than it could add up"
+        raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
+    if how.batch > 1 and not structured:
+        expected = "the structured form of the first layer"
+        raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
+    if how.delay == 0:
+        return
+    tasks = rule.tasks(spec, hyper, 0)
+    passed = {ref for task in tasks if task.kind == "S" for ref in task.reads}
+    again = {ref for task in tasks if task.kind == "M" for ref in task.reads} & passed
+    if again and not (hasattr(rule, "delays") and rule.delays(hyper)):
+        expected = f"no delay: with these hyperparameters {name} needs the weights as they are"
+        raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
+    if again and how.weights == "stash" and (moving or not structured):
+        expected = "no momentum and no weight decay: changes of weights are kept as products"
+        raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
