@@ -1,0 +1,31 @@
+"""Spiking circuits in Brian 2: neurons, synapses, and trained networks as spikes.
+
+What is made are ordinary Brian 2 objects, with units, that can be taken apart and extended. Brian 2
+(extra ``spiking``) is imported when something here is first used, not before.
+
+`backend`     ``load()`` the module brian2; ``prepare(dt, mode, target, seed)`` before a network is
+              made; ``finish()`` builds and runs a standalone one; ``runtime()`` goes back
+`units`       ``quantity(name, value, unit)`` of "20 ms" or of a Quantity; ``check_step(dt, {...})``
+`neurons`     ``point_lif``, ``two_compartment_lif``, ``interneuron`` give a `Neuron`, its
+              ``group(n, name)`` a NeuronGroup; `Receptor`: what spikes act on, and how it decays
+`synapses`    ``connect(source, target, neuron, receptor, weights, name, delay)``: Synapses
+`fi`          firing rate against current: ``closed_form``, ``measured``, ``inverse``, ``rheobase``
+"""
+
+from __future__ import annotations
+
+from biocircuits.spiking.backend import finish, load, prepare, runtime
+from biocircuits.spiking.neurons import (
+    Neuron,
+    Receptor,
+    interneuron,
+    point_lif,
+    two_compartment_lif,
+)
+from biocircuits.spiking.synapses import connect
+from biocircuits.spiking.units import check_step, quantity
+
+__all__ = [
+    "Neuron", "Receptor", "check_step", "connect", "finish", "interneuron", "load", "point_lif",
+    "prepare", "quantity", "runtime", "two_compartment_lif",
+]  # fmt: skip
