@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("brian2")
 
 from biocircuits.spiking import (
     Neuron,
@@ -26,6 +25,7 @@ from biocircuits.spiking import (
 )
 from rate_models.errors import BadOption, MissingExtra, UnknownName, UserError
 
+pytestmark = pytest.mark.skipif(find_spec("brian2") is None, reason="brian2 is not installed")
 KINDS: dict[str, tuple[Any, str]] = {
     "point": (point_lif, "soma"),
     "interneuron": (interneuron, "soma"),

@@ -10,11 +10,17 @@ What is made are ordinary Brian 2 objects, with units, that can be taken apart a
               ``group(n, name)`` a NeuronGroup; `Receptor`: what spikes act on, and how it decays
 `synapses`    ``connect(source, target, neuron, receptor, weights, name, delay)``: Synapses
 `fi`          firing rate against current: ``closed_form``, ``measured``, ``inverse``, ``rheobase``
+`convert`     ``to_brian2(trained, X)``: a `SpikingNetwork` that answers as a trained network does
+`trained`     its layers and their activity; `coding`: values as rates, and weights in amperes
+`network`     a `SpikingNetwork`: its Brian 2 objects by name; ``run()``, once, for all samples
+`recording`   the `Recording` that it returns: spikes and traces as arrays, rates, decoding
 """
 
 from __future__ import annotations
 
 from biocircuits.spiking.backend import finish, load, prepare, runtime
+from biocircuits.spiking.convert import to_brian2
+from biocircuits.spiking.network import SpikingNetwork
 from biocircuits.spiking.neurons import (
     Neuron,
     Receptor,
@@ -22,10 +28,12 @@ from biocircuits.spiking.neurons import (
     point_lif,
     two_compartment_lif,
 )
+from biocircuits.spiking.recording import Recording
 from biocircuits.spiking.synapses import connect
 from biocircuits.spiking.units import check_step, quantity
 
 __all__ = [
-    "Neuron", "Receptor", "check_step", "connect", "finish", "interneuron", "load", "point_lif",
-    "prepare", "quantity", "runtime", "two_compartment_lif",
+    "Neuron", "Receptor", "Recording", "SpikingNetwork", "check_step", "connect", "finish",
+    "interneuron", "load", "point_lif", "prepare", "quantity", "runtime", "to_brian2",
+    "two_compartment_lif",
 ]  # fmt: skip

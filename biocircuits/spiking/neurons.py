@@ -121,7 +121,7 @@ class Neuron(NamedTuple):
         return self._replace(equations=equations, threshold="", reset="")
 
     def time_constants(self) -> dict[str, Any]:
-        """{what: time} of all that decays in the neuron, and its refractory period."""
+        """{what: time} of all that decays in the neuron."""
         p = self.parameters
         coupling = p.get("g_coupling", 0 * p["g_leak"])
         found = {"the soma's time constant": p["C"] / (p["g_leak"] + coupling)}
@@ -129,7 +129,6 @@ class Neuron(NamedTuple):
             tau = p["C_dendrite"] / (p["g_leak_dendrite"] + coupling)
             found["the dendrite's time constant"] = tau
         found |= {f"tau_{name}": p[f"tau_{name}"] for name in self.receptors}
-        found |= {"t_refractory": p["t_refractory"]}
         return found | ({"tau_adaptation": p["tau_adaptation"]} if self.adaptive else {})
 
 
