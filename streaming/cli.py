@@ -1,5 +1,5 @@
 """The command line: ``dendrostream run | rules | sources | parity | bench | schedule |
-paper``."""
+paper | spiking``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rate_models import catalogue, lookup
 from rate_models.errors import BadOption, Diverged, UserError
 from streaming.paper_command import paper
 from streaming.schedule.command import schedule
+from streaming.spiking_command import spiking
 
 app = typer.Typer(
     help="Networks of two-compartment neurons that learn from a stream, one sample at a time.",
@@ -274,6 +275,7 @@ def bench(
 
 app.command()(schedule)
 app.command()(paper)
+app.command()(spiking)
 
 
 def _say(message: str) -> None:

@@ -226,7 +226,8 @@ def test_what_cannot_be_is_refused() -> None:
         to_brian2(PARAMS, X, **{**FEW, "presentation": "100.3 ms"})
     with pytest.raises(BadOption, match=r"traces: got 'hidden_1.u'.*hidden_1\.v_dendrite"):
         to_brian2(PARAMS, X, **FEW, traces=["hidden_1.u"])
-    for option in ({"inputs": "noise"}, {"readout": "eye"}, {"cells": 0}, {"percentile": 30}):
+    for option in ({"inputs": "noise"}, {"readout": "eye"}, {"cells": 0}, {"percentile": 30},
+                   {"floor": 100}):  # fmt: skip
         with pytest.raises(BadOption, match=next(iter(option))):
             to_brian2(PARAMS, X, **FEW, **option)
     net = OnlineNetwork(NetworkSpec((4, 6, 3)), "forward_forward")

@@ -55,9 +55,17 @@ class Line(NamedTuple):
     misfit: float
 
 
-def code_of(values: Floats, percentile: float, peak: float, what: str) -> Code:
-    """The code of measured values; BadOption where they are all alike."""
+def code_of(
+    values: Floats, percentile: float, peak: float, what: str, floor: float | None = None
+) -> Code:
+    """The code of measured values; BadOption where they are all alike.
+
+    floor: the percentile that is silent; None: 0 for values that have no sign, else the mirrored
+    percentile.
+    """
     low = 0.0 if values.min() >= 0 else float(np.percentile(values, 100 - percentile))
+    if floor is not None:
+        low = float(np.percentile(values, floor))
     high = float(np.percentile(values, percentile))
     if not high > low:
         remedy = "a layer that is silent on all calibration samples cannot be scaled"

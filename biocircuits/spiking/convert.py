@@ -6,6 +6,7 @@ which all samples go in one run. How rates and weights are scaled: `coding`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ from rate_models.network import NetworkSpec, check_seed
 Inputs = Literal["poisson", "regular", "current"]
 INPUTS, READOUTS = ("poisson", "regular", "current"), ("spikes", "membrane")
 RECEPTOR = "forward"
+TRACE = re.compile(r"(\w+)\.(\w+)(?:\[(\d+(?:,\d+)*)\])?")
 
 
 def to_brian2(
@@ -35,8 +37,9 @@ def to_brian2(
     *,
     spec: NetworkSpec | None = None,
     presentation: Any = "500 ms",
-    peak: Any = "100 Hz",
+    peak: Any = "200 Hz",
     percentile: float = 99.9,
+    floor: float | None = None,
     inputs: Inputs = "poisson",
     readout: Literal["spikes", "membrane"] = "spikes",
     neuron: Callable[..., Neuron] = two_compartment_lif,
@@ -54,14 +57,17 @@ def to_brian2(
 
     trained: `OnlineLearner`, `OnlineNetwork`, `CircuitNetwork`, or parameters with their ``spec``.
     calibration: samples on which activity is measured; X itself if None. presentation: of each
-    sample. peak: the rate that stands for the ``percentile`` of a layer's values. inputs: Poisson
+    sample. peak: the rate that stands for the ``percentile`` of a layer's values. floor: the
+    percentile of the output's values at which output neurons are silent; None: the lowest,
+    100 − percentile. High, fewer of them fire, and the first spike says more. inputs: Poisson
     or regular trains, or the current that they would bring, injected into the first layer.
     readout: membrane: output neurons do not fire, their potential is the answer. neuron: builds
     the neuron from a list of receptors: `two_compartment_lif`, whose synapses lie on the dendrite,
     `point_lif`, or a `functools.partial` of one. tau: of synaptic currents. cells: neurons that
     stand for one unit, which share its weights. reset: whether each sample begins with all
-    neurons at rest. traces: "population.variable" to record of all neurons. mode, target: see
-    `backend`; objects for cpp_standalone are the device's until `SpikingNetwork.run`.
+    neurons at rest. traces: what to record every millisecond, "hidden_1.v" of all neurons,
+    "hidden_1.v_dendrite[3,8]" of some. mode, target: see `backend`; objects for cpp_standalone
+    are the device's until `SpikingNetwork.run`.
 
     Raises BadOption for what cannot be: an activation that is no threshold-linear rate, units, a
     step too long for the time constants.
@@ -74,6 +80,8 @@ def to_brian2(
         raise BadOption("cells", got=repr(cells), expected="a whole number from 1 on")
     if not 50 < percentile <= 100:
         raise BadOption("percentile", got=percentile, expected="above 50, up to 100")
+    if floor is not None and not 0 <= floor < percentile:
+        raise BadOption("floor", got=floor, expected=f"from 0 to below {percentile}")
     runtime()
     shown = measure(trained, X, spec)
     seen = shown if calibration is None else measure(trained, calibration, spec)
@@ -81,7 +89,7 @@ def to_brian2(
     onto = neuron([]).compartments[0]  # the dendrite, where there is one
     model = neuron([Receptor(RECEPTOR, onto, tau=tau)])
     check_step(dt, model.time_constants())
-    codes, lines = _scaled(seen, model, onto, hertz, percentile, dt)
+    codes, lines = _scaled(seen, model, onto, hertz, percentile, floor, dt)
     b = prepare(dt, mode, target, seed)
     span = quantity("presentation", presentation, "second")
     if abs(float(span / b.defaultclock.dt) % 1 - 0.5) < 0.499:
@@ -109,11 +117,13 @@ def to_brian2(
 
 
 def _scaled(
-    seen: Trained, neuron: Neuron, onto: str, peak: float, percentile: float, dt: Any
-) -> tuple[list[Code], list[Line]]:
+    seen: Trained, neuron: Neuron, onto: str, peak: float, percentile: float, floor: float | None,
+    dt: Any,
+) -> tuple[list[Code], list[Line]]:  # fmt: skip
     names = ["input", *(layer.name for layer in seen.layers)]
-    codes = [coding.code_of(values, percentile, peak, name)
-             for name, values in zip(names, seen.values(), strict=True)]  # fmt: skip
+    floors = [None] * len(seen.layers) + [floor]
+    codes = [coding.code_of(values, percentile, peak, name, low)
+             for name, values, low in zip(names, seen.values(), floors, strict=True)]  # fmt: skip
     currents, rates = coding.curve(neuron, onto, peak, dt)
     lines = [coding.line(layer, code, currents, rates)
              for layer, code in zip(seen.layers, codes[1:], strict=True)]  # fmt: skip
@@ -169,17 +179,22 @@ class _Builder:
         made.add("synapses", connect(source, group, neuron, RECEPTOR, w, name, delay))
 
     def trace(self, name: str) -> None:
-        """Record population.variable of all its neurons, every millisecond or step."""
+        """Record population.variable, or population.variable[i,j], every millisecond or step."""
         b, groups = self.b, self.made.groups
-        population, _, variable = name.partition(".")
+        found = TRACE.fullmatch(name)
+        population, variable, neurons = found.groups() if found else ("", "", None)
         known = [f"{p}.{v}" for p, g in groups.items() for v in g.variables
                  if v.startswith(("v", "I_", "g_"))]  # fmt: skip
-        if name not in known:
+        if f"{population}.{variable}" not in known:
             raise BadOption("traces", got=repr(name), expected=f"one of {', '.join(known)}")
         step = max(1, round(float(b.ms / b.defaultclock.dt))) * b.defaultclock.dt
-        monitor = b.StateMonitor(groups[population], variable, record=True, dt=step,
+        which = sorted({int(n) for n in neurons.split(",")}) if neurons else []
+        if which and which[-1] >= len(groups[population]):
+            expected = f"neurons up to {len(groups[population]) - 1}"
+            raise BadOption("traces", got=repr(name), expected=expected)
+        monitor = b.StateMonitor(groups[population], variable, record=which or True, dt=step,
                                  name=f"trace_{population}_{variable}")  # fmt: skip
-        self.made.add("monitors", monitor, name)
+        self.made.add("monitors", monitor, f"{population}.{variable}")
 
     def _each(self, values: Any, axis: int) -> Any:
         """The same for all cells of a unit."""
