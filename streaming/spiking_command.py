@@ -73,8 +73,7 @@ def spiking(
         raise BadOption("--samples and --presentation", got=f"{samples}, {presentation}",
                         expected="1 or more")  # fmt: skip
     backend.load()
-    if mode == "auto":
-        mode = "cpp_standalone" if backend.compiler() else "runtime"
+    how = backend.fastest() if mode == "auto" else mode
 
     def say(message: str) -> None:
         if not json_:
@@ -86,11 +85,11 @@ def spiking(
     right = float(np.mean(learner.predict_many(shown) == truth))
     neuron = _liveliest(learner, shown)
     traces = [f"{neuron[0]}.{v}[{neuron[1]}]" for v in ("v", "v_dendrite")] if neuron else []
-    say(f"measuring activities and the f-I curve; {samples} samples of {presentation} ms, {mode}")
+    say(f"measuring activities and the f-I curve; {samples} samples of {presentation} ms, {how}")
     net = to_brian2(
         learner, shown, calibration, presentation=f"{presentation} ms", peak=f"{peak} Hz",
         floor=floor, inputs=inputs, readout=readout, cells=cells, dt=f"{dt} ms",
-        traces=traces, seed=seed, mode=mode,
+        traces=traces, seed=seed, mode=how,
     )  # fmt: skip
     begin = time.perf_counter()
     recording = net.run(progress=not json_)
@@ -98,8 +97,8 @@ def spiking(
     times = [t for t in (*TIMES, presentation) if t <= presentation]
     by: tuple[Any, ...] = ("membrane",) if readout == "membrane" else ("rate", "first_spike")
     labels = np.asarray(learner.classes)
-    curves = {how: {float(t): _accuracy(recording.decode(how, t / 1000), labels, truth)
-                    for t in sorted(set(times))} for how in by}  # fmt: skip
+    curves = {way: {float(t): _accuracy(recording.decode(way, t / 1000), labels, truth)
+                    for t in sorted(set(times))} for way in by}  # fmt: skip
     model = net.target_rates()
     ranks = {name: _rank(model[name], recording.rates(name)) for name in recording.spikes}
     out.mkdir(parents=True, exist_ok=True)
@@ -111,9 +110,9 @@ def spiking(
         export.to_nir(net, out / "network.nir")
         files.append(out / "network.nir")
     result = {
-        "sizes": learner.sizes, "source": source, "samples": len(truth), "mode": mode,
+        "sizes": learner.sizes, "source": source, "samples": len(truth), "mode": how,
         "presentation_ms": presentation, "seed": seed, "rate_accuracy": right,
-        "accuracy": {how: curve[float(presentation)] for how, curve in curves.items()},
+        "accuracy": {way: curve[float(presentation)] for way, curve in curves.items()},
         "accuracy_against_ms": curves, "rank_correlation": ranks, "seconds": seconds,
         "seconds_per_sample": seconds / len(truth), "files": [str(file) for file in files],
     }  # fmt: skip

@@ -50,8 +50,10 @@ def test_a_checkpoint_is_converted_and_exported(
     learner.learn_many(*open_source("digits", Options()).train_arrays())
     learner.save(tmp_path / "checkpoint")
     with pytest.raises(SystemExit) as done:
-        main(["spiking", *SHORT, "--checkpoint", str(tmp_path / "checkpoint"), "--nwb", "--nir",
-              "--readout", "membrane", "--inputs", "current", "--out", str(tmp_path / "out")])  # fmt: skip
+        main([
+            "spiking", *SHORT, "--checkpoint", str(tmp_path / "checkpoint"), "--nwb", "--nir",
+            "--readout", "membrane", "--inputs", "current", "--out", str(tmp_path / "out"),
+        ])  # fmt: skip
     said = capsys.readouterr().out
     assert done.value.code == 0 and "by membrane" in said and "rank correlation" in said
     names = {path.name for path in (tmp_path / "out").iterdir()}

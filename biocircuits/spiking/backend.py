@@ -44,6 +44,11 @@ def compiler() -> str | None:
     return next((name for name in names if shutil.which(name)), None)
 
 
+def fastest() -> str:
+    """The mode cpp_standalone where there is a compiler, else runtime."""
+    return "cpp_standalone" if compiler() else "runtime"
+
+
 def codegen_target(target: str = "auto") -> str:
     """``cython`` or ``numpy``, whichever can be had.
 

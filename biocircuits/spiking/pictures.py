@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biocircuits.spiking import fi
+from biocircuits.spiking.neurons import Neuron
 from biocircuits.spiking.recording import Recording, rank_correlation
 from rate_models.errors import BadOption
 from rate_models.style import BLUE, COLOURS, GREY, ORANGE, STYLE
@@ -117,6 +119,27 @@ def draw_accuracy(curves: Mapping[str, Mapping[float, float]], reference: float,
     axes.set_xticks(times, [f"{t:g}" for t in times], minor=False, rotation=45)
     axes.minorticks_off()
     axes.legend(loc="best", fontsize="small")
+
+
+def draw_fi(neurons: Mapping[str, tuple[Neuron, str]], axes: Any, dt: Any = "0.02 ms") -> float:
+    """Rates against current: lines in closed form, dots measured; returns the largest deviation.
+
+    neurons: {label: (neuron, compartment that gets the current)}. The deviation is relative, over
+    all dots above the rheobase.
+    """
+    worst = 0.0
+    for k, (label, (neuron, onto)) in enumerate(neurons.items()):
+        colour, least = COLOURS[k % len(COLOURS)], fi.rheobase(neuron, onto)
+        fine, few = least * np.linspace(0.7, 4, 200), least * np.linspace(0.75, 4, 14)
+        wanted = np.asarray(fi.closed_form(neuron, few, onto))
+        found = np.asarray(fi.measured(neuron, few, onto, dt=dt, duration="500 ms"))
+        worst = max(worst, float(np.abs(found / np.where(wanted, wanted, 1) - 1)[wanted > 0].max()))
+        curve = np.asarray(fi.closed_form(neuron, fine, onto))
+        axes.plot(np.asarray(fine) * 1e12, curve, color=colour, lw=1.1)
+        axes.plot(np.asarray(few) * 1e12, found, "o", ms=3.5, color=colour, label=label)
+    axes.set(xlabel="injected current (pA)", ylabel="firing rate (Hz)")
+    axes.legend(loc="upper left", fontsize="small")
+    return worst
 
 
 def overview(
