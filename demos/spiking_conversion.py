@@ -7,7 +7,9 @@ Shows: 200 held-out digits, shown to a network of leaky integrate-and-fire neuro
        measured f-I curves beside the closed forms.
 From:  scaling by measured activities: Diehl et al., IJCNN 2015; percentiles: Rueckauer et al.,
        Frontiers in Neuroscience 2017; the inverted f-I curve of two compartments is ours.
-Score: SCORE
+Score: rate network 0.960; as spikes 0.955 after 500 ms with regular input, 0.935 with Poisson
+       input (whose counts alone cost the rate network 0.9 points), 0.885 by the first spike; rank
+       correlation of rates with regular input 0.961 (hidden) and 0.996 (output); f-I within 0.24 %
 Seed:  0, for weights, the order of samples and all spikes
 Run time: three minutes on two cores, half of it C++ compilation
 """
@@ -29,9 +31,9 @@ from streaming.sources import Options, open_source
 
 TIMES = (25, 50, 100, 150, 200, 300, 500, 700, 1000)  # ms
 CASES: dict[str, tuple[str, dict[str, Any]]] = {  # {what is drawn: (how it is read, options)}
-    "rate, Poisson input": ("rate", {}),
-    "rate, regular input": ("rate", {"inputs": "regular"}),
-    "first spike, regular input": ("first_spike", {"inputs": "regular", "floor": 50}),
+    "rate, regular input": ("rate", {}),
+    "rate, Poisson input": ("rate", {"inputs": "poisson"}),
+    "first spike, regular input": ("first_spike", {"floor": 50}),
 }
 
 

@@ -35,7 +35,7 @@ def spiking(
     inputs: Annotated[
         Literal["poisson", "regular", "current"],
         typer.Option(help="Input as Poisson trains, regular trains or injected current."),
-    ] = "poisson",
+    ] = "regular",
     readout: Annotated[
         Literal["spikes", "membrane"], typer.Option(help="What of the output neurons is read.")
     ] = "spikes",

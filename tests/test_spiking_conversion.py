@@ -81,7 +81,7 @@ def test_currents_in_the_target_rates_are_those_of_the_inverted_curve() -> None:
 
 def test_the_same_seed_gives_the_same_spikes_and_another_others() -> None:
     def spikes(seed: int) -> Spikes:
-        return to_brian2(PARAMS, X, **FEW, seed=seed).run().spikes["hidden_1"]
+        return to_brian2(PARAMS, X, **FEW, inputs="poisson", seed=seed).run().spikes["hidden_1"]
 
     first, again, other = spikes(3), spikes(3), spikes(4)
     assert len(first.time) > 50
@@ -116,6 +116,22 @@ def test_several_cells_share_a_unit() -> None:
     recording = made.run()
     assert recording.rates("hidden_1").shape == (5, 6)
     assert rank_correlation(made.target_rates()["hidden_1"], recording.rates("hidden_1")) > 0.9
+
+
+def test_conductances_excite_and_inhibit_apart() -> None:
+    made = to_brian2(PARAMS, X, **FEW, kinetics="conductance", inputs="poisson", delay="2 ms")
+    assert list(made.synapses) == [f"W_{n}_{kind}" for n in (1, 2)
+                                   for kind in ("excitation", "inhibition")]  # fmt: skip
+    for name, sign in (("W_1_excitation", 1), ("W_1_inhibition", -1)):
+        synapses = made.synapses[name]
+        w = np.zeros((6, 4))
+        w[np.asarray(synapses.j), np.asarray(synapses.i)] = np.asarray(synapses.w)
+        assert ((w > 0) == (sign * PARAMS["W"][0] > 0)).all() and (w >= 0).all()
+        assert np.asarray(synapses.pre.delay) == pytest.approx(0.002)
+    recording, wanted = made.run(), made.target_rates()
+    # less exact than currents: conductances also leak
+    for layer in ("hidden_1", "output"):
+        assert rank_correlation(wanted[layer], recording.rates(layer)) > 0.8
 
 
 def test_adaptive_neurons_reach_their_targets_too() -> None:
@@ -227,7 +243,7 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(BadOption, match=r"traces: got 'hidden_1.u'.*hidden_1\.v_dendrite"):
         to_brian2(PARAMS, X, **FEW, traces=["hidden_1.u"])
     for option in ({"inputs": "noise"}, {"readout": "eye"}, {"cells": 0}, {"percentile": 30},
-                   {"floor": 100}):  # fmt: skip
+                   {"floor": 100}, {"kinetics": "x"}):  # fmt: skip
         with pytest.raises(BadOption, match=next(iter(option))):
             to_brian2(PARAMS, X, **FEW, **option)
     net = OnlineNetwork(NetworkSpec((4, 6, 3)), "forward_forward")

@@ -113,6 +113,22 @@ def constant(layer: Layer, code: Code, before: Code, line: Line) -> Any:
     return (line.start + line.slope * shift / code.scale) * load().amp
 
 
+def potential(layer: Layer, code: Code, line: Line, neuron: Neuron, onto: str) -> Any:
+    """The mean potential of a compartment (volt), at which conductances bring what currents would.
+
+    The soma's is the middle between reset and threshold; a dendrite with the layer's mean current
+    is at rest beside it.
+    """
+    p = neuron.parameters
+    soma = (p["v_reset"] + p["v_threshold"]) / 2
+    if onto == "soma":
+        return soma
+    u = float(np.mean((layer.value - code.offset) / code.scale))
+    current = (line.start + line.slope * u) * load().amp
+    g = p["g_leak_dendrite"] + p["g_coupling"]
+    return (p["g_leak_dendrite"] * p["E_leak"] + p["g_coupling"] * soma + current) / g
+
+
 def injected(layer: Layer, code: Code, line: Line, inputs: Floats) -> Any:
     """What the inputs (N, m) would bring to the layer if they did not spike (N, n), in amp."""
     current = inputs @ layer.weights.T + layer.bias

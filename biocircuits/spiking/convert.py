@@ -26,7 +26,10 @@ from rate_models.network import NetworkSpec, check_seed
 
 Inputs = Literal["poisson", "regular", "current"]
 INPUTS, READOUTS = ("poisson", "regular", "current"), ("spikes", "membrane")
-RECEPTOR = "forward"
+KINETICS = ("current", "conductance")
+# {receptor: (sign of the weights that it takes, reversal)} of conductances.
+SIGNED = {"excitation": (1.0, "0 mV"), "inhibition": (-1.0, "-90 mV")}
+RECEPTOR = "forward"  # of currents, which have either sign
 TRACE = re.compile(r"(\w+)\.(\w+)(?:\[(\d+(?:,\d+)*)\])?")
 
 
@@ -40,9 +43,10 @@ def to_brian2(
     peak: Any = "200 Hz",
     percentile: float = 99.9,
     floor: float | None = None,
-    inputs: Inputs = "poisson",
+    inputs: Inputs = "regular",
     readout: Literal["spikes", "membrane"] = "spikes",
     neuron: Callable[..., Neuron] = two_compartment_lif,
+    kinetics: Literal["current", "conductance"] = "current",
     tau: Any = "5 ms",
     delay: Any = "1 ms",
     cells: int = 1,
@@ -59,21 +63,24 @@ def to_brian2(
     calibration: samples on which activity is measured; X itself if None. presentation: of each
     sample. peak: the rate that stands for the ``percentile`` of a layer's values. floor: the
     percentile of the output's values at which output neurons are silent; None: the lowest,
-    100 − percentile. High, fewer of them fire, and the first spike says more. inputs: Poisson
-    or regular trains, or the current that they would bring, injected into the first layer.
+    100 − percentile. High, fewer of them fire, and the first spike says more. inputs: regular
+    trains, each with a phase of its own; Poisson trains, whose counts are noise of their own; or
+    the current that they would bring, injected into the first layer.
     readout: membrane: output neurons do not fire, their potential is the answer. neuron: builds
     the neuron from a list of receptors: `two_compartment_lif`, whose synapses lie on the dendrite,
-    `point_lif`, or a `functools.partial` of one. tau: of synaptic currents. cells: neurons that
-    stand for one unit, which share its weights. reset: whether each sample begins with all
-    neurons at rest. traces: what to record every millisecond, "hidden_1.v" of all neurons,
-    "hidden_1.v_dendrite[3,8]" of some. mode, target: see `backend`; objects for cpp_standalone
-    are the device's until `SpikingNetwork.run`.
+    `point_lif`, or a `functools.partial` of one. kinetics: of synapses: currents, or conductances
+    with excitation apart from inhibition, as W_1_excitation and W_1_inhibition. tau: of either.
+    delay: of all. cells: neurons that stand for one unit, which share its weights. reset: whether
+    each sample begins with all neurons at rest. traces: what to record every millisecond,
+    "hidden_1.v" of all neurons, "hidden_1.v_dendrite[3,8]" of some. mode, target: see `backend`;
+    objects for cpp_standalone are the device's until `SpikingNetwork.run`.
 
     Raises BadOption for what cannot be: an activation that is no threshold-linear rate, units, a
     step too long for the time constants.
     """
     check_seed(seed)
-    for what, given, known in (("inputs", inputs, INPUTS), ("readout", readout, READOUTS)):
+    for what, given, known in (("inputs", inputs, INPUTS), ("readout", readout, READOUTS),
+                               ("kinetics", kinetics, KINETICS)):  # fmt: skip
         if given not in known:
             raise BadOption(what, got=repr(given), expected=f"one of {', '.join(known)}")
     if isinstance(cells, bool) or not isinstance(cells, int) or cells < 1:
@@ -87,7 +94,11 @@ def to_brian2(
     seen = shown if calibration is None else measure(trained, calibration, spec)
     hertz = float(quantity("peak", peak, "hertz"))
     onto = neuron([]).compartments[0]  # the dendrite, where there is one
-    model = neuron([Receptor(RECEPTOR, onto, tau=tau)])
+    receptors = [Receptor(RECEPTOR, onto, tau=tau)]
+    if kinetics == "conductance":
+        receptors = [Receptor(name, onto, "conductance", tau, reversal)
+                     for name, (_, reversal) in SIGNED.items()]  # fmt: skip
+    model = neuron(receptors)
     check_step(dt, model.time_constants())
     codes, lines = _scaled(seen, model, onto, hertz, percentile, floor, dt)
     b = prepare(dt, mode, target, seed)
@@ -173,10 +184,19 @@ class _Builder:
         args = (layer, made.codes[n + 1], made.codes[n], made.lines[n])
         constant = self._each(np.asarray(coding.constant(*args)), 0)
         setattr(group, f"injected_{self.onto}", constant * b.amp)
-        w = np.asarray(coding.weights(*args, neuron.parameters[f"tau_{RECEPTOR}"]))
+        tau = neuron.parameters[f"tau_{next(iter(neuron.receptors))}"]
+        w = np.asarray(coding.weights(*args, tau))
         w = self._each(self._each(w, 0), 1) / made.cells * b.amp
         name = layer.projection
-        made.add("synapses", connect(source, group, neuron, RECEPTOR, w, name, delay))
+        if RECEPTOR in neuron.receptors:
+            made.add("synapses", connect(source, group, neuron, RECEPTOR, w, name, delay))
+            return
+        at = coding.potential(layer, args[1], args[3], neuron, self.onto)
+        for receptor, (sign, _) in SIGNED.items():
+            drive = abs(neuron.parameters[f"E_{receptor}"] - at)
+            some = connect(source, group, neuron, receptor, np.maximum(sign * w, 0 * b.amp) / drive,
+                           f"{name}_{receptor}", delay)  # fmt: skip
+            made.add("synapses", some)
 
     def trace(self, name: str) -> None:
         """Record population.variable, or population.variable[i,j], every millisecond or step."""

@@ -81,7 +81,7 @@ def draw_membranes(
         axes.axvline(1e3 * border, color=GREY, lw=0.8)
     axes.set(xlabel="time since the sample began (ms)", ylabel="potential (mV)",
              xlim=(-1e3 * margin, 1e3 * (end - start)))  # fmt: skip
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 0.92), ncols=2, fontsize="small")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize="small", borderpad=0)
 
 
 def draw_rates(model: Mapping[str, Floats], recording: Recording, axes: Any) -> None:
@@ -130,7 +130,7 @@ def draw_fi(neurons: Mapping[str, tuple[Neuron, str]], axes: Any, dt: Any = "0.0
     worst = 0.0
     for k, (label, (neuron, onto)) in enumerate(neurons.items()):
         colour, least = COLOURS[k % len(COLOURS)], fi.rheobase(neuron, onto)
-        fine, few = least * np.linspace(0.7, 4, 200), least * np.linspace(0.75, 4, 14)
+        fine, few = least * np.linspace(0.7, 4, 200), least * np.linspace(0.8, 4, 14)
         wanted = np.asarray(fi.closed_form(neuron, few, onto))
         found = np.asarray(fi.measured(neuron, few, onto, dt=dt, duration="500 ms"))
         worst = max(worst, float(np.abs(found / np.where(wanted, wanted, 1) - 1)[wanted > 0].max()))
