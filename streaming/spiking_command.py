@@ -41,8 +41,8 @@ def spiking(
     ] = "spikes",
     floor: Annotated[
         float | None,
-        typer.Option(help="Percentile of the output's values at which it is silent; about 50 makes "
-                     "the first spike say more  [default: the lowest]"),
+        typer.Option(help="Percentile of the output's values at which it is silent. Given, the "
+                     "first spike is read too; 50 suits it  [default: the lowest]"),
     ] = None,
     cells: Annotated[int, typer.Option(help="Neurons that stand for one unit.")] = 1,
     dt: Annotated[float, typer.Option(help="Step of the simulation in ms.")] = 0.25,
@@ -95,7 +95,8 @@ def spiking(
     recording = net.run(progress=not json_)
     seconds = time.perf_counter() - begin
     times = [t for t in (*TIMES, presentation) if t <= presentation]
-    by: tuple[Any, ...] = ("membrane",) if readout == "membrane" else ("rate", "first_spike")
+    by: list[Any] = ["membrane"] if readout == "membrane" else ["rate"]
+    by += ["first_spike"] if floor is not None and readout == "spikes" else []
     labels = np.asarray(learner.classes)
     curves = {way: {float(t): _accuracy(recording.decode(way, t / 1000), labels, truth)
                     for t in sorted(set(times))} for way in by}  # fmt: skip

@@ -26,7 +26,17 @@ def by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_trains_converts_shows_and_draws(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["spiking", *SHORT, "--hidden", "32", "--out", str(tmp_path), "--json"]
+    arguments = [
+        "spiking",
+        *SHORT,
+        "--hidden",
+        "32",
+        "--floor",
+        "50",
+        "--out",
+        str(tmp_path),
+        "--json",
+    ]
     with pytest.raises(SystemExit) as done:
         main(arguments)
     said = capsys.readouterr().out

@@ -54,8 +54,9 @@ def measure(trained: Any, X: ArrayLike, spec: NetworkSpec | None = None) -> Trai
     """The layers of a network, and their activity for the rows of X (N, n_0).
 
     trained: `OnlineLearner` (whose input scaling is applied to X), `OnlineNetwork`,
-    `CircuitNetwork`, or parameters {"W": [...], "b": [...]} with their ``spec``. Raises BadOption
-    for a hidden layer whose rate is not that of a threshold-linear neuron.
+    `CircuitNetwork` (its path from input to answer), or parameters {"W": [...], "b": [...]} with
+    their ``spec``. Raises BadOption for a hidden layer whose rate is not that of a
+    threshold-linear neuron.
     """
     if hasattr(trained, "scaled"):
         X = trained.scaled(X)
