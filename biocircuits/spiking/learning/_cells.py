@@ -7,8 +7,9 @@
 
 A trace is the mean activity in the last T_r = phase − settle of its phase, kept until the sample is
 over. Weights learn at the end of the sample, at once, from what is at the synapse; then traces are
-cleared. When a phase begins, membranes are scattered between rest and threshold. Activity is dimensionless, as in the rate models; signed activity is a deviation from
-spontaneous firing at peak · background.
+cleared. When a phase begins, membranes are scattered between rest and threshold. Activity is
+dimensionless, as in the rate models; signed activity is a deviation from spontaneous firing at
+peak · background.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ class Builder:
         whole = {f"{name}_steps": round(count) for name, count in steps.items()}
         whole["sample_steps"] = len(phases) * whole["phase_steps"]
         self.space = {
-            **whole, **self.streams, "sample": self.sample, "peak": f.peak * b.Hz,
+            **whole, **self.streams, "per_unit": f.cells, "sample": self.sample,
+            "peak": f.peak * b.Hz,
             "window": (f.phase - f.settle) * ms, "tau_synapse": f.tau_synapse * ms,
             "tau_dendrite": f.tau_dendrite * ms, "limit": b.Hz * 1e3 / (REFRACTORY * 1.25),
         }  # fmt: skip
@@ -120,7 +122,7 @@ class Builder:
         """
         b, equations, reset = self.b, [*self._clock], []
         equations += [
-            f"unit = i // {self.firing.cells} : integer (constant over dt)",
+            "unit = i // per_unit : integer (constant over dt)",
             "dspoken/dt = -spoken / tau_synapse : 1",
             f"said = spoken - {background!r} : 1",
             f"rate = peak * clip({background!r} + {rate}, 0, inf) : Hz",
@@ -160,8 +162,8 @@ class Builder:
         """
         b, cells = self.b, self.firing.cells
         made = b.Synapses(
-            source, target, f"w : 1\neta : 1 (shared)\n{onto}_post = w * said_pre / {cells} : 1 "
-            "(summed)", namespace=self.space, name=name,
+            source, target, "w : 1\neta : 1 (shared)\n"
+            f"{onto}_post = w * said_pre / per_unit : 1 (summed)", namespace=self.space, name=name,
         )  # fmt: skip
         pre, post = np.indices((len(source), len(target))).reshape(2, -1)
         made.connect(i=pre, j=post)  # numbered, not "all": standalone can then record them
@@ -184,8 +186,8 @@ class Builder:
         """One cell ``name`` sums a variable over the source's units, and tells all targets."""
         b = self.b
         one = b.NeuronGroup(1, f"{said} : 1", name=name)
-        mean = f"{said}_post = {said}_pre / {self.firing.cells} : 1 (summed)"
-        up = b.Synapses(source, one, mean, name=f"to_{name}")
+        mean = f"{said}_post = {said}_pre / per_unit : 1 (summed)"
+        up = b.Synapses(source, one, mean, namespace=self.space, name=f"to_{name}")
         down = b.Synapses(one, target, f"{said}_post = {said}_pre : 1 (summed)", name=f"of_{name}")
         up.connect()
         down.connect()
