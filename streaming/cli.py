@@ -1,5 +1,5 @@
 """The command line: ``dendrostream run | rules | sources | parity | bench | schedule | paper |
-sweep``."""
+sweep | spiking``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rate_models import catalogue, lookup
 from rate_models.errors import BadOption, Diverged, UserError
 from streaming.paper_command import paper
 from streaming.schedule.command import schedule
+from streaming.spiking_command import spiking
 from streaming.sweep_command import beside
 
 app = typer.Typer(
@@ -276,6 +277,7 @@ def bench(
 app.command()(schedule)
 app.command()(paper)
 app.command()(beside(run))
+app.command()(spiking)
 
 
 def _say(message: str) -> None:

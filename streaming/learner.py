@@ -166,9 +166,12 @@ class OnlineLearner:
 
     def activities(self, X: Any) -> list[Array]:
         """[h_1, ..., h_L], h_l (N, n_l): what every layer says of the rows of X (N, n_0)."""
-        x = self._scaler.transform(self._door.rows(several("X", X), 0), self.dtype)
         net = self._network
-        return forward(net.module, net.spec, self.parameters(), net.hyper, x)[1][1:]
+        return forward(net.module, net.spec, self.parameters(), net.hyper, self.scaled(X))[1][1:]
+
+    def scaled(self, X: Any) -> Array:
+        """What the network gets for the rows of X (N, n_0)."""
+        return self._scaler.transform(self._door.rows(several("X", X), 0), self.dtype)
 
     def prepared(self, X: Any, y: Any) -> tuple[Array, Array]:
         """What the network gets for the good rows: scaled x (m, n_0), target vectors (m, n_L).

@@ -264,3 +264,22 @@ def test_convolution(tmp_path: Path) -> None:
     assert "| backpropagation | " in (tmp_path / "table.md").read_text(encoding="utf-8")
     with pytest.raises(UserError, match="grey images"):
         convolution.main(source="synthetic")
+
+
+def test_spiking_conversion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("brian2")
+    from dendrostream_demos import spiking_conversion
+
+    from biocircuits.spiking import backend
+
+    monkeypatch.setattr(backend, "fastest", lambda: "runtime")
+    monkeypatch.setattr(backend, "codegen_target", lambda target: "numpy")
+    monkeypatch.setattr(spiking_conversion, "draw_fi", lambda path: 0.0)
+    name = "rate, regular input"
+    cases = {name: spiking_conversion.CASES[name]}
+    monkeypatch.setattr(spiking_conversion, "CASES", cases)
+    figure = tmp_path / "spiking.png"
+    curves = spiking_conversion.main(20, 200, 4, 1.0, figure=figure)
+    assert list(curves[name]) == [25, 50, 100, 150, 200]
+    assert curves[name][200] > max(0.7, curves[name][25])
+    assert figure.stat().st_size > 10_000

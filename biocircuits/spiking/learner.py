@@ -1,0 +1,196 @@
+"""A spiking network that learns from a stream of samples, all of them in one run."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from biocircuits.spiking import backend
+from biocircuits.spiking.learning._cells import Builder, Floats, gathered, spread
+from rate_models import lookup
+from rate_models.errors import BadOption
+from rate_models.hyperparameters import checked, unknown
+from rate_models.network import check_seed
+
+RULES = "biocircuits.spiking.learning"
+
+
+class Stream(NamedTuple):
+    """What a run gave.
+
+    answers (N, n_L): of each sample, before it was learned. weights: {projection: (n, m)} at the
+    end, means over cells. history: {projection: (snapshots, n, m)} of plastic ones, the first
+    before any sample. seconds: of the run, without building and compiling.
+    """
+
+    answers: Floats
+    weights: dict[str, Floats]
+    history: dict[str, Floats]
+    seconds: float
+
+
+class SpikingLearner:
+    """A rule of `biocircuits.spiking.learning` in Brian 2.
+
+    sizes: n_0..n_L units. mode, target: see `backend`. snapshots: weights are recorded every so
+    many samples; 0: not. options: of the rule's `Settings` and of `Firing`. In cpp_standalone the
+    first `run` builds the program, and later ones of as many samples only run it, with other
+    samples, weights and rates; `close` (or a with-statement) goes back to the mode runtime.
+
+    Raises UnknownName and BadOption for options that cannot be.
+
+    groups, synapses: the Brian 2 objects by name, of the last network made; network: it.
+    """
+
+    def __init__(
+        self,
+        rule: str,
+        sizes: tuple[int, ...],
+        seed: int = 0,
+        mode: str = "runtime",
+        target: str = "auto",
+        snapshots: int = 0,
+        **options: Any,
+    ) -> None:
+        check_seed(seed)
+        self.module = lookup.get(RULES, rule)
+        own, common = self.module.Settings(), self.module.FIRING
+        for name in options:
+            if name not in own._fields + common._fields:
+                raise unknown(name, [*own._fields, *common._fields])
+        self.settings = checked(own, **{k: v for k, v in options.items() if k in own._fields})
+        self.firing = checked(common, **{k: v for k, v in options.items() if k in common._fields})
+        self.sizes, self.seed, self.mode, self.target = tuple(sizes), seed, mode, target
+        self.snapshots = snapshots
+        self.weights = self.module.parameters(self.sizes, self.settings, seed)
+        self._built = 0
+        self._folder: Any = None
+
+    def run(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        learns: ArrayLike = True,
+        weights: Mapping[str, ArrayLike] | None = None,
+        rates: Mapping[str, float] | None = None,
+    ) -> Stream:
+        """Show the rows of X (N, n_0) with targets Y (N, n_L), one after another.
+
+        learns: whether, for all samples or each (N,). weights: to begin with, {projection: (n, m)};
+        those not named are the seed's. rates: learning rates of projections, instead of the
+        settings'. Raises BadOption for other shapes, values that are not finite, other names.
+        """
+        X, Y = self._samples("X", X, self.sizes[0]), self._samples("Y", Y, self.sizes[-1])
+        if len(X) != len(Y):
+            raise BadOption("Y", got=f"{len(Y)} rows", expected=f"{len(X)}, as X has")
+        streams = {
+            "x": X,
+            "y": Y,
+            "learns": np.broadcast_to(np.asarray(learns, float), len(X)).copy(),
+        }
+        start = {**self.weights, **{k: np.asarray(v, float) for k, v in (weights or {}).items()}}
+        for name, W in start.items():
+            if name not in self.weights:
+                raise BadOption("weights", got=name, expected=", ".join(self.weights))
+            if W.shape != self.weights[name].shape:
+                expected = f"shape {self.weights[name].shape}"
+                raise BadOption(f"weights {name}", got=f"shape {W.shape}", expected=expected)
+        again = self.mode == "cpp_standalone" and self._built == len(X)
+        if not again:
+            self._build(streams, start)
+        etas = {**self.plan.rates, **(rates or {})}
+        for name in etas:
+            if name not in self.plan.rates:
+                raise BadOption("rates", got=name, expected=", ".join(self.plan.rates))
+        if self.mode == "cpp_standalone":
+            seconds = self._run_program(streams, start, etas, build=not again)
+        else:
+            for name, eta in etas.items():
+                self.synapses[name].eta = eta
+            seconds = self._run_network(len(X))
+        return self._read(len(X), seconds)
+
+    def close(self) -> None:
+        """Back to the mode runtime; the built program is deleted."""
+        if self._folder is not None:
+            backend.runtime()
+            self._folder.cleanup()
+            self._folder, self._built = None, 0
+
+    def __enter__(self) -> SpikingLearner:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.close()
+
+    def _samples(self, name: str, values: ArrayLike, n: int) -> Floats:
+        array = np.array(values, float)
+        if array.ndim != 2 or array.shape[1] != n or not len(array):
+            raise BadOption(name, got=f"shape {array.shape}", expected=f"rows of {n}")
+        if not np.isfinite(array).all():
+            raise BadOption(name, got="NaN or infinite values", expected="finite numbers")
+        return array
+
+    def _build(self, streams: dict[str, Floats], weights: dict[str, Floats]) -> None:
+        self.close()
+        b = backend.prepare(f"{self.firing.dt!r} ms", self.mode, self.target, self.seed)
+        make = Builder(b, self.module.PHASES, self.firing, streams)
+        self.plan = self.module.build(make, self.sizes, self.settings, weights)
+        self.groups = {o.name: o for o in make.objects if isinstance(o, b.NeuronGroup)}
+        self.synapses, self._make = make.synapses, make
+        group, trace = self.plan.answer
+        self._answers = b.StateMonitor(group, trace, record=True, dt=make.sample, name="answers")
+        self._history = {
+            name: b.StateMonitor(make.synapses[name], "w", order=2,
+                                 record=np.arange(spread(weights[name], self.firing.cells).size),
+                                 dt=self.snapshots * make.sample, name=f"history_{name}")
+            for name in (self.plan.rates if self.snapshots else ())
+        }  # fmt: skip
+        self.network = b.Network(*make.objects, self._answers, *self._history.values())
+
+    def _run_network(self, samples: int) -> float:
+        b, told = backend.load(), []
+        # told of the start when all code is compiled, and of the end
+        self.network.run(samples * self._make.sample + b.defaultclock.dt, namespace={},
+                         report=lambda *at: told.append(time.perf_counter()),
+                         report_period=1e9 * b.second)  # fmt: skip
+        return told[-1] - told[0]
+
+    def _run_program(
+        self, streams: dict[str, Floats], weights: dict[str, Floats], etas: dict[str, float],
+        build: bool,
+    ) -> float:  # fmt: skip
+        b = backend.load()
+        if build:
+            self._folder = tempfile.TemporaryDirectory(prefix="dendrostream-")
+            samples = len(streams["x"])
+            self.network.run(samples * self._make.sample + b.defaultclock.dt, namespace={})
+            b.device.build(directory=self._folder.name, compile=True, run=False)
+            self._built = samples
+        given: dict[Any, Any] = {self._make.streams[k]: v for k, v in streams.items()}
+        given |= {self.synapses[k].w: spread(W, self.firing.cells) for k, W in weights.items()}
+        given |= {self.synapses[k].eta: eta for k, eta in etas.items()}
+        b.device.run(with_output=False, run_args=given)
+        return float(b.device.timers["run_binary"])
+
+    def _read(self, samples: int, seconds: float) -> Stream:
+        cells, trace = self.firing.cells, self.plan.answer[1]
+        answers = np.asarray(getattr(self._answers, trace))[:, 1 : samples + 1]
+        answers = answers.reshape(self.plan.units, cells, samples).mean(axis=1).T
+        shapes = {name: W.shape for name, W in self.weights.items()}
+        found = {k: gathered(np.asarray(s.w[:]), shapes[k], cells)
+                 for k, s in self.synapses.items()}  # fmt: skip
+        history = {
+            k: np.stack([gathered(w, shapes[k], cells) for w in np.asarray(m.w).T])
+            for k, m in self._history.items()
+        }
+        return Stream(np.array(answers), found, history, seconds)

@@ -1,0 +1,70 @@
+"""Node perturbation in spikes: a noise current, and a broadcast of what it did to the loss.
+
+    hidden     [a_1 + noise]_+      noise ~ N(0, c²), each cell's own, in the noisy phase alone
+    output     a_2, signed
+    loss       change = ½ Σ (noisy − target)² − ½ Σ (clean − target)²     one number, told to all
+    synapses   ΔW_1 = −η change noise / c² · xᵀ,    ΔW_2 = −η_2 (clean − target) soma_1ᵀ
+
+clean, noisy, soma_1, x: traces of spikes (see `_cells`). change noise / c² estimates ∂L/∂a_1 as
+c → 0; the noise of the spikes adds to it, so c must not be small. The error that W_2 learns from
+never goes back to the hidden layer; it is not the learned feedback of the rule
+`rate_models.rules.node_perturbation` but the estimate λ̂ that feedback is learned from there,
+used directly. One hidden layer.
+
+Source: Lansdell, Prakash & Kording, ICLR 2020, section 2.2, for the estimate; spikes are ours.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
+
+from biocircuits.spiking.learning._cells import Builder, Firing, Floats, Positive
+from biocircuits.spiking.learning._plan import Plan
+from rate_models.network import NetworkSpec, initial_weights
+
+PHASES = ("clean", "noisy")
+FIRING = Firing(peak=100.0)
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Settings(NamedTuple):
+    """lr, lr_output: η, η_2. perturbation: c. background: of input and output, in activity."""
+
+    lr: NotNegative = 0.01
+    lr_output: NotNegative = 0.01
+    perturbation: Positive = 0.5
+    background: Positive = 2.0
+
+
+def parameters(sizes: tuple[int, ...], settings: Settings, seed: int) -> dict[str, Floats]:
+    """W_1, W_2, He uniform."""
+    found = initial_weights(NetworkSpec(sizes, "relu", "mse"), seed)
+    return {f"W_{n}": W for n, W in enumerate(found["W"], start=1)}
+
+
+def build(
+    make: Builder, sizes: tuple[int, ...], settings: Settings, weights: dict[str, Floats]
+) -> Plan:
+    """Groups input, hidden, output, loss; projections W_1, W_2."""
+    base, c = settings.background, settings.perturbation
+    source = make.cells("input", sizes[0], "x(t, unit)", base, traces={"soma": "clean"})
+    hidden = make.cells(
+        "hidden", sizes[1], "dendrite + noisy * noise", compartments=["dendrite"],
+        traces={"soma": "clean"}, lines=["noise : 1", "change : 1"],
+    )  # fmt: skip
+    hidden.noise = f"{c!r} * randn()"
+    hidden.run_regularly(f"noise = {c!r} * randn()", dt=make.sample, order=1, name="draw_noise")
+    output = make.cells(
+        "output", sizes[2], "dendrite", base, compartments=["dendrite"],
+        traces={"soma": "clean", "axon": "noisy"}, kept=["taught"],
+        lines=["dtaught/dt = read_clean * y(t, unit) / window : 1", "error = soma - taught : 1",
+               "change = ((axon - taught)**2 - error**2) / 2 : 1"],
+    )  # fmt: skip
+    make.broadcast("loss", output, hidden, "change")
+    make.project("W_1", source, hidden, "heard_dendrite", weights["W_1"],
+                 learn=f"w -= eta * change_post * noise_post / {c * c!r} * soma_pre")  # fmt: skip
+    make.project("W_2", hidden, output, "heard_dendrite", weights["W_2"],
+                 learn="w -= eta * error_post * soma_pre")  # fmt: skip
+    return Plan({"W_1": settings.lr, "W_2": settings.lr_output}, (output, "soma"), sizes[2])

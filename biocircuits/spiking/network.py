@@ -1,0 +1,129 @@
+"""A spiking network made of a trained one: ordinary Brian 2 objects by name, and how to run it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biocircuits.spiking import backend
+from biocircuits.spiking.coding import Code, Line
+from biocircuits.spiking.neurons import Neuron
+from biocircuits.spiking.recording import Recording, Spikes, Traces
+from biocircuits.spiking.trained import Trained
+from rate_models.errors import BadOption
+
+
+@dataclass
+class SpikingNetwork:
+    """trained: what it was made of, with the rates of the samples to be shown. codes: of the input
+    and each layer. lines: currents of each layer, see `coding`. neuron: of the layers that fire.
+
+    network: a `brian2.Network` of everything below; more objects may be added to it before `run`.
+    groups, synapses: {name: object}. monitors: {population: SpikeMonitor} and
+    {"population.variable": StateMonitor}.
+    """
+
+    trained: Trained
+    codes: list[Code]
+    lines: list[Line]
+    neuron: Neuron
+    presentation: Any
+    cells: int
+    seed: int
+    mode: str
+    network: Any
+    groups: dict[str, Any] = field(default_factory=dict)
+    synapses: dict[str, Any] = field(default_factory=dict)
+    monitors: dict[str, Any] = field(default_factory=dict)
+    _ran: bool = False
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """n_0, ..., n_L."""
+        return (self.trained.inputs.shape[1], *(len(y.bias) for y in self.trained.layers))
+
+    def add(self, kind: str, thing: Any, name: str = "") -> None:
+        """Put a Brian 2 object into the network, and into groups, synapses or monitors."""
+        self.network.add(thing)
+        getattr(self, kind)[name or thing.name] = thing
+
+    def run(self, progress: bool = False) -> Recording:
+        """All samples in one run; progress: a bar, or lines of the program, on stderr.
+
+        In cpp_standalone this compiles and runs the program, and then goes back to the mode
+        runtime. Raises BadOption the second time.
+        """
+        if self._ran:
+            remedy = "make a new one by to_brian2"
+            raise BadOption("run", got="a network that has run", remedy=remedy)
+        self._ran = True
+        b, samples = backend.load(), len(self.trained.inputs)
+        b.seed(self.seed)
+        if self.mode == "runtime":
+            with _Bar(samples, progress) as bar:
+                self.network.run(samples * self.presentation, report=bar if progress else None,
+                                 report_period=0.2 * b.second, namespace={})  # fmt: skip
+            return self._recorded()
+        with tempfile.TemporaryDirectory(prefix="dendrostream-") as folder:
+            try:
+                report = "stderr" if progress else None
+                self.network.run(samples * self.presentation, report=report, namespace={})
+                backend.finish(folder)
+                return self._recorded()
+            finally:
+                backend.runtime()
+
+    def target_rates(self) -> dict[str, NDArray[np.float64]]:
+        """{population: rates (samples, n) in Hz} at which neurons would say exactly what the
+        trained network does."""
+        names = ["input", *(layer.name for layer in self.trained.layers)]
+        values = zip(names, self.codes, self.trained.values(), strict=True)
+        return {name: code.rate(value) for name, code, value in values}
+
+    def _recorded(self) -> Recording:
+        spikes: dict[str, Spikes] = {}
+        traces: dict[str, Traces] = {}
+        for name, monitor in self.monitors.items():
+            if "." not in name:
+                neuron, time = np.asarray(monitor.i, np.int64), np.asarray(monitor.t, float)
+                spikes[name] = Spikes(len(self.groups[name]), neuron.copy(), time.copy())
+            else:
+                values = getattr(monitor, name.partition(".")[2])
+                unit = _unit(values)
+                traces[name] = Traces(np.array(monitor.t, float), np.array(values, float).T, unit,
+                                      np.array(monitor.record, np.int64))  # fmt: skip
+        last = self.trained.layers[-1].name
+        samples = len(self.trained.inputs)
+        return Recording(float(self.presentation), samples, spikes, traces, last, self.cells)
+
+
+def _unit(values: Any) -> str:
+    b = backend.load()
+    for name, unit in (("V", b.volt), ("A", b.amp), ("S", b.siemens)):
+        if b.get_dimensions(values) == unit.dim:
+            return name
+    return "1"
+
+
+class _Bar:
+    """A progress bar that Brian 2 tells how far it is."""
+
+    def __init__(self, samples: int, shown: bool) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=samples, unit=" samples", desc="spiking", disable=not shown,
+                         dynamic_ncols=True, leave=False)  # fmt: skip
+        self._samples = samples
+
+    def __call__(self, elapsed: Any, completed: float, start: Any, duration: Any) -> None:
+        self._bar.update(int(completed * self._samples) - self._bar.n)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._bar.close()

@@ -1,0 +1,178 @@
+"""Pictures of spiking networks: rasters, membranes, rates beside a model's, accuracy over time.
+
+Each function draws into axes of matplotlib; `overview` puts all four into one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biocircuits.spiking import fi
+from biocircuits.spiking.neurons import Neuron
+from biocircuits.spiking.recording import Recording, rank_correlation
+from rate_models.errors import BadOption
+from rate_models.style import BLUE, COLOURS, GREY, ORANGE, STYLE
+
+Floats = NDArray[np.float64]
+NAMES = {"v": "soma", "v_dendrite": "dendrite"}
+MOST_DOTS = 4000  # of a layer in the picture of rates
+
+
+def draw_raster(
+    recording: Recording, axes: Any, first: int = 0, samples: int = 3,
+    labels: Sequence[object] | None = None,
+) -> None:  # fmt: skip
+    """Every spike of ``samples`` samples, populations above each other, borders of samples.
+
+    labels: a text for each sample of the recording, written above it.
+    """
+    T, base, ticks = 1e3 * recording.presentation, 0, []
+    begin, end = first * T, (first + samples) * T
+    for k, (name, (size, neuron, time)) in enumerate(recording.spikes.items()):
+        inside = (1e3 * time >= begin) & (1e3 * time < end)
+        axes.scatter(1e3 * time[inside] - begin, base + neuron[inside], s=1.2, marker="|",
+                     linewidths=0.6, color=COLOURS[k % len(COLOURS)], rasterized=True)  # fmt: skip
+        ticks.append((base + size / 2, name.replace("_", " ")))
+        base += size + 4
+    for n in range(samples):
+        axes.axvline(n * T, color=GREY, lw=0.8)
+        if labels is not None:
+            axes.text((n + 0.5) * T, base + 2, str(labels[first + n]), ha="center")
+    axes.set(xlim=(0, end - begin), ylim=(-2, base), xlabel="time (ms)",
+             yticks=[y for y, _ in ticks], yticklabels=[name for _, name in ticks])  # fmt: skip
+    axes.grid(visible=False)
+
+
+def draw_membranes(
+    recording: Recording,
+    axes: Any,
+    population: str,
+    sample: int = 0,
+    margin: float = 0.1,
+    until: float | None = None,
+) -> None:
+    """The recorded potentials of one neuron in a sample, and ``margin`` (s) before and after it.
+
+    until: how much of the sample is shown (s); None: all. Spikes are lines at the top. Raises
+    BadOption where no potential was recorded.
+    """
+    names = [f"{population}.{v}" for v in NAMES if f"{population}.{v}" in recording.traces]
+    if not names:
+        remedy = f"traces=['{population}.v[0]', '{population}.v_dendrite[0]']"
+        raise BadOption("draw_membranes", got=f"no trace of {population}", remedy=remedy)
+    T = recording.presentation
+    start, end = sample * T, sample * T + (T + margin if until is None else until)
+    who = int(recording.traces[names[0]].neurons[0])
+    for name, colour in zip(names, (ORANGE, BLUE), strict=False):
+        time, values, _, _ = recording.traces[name]
+        shown = (time >= start - margin) & (time <= end)
+        axes.plot(1e3 * (time[shown] - start), 1e3 * values[shown, 0], color=colour, lw=0.9,
+                  label=NAMES[name.partition(".")[2]])  # fmt: skip
+    _, neuron, times = recording.spikes[population]
+    fired = times[(neuron == who) & (times >= start - margin) & (times <= end)]
+    axes.vlines(1e3 * (fired - start), 0.93, 1.0, transform=axes.get_xaxis_transform(),
+                color="black", lw=0.7)  # fmt: skip
+    for border in (0.0, T):
+        axes.axvline(1e3 * border, color=GREY, lw=0.8)
+    axes.set(xlabel="time since the sample began (ms)", ylabel="potential (mV)",
+             xlim=(-1e3 * margin, 1e3 * (end - start)))  # fmt: skip
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize="small", borderpad=0)
+
+
+def draw_rates(model: Mapping[str, Floats], recording: Recording, axes: Any) -> None:
+    """Spiking rates against those that the trained network asks for, a dot per unit and sample.
+
+    model: {population: rates (samples, n)}, of the populations to draw. With rank correlations
+    over all of them; where there are many, some are drawn.
+    """
+    top = 0.0
+    for k, (name, wanted) in enumerate(model.items()):
+        found = recording.rates(name)
+        r = rank_correlation(wanted, found)
+        some = np.random.default_rng(0).permutation(wanted.size)[:MOST_DOTS]
+        top = max(top, float(wanted.max()), float(found.max()))
+        axes.scatter(wanted.ravel()[some], found.ravel()[some], s=2, lw=0, alpha=0.35,
+                     color=COLOURS[(k + 1) % len(COLOURS)], rasterized=True,
+                     label=f"{name.replace('_', ' ')}: rank correlation {r:.3f}")  # fmt: skip
+    axes.plot([0, top], [0, top], color=GREY, lw=0.8)
+    axes.set(xlabel="rate of the model (Hz)", ylabel="rate of the spiking neuron (Hz)")
+    for handle in axes.legend(loc="upper left", fontsize="small").legend_handles:
+        handle.set(sizes=[14], alpha=1)
+
+
+def draw_accuracy(curves: Mapping[str, Mapping[float, float]], reference: float, axes: Any) -> None:
+    """Accuracy against presentation time.
+
+    curves: {what decodes: {time in ms: accuracy, 0 to 1}}. reference: of the rate network.
+    """
+    for k, (name, curve) in enumerate(curves.items()):
+        axes.plot(list(curve), [100 * a for a in curve.values()], marker="o", ms=3.5,
+                  color=COLOURS[k % len(COLOURS)], label=name.replace("_", " "))  # fmt: skip
+    axes.axhline(100 * reference, color=GREY, ls="--", lw=1, label="rate network")
+    times = sorted({t for curve in curves.values() for t in curve})
+    axes.set(xscale="log", xlabel="presentation time (ms)", ylabel="accuracy (%)")
+    axes.set_xticks(times, [f"{t:g}" for t in times], minor=False, rotation=45)
+    axes.minorticks_off()
+    axes.legend(loc="best", fontsize="small")
+
+
+def draw_fi(neurons: Mapping[str, tuple[Neuron, str]], axes: Any, dt: Any = "0.02 ms") -> float:
+    """Rates against current: lines in closed form, dots measured; returns the largest deviation.
+
+    neurons: {label: (neuron, compartment that gets the current)}. The deviation is relative, over
+    all dots above the rheobase.
+    """
+    worst = 0.0
+    for k, (label, (neuron, onto)) in enumerate(neurons.items()):
+        colour, least = COLOURS[k % len(COLOURS)], fi.rheobase(neuron, onto)
+        fine, few = least * np.linspace(0.7, 4, 200), least * np.linspace(0.8, 4, 14)
+        wanted = np.asarray(fi.closed_form(neuron, few, onto))
+        found = np.asarray(fi.measured(neuron, few, onto, dt=dt, duration="500 ms"))
+        worst = max(worst, float(np.abs(found / np.where(wanted, wanted, 1) - 1)[wanted > 0].max()))
+        curve = np.asarray(fi.closed_form(neuron, fine, onto))
+        axes.plot(np.asarray(fine) * 1e12, curve, color=colour, lw=1.1)
+        axes.plot(np.asarray(few) * 1e12, found, "o", ms=3.5, color=colour, label=label)
+    axes.set(xlabel="injected current (pA)", ylabel="firing rate (Hz)")
+    axes.legend(loc="upper left", fontsize="small")
+    return worst
+
+
+def overview(
+    recording: Recording,
+    model: Mapping[str, Floats],
+    curves: Mapping[str, Mapping[float, float]],
+    reference: float,
+    path: Path,
+    title: str = "",
+    labels: Sequence[object] | None = None,
+) -> Path:
+    """All four in a file. model: see `draw_rates`; the input is left out. The first population
+    of which potentials were recorded shows those of one neuron, in the second sample."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    traced = [name.partition(".")[0] for name in recording.traces if name.endswith(".v")]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10.5, 7.2), dpi=140, layout="constrained")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
+        (raster, membranes), (rates, accuracy) = figure.subplots(2, 2)
+        draw_raster(recording, raster, samples=min(3, recording.samples), labels=labels)
+        if traced and traced[0] in recording.spikes:
+            sample = min(1, recording.samples - 1)
+            until = min(recording.presentation, 0.5)
+            draw_membranes(recording, membranes, traced[0], sample, until=until)
+            who = int(recording.traces[f"{traced[0]}.v"].neurons[0])
+            membranes.set_title(f"{traced[0].replace('_', ' ')}, neuron {who}, sample {sample + 1}")
+        else:
+            membranes.set_axis_off()
+        spiking = {name: r for name, r in model.items()
+                   if name != "input" and name in recording.spikes}  # fmt: skip
+        draw_rates(spiking, recording, rates)
+        draw_accuracy(curves, reference, accuracy)
+        figure.savefig(path)
+    return path
