@@ -93,6 +93,8 @@ def to_brian2(
     shown = measure(trained, X, spec)
     seen = shown if calibration is None else measure(trained, calibration, spec)
     hertz = float(quantity("peak", peak, "hertz"))
+    if hertz <= 0:
+        raise BadOption("peak", got=peak, expected="a rate above 0 Hz")
     onto = neuron([]).compartments[0]  # the dendrite, where there is one
     receptors = [Receptor(RECEPTOR, onto, tau=tau)]
     if kinetics == "conductance":
@@ -103,9 +105,10 @@ def to_brian2(
     codes, lines = _scaled(seen, model, onto, hertz, percentile, floor, dt)
     b = prepare(dt, mode, target, seed)
     span = quantity("presentation", presentation, "second")
-    if abs(float(span / b.defaultclock.dt) % 1 - 0.5) < 0.499:
+    if span <= 0 * b.second or abs(float(span / b.defaultclock.dt) % 1 - 0.5) < 0.499:
         raise BadOption("presentation", got=span, expected=f"a multiple of dt, {dt}")
-    made = SpikingNetwork(shown, codes, lines, model, span, cells, seed, mode, b.Network())
+    made = SpikingNetwork(shown, codes, lines, model, span, cells, seed,
+                          b.defaultclock.dt, mode, b.Network())  # fmt: skip
     build = _Builder(b, made, onto, reset)
     source: Any = None
     if inputs != "current":

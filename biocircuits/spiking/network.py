@@ -34,12 +34,14 @@ class SpikingNetwork:
     presentation: Any
     cells: int
     seed: int
+    dt: Any
     mode: str
     network: Any
     groups: dict[str, Any] = field(default_factory=dict)
     synapses: dict[str, Any] = field(default_factory=dict)
     monitors: dict[str, Any] = field(default_factory=dict)
     _ran: bool = False
+    _prepared: int = field(default_factory=backend.prepared)
 
     @property
     def units(self) -> tuple[int, ...]:
@@ -55,15 +57,21 @@ class SpikingNetwork:
         """All samples in one run; progress: a bar, or lines of the program, on stderr.
 
         In cpp_standalone this compiles and runs the program, and then goes back to the mode
-        runtime. Raises BadOption the second time.
+        runtime. Raises BadOption the second time, and where a network in cpp_standalone is no
+        longer the device's because another was made since.
         """
         if self._ran:
             remedy = "make a new one by to_brian2"
             raise BadOption("run", got="a network that has run", remedy=remedy)
+        if self.mode != "runtime" and self._prepared != backend.prepared():
+            remedy = "run each network in cpp_standalone before the next one is made"
+            raise BadOption("run", got="a network that Brian 2's device has let go", remedy=remedy)
         self._ran = True
         b, samples = backend.load(), len(self.trained.inputs)
         b.seed(self.seed)
         if self.mode == "runtime":
+            backend.runtime()
+            b.defaultclock.dt = self.dt  # which is one for all networks
             with _Bar(samples, progress) as bar:
                 self.network.run(samples * self.presentation, report=bar if progress else None,
                                  report_period=0.2 * b.second, namespace={})  # fmt: skip
