@@ -99,6 +99,24 @@ def test_a_sample_does_not_depend_on_those_before_it() -> None:
     assert not np.array_equal(stream.spikes["output"].time, tied.spikes["output"].time)
 
 
+def test_a_presentation_cut_short_is_a_shorter_presentation() -> None:
+    """What one run says after 100 ms of each sample is what a run of 100 ms each says."""
+    long, short = (
+        to_brian2(PARAMS, X, **{**FEW, "presentation": span}, inputs="current", delay="0 ms").run()
+        for span in ("300 ms", "100 ms")
+    )
+    for name in ("hidden_1", "output"):
+        assert np.array_equal(long.counts(name, 0.1), short.counts(name))
+        assert np.array_equal(long.first_spikes(name, 0.1) < 1, short.first_spikes(name) < 1)
+    assert 10 < short.counts("output").sum() < long.counts("output").sum()
+
+
+def test_progress_is_a_bar_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    to_brian2(PARAMS, X, **FEW).run(progress=True)
+    said = capfd.readouterr()
+    assert "spiking" in said.err and "/5" in said.err and not said.out
+
+
 def test_the_membrane_is_read_where_output_neurons_do_not_fire() -> None:
     made = to_brian2(PARAMS, X, **FEW, inputs="current", readout="membrane")
     recording = made.run()

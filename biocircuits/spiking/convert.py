@@ -65,15 +65,15 @@ def to_brian2(
     percentile of the output's values at which output neurons are silent; None: the lowest,
     100 − percentile. High, fewer of them fire, and the first spike says more. inputs: regular
     trains, each with a phase of its own; Poisson trains, whose counts are noise of their own; or
-    the current that they would bring, injected into the first layer.
-    readout: membrane: output neurons do not fire, their potential is the answer. neuron: builds
-    the neuron from a list of receptors: `two_compartment_lif`, whose synapses lie on the dendrite,
-    `point_lif`, or a `functools.partial` of one. kinetics: of synapses: currents, or conductances
-    with excitation apart from inhibition, as W_1_excitation and W_1_inhibition. tau: of either.
-    delay: of all. cells: neurons that stand for one unit, which share its weights. reset: whether
-    each sample begins with all neurons at rest. traces: what to record every millisecond,
-    "hidden_1.v" of all neurons, "hidden_1.v_dendrite[3,8]" of some. mode, target: see `backend`;
-    objects for cpp_standalone are the device's until `SpikingNetwork.run`.
+    the current that they would bring, injected into the first layer. readout: membrane: output
+    neurons do not fire, their potential is the answer. neuron: builds the neuron from a list of
+    receptors: `two_compartment_lif`, whose synapses lie on the dendrite, `point_lif`, or a
+    `functools.partial` of one. kinetics: of synapses: currents, or conductances with excitation
+    apart from inhibition, as W_1_excitation and W_1_inhibition. tau: of either. delay: of all.
+    cells: neurons that stand for one unit, which share its weights. reset: whether each sample
+    begins with all neurons at rest; spikes under way arrive. traces: what to record every
+    millisecond, "hidden_1.v" of all neurons, "hidden_1.v_dendrite[3,8]" of some. mode, target: see
+    `backend`; objects for cpp_standalone are the device's until `SpikingNetwork.run`.
 
     Raises BadOption for what cannot be: an activation that is no threshold-linear rate, units, a
     step too long for the time constants.
@@ -177,6 +177,7 @@ class _Builder:
             rest = [f"{VOLTAGE[c]} = E_leak" for c in neuron.compartments]
             rest += [f"{r.variable} = 0 * {r.unit}" for r in neuron.receptors.values()]
             rest += ["I_adaptation = 0 * amp"] if neuron.adaptive else []
+            rest += ["lastspike = -1e4 * second"] if neuron.threshold else []  # not refractory
             group.run_regularly("\n".join(rest), dt=span, name=f"reset_{name}")
         return self._watched(group, fires=bool(neuron.threshold))
 
