@@ -226,8 +226,13 @@ def test_networks_keep_their_step_and_a_standalone_one_must_run_before_the_next(
     if backend.compiler():
         early = to_brian2(PARAMS, X, **FEW, mode="cpp_standalone")
         to_brian2(PARAMS, X, **FEW)
-        with pytest.raises(BadOption, match="before the next one is made"):
+        with pytest.raises(BadOption, match="before anything else is made or run"):
             early.run()
+        plain = to_brian2(PARAMS, X[:1], **FEW)
+        late = to_brian2(PARAMS, X, **FEW, mode="cpp_standalone")
+        assert plain.run().samples == 1
+        with pytest.raises(BadOption, match="before anything else is made or run"):
+            late.run()
 
 
 def test_decoding_of_spikes_by_hand() -> None:
