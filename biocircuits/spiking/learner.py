@@ -45,7 +45,8 @@ class SpikingLearner:
 
     Raises UnknownName and BadOption for options that cannot be.
 
-    groups, synapses: the Brian 2 objects by name, of the last network made; network: it.
+    weights, rates: of each projection at the start, the plastic ones'. network, groups, synapses:
+    the last one made, and its Brian 2 objects by name.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class SpikingLearner:
         self.sizes, self.seed, self.mode, self.target = tuple(sizes), seed, mode, target
         self.snapshots = snapshots
         self.weights = self.module.parameters(self.sizes, self.settings, seed)
+        self.rates = self.module.rates(self.sizes, self.settings)
         self._built = 0
         self._folder: Any = None
 
@@ -101,13 +103,13 @@ class SpikingLearner:
             if W.shape != self.weights[name].shape:
                 expected = f"shape {self.weights[name].shape}"
                 raise BadOption(f"weights {name}", got=f"shape {W.shape}", expected=expected)
-        again = self.mode == "cpp_standalone" and self._built == len(X)
+        etas = {**self.rates, **(rates or {})}
+        for name in etas:
+            if name not in self.rates:
+                raise BadOption("rates", got=name, expected=", ".join(self.rates))
+        again = self._is_built(len(X))
         if not again:
             self._build(streams, start)
-        etas = {**self.plan.rates, **(rates or {})}
-        for name in etas:
-            if name not in self.plan.rates:
-                raise BadOption("rates", got=name, expected=", ".join(self.plan.rates))
         if self.mode == "cpp_standalone":
             seconds = self._run_program(streams, start, etas, build=not again)
         else:
@@ -119,7 +121,8 @@ class SpikingLearner:
     def close(self) -> None:
         """Back to the mode runtime; the built program is deleted."""
         if self._folder is not None:
-            backend.runtime()
+            if self._is_built(self._built):  # else the device is another network's by now
+                backend.runtime()
             self._folder.cleanup()
             self._folder, self._built = None, 0
 
@@ -131,6 +134,12 @@ class SpikingLearner:
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
         self.close()
+
+    def _is_built(self, samples: int) -> bool:
+        """Whether the program for so many samples is there, and the device still its own."""
+        if self._folder is None or self._built != samples or not backend.standalone():
+            return False
+        return bool(backend.load().device.project_dir == self._folder.name)
 
     def _samples(self, name: str, values: ArrayLike, n: int) -> Floats:
         array = np.array(values, float)
@@ -144,16 +153,16 @@ class SpikingLearner:
         self.close()
         b = backend.prepare(f"{self.firing.dt!r} ms", self.mode, self.target, self.seed)
         make = Builder(b, self.module.PHASES, self.firing, streams)
-        self.plan = self.module.build(make, self.sizes, self.settings, weights)
+        self.answer = self.module.build(make, self.sizes, self.settings, weights)
         self.groups = {o.name: o for o in make.objects if isinstance(o, b.NeuronGroup)}
         self.synapses, self._make = make.synapses, make
-        group, trace = self.plan.answer
-        self._answers = b.StateMonitor(group, trace, record=True, dt=make.sample, name="answers")
+        self._answers = b.StateMonitor(self.answer.group, self.answer.trace, record=True,
+                                       dt=make.sample, name="answers")  # fmt: skip
         self._history = {
             name: b.StateMonitor(make.synapses[name], "w", order=2,
                                  record=np.arange(spread(weights[name], self.firing.cells).size),
                                  dt=self.snapshots * make.sample, name=f"history_{name}")
-            for name in (self.plan.rates if self.snapshots else ())
+            for name in (self.rates if self.snapshots else ())
         }  # fmt: skip
         self.network = b.Network(*make.objects, self._answers, *self._history.values())
 
@@ -183,9 +192,9 @@ class SpikingLearner:
         return float(b.device.timers["run_binary"])
 
     def _read(self, samples: int, seconds: float) -> Stream:
-        cells, trace = self.firing.cells, self.plan.answer[1]
+        cells, (_, trace, units) = self.firing.cells, self.answer
         answers = np.asarray(getattr(self._answers, trace))[:, 1 : samples + 1]
-        answers = answers.reshape(self.plan.units, cells, samples).mean(axis=1).T
+        answers = answers.reshape(units, cells, samples).mean(axis=1).T
         shapes = {name: W.shape for name, W in self.weights.items()}
         found = {k: gathered(np.asarray(s.w[:]), shapes[k], cells)
                  for k, s in self.synapses.items()}  # fmt: skip
