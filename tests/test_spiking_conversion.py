@@ -99,6 +99,24 @@ def test_a_sample_does_not_depend_on_those_before_it() -> None:
     assert not np.array_equal(stream.spikes["output"].time, tied.spikes["output"].time)
 
 
+def test_a_presentation_cut_short_is_a_shorter_presentation() -> None:
+    """What one run says after 100 ms of each sample is what a run of 100 ms each says."""
+    long, short = (
+        to_brian2(PARAMS, X, **{**FEW, "presentation": span}, inputs="current", delay="0 ms").run()
+        for span in ("300 ms", "100 ms")
+    )
+    for name in ("hidden_1", "output"):
+        assert np.array_equal(long.counts(name, 0.1), short.counts(name))
+        assert np.array_equal(long.first_spikes(name, 0.1) < 1, short.first_spikes(name) < 1)
+    assert 10 < short.counts("output").sum() < long.counts("output").sum()
+
+
+def test_progress_is_a_bar_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    to_brian2(PARAMS, X, **FEW).run(progress=True)
+    said = capfd.readouterr()
+    assert "spiking" in said.err and "/5" in said.err and not said.out
+
+
 def test_the_membrane_is_read_where_output_neurons_do_not_fire() -> None:
     made = to_brian2(PARAMS, X, **FEW, inputs="current", readout="membrane")
     recording = made.run()
@@ -199,6 +217,24 @@ def test_objects_are_brian_s_own_and_can_be_added_to() -> None:
         made.run()
 
 
+def test_networks_keep_their_step_and_a_standalone_one_must_run_before_the_next() -> None:
+    """Brian 2's default step is one for all."""
+    coarse = to_brian2(PARAMS, X, **FEW)
+    fine = to_brian2(PARAMS, X, **{**FEW, "dt": "0.5 ms", "presentation": "20 ms"})
+    assert np.allclose(np.diff(np.unique(coarse.run().spikes["input"].time)).min(), 1e-3)
+    assert fine.run().samples == 5
+    if backend.compiler():
+        early = to_brian2(PARAMS, X, **FEW, mode="cpp_standalone")
+        to_brian2(PARAMS, X, **FEW)
+        with pytest.raises(BadOption, match="before anything else is made or run"):
+            early.run()
+        plain = to_brian2(PARAMS, X[:1], **FEW)
+        late = to_brian2(PARAMS, X, **FEW, mode="cpp_standalone")
+        assert plain.run().samples == 1
+        with pytest.raises(BadOption, match="before anything else is made or run"):
+            late.run()
+
+
 def test_decoding_of_spikes_by_hand() -> None:
     spikes = Spikes(2, np.array([1, 0, 0, 1]), np.array([0.02, 0.05, 0.06, 0.13]))
     traces = {"out.v": Traces(np.array([0.0, 0.1, 0.2]), np.array([[1, 2], [4, 3], [5, 6.0]]), "V",
@@ -233,6 +269,12 @@ def test_what_cannot_be_is_refused() -> None:
         to_brian2(PARAMS, X, **FEW, peak="600 Hz")
     with pytest.raises(BadOption, match=r"peak: .*hertz"):
         to_brian2(PARAMS, X, **FEW, peak=100)
+    with pytest.raises(BadOption, match="peak: got 0 Hz"):
+        to_brian2(PARAMS, X, **FEW, peak="0 Hz")
+    with pytest.raises(BadOption, match=r"tau_forward: .*above 0"):
+        to_brian2(PARAMS, X, **FEW, tau="0 ms")
+    with pytest.raises(BadOption, match=r"presentation: .*multiple of dt"):
+        to_brian2(PARAMS, X, **{**FEW, "presentation": "0 ms"})
     with pytest.raises(BadOption, match="silent on all calibration"):
         silent = {"W": [-abs(PARAMS["W"][0]), PARAMS["W"][1]]}
         to_brian2(silent, X, **FEW)

@@ -14,6 +14,8 @@ What is made are ordinary Brian 2 objects, with units, that can be taken apart a
 `trained`     its layers and their activity; `coding`: values as rates, and weights in amperes
 `network`     a `SpikingNetwork`: its Brian 2 objects by name; ``run()``, once, for all samples
 `recording`   the `Recording` that it returns: spikes and traces as arrays, rates, decoding
+`pictures`    rasters, membranes, rates beside a model's, accuracy over time, f-I curves
+`export`      spikes and traces as NWB, networks as NIR
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from typing import Any
 
 from rate_models.errors import BadOption, MissingExtra, UserError
 
+_prepared = 0  # how often `prepare` was called
 MODES = ("runtime", "cpp_standalone")
 TARGETS = ("auto", "cython", "numpy")
 COMPILER = "install one (Debian: apt install g++; macOS: xcode-select --install)"
@@ -91,6 +92,8 @@ def prepare(dt: Any, mode: str = "runtime", target: str = "auto", seed: int = 0)
         remedy = f"{COMPILER}, or take mode='runtime'"
         raise UserError("mode cpp_standalone", got="no C++ compiler", remedy=remedy)
     runtime()
+    global _prepared
+    _prepared += 1
     if mode == "cpp_standalone":
         b.set_device("cpp_standalone", build_on_run=False)
     else:
@@ -99,6 +102,11 @@ def prepare(dt: Any, mode: str = "runtime", target: str = "auto", seed: int = 0)
     b.defaultclock.dt = quantity("dt", dt, "second")
     b.seed(seed)
     return b
+
+
+def prepared() -> int:
+    """The number of the last `prepare`: a standalone network is the device's until the next."""
+    return _prepared
 
 
 def finish(folder: str | None = None) -> None:

@@ -25,10 +25,12 @@ from biocircuits.spiking import fi
 from biocircuits.spiking.backend import load
 from biocircuits.spiking.neurons import Neuron
 from biocircuits.spiking.trained import Layer
+from biocircuits.spiking.units import quantity
 from rate_models.errors import BadOption
 
 Floats = NDArray[np.float64]
 POINTS = 60  # of a measured f-I curve
+_CURVES: dict[Any, tuple[Any, Any]] = {}  # {what they depend on: (currents, rates)}
 
 
 class Code(NamedTuple):
@@ -76,8 +78,17 @@ def code_of(
 def curve(neuron: Neuron, onto: str, peak: float, dt: Any) -> tuple[Any, Any]:
     """(currents, rates) measured from below the rheobase to a rate above ``peak`` (Hz).
 
-    Raises BadOption where no current makes it fire so fast.
+    The same neuron is measured once. Raises BadOption where no current makes it fire so fast.
     """
+    constants = tuple(sorted((name, float(value)) for name, value in neuron.parameters.items()))
+    step = float(quantity("dt", dt, "second"))
+    key = (neuron.equations, neuron.reset, constants, onto, peak, step)
+    if key not in _CURVES:
+        _CURVES[key] = _measured(neuron, onto, peak, dt)
+    return _CURVES[key]
+
+
+def _measured(neuron: Neuron, onto: str, peak: float, dt: Any) -> tuple[Any, Any]:
     least, most = fi.rheobase(neuron, onto), 2.0
     while most < 1e4:
         currents = least * np.linspace(0.8, most, POINTS)

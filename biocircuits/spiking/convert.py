@@ -65,15 +65,15 @@ def to_brian2(
     percentile of the output's values at which output neurons are silent; None: the lowest,
     100 − percentile. High, fewer of them fire, and the first spike says more. inputs: regular
     trains, each with a phase of its own; Poisson trains, whose counts are noise of their own; or
-    the current that they would bring, injected into the first layer.
-    readout: membrane: output neurons do not fire, their potential is the answer. neuron: builds
-    the neuron from a list of receptors: `two_compartment_lif`, whose synapses lie on the dendrite,
-    `point_lif`, or a `functools.partial` of one. kinetics: of synapses: currents, or conductances
-    with excitation apart from inhibition, as W_1_excitation and W_1_inhibition. tau: of either.
-    delay: of all. cells: neurons that stand for one unit, which share its weights. reset: whether
-    each sample begins with all neurons at rest. traces: what to record every millisecond,
-    "hidden_1.v" of all neurons, "hidden_1.v_dendrite[3,8]" of some. mode, target: see `backend`;
-    objects for cpp_standalone are the device's until `SpikingNetwork.run`.
+    the current that they would bring, injected into the first layer. readout: membrane: output
+    neurons do not fire, their potential is the answer. neuron: builds the neuron from a list of
+    receptors: `two_compartment_lif`, whose synapses lie on the dendrite, `point_lif`, or a
+    `functools.partial` of one. kinetics: of synapses: currents, or conductances with excitation
+    apart from inhibition, as W_1_excitation and W_1_inhibition. tau: of either. delay: of all.
+    cells: neurons that stand for one unit, which share its weights. reset: whether each sample
+    begins with all neurons at rest; spikes under way arrive. traces: what to record every
+    millisecond, "hidden_1.v" of all neurons, "hidden_1.v_dendrite[3,8]" of some. mode, target: see
+    `backend`; objects for cpp_standalone are the device's until `SpikingNetwork.run`.
 
     Raises BadOption for what cannot be: an activation that is no threshold-linear rate, units, a
     step too long for the time constants.
@@ -93,6 +93,8 @@ def to_brian2(
     shown = measure(trained, X, spec)
     seen = shown if calibration is None else measure(trained, calibration, spec)
     hertz = float(quantity("peak", peak, "hertz"))
+    if hertz <= 0:
+        raise BadOption("peak", got=peak, expected="a rate above 0 Hz")
     onto = neuron([]).compartments[0]  # the dendrite, where there is one
     receptors = [Receptor(RECEPTOR, onto, tau=tau)]
     if kinetics == "conductance":
@@ -103,9 +105,10 @@ def to_brian2(
     codes, lines = _scaled(seen, model, onto, hertz, percentile, floor, dt)
     b = prepare(dt, mode, target, seed)
     span = quantity("presentation", presentation, "second")
-    if abs(float(span / b.defaultclock.dt) % 1 - 0.5) < 0.499:
+    if span <= 0 * b.second or abs(float(span / b.defaultclock.dt) % 1 - 0.5) < 0.499:
         raise BadOption("presentation", got=span, expected=f"a multiple of dt, {dt}")
-    made = SpikingNetwork(shown, codes, lines, model, span, cells, seed, mode, b.Network())
+    made = SpikingNetwork(shown, codes, lines, model, span, cells, seed,
+                          b.defaultclock.dt, mode, b.Network())  # fmt: skip
     build = _Builder(b, made, onto, reset)
     source: Any = None
     if inputs != "current":
@@ -174,6 +177,7 @@ class _Builder:
             rest = [f"{VOLTAGE[c]} = E_leak" for c in neuron.compartments]
             rest += [f"{r.variable} = 0 * {r.unit}" for r in neuron.receptors.values()]
             rest += ["I_adaptation = 0 * amp"] if neuron.adaptive else []
+            rest += ["lastspike = -1e4 * second"] if neuron.threshold else []  # not refractory
             group.run_regularly("\n".join(rest), dt=span, name=f"reset_{name}")
         return self._watched(group, fires=bool(neuron.threshold))
 

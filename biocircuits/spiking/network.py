@@ -34,12 +34,14 @@ class SpikingNetwork:
     presentation: Any
     cells: int
     seed: int
+    dt: Any
     mode: str
     network: Any
     groups: dict[str, Any] = field(default_factory=dict)
     synapses: dict[str, Any] = field(default_factory=dict)
     monitors: dict[str, Any] = field(default_factory=dict)
     _ran: bool = False
+    _prepared: int = field(default_factory=backend.prepared)
 
     @property
     def units(self) -> tuple[int, ...]:
@@ -55,23 +57,35 @@ class SpikingNetwork:
         """All samples in one run; progress: a bar, or lines of the program, on stderr.
 
         In cpp_standalone this compiles and runs the program, and then goes back to the mode
-        runtime. Raises BadOption the second time.
+        runtime. Raises BadOption the second time, and where a network in cpp_standalone is no
+        longer the device's because another was made or run since.
         """
         if self._ran:
             remedy = "make a new one by to_brian2"
             raise BadOption("run", got="a network that has run", remedy=remedy)
+        mine = self._prepared == backend.prepared() and backend.standalone()
+        if self.mode != "runtime" and not mine:
+            remedy = "run a network in cpp_standalone before anything else is made or run"
+            raise BadOption("run", got="a network that Brian 2's device has let go", remedy=remedy)
         self._ran = True
+        return self._step_by_step(progress) if self.mode == "runtime" else self._program(progress)
+
+    def _step_by_step(self, progress: bool) -> Recording:
         b, samples = backend.load(), len(self.trained.inputs)
+        backend.runtime()
+        b.defaultclock.dt = self.dt  # which is one for all networks
         b.seed(self.seed)
-        if self.mode == "runtime":
-            with _Bar(samples, progress) as bar:
-                self.network.run(samples * self.presentation, report=bar if progress else None,
-                                 report_period=0.2 * b.second, namespace={})  # fmt: skip
-            return self._recorded()
+        with _Bar(samples, progress) as bar:
+            self.network.run(samples * self.presentation, report=bar if progress else None,
+                             report_period=0.2 * b.second, namespace={})  # fmt: skip
+        return self._recorded()
+
+    def _program(self, progress: bool) -> Recording:
+        b, time = backend.load(), len(self.trained.inputs) * self.presentation
+        b.seed(self.seed)
         with tempfile.TemporaryDirectory(prefix="dendrostream-") as folder:
             try:
-                report = "stderr" if progress else None
-                self.network.run(samples * self.presentation, report=report, namespace={})
+                self.network.run(time, report="stderr" if progress else None, namespace={})
                 backend.finish(folder)
                 return self._recorded()
             finally:

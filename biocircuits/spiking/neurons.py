@@ -174,7 +174,6 @@ def _neuron(
             raise unknown(name, [*known, "currents", "extra"])
     p = {name: quantity(name, options.get(name, default), unit)
          for name, (default, unit) in known.items()}  # fmt: skip
-    _check(p)
     for where in (*currents, *(r.onto for r in receptors)):
         if where not in compartments:
             raise BadOption("compartment", got=repr(where), expected=" or ".join(compartments))
@@ -189,6 +188,7 @@ def _neuron(
     for where in compartments:
         total = " + ".join([*sums[where], *([currents[where]] if where in currents else [])])
         lines += [f"injected_{where} : amp", f"I_{where} = {total} : amp"]
+    _check(p)
     soma, dendritic = "g_leak * (E_leak - v) + I_soma", "dendrite" in compartments
     soma += " + g_coupling * (v_dendrite - v)" if dendritic else ""
     soma += " - I_adaptation" if adaptive else ""
