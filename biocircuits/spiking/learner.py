@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from biocircuits.spiking import backend
 from biocircuits.spiking.learning._cells import Builder, Floats, gathered, spread
+from biocircuits.spiking.network import Bar
 from rate_models import lookup
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import checked, unknown
@@ -39,9 +40,10 @@ class SpikingLearner:
     """A rule of `biocircuits.spiking.learning` in Brian 2.
 
     sizes: n_0..n_L units. mode, target: see `backend`. snapshots: weights are recorded every so
-    many samples; 0: not. options: of the rule's `Settings` and of `Firing`. In cpp_standalone the
-    first `run` builds the program, and later ones of as many samples only run it, with other
-    samples, weights and rates; `close` (or a with-statement) goes back to the mode runtime.
+    many samples; 0: not. progress: a bar, or lines of the program, on stderr. options: of the
+    rule's `Settings` and of `Firing`. In cpp_standalone the first `run` builds the program, and
+    later ones of as many samples only run it, with other samples, weights and rates; `close` (or a
+    with-statement) goes back to the mode runtime.
 
     Raises UnknownName and BadOption for options that cannot be.
 
@@ -57,6 +59,7 @@ class SpikingLearner:
         mode: str = "runtime",
         target: str = "auto",
         snapshots: int = 0,
+        progress: bool = False,
         **options: Any,
     ) -> None:
         check_seed(seed)
@@ -68,10 +71,10 @@ class SpikingLearner:
         self.settings = checked(own, **{k: v for k, v in options.items() if k in own._fields})
         self.firing = checked(common, **{k: v for k, v in options.items() if k in common._fields})
         self.sizes, self.seed, self.mode, self.target = tuple(sizes), seed, mode, target
-        self.snapshots = snapshots
+        self.snapshots, self.progress = snapshots, progress
         self.weights = self.module.parameters(self.sizes, self.settings, seed)
         self.rates = self.module.rates(self.sizes, self.settings)
-        self._built = 0
+        self._built, self._prepared = 0, 0
         self._folder: Any = None
 
     def run(
@@ -139,7 +142,7 @@ class SpikingLearner:
         """Whether the program for so many samples is there, and the device still its own."""
         if self._folder is None or self._built != samples or not backend.standalone():
             return False
-        return bool(backend.load().device.project_dir == self._folder.name)
+        return self._prepared == backend.prepared()
 
     def _samples(self, name: str, values: ArrayLike, n: int) -> Floats:
         array = np.array(values, float)
@@ -152,6 +155,7 @@ class SpikingLearner:
     def _build(self, streams: dict[str, Floats], weights: dict[str, Floats]) -> None:
         self.close()
         b = backend.prepare(f"{self.firing.dt!r} ms", self.mode, self.target, self.seed)
+        self._prepared = backend.prepared()
         make = Builder(b, self.module.PHASES, self.firing, streams)
         self.answer = self.module.build(make, self.sizes, self.settings, weights)
         self.groups = {o.name: o for o in make.objects if isinstance(o, b.NeuronGroup)}
@@ -168,10 +172,14 @@ class SpikingLearner:
 
     def _run_network(self, samples: int) -> float:
         b, told = backend.load(), []
-        # told of the start when all code is compiled, and of the end
-        self.network.run(samples * self._make.sample + b.defaultclock.dt, namespace={},
-                         report=lambda *at: told.append(time.perf_counter()),
-                         report_period=1e9 * b.second)  # fmt: skip
+
+        def report(*at: Any) -> None:  # first when all code is compiled, last at the end
+            told.append(time.perf_counter())
+            bar(*at)
+
+        with Bar(samples, self.progress) as bar:
+            self.network.run(samples * self._make.sample + b.defaultclock.dt, namespace={},
+                             report=report, report_period=0.2 * b.second)  # fmt: skip
         return told[-1] - told[0]
 
     def _run_program(
@@ -182,7 +190,8 @@ class SpikingLearner:
         if build:
             self._folder = tempfile.TemporaryDirectory(prefix="dendrostream-")
             samples = len(streams["x"])
-            self.network.run(samples * self._make.sample + b.defaultclock.dt, namespace={})
+            self.network.run(samples * self._make.sample + b.defaultclock.dt, namespace={},
+                             report="stderr" if self.progress else None)  # fmt: skip
             b.device.build(directory=self._folder.name, compile=True, run=False)
             self._built = samples
         given: dict[Any, Any] = {self._make.streams[k]: v for k, v in streams.items()}
