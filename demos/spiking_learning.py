@@ -7,9 +7,10 @@ Shows: digits shown to integrate-and-fire neurons, 64-32-10, in two phases of 10
        of rates; the loss of a network whose hidden weights learn from noise and a broadcast alone.
 From:  Dellaferrera & Kreiman, ICML 2022; Golkar et al., NeurIPS workshop 2020; Lansdell et al.,
        ICLR 2020; the spiking forms are ours.
-Score: SCORE
+Score: mean 0.874 of held-out digits, 0.778 with hidden weights that stay random, 0.076 untrained;
+       BMVR's objective 0.080 (rates 0.062, optimum 0.058); loss 2.10 before, 0.075 after
 Seed:  0 to 2, for weights, feedback and the order of the samples
-Run time: TIME
+Run time: 4 minutes, half of them compilation; needs a C++ compiler
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ NETWORKS: dict[str, dict[str, float]] = {
     "nothing learns": {"W_1": 0.0, "W_2": 0.0},
 }
 BMVR: dict[str, Any] = {"lr": 0.02, "lr_apical": 0.005, "lr_q": 0.005}
+LARGER = 30.0
 EVERY = 50  # samples from one look at the weights to the next
 
 
@@ -95,25 +97,31 @@ def digits(seed: int, samples: int, passes: int) -> tuple[Array, Any, Any]:
 
 
 def regression(samples: int = 4000, seed: int = 1) -> Regression:
-    """BMVR, 6-2-3, in spikes with four cells per unit, and in rates, on the same samples."""
+    """BMVR, 6-2-3, in spikes with 16 cells per unit, and in rates, on the same samples.
+
+    W_1 starts larger than the rule has it: while z is small Q decays, and W_1 would overshoot.
+    """
     sizes, rng = (6, 2, 3), np.random.default_rng(seed)
     X = rng.normal(size=(samples, sizes[0])) * np.linspace(1.4, 0.4, sizes[0])
     Y = X @ rng.normal(size=(sizes[0], sizes[2])) + 0.3 * rng.normal(size=(samples, sizes[2]))
     Y /= np.sqrt(np.mean(np.sum(Y**2, axis=1)))
-    with SpikingLearner("bmvr", sizes, mode="cpp_standalone", cells=4, snapshots=EVERY,
+    with SpikingLearner("bmvr", sizes, mode="cpp_standalone", cells=16, snapshots=EVERY,
                         **BMVR) as learner:  # fmt: skip
-        history = learner.run(X, Y).history
+        start = LARGER * learner.weights["W_1"]
+        history = learner.run(X, Y, weights={"W_1": start}).history
     spiking = [bmvr_loss(Y, X @ W.T, V.T)
                for W, V in zip(history["W_1"], history["apical"], strict=True)]  # fmt: skip
     lr = BMVR["lr"]
     rates = CircuitNetwork(NetworkSpec(sizes, "identity", "mse"), "bmvr", lr=lr,
                            eta_apical=BMVR["lr_apical"] / lr, eta_q=BMVR["lr_q"] / lr)  # fmt: skip
-    rate = []
-    for start in range(0, samples + EVERY, EVERY):
+    params = rates.parameters()
+    params["W"][0] = start
+    rates.simulator.load(params)
+    rate = [bmvr_loss(Y, X @ start.T, params["W"][1])]
+    for at in range(0, samples, EVERY):
+        rates.learn(X[at : at + EVERY], targets=Y[at : at + EVERY])
         W_1, W_2 = rates.parameters()["W"]
         rate.append(bmvr_loss(Y, X @ W_1.T, W_2))
-        if start < samples:
-            rates.learn(X[start : start + EVERY], targets=Y[start : start + EVERY])
     return Regression(spiking, rate, bmvr_optimum(X, Y, sizes[1]))
 
 
@@ -157,8 +165,8 @@ def draw(
             window = np.ones(100) / 100
             b.plot(np.arange(100, len(right) + 1), np.convolve(right, window, "valid"),
                    color=BLUE, lw=1, alpha=0.7)  # fmt: skip
-        b.set(xlabel="samples shown", ylabel="guessed right", ylim=(0, 1))
-        b.set_title("before each is learned (mean of the last 100; a line per seed)")
+        b.set(xlabel="samples shown", ylabel="right, before it is learned", ylim=(0, 1))
+        b.set_title("PEPITA, mean of the last 100, a line per seed")
         at = EVERY * np.arange(len(found.spiking))
         c.plot(at, found.rate, color=GREY, label="circuit of rates")
         c.plot(at, found.spiking, color=BLUE, label="circuit of spikes")

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from biocircuits.spiking import backend
 from biocircuits.spiking.learning._cells import Builder, Floats, gathered, spread
+from biocircuits.spiking.network import Bar
 from rate_models import lookup
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import checked, unknown
@@ -39,13 +40,15 @@ class SpikingLearner:
     """A rule of `biocircuits.spiking.learning` in Brian 2.
 
     sizes: n_0..n_L units. mode, target: see `backend`. snapshots: weights are recorded every so
-    many samples; 0: not. options: of the rule's `Settings` and of `Firing`. In cpp_standalone the
-    first `run` builds the program, and later ones of as many samples only run it, with other
-    samples, weights and rates; `close` (or a with-statement) goes back to the mode runtime.
+    many samples; 0: not. progress: a bar, or lines of the program, on stderr. options: of the
+    rule's `Settings` and of `Firing`. In cpp_standalone the first `run` builds the program, and
+    later ones of as many samples only run it, with other samples, weights and rates; `close` (or a
+    with-statement) goes back to the mode runtime.
 
     Raises UnknownName and BadOption for options that cannot be.
 
-    groups, synapses: the Brian 2 objects by name, of the last network made; network: it.
+    weights, rates: of each projection at the start, the plastic ones'. network, groups, synapses:
+    the last one made, and its Brian 2 objects by name.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class SpikingLearner:
         mode: str = "runtime",
         target: str = "auto",
         snapshots: int = 0,
+        progress: bool = False,
         **options: Any,
     ) -> None:
         check_seed(seed)
@@ -67,9 +71,10 @@ class SpikingLearner:
         self.settings = checked(own, **{k: v for k, v in options.items() if k in own._fields})
         self.firing = checked(common, **{k: v for k, v in options.items() if k in common._fields})
         self.sizes, self.seed, self.mode, self.target = tuple(sizes), seed, mode, target
-        self.snapshots = snapshots
+        self.snapshots, self.progress = snapshots, progress
         self.weights = self.module.parameters(self.sizes, self.settings, seed)
-        self._built = 0
+        self.rates = self.module.rates(self.sizes, self.settings)
+        self._built, self._prepared = 0, 0
         self._folder: Any = None
 
     def run(
@@ -101,13 +106,13 @@ class SpikingLearner:
             if W.shape != self.weights[name].shape:
                 expected = f"shape {self.weights[name].shape}"
                 raise BadOption(f"weights {name}", got=f"shape {W.shape}", expected=expected)
-        again = self.mode == "cpp_standalone" and self._built == len(X)
+        etas = {**self.rates, **(rates or {})}
+        for name in etas:
+            if name not in self.rates:
+                raise BadOption("rates", got=name, expected=", ".join(self.rates))
+        again = self._is_built(len(X))
         if not again:
             self._build(streams, start)
-        etas = {**self.plan.rates, **(rates or {})}
-        for name in etas:
-            if name not in self.plan.rates:
-                raise BadOption("rates", got=name, expected=", ".join(self.plan.rates))
         if self.mode == "cpp_standalone":
             seconds = self._run_program(streams, start, etas, build=not again)
         else:
@@ -119,7 +124,8 @@ class SpikingLearner:
     def close(self) -> None:
         """Back to the mode runtime; the built program is deleted."""
         if self._folder is not None:
-            backend.runtime()
+            if self._is_built(self._built):  # else the device is another network's by now
+                backend.runtime()
             self._folder.cleanup()
             self._folder, self._built = None, 0
 
@@ -132,6 +138,12 @@ class SpikingLearner:
     ) -> None:  # fmt: skip
         self.close()
 
+    def _is_built(self, samples: int) -> bool:
+        """Whether the program for so many samples is there, and the device still its own."""
+        if self._folder is None or self._built != samples or not backend.standalone():
+            return False
+        return self._prepared == backend.prepared()
+
     def _samples(self, name: str, values: ArrayLike, n: int) -> Floats:
         array = np.array(values, float)
         if array.ndim != 2 or array.shape[1] != n or not len(array):
@@ -143,26 +155,31 @@ class SpikingLearner:
     def _build(self, streams: dict[str, Floats], weights: dict[str, Floats]) -> None:
         self.close()
         b = backend.prepare(f"{self.firing.dt!r} ms", self.mode, self.target, self.seed)
+        self._prepared = backend.prepared()
         make = Builder(b, self.module.PHASES, self.firing, streams)
-        self.plan = self.module.build(make, self.sizes, self.settings, weights)
+        self.answer = self.module.build(make, self.sizes, self.settings, weights)
         self.groups = {o.name: o for o in make.objects if isinstance(o, b.NeuronGroup)}
         self.synapses, self._make = make.synapses, make
-        group, trace = self.plan.answer
-        self._answers = b.StateMonitor(group, trace, record=True, dt=make.sample, name="answers")
+        self._answers = b.StateMonitor(self.answer.group, self.answer.trace, record=True,
+                                       dt=make.sample, name="answers")  # fmt: skip
         self._history = {
             name: b.StateMonitor(make.synapses[name], "w", order=2,
                                  record=np.arange(spread(weights[name], self.firing.cells).size),
                                  dt=self.snapshots * make.sample, name=f"history_{name}")
-            for name in (self.plan.rates if self.snapshots else ())
+            for name in (self.rates if self.snapshots else ())
         }  # fmt: skip
         self.network = b.Network(*make.objects, self._answers, *self._history.values())
 
     def _run_network(self, samples: int) -> float:
         b, told = backend.load(), []
-        # told of the start when all code is compiled, and of the end
-        self.network.run(samples * self._make.sample + b.defaultclock.dt, namespace={},
-                         report=lambda *at: told.append(time.perf_counter()),
-                         report_period=1e9 * b.second)  # fmt: skip
+
+        def report(*at: Any) -> None:  # first when all code is compiled, last at the end
+            told.append(time.perf_counter())
+            bar(*at)
+
+        with Bar(samples, self.progress) as bar:
+            self.network.run(samples * self._make.sample + b.defaultclock.dt, namespace={},
+                             report=report, report_period=0.2 * b.second)  # fmt: skip
         return told[-1] - told[0]
 
     def _run_program(
@@ -173,7 +190,8 @@ class SpikingLearner:
         if build:
             self._folder = tempfile.TemporaryDirectory(prefix="dendrostream-")
             samples = len(streams["x"])
-            self.network.run(samples * self._make.sample + b.defaultclock.dt, namespace={})
+            self.network.run(samples * self._make.sample + b.defaultclock.dt, namespace={},
+                             report="stderr" if self.progress else None)  # fmt: skip
             b.device.build(directory=self._folder.name, compile=True, run=False)
             self._built = samples
         given: dict[Any, Any] = {self._make.streams[k]: v for k, v in streams.items()}
@@ -183,9 +201,9 @@ class SpikingLearner:
         return float(b.device.timers["run_binary"])
 
     def _read(self, samples: int, seconds: float) -> Stream:
-        cells, trace = self.firing.cells, self.plan.answer[1]
+        cells, (_, trace, units) = self.firing.cells, self.answer
         answers = np.asarray(getattr(self._answers, trace))[:, 1 : samples + 1]
-        answers = answers.reshape(self.plan.units, cells, samples).mean(axis=1).T
+        answers = answers.reshape(units, cells, samples).mean(axis=1).T
         shapes = {name: W.shape for name, W in self.weights.items()}
         found = {k: gathered(np.asarray(s.w[:]), shapes[k], cells)
                  for k, s in self.synapses.items()}  # fmt: skip

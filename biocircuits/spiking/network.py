@@ -75,7 +75,7 @@ class SpikingNetwork:
         backend.runtime()
         b.defaultclock.dt = self.dt  # which is one for all networks
         b.seed(self.seed)
-        with _Bar(samples, progress) as bar:
+        with Bar(samples, progress) as bar:
             self.network.run(samples * self.presentation, report=bar if progress else None,
                              report_period=0.2 * b.second, namespace={})  # fmt: skip
         return self._recorded()
@@ -123,7 +123,7 @@ def _unit(values: Any) -> str:
     return "1"
 
 
-class _Bar:
+class Bar:
     """A progress bar that Brian 2 tells how far it is."""
 
     def __init__(self, samples: int, shown: bool) -> None:
@@ -136,7 +136,7 @@ class _Bar:
     def __call__(self, elapsed: Any, completed: float, start: Any, duration: Any) -> None:
         self._bar.update(int(completed * self._samples) - self._bar.n)
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> Bar:
         return self
 
     def __exit__(self, *_: Any) -> None:

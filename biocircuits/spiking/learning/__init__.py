@@ -7,7 +7,8 @@ docstring     what the cells and the synapses do; a paragraph ``Source:``
 `FIRING`      `_cells.Firing`, its defaults of how cells fire
 `Settings`    NamedTuple of learning rates and what else is the rule's own
 `parameters(sizes, settings, seed)`        {projection: weights (n_target, n_source)} at the start
-`build(make, sizes, settings, weights)`    the network's parts, by a `_cells.Builder`; a `Plan`
+`rates(sizes, settings)`                    {plastic projection: its learning rate}
+`build(make, sizes, settings, weights)`     the parts, by a `_cells.Builder`; returns `Answer`
 
 All plasticity is in equations of Brian 2 synapses, which name variables of their own two ends.
 """

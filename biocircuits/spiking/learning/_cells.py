@@ -43,9 +43,9 @@ class Firing(NamedTuple):
     """How cells fire, and for how long a sample is shown.
 
     dt, phase, settle: in ms; of every phase the first ``settle`` is not counted. peak: the rate of
-    activity 1, in Hz. tau_synapse, tau_dendrite: τ_s, τ_d in ms. cells: that stand for one unit,
-    each with synapses of its own. firing: "integrate" integrates and fires; "escape" fires with
-    the same rate but at random, as a Poisson process.
+    activity 1, in Hz. tau_soma: of the membrane that fires, in ms; tau_synapse, tau_dendrite: τ_s,
+    τ_d in ms. cells: that stand for one unit, each with synapses of its own. firing: "integrate"
+    integrates and fires; "escape" fires with the same rate but at random, as a Poisson process.
     """
 
     dt: Positive = 0.5

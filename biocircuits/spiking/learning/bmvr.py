@@ -22,8 +22,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
+from biocircuits.spiking.learning._answer import Answer
 from biocircuits.spiking.learning._cells import Builder, Firing, Floats, Positive
-from biocircuits.spiking.learning._plan import Plan
 from rate_models.network import NetworkSpec
 from rate_models.textbook import initial_parameters
 
@@ -48,9 +48,15 @@ def parameters(sizes: tuple[int, ...], settings: Settings, seed: int) -> dict[st
     return {"W_1": found["W"][0], "apical": found["W"][1].T, "Q": found["Q"], "R": found["R"]}
 
 
+def rates(sizes: tuple[int, ...], settings: Settings) -> dict[str, float]:
+    """η, η_2, and η_q of Q and R."""
+    q = {"Q": settings.lr_q, "R": settings.lr_q}
+    return {"W_1": settings.lr, "apical": settings.lr_apical, **q}
+
+
 def build(
     make: Builder, sizes: tuple[int, ...], settings: Settings, weights: dict[str, Floats]
-) -> Plan:
+) -> Answer:
     """Groups input, target, pyramidal, interneuron; projections W_1, apical, Q, R."""
     base, read = settings.background, {"trace": PHASES[0]}
     m, k, n = sizes
@@ -68,6 +74,4 @@ def build(
     make.project("apical", target, pyramidal, "heard_apical", weights["apical"], learn=correlate)
     make.project("R", pyramidal, inter, "heard_dendrite", weights["R"], learn=correlate)
     make.project("Q", inter, pyramidal, "heard_inhibition", weights["Q"], learn=correlate)
-    rates = {"W_1": settings.lr, "apical": settings.lr_apical, "Q": settings.lr_q,
-             "R": settings.lr_q}  # fmt: skip
-    return Plan(rates, (pyramidal, "trace"), k)
+    return Answer(pyramidal, "trace", k)

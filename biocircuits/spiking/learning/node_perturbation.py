@@ -20,8 +20,9 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
+from biocircuits.spiking.learning._answer import Answer
 from biocircuits.spiking.learning._cells import Builder, Firing, Floats, Positive
-from biocircuits.spiking.learning._plan import Plan
+from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, initial_weights
 
 PHASES = ("clean", "noisy")
@@ -39,14 +40,23 @@ class Settings(NamedTuple):
 
 
 def parameters(sizes: tuple[int, ...], settings: Settings, seed: int) -> dict[str, Floats]:
-    """W_1, W_2, He uniform."""
+    """W_1, W_2, He uniform; BadOption for more than one hidden layer."""
+    if len(sizes) != 3:
+        raise BadOption(
+            "sizes of node_perturbation", got=sizes, expected="(inputs, hidden, outputs)"
+        )
     found = initial_weights(NetworkSpec(sizes, "relu", "mse"), seed)
     return {f"W_{n}": W for n, W in enumerate(found["W"], start=1)}
 
 
+def rates(sizes: tuple[int, ...], settings: Settings) -> dict[str, float]:
+    """η, η_2."""
+    return {"W_1": settings.lr, "W_2": settings.lr_output}
+
+
 def build(
     make: Builder, sizes: tuple[int, ...], settings: Settings, weights: dict[str, Floats]
-) -> Plan:
+) -> Answer:
     """Groups input, hidden, output, loss; projections W_1, W_2."""
     base, c = settings.background, settings.perturbation
     source = make.cells("input", sizes[0], "x(t, unit)", base, traces={"soma": "clean"})
@@ -67,4 +77,4 @@ def build(
                  learn=f"w -= eta * change_post * noise_post / {c * c!r} * soma_pre")  # fmt: skip
     make.project("W_2", hidden, output, "heard_dendrite", weights["W_2"],
                  learn="w -= eta * error_post * soma_pre")  # fmt: skip
-    return Plan({"W_1": settings.lr, "W_2": settings.lr_output}, (output, "soma"), sizes[2])
+    return Answer(output, "soma", sizes[2])

@@ -22,8 +22,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
+from biocircuits.spiking.learning._answer import Answer
 from biocircuits.spiking.learning._cells import Builder, Firing, Floats, Positive
-from biocircuits.spiking.learning._plan import Plan
 from rate_models.network import NetworkSpec
 from rate_models.textbook import initial_parameters
 
@@ -38,8 +38,8 @@ class Settings(NamedTuple):
     sign: s. background: of input and error cells, in units of activity.
     """
 
-    lr: NotNegative = 0.03
-    lr_output: NotNegative = 0.1
+    lr: NotNegative = 0.06
+    lr_output: NotNegative = 0.05
     feedback_scale: NotNegative = 0.3
     sign: Literal[1, -1] = 1
     background: Positive = 0.5
@@ -52,9 +52,15 @@ def parameters(sizes: tuple[int, ...], settings: Settings, seed: int) -> dict[st
     return {**{f"W_{n}": W for n, W in enumerate(found["W"], start=1)}, "F": found["F"]}
 
 
+def rates(sizes: tuple[int, ...], settings: Settings) -> dict[str, float]:
+    """η of W_1..W_L."""
+    hidden = {f"W_{n}": settings.lr for n in range(1, len(sizes) - 1)}
+    return hidden | {f"W_{len(sizes) - 1}": settings.lr_output}
+
+
 def build(
     make: Builder, sizes: tuple[int, ...], settings: Settings, weights: dict[str, Floats]
-) -> Plan:
+) -> Answer:
     """Groups input, hidden_1.., output, error; projections W_1.., F."""
     last, base = len(sizes) - 1, settings.background
     layers = [
@@ -76,5 +82,4 @@ def build(
         make.project(f"W_{n}", source, target, "heard_dendrite", weights[f"W_{n}"],
                      learn=f"w -= eta * {post} * axon_pre")  # fmt: skip
     make.project("F", error, layers[0], "thalamic", weights["F"])
-    rates = {f"W_{n}": settings.lr if n < last else settings.lr_output for n in range(1, last + 1)}
-    return Plan(rates, (output, "soma"), sizes[-1])
+    return Answer(output, "soma", sizes[-1])
