@@ -133,6 +133,10 @@ def test_what_cannot_be_is_said() -> None:
         SpikingLearner("pepitta", (4, 3, 2))
     with pytest.raises(UnknownName, match="feedback_scale"):
         SpikingLearner("pepita", (4, 3, 2), feedback_scal=1)
+    with pytest.raises(BadOption, match="snapshots"):
+        SpikingLearner("pepita", (4, 3, 2), snapshots=-1)
+    with pytest.raises(BadOption, match="one hidden layer"):
+        SpikingLearner("node_perturbation", (4, 3, 3, 2))
     with pytest.raises(BadOption, match="peak"):
         SpikingLearner("pepita", (4, 3, 2), peak=-1.0)
     learner = SpikingLearner("pepita", (4, 3, 2), target="numpy")
@@ -146,6 +150,8 @@ def test_what_cannot_be_is_said() -> None:
         learner.run(np.zeros((1, 4)), np.zeros((1, 2)), weights={"W_3": np.zeros((3, 4))})
     with pytest.raises(BadOption, match=r"shape \(3, 4\)"):
         learner.run(np.zeros((1, 4)), np.zeros((1, 2)), weights={"W_1": np.zeros((4, 3))})
+    with pytest.raises(BadOption, match="learns"):
+        learner.run(np.zeros((2, 4)), np.zeros((2, 2)), learns=[True])
     with pytest.raises(BadOption, match="rates"):
         learner.run(np.zeros((1, 4)), np.zeros((1, 2)), rates={"F": 1.0})
     for options, said in (({"settle": 100.0}, "settle"), ({"dt": 2.0}, "dt"),
