@@ -79,14 +79,14 @@ def test_the_same_seed_gives_the_same_run(name: str) -> None:
 def test_cells_fire_at_the_rate_that_stands_for_their_activity() -> None:
     x = np.array([[0.0, 0.13, 0.31, 0.5, 0.77, 1.0]])
     learner = SpikingLearner("pepita", (6, 2, 2), target="numpy", feedback_scale=0.0,
-                             phase=2040.0, background=0.2)  # fmt: skip
+                             phase=1040.0, background=0.2)  # fmt: skip
     learner.run(x, np.zeros((1, 2)), learns=False)
     b = backend.load()
     monitor = b.SpikeMonitor(learner.groups["input"])
     learner.network.add(monitor)
-    learner.network.run(2 * b.second, namespace={})
-    rates = np.asarray(monitor.count) / 2
-    assert np.allclose(rates, 200 * (0.2 + x[0]), rtol=0.01, atol=0.5)
+    learner.network.run(1 * b.second, namespace={})
+    # a count is off by up to one
+    assert np.allclose(np.asarray(monitor.count), 200 * (0.2 + x[0]), rtol=0.01, atol=1)
 
 
 def test_in_the_mean_over_cells_weights_change_as_the_rule_says() -> None:
@@ -120,8 +120,9 @@ def test_the_demos_draw(tmp_path: Path) -> None:
 def test_disagreement_of_poisson_cells_falls_as_the_root_of_spikes() -> None:
     from dendrostream_demos.spiking_agreement import agreement
 
-    for few, many in (((4, 60), (64, 60)), ((16, 60), (16, 480))):
-        one, two = (agreement("escape", "", cells, time, 100, 16) for cells, time in (few, many))
+    for few, many in (((4, 60), (32, 60)), ((16, 60), (16, 480))):
+        one, two = (agreement("escape", "", cells, time, 100, 24, target="numpy")
+                    for cells, time in (few, many))  # fmt: skip
         for a, b in zip(one, two, strict=True):
             slope = math.log(b.distance / a.distance) / math.log(b.spikes / a.spikes)
             assert -0.7 < slope < -0.3, (a, b)
@@ -132,6 +133,10 @@ def test_what_cannot_be_is_said() -> None:
         SpikingLearner("pepitta", (4, 3, 2))
     with pytest.raises(UnknownName, match="feedback_scale"):
         SpikingLearner("pepita", (4, 3, 2), feedback_scal=1)
+    with pytest.raises(BadOption, match="snapshots"):
+        SpikingLearner("pepita", (4, 3, 2), snapshots=-1)
+    with pytest.raises(BadOption, match="one hidden layer"):
+        SpikingLearner("node_perturbation", (4, 3, 3, 2))
     with pytest.raises(BadOption, match="peak"):
         SpikingLearner("pepita", (4, 3, 2), peak=-1.0)
     learner = SpikingLearner("pepita", (4, 3, 2), target="numpy")
@@ -145,6 +150,8 @@ def test_what_cannot_be_is_said() -> None:
         learner.run(np.zeros((1, 4)), np.zeros((1, 2)), weights={"W_3": np.zeros((3, 4))})
     with pytest.raises(BadOption, match=r"shape \(3, 4\)"):
         learner.run(np.zeros((1, 4)), np.zeros((1, 2)), weights={"W_1": np.zeros((4, 3))})
+    with pytest.raises(BadOption, match="learns"):
+        learner.run(np.zeros((2, 4)), np.zeros((2, 2)), learns=[True])
     with pytest.raises(BadOption, match="rates"):
         learner.run(np.zeros((1, 4)), np.zeros((1, 2)), rates={"F": 1.0})
     for options, said in (({"settle": 100.0}, "settle"), ({"dt": 2.0}, "dt"),

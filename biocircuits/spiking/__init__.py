@@ -14,6 +14,7 @@ What is made are ordinary Brian 2 objects, with units, that can be taken apart a
 `trained`     its layers and their activity; `coding`: values as rates, and weights in amperes
 `network`     a `SpikingNetwork`: its Brian 2 objects by name; ``run()``, once, for all samples
 `recording`   the `Recording` that it returns: spikes and traces as arrays, rates, decoding
+`learner`     `SpikingLearner`: a network that learns from a stream; its rules in `learning`
 `pictures`    rasters, membranes, rates beside a model's, accuracy over time, f-I curves
 `export`      spikes and traces as NWB, networks as NIR
 """
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 from biocircuits.spiking.backend import finish, load, prepare, runtime
 from biocircuits.spiking.convert import to_brian2
+from biocircuits.spiking.learner import SpikingLearner
 from biocircuits.spiking.network import SpikingNetwork
 from biocircuits.spiking.neurons import (
     Neuron,
@@ -35,7 +37,7 @@ from biocircuits.spiking.synapses import connect
 from biocircuits.spiking.units import check_step, quantity
 
 __all__ = [
-    "Neuron", "Receptor", "Recording", "SpikingNetwork", "check_step", "connect", "finish",
-    "interneuron", "load", "point_lif", "prepare", "quantity", "runtime", "to_brian2",
+    "Neuron", "Receptor", "Recording", "SpikingLearner", "SpikingNetwork", "check_step", "connect",
+    "finish", "interneuron", "load", "point_lif", "prepare", "quantity", "runtime", "to_brian2",
     "two_compartment_lif",
 ]  # fmt: skip

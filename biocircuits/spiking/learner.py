@@ -63,6 +63,8 @@ class SpikingLearner:
         **options: Any,
     ) -> None:
         check_seed(seed)
+        if snapshots < 0:
+            raise BadOption("snapshots", got=snapshots, expected="a number of samples, 0 for none")
         self.module = lookup.get(RULES, rule)
         own, common = self.module.Settings(), self.module.FIRING
         for name in options:
@@ -94,11 +96,10 @@ class SpikingLearner:
         X, Y = self._samples("X", X, self.sizes[0]), self._samples("Y", Y, self.sizes[-1])
         if len(X) != len(Y):
             raise BadOption("Y", got=f"{len(Y)} rows", expected=f"{len(X)}, as X has")
-        streams = {
-            "x": X,
-            "y": Y,
-            "learns": np.broadcast_to(np.asarray(learns, float), len(X)).copy(),
-        }
+        if np.shape(learns) not in ((), (len(X),)):
+            expected = f"one for all, or {len(X)} as X has"
+            raise BadOption("learns", got=f"shape {np.shape(learns)}", expected=expected)
+        streams = {"x": X, "y": Y, "learns": np.full(len(X), np.asarray(learns, float))}
         start = {**self.weights, **{k: np.asarray(v, float) for k, v in (weights or {}).items()}}
         for name, W in start.items():
             if name not in self.weights:
@@ -123,9 +124,9 @@ class SpikingLearner:
 
     def close(self) -> None:
         """Back to the mode runtime; the built program is deleted."""
+        if self._prepared and self._prepared == backend.prepared():  # else it is another's by now
+            backend.runtime()
         if self._folder is not None:
-            if self._is_built(self._built):  # else the device is another network's by now
-                backend.runtime()
             self._folder.cleanup()
             self._folder, self._built = None, 0
 

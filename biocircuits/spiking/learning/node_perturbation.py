@@ -43,7 +43,7 @@ def parameters(sizes: tuple[int, ...], settings: Settings, seed: int) -> dict[st
     """W_1, W_2, He uniform; BadOption for more than one hidden layer."""
     if len(sizes) != 3:
         raise BadOption(
-            "sizes of node_perturbation", got=sizes, expected="(inputs, hidden, outputs)"
+            "sizes of node_perturbation", got=sizes, expected="input, one hidden layer, output"
         )
     found = initial_weights(NetworkSpec(sizes, "relu", "mse"), seed)
     return {f"W_{n}": W for n, W in enumerate(found["W"], start=1)}
