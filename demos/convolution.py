@@ -109,7 +109,7 @@ def train(
     updates = []
     for twin in (net, gradient):
         twin.fill_grad(x[:PROBES], y[:PROBES])
-        updates.append(twin.W[0].grad.numpy().ravel())
+        updates.append(twin.W[0].grad.numpy().ravel().astype(float))
     cosine = updates[0] @ updates[1] / np.prod([np.linalg.norm(u) for u in updates])
     angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
     return Result([epoch["accuracy"] or 0.0 for epoch in history], float(moved), float(angle))
