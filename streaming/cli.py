@@ -336,10 +336,9 @@ def _table(rows: list[dict[str, Any]]) -> str:
     """Rows of equal keys as columns of text."""
     if not rows:
         return "nothing to show"
-    cells = [list(rows[0])] + [[_cell(v) for v in row.values()] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells]
-    return "\n".join(line.rstrip() for line in lines)
+    from streaming.papers.table import aligned
+
+    return aligned([list(rows[0]), *([_cell(v) for v in row.values()] for row in rows)])
 
 
 def _cell(value: Any) -> str:
