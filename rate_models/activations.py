@@ -18,7 +18,7 @@ import math
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_torch_array
 
 from rate_models import rows
 from rate_models.errors import UnknownName
@@ -43,13 +43,15 @@ def apply(name: str, a: Any) -> Any:
     if name == "identity":
         return a
     if name == "relu":
-        return xp.clip(a, 0, None)  # NaN stays NaN
+        return a.relu() if is_torch_array(a) else xp.clip(a, 0, None)  # NaN stays NaN
     if name == "tanh":
         return xp.tanh(a)
     if name == "sigmoid":
         return 1 / (1 + xp.exp(-a))
     if name == "erf":
         return _erf(xp, a * _ROOT_HALF)
+    if is_torch_array(a):
+        return a.softmax(1)
     z = xp.exp(a - xp.max(a, axis=1, keepdims=True))
     return z / xp.sum(z, axis=1, keepdims=True)
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import activations, losses
+from rate_models import activations, losses, products
 from rate_models.errors import BadOption, UnknownName
 
 Parameters = dict[str, Any]
@@ -119,9 +119,9 @@ class NetworkSpec:
         delta = back * activations.slope(self.names[layer - 1], a)
         return delta if mask is None else delta * mask
 
-    def outer(self, layer: int, post: Any, pre: Any) -> Any:
-        """Σ post preᵀ over the batch, of the shape of W_l; post as a_l is, pre as h_{l-1}."""
-        return post.T @ pre
+    def outer(self, layer: int, post: Any, pre: Any, factor: float = 1.0) -> Any:
+        """factor · Σ post preᵀ over the batch, as W_l is; post as a_l is, pre as h_{l-1}."""
+        return products.scaled(factor, post.T, pre)
 
     def total(self, layer: int, post: Any) -> Any:
         """Σ post over the batch, of the shape of b_l: `outer` where pre is 1."""

@@ -50,7 +50,8 @@ def gradients(
 ) -> dict[str, Any]:
     """ΔW_l = Σ_terms coefficient · postᵀ pre / batch_size, Δb_l the same with pre = 1.
 
-    Also Δ of the rule's own arrays, {name: array}.
+    Also Δ of the rule's own arrays, {name: array}; and where ``params`` hold WF = W_1 F, which an
+    optimiser that is linear in W and ΔW keeps so by stepping it with ΔW_1 F, that.
 
     batch_size: the nominal one; a short last batch is divided by it too (SPEC A3). A frozen layer
     gets None.
@@ -62,12 +63,14 @@ def gradients(
             delta_w.append(None)
             delta_b.append(None)
             continue
-        # before the product: there are fewer of post than of W_l
-        pairs = [(t.coefficient / batch_size * t.post, t.pre) for t in terms]
-        delta_w.append(_sum(spec.outer(layer, post, pre) for post, pre in pairs))
+        parts = [(t.post, t.pre, t.coefficient / batch_size) for t in terms]
+        delta_w.append(_sum(spec.outer(layer, *part) for part in parts))
         if params["b"]:
-            delta_b.append(_sum(spec.total(layer, post) for post, _ in pairs))
+            delta_b.append(_sum(factor * spec.total(layer, post) for post, _, factor in parts))
     own = {name: delta / batch_size for name, delta in stage.own.items()}
+    if "WF" in params and (first := stage.terms[0]) is not None:
+        images = [(t.post, t.pre @ params["F"], t.coefficient / batch_size) for t in first]
+        own["WF"] = _sum(spec.outer(1, *image) for image in images)
     return {"W": delta_w, **({"b": delta_b} if params["b"] else {}), **own}
 
 

@@ -202,16 +202,16 @@ class ConvolutionalSpec(NetworkSpec):
             return super().gate(layer, a, self._unpool(layer, super().activity(layer, a), back))
         return super().gate(layer, a, back, mask)
 
-    def outer(self, layer: int, post: Any, pre: Any) -> Any:
-        """Σ post ⊗ pre over the batch, of a filter over its places too."""
+    def outer(self, layer: int, post: Any, pre: Any, factor: float = 1.0) -> Any:
+        """factor · Σ post ⊗ pre over the batch, of a filter over its places too."""
         entry = self._entry(layer, pre)
         if layer > len(self.convolutions):
-            return post.T @ entry
+            return super().outer(layer, post, entry, factor)
         maps = post.unflatten(1, self.stacks[layer - 1].maps)
         padding = self.convolutions[layer - 1].padding
         shape = self.shapes[layer - 1]
         total: Tensor = conv2d_weight(entry, shape, maps, padding=padding)  # type: ignore[no-untyped-call]
-        return total / self._places(layer)
+        return factor / self._places(layer) * total
 
     def total(self, layer: int, post: Any) -> Any:
         """Σ post over the batch, of a filter over its places too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 from typing import Any, Self
@@ -73,6 +74,7 @@ class BatchNetwork(nn.Module):
         self.hyper = checked(module.Hyperparameters(), **hyperparameters)
         rules.check(module, spec, self.hyper)
         self._generator: torch.Generator | None = None
+        self._followed: dict[str, nn.Parameter] = {}
         params = textbook.initial_parameters(spec, rule, self.seed, dtype, **hyperparameters)
         params = textbook.mapped(params, torch.from_numpy)
         self.W = nn.ParameterList(params.pop("W"))
@@ -134,10 +136,16 @@ class BatchNetwork(nn.Module):
         >>> for _ in net.stages(torch.eye(4), torch.tensor([0, 1, 2, 0])):
         ...     sgd.step()
         """
-        module, params = _module(self.rule), self.arrays()
         x, y = self.samples(x, y)
-        y = self.targets(y)
         draws = self.draws(len(x), masks, noise)
+        yield from self.checked_stages(x, self.targets(y), draws, batch_size)
+
+    @torch.no_grad()
+    def checked_stages(
+        self, x: Tensor, y: Tensor, draws: Draws, batch_size: int | None = None
+    ) -> Iterator[None]:
+        """`stages` of what `samples`, `targets` and `draws` give."""
+        module, params = _module(self.rule), {**self.arrays(), **self._followed}
         for stage in module.batch(self.spec, params, self.hyper, x, y, draws):
             deltas = textbook.gradients(self.spec, stage, params, batch_size or len(x))
             for name, gradients in deltas.items():
@@ -147,6 +155,29 @@ class BatchNetwork(nn.Module):
                 for parameter, gradient in zip(params[name], gradients, strict=True):
                     parameter.grad = gradient if parameter.requires_grad else None
             yield
+
+    @contextmanager
+    def following(self, asked: bool = True) -> Iterator[list[nn.Parameter]]:
+        """Within, if ``asked``, W_1 F is not worked out for every batch, where the rule needs it.
+
+        Yields what an optimiser has to step beside the parameters, and must step as it does W_1: by
+        numbers that are linear in W and ΔW, as those of gradient descent with momentum and weight
+        decay are.
+        """
+        rule = _module(self.rule)
+        needed = hasattr(rule, "follows") and rule.follows(self.spec, self.hyper)
+        if asked and needed and self.W[0].requires_grad:
+            self._followed = {"WF": nn.Parameter(self.W[0].detach() @ self.F)}
+        try:
+            yield list(self._followed.values())
+        finally:
+            self._followed = {}
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """W_1 F afresh where it is `following`: what rounding has added up to is gone."""
+        for image in self._followed.values():
+            image.copy_(self.W[0] @ self.F)
 
     def fill_grad(
         self,

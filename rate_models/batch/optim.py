@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, overload
 
@@ -12,13 +13,15 @@ from rate_models.hyperparameters import checked
 from rate_models.optimizers import Optimizer
 
 
-class Sgd(torch.optim.Optimizer):
+class Sgd(torch.optim.SGD):
     """Gradient descent with the learning rate inside the velocity; see `optimizers`.
 
         v ← μ v + η (ΔW + λ W),   W ← W − v
 
     A scheduler that lowers η leaves the velocity as it is; torch.optim.SGD, the same at a constant
     rate, would scale it down too. lr η, momentum μ, weight_decay λ: ranges as in `Optimizer`.
+
+    torch keeps v / η and passes over the weights once; where η changes, v / η is changed to match.
 
     >>> w = torch.nn.Parameter(torch.ones(2))
     >>> w.grad = torch.ones(2)
@@ -34,9 +37,8 @@ class Sgd(torch.optim.Optimizer):
         momentum: float = 0.0,
         weight_decay: float = 0.0,
     ) -> None:
-        given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-        checked(Optimizer(), **given)
-        super().__init__(params, given)
+        checked(Optimizer(), lr=lr, momentum=momentum, weight_decay=weight_decay)
+        super().__init__(params, lr, momentum, weight_decay=weight_decay, fused=True)
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -44,32 +46,48 @@ class Sgd(torch.optim.Optimizer):
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Step every parameter that has a gradient; a closure is called first, as torch has it."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._step(weight, group["lr"], group["momentum"], group["weight_decay"])
+            lr, before = group["lr"], group.get("lr_before", group["lr"])
+            group["lr_before"] = lr
+            group["steps"] = group.get("steps", 0) + 1
+            for weight in group["params"] if group["momentum"] else ():
+                velocity = self.state[weight].get("momentum_buffer")
+                if velocity is not None and lr != before:
+                    velocity.mul_(before / lr)
+                if (
+                    velocity is not None
+                    and group["steps"] % lasts(velocity, group["momentum"]) == 0
+                ):
+                    settle(velocity)
+        loss: float | None = super().step(closure)
         return loss
 
-    def _step(self, weight: Tensor, lr: float, momentum: float, decay: float) -> None:
-        assert weight.grad is not None
-        state = self.state[weight]
-        if momentum and "velocity" not in state:
-            state["velocity"] = torch.zeros_like(weight)
-        step(weight, weight.grad, state.get("velocity"), lr, momentum, decay)
+
+def settle(velocity: Tensor) -> None:
+    """Zero what is below the square root of the smallest normal number.
+
+    Where no gradient comes any more a velocity would fall to subnormal numbers and stay there, and
+    a processor takes ten times as long for those: MNIST's rim made an epoch 1.6 times as long.
+    """
+    velocity.copy_(velocity.hardshrink(_least(velocity)))
+
+
+def lasts(velocity: Tensor, momentum: float) -> int:
+    """After how many steps a velocity that was large enough may need to `settle`."""
+    return max(1, int(math.log(_least(velocity)) / math.log(momentum)))
+
+
+def _least(velocity: Tensor) -> float:
+    return math.sqrt(torch.finfo(velocity.dtype).tiny)
 
 
 def step(
     weight: Tensor, gradient: Tensor, velocity: Tensor | None,
     lr: float, momentum: float, decay: float,
 ) -> None:  # fmt: skip
-    """One step of ``weight`` in place, and of its velocity where there is momentum."""
+    """`Sgd` on one weight in place, for `torch.func.vmap`; v where there is momentum."""
     if decay:
         gradient = gradient.add(weight, alpha=decay)
     if not momentum:

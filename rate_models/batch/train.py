@@ -52,29 +52,35 @@ def fit(
     1.0
     """
     x, y, x_test, y_test = checked_samples(net, epochs, batch_size, x, y, x_test, y_test)
-    numbers = None
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        numbers = optimizer or Optimizer()
-        optimizer = Sgd(net.parameters(), *numbers[:3])
+    numbers = None if isinstance(optimizer, torch.optim.Optimizer) else optimizer or Optimizer()
     history: list[Metrics] = []
-    together, seen = Together(net), 0
-    for epoch in range(epochs):
-        for chosen in torch.split(order(seed, epoch, x), batch_size):
-            if numbers is not None:
-                optimizer.param_groups[0]["lr"] = numbers.rate(seen)
-            part = together.share(x[chosen], y[chosen])
-            for _ in net.stages(part.x, part.y, part.masks, part.noise, batch_size):
-                together.add(part)
-                optimizer.step()
-            seen += len(chosen)
-        if scheduler is not None:
-            scheduler.step()
-        if not finite(net):
-            raise Diverged(
-                f"epoch {epoch}", got="weights not finite", remedy="lower the learning rate"
-            )
-        history.append({"epoch": epoch, **net.evaluate(x_test, y_test)})
-        progress(history[-1])
+    targets, together, seen = net.targets(y), Together(net), 0
+    alone = numbers is not None and together.processes == 1
+    with net.following(alone) as followed:
+        stepper = (
+            optimizer
+            if isinstance(optimizer, torch.optim.Optimizer)
+            else Sgd([*net.parameters(), *followed], *(numbers or Optimizer())[:3])
+        )
+        for epoch in range(epochs):
+            for chosen in torch.split(order(seed, epoch, x), batch_size):
+                if numbers is not None:
+                    stepper.param_groups[0]["lr"] = numbers.rate(seen)
+                part = together.share(x[chosen], targets[chosen])
+                draws = net.draws(len(part.x), part.masks, part.noise)
+                for _ in net.checked_stages(part.x, part.y, draws, batch_size):
+                    together.add(part)
+                    stepper.step()
+                seen += len(chosen)
+            if scheduler is not None:
+                scheduler.step()
+            if not finite(net):
+                raise Diverged(
+                    f"epoch {epoch}", got="weights not finite", remedy="lower the learning rate"
+                )
+            net.follow()
+            history.append({"epoch": epoch, **net.evaluate(x_test, y_test)})
+            progress(history[-1])
     return history
 
 

@@ -57,6 +57,7 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import Init, NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
+from rate_models.products import added
 from rate_models.rules import (
     Draws,
     Properties,
@@ -174,6 +175,12 @@ def input_feedback(params: Parameters, hyper: Hyperparameters) -> Array | None:
     return params["F"] if hyper.inject == 0 else None
 
 
+def follows(spec: NetworkSpec, hyper: Hyperparameters) -> bool:
+    """Whether `batch` may be given WF = W_1 F, see `textbook.gradients`."""
+    fixed = hyper.inject == 0 and not _mirroring.asked(hyper)
+    return fixed and hyper.form != "time_local" and not spec.convolutional
+
+
 def batch(
     spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
 ) -> Any:
@@ -209,11 +216,13 @@ def batch(
         yield Stage([*frozen, *([term] for term in plus)])
 
     p, signal = list(h), hyper.sign * signal
-    p[j] = h[j] + signal @ params["F"].T
+    p[j] = added(h[j], signal, params["F"].T)
     for layer in range(j + 1, last):
-        if layer == 1 and len(x) > spec.sizes[last] and hyper.form != "time_local":
-            # W (x + s F e) = W x + (W F) s e: for n_L columns, not for every sample
-            current = a[1] + signal @ spec.current({**params, "b": []}, 1, params["F"].T)
+        # W (x + s F e) = W x + (W F) s e: for n_L columns, not for every sample
+        if layer == 1 and "WF" in params:
+            current = added(a[1], signal, params["WF"].T)
+        elif layer == 1 and len(x) > spec.sizes[last] and hyper.form != "time_local":
+            current = added(a[1], signal, spec.current({**params, "b": []}, 1, params["F"].T))
         else:
             current = spec.current(params, layer, p[layer - 1])
         p[layer] = spec.activity(layer, current, draws.mask(layer))
