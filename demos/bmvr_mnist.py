@@ -165,16 +165,23 @@ def linear(
         eta_apical=apical / eta, eta_q=eta_q / eta, ridge=RIDGE,
     )  # fmt: skip
     order = np.random.default_rng(seed).permutation(len(data.X))
-    for end in np.unique(np.geomspace(10, samples, 40).astype(int)):
-        chosen = order[np.arange(net.samples_seen, end) % len(order)]
-        net.learn(data.X[chosen], targets=data.Y[chosen])
+    for end in marks(samples):
+        while net.samples_seen < end:
+            some = min(end, net.samples_seen + len(order))
+            chosen = order[np.arange(net.samples_seen, some) % len(order)]
+            net.learn(data.X[chosen], targets=data.Y[chosen])
         W_1, W_2 = net.parameters()["W"]
         z = data.X @ W_1.T
         loss = bmvr_loss(data.Y, z, W_2)
         objective = loss + RIDGE * ((W_2 @ W_1) ** 2).sum()
         constraint = z.T @ z / len(z) + RIDGE * W_1 @ W_1.T - np.eye(of.k)
         error = float(np.linalg.norm(constraint) / np.sqrt(of.k))
-        yield int(end), float(objective), error, loss
+        yield end, float(objective), error, loss
+
+
+def marks(samples: int) -> list[int]:
+    """About forty numbers of samples up to ``samples``."""
+    return [int(mark) for mark in np.unique(np.geomspace(10, samples, 40).astype(int))]
 
 
 def markdown(found: list[tuple[str, str]], epochs: int, curve: Array, best: float) -> str:

@@ -63,7 +63,7 @@ def test_the_equations_are_the_mean_step_of_the_simulation() -> None:
     squares = np.zeros_like(before)
     for _ in range(n):
         student.w, student.v = w.copy(), v.copy()
-        student.step(rng.normal(size=run["D"]), run["eta"], linear=True)
+        student.step(rng.normal(size=run["D"]), run["eta"], "afa")
         step = run["D"] * (student.covariance() - before)
         total, squares = total + step, squares + step**2
         total_v += run["D"] * (student.v - v)
@@ -78,6 +78,7 @@ def test_the_equations_are_the_mean_step_of_the_simulation() -> None:
     ("way", "rule", "hyper"),
     [
         ("pepita", "pepita", {"presynaptic": "standard", "sign": -1}),
+        ("pepita-modulated", "pepita", {"sign": -1}),
         ("afa", "adaptive_feedback_alignment", {"sign": -1}),
     ],
 )
@@ -99,7 +100,7 @@ def test_a_step_is_the_rules(way: str, rule: str, hyper: dict[str, Any]) -> None
     (first,), (second,) = stage.terms
     w = student.w - eta * first.post.T @ first.pre
     v = student.v - eta / D * (second.post.T @ second.pre)[0]
-    student.step(x, eta, linear=way == "afa")
+    student.step(x, eta, run["way"])
     np.testing.assert_allclose(student.w, w, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(student.v, v, rtol=1e-12)
 
@@ -113,3 +114,16 @@ def test_a_simulation_follows_the_equations(way: str) -> None:
     assert exact["error"][-1] < 0.9 * exact["error"][0]
     np.testing.assert_allclose(course["error"], exact["error"], rtol=0.1)
     np.testing.assert_allclose(course["alpha"], exact["alpha"])
+
+
+def test_modulated_presynaptic_activity_leaves_the_equations_unless_feedback_is_small() -> None:
+    ends = []
+    for row in ("pepita-modulated", "pepita-modulated-small"):
+        run = {**paper.run(row, "error-end", paper.QUICK), "alpha": 60, "points": 12, "eta": 0.3}
+        student = paper.Student(run, seed=0)
+        exact, course = paper.solved(student, run), student.learn(run, lambda _: None)
+        ends.append(
+            (len(course["error"]), course["error"][-1] / exact["error"][len(course["error"]) - 1])
+        )
+    assert ends[0][0] < 13 or ends[0][1] > 2
+    assert ends[1][0] == 13 and ends[1][1] == pytest.approx(1, abs=0.1)
