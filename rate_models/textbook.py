@@ -69,8 +69,8 @@ def gradients(
             delta_b.append(_sum(factor * spec.total(layer, post) for post, _, factor in parts))
     own = {name: delta / batch_size for name, delta in stage.own.items()}
     if "WF" in params and (first := stage.terms[0]) is not None:
-        images = [(t.post, t.pre @ params["F"], t.coefficient / batch_size) for t in first]
-        own["WF"] = _sum(spec.outer(1, *image) for image in images)
+        images = [t.coefficient / batch_size * (t.pre @ params["F"]) for t in first]
+        own["WF"] = _sum(t.post.T @ image for t, image in zip(first, images, strict=True))
     return {"W": delta_w, **({"b": delta_b} if params["b"] else {}), **own}
 
 

@@ -1,9 +1,10 @@
-"""Samples per second of the online kernels, and of circuits, against other ways to run the same.
+"""Samples per second of the online kernels, of batches and of circuits, against other ways.
 
 Everything at one thread, float32 (circuits float64), batch 1, on the same samples in one process.
 The repeats of all peers take turns, so that a busy machine slows all alike; each repeat lasts as
 long for every peer, and the median counts. ``ratio`` is ours over the peer's. The scenario names
-stay, so that numbers can be compared across versions. Circuits: `streaming.bench_circuits`.
+stay, so that numbers can be compared across versions. Batches: `streaming.bench_batches`, circuits:
+`streaming.bench_circuits`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rate_models.network import NetworkSpec, one_hot
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
 from rate_models.textbook import Textbook, initial_parameters, mapped
-from streaming import bench_circuits
+from streaming import bench_batches, bench_circuits
 from streaming.machine import machine
 from streaming.sources import ArraySource, open_source
 
@@ -50,6 +51,7 @@ def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
     scenarios: list[tuple[str, Peers, Array, Array, int]] = [
         (f"{rule}-784-1024-10", _peers(rule), X, labels, 200) for rule in ("pepita", "backprop")
     ]
+    scenarios.append((bench_batches.SCENARIO, bench_batches.peers(), X, labels, 640))
     scenarios += [
         (bench_circuits.scenario(sizes), dict(bench_circuits.peers(sizes)),
          *bench_circuits.data(), 5) for sizes in bench_circuits.SIZES

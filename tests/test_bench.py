@@ -10,7 +10,7 @@ import pytest
 from biocircuits import CircuitNetwork
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
-from streaming import bench, bench_circuits
+from streaming import bench, bench_batches, bench_circuits
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*synchroniz")
 
@@ -20,9 +20,11 @@ def test_every_peer_is_timed_beside_ours() -> None:
     assert {"cpu", "python", "numba", "numpy"} <= result["machine"].keys()
     scenarios = {row["scenario"] for row in result["rows"]}
     circuits = {bench_circuits.scenario(sizes) for sizes in bench_circuits.SIZES}
-    assert scenarios == {"pepita-784-1024-10", "backprop-784-1024-10"} | circuits
+    online = {"pepita-784-1024-10", "backprop-784-1024-10"}
+    assert scenarios == online | {bench_batches.SCENARIO} | circuits
     for row in result["rows"]:
-        if row["peer"].startswith("torch") and find_spec("torch") is None:
+        needs_torch = row["peer"].startswith("torch") or row["scenario"] == bench_batches.SCENARIO
+        if needs_torch and find_spec("torch") is None:
             assert row["samples_per_second"] is None and row["ratio"] is None
         else:
             assert row["samples_per_second"] > 0 and row["ratio"] > 0

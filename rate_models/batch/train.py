@@ -66,7 +66,9 @@ def fit(
             for chosen in torch.split(order(seed, epoch, x), batch_size):
                 if numbers is not None:
                     stepper.param_groups[0]["lr"] = numbers.rate(seen)
-                part = together.share(x[chosen], targets[chosen])
+                # several times faster than x[chosen]
+                rows = x.index_select(0, chosen), targets.index_select(0, chosen)
+                part = together.share(*rows)
                 draws = net.draws(len(part.x), part.masks, part.noise)
                 for _ in net.checked_stages(part.x, part.y, draws, batch_size):
                     together.add(part)

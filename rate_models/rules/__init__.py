@@ -53,6 +53,8 @@ What only some rules have:
                   sample. Without it not
 `CONVOLVES`       True where layers may be convolutions, in batches: `batch` goes through weights,
                   and feedback of their shape, by the methods of ``spec`` alone
+`follows(spec, hyper)`   whether ``params`` may hold WF = W_1 F for `batch`, in batches: whoever
+                  steps W_1 steps it too, see `textbook.gradients`. Without it not
 `COUNTS`          names of its own arrays that count samples: the same in all networks that have
                   seen as many, whatever their seed
 `LEARNED`         names of its own arrays (not lists) that the optimiser steps as it does W, by
