@@ -17,7 +17,7 @@ from torch.func import vmap
 
 from rate_models import lookup, textbook
 from rate_models.batch.network import BatchNetwork
-from rate_models.batch.optim import Sgd, step
+from rate_models.batch.optim import Sgd, lasts, settle, step
 from rate_models.batch.train import Metrics, checked_samples, finite, fit, order
 from rate_models.errors import BadOption, Diverged
 from rate_models.optimizers import Optimizer
@@ -104,6 +104,7 @@ class Stack:
         learned = ("W", "b", *getattr(self.module, "LEARNED", ()))
         stepped = {name: self.params[name] for name in learned} if momentum else {}
         self.velocity = textbook.mapped(stepped, torch.zeros_like)
+        self._steps, self._settled = 0, lasts(self.params["W"][0], momentum) if momentum else 0
 
     def _stacked(self, name: str, each: list[Tensor]) -> Tensor:
         if name in self._counts:  # one for all, so that what it decides is decided for all
@@ -156,6 +157,9 @@ class Stack:
         where = Draws(*(None if part is None else [0] * len(part) for part in draws))
         in_dims = (places(self.params), places(self.velocity), 0, 0, where)
         vmap(all_steps, in_dims, out_dims=None)(self.params, self.velocity, x, y, draws)
+        self._steps += 1
+        if self._settled and self._steps % self._settled == 0:
+            textbook.mapped(self.velocity, settle)
 
 
 def _transposed(parts: list[Any]) -> list[Tensor]:

@@ -52,17 +52,17 @@ class Sgd(torch.optim.SGD):
             lr, before = group["lr"], group.get("lr_before", group["lr"])
             group["lr_before"] = lr
             group["steps"] = group.get("steps", 0) + 1
-            for weight in group["params"] if group["momentum"] else ():
-                velocity = self.state[weight].get("momentum_buffer")
-                if velocity is not None and lr != before:
+            for velocity in self._velocities(group):
+                if lr != before:
                     velocity.mul_(before / lr)
-                if (
-                    velocity is not None
-                    and group["steps"] % lasts(velocity, group["momentum"]) == 0
-                ):
+                if group["steps"] % lasts(velocity, group["momentum"]) == 0:
                     settle(velocity)
         loss: float | None = super().step(closure)
         return loss
+
+    def _velocities(self, group: dict[str, Any]) -> list[Tensor]:
+        states = (self.state.get(weight, {}) for weight in group["params"])
+        return [v for state in states if (v := state.get("momentum_buffer")) is not None]
 
 
 def settle(velocity: Tensor) -> None:
