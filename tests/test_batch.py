@@ -159,7 +159,7 @@ def test_dropout_masks_come_from_the_seed_and_change_with_every_batch() -> None:
     assert not torch.equal(first, second)
     assert torch.equal(gradients(copied), second)
     assert torch.equal(nets[0](X), nets[0](X))
-    masks = BatchNetwork(NetworkSpec((2, 10000, 2)), dropout=0.1)._masks(None, 3)
+    masks = BatchNetwork(NetworkSpec((2, 10000, 2)), dropout=0.1).draws(3).masks
     assert masks is not None
     assert sorted(masks[0].unique().tolist()) == pytest.approx([0, 1 / 0.9])
     assert (masks[0] == 0).float().mean().item() == pytest.approx(0.1, abs=0.005)

@@ -252,7 +252,7 @@ def test_a_weight_that_needs_no_gradient_stays() -> None:
 
 def test_dropout_falls_on_dense_layers() -> None:
     spec = ConvolutionalSpec.of((1, 4, 4), (Convolution(2, 3), 1000, 2))
-    masks = BatchNetwork(spec, dropout=0.5)._masks(None, 3)
+    masks = BatchNetwork(spec, dropout=0.5).draws(3).masks
     assert masks is not None
     assert masks[0].unique().tolist() == [1.0]
     assert masks[1].shape == (3, 1000) and sorted(masks[1].unique().tolist()) == [0.0, 2.0]

@@ -18,6 +18,7 @@ from torch.func import vmap
 from rate_models import lookup, textbook
 from rate_models.batch.network import BatchNetwork
 from rate_models.batch.optim import Sgd, lasts, settle, step
+from rate_models.batch.precision import Precision, matmul_precision
 from rate_models.batch.train import Metrics, checked_samples, finite, fit, order
 from rate_models.errors import BadOption, Diverged
 from rate_models.optimizers import Optimizer
@@ -39,6 +40,7 @@ def fit_many(
     x_test: Any = None,
     y_test: Any = None,
     way: Way | None = None,
+    precision: Precision = "highest",
     say: Callable[[str], object] = lambda _: None,
     progress: Callable[[int, Metrics], object] = lambda *_: None,
 ) -> list[list[Metrics]]:
@@ -75,7 +77,8 @@ def fit_many(
         progress(i, metrics)
 
     train = {"together": _together, "side by side": _side_by_side, "in turn": _in_turn}[chosen]
-    train(nets, tensors, seeds, epochs, batch_size, numbers, record)
+    with matmul_precision(precision, nets[0].device):
+        train(nets, tensors, seeds, epochs, batch_size, numbers, precision, record)
     if not any(finite(net) for net in nets):
         raise Diverged(
             f"all {len(nets)} networks", got="weights not finite", remedy="lower the learning rate"
@@ -173,7 +176,7 @@ Record = Callable[[int, Metrics], None]
 
 def _together(
     nets: Sequence[BatchNetwork], tensors: Tensors, seeds: Sequence[int],
-    epochs: int, batch_size: int, numbers: Optimizer, record: Record,
+    epochs: int, batch_size: int, numbers: Optimizer, precision: Precision, record: Record,
 ) -> None:  # fmt: skip
     x, y, x_test, y_test = tensors
     targets, seen, alive = nets[0].targets(y), 0, set(range(len(nets)))
@@ -190,15 +193,15 @@ def _together(
 
 def _in_turn(
     nets: Sequence[BatchNetwork], tensors: Tensors, seeds: Sequence[int],
-    epochs: int, batch_size: int, numbers: Optimizer, record: Record,
+    epochs: int, batch_size: int, numbers: Optimizer, precision: Precision, record: Record,
 ) -> None:  # fmt: skip
     for i in range(len(nets)):
-        _one(i, nets[i], tensors, seeds[i], epochs, batch_size, numbers, record)
+        _one(i, nets[i], tensors, seeds[i], epochs, batch_size, numbers, precision, record)
 
 
 def _side_by_side(
     nets: Sequence[BatchNetwork], tensors: Tensors, seeds: Sequence[int],
-    epochs: int, batch_size: int, numbers: Optimizer, record: Record,
+    epochs: int, batch_size: int, numbers: Optimizer, precision: Precision, record: Record,
 ) -> None:  # fmt: skip
     """As many threads as torch may use, with a net in each."""
     turn, ended = threading.Lock(), False
@@ -210,7 +213,7 @@ def _side_by_side(
             record(i, metrics)
 
     def train(i: int) -> None:
-        _one(i, nets[i], tensors, seeds[i], epochs, batch_size, numbers, alone)
+        _one(i, nets[i], tensors, seeds[i], epochs, batch_size, numbers, precision, alone)
 
     with _threads() as pool:
         running = [pool.submit(train, i) for i in range(len(nets))]
@@ -232,12 +235,13 @@ def _threads() -> ThreadPoolExecutor:
 
 def _one(
     i: int, net: BatchNetwork, tensors: Tensors, seed: int,
-    epochs: int, batch_size: int, numbers: Optimizer, record: Record,
+    epochs: int, batch_size: int, numbers: Optimizer, precision: Precision, record: Record,
 ) -> None:  # fmt: skip
     x, y, x_test, y_test = tensors
     with contextlib.suppress(Diverged):  # its history ends there
         fit(net, x, y, epochs=epochs, batch_size=batch_size, optimizer=numbers,
-            x_test=x_test, y_test=y_test, seed=seed, progress=partial(record, i))  # fmt: skip
+            x_test=x_test, y_test=y_test, seed=seed, precision=precision,
+            progress=partial(record, i))  # fmt: skip
 
 
 def _check_alike(nets: Sequence[BatchNetwork], seeds: Sequence[int]) -> None:

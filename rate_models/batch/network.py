@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rate_models import lookup, losses, rules, textbook
+from rate_models.batch import draws
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import checked, unknown
 from rate_models.kernel import DTYPES
@@ -31,6 +33,25 @@ def _tensor(value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
     return torch.from_numpy(np.require(value, requirements=["C", "W"]))
+
+
+def _deltas(
+    module: ModuleType, spec: NetworkSpec, hyper: Any, params: Parameters, x: Tensor, y: Tensor,
+    draws: Draws, batch_size: int,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Gradients of every optimiser step of a batch."""
+    for stage in module.batch(spec, params, hyper, x, y, draws):
+        yield textbook.gradients(spec, stage, params, batch_size)
+
+
+def _only_deltas(module: ModuleType, *given: Any) -> dict[str, Any]:
+    """Those of the one step that there is."""
+    found = list(_deltas(module, *given))
+    if len(found) != 1:
+        name = module.__name__.rpartition(".")[2]
+        raise BadOption(f"compile with rule {name}", got=f"{len(found)} optimiser steps a batch",
+                        expected="one", remedy="learn without")  # fmt: skip
+    return found[0]
 
 
 class BatchNetwork(nn.Module):
@@ -73,8 +94,9 @@ class BatchNetwork(nn.Module):
         self.spec, self.rule, self.seed = spec, rule, int(seed)
         self.hyper = checked(module.Hyperparameters(), **hyperparameters)
         rules.check(module, spec, self.hyper)
-        self._generator: torch.Generator | None = None
+        self.generator: torch.Generator | None = None
         self._followed: dict[str, nn.Parameter] = {}
+        self._deltas: Any = _deltas
         params = textbook.initial_parameters(spec, rule, self.seed, dtype, **hyperparameters)
         params = textbook.mapped(params, torch.from_numpy)
         self.W = nn.ParameterList(params.pop("W"))
@@ -137,17 +159,17 @@ class BatchNetwork(nn.Module):
         ...     sgd.step()
         """
         x, y = self.samples(x, y)
-        draws = self.draws(len(x), masks, noise)
-        yield from self.checked_stages(x, self.targets(y), draws, batch_size)
+        drawn = self.draws(len(x), masks, noise)
+        yield from self.checked_stages(x, self.targets(y), drawn, batch_size)
 
     @torch.no_grad()
     def checked_stages(
-        self, x: Tensor, y: Tensor, draws: Draws, batch_size: int | None = None
+        self, x: Tensor, y: Tensor, drawn: Draws, batch_size: int | None = None
     ) -> Iterator[None]:
         """`stages` of what `samples`, `targets` and `draws` give."""
         module, params = _module(self.rule), {**self.arrays(), **self._followed}
-        for stage in module.batch(self.spec, params, self.hyper, x, y, draws):
-            deltas = textbook.gradients(self.spec, stage, params, batch_size or len(x))
+        given = module, self.spec, self.hyper, params, x, y, drawn, batch_size or len(x)
+        for deltas in self._deltas(*given):
             for name, gradients in deltas.items():
                 if not isinstance(gradients, list):
                     params[name].grad = gradients
@@ -155,6 +177,20 @@ class BatchNetwork(nn.Module):
                 for parameter, gradient in zip(params[name], gradients, strict=True):
                     parameter.grad = gradient if parameter.requires_grad else None
             yield
+
+    def compile(self, **options: Any) -> None:
+        """Have torch.compile fuse what a batch computes, and the forward pass; for GPUs.
+
+        options: those of torch.compile. Compilation takes seconds, with the default backend on a
+        CPU also a C++ compiler, and numbers change by rounding. Of `fit_many` only networks that
+        learn in turn or side by side gain. Raises BadOption at the first batch of a rule that takes
+        several optimiser steps for it.
+        """
+        super().compile(**options)
+        told = "Dynamo detected a call to a `functools.lru_cache`-wrapped function"
+        warnings.filterwarnings("ignore", told, UserWarning)  # they look up what an array is
+        whole = torch.compile(_only_deltas, **options)
+        self._deltas = lambda *given: [whole(*given)]
 
     @contextmanager
     def following(self, asked: bool = True) -> Iterator[list[nn.Parameter]]:
@@ -198,7 +234,7 @@ class BatchNetwork(nn.Module):
 
     def forward(self, x: Any) -> Tensor:
         """h_L (batch, n_L), without dropout; autograd can go through it."""
-        x = self._rows("x", x, self.spec.sizes[0])
+        x = self.rows("x", x, self.spec.sizes[0])
         _, h = rules.forward(_module(self.rule), self.spec, self.arrays(), self.hyper, x)
         output: Tensor = h[-1]
         return output
@@ -266,10 +302,10 @@ class BatchNetwork(nn.Module):
 
         Raises BadOption where a shape or class does not fit.
         """
-        x = self._rows("x", x, self.spec.sizes[0])
+        x = self.rows("x", x, self.spec.sizes[0])
         y = _tensor(y)
         if y.ndim != 1 or y.is_floating_point():
-            return x, self._rows("y", y, self.spec.sizes[-1], len(x))
+            return x, self.rows("y", y, self.spec.sizes[-1], len(x))
         index, classes = y.to(self.device, torch.int64), self.spec.sizes[-1]
         if len(index) != len(x):
             raise BadOption("y", got=f"{len(index)} labels", expected=f"{len(x)}, one a sample")
@@ -278,7 +314,7 @@ class BatchNetwork(nn.Module):
             raise BadOption("y", got=int(wrong[0]), expected=f"0 to {classes - 1}")
         return x, index
 
-    def _rows(self, what: str, value: Any, width: int, n: int | None = None) -> Tensor:
+    def rows(self, what: str, value: Any, width: int, n: int | None = None) -> Tensor:
         """``value`` as a tensor (n, width) of this network; with n, one row stands for all."""
         rows = _tensor(value).to(self.device, self.W[0].dtype)
         if n is not None and rows.shape == (width,):
@@ -299,43 +335,4 @@ class BatchNetwork(nn.Module):
         self, n: int, masks: Sequence[Any] | None = None, noise: Sequence[Any] | None = None
     ) -> Draws:
         """Masks and noise of a batch of n: those handed in, else the generator's next."""
-        return Draws(self._masks(masks, n), self._noise(noise, n))
-
-    def _masks(self, given: Sequence[Any] | None, n: int) -> list[Tensor] | None:
-        dropout = getattr(self.hyper, "dropout", 0.0)
-        if given is None and dropout == 0:
-            return None
-        widths = list(self.spec.sizes[1:-1])
-        if given is not None:
-            return self._lists("masks", given, widths, n)
-        drops = [self.spec.drops(layer) for layer in range(1, self.spec.layers)]
-        dropped = zip(widths, drops, strict=True)
-        drawn = iter(self._uniform(n, [width for width, drop in dropped if drop]))
-        return [
-            (next(drawn) >= dropout).to(self.W[0].dtype) / (1 - dropout)
-            if drop
-            else self.W[0].new_ones(width)
-            for width, drop in zip(widths, drops, strict=True)
-        ]
-
-    def _noise(self, given: Sequence[Any] | None, n: int) -> list[Tensor] | None:
-        module = _module(self.rule)
-        widths = module.noise_widths(self.spec, self.hyper)
-        if given is None:
-            return [module.noise_of(self.hyper, u) for u in self._uniform(n, widths)]
-        return self._lists("noise", given, widths, n)
-
-    def _lists(self, what: str, given: Sequence[Any], widths: list[int], n: int) -> list[Tensor]:
-        if len(given) != len(widths):
-            raise BadOption(what, got=f"{len(given)} arrays", expected=f"{len(widths)}")
-        return [self._rows(what, a, width, n) for a, width in zip(given, widths, strict=True)]
-
-    def _uniform(self, n: int, widths: list[int]) -> list[Tensor]:
-        """Numbers in [0, 1), (n, width) each."""
-        device, dtype = self.device, self.W[0].dtype
-        if self._generator is None or self._generator.device != device:
-            self._generator = torch.Generator(device).manual_seed(self.seed)
-        return [
-            torch.rand((n, width), generator=self._generator, device=device, dtype=dtype)
-            for width in widths
-        ]
+        return Draws(draws.masks(self, masks, n), draws.noise(self, noise, n))

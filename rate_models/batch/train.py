@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rate_models.batch.network import BatchNetwork
 from rate_models.batch.optim import Sgd
+from rate_models.batch.precision import Precision, matmul_precision
 from rate_models.batch.processes import Together
 from rate_models.errors import BadOption, Diverged
 from rate_models.optimizers import Optimizer
@@ -30,6 +31,7 @@ def fit(
     x_test: Any = None,
     y_test: Any = None,
     seed: int = 0,
+    precision: Precision = "highest",
     progress: Callable[[Metrics], object] = lambda _: None,
 ) -> list[Metrics]:
     """Epochs of mini-batches in an order that (seed, epoch) gives; metrics after each epoch.
@@ -38,6 +40,8 @@ def fit(
     ``net.parameters()``, or the numbers of our own (its decay_at counts samples). scheduler: of
     torch, stepped after each epoch. A short last batch is divided by ``batch_size`` too.
     Where several processes are `joined`, each takes its share of every batch.
+    precision: of float32 products, see `batch.precision`; less than the highest is faster on GPUs,
+    and is another result. `BatchNetwork.compile` is the other thing that is faster there.
     Metrics {epoch, accuracy, loss} are of the test samples, or of the training samples where there
     are none; ``progress`` is called with them.
 
@@ -56,7 +60,7 @@ def fit(
     history: list[Metrics] = []
     targets, together, seen = net.targets(y), Together(net), 0
     alone = numbers is not None and together.processes == 1
-    with net.following(alone) as followed:
+    with matmul_precision(precision, net.device), net.following(alone) as followed:
         stepper = (
             optimizer
             if isinstance(optimizer, torch.optim.Optimizer)
