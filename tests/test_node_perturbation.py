@@ -14,7 +14,7 @@ from rate_models.errors import BadOption
 from rate_models.hyperparameters import checked
 from rate_models.network import NetworkSpec, forward
 from rate_models.online import OnlineNetwork
-from rate_models.rules import Draws, _perturbation
+from rate_models.rules import Draws, _perturbation, node_perturbation
 from rate_models.textbook import gradients, initial_parameters
 
 RNG = np.random.default_rng(11)
@@ -228,3 +228,20 @@ def test_what_shapes_the_state_is_fixed_and_rates_are_not() -> None:
     for name, value in (("solver", "ridge"), ("feedback", "dfa"), ("gamma", 1.0), ("warmup", 5)):
         with pytest.raises(BadOption, match="when the network is built"):
             net.set(**{name: value})
+
+
+def test_ridge_in_single_precision_outlives_signals_of_few_dimensions() -> None:
+    """ẽ of ten dimensions in twenty: V has a condition beyond what its float32 digits can say."""
+    rng = np.random.default_rng(0)
+    spread = 30 * rng.normal(size=(10, 20))
+    V = 0.1 * np.eye(20)
+    factor = np.sqrt(V).astype(np.float32)
+    for _ in range(1000):
+        signal = (rng.normal(size=(32, 10)) @ spread).astype(np.float32)
+        factor = node_perturbation._grown(factor, signal)
+        V += signal.astype(float).T @ signal.astype(float)
+    assert np.linalg.cond(V) > 1e9 and factor.dtype == np.float32
+    assert (np.diag(factor) > 0).all() and np.array_equal(factor, np.triu(factor))
+    exact = factor.astype(float)
+    assert np.abs(exact.T @ exact - V).max() < 1e-4 * np.abs(V).max()
+    assert np.linalg.cond(exact.T @ exact) > 1e8

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from rate_models import lookup, textbook
 from rate_models.errors import BadOption
 
 if TYPE_CHECKING:
@@ -33,12 +33,11 @@ def masks(net: BatchNetwork, given: Sequence[Any] | None, n: int) -> list[Tensor
     ]
 
 
-def noise(net: BatchNetwork, given: Sequence[Any] | None, n: int) -> list[Tensor]:
+def noise(rule: ModuleType, net: BatchNetwork, given: Sequence[Any] | None, n: int) -> list[Tensor]:
     """The rule's noise for n samples, handed in or drawn."""
-    module = lookup.get(textbook.RULES, net.rule)
-    widths = module.noise_widths(net.spec, net.hyper)
+    widths = rule.noise_widths(net.spec, net.hyper)
     if given is None:
-        return [module.noise_of(net.hyper, u) for u in _uniform(net, n, widths)]
+        return [rule.noise_of(net.hyper, u) for u in _uniform(net, n, widths)]
     return _handed(net, "noise", given, widths, n)
 
 

@@ -335,4 +335,4 @@ class BatchNetwork(nn.Module):
         self, n: int, masks: Sequence[Any] | None = None, noise: Sequence[Any] | None = None
     ) -> Draws:
         """Masks and noise of a batch of n: those handed in, else the generator's next."""
-        return Draws(draws.masks(self, masks, n), draws.noise(self, noise, n))
+        return Draws(draws.masks(self, masks, n), draws.noise(_module(self.rule), self, noise, n))

@@ -162,7 +162,8 @@ def batch(
             factor = params["R"][0 if direct else layer - 1]
             if not direct or layer == last - 1:
                 factor[...] = _grown(factor, signal)
-            change = array_namespace(x).linalg.solve(factor.T @ factor, change)
+            solve = array_namespace(x).linalg.solve
+            change = solve(factor, solve(factor.T, change))
         params["B"][layer - 1] -= change
         delta = spec.gate(layer, a[layer], predicted, draws.mask(layer))
         terms[layer - 1] = [Term(delta, h[layer - 1])]
@@ -174,9 +175,15 @@ def batch(
 
 
 def _grown(factor: Any, signal: Any) -> Any:
-    """The upper triangular factor of V + Σ ẽ ẽᵀ; signal: ẽ (batch, n)."""
-    grown = factor.T @ factor + signal.T @ signal
-    return array_namespace(signal).linalg.cholesky(grown).T
+    """The upper triangular factor of V + Σ ẽ ẽᵀ; signal: ẽ (batch, n).
+
+    Without V itself, of which single precision has too few digits after a million batches.
+    """
+    xp = array_namespace(signal)
+    _, grown = xp.linalg.qr(xp.concat([factor, signal]))
+    diagonal = xp.linalg.diagonal(grown)
+    one = xp.ones_like(diagonal)
+    return xp.where(diagonal < 0, -one, one)[:, None] * grown
 
 
 def multiply_adds(sizes: Sequence[int]) -> int:
