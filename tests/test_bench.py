@@ -12,6 +12,7 @@ from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
 from streaming import bench, bench_batches, bench_circuits
 
+RNG = np.random.default_rng(0)
 pytestmark = pytest.mark.filterwarnings("ignore:.*synchroniz")
 
 
@@ -49,3 +50,30 @@ def test_the_loop_by_hand_is_the_circuit() -> None:
 def test_senseless_lengths_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(BadOption, match="above 0"):
         bench.run(**bad)
+
+
+@pytest.mark.parametrize("rule", ["pepita", "backprop"])
+def test_batches_by_hand_are_those_of_the_rule(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    from rate_models.batch import BatchNetwork, fit
+
+    made: list[BatchNetwork] = []
+
+    class Kept(BatchNetwork):
+        def __init__(self, *given: object) -> None:
+            super().__init__(*given)  # type: ignore[arg-type]
+            made.append(self)
+
+    monkeypatch.setattr("rate_models.batch.BatchNetwork", Kept)
+    monkeypatch.setattr(torch, "randperm", torch.arange)
+    monkeypatch.setattr(
+        "rate_models.batch.train.order", lambda seed, epoch, x: torch.arange(len(x))
+    )
+    X, labels = RNG.random((192, 784), np.float32), RNG.integers(0, 10, 192)
+    bench_batches._by_hand(rule == "pepita")(X, labels)
+    net = BatchNetwork(bench_batches.SPEC, rule)
+    fit(net, X, labels, epochs=1, batch_size=64, optimizer=bench_batches.NUMBERS)
+    start = BatchNetwork(bench_batches.SPEC, rule).W
+    for ours, theirs, before in zip(net.W, made[0].W, start, strict=True):
+        step = (ours - before).abs().max()
+        assert step > 0 and (ours - theirs).abs().max() < 1e-3 * step
