@@ -69,7 +69,7 @@ def settle(velocity: Tensor) -> None:
     """Zero what is below the square root of the smallest normal number.
 
     Where no gradient comes any more a velocity would fall to subnormal numbers and stay there, and
-    a processor takes ten times as long for those: MNIST's rim made an epoch 1.6 times as long.
+    a processor takes many times as long for those: MNIST's rim made an epoch 1.6 times as long.
     """
     velocity.copy_(velocity.hardshrink(_least(velocity)))
 
