@@ -5,8 +5,11 @@ sigmoid), batches of 64, momentum 0.9, 100 epochs; rates and their decay as in t
 and standard deviation over 10 runs of the accuracy after the last epoch. Convolutional columns: 32
 filters of 5x5, a pool of 2x2, a dense layer, batches of 100, no dropout; PEPITA with the mean over
 places, as the text has it (`dendrostream_demos.convolution`: random filters do as well).
-Deviation: DRTP has weights, inputs and biases as the other rules have them here; its own program
-starts from other weights, drops inputs out and has biases.
+Deviation: DRTP has gradients, weights, inputs and biases as the other rules have them here, and
+ends above the paper (95.7 against 95.1 on MNIST). Its own program starts from other weights, drops
+inputs out and has biases, which alone change nothing (95.7, one seed); it also sums what teaches
+hidden layers over the batch and averages what teaches the output over classes too: with all of that
+it stands at 95.3 before the rate falls, at epoch 60, and at 95.4 in the end.
 """
 
 from __future__ import annotations
