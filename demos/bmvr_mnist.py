@@ -95,11 +95,12 @@ def main(
 
 def prepared(options: Options, name: str = "mnist") -> Data:
     source = open_source(name, options)
-    assert isinstance(source, ArraySource)
+    assert isinstance(source, ArraySource) and source.classes is not None
+    classes = len(source.classes)
     (X_test, labels_test), (X, labels) = source.train_arrays(), source.test_arrays()
     mean, std = X.mean(), X.std()
     X, X_test = ((x.astype(np.float32) - mean) / std for x in (X, X_test))
-    return Data(X, labels, one_hot(labels, 10) - 0.1, X_test, labels_test)
+    return Data(X, labels, one_hot(labels, classes) - 1 / classes, X_test, labels_test)
 
 
 def scores(row: Row, data: Data, epochs: int) -> tuple[tuple[str, str], Array]:

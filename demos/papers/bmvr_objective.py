@@ -17,11 +17,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from rate_models.errors import Diverged
 from rate_models.fits import bmvr_loss
+from rate_models.kernel import kernel
 from streaming.papers import Context, Published, Result, Results, Scale
 from streaming.sources import Options
 
@@ -75,6 +75,7 @@ def run(row: str, column: str, scale: Scale) -> dict[str, Any] | None:
         first, apical, lateral = of.rates
         slow = (first / 4, apical / 4, lateral / 4)
         of = of._replace(rates=slow, decay_time=4 * of.decay_time)
+    times = times if scale.epochs >= FULL.epochs else 1  # a small setting is one for CIFAR too
     common = {"ridge": bmvr_mnist.RIDGE, "samples": 10_000 * scale.epochs * times}
     if row == "backprop":
         return {"experiment": "linear backprop", "data": column, "k": of.k, "rate": rate,
@@ -129,26 +130,61 @@ def _course(
         yield end, bmvr_loss(Y, X @ W_1.T, W_2), 0.0
 
 
-@numba.njit
-def backprop(X, Y, W_1, W_2, start, end, rate, decay_time, ridge):  # type: ignore[no-untyped-def]
+def backprop(
+    X: Any, Y: Any, W_1: Any, W_2: Any,
+    start: int, end: int, rate: float, decay_time: float, ridge: float,
+) -> None:  # fmt: skip
     """Samples start to end of X (T, m) again and again, in place; z = W_1 x, ε = y - W_2 z:
 
     W_1 += η (W_2ᵀ ε xᵀ - c W_2ᵀ W_2 W_1),   W_2 += η (ε zᵀ - c W_2 W_1 W_1ᵀ)
     """
-    old = np.empty_like(W_1)
+    k, n = len(W_1), len(W_2)
+    scratch = np.empty_like(W_1), np.empty(k), np.empty(n), np.empty(k), np.empty((k, k))
+    learn: Any = _backprop
+    learn(X, Y, W_1, W_2, *scratch, start, end, rate, decay_time, ridge)
+
+
+@kernel
+def _backprop(  # type: ignore[no-untyped-def]
+    X, Y, W_1, W_2, old, z, error, row, gram, start, end, rate, decay_time, ridge
+):  # fmt: skip
+    k, m, n = z.size, X.shape[1], error.size
     for t in range(start, end):
-        x, y, eta = X[t % len(X)], Y[t % len(X)], rate / (1 + t / decay_time)
-        old[:] = W_1
-        z, gram = W_1 @ x, W_1 @ W_1.T
-        error = y - W_2 @ z
-        back, decay = eta * (W_2.T @ error), eta * ridge * (W_2.T @ W_2)
-        W_2 += eta * (np.outer(error, z) - ridge * W_2 @ gram)
-        for i in range(len(z)):
-            for j in range(len(x)):
-                W_1[i, j] += back[i] * x[j]
-            for k in range(len(z)):
-                for j in range(len(x)):
-                    W_1[i, j] -= decay[i, k] * old[k, j]
+        x, y, eta = X[t % len(X)], Y[t % len(X)], rate / (1.0 + t / decay_time)
+        for i in range(k):
+            z[i] = 0.0
+            for j in range(m):
+                old[i, j] = W_1[i, j]
+                z[i] += W_1[i, j] * x[j]
+        for i in range(k):
+            for q in range(k):
+                gram[i, q] = 0.0
+                for j in range(m):
+                    gram[i, q] += old[i, j] * old[q, j]
+        for o in range(n):
+            error[o] = y[o]
+            for i in range(k):
+                error[o] -= W_2[o, i] * z[i]
+        for i in range(k):
+            back = 0.0
+            for o in range(n):
+                back += W_2[o, i] * error[o]
+            for j in range(m):
+                W_1[i, j] += eta * back * x[j]
+            for q in range(k):
+                norm = 0.0
+                for o in range(n):
+                    norm += W_2[o, i] * W_2[o, q]
+                for j in range(m):
+                    W_1[i, j] -= eta * ridge * norm * old[q, j]
+        for o in range(n):
+            for i in range(k):
+                row[i] = W_2[o, i]
+            for i in range(k):
+                shrunk = 0.0
+                for q in range(k):
+                    shrunk += row[q] * gram[q, i]
+                W_2[o, i] += eta * (error[o] * z[i] - ridge * shrunk)
 
 
 def optimum(X: Any, Y: Any, k: int, ridge: float) -> float:
