@@ -97,11 +97,14 @@ def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None
     for seed in seeds:
         course = []
         try:
-            for point in _course(run, data, seed):
-                course.append(point)
-                done = f"seed {seed}, {point[0]:,} samples"
-                context.tick(f"{run['experiment']}, {run['data']}: {done}")
+            with np.errstate(over="ignore", invalid="ignore"):  # on the way to running away
+                for point in _course(run, data, seed):
+                    course.append(point)
+                    done = f"seed {seed}, {point[0]:,} samples"
+                    context.tick(f"{run['experiment']}, {run['data']}: {done}")
         except Diverged:
+            course = []
+        if not course or not np.isfinite(course[-1][1]):
             context.keep(seed, None)
             continue
         samples, objective, constraint = zip(*course, strict=True)
