@@ -40,8 +40,8 @@ def fit(
     ``net.parameters()``, or the numbers of our own (its decay_at counts samples). scheduler: of
     torch, stepped after each epoch. A short last batch is divided by ``batch_size`` too.
     Where several processes are `joined`, each takes its share of every batch.
-    precision: of float32 products, see `batch.precision`; less than the highest is faster on GPUs,
-    and is another result. `BatchNetwork.compile` is the other thing that is faster there.
+    precision: of float32 products, see `batch.precision`; less than the highest is for GPUs,
+    and is another result. So is `BatchNetwork.compile`, with the same result up to rounding.
     Metrics {epoch, accuracy, loss} are of the test samples, or of the training samples where there
     are none; ``progress`` is called with them.
 
