@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,7 +25,21 @@ from rate_models.optimizers import Optimizer
 from rate_models.rules import Draws
 
 Way = Literal["together", "side by side", "in turn"]
+Record = Callable[[int, Metrics], None]  # of the place of a net, after an epoch
 TRIAL, TINY = 3, 1e-9  # batches that are timed, after one that is not; their learning rate
+
+
+class Plan(NamedTuple):
+    """What the networks share: samples as tensors, and how they are learned."""
+
+    x: Tensor
+    y: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    epochs: int
+    batch_size: int
+    numbers: Optimizer
+    precision: Precision
 
 
 def fit_many(
@@ -68,8 +82,9 @@ def fit_many(
     """
     _check_alike(nets, seeds)
     numbers = optimizer or Optimizer()
-    tensors = checked_samples(nets[0], epochs, batch_size, x, y, x_test, y_test)
-    chosen = way or _faster(nets, *tensors[:2], batch_size, numbers, say)
+    samples = checked_samples(nets[0], epochs, batch_size, x, y, x_test, y_test)
+    plan = Plan(*samples, epochs, batch_size, numbers, precision)
+    chosen = way or _faster(nets, plan, say)
     histories: list[list[Metrics]] = [[] for _ in nets]
 
     def record(i: int, metrics: Metrics) -> None:
@@ -78,7 +93,7 @@ def fit_many(
 
     train = {"together": _together, "side by side": _side_by_side, "in turn": _in_turn}[chosen]
     with matmul_precision(precision, nets[0].device):
-        train(nets, tensors, seeds, epochs, batch_size, numbers, precision, record)
+        train(nets, seeds, plan, record)
     if not any(finite(net) for net in nets):
         raise Diverged(
             f"all {len(nets)} networks", got="weights not finite", remedy="lower the learning rate"
@@ -129,7 +144,7 @@ class Stack:
                 tensor.data = tensor.data.clone()
 
     @torch.no_grad()
-    def learn(self, x: Tensor, y: Tensor, lr: float, numbers: Optimizer, batch_size: int) -> None:
+    def learn(self, x: Tensor, y: Tensor, lr: float, plan: Plan) -> None:
         """One batch of every net: x (nets, batch, n_0), target vectors y (nets, batch, n_L)."""
         each = [net.draws(x.shape[1]) for net in self.nets]
         masks, noise = ([draws[i] for draws in each] for i in range(2))
@@ -139,7 +154,7 @@ class Stack:
 
         def all_steps(params: Any, velocity: Any, x: Tensor, y: Tensor, draws: Draws) -> None:
             for stage in self.module.batch(of.spec, params, of.hyper, x, y, draws):
-                deltas = textbook.gradients(of.spec, stage, params, batch_size)
+                deltas = textbook.gradients(of.spec, stage, params, plan.batch_size)
                 for name, given in deltas.items():
                     parts = (params[name], given, velocity.get(name), learns[name])
                     single = not isinstance(given, list)
@@ -147,7 +162,7 @@ class Stack:
                     for i, gradient in enumerate(gradients):
                         if gradient is not None and free[i]:
                             speed = speeds[i] if speeds else None
-                            step(weights[i], gradient, speed, lr, *numbers[1:3])
+                            step(weights[i], gradient, speed, lr, *plan.numbers[1:3])
 
         def places(given: dict[str, Any]) -> dict[str, Any]:
             return {
@@ -170,39 +185,31 @@ def _transposed(parts: list[Any]) -> list[Tensor]:
     return [torch.stack(same) for same in zip(*parts, strict=True)]
 
 
-Tensors = tuple[Tensor, Tensor, Tensor, Tensor]
-Record = Callable[[int, Metrics], None]
-
-
 def _together(
-    nets: Sequence[BatchNetwork], tensors: Tensors, seeds: Sequence[int],
-    epochs: int, batch_size: int, numbers: Optimizer, precision: Precision, record: Record,
-) -> None:  # fmt: skip
-    x, y, x_test, y_test = tensors
-    targets, seen, alive = nets[0].targets(y), 0, set(range(len(nets)))
-    with Stack(nets, numbers.momentum) as stack:
-        for epoch in range(epochs):
-            orders = torch.stack([order(seed, epoch, x) for seed in seeds])
-            for chosen in torch.split(orders, batch_size, dim=1):
-                stack.learn(x[chosen], targets[chosen], numbers.rate(seen), numbers, batch_size)
+    nets: Sequence[BatchNetwork], seeds: Sequence[int], plan: Plan, record: Record
+) -> None:
+    targets, seen, alive = nets[0].targets(plan.y), 0, set(range(len(nets)))
+    with Stack(nets, plan.numbers.momentum) as stack:
+        for epoch in range(plan.epochs):
+            orders = torch.stack([order(seed, epoch, plan.x) for seed in seeds])
+            for chosen in torch.split(orders, plan.batch_size, dim=1):
+                stack.learn(plan.x[chosen], targets[chosen], plan.numbers.rate(seen), plan)
                 seen += chosen.shape[1]
             alive = {i for i in alive if finite(nets[i])}
             for i in sorted(alive):
-                record(i, {"epoch": epoch, **nets[i].evaluate(x_test, y_test)})
+                record(i, {"epoch": epoch, **nets[i].evaluate(plan.x_test, plan.y_test)})
 
 
 def _in_turn(
-    nets: Sequence[BatchNetwork], tensors: Tensors, seeds: Sequence[int],
-    epochs: int, batch_size: int, numbers: Optimizer, precision: Precision, record: Record,
-) -> None:  # fmt: skip
+    nets: Sequence[BatchNetwork], seeds: Sequence[int], plan: Plan, record: Record
+) -> None:
     for i in range(len(nets)):
-        _one(i, nets[i], tensors, seeds[i], epochs, batch_size, numbers, precision, record)
+        _one(i, nets[i], seeds[i], plan, record)
 
 
 def _side_by_side(
-    nets: Sequence[BatchNetwork], tensors: Tensors, seeds: Sequence[int],
-    epochs: int, batch_size: int, numbers: Optimizer, precision: Precision, record: Record,
-) -> None:  # fmt: skip
+    nets: Sequence[BatchNetwork], seeds: Sequence[int], plan: Plan, record: Record
+) -> None:
     """As many threads as torch may use, with a net in each."""
     turn, ended = threading.Lock(), False
 
@@ -212,11 +219,8 @@ def _side_by_side(
                 raise KeyboardInterrupt
             record(i, metrics)
 
-    def train(i: int) -> None:
-        _one(i, nets[i], tensors, seeds[i], epochs, batch_size, numbers, precision, alone)
-
     with _threads() as pool:
-        running = [pool.submit(train, i) for i in range(len(nets))]
+        running = [pool.submit(_one, i, nets[i], seeds[i], plan, alone) for i in range(len(nets))]
         try:
             for one in running:
                 one.result()
@@ -233,11 +237,8 @@ def _threads() -> ThreadPoolExecutor:
     )
 
 
-def _one(
-    i: int, net: BatchNetwork, tensors: Tensors, seed: int,
-    epochs: int, batch_size: int, numbers: Optimizer, precision: Precision, record: Record,
-) -> None:  # fmt: skip
-    x, y, x_test, y_test = tensors
+def _one(i: int, net: BatchNetwork, seed: int, plan: Plan, record: Record) -> None:
+    x, y, x_test, y_test, epochs, batch_size, numbers, precision = plan
     with contextlib.suppress(Diverged):  # its history ends there
         fit(net, x, y, epochs=epochs, batch_size=batch_size, optimizer=numbers,
             x_test=x_test, y_test=y_test, seed=seed, precision=precision,
@@ -253,26 +254,26 @@ def _check_alike(nets: Sequence[BatchNetwork], seeds: Sequence[int]) -> None:
             raise BadOption(f"{what} of the nets", got="several", expected="one for all")
 
 
-def _faster(
-    nets: Sequence[BatchNetwork], x: Tensor, y: Tensor, batch_size: int, numbers: Optimizer,
-    say: Callable[[str], object],
-) -> Way:  # fmt: skip
+def _faster(nets: Sequence[BatchNetwork], plan: Plan, say: Callable[[str], object]) -> Way:
     """The fastest way for these nets here, by a few batches on copies of them."""
     if len(nets) == 1:
         return "in turn"
-    x, y = x[:batch_size], y[:batch_size]
+    x, y = plan.x[: plan.batch_size], plan.y[: plan.batch_size]
     copies = copy.deepcopy(list(nets))
     wide, targets = (t.expand(len(nets), *t.shape) for t in (x, nets[0].targets(y)))
     times: dict[Way, float] = {}
-    with Stack(copies, numbers.momentum) as stack:
-        times["together"] = _seconds(
-            lambda: stack.learn(wide, targets, TINY, numbers, len(x)), x.device
-        )
-    steps = [_stepper(net, x, y, numbers) for net in copies]
-    times["in turn"] = len(nets) * _seconds(steps[0], x.device)
-    if x.device.type == "cpu" and torch.get_num_threads() > 1:
-        with _threads() as pool:
-            times["side by side"] = _seconds(lambda: list(pool.map(_call, steps)), x.device)
+    with Stack(copies, plan.numbers.momentum) as stack:
+        times["together"] = _seconds(lambda: stack.learn(wide, targets, TINY, plan), x.device)
+    with contextlib.ExitStack() as until:
+        followed = [until.enter_context(net.following()) for net in copies]
+        steps = [
+            _stepper(net, more, x, y, plan.numbers)
+            for net, more in zip(copies, followed, strict=True)
+        ]
+        times["in turn"] = len(nets) * _seconds(steps[0], x.device)
+        if x.device.type == "cpu" and torch.get_num_threads() > 1:
+            with _threads() as pool:
+                times["side by side"] = _seconds(lambda: list(pool.map(_call, steps)), x.device)
     way = min(times, key=lambda way: times[way])
     told = ", ".join(
         f"{1000 * times[way]:.1f} {way}" for way in sorted(times, key=times.__getitem__)
@@ -281,9 +282,11 @@ def _faster(
     return way
 
 
-def _stepper(net: BatchNetwork, x: Tensor, y: Tensor, numbers: Optimizer) -> Callable[[], None]:
-    """One batch of a net with a tiny learning rate."""
-    sgd = Sgd(net.parameters(), TINY, *numbers[1:3])
+def _stepper(
+    net: BatchNetwork, followed: list[Any], x: Tensor, y: Tensor, numbers: Optimizer
+) -> Callable[[], None]:
+    """One batch of a net with a tiny learning rate, as `fit` has it."""
+    sgd = Sgd([*net.parameters(), *followed], TINY, *numbers[1:3])
 
     def batch() -> None:
         for _ in net.stages(x, y):
