@@ -264,7 +264,8 @@ def test_schedule(call: Any, tmp_path: Path) -> None:
 
 def test_a_schedule_is_measured(call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streaming.schedule.measuring.TURN", 0)
-    ours = ("schedule", "--layers", "9,8,8,4", "--samples", 300, "--out", tmp_path / "g.png")
+    chart = tmp_path / "g.png"
+    ours = ("schedule", "--layers", "9,8,8,4", "--samples", 40, "--workers", 2, "--out", chart)
     said = call(*ours, "--measure", "--json")
     assert said.code == 0, said.err
     told = json.loads(said.out)

@@ -198,11 +198,10 @@ def optimum(X: Any, Y: Any, k: int, ridge: float) -> float:
     0.333333333333
     """
     X, Y = np.asarray(X, float), np.asarray(Y, float)
-    values, vectors = np.linalg.eigh(X.T @ X / len(X) + ridge * np.eye(X.shape[1]))
-    root = (vectors / np.sqrt(values)) @ vectors.T
-    u, s, vt = np.linalg.svd(Y.T @ X / len(X) @ root, full_matrices=False)
-    W = (u[:, :k] * s[:k]) @ vt[:k] @ root
-    return float(((Y - X @ W.T) ** 2).sum(1).mean())
+    C_xx, C_xy = X.T @ X / len(X) + ridge * np.eye(X.shape[1]), X.T @ Y / len(X)
+    W = np.linalg.solve(C_xx, C_xy).T  # without a limit on its rank
+    top = np.linalg.eigh(W @ C_xy)[1][:, -k:]  # the directions of the output that are worth most
+    return float(((Y - X @ (top @ (top.T @ W)).T) ** 2).sum(1).mean())
 
 
 @lru_cache(maxsize=1)
