@@ -19,3 +19,15 @@ STYLE: dict[Any, Any] = {  # keys are Literals in new versions of matplotlib, te
     "grid.linewidth": 0.8,
     "legend.frameon": False,
 }
+
+
+def plain_numbers(axis: Any) -> None:
+    """Has a logarithmic axis say 0.6 and 60, where matplotlib has 6 × 10⁻¹ and 6 × 10¹."""
+    from matplotlib.ticker import LogFormatter
+
+    class Plain(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    axis.set_major_formatter(Plain())
+    axis.set_minor_formatter(Plain(labelOnlyBase=False, minor_thresholds=(1, 0.4)))

@@ -221,7 +221,7 @@ def draw(found: Results, path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, STYLE, plain_numbers
 
     courses = {
         column: found.get(("objective", column)) or found.get(("objective-ours", column))
@@ -245,4 +245,5 @@ def draw(found: Results, path: Path) -> None:
             upper.set_ylim(top=1.3)
             upper.legend()
             lower.set(xlabel="samples learned from", ylabel="constraint error")
+            plain_numbers(lower.yaxis)
         figure.savefig(path)

@@ -184,6 +184,7 @@ def draw(found: Results, path: Path) -> None:
     """Test losses, and ten digits with what each makes of them: panels a and c."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     from rate_models.style import COLOURS, STYLE
 
@@ -203,7 +204,8 @@ def draw(found: Results, path: Path) -> None:
             strips.append(np.hstack(list(made)))
             names.append(row)
         left.set(xlabel="epoch", ylabel=UNIT)
-        left.legend(fontsize="small")
+        left.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.legend(loc="outside lower left", ncols=4, fontsize="small")
         right.imshow(np.vstack(strips), cmap="gray_r", vmin=0, vmax=1)
         right.set_yticks(14 + 28 * np.arange(len(strips)), ["input", *names])
         right.set_xticks([])

@@ -51,7 +51,7 @@ def draw(found: Results, path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from rate_models.style import COLOURS, STYLE
+    from rate_models.style import COLOURS, STYLE, plain_numbers
 
     with matplotlib.rc_context(STYLE):
         figure = Figure((5, 3.4), dpi=140, layout="constrained")
@@ -63,5 +63,6 @@ def draw(found: Results, path: Path) -> None:
                 axes.loglog(results[0]["batches"][1:], mean[1:], line, color=colour,
                             label=f"{row}, {'top' if line == '-' else 'lower'}")  # fmt: skip
         axes.set(xlabel="mini-batches of 32", ylabel="|W - B| / |W|")
+        plain_numbers(axes.yaxis)
         axes.legend()
         figure.savefig(path)

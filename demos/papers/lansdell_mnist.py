@@ -80,7 +80,7 @@ def draw(found: Results, path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from rate_models.style import COLOURS, STYLE
+    from rate_models.style import COLOURS, STYLE, plain_numbers
 
     with matplotlib.rc_context(STYLE):
         figure = Figure((5, 3.4), dpi=140, layout="constrained")
@@ -90,5 +90,6 @@ def draw(found: Results, path: Path) -> None:
                 errors = np.array([result["error"] for result in results]).mean(0)
                 axes.loglog(results[0]["batches"][1:], errors[1:], color=colour, label=row)
         axes.set(xlabel="mini-batches of 32", ylabel="test error (%)")
+        plain_numbers(axes.yaxis)
         axes.legend()
         figure.savefig(path)

@@ -180,7 +180,8 @@ def _scale(
         differs.append("quick")
         stem += "-quick"
     if scale.epochs != full.epochs:
-        differs.append(f"{scale.epochs} epochs, not {full.epochs}")
+        word = "epoch" if scale.epochs == 1 else "epochs"
+        differs.append(f"{scale.epochs} {word}, not {full.epochs}")
         stem += "" if quick and epochs is None else f"-epochs{scale.epochs}"
     if scale.samples != full.samples:
         differs.append(f"{scale.samples:,} training samples")
