@@ -9,6 +9,7 @@ import difflib
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from types import ModuleType
 
 from rate_models.errors import UnknownName
@@ -35,6 +36,9 @@ def get(package: str, name: str) -> ModuleType:
     >>> get("rate_models.rules", "pepita").__name__
     'rate_models.rules.pepita'
     """
+    loaded = sys.modules.get(f"{package}.{name}")
+    if loaded is not None and not name.startswith("_"):
+        return loaded
     valid = names(package)
     if name not in valid:
         near = difflib.get_close_matches(str(name), valid, n=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class Case:
         moving = {PLAIN: "", MOMENTUM: "momentum", EVERYTHING: "momentum+decay"}
         return " ".join([*words, moving.get(self.optimizer, "")]).strip()
 
-    @property
+    @cached_property
     def network(self) -> NetworkSpec:
         loss = lookup.get("rate_models.rules", self.rule).DEFAULT_LOSS
         return NetworkSpec(self.sizes, **{"loss": loss, **self.spec})
