@@ -18,11 +18,12 @@ from rate_models.network import NetworkSpec  # noqa: E402
 SPEC = NetworkSpec((6, 5, 4, 3), bias=True)
 RNG = np.random.default_rng(7)
 X, LABELS = RNG.normal(size=(21, 6)), RNG.integers(0, 3, 21)
-RULES: list[tuple[str, dict[str, Any]]] = [
+MIRRORED = {"init": "he_normal", "sign": -1, "mirror_every": 3}
+RULES = [
     ("pepita", {"form": "hebbian"}),
-    ("backprop", {}),
-    ("node_perturbation", {"solver": "ridge"}),
-    ("pepita", {"init": "he_normal", "sign": -1, "mirror_every": 3}),
+    pytest.param("backprop", {}, marks=pytest.mark.slow),
+    pytest.param("node_perturbation", {"solver": "ridge"}, marks=pytest.mark.slow),
+    pytest.param("pepita", MIRRORED, marks=pytest.mark.slow),
 ]
 
 

@@ -20,6 +20,7 @@ from streaming.papers import Scale, page
 from streaming.papers.reproduce import reproduce
 
 NAMES = list(papers.catalogue())
+LARGE = {"bmvr-objective", "lansdell-cifar", "srinivasan-depth"}  # images, networks
 PLAN = ("pepita-table1", "pepita-alignment", "pepita-weights", "pepita-slowness")
 
 
@@ -49,7 +50,10 @@ def test_the_contract(name: str) -> None:
             assert paper.run(*cell, paper.QUICK) == run
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in NAMES],
+)
 def test_a_small_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, out = tmp_path / "data", tmp_path / "out"
     data.mkdir()

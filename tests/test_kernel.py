@@ -114,6 +114,7 @@ print(whole(x), sum(whole.stats.cache_hits.values()))
 """
 
 
+@pytest.mark.slow
 def test_processes_that_save_at_once_do_not_mix_up_signatures(tmp_path: Path) -> None:
     copy = Copy(tmp_path)
     copy.write("slow_save.py", SLOW_SAVE)

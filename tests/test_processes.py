@@ -42,6 +42,7 @@ with joined() as rank:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     """Every rule whose arrays the optimiser steps; the others say what they change themselves."""
     script = tmp_path / "train.py"

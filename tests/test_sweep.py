@@ -202,6 +202,7 @@ def test_run_folders_are_kept_where_asked(scheduler: str, tmp_path: Path) -> Non
         sweep.sweep(options, {"seed": [0]}, tmp_path / "x", scheduler=scheduler)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both workers of the local cluster die with a cell in hand."""
     clients: list[Any] = []
