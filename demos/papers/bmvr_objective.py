@@ -156,14 +156,18 @@ def _backprop(  # type: ignore[no-untyped-def]
         x, y, eta = X[t % len(X)], Y[t % len(X)], rate / (1.0 + t / decay_time)
         for i in range(k):
             z[i] = 0.0
-            for j in range(m):
-                old[i, j] = W_1[i, j]
-                z[i] += W_1[i, j] * x[j]
-        for i in range(k):
             for q in range(k):
                 gram[i, q] = 0.0
-                for j in range(m):
-                    gram[i, q] += old[i, j] * old[q, j]
+        for j in range(m):  # outside, so that no sum waits for its last addition
+            for i in range(k):
+                z[i] += W_1[i, j] * x[j]
+                for q in range(i + 1):
+                    gram[i, q] += W_1[i, j] * W_1[q, j]
+        for i in range(k):
+            for q in range(i):
+                gram[q, i] = gram[i, q]
+            for j in range(m):
+                old[i, j] = W_1[i, j]
         for o in range(n):
             error[o] = y[o]
             for i in range(k):
