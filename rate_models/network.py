@@ -130,8 +130,18 @@ class NetworkSpec:
 
 def check_seed(seed: object) -> None:
     """BadOption unless ``seed`` is a whole number from 0 on."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise BadOption("seed", got=repr(seed), expected="a whole number from 0 on")
+    check_whole("seed", seed, 0)
+
+
+def check_whole(what: str, number: object, least: int = 1) -> None:
+    """BadOption unless ``number`` is a whole number from ``least`` on.
+
+    >>> check_whole("epochs", 2.5)
+    Traceback (most recent call last):
+    rate_models.errors.BadOption: epochs: got 2.5; expected a whole number from 1 on
+    """
+    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
+        raise BadOption(what, got=repr(number), expected=f"a whole number from {least} on")
 
 
 def check_dense(what: str, spec: NetworkSpec) -> None:

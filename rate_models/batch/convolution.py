@@ -30,6 +30,7 @@ from itertools import product
 from math import inf, prod
 from typing import Any, Literal, NamedTuple, Self, get_args, get_type_hints
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -70,6 +71,10 @@ def stack(entry: Image, layer: Convolution) -> Stack:
     >>> stack((1, 28, 28), Convolution(32, 5, pool=2)).pooled
     (32, 12, 12)
     """
+    whole = all(isinstance(number, int | np.integer) for number in layer)
+    if not isinstance(entry, Sequence) or len(entry) != 3 or not whole:
+        expected = "channels, rows and columns, and whole numbers of the layer"
+        raise BadOption("convolution", got=f"image {entry!r}, {layer}", expected=expected)
     filters, kernel, padding, pool, step = layer
     step = step or pool
     sides = [side + 2 * padding - kernel + 1 for side in entry[1:]]

@@ -6,23 +6,23 @@ import contextlib
 import copy
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
-from torch.func import vmap
 
 from rate_models import lookup, textbook
 from rate_models.batch.network import BatchNetwork
-from rate_models.batch.optim import Sgd, lasts, settle, step
+from rate_models.batch.optim import Sgd
 from rate_models.batch.precision import Precision, matmul_precision
-from rate_models.batch.train import Metrics, checked_samples, finite, fit, order
+from rate_models.batch.stacked import Stacked
+from rate_models.batch.train import Metrics, checked_numbers, checked_samples, finite, fit, order
 from rate_models.errors import BadOption, Diverged
+from rate_models.network import check_seed
 from rate_models.optimizers import Optimizer
-from rate_models.rules import Draws
 
 Way = Literal["together", "side by side", "in turn"]
 Record = Callable[[int, Metrics], None]  # of the place of a net, after an epoch
@@ -60,10 +60,11 @@ def fit_many(
 ) -> list[list[Metrics]]:
     """`fit` for every net, ``seeds[i]`` giving the order of the samples of ``nets[i]``.
 
-    nets: of one spec, rule, hyperparameters, dtype and device. way: together makes one batched
-    computation of all, with a leading dimension for the nets; side by side gives each processor a
-    net of its own, where torch may use several; both give what the nets give in turn up to
-    rounding. None: a short trial on copies finds the fastest, and ``say`` is told which.
+    nets: of one spec, rule, hyperparameters, dtype and device, with the same weights learning.
+    way: together makes one batched computation of all, with a leading dimension for the nets; side
+    by side gives each processor a net of its own, where torch may use several; both give what the
+    nets give in turn up to rounding. None: a short trial on copies finds the fastest, and ``say``
+    is told which.
     ``progress`` is called with the place of a net and its metrics after each of its epochs. Where
     one diverges its history ends there, and the others go on.
 
@@ -81,9 +82,13 @@ def fit_many(
     [1.0, 1.0, 1.0]
     """
     _check_alike(nets, seeds)
-    numbers = optimizer or Optimizer()
+    for seed in seeds:
+        check_seed(seed)
+    if way is not None and way not in get_args(Way):
+        raise BadOption("way", got=repr(way), expected=" or ".join(get_args(Way)))
+    numbers = checked_numbers(optimizer)
     samples = checked_samples(nets[0], epochs, batch_size, x, y, x_test, y_test)
-    plan = Plan(*samples, epochs, batch_size, numbers, precision)
+    plan = Plan(*samples, epochs, int(batch_size), numbers, precision)
     chosen = way or _faster(nets, plan, say)
     histories: list[list[Metrics]] = [[] for _ in nets]
 
@@ -101,99 +106,16 @@ def fit_many(
     return histories
 
 
-class Stack:
-    """Networks in one set of tensors with a leading dimension for them.
-
-    Inside ``with``, the nets' arrays are views of the stacked ones: they can be read, evaluated and
-    saved at any time. Afterwards each has arrays of its own again.
-    """
-
-    def __init__(self, nets: Sequence[BatchNetwork], momentum: float) -> None:
-        self.nets = nets
-        self.module = lookup.get(textbook.RULES, nets[0].rule)
-        self._counts = getattr(self.module, "COUNTS", ())
-        each = [net.arrays() for net in nets]
-        self.params = {
-            name: [self._stacked(name, [net[name][i] for net in each]) for i in range(len(value))]
-            if isinstance(value, list)
-            else self._stacked(name, [net[name] for net in each])
-            for name, value in each[0].items()
-        }
-        learned = ("W", "b", *getattr(self.module, "LEARNED", ()))
-        stepped = {name: self.params[name] for name in learned} if momentum else {}
-        self.velocity = textbook.mapped(stepped, torch.zeros_like)
-        self._steps, self._settled = 0, lasts(self.params["W"][0], momentum) if momentum else 0
-
-    def _stacked(self, name: str, each: list[Tensor]) -> Tensor:
-        if name in self._counts:  # one for all, so that what it decides is decided for all
-            whole = each[0].detach().clone()
-            for tensor in each:
-                tensor.data = whole
-            return whole
-        whole = torch.stack([tensor.detach() for tensor in each])
-        for i, tensor in enumerate(each):
-            tensor.data = whole[i]
-        return whole
-
-    def __enter__(self) -> Stack:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for net in self.nets:
-            for tensor in (*net.parameters(), *net.buffers()):
-                tensor.data = tensor.data.clone()
-
-    @torch.no_grad()
-    def learn(self, x: Tensor, y: Tensor, lr: float, plan: Plan) -> None:
-        """One batch of every net: x (nets, batch, n_0), target vectors y (nets, batch, n_L)."""
-        each = [net.draws(x.shape[1]) for net in self.nets]
-        masks, noise = ([draws[i] for draws in each] for i in range(2))
-        draws = Draws(*(None if p[0] is None else _transposed(p) for p in (masks, noise)))
-        of = self.nets[0]
-        learns = textbook.mapped(of.arrays(), lambda weight: weight.requires_grad)
-
-        def all_steps(params: Any, velocity: Any, x: Tensor, y: Tensor, draws: Draws) -> None:
-            for stage in self.module.batch(of.spec, params, of.hyper, x, y, draws):
-                deltas = textbook.gradients(of.spec, stage, params, plan.batch_size)
-                for name, given in deltas.items():
-                    parts = (params[name], given, velocity.get(name), learns[name])
-                    single = not isinstance(given, list)
-                    weights, gradients, speeds, free = ([p] if single else p for p in parts)
-                    for i, gradient in enumerate(gradients):
-                        if gradient is not None and free[i]:
-                            speed = speeds[i] if speeds else None
-                            step(weights[i], gradient, speed, lr, *plan.numbers[1:3])
-
-        def places(given: dict[str, Any]) -> dict[str, Any]:
-            return {
-                name: [0] * len(value)
-                if isinstance(value, list)
-                else None if name in self._counts else 0
-                for name, value in given.items()
-            }  # fmt: skip
-
-        where = Draws(*(None if part is None else [0] * len(part) for part in draws))
-        in_dims = (places(self.params), places(self.velocity), 0, 0, where)
-        vmap(all_steps, in_dims, out_dims=None)(self.params, self.velocity, x, y, draws)
-        self._steps += 1
-        if self._settled and self._steps % self._settled == 0:
-            textbook.mapped(self.velocity, settle)
-
-
-def _transposed(parts: list[Any]) -> list[Tensor]:
-    """Per net a list of tensors → a list of tensors with a leading dimension for the nets."""
-    return [torch.stack(same) for same in zip(*parts, strict=True)]
-
-
 def _together(
     nets: Sequence[BatchNetwork], seeds: Sequence[int], plan: Plan, record: Record
 ) -> None:
     targets, seen, alive = nets[0].targets(plan.y), 0, set(range(len(nets)))
-    with Stack(nets, plan.numbers.momentum) as stack:
+    with Stacked(nets, plan.numbers.momentum) as stack:
         for epoch in range(plan.epochs):
             orders = torch.stack([order(seed, epoch, plan.x) for seed in seeds])
             for chosen in torch.split(orders, plan.batch_size, dim=1):
-                stack.learn(plan.x[chosen], targets[chosen], plan.numbers.rate(seen), plan)
+                stack.learn(plan.x[chosen], targets[chosen], plan.numbers.rate(seen),
+                            plan.numbers, plan.batch_size)  # fmt: skip
                 seen += chosen.shape[1]
             alive = {i for i in alive if finite(nets[i])}
             for i in sorted(alive):
@@ -230,11 +152,15 @@ def _side_by_side(
             raise
 
 
-def _threads() -> ThreadPoolExecutor:
-    """Threads in each of which torch uses one processor."""
-    return ThreadPoolExecutor(
-        torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)
-    )
+@contextlib.contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """Threads in each of which torch uses one processor; later ones use as many as before."""
+    many = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(many, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(many)
 
 
 def _one(i: int, net: BatchNetwork, seed: int, plan: Plan, record: Record) -> None:
@@ -248,10 +174,20 @@ def _one(i: int, net: BatchNetwork, seed: int, plan: Plan, record: Record) -> No
 def _check_alike(nets: Sequence[BatchNetwork], seeds: Sequence[int]) -> None:
     if not nets or len(nets) != len(seeds):
         raise BadOption("nets", got=f"{len(nets)} with {len(seeds)} seeds", expected="a seed each")
-    for what in ("spec", "rule", "hyper", "dtype", "device"):
-        found = [getattr(net, what) for net in nets]
-        if any(other != found[0] for other in found):
+    first, *others = map(_shared, nets)
+    for what, value in first.items():
+        if any(other[what] != value for other in others):
             raise BadOption(f"{what} of the nets", got="several", expected="one for all")
+
+
+def _shared(net: BatchNetwork) -> dict[str, Any]:
+    """What networks must have in common: also which weights learn, and what a rule counts by."""
+    arrays, counts = net.arrays(), getattr(lookup.get(textbook.RULES, net.rule), "COUNTS", ())
+    return {
+        **{what: getattr(net, what) for what in ("spec", "rule", "hyper", "dtype", "device")},
+        "requires_grad": [weight.requires_grad for weight in net.parameters()],
+        **{name: arrays[name].tolist() for name in counts if name in arrays},
+    }
 
 
 def _faster(nets: Sequence[BatchNetwork], plan: Plan, say: Callable[[str], object]) -> Way:
@@ -262,8 +198,10 @@ def _faster(nets: Sequence[BatchNetwork], plan: Plan, say: Callable[[str], objec
     copies = copy.deepcopy(list(nets))
     wide, targets = (t.expand(len(nets), *t.shape) for t in (x, nets[0].targets(y)))
     times: dict[Way, float] = {}
-    with Stack(copies, plan.numbers.momentum) as stack:
-        times["together"] = _seconds(lambda: stack.learn(wide, targets, TINY, plan), x.device)
+    with Stacked(copies, plan.numbers.momentum) as stack:
+        times["together"] = _seconds(
+            lambda: stack.learn(wide, targets, TINY, plan.numbers, len(x)), x.device
+        )
     with contextlib.ExitStack() as until:
         followed = [until.enter_context(net.following()) for net in copies]
         steps = [

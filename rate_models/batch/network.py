@@ -9,16 +9,16 @@ from functools import cache
 from types import ModuleType
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rate_models import lookup, losses, rules, textbook
 from rate_models.batch import draws
+from rate_models.batch.samples import classes, tensor
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import checked, unknown
 from rate_models.kernel import DTYPES
-from rate_models.network import NetworkSpec, Parameters, check_seed
+from rate_models.network import NetworkSpec, Parameters, check_seed, check_whole
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
 from rate_models.rules import Draws
@@ -27,12 +27,6 @@ from rate_models.rules import Draws
 @cache
 def _module(rule: str) -> ModuleType:
     return lookup.get(textbook.RULES, rule)
-
-
-def _tensor(value: Any) -> Tensor:
-    if isinstance(value, Tensor):
-        return value
-    return torch.from_numpy(np.require(value, requirements=["C", "W"]))
 
 
 def _deltas(
@@ -117,6 +111,10 @@ class BatchNetwork(nn.Module):
         except (RuntimeError, AssertionError) as error:  # no such device; torch without CUDA
             raise BadOption("device", got=repr(device), expected=f"another: {error}") from error
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies follow nothing, and are not compiled."""
+        return {**self.__dict__, "_followed": {}, "_deltas": _deltas, "_compiled_call_impl": None}
+
     @property
     def dtype(self) -> str:
         """float32 or float64."""
@@ -171,10 +169,11 @@ class BatchNetwork(nn.Module):
         given = module, self.spec, self.hyper, params, x, y, drawn, batch_size or len(x)
         for deltas in self._deltas(*given):
             for name, gradients in deltas.items():
-                if not isinstance(gradients, list):
-                    params[name].grad = gradients
-                    continue
-                for parameter, gradient in zip(params[name], gradients, strict=True):
+                single = not isinstance(gradients, list)
+                of, gradients = (
+                    ([params[name]], [gradients]) if single else (params[name], gradients)
+                )
+                for parameter, gradient in zip(of, gradients, strict=True):
                     parameter.grad = gradient if parameter.requires_grad else None
             yield
 
@@ -211,9 +210,10 @@ class BatchNetwork(nn.Module):
 
     @torch.no_grad()
     def follow(self) -> None:
-        """W_1 F afresh where it is `following`: what rounding has added up to is gone."""
+        """W_1 F afresh where it is `following`: after W_1 was changed by hand, and for rounding."""
         for image in self._followed.values():
             image.copy_(self.W[0] @ self.F)
+            image.requires_grad_(self.W[0].requires_grad)
 
     def fill_grad(
         self,
@@ -241,18 +241,22 @@ class BatchNetwork(nn.Module):
 
     @torch.no_grad()
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000) -> dict[str, float | None]:
-        """Mean loss, and the accuracy where y are class indices (else None); nothing is learned."""
+        """Mean loss, and the accuracy where y are class indices (else None); nothing is learned.
+
+        batch_size: samples at a time, which decides only how much memory is needed.
+        """
         x, y = self.samples(x, y)
+        check_whole("batch_size", batch_size)
         last, right, loss = self.spec.layers, 0.0, 0.0
-        module, params, classes = _module(self.rule), self.arrays(), y.ndim == 1
+        module, params, labelled = _module(self.rule), self.arrays(), y.ndim == 1
         for at in range(0, len(x), batch_size):
             part = x[at : at + batch_size]
             a, h = rules.forward(module, self.spec, params, self.hyper, part)
             part = y[at : at + batch_size]
-            right += int((h[last].argmax(1) == part).sum()) if classes else 0
+            right += int((h[last].argmax(1) == part).sum()) if labelled else 0
             target = self.targets(part)
             loss += float(losses.loss_of(self.spec.loss, a[last], h[last], target).sum())
-        return {"accuracy": right / len(x) if classes else None, "loss": loss / len(x)}
+        return {"accuracy": right / len(x) if labelled else None, "loss": loss / len(x)}
 
     @classmethod
     def from_online(
@@ -284,18 +288,21 @@ class BatchNetwork(nn.Module):
         Raises UnknownName or BadOption where one does not fit, before anything is changed.
         """
         mine = self.arrays()
-        pairs: list[tuple[Tensor, Any]] = []
+        pairs: list[tuple[Tensor, Tensor]] = []
         for name, value in params.items():
             if name not in mine:
                 raise unknown(name, list(mine))
             old = mine[name]
-            new, old = (value, old) if isinstance(old, list) else ([value], [old])
-            shapes = [np.shape(a) for a in new], [tuple(a.shape) for a in old]
+            given, old = (value, old) if isinstance(old, list) else ([value], [old])
+            if not isinstance(given, Sequence):
+                raise BadOption(name, got=type(given).__name__, expected=f"a list of {len(old)}")
+            new = [tensor(name, one) for one in given]
+            shapes = [[tuple(one.shape) for one in arrays] for arrays in (new, old)]
             if shapes[0] != shapes[1]:
                 raise BadOption(name, got=f"shapes {shapes[0]}", expected=f"{shapes[1]}")
             pairs += zip(old, new, strict=True)
         for to, array in pairs:
-            to.copy_(torch.from_numpy(np.array(array)))
+            to.copy_(array)
 
     def samples(self, x: Any, y: Any) -> tuple[Tensor, Tensor]:
         """x (N, n_0) and y, class indices (N,) or vectors (N, n_L), as tensors of this network.
@@ -303,20 +310,14 @@ class BatchNetwork(nn.Module):
         Raises BadOption where a shape or class does not fit.
         """
         x = self.rows("x", x, self.spec.sizes[0])
-        y = _tensor(y)
-        if y.ndim != 1 or y.is_floating_point():
-            return x, self.rows("y", y, self.spec.sizes[-1], len(x))
-        index, classes = y.to(self.device, torch.int64), self.spec.sizes[-1]
-        if len(index) != len(x):
-            raise BadOption("y", got=f"{len(index)} labels", expected=f"{len(x)}, one a sample")
-        wrong = index[(index < 0) | (index >= classes)]  # on a GPU the use of one would be fatal
-        if len(wrong):
-            raise BadOption("y", got=int(wrong[0]), expected=f"0 to {classes - 1}")
-        return x, index
+        y = tensor("y", y)
+        if y.ndim == 1:
+            return x, classes(y.to(self.device), len(x), self.spec.sizes[-1])
+        return x, self.rows("y", y, self.spec.sizes[-1], len(x))
 
     def rows(self, what: str, value: Any, width: int, n: int | None = None) -> Tensor:
         """``value`` as a tensor (n, width) of this network; with n, one row stands for all."""
-        rows = _tensor(value).to(self.device, self.W[0].dtype)
+        rows = tensor(what, value).to(self.device, self.W[0].dtype)
         if n is not None and rows.shape == (width,):
             rows = rows.expand(n, width)
         if rows.ndim != 2 or rows.shape[1] != width or len(rows) != (n or max(len(rows), 1)):

@@ -48,8 +48,16 @@ class Sgd(torch.optim.SGD):
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Step every parameter that has a gradient; a closure is called first, as torch has it."""
-        for group in self.param_groups:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        groups = self.param_groups
+        for group in groups:
             lr, before = group["lr"], group.get("lr_before", group["lr"])
+            if not lr:
+                self._coast(group, before)
+                continue
             group["lr_before"] = lr
             group["steps"] = group.get("steps", 0) + 1
             for velocity in self._velocities(group):
@@ -57,8 +65,20 @@ class Sgd(torch.optim.SGD):
                     velocity.mul_(before / lr)
                 if group["steps"] % lasts(velocity, group["momentum"]) == 0:
                     settle(velocity)
-        loss: float | None = super().step(closure)
+        self.param_groups = [group for group in groups if group["lr"]]
+        try:
+            super().step()
+        finally:
+            self.param_groups = groups
         return loss
+
+    @torch.no_grad()
+    def _coast(self, group: dict[str, Any], before: float) -> None:
+        """A step at η = 0, v ← μ v and W ← W − v; v is ``before`` times what torch keeps."""
+        for weight in group["params"]:
+            kept = self.state.get(weight, {}).get("momentum_buffer")
+            if weight.grad is not None and kept is not None:
+                weight.sub_(kept.mul_(group["momentum"]), alpha=before)
 
     def _velocities(self, group: dict[str, Any]) -> list[Tensor]:
         states = (self.state.get(weight, {}) for weight in group["params"])

@@ -9,11 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rate_models.batch import samples
 from rate_models.batch.network import BatchNetwork
 from rate_models.batch.optim import Sgd
 from rate_models.batch.precision import Precision, matmul_precision
 from rate_models.batch.processes import Together
 from rate_models.errors import BadOption, Diverged
+from rate_models.hyperparameters import checked
+from rate_models.network import check_seed, check_whole
 from rate_models.optimizers import Optimizer
 
 Metrics = dict[str, float | None]
@@ -38,14 +41,16 @@ def fit(
 
     x (N, n_0); y (N,) class indices or (N, n_L) target vectors. optimizer: one of torch over
     ``net.parameters()``, or the numbers of our own (its decay_at counts samples). scheduler: of
-    torch, stepped after each epoch. A short last batch is divided by ``batch_size`` too.
-    Where several processes are `joined`, each takes its share of every batch.
+    torch, stepped after each epoch, with the loss where it asks for one. A short last batch is
+    divided by ``batch_size`` too. Where several processes are `joined`, each takes its share of
+    every batch.
     precision: of float32 products, see `batch.precision`; less than the highest is for GPUs,
     and is another result. So is `BatchNetwork.compile`, with the same result up to rounding.
     Metrics {epoch, accuracy, loss} are of the test samples, or of the training samples where there
     are none; ``progress`` is called with them.
 
-    Raises BadOption for bad arguments, Diverged after an epoch that leaves weights not finite.
+    Raises BadOption for bad arguments, BadSample for a sample that is not finite, Diverged after an
+    epoch that leaves weights not finite.
 
     >>> from rate_models.network import NetworkSpec
     >>> net = BatchNetwork(NetworkSpec((4, 8, 2)), "backprop")
@@ -55,8 +60,10 @@ def fit(
     >>> history[-1]["accuracy"]
     1.0
     """
+    check_seed(seed)
     x, y, x_test, y_test = checked_samples(net, epochs, batch_size, x, y, x_test, y_test)
-    numbers = None if isinstance(optimizer, torch.optim.Optimizer) else optimizer or Optimizer()
+    batch_size = int(batch_size)  # torch takes no other whole numbers
+    numbers = None if isinstance(optimizer, torch.optim.Optimizer) else checked_numbers(optimizer)
     history: list[Metrics] = []
     targets, together, seen = net.targets(y), Together(net), 0
     alone = numbers is not None and together.processes == 1
@@ -78,29 +85,46 @@ def fit(
                     together.add(part)
                     stepper.step()
                 seen += len(chosen)
-            if scheduler is not None:
-                scheduler.step()
             if not finite(net):
                 raise Diverged(
                     f"epoch {epoch}", got="weights not finite", remedy="lower the learning rate"
                 )
-            net.follow()
             history.append({"epoch": epoch, **net.evaluate(x_test, y_test)})
+            if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+                scheduler.step(float(history[-1]["loss"] or 0.0))
+            elif scheduler is not None:
+                scheduler.step()
             progress(history[-1])
+            net.follow()  # last, as whoever is told of the progress may have changed W
     return history
+
+
+def checked_numbers(optimizer: Any) -> Optimizer:
+    """The numbers of our optimiser, each within its range; BadOption for anything else."""
+    if optimizer is None:
+        return Optimizer()
+    if not isinstance(optimizer, Optimizer):
+        expected = "rate_models.optimizers.Optimizer, or for one network an optimiser of torch"
+        raise BadOption("optimizer", got=repr(optimizer)[:60], expected=expected)
+    return checked(Optimizer(), **optimizer._asdict())
 
 
 def checked_samples(
     net: BatchNetwork, epochs: int, batch_size: int, x: Any, y: Any, x_test: Any, y_test: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Samples to learn from and to test with, as tensors; BadOption for what cannot be."""
-    for what, number in (("epochs", epochs), ("batch_size", batch_size)):
-        if number < 1:
-            raise BadOption(what, got=number, expected="1 or more")
+    """Samples to learn from and to test with, as tensors.
+
+    Raises BadOption for what cannot be, BadSample for a sample with a number that is not finite.
+    """
+    check_whole("epochs", epochs)
+    check_whole("batch_size", batch_size)
     if (x_test is None) != (y_test is None):
         raise BadOption("fit", expected="both x_test and y_test, or neither")
-    x, y = net.samples(x, y)
-    return (x, y, x, y) if x_test is None else (x, y, *net.samples(x_test, y_test))
+    given = net.samples(x, y)
+    tensors = (*given, *(given if x_test is None else net.samples(x_test, y_test)))
+    for what, part in zip(("x", "y", "x_test", "y_test"), tensors, strict=True):
+        samples.finite(what, part)
+    return tensors
 
 
 def order(seed: int, epoch: int, x: Tensor) -> Tensor:
@@ -110,5 +134,5 @@ def order(seed: int, epoch: int, x: Tensor) -> Tensor:
 
 
 def finite(net: BatchNetwork) -> bool:
-    """Whether all weights are finite numbers."""
-    return all(bool(w.isfinite().all()) for w in net.parameters())
+    """Whether all weights, those of the feedback too, are finite numbers."""
+    return all(bool(w.isfinite().all()) for w in (*net.parameters(), *net.buffers()))

@@ -1,0 +1,101 @@
+"""Networks that differ in their seed as one batched computation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from rate_models import lookup, textbook
+from rate_models.batch.network import BatchNetwork
+from rate_models.batch.optim import lasts, settle, step
+from rate_models.optimizers import Optimizer
+from rate_models.rules import Draws
+
+
+class Stacked:
+    """Networks in one set of tensors with a leading dimension for them.
+
+    Inside ``with``, the nets' arrays are views of the stacked ones: they can be read and evaluated
+    at any time (what torch.save writes of a view is all of the stack; copy.deepcopy takes the view
+    alone). Afterwards each has arrays of its own again.
+    """
+
+    def __init__(self, nets: Sequence[BatchNetwork], momentum: float) -> None:
+        self.nets = nets
+        self.module = lookup.get(textbook.RULES, nets[0].rule)
+        self._counts = getattr(self.module, "COUNTS", ())
+        each = [net.arrays() for net in nets]
+        self.params = {
+            name: [self._stacked(name, [net[name][i] for net in each]) for i in range(len(value))]
+            if isinstance(value, list)
+            else self._stacked(name, [net[name] for net in each])
+            for name, value in each[0].items()
+        }
+        learned = ("W", "b", *getattr(self.module, "LEARNED", ()))
+        stepped = {name: self.params[name] for name in learned} if momentum else {}
+        self.velocity = textbook.mapped(stepped, torch.zeros_like)
+        self._steps, self._settled = 0, lasts(self.params["W"][0], momentum) if momentum else 0
+
+    def _stacked(self, name: str, each: list[Tensor]) -> Tensor:
+        if name in self._counts:  # one for all, so that what it decides is decided for all
+            whole = each[0].detach().clone()
+            for tensor in each:
+                tensor.data = whole
+            return whole
+        whole = torch.stack([tensor.detach() for tensor in each])
+        for i, tensor in enumerate(each):
+            tensor.data = whole[i]
+        return whole
+
+    def __enter__(self) -> Stacked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for net in self.nets:
+            for tensor in (*net.parameters(), *net.buffers()):
+                tensor.data = tensor.data.clone()
+
+    @torch.no_grad()
+    def learn(self, x: Tensor, y: Tensor, lr: float, numbers: Optimizer, batch_size: int) -> None:
+        """One batch of every net: x (nets, batch, n_0), target vectors y (nets, batch, n_L)."""
+        each = [net.draws(x.shape[1]) for net in self.nets]
+        masks, noise = ([draws[i] for draws in each] for i in range(2))
+        draws = Draws(*(None if p[0] is None else _transposed(p) for p in (masks, noise)))
+        of = self.nets[0]
+        learns = textbook.mapped(of.arrays(), lambda weight: weight.requires_grad)
+
+        def all_steps(params: Any, velocity: Any, x: Tensor, y: Tensor, draws: Draws) -> None:
+            for stage in self.module.batch(of.spec, params, of.hyper, x, y, draws):
+                deltas = textbook.gradients(of.spec, stage, params, batch_size)
+                for name, given in deltas.items():
+                    parts = (params[name], given, velocity.get(name), learns[name])
+                    single = not isinstance(given, list)
+                    weights, gradients, speeds, free = ([p] if single else p for p in parts)
+                    for i, gradient in enumerate(gradients):
+                        if gradient is not None and free[i]:
+                            speed = speeds[i] if speeds else None
+                            step(weights[i], gradient, speed, lr, *numbers[1:3])
+
+        def places(given: dict[str, Any]) -> dict[str, Any]:
+            return {
+                name: [0] * len(value)
+                if isinstance(value, list)
+                else None if name in self._counts else 0
+                for name, value in given.items()
+            }  # fmt: skip
+
+        where = Draws(*(None if part is None else [0] * len(part) for part in draws))
+        in_dims = (places(self.params), places(self.velocity), 0, 0, where)
+        vmap(all_steps, in_dims, out_dims=None)(self.params, self.velocity, x, y, draws)
+        self._steps += 1
+        if self._settled and self._steps % self._settled == 0:
+            textbook.mapped(self.velocity, settle)
+
+
+def _transposed(parts: list[Any]) -> list[Tensor]:
+    """Per net a list of tensors → a list of tensors with a leading dimension for the nets."""
+    return [torch.stack(same) for same in zip(*parts, strict=True)]
