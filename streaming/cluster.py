@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import re
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from rate_models.errors import BadOption, UserError
 from rate_models.extras import import_extra
 
 HERE = "127.0.0.1"
+ADDRESS = r".+:\d+/?|inproc://.+"
 PATIENCE = 10.0  # seconds until a scheduler that does not answer counts as not there
 
 
@@ -75,6 +77,8 @@ def cluster(
                 open_.enter_context(local)
         try:
             where = local if scheduler is None else scheduler
+            if scheduler is not None and not re.fullmatch(ADDRESS, scheduler):
+                raise ValueError("no host:port")  # half a client would be left behind
             client = distributed.Client(where, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError) as error:
             raise BadOption(

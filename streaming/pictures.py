@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from rate_models import diagnostic_plots
 from rate_models.style import BLUE, GREY, ORANGE, STYLE
 from streaming import checkpoint
 from streaming.learner import OnlineLearner
+from streaming.run_folder import replacing
 
 MOST_CLASSES = 20  # with more, a confusion matrix has no room for its labels
 UNITS = 10
@@ -69,9 +69,8 @@ def draw_record(folder: Path) -> Path:
 
 def _save(figure: Figure, path: Path) -> Path:
     """Write the picture so that at any moment it is whole."""
-    temporary = path.with_name(f".{path.name}.new")
-    figure.savefig(temporary, format="png")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
     return path
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import itertools
 import platform
 import re
@@ -39,16 +40,22 @@ SCALING = {"scale", "rule", "circuit"}
 
 
 class Cell(NamedTuple):
-    """One run of a sweep. varied: what tells it from the others. config: resolved."""
+    """One run of a sweep. varied: what tells it from the others. config: resolved.
+
+    content: a hash of the file that is streamed, empty for sources that are not files.
+    """
 
     varied: dict[str, Any]
     config: RunConfig
+    content: str = ""
 
     @property
     def run(self) -> dict[str, Any]:
         """All that decides the numbers, but the seed, as JSON has it."""
         where = {"seed", "data", "download"}
-        return {"experiment": "run", **self.config.model_dump(mode="json", exclude=where)}
+        content = {"content": self.content} if self.content else {}
+        whole = self.config.model_dump(mode="json", exclude=where)
+        return {"experiment": "run", **whole, **content}
 
 
 def parse_over(items: Iterable[str]) -> dict[str, Values]:
@@ -94,6 +101,7 @@ def cells(options: Mapping[str, Any], over: Mapping[str, Values]) -> list[Cell]:
     found: dict[str, Cell] = {}
     settled: dict[str, RunConfig] = {}
     sources: dict[str, Source] = {}
+    content = functools.cache(_content)
     for values in itertools.product(*over.values()):
         varied = dict(zip(over, values, strict=True))
         asked = _asked(options, varied)
@@ -106,13 +114,22 @@ def cells(options: Mapping[str, Any], over: Mapping[str, Values]) -> list[Cell]:
                 error.args = (f"{which}: {error}" if which else str(error),)
                 raise
         config = settled[key].model_copy(update={"seed": asked.seed})
-        found.setdefault(config.model_dump_json(), Cell(varied, config))
+        found.setdefault(config.model_dump_json(), Cell(varied, config, content(config.source)))
     return list(found.values())
+
+
+def _content(source: str) -> str:
+    """A hash of the file that a source is, so that another file of its name is another run."""
+    path = Path(source.partition(":")[2]).expanduser()
+    if not path.is_file():
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _asked(options: Mapping[str, Any], varied: Mapping[str, Any]) -> RunConfig:
     fields = {k: v for k, v in varied.items() if k in FIELDS}
-    settings = {k: v for k, v in varied.items() if k not in FIELDS}
+    settings = {k: v for k, v in varied.items() if k not in FIELDS and v is not None}
     common = options.get("settings", {})
     for name in settings.keys() & common.keys():
         raise BadOption("--over", got=f"{name}, which --set says too", expected="one of the two")

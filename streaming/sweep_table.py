@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from rate_models.errors import BadOption
 from rate_models.extras import import_extra
 from streaming.papers.table import aligned, plus_minus
-from streaming.run_folder import disk, write_text
+from streaming.run_folder import disk, replacing, write_text
 
 Row = dict[str, Any]
 
@@ -31,6 +30,7 @@ SCORES = {
 TIMES = {"streaming_seconds": "seconds", "samples_per_second": "samples_per_second"}
 TYPES = {"stopped": str, **dict.fromkeys([*SCORES, *TIMES], float), "samples_seen": int}
 TYPES |= dict.fromkeys(("host", "cpu", "error"), str)
+LARGE = 2**63  # whole numbers that no column of numbers takes
 # Of these a person sees the first two that are known.
 SHOWN = {
     "test_accuracy": "held-out accuracy",
@@ -140,6 +140,8 @@ def _columns(rows: Sequence[Row]) -> dict[str, tuple[type, list[Any]]]:
 
 def _type(values: Sequence[Any]) -> type:
     kinds = {type(v) for v in values if v is not None}
+    if any(isinstance(v, int) and abs(v) >= LARGE for v in values):
+        return str
     for kind, takes in ((bool, {bool}), (int, {int}), (float, {int, float})):
         if kinds and kinds <= takes:
             return kind
@@ -164,7 +166,5 @@ def _write_parquet(
 ) -> None:
     names = {bool: arrow.bool_(), int: arrow.int64(), float: arrow.float64(), str: arrow.string()}
     arrays = {name: arrow.array(values, names[kind]) for name, (kind, values) in columns.items()}
-    temporary = path.with_name(f".{path.name}.new")
-    with disk(path.parent):
+    with disk(path.parent), replacing(path) as temporary:
         parquet.write_table(arrow.table(arrays), temporary)
-        os.replace(temporary, path)

@@ -119,6 +119,30 @@ def test_fewer_epochs_have_their_decays_at_the_same_share() -> None:
     assert training.run("pepita", "cifar10", Scale(1, 10))["decay_epochs"] == [6, 9]
     assert training.run("pepita", "cifar10", Scale(1, 1))["decay_epochs"] == [1]
     assert training.run("pepita", "mnist", Scale(1, 1000))["decay_epochs"] == [60]
+    for epochs, decays in ((100, [10, 30, 50]), (50, [5, 15, 25]), (10, [1, 3, 5]), (2, [1])):
+        run = training.convolutional("pepita", "mnist", Scale(1, epochs))
+        assert run["decay_epochs"] == decays
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "column", "also"),
+    [
+        ("pepita-weights", "pepita", "last-std", "last-df"),
+        ("srinivasan-teacher-student", "pepita", "angle-teacher", "error-end"),
+        ("lansdell-mnist", "backprop", "error", "error"),
+    ],
+)
+def test_one_cell_of_a_run_shows_the_others_and_a_figure(
+    name: str, row: str, column: str, also: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    write_data_sets(data, monkeypatch)
+    monkeypatch.setenv("DENDROSTREAM_DATA", str(data))
+    chosen: Any = {"quick": True, "seeds": 1, "epochs": 1, "rows": [row], "columns": [column]}
+    result = reproduce(name, tmp_path / "out", **chosen)
+    (one,) = (c for c in result["cells"] if (c["row"], c["column"]) == (row, also))
+    assert one["state"] == "measured" and Path(result["figure"]).stat().st_size > 5_000
 
 
 def test_the_page_of_results_says_what_the_kept_tables_say() -> None:

@@ -181,6 +181,33 @@ def test_finished_cells_are_not_computed_again(paper: Path, tmp_path: Path) -> N
     assert other["setting"] == "7 epochs, not 5" and (out / "slow-paper-epochs7.json").is_file()
 
 
+def test_other_rows_show_all_that_is_kept_of_them(paper: Path, tmp_path: Path) -> None:
+    """Also what another command keeps while this one computes."""
+    out = tmp_path / "out"
+    reproduce("slow-paper", out, seeds=3, rows=["slow"], columns=["here"])
+    other = reproduce("slow-paper", out, seeds=1, rows=["slower"], columns=["here"])
+    assert cell(other, "slow", "here")["values"] == [10, 11, 12]
+    module = papers.get("slow-paper")
+    measure = module.measure
+
+    def meanwhile(run: Any, seeds: Any, context: Any) -> None:
+        module.measure = measure
+        reproduce("slow-paper", out, seeds=1, rows=["slow"], columns=["there"])
+        measure(run, seeds, context)
+
+    module.measure = meanwhile
+    last = reproduce("slow-paper", out, seeds=1, rows=["slower"], columns=["there"])
+    assert cell(last, "slow", "there")["values"] == [20]
+    assert json.loads((out / "slow-paper.json").read_text())["cells"] == last["cells"]
+
+
+def test_quick_tables_have_names_of_their_own(paper: Path, tmp_path: Path) -> None:
+    for epochs, name in ((None, ""), (2, ""), (5, "-epochs5"), (7, "-epochs7")):
+        result = reproduce("slow-paper", tmp_path, quick=True, epochs=epochs, rows=["slow"])
+        assert result["json"] == str(tmp_path / f"slow-paper-quick{name}.json")
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_quick_says_that_it_is_not_the_papers_setting(paper: Path, tmp_path: Path) -> None:
     said: list[str] = []
     result = reproduce("slow-paper", tmp_path, quick=True, say=said.append)
@@ -320,6 +347,7 @@ def test_a_log_gets_a_line_a_minute(
 
 def test_a_page_of_all_that_is_kept(paper: Path, call: Any, tmp_path: Path) -> None:
     out, page = tmp_path / "out", tmp_path / "results.md"
+    out.mkdir()
     assert call("paper", "--results", page, "--out", out).code == 0
     assert "| slow | here | 11 ± 0.5 | figure 7 | not run yet | - | - |" in page.read_text()
     reproduce("slow-paper", out, quick=True, command="quickly")
@@ -336,6 +364,16 @@ def test_a_page_of_all_that_is_kept(paper: Path, call: Any, tmp_path: Path) -> N
     assert "not run yet" not in page.read_text()
     (out / "slow-paper.json").write_text("{")
     assert_one_error(call("paper", "--results", page, "--out", out), "slow-paper.json", "remove it")
+
+
+def test_a_page_of_a_folder_that_is_not_there_is_not_written(
+    paper: Path, call: Any, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.md"
+    assert_one_error(
+        call("paper", "--results", page, "--out", tmp_path / "typo"), "typo", "not there"
+    )
+    assert not page.exists()
 
 
 def test_a_folder_that_cannot_be_made_is_one_message(

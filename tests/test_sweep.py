@@ -139,6 +139,22 @@ def test_where_the_data_lies_is_no_part_of_a_cell(tmp_path: Path) -> None:
     assert here == there
 
 
+def test_another_file_of_the_same_name_is_another_cell(tmp_path: Path) -> None:
+    file = tmp_path / "m.csv"
+    runs = []
+    for label in (0, 1, 0):
+        file.write_text("\n".join(["a,label", *(f"{i % 3},{i % 2 * label}" for i in range(90))]))
+        runs.append(sweep.cells({"source": f"csv:{file}", "hidden": 4}, {"seed": [0]})[0].run)
+    assert runs[0] == runs[2] != runs[1]
+
+
+def test_null_is_the_default_of_settings_too() -> None:
+    one, other = sweep.cells(SMALL, {"dropout": [None, 0.1]})
+    plain = sweep.cells(SMALL, {"lr": [None]})[0]
+    assert one.config.settings == plain.config.settings
+    assert other.config.settings == {**plain.config.settings, "dropout": 0.1}
+
+
 def test_cells_that_diverge_or_fail_are_rows(scheduler: str, tmp_path: Path, call: Any) -> None:
     file = tmp_path / "gone.csv"
     over = {"source": [f"csv:{file}", SOURCE], "lr": [0.01, 1e30]}

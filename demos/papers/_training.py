@@ -119,12 +119,9 @@ def convolutional(rule: str, data: str, scale: Scale, **changes: Any) -> dict[st
 
     Weights start where the released programs have them: where PyTorch's layers start.
     """
-    late = scale.epochs >= PLANNED
-    decays = [10, 30, 50] if late else [scale.epochs * at // PLANNED for at in (10, 30, 50)]
     return run(
         rule, data, scale, hidden=[CONVOLUTION], lr=RATES[rule][f"conv-{data}"], batch=100,
-        decay_epochs=sorted({max(1, at) for at in decays}) if not late else decays,
-        hyper={"dropout": 0.0, "init": "torch_uniform"},
+        decay_epochs=[10, 30, 50], hyper={"dropout": 0.0, "init": "torch_uniform"},
         **({"conv_norm": "mean"} if rule == "pepita" else {}), **changes,
     )  # fmt: skip
 
@@ -234,9 +231,8 @@ def draw_curves(found: Results, rows: Any, columns: Any, published: Any, path: P
     shown = [column for column in columns if any(c == column for _, c in found)]
     with matplotlib.rc_context(STYLE):
         figure = Figure((3.4 * len(shown) + 0.8, 3.2), dpi=140, layout="constrained")
-        for axes, column in zip(
-            figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True
-        ):
+        panels = figure.subplots(1, len(shown), squeeze=False)[0]
+        for axes, column in zip(panels, shown, strict=True):
             for row, colour in zip(rows, COLOURS, strict=False):
                 if (row, column) not in found:
                     continue
@@ -247,7 +243,7 @@ def draw_curves(found: Results, rows: Any, columns: Any, published: Any, path: P
             axes.set(title=columns[column], xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylabel("test accuracy (%)")
-        axes.legend()
+        max(reversed(panels), key=lambda axes: len(axes.get_legend_handles_labels()[1])).legend()
         figure.savefig(path)
 
 

@@ -84,14 +84,22 @@ def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None
         context.keep(seed, _result(net, X_test, history) if whole else None)
 
     if row == rule:
+        so_far: list[list[dict[str, Any]]] = [[] for _ in nets]
+
+        def progress(i: int, metrics: dict[str, Any]) -> None:
+            tick(metrics)
+            so_far[i].append(metrics)
+            if len(so_far[i]) == run["epochs"]:
+                keep(nets[i], seeds[i], so_far[i])
+
         sgd = Optimizer(BATCH * run["lr"])  # a sum over the batch is that many means
-        histories = fit_many(
+        fit_many(
             nets, X, X, seeds=list(seeds), epochs=run["epochs"], batch_size=BATCH, optimizer=sgd,
-            x_test=X_test, y_test=X_test, say=context.note,
-            progress=lambda _, metrics: tick(metrics),
+            x_test=X_test, y_test=X_test, say=context.note, progress=progress,
         )  # fmt: skip
-        for net, seed, history in zip(nets, seeds, histories, strict=True):
-            keep(net, seed, history)
+        for seed, history in zip(seeds, so_far, strict=True):
+            if len(history) < run["epochs"]:
+                context.keep(seed, None)
         return
     learn = _learn_noisy if "noise" in run else _learn_otherwise
     for net, seed in zip(nets, seeds, strict=True):

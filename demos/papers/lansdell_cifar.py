@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rate_models.errors import Diverged
 from streaming.papers import Context, Published, Result, Scale
 
 from . import _training
@@ -74,8 +75,12 @@ def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None
             **run["hyper"],
         )
         adam = torch.optim.Adam(net.parameters(), lr=run["lr"], eps=run["epsilon"])
-        history = fit(net, X, y, epochs=run["epochs"], batch_size=run["batch"], optimizer=adam,
-                      x_test=X_test, y_test=y_test, seed=seed, progress=tell)  # fmt: skip
+        try:
+            history = fit(net, X, y, epochs=run["epochs"], batch_size=run["batch"], optimizer=adam,
+                          x_test=X_test, y_test=y_test, seed=seed, progress=tell)  # fmt: skip
+        except Diverged:
+            context.keep(seed, None)
+            continue
         context.keep(seed, {"accuracy": [epoch["accuracy"] for epoch in history]})
 
 

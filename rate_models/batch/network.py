@@ -107,6 +107,8 @@ class BatchNetwork(nn.Module):
             else:
                 self.register_buffer(name, value)
         try:
+            if torch.device(device).type == "meta":
+                raise RuntimeError("there are no numbers on meta")
             self.to(torch.device(device))
         except (RuntimeError, AssertionError) as error:  # no such device; torch without CUDA
             raise BadOption("device", got=repr(device), expected=f"another: {error}") from error

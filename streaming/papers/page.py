@@ -25,8 +25,12 @@ than the paper's says so; it shows that things run, and is not compared.
 def write(folder: Path, page: Path) -> None:
     """Write ``page`` from the tables in ``folder``; papers without one are listed cell by cell.
 
-    Raises UserError where a kept table is damaged.
+    Raises UserError where a kept table is damaged, or the folder is not there.
     """
+    if not folder.is_dir():
+        remedy = "dendrostream paper NAME --out FOLDER makes them"
+        raise UserError("--out", got=f"{folder}, which is not there", expected="a folder of tables",
+                        remedy=remedy)  # fmt: skip
     parts = [HEAD.format(page=page, folder=folder)]
     for name in papers.catalogue():
         paper = papers.get(name)

@@ -19,7 +19,7 @@ from streaming.machine import machine
 from streaming.papers import Cell, Context, Scale, table
 from streaming.papers.cells import Store
 from streaming.papers.spread import Task, spread
-from streaming.run_folder import disk, finite, write_text
+from streaming.run_folder import disk, finite, replacing, write_text
 from streaming.sources import Options
 
 NOT_YET, PAPERS = "not run yet", "the paper's"
@@ -45,9 +45,10 @@ def reproduce(
 ) -> dict[str, Any]:
     """The table of a paper as a dict of JSON; ``out`` gets NAME.json, NAME.png and the cells.
 
-    rows, columns: those to compute; the others show what is kept of them. Cells that ``out`` keeps
-    are not computed again. scheduler, workers: where one of them is given, cells are computed by
-    several at once, see `streaming.cluster.cluster`. What they could not compute is computed here.
+    rows, columns: those to compute; the others show all that is kept of them. Cells that ``out``
+    keeps are not computed again. scheduler, workers: where one of them is given, cells are computed
+    by several at once, see `streaming.cluster.cluster`. What they could not compute is computed
+    here.
     Raises UnknownName and BadOption for what cannot be, and MissingData where no data set of the
     chosen cells is there.
     """
@@ -63,8 +64,7 @@ def reproduce(
     store = Store(out / "cells", command, say)
     places = [(row, column) for row in paper.ROWS for column in paper.COLUMNS]
     todo = [(row, column) for row, column in places if row in chosen[0] and column in chosen[1]]
-    cells: list[dict[str, Any]] = []
-    found: papers.Results = {}
+    state: dict[Cell, str] = {}
     with tqdm(total=len(todo), desc=name, disable=not bar, leave=False) as shown:
         tick = shown.set_postfix_str if bar else _now_and_then(say)
         context = Context(lambda *_: None, device, data or Options(), tick)
@@ -75,37 +75,37 @@ def reproduce(
                 for n, _ in enumerate(spread(client, name, tasks, context, store), 1):
                     tick(f"{n} of {len(tasks)} cells by workers")
         absent: dict[str, MissingData] = {}
-        for cell in places:
+        for cell in todo:
             run = paper.run(*cell, scale)
-            if run is None:
-                continue
-            if isinstance(run, str):
-                cells.append(table.unmeasured(paper, cell, run))
-                continue
-            kept, state = store.kept(run, range(scale.seeds)), NOT_YET
-            if cell in todo:
+            if isinstance(run, dict):
                 tick(", ".join(cell))
+                kept = store.kept(run, range(scale.seeds))
                 missing = [seed for seed in range(scale.seeds) if seed not in kept]
                 try:
                     kept |= store.compute(paper, run, missing, context)
                 except MissingData as error:
                     if str(error) not in absent:
                         say(f"skipped: {error}")
-                    absent[str(error)], state = error, "no data"
-                shown.update()
-            results = [kept[seed]["result"] for seed in sorted(kept)]
-            cells.append(
-                {
-                    **table.entry(paper, cell, run, results, comparable=not setting),
-                    "made": _made(kept.values()),
-                }
-                if kept
-                else table.unmeasured(paper, cell, state)
-            )
-            if known := [result for result in results if result is not None]:
-                found[cell] = known
-            if cell in todo and kept:
-                say(f"{name}: " + "  ".join(table.line(cells[-1])))
+                    absent[str(error)], state[cell] = error, "no data"
+                if kept:
+                    entry = _entry(paper, cell, run, kept, comparable=not setting)
+                    say(f"{name}: " + "  ".join(table.line(entry)))
+            shown.update()
+    # Only now, as cells may have come by others' runs, and by other commands meanwhile.
+    cells, found = list[dict[str, Any]](), papers.Results()
+    for cell in places:
+        run = paper.run(*cell, scale)
+        if run is None:
+            continue
+        seen = scale.seeds if cell in todo else max(scale.seeds, paper.FULL.seeds)
+        kept = store.kept(run, range(seen)) if isinstance(run, dict) else {}
+        if not kept:
+            why = run if isinstance(run, str) else state.get(cell, NOT_YET)
+            cells.append(table.unmeasured(paper, cell, why))
+            continue
+        cells.append(_entry(paper, cell, run, kept, comparable=not setting))
+        if known := [r for _, one in sorted(kept.items()) if (r := one["result"]) is not None]:
+            found[cell] = known
     if absent and not found:
         raise next(iter(absent.values()))
     result = {
@@ -125,6 +125,14 @@ def reproduce(
     }
     _write(paper, result, found, out, stem)
     return result
+
+
+def _entry(
+    paper: ModuleType, cell: Cell, run: Any, kept: dict[int, dict[str, Any]], comparable: bool
+) -> dict[str, Any]:
+    results = [kept[seed]["result"] for seed in sorted(kept)]
+    entry = table.entry(paper, cell, run, results, comparable=comparable)
+    return {**entry, "made": _made(kept.values())}
 
 
 def _missing(paper: ModuleType, todo: Sequence[Cell], scale: Scale, store: Store) -> list[Task]:
@@ -158,10 +166,11 @@ def _write(
 ) -> None:
     with disk(out):
         write_text(out / f"{stem}.json", json.dumps(finite(result), indent=1) + "\n")
-        if found and hasattr(paper, "draw"):
-            paper.draw(found, out / f"{stem}.png")
-        else:
-            table.picture(result["cells"], result["unit"], stem, out / f"{stem}.png")
+        with replacing(out / f"{stem}.png") as picture:
+            if found and hasattr(paper, "draw"):
+                paper.draw(found, picture)
+            else:
+                table.picture(result["cells"], result["unit"], stem, picture)
 
 
 def _scale(
@@ -172,9 +181,9 @@ def _scale(
         if number is not None and number < 1:
             raise BadOption(option, got=number, expected="1 or more")
     full: Scale = paper.FULL
-    scale: Scale = paper.QUICK if quick else full
+    usual: Scale = paper.QUICK if quick else full
     changes = {"seeds": seeds, "epochs": epochs}
-    scale = scale._replace(**{k: v for k, v in changes.items() if v is not None})
+    scale = usual._replace(**{k: v for k, v in changes.items() if v is not None})
     differs, stem = [], name
     if quick:
         differs.append("quick")
@@ -182,7 +191,8 @@ def _scale(
     if scale.epochs != full.epochs:
         word = "epoch" if scale.epochs == 1 else "epochs"
         differs.append(f"{scale.epochs} {word}, not {full.epochs}")
-        stem += "" if quick and epochs is None else f"-epochs{scale.epochs}"
+    if scale.epochs != usual.epochs:
+        stem += f"-epochs{scale.epochs}"
     if scale.samples != full.samples:
         differs.append(f"{scale.samples:,} training samples")
     return scale, ", ".join(differs), stem
