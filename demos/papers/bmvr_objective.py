@@ -7,7 +7,8 @@ solution of reduced-rank regression with the ridge, and how far BMVR's constrain
 from held. Published are the lines of the optimum, read off the figure, and for Fashion-MNIST what
 the program ends at. How the paper prepared CIFAR's images is not known: all are pixels less one
 mean over one standard deviation here. CIFAR-10's optimum is the published one then, but its rates
-run away within a hundred samples: ours are a quarter of them, decaying four times as late.
+run away within a hundred samples: ours are a quarter of them, decaying four times as late, and end
+at 0.7751 where backpropagation ends at 0.7769 (one seed).
 """
 
 from __future__ import annotations
