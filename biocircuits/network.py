@@ -16,7 +16,7 @@ from rate_models import draws, lookup, losses, network, rules
 from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.hyperparameters import checked, unknown
 from rate_models.kernel import Array, coerce
-from rate_models.learned import Learned, class_indices
+from rate_models.learned import Learned, class_indices, restored
 from rate_models.network import NetworkSpec, Parameters, one_hot
 from rate_models.online import RULES, Outcome
 from rate_models.optimizers import Optimizer
@@ -77,6 +77,11 @@ class CircuitNetwork(Learned):
     def options(self) -> dict[str, Any]:
         """All that `set`, or a new network, takes by name."""
         return {k: v for record in self._records().values() for k, v in record._asdict().items()}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies are built as this one was, and take over its state."""
+        made_with = {"spec": self.spec, "circuit": self.circuit, "seed": self.seed, **self.options}
+        return restored, (type(self), made_with, self.state())
 
     def _records(self) -> dict[str, NamedTuple]:
         return {"optimizer": self.optimizer, "hyper": self.hyper, "own": self.own,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,12 +15,22 @@ from rate_models.network import Parameters
 
 
 def class_indices(labels: ArrayLike, n: int, classes: int) -> NDArray[np.int64]:
-    """``labels`` as n class indices; BadOption names one that is out of range.
+    """``labels`` as n class indices; BadOption names one that is none or out of range.
 
     >>> class_indices([0, 2], 2, 3).tolist()
     [0, 2]
     """
-    index = coerce("labels", labels, np.int64, (n,))
+    given = np.asarray(labels)
+    if given.dtype.kind not in "biu":
+        try:
+            given = given.astype(float)
+        except (TypeError, ValueError):
+            expected = "class indices, whole numbers"
+            raise BadOption("labels", got=f"an array of {given.dtype}", expected=expected) from None
+        odd = given[~(given == np.round(given))]
+        if odd.size:
+            raise BadOption("labels", got=odd.flat[0], expected="class indices, whole numbers")
+    index = coerce("labels", given, np.int64, (n,))
     if n and (index.min() < 0 or index.max() >= classes):
         bad = index[(index < 0) | (index >= classes)][0]
         raise BadOption("labels", got=bad, expected=f"0 to {classes - 1}")
@@ -87,3 +98,10 @@ class Learned(ABC):
     def is_finite(self) -> bool:
         """Whether every number that is part of the state is finite."""
         return all(bool(np.isfinite(array).all()) for array in self._arrays().values())
+
+
+def restored(kind: Any, made_with: dict[str, Any], state: dict[str, Array]) -> Any:
+    """A network of this kind in this state."""
+    net = kind(**made_with)
+    net.load_state(state)
+    return net

@@ -7,7 +7,7 @@ Parameters are a dict of arrays named as in the papers: ``W`` a list of W_l (n_l
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -47,7 +47,7 @@ class NetworkSpec:
     output: str | None = None
 
     def __post_init__(self) -> None:
-        sizes = tuple(self.sizes)
+        sizes = tuple(self.sizes) if isinstance(self.sizes, Iterable) else (self.sizes,)
         whole = all(isinstance(n, int | np.integer) and n > 0 for n in sizes)
         if len(sizes) < 2 or not whole:
             raise BadOption(
@@ -57,8 +57,14 @@ class NetworkSpec:
                 remedy="for example (64, 256, 10): input, hidden layers, output",
             )
         object.__setattr__(self, "sizes", tuple(int(n) for n in sizes))
+        if not isinstance(self.bias, bool | np.bool_):
+            raise BadOption("bias", got=repr(self.bias), expected="true or false")
+        object.__setattr__(self, "bias", bool(self.bias))
         hidden = len(sizes) - 2
         given = self.activation
+        if not isinstance(given, str | Sequence):
+            expected = "a name, or one a hidden layer"
+            raise BadOption("activation", got=repr(given), expected=expected)
         names = (given,) * hidden if isinstance(given, str) else tuple(given)
         for name in names if names else (given,) if isinstance(given, str) else ():
             if activations.code(name) == activations.SOFTMAX:

@@ -22,9 +22,9 @@ from rate_models import (
 from rate_models.errors import BadOption, Diverged
 from rate_models.hyperparameters import checked, numeric, unknown
 from rate_models.kernel import DTYPES, Array, aligned, coerce
-from rate_models.learned import Learned, class_indices
+from rate_models.learned import Learned, class_indices, restored
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.optimizers import Optimizer
+from rate_models.optimizers import Optimizer, moves
 
 RULES = "rate_models.rules"
 
@@ -91,7 +91,7 @@ class OnlineNetwork(Learned):
 
     @property
     def _moving(self) -> bool:
-        return self.optimizer.momentum > 0 or self.optimizer.weight_decay > 0
+        return moves(self.optimizer)
 
     @property
     def _remembered(self) -> int:
@@ -254,10 +254,28 @@ class OnlineNetwork(Learned):
         mine = {k: v for k, v in changes.items() if k in Optimizer._fields}
         rest = {k: v for k, v in changes.items() if k not in mine}
         optimizer, hyper = checked(self.optimizer, **mine), checked(self.hyper, **rest)
-        rules.check(self.module, self.spec, hyper)
+        self._admit(optimizer, hyper)
         before, self.optimizer, self.hyper = self._moving, optimizer, hyper
         if self._moving != before:  # velocities appear or go
-            self._build(self.parameters())
+            self._rebuild()
+
+    def _admit(self, optimizer: Optimizer, hyper: Any) -> None:
+        """Refuse what the network cannot learn with."""
+        rules.check(self.module, self.spec, hyper)
+
+    def _rebuild(self) -> None:
+        self._build(self.parameters())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies are built as this one was, and take over its state."""
+        return restored, (type(self), self._made_with(), self.state())
+
+    def _made_with(self) -> dict[str, Any]:
+        """The arguments that make a network like this one."""
+        return {
+            "spec": self.spec, "rule": self.rule, "seed": self.seed, "dtype": self.dtype,
+            "optimizer": self.optimizer, "structured": self.structured, **self.hyper._asdict(),
+        }  # fmt: skip
 
     def _arrays(self) -> dict[str, Array]:
         named = {f"input.{name}": getattr(self._syn, name) for name in input_synapses.STATE}

@@ -43,6 +43,11 @@ class Optimizer(NamedTuple):
         return eta / (1 + sample / self.decay_time) if self.decay_time else eta
 
 
+def moves(optimizer: Optimizer) -> bool:
+    """Whether weights go on changing without a gradient, so that kernels keep velocities."""
+    return optimizer.momentum > 0 or optimizer.weight_decay > 0
+
+
 class Sgd:
     """Steps arrays of any namespace in place; holds one velocity per array when it needs one."""
 

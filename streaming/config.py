@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -185,6 +186,8 @@ def _sample_counts(epochs: Any, source: Source) -> list[int]:
     """Sample counts at which ``epochs`` (a number or several) are over."""
     try:
         several = [float(e) for e in (epochs if isinstance(epochs, list | tuple) else [epochs])]
+        if not all(map(math.isfinite, several)):
+            raise ValueError
     except (TypeError, ValueError):
         raise BadOption("decay_epochs", got=epochs, expected="numbers: [8, 12]") from None
     if several and source.length is None:

@@ -8,26 +8,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.errors import Diverged
+from streaming.door import LARGEST
 from streaming.evaluate import Metrics
 from streaming.learner import OnlineLearner
 
 HOPELESS = 1e6  # mean loss; guessing among n classes costs ln n
+ENOUGH = 32  # samples for which a layer must be silent to count as dead
 
 
 def check(learner: OnlineLearner, metrics: Metrics, X: NDArray[np.generic]) -> None:
     """Raise Diverged where a classifier can learn no more; X (N, n_0): samples of the stream.
 
     Either its mean loss over the last window is beyond `HOPELESS`; or it says no more than a guess
-    (loss ≥ ln n) and a hidden layer is silent for all of X, so that no rule can change it.
+    (loss ≥ ln n) and a hidden layer is silent for all of X, `ENOUGH` or more good samples, so that
+    no rule can change it.
     """
     loss, classes = metrics.get()["windowed_loss"], metrics.n_classes
-    if loss is None or not classes or loss < 0.999 * math.log(classes):
+    if loss is None or not classes or classes < 2 or loss < 0.999 * math.log(classes):
         return
     found = None
     if loss > HOPELESS:
         found = f"a mean loss of {loss:.3g} over the last {metrics.window:,} samples"
     else:
-        hidden = learner.activities(X[np.isfinite(X.astype(float)).all(axis=1)])[:-1]
+        good = X[(np.abs(X.astype(float)) <= LARGEST[learner.dtype]).all(axis=1)]
+        if len(good) < ENOUGH:
+            return
+        hidden = learner.activities(good)[:-1]
         silent = [layer for layer, h in enumerate(hidden, start=1) if h.size and not h.any()]
         if silent:
             found = f"layer {silent[0]} silent whatever the input"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,12 +77,13 @@ class OnlineLearner:
             raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
         rule, module = realisation.rule_of(rule, circuit)
         names = tuple(activation) if isinstance(activation, list) else activation
-        spec = NetworkSpec(tuple(sizes), names, loss or module.DEFAULT_LOSS, bias, output)
+        layers = tuple(sizes) if isinstance(sizes, Iterable) else sizes
+        spec = NetworkSpec(layers, names, loss or module.DEFAULT_LOSS, bias, output)
         options = {"lr": lr, **options}
         self._network = realisation.build(
             rule, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
-        self._how = {"schedule": schedule, "workers": workers, "batch": batch}
+        self._how = {"schedule": schedule, "workers": int(workers), "batch": int(batch)}
         labels = None
         if spec.loss != "mse" or classes is not None:
             labels = labels_of(classes, spec.sizes[-1])

@@ -10,7 +10,7 @@ from biocircuits.network import rule_of as rule_of_circuit
 from rate_models import lookup
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import unknown
-from rate_models.network import NetworkSpec
+from rate_models.network import NetworkSpec, check_whole
 from rate_models.online import RULES, OnlineNetwork
 from rate_models.optimizers import Optimizer
 from streaming.schedule.items import Schedule
@@ -55,6 +55,8 @@ def build(
     the simulation. schedule, workers, batch: see `streaming.scheduled`.
     Raises UnknownName, listing all options, and BadOption.
     """
+    check_whole("workers", workers)
+    check_whole("batch", batch)
     how = Schedule.parse(schedule, batch)
     alone = how.kind == "sequential" and workers == 1 and batch == 1
     if circuit is not None and not alone:

@@ -25,11 +25,12 @@ from rate_models.errors import BadOption, BadSample, Diverged, UserError
 from streaming import checkpoint, divergence
 from streaming.advice import Adviser
 from streaming.config import RunConfig
+from streaming.divergence import ENOUGH
 from streaming.evaluate import Metrics, Scored, held_out
 from streaming.learner import OnlineLearner
 from streaming.record import Recorder
 from streaming.run_folder import Log, disk, finite, json_line, new_folder, write_text
-from streaming.sources import Chunk, Source
+from streaming.sources import Chunk, Source, content
 from streaming.summary import Summary, held_out_scores, summarised
 
 __all__ = ["Hooks", "Run", "RunConfig", "Summary", "resume", "run"]
@@ -84,7 +85,7 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
     DamagedCheckpoint where the folder is not that of a run.
     """
     config = RunConfig.read(folder / "config.json")
-    with contextlib.suppress(OSError, ValueError, KeyError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         summary: Summary = json.loads((folder / "summary.json").read_text())
         if summary["stopped"] in FINISHED:
             hooks.say(f"{folder} has finished already: nothing to resume")
@@ -115,13 +116,14 @@ class Run:
         recorder: Recorder,
     ) -> None:
         self.folder, self.config, self.source, self.learner = folder, config, source, learner
-        self.recorder = recorder
+        self.recorder, self.content = recorder, content(config.source)
         self.log, self.record = Log(folder / "metrics.jsonl"), Log(folder / "record.jsonl")
         self.metrics = Metrics(len(source.classes) if source.classes else None)
         self.position = self.epoch = self.index = 0
         self.seconds = 0.0
         self.epochs: list[dict[str, Any]] = []
         self.line_at = 0
+        self._recent = np.zeros((0, source.n_features))
         self._tested: tuple[int, dict[str, Any]] | None = None
 
     def go(self, hooks: Hooks) -> Summary:
@@ -180,12 +182,13 @@ class Run:
             clock = time.perf_counter()
             for X, y in self._blocks():
                 self._learn(X, y)
+                self._recent = X if len(X) >= ENOUGH else np.vstack([self._recent, X])[-ENOUGH:]
                 self.seconds += time.perf_counter() - clock
                 hooks.watch(self)
                 if adviser:
                     adviser.after(X, y)
                 if self.position % c.interval == 0 or self.index == self.source.length:
-                    divergence.check(self.learner, self.metrics, X)
+                    divergence.check(self.learner, self.metrics, self._recent)
                 if self.index != self.source.length:  # else the end of the epoch does all this
                     if self.position % c.interval == 0:
                         self._line()
@@ -281,13 +284,24 @@ class Run:
             log.sync()  # the checkpoint counts on these lines
         position = {name: getattr(self, name) for name in POSITION}
         position |= {"lines": self.log.lines, "recorded": self.record.lines}
+        position |= {"content": self.content}
         arrays = {f"metrics.{name}": array for name, array in self.metrics.state().items()}
         self.learner.save(
             self.folder / "checkpoint", extra_arrays=arrays, extra_meta={"run": position}
         )
 
     def restore(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> None:
-        """Back to where the checkpoint was written; lines written after it are cut off."""
+        """Back to where the checkpoint was written; lines written after it are cut off.
+
+        Raises BadOption where the source is not the one that the run was streaming.
+        """
+        if meta["run"].get("content", self.content) != self.content:
+            raise BadOption(
+                f"--resume: {self.source.name}",
+                got="a file that changed since the run stopped",
+                expected="the same rows, as some of them are learned and others held out",
+                remedy="put the old file back, or start a new run",
+            )
         for name in POSITION:
             setattr(self, name, meta["run"][name])
         self.metrics.load_state(checkpoint.part("metrics.", arrays))

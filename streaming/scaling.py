@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,9 @@ class Scaler:
     def __init__(self, kind: str, n_features: int, maximum: float = 1.0) -> None:
         if kind not in KINDS:
             raise BadOption("scale", got=repr(kind), expected=f"one of {', '.join(KINDS)}")
-        if not 0 < maximum < np.inf:
-            raise BadOption("maximum", got=maximum, expected="a finite number above 0")
-        self.kind, self.n_features, self.maximum = kind, n_features, maximum
+        if not isinstance(maximum, Real | np.generic) or not 0 < maximum < np.inf:
+            raise BadOption("maximum", got=repr(maximum), expected="a finite number above 0")
+        self.kind, self.n_features, self.maximum = kind, n_features, float(maximum)
         n = {"running": n_features, "global": 1}.get(kind, 0)
         self._state = {"count": np.zeros(1, np.int64), "mean": np.zeros(n), "m2": np.zeros(n)}
 

@@ -35,6 +35,7 @@ from rate_models.errors import BadOption
 from rate_models.hyperparameters import numeric
 from rate_models.network import NetworkSpec
 from rate_models.online import OnlineNetwork, Outcome
+from rate_models.optimizers import Optimizer, moves
 from streaming import _runner_kernel as kernels
 from streaming.runner import Block, Measured, done, threads, together
 from streaming.schedule import planner
@@ -47,6 +48,7 @@ Array = NDArray[Any]
 ASSIGNMENTS: tuple[planner.Assignment, ...] = ("layers", "waves")
 BLOCK = 512  # samples that are planned together; the workers meet at the end of each block
 ROUNDS = 64  # blocks in a row at most: as long as nothing else is looked after
+REMEMBERED = ("layers.change", "layers.pre", "layers.c", "layers.changes")
 SPARE = 1  # places beyond those that a plan needs if all goes as planned
 
 
@@ -80,7 +82,7 @@ class ScheduledNetwork(OnlineNetwork):
         self._threads = threads(max(workers, 1))
         super().__init__(spec, rule, **options)
         planner.check(self.module, self.spec, self.hyper, schedule, workers)
-        self._check()
+        self._admit(self.optimizer, self.hyper)
         self.ran: list[Measured] = []
         self.ways = Ways(self._kinds, workers)
         planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0, None))
@@ -103,10 +105,6 @@ class ScheduledNetwork(OnlineNetwork):
     @property
     def _gathering(self) -> bool:
         return self.schedule.batch > 1
-
-    def _check(self) -> None:
-        how = self.module, self.spec, self.hyper, self.schedule
-        refuse_if_planned_only(*how, self.structured, self._moving)
 
     def _build(self, params: Any) -> None:
         super()._build(params)
@@ -145,8 +143,26 @@ class ScheduledNetwork(OnlineNetwork):
 
     def set(self, **changes: Any) -> None:
         super().set(**changes)
-        self._check()
         self._blocks = {}
+
+    def _admit(self, optimizer: Optimizer, hyper: Any) -> None:
+        super()._admit(optimizer, hyper)
+        how = self.module, self.spec, hyper, self.schedule
+        refuse_if_planned_only(*how, self.structured, moves(optimizer))
+
+    def _rebuild(self) -> None:
+        """Samples on their way stay so, and so do updates that are gathered or remembered."""
+        before = self.state()
+        super()._rebuild()
+        kept = {
+            name: array for name, array in before.items()
+            if name.startswith(("waiting.", "gathered.")) or name in REMEMBERED
+        }  # fmt: skip
+        self.load_state({**self.state(), **kept})
+
+    def _made_with(self) -> dict[str, Any]:
+        how = {"schedule": self.schedule, "workers": self.workers, "timed": self.timed}
+        return {**super()._made_with(), **how}
 
     def state(self) -> dict[str, Array]:
         arrays = super().state()
@@ -177,8 +193,8 @@ class ScheduledNetwork(OnlineNetwork):
             array[at] = kernel.coerce(name, given, array.dtype.str, (len(at), array.shape[1]))
 
     def _arrays(self) -> dict[str, Array]:
-        names = ("change", "pre", "c", "changes") if self._remembered else ()
-        mine = {f"layers.{name}": getattr(self._net, name) for name in names}
+        names = REMEMBERED if self._remembered else ()
+        mine = {name: getattr(self._net, name.removeprefix("layers.")) for name in names}
         if self._gathering:
             mine |= {f"gathered.{name}": array for name, array in self._gathered._asdict().items()}
         return super()._arrays() | mine

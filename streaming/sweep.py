@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import itertools
 import platform
 import re
@@ -30,7 +29,7 @@ from streaming.papers.cells import Store
 from streaming.record import Recorder
 from streaming.run import Hooks, run
 from streaming.run_folder import disk
-from streaming.sources import Source
+from streaming.sources import Source, content
 
 Values = Sequence[Any]
 FIELDS = RunConfig.model_fields.keys() - {"settings"}
@@ -42,7 +41,7 @@ SCALING = {"scale", "rule", "circuit"}
 class Cell(NamedTuple):
     """One run of a sweep. varied: what tells it from the others. config: resolved.
 
-    content: a hash of the file that is streamed, empty for sources that are not files.
+    content: `sources.content`, so that another file of the same name is another run.
     """
 
     varied: dict[str, Any]
@@ -101,7 +100,7 @@ def cells(options: Mapping[str, Any], over: Mapping[str, Values]) -> list[Cell]:
     found: dict[str, Cell] = {}
     settled: dict[str, RunConfig] = {}
     sources: dict[str, Source] = {}
-    content = functools.cache(_content)
+    hashed = functools.cache(content)
     for values in itertools.product(*over.values()):
         varied = dict(zip(over, values, strict=True))
         asked = _asked(options, varied)
@@ -114,17 +113,8 @@ def cells(options: Mapping[str, Any], over: Mapping[str, Values]) -> list[Cell]:
                 error.args = (f"{which}: {error}" if which else str(error),)
                 raise
         config = settled[key].model_copy(update={"seed": asked.seed})
-        found.setdefault(config.model_dump_json(), Cell(varied, config, content(config.source)))
+        found.setdefault(config.model_dump_json(), Cell(varied, config, hashed(config.source)))
     return list(found.values())
-
-
-def _content(source: str) -> str:
-    """A hash of the file that a source is, so that another file of its name is another run."""
-    path = Path(source.partition(":")[2]).expanduser()
-    if not path.is_file():
-        return ""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _asked(options: Mapping[str, Any], varied: Mapping[str, Any]) -> RunConfig:

@@ -29,7 +29,7 @@ def test_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
         shown = said(capsys, name)
         for option in re.findall(r"--[a-z-]+", rest):
             assert option in shown, (name, option)
-    shown = said(capsys, "run") + said(capsys, "sweep")
+    shown = "".join(said(capsys, name) for name in ("run", "sweep", "paper"))
     for option in re.findall(r"`(--[a-z-]+)", TEXT):
         assert option in shown, option
 

@@ -7,6 +7,7 @@ they are streamed with `ArraySource`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from rate_models import lookup
 from rate_models.errors import BadOption
 from streaming.sources._arrays import ArraySource, Chunk
 
-__all__ = ["ArraySource", "Chunk", "Options", "Source", "no_argument", "open_source"]
+__all__ = ["ArraySource", "Chunk", "Options", "Source", "content", "no_argument", "open_source"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,15 @@ def open_source(name: str, options: Options | None = None) -> Source:
     kind, colon, argument = name.partition(":")
     module = lookup.get(__name__, kind)
     return cast(Source, module.open(argument if colon else None, options or Options()))
+
+
+def content(name: str) -> str:
+    """A hash of the file that a source is; empty for sources that are not files."""
+    path = Path(name.partition(":")[2]).expanduser()
+    if not path.is_file():
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def no_argument(name: str, argument: str | None) -> None:
