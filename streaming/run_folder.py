@@ -60,9 +60,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name to write to, of this process alone; what stands there afterwards replaces ``path``."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+def replacing(path: Path, ending: str = ".new") -> Iterator[Path]:
+    """A name to write to, of this process alone; what stands there afterwards replaces ``path``.
+
+    ending: of the name, where whoever writes goes by it; nothing that looks for files like ``path``
+    should find what a killed process has left.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{ending}")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -166,7 +166,7 @@ def _write(
 ) -> None:
     with disk(out):
         write_text(out / f"{stem}.json", json.dumps(finite(result), indent=1) + "\n")
-        with replacing(out / f"{stem}.png") as picture:
+        with replacing(out / f"{stem}.png", ".png") as picture:
             if found and hasattr(paper, "draw"):
                 paper.draw(found, picture)
             else:
