@@ -11,6 +11,7 @@ import hashlib
 import os
 import platform
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +90,7 @@ def cache_folder() -> Path:
 
 
 _FOLDER = cache_folder()
+_DECORATING = threading.Lock()  # a thread that came between would put its kernels anywhere
 
 
 @contextmanager
@@ -119,13 +121,14 @@ def kernel(function: Function) -> Function:
     It fills arrays that it is given: it can make none, nor can the stages that it calls. Call it
     with arrays that passed `coerce`, so that one signature per dtype exists.
     """
-    before = config.CACHE_DIR  # type: ignore[attr-defined]
-    # Other people's kernels are not ours to move: set our folder only while ours are decorated.
-    config.CACHE_DIR = str(_FOLDER)  # type: ignore[attr-defined]
-    try:
-        compiled = numba.njit(cache=True, **FLAGS)(function)
-    finally:
-        config.CACHE_DIR = before  # type: ignore[attr-defined]
+    with _DECORATING:
+        before = config.CACHE_DIR  # type: ignore[attr-defined]
+        # Other people's kernels are not ours to move: our folder only while ours are decorated.
+        config.CACHE_DIR = str(_FOLDER)  # type: ignore[attr-defined]
+        try:
+            compiled = numba.njit(cache=True, **FLAGS)(function)
+        finally:
+            config.CACHE_DIR = before  # type: ignore[attr-defined]
     if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # else it is the function itself
         _save_alone(compiled)
     return compiled  # type: ignore[no-any-return]

@@ -7,15 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numba.core import config
 
+from rate_models import kernel
 from rate_models.errors import BadOption
 from rate_models.kernel import CACHE_LINE, DTYPES, PACKAGES, aligned, coerce
 
@@ -189,3 +193,34 @@ def test_aligned_arrays_begin_on_a_cache_line(shape: tuple[int, ...], dtype: str
     assert got.shape == shape and got.dtype == dtype and got.flags.c_contiguous
     assert got.flags.writeable and (got == given.astype(dtype)).all()
     assert not np.shares_memory(got, given)
+
+
+def test_threads_that_make_kernels_at_once_leave_numbas_folder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numba has one setting for all threads, and looks at it twice."""
+    monkeypatch.chdir(tmp_path)
+    before, seen = config.CACHE_DIR, list[str]()
+    real = kernel.numba.njit
+
+    def slowly(**flags: Any) -> Any:
+        def decorated(function: Any) -> Any:
+            time.sleep(0.02)
+            seen.append(config.CACHE_DIR)
+            return real(**flags)(function)
+
+        return decorated
+
+    monkeypatch.setattr(kernel.numba, "njit", slowly)
+
+    def make(_: int) -> Any:
+        return kernel.specialise(_nothing, f"nothing_{_}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make, range(8)))
+    assert before == config.CACHE_DIR and len(set(seen)) == 1 and seen[0] != before
+    assert not list(tmp_path.iterdir())
+
+
+def _nothing(x: Any) -> None:
+    x[0] = 0
