@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rate_models import lookup, losses, rules, textbook
 from rate_models.batch import draws
+from rate_models.batch.onednn import OneDnnSpec
 from rate_models.batch.samples import classes, tensor
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import checked, unknown
@@ -168,7 +169,8 @@ class BatchNetwork(nn.Module):
     ) -> Iterator[None]:
         """`stages` of what `samples`, `targets` and `draws` give."""
         module, params = _module(self.rule), {**self.arrays(), **self._followed}
-        given = module, self.spec, self.hyper, params, x, y, drawn, batch_size or len(x)
+        spec = self._computed()
+        given = module, spec, self.hyper, params, x, y, drawn, batch_size or len(x)
         for deltas in self._deltas(*given):
             for name, gradients in deltas.items():
                 single = not isinstance(gradients, list)
@@ -178,6 +180,10 @@ class BatchNetwork(nn.Module):
                 for parameter, gradient in zip(of, gradients, strict=True):
                     parameter.grad = gradient if parameter.requires_grad else None
             yield
+
+    def _computed(self) -> NetworkSpec:
+        """The spec with the fastest products that there are without autograd."""
+        return self.spec if self._deltas is not _deltas else OneDnnSpec.of(self.spec, self.W[0])
 
     def compile(self, **options: Any) -> None:
         """Have torch.compile fuse what a batch computes, and the forward pass; for GPUs.
@@ -251,9 +257,10 @@ class BatchNetwork(nn.Module):
         check_whole("batch_size", batch_size)
         last, right, loss = self.spec.layers, 0.0, 0.0
         module, params, labelled = _module(self.rule), self.arrays(), y.ndim == 1
+        spec = self._computed()
         for at in range(0, len(x), batch_size):
             part = x[at : at + batch_size]
-            a, h = rules.forward(module, self.spec, params, self.hyper, part)
+            a, h = rules.forward(module, spec, params, self.hyper, part)
             part = y[at : at + batch_size]
             right += int((h[last].argmax(1) == part).sum()) if labelled else 0
             target = self.targets(part)
