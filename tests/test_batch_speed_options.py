@@ -9,7 +9,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rate_models.batch import BatchNetwork, ConvolutionalSpec, Sgd, fit, fit_many  # noqa: E402
+from rate_models.batch import (  # noqa: E402
+    BatchNetwork,
+    ConvolutionalSpec,
+    Sgd,
+    fit,
+    fit_many,
+    onednn,
+)
 from rate_models.batch.convolution import Convolution  # noqa: E402
 from rate_models.batch.precision import matmul_precision  # noqa: E402
 from rate_models.errors import BadOption  # noqa: E402
@@ -106,3 +113,32 @@ def test_compiled_by_the_default_backend() -> None:
         fit(plain, x, LABELS, epochs=2, batch_size=8)
         for name, tensor in ours.state_dict().items():
             torch.testing.assert_close(tensor, plain.state_dict()[name], rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("rule", ["backprop", "pepita", "node_perturbation"])
+def test_onednn_computes_what_mkl_does(
+    rule: str, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients, and metrics, by the two libraries differ by rounding alone."""
+    found = []
+    for known in (True, False):
+        monkeypatch.setattr(onednn, "_known", lambda known=known: known)
+        net = BatchNetwork(NetworkSpec((6, 9, 7, 4), bias=bias), rule, seed=3)
+        assert isinstance(net._computed(), onednn.OneDnnSpec) == known
+        assert type(net.spec) is NetworkSpec
+        for _ in net.stages(X, LABELS):
+            pass
+        grads = [w.grad.clone() for w in net.parameters() if w.grad is not None]
+        found.append([*grads, torch.tensor(list(net.evaluate(X, LABELS).values()))])
+    assert found[0]
+    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-6)
+
+
+def test_onednn_is_for_single_precision_dense_networks_on_processors() -> None:
+    spec, convolutions = (
+        NetworkSpec((6, 9, 4)),
+        ConvolutionalSpec.of((1, 6, 6), [Convolution(3, 3), 4]),
+    )
+    assert BatchNetwork(spec, dtype="float64")._computed() is spec
+    assert BatchNetwork(convolutions)._computed() is convolutions

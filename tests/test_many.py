@@ -17,6 +17,7 @@ from rate_models.batch import (  # noqa: E402
     fit_many,
     many,
 )
+from rate_models.batch.going_on import State  # noqa: E402
 from rate_models.errors import BadOption, Diverged  # noqa: E402
 from rate_models.network import NetworkSpec  # noqa: E402
 from rate_models.optimizers import Optimizer  # noqa: E402
@@ -155,3 +156,39 @@ def test_what_cannot_be_is_said(change: dict[str, Any], message: str) -> None:
     given: Any = {"nets": networks("pepita"), "seeds": SEEDS, "epochs": 1, **change}
     with pytest.raises(BadOption, match=message):
         fit_many(given.pop("nets"), X, LABELS, **given)
+
+
+@pytest.mark.parametrize("way", ["in turn", "side by side"])
+@pytest.mark.parametrize("rule", ["pepita", "node_perturbation"])
+def test_training_goes_on_from_what_is_kept_to_the_last_bit(
+    rule: str, way: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"epochs": 4, "batch_size": 5, "way": way, "seeds": SEEDS}
+    sgd = {"optimizer": Optimizer(0.05, 0.9, decay_at=(len(X), 3 * len(X)))}
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    kept: dict[int, State] = {}
+
+    def keep(i: int, state: State) -> None:
+        if state.epochs == 2 and i != 1:  # the one at 1 starts anew
+            arrays = {name: tensor.clone() for name, tensor in state.arrays.items()}
+            kept[i] = state._replace(arrays=arrays)
+
+    hyper = {"dropout": 0.3} if rule == "pepita" else {}
+    whole, again = (networks(rule, "float32", **hyper) for _ in range(2))
+    expected = fit_many(whole, X, LABELS, keep=keep, **options, **sgd)
+    histories = fit_many(again, X, LABELS, resume=kept, **options, **sgd)
+    assert sorted(kept) == [0, 2]
+    assert histories == [expected[0][2:], expected[1], expected[2][2:]]
+    for one, other in zip(whole, again, strict=True):
+        assert_same(one, other, rtol=0.0)
+
+
+def test_what_cannot_go_on() -> None:
+    state = State(1, 1, 0.1, {"net.W.0": np.ones((2, 2))})
+    nets = networks("pepita")
+    for more in ({"way": "together"}, {"way": "in turn"}):
+        with pytest.raises(BadOption, match="resume"):
+            fit_many(nets, X, LABELS, seeds=SEEDS, epochs=2, resume={0: state}, **more)  # type: ignore[arg-type]
+    with pytest.raises(BadOption, match="one of our own"):
+        fit(nets[0], X, LABELS, epochs=2, optimizer=torch.optim.SGD(nets[0].parameters()),
+            resume=state)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from rate_models.network import NetworkSpec, one_hot
 from rate_models.optimizers import Optimizer
 from rate_models.rules import Draws
 from streaming import papers
-from streaming.papers import Context, Scale
+from streaming.papers import Context, Scale, Unfinished
 from streaming.papers.cells import Store
+from streaming.papers.unfinished import Checkpoints
 from streaming.sources import Options, open_source
 
 training: Any = papers.get("pepita-table1")._training
@@ -101,6 +103,46 @@ def test_where_all_diverge_it_is_said_and_kept(data: Options, tmp_path: Path) ->
     store = Store(tmp_path / "cells", "", lambda _: None)
     kept = store.compute(papers.get("pepita-table1"), run, [0, 1], Context(print, data=data))
     assert [kept[seed]["result"] for seed in (0, 1)] == [None, None]
+
+
+@pytest.mark.parametrize("rule", ["pepita", "backprop"])
+def test_an_interrupted_run_goes_on_to_the_last_bit(
+    rule: str, data: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streaming.papers.unfinished.EVERY", 0.0)
+    run = training.run(rule, "mnist", Scale(1, 5, 80), hidden=[20], decay_epochs=[1, 3])
+    paper = papers.get("pepita-table1")
+    whole = Store(tmp_path / "whole", "", lambda _: None)
+    store = Store(tmp_path / "cells", "", lambda _: None)
+    [expected] = whole.compute(paper, run, [7], Context(lambda *_: None, data=data)).values()
+
+    def interrupt(line: str) -> None:
+        if "epoch 4" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.compute(paper, run, [7], Context(lambda *_: None, data=data, tick=interrupt))
+    assert not store.kept(run, [7])
+    [cell] = store.compute(paper, run, [7], Context(lambda *_: None, data=data)).values()
+    assert cell["result"] == expected["result"]
+    assert cell["notes"] == ["seed 7 went on from epoch 3"]
+    assert not list((tmp_path / "cells" / "unfinished").iterdir())
+
+
+def test_a_checkpoint_that_is_damaged_or_not_written_only_loses_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streaming.papers.unfinished.EVERY", 0.0)
+    points = Checkpoints(tmp_path, str)
+    assert points.read(0) is None
+    points.write(0, lambda: Unfinished({"net.W.0": np.ones(2)}, {"loss": [float("nan")]}))
+    found = points.read(0)
+    assert found is not None and math.isnan(found.meta["loss"][0])
+    (tmp_path / "0" / "arrays.safetensors").write_bytes(b"short")
+    assert points.read(0) is None
+    (tmp_path / "1").write_text("a file in the way")
+    points.write(1, lambda: Unfinished({}, {}))
+    assert points.read(1) is None
 
 
 def test_whitened_images_are_white(data: Options) -> None:

@@ -11,15 +11,18 @@ import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rate_models import diagnostics
 from rate_models.network import NetworkSpec
 from rate_models.optimizers import Optimizer
-from streaming.papers import Context, Result, Results, Scale
+from streaming.papers import Context, Result, Results, Scale, Unfinished
 from streaming.sources import ArraySource, Options, open_source
+
+if TYPE_CHECKING:
+    from rate_models.batch.going_on import State
 
 Array = Any
 Look = Callable[[Any, Array, Array], Result]  # something about a network and the test set
@@ -81,6 +84,7 @@ def train(
     every epoch, and ``look`` at the end.
     """
     from rate_models.batch import BatchNetwork, fit_many  # without torch: says what to install
+    from rate_models.batch.going_on import State
 
     X, y, X_test, y_test, classes, image = arrays(
         run["data"], context.data.data, context.data.download, run["samples"], run["whiten"]
@@ -90,7 +94,13 @@ def train(
         BatchNetwork(spec, run["rule"], seed, device=context.device, **run["hyper"])
         for seed in seeds
     ]
-    records = [_Record(net, watch and partial(watch, net, X_test, y_test)) for net in nets]
+    found = {i: one for i, seed in enumerate(seeds) if (one := context.unfinished(seed))}
+    records = [
+        _Record(net, watch and partial(watch, net, X_test, y_test), found.get(i))
+        for i, net in enumerate(nets)
+    ]
+    for i, one in found.items():
+        context.note(f"seed {seeds[i]} went on from epoch {one.meta['place']['epochs']}")
 
     def progress(i: int, metrics: dict[str, Any]) -> None:
         done = metrics["epoch"] + 1
@@ -101,17 +111,30 @@ def train(
             seen = look(nets[i], X_test, y_test) if look else {}
             context.keep(seeds[i], {**records[i].result(), **seen})
 
+    def keep(i: int, state: State) -> None:
+        if state.epochs < run["epochs"]:
+            context.checkpoint(seeds[i], partial(_unfinished, state, records[i]))
+
+    resume = {i: State(arrays=one.arrays, **one.meta["place"]) for i, one in found.items()}
     sgd = Optimizer(
         run["lr"], run["momentum"], run["weight_decay"],
         tuple(len(X) * epoch for epoch in run["decay_epochs"]),
     )  # fmt: skip
-    histories = fit_many(
+    fit_many(
         nets, X, y, seeds=list(seeds), epochs=run["epochs"], batch_size=run["batch"],
         optimizer=sgd, x_test=X_test, y_test=y_test, say=context.note, progress=progress,
+        resume=resume, keep=keep,
     )  # fmt: skip
-    for seed, history in zip(seeds, histories, strict=True):
-        if len(history) < run["epochs"]:
+    for seed, record in zip(seeds, records, strict=True):
+        if len(record.curves["accuracy"]) < run["epochs"]:
             context.keep(seed, None)
+
+
+def _unfinished(state: State, record: _Record) -> Unfinished:
+    """Where training is, with what was recorded on the way."""
+    place = {"epochs": state.epochs, "steps": state.steps, "lr": state.lr}
+    arrays = {name: tensor.cpu().numpy() for name, tensor in state.arrays.items()}
+    return Unfinished(arrays, {"place": place, "curves": record.curves, "angles": record.angles})
 
 
 def convolutional(rule: str, data: str, scale: Scale, **changes: Any) -> dict[str, Any]:
@@ -147,11 +170,16 @@ def planes(image: tuple[int, ...]) -> tuple[int, int, int]:
 class _Record:
     """What is recorded of one network on the way."""
 
-    def __init__(self, net: Any, watch: Callable[[], Result] | None) -> None:
+    def __init__(
+        self, net: Any, watch: Callable[[], Result] | None, kept: Unfinished | None
+    ) -> None:
         self.net, self.watch = net, watch
         self.curves: dict[str, list[Any]] = {"accuracy": [], "loss": [], "norms": []}
         self.angles: dict[str, list[float]] = {}
-        self._weights()
+        if kept is None:
+            self._weights()
+        else:
+            self.curves, self.angles = kept.meta["curves"], kept.meta["angles"]
 
     def _weights(self) -> None:
         params = self.net.numpy()

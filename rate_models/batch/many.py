@@ -6,15 +6,17 @@ import contextlib
 import copy
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from rate_models import lookup, textbook
+from rate_models.batch.going_on import State
 from rate_models.batch.network import BatchNetwork
 from rate_models.batch.optim import Sgd
 from rate_models.batch.precision import Precision, matmul_precision
@@ -57,6 +59,8 @@ def fit_many(
     precision: Precision = "highest",
     say: Callable[[str], object] = lambda _: None,
     progress: Callable[[int, Metrics], object] = lambda *_: None,
+    resume: Mapping[int, State] = MappingProxyType({}),
+    keep: Callable[[int, State], object] | None = None,
 ) -> list[list[Metrics]]:
     """`fit` for every net, ``seeds[i]`` giving the order of the samples of ``nets[i]``.
 
@@ -67,6 +71,8 @@ def fit_many(
     is told which.
     ``progress`` is called with the place of a net and its metrics after each of its epochs. Where
     one diverges its history ends there, and the others go on.
+    resume, keep: as `fit` has them, with the place of a net. Nets that learn together keep nothing;
+    with something to ``resume`` they do not learn together.
 
     Raises BadOption for nets that are not alike, for other bad arguments as `fit` does, and
     Diverged where all of them diverge.
@@ -89,16 +95,30 @@ def fit_many(
     numbers = checked_numbers(optimizer)
     samples = checked_samples(nets[0], epochs, batch_size, x, y, x_test, y_test)
     plan = Plan(*samples, epochs, int(batch_size), numbers, precision)
-    chosen = way or _faster(nets, plan, say)
+    chosen = way or _faster(nets, plan, say, together=not resume)
+    if resume and chosen == "together":
+        raise BadOption("way", got=chosen, expected="another to resume, or None")
     histories: list[list[Metrics]] = [[] for _ in nets]
 
     def record(i: int, metrics: Metrics) -> None:
         histories[i].append(metrics)
         progress(i, metrics)
 
-    train = {"together": _together, "side by side": _side_by_side, "in turn": _in_turn}[chosen]
+    def one(i: int, record: Record = record) -> None:
+        with contextlib.suppress(Diverged):  # its history ends there
+            fit(nets[i], plan.x, plan.y, epochs=plan.epochs, batch_size=plan.batch_size,
+                optimizer=numbers, x_test=plan.x_test, y_test=plan.y_test, seed=seeds[i],
+                precision=precision, progress=partial(record, i), resume=resume.get(i),
+                keep=keep and partial(keep, i))  # fmt: skip
+
     with matmul_precision(precision, nets[0].device):
-        train(nets, seeds, plan, record)
+        if chosen == "together":
+            _together(nets, seeds, plan, record)
+        elif chosen == "side by side":
+            _side_by_side(len(nets), one, record)
+        else:
+            for i in range(len(nets)):
+                one(i)
     if not any(finite(net) for net in nets):
         raise Diverged(
             f"all {len(nets)} networks", got="weights not finite", remedy="lower the learning rate"
@@ -122,16 +142,7 @@ def _together(
                 record(i, {"epoch": epoch, **nets[i].evaluate(plan.x_test, plan.y_test)})
 
 
-def _in_turn(
-    nets: Sequence[BatchNetwork], seeds: Sequence[int], plan: Plan, record: Record
-) -> None:
-    for i in range(len(nets)):
-        _one(i, nets[i], seeds[i], plan, record)
-
-
-def _side_by_side(
-    nets: Sequence[BatchNetwork], seeds: Sequence[int], plan: Plan, record: Record
-) -> None:
+def _side_by_side(nets: int, one: Callable[[int, Record], None], record: Record) -> None:
     """As many threads as torch may use, with a net in each."""
     turn, ended = threading.Lock(), False
 
@@ -142,10 +153,10 @@ def _side_by_side(
             record(i, metrics)
 
     with _threads() as pool:
-        running = [pool.submit(_one, i, nets[i], seeds[i], plan, alone) for i in range(len(nets))]
+        running = [pool.submit(one, i, alone) for i in range(nets)]
         try:
-            for one in running:
-                one.result()
+            for each in running:
+                each.result()
         except BaseException:  # Ctrl-C: the others end with their epoch
             ended = True
             pool.shutdown(cancel_futures=True)
@@ -161,14 +172,6 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
             yield pool
     finally:
         torch.set_num_threads(many)
-
-
-def _one(i: int, net: BatchNetwork, seed: int, plan: Plan, record: Record) -> None:
-    x, y, x_test, y_test, epochs, batch_size, numbers, precision = plan
-    with contextlib.suppress(Diverged):  # its history ends there
-        fit(net, x, y, epochs=epochs, batch_size=batch_size, optimizer=numbers,
-            x_test=x_test, y_test=y_test, seed=seed, precision=precision,
-            progress=partial(record, i))  # fmt: skip
 
 
 def _check_alike(nets: Sequence[BatchNetwork], seeds: Sequence[int]) -> None:
@@ -190,7 +193,9 @@ def _shared(net: BatchNetwork) -> dict[str, Any]:
     }
 
 
-def _faster(nets: Sequence[BatchNetwork], plan: Plan, say: Callable[[str], object]) -> Way:
+def _faster(
+    nets: Sequence[BatchNetwork], plan: Plan, say: Callable[[str], object], together: bool
+) -> Way:
     """The fastest way for these nets here, by a few batches on copies of them."""
     if len(nets) == 1:
         return "in turn"
@@ -212,7 +217,8 @@ def _faster(nets: Sequence[BatchNetwork], plan: Plan, say: Callable[[str], objec
         if x.device.type == "cpu" and torch.get_num_threads() > 1:
             with _threads() as pool:
                 times["side by side"] = _seconds(lambda: list(pool.map(_call, steps)), x.device)
-    way = min(times, key=lambda way: times[way])
+    allowed = [way for way in times if together or way != "together"]
+    way = min(allowed, key=lambda way: times[way])
     told = ", ".join(
         f"{1000 * times[way]:.1f} {way}" for way in sorted(times, key=times.__getitem__)
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rate_models.network import NetworkSpec, Parameters
 
@@ -46,6 +47,8 @@ def _known() -> bool:
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x weightᵀ + bias."""
+    """x weightᵀ + bias; of float64, which rules compute a part in and oneDNN has not, by MKL."""
+    if x.dtype != torch.float32:
+        return functional.linear(x, weight, bias)
     product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return product

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rate_models.batch import samples
+from rate_models.batch.going_on import State, restore, state
 from rate_models.batch.network import BatchNetwork
 from rate_models.batch.optim import Sgd
 from rate_models.batch.precision import Precision, matmul_precision
@@ -36,6 +37,8 @@ def fit(
     seed: int = 0,
     precision: Precision = "highest",
     progress: Callable[[Metrics], object] = lambda _: None,
+    resume: State | None = None,
+    keep: Callable[[State], object] | None = None,
 ) -> list[Metrics]:
     """Epochs of mini-batches in an order that (seed, epoch) gives; metrics after each epoch.
 
@@ -48,6 +51,8 @@ def fit(
     and is another result. So is `BatchNetwork.compile`, with the same result up to rounding.
     Metrics {epoch, accuracy, loss} are of the test samples, or of the training samples where there
     are none; ``progress`` is called with them.
+    keep: called last in an epoch, with what it takes to go on from there; ``resume`` takes it, and
+    gives the epochs that are left, the same to the last bit. Both with an optimiser of our own.
 
     Raises BadOption for bad arguments, BadSample for a sample that is not finite, Diverged after an
     epoch that leaves weights not finite.
@@ -67,13 +72,19 @@ def fit(
     history: list[Metrics] = []
     targets, together, seen = net.targets(y), Together(net), 0
     alone = numbers is not None and together.processes == 1
+    if numbers is None and (resume or keep):
+        raise BadOption("resume, keep", got="an optimiser of torch", expected="one of our own")
     with matmul_precision(precision, net.device), net.following(alone) as followed:
         stepper = (
             optimizer
             if isinstance(optimizer, torch.optim.Optimizer)
             else Sgd([*net.parameters(), *followed], *(numbers or Optimizer())[:3])
         )
-        for epoch in range(epochs):
+        if resume is not None:
+            restore(resume, net, stepper)
+            net.follow()
+            seen = resume.epochs * len(x)
+        for epoch in range(resume.epochs if resume else 0, epochs):
             for chosen in torch.split(order(seed, epoch, x), batch_size):
                 if numbers is not None:
                     stepper.param_groups[0]["lr"] = numbers.rate(seen)
@@ -95,7 +106,9 @@ def fit(
             elif scheduler is not None:
                 scheduler.step()
             progress(history[-1])
-            net.follow()  # last, as whoever is told of the progress may have changed W
+            net.follow()  # after progress, as whoever is told of it may have changed W
+            if keep is not None:
+                keep(state(net, stepper, epoch + 1))
     return history
 
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -61,11 +61,20 @@ class Scale(NamedTuple):
     samples: int | None = None
 
 
+class Unfinished(NamedTuple):
+    """Where a measurement is, to go on from: arrays, and what JSON has."""
+
+    arrays: Mapping[str, Any]
+    meta: dict[str, Any]
+
+
 class Context(NamedTuple):
     """What a measurement is told, and whom it tells.
 
     tick: called with a line about how far it is. note: with what else is to be known of how the
-    numbers came about; it is said and kept beside them.
+    numbers came about; it is said and kept beside them. unfinished: what was last given to
+    ``checkpoint`` for a seed of this run, by whoever was interrupted; None where nothing was.
+    checkpoint: (seed, what makes an `Unfinished`), called often; it is made once in a while.
     """
 
     keep: Callable[[int, Result | None], object]
@@ -73,6 +82,8 @@ class Context(NamedTuple):
     data: Options = Options()
     tick: Callable[[str], object] = lambda _: None
     note: Callable[[str], object] = lambda _: None
+    unfinished: Callable[[int], Unfinished | None] = lambda _: None
+    checkpoint: Callable[[int, Callable[[], Unfinished]], object] = lambda *_: None
 
 
 def catalogue() -> dict[str, tuple[str, str]]:

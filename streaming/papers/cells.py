@@ -15,9 +15,11 @@ from typing import Any
 from rate_models.errors import Diverged
 from streaming.machine import machine
 from streaming.papers import Context, Result
+from streaming.papers.unfinished import Checkpoints
 from streaming.run_folder import disk, json_line, write_text
 
 Run = dict[str, Any]
+UNFINISHED = "unfinished"  # a folder beside the cells
 
 
 class Store:
@@ -86,10 +88,15 @@ class Store:
                 device=context.device,
             )
             finished.add(seed)
+            points.remove(seed)
             context.keep(seed, result)
 
+        points = Checkpoints(self.folder / UNFINISHED, lambda seed: self.path(run, seed).stem)
+        context_here = context._replace(
+            keep=keep, note=note, unfinished=points.read, checkpoint=points.write
+        )
         try:
-            paper.measure(run, seeds, context._replace(keep=keep, note=note))
+            paper.measure(run, seeds, context_here)
         except Diverged:
             for seed in set(seeds) - finished:
                 keep(seed, None)
