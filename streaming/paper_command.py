@@ -60,7 +60,7 @@ def paper(
     """Run a published table or figure again; finished cells are kept and not run twice."""
     from streaming import papers
     from streaming.papers import page, table
-    from streaming.papers.reproduce import reproduce
+    from streaming.papers.reproduce import NOT_YET, reproduce
     from streaming.run_folder import json_line
     from streaming.sources import Options
 
@@ -101,7 +101,10 @@ def paper(
         return
     print(result["citation"])
     print(f"{result['unit']}; setting: {result['setting']}")
-    print(table.text(result["cells"]))
+    shown = [cell for cell in result["cells"] if cell["state"] != NOT_YET]
+    print(table.text(shown))
+    if hidden := len(result["cells"]) - len(shown):
+        print(f"{hidden} more {'cell is' if hidden == 1 else 'cells are'} {NOT_YET}")
     print(f"table: {result['json']}\nfigure: {result['figure']}")
 
 

@@ -156,6 +156,7 @@ def test_the_difference_is_in_standard_deviations() -> None:
     alone = table.entry(Paper, ("a", "b"), {}, [{"v": 16.0}, None])  # type: ignore[arg-type]
     assert (alone["std"], alone["difference"], alone["diverged"]) == (None, 2.0, 1)
     assert table.line(alone)[3] == "16.00 (1 diverged)"
+    assert (alone["gap"], table.difference(alone)) == (6.0, "+6.00 (+2.0 σ)")
     some = table.entry(Paper, ("a", "b"), {}, [{"v": None}, {"v": 4.0}])  # type: ignore[arg-type]
     assert (some["state"], some["mean"], some["seeds"]) == ("measured", 4.0, 2)
     unknown = table.entry(Paper, ("a", "b"), {}, [{"v": float("nan")}])  # type: ignore[arg-type]
@@ -178,6 +179,7 @@ def test_finished_cells_are_not_computed_again(paper: Path, tmp_path: Path) -> N
     assert len(paper.read_text().splitlines()) == 6
     other = reproduce("slow-paper", out, seeds=1, epochs=7, rows=["slow"], columns=["here"])
     assert len(paper.read_text().splitlines()) == 7  # another run
+    assert [c["row"] for c in other["cells"]] == ["slow"]  # nobody asked for the others
     assert other["setting"] == "7 epochs, not 5" and (out / "slow-paper-epochs7.json").is_file()
 
 
@@ -324,7 +326,21 @@ def test_the_command_prints_a_table_or_one_object(
     said = call(*arguments)
     assert said.code == 0
     assert said.out.startswith("Somebody 2000, figure 7: how slow a paper is.\nsteps; setting: the")
-    assert "slow    here     11 ± 0.5   11.00 ± 1.00   3      +0.0 σ\n" in said.out
+    assert [
+        "slow",
+        "here",
+        "11",
+        "±",
+        "0.5",
+        "11.00",
+        "±",
+        "1.00",
+        "3",
+        "+0.00",
+        "(+0.0",
+        "σ)",
+    ] in [line.split() for line in said.out.splitlines()]
+    assert "\n3 more cells are not run yet\n" in said.out and "slower" not in said.out
     as_json = call(*arguments, "--json")
     assert as_json.out.count("\n") == 1
     wanted = ["row", "column", "published", "mean", "std", "seeds", "settings"]
@@ -352,16 +368,22 @@ def test_a_page_of_all_that_is_kept(paper: Path, call: Any, tmp_path: Path) -> N
     assert "| slow | here | 11 ± 0.5 | figure 7 | not run yet | - | - |" in page.read_text()
     reproduce("slow-paper", out, quick=True, command="quickly")
     call("paper", "--results", page, "--out", out)
-    text = page.read_text()
-    assert (
-        "### Setting: quick" in text and "`quickly`" in text and "### Setting: the paper's" in text
-    )
+    small = (tmp_path / "results_small.md").read_text()
+    assert "### Setting: quick" in small and "`quickly`" in small and "| 11 ±" not in small
+    assert "quick, " not in page.read_text() and "(results_small.md)" in page.read_text()
+    assert "0 of 2 published numbers have been run at full length" in page.read_text()
     reproduce("slow-paper", out, command="slowly")
     call("paper", "--results", page, "--out", out)
-    assert "`slowly`; 2" in page.read_text()
-    assert "| slow | here | 11 ± 0.5 | figure 7 | 11.00 ± 1.00 | 3 | +0.0 σ |" in (page.read_text())
-    assert page.read_text().count("### Setting: the paper's") == 1
-    assert "not run yet" not in page.read_text()
+    text = page.read_text()
+    assert "`slowly`; 2" in text
+    assert "| slow | here | 11 ± 0.5 | figure 7 | 11.00 ± 1.00 | 3 | +0.00 (+0.0 σ) |" in text
+    slow, slower = (line for line in text.splitlines() if line.startswith("| [slow-paper]"))
+    figure = "[slow-paper](out/slow-paper.png)"
+    assert slow == f"| {figure} | slow | here | 11 ± 0.5 | 11.00 ± 1.00 | +0.00 (+0.0 σ) | 3 |"
+    assert slower.endswith("| 99 | 20.00 (2 diverged) | -79.00 | 3 |")  # no σ is published
+    assert text.index(slow) < text.index("## slow-paper")
+    assert text.count("### Setting: the paper's") == 1
+    assert "not run yet" not in text
     (out / "slow-paper.json").write_text("{")
     assert_one_error(call("paper", "--results", page, "--out", out), "slow-paper.json", "remove it")
 

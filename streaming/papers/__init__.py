@@ -17,6 +17,7 @@ public name is the file's, with - for _. It opens with the citation and what is 
 
 What only some have:
 
+`CHOSEN`            what of the settings was chosen by the very numbers of the table, a sentence
 `TORCH`             False where nothing runs on torch: such a paper takes no ``device``
 `mean(row, column, results)`        what is compared, where it is not the mean of the values
 `draw(found, path)`                 the figure, from {(row, column): results}; without it the cells

@@ -1,8 +1,10 @@
-"""All tables that a folder keeps, on one page of Markdown."""
+"""All tables that a folder keeps, as Markdown: a page at the papers' settings, one at others."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,26 @@ HEAD = """# Published numbers and ours
 
 Made by `dendrostream paper --results {page} --out {folder}` from the tables that
 `dendrostream paper NAME --out {folder}` keeps there. Numbers of ours are mean ± standard
-deviation over the seeds; the difference is in standard deviations, √(σ² published + σ² ours), of
-those that are known: with one seed and no σ published there is none. A table in another setting
-than the paper's says so; it shows that things run, and is not compared.
+deviation over the seeds. The difference is ours less the published number, in the table's unit, and
+in standard deviations, √(σ² published + σ² ours), where the paper gives one; of a single seed σ is
+not known and counts as 0. Settings are the papers' at their full length; what we chose ourselves by
+the very numbers that are compared stands under the summary. Tables in smaller settings, which show
+that things run, have [a page of their own]({small}).
+"""
+SMALL = """# Small settings
+
+What `dendrostream paper NAME --quick` and other settings than the papers' end at. They show that
+things run, and are compared with nothing: [at full length]({page}).
+"""
+SUMMARY = """## Summary
+
+{done} of {all} published numbers have been run at full length.
+
 """
 
 
 def write(folder: Path, page: Path) -> None:
-    """Write ``page`` from the tables in ``folder``; papers without one are listed cell by cell.
+    """Write ``page`` from the tables in ``folder``, and beside it that of small settings.
 
     Raises UserError where a kept table is damaged, or the folder is not there.
     """
@@ -31,23 +45,69 @@ def write(folder: Path, page: Path) -> None:
         remedy = "dendrostream paper NAME --out FOLDER makes them"
         raise UserError("--out", got=f"{folder}, which is not there", expected="a folder of tables",
                         remedy=remedy)  # fmt: skip
-    parts = [HEAD.format(page=page, folder=folder)]
+    beside = small(page)
+    parts, others = list[str](), [SMALL.format(page=page.name)]
+    compared, chosen = list[tuple[str, dict[str, Any]]](), list[str]()
     for name in papers.catalogue():
         paper = papers.get(name)
-        parts.append(f"## {name}\n\n{papers.citation(paper)}\n\nUnit: {paper.UNIT}.\n")
-        kept = [read(path) for path in _tables(folder, name)]
-        if all(result["setting"] != PAPERS for result in kept):
+        about = f"## {name}\n\n{papers.citation(paper)}\n\nUnit: {paper.UNIT}.\n"
+        parts.append(about)
+        found = {path: read(path) for path in _tables(folder, name)}
+        full = {path: kept for path, kept in found.items() if kept["setting"] == PAPERS}
+        if not full:
             parts.append(_nothing(paper))
-        parts += [section(result) for result in kept]
+        for path, kept in full.items():
+            parts += [section(kept), f"[Figure]({_figure(path, page)}).\n"]
+        if more := [section(kept) for path, kept in found.items() if path not in full]:
+            others += [about, *more]
+        cells = next(iter(full.values()))["cells"] if full else _unmeasured(paper)
+        compared += [(_named(name, full, page), c) for c in cells if c["published"] is not None]
+        if hasattr(paper, "CHOSEN"):
+            chosen.append(f"- {name}: {paper.CHOSEN}")
+    head = [HEAD.format(page=page, folder=folder, small=beside.name), _summary(compared)]
+    if chosen:
+        head.append("Chosen by the numbers that are compared here:\n\n" + "\n".join(chosen) + "\n")
     with disk(page):
-        write_text(page, "\n".join(parts))
+        write_text(page, "\n".join([*head, *parts]))
+        write_text(beside, "\n".join(others))
+
+
+def small(page: Path) -> Path:
+    """The page of small settings that belongs to a page."""
+    return page.with_name(f"{page.stem}_small{page.suffix}")
+
+
+def _summary(compared: list[tuple[str, dict[str, Any]]]) -> str:
+    """A line for each published number; those that are not run yet are counted."""
+    run = [(name, cell) for name, cell in compared if cell["state"] != NOT_YET]
+    lines = [
+        (name, cell["row"], cell["column"], *table.line(cell)[2:4], table.difference(cell),
+         table.line(cell)[4])
+        for name, cell in run
+    ]  # fmt: skip
+    columns = ("table", "row", "column", "published", "ours", "difference", "seeds")
+    return SUMMARY.format(done=len(run), all=len(compared)) + markdown(columns, lines)
+
+
+def _named(name: str, full: dict[Path, Any], page: Path) -> str:
+    """The name of a paper, linked to its figure."""
+    return f"[{name}]({_figure(next(iter(full)), page)})" if full else name
+
+
+def _figure(path: Path, page: Path) -> str:
+    """Where the figure of a kept table is, from the page."""
+    return Path(os.path.relpath(path.with_suffix(".png"), page.parent)).as_posix()
+
+
+def _unmeasured(paper: Any) -> list[dict[str, Any]]:
+    """The published cells of a paper that has not been run in its own setting."""
+    return [table.unmeasured(paper, (row, column), _state(paper, row, column))
+            for row in paper.ROWS for column in paper.COLUMNS
+            if (row, column) in paper.PUBLISHED]  # fmt: skip
 
 
 def _nothing(paper: Any) -> str:
-    """The published cells of a paper that has not been run in its own setting."""
-    cells = [table.unmeasured(paper, (row, column), _state(paper, row, column))
-             for row in paper.ROWS for column in paper.COLUMNS
-             if (row, column) in paper.PUBLISHED]  # fmt: skip
+    cells = _unmeasured(paper)
     said = _rows(cells) if cells else "Not run yet; the paper gives no number.\n"
     return f"### Setting: {PAPERS}\n\n{said}"
 
@@ -68,31 +128,40 @@ def read(path: Path) -> dict[str, Any]:
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         if {"name", "cells", "setting", "command", "machine", "date"} <= result.keys():
-            return dict(result)
-    except (ValueError, AttributeError):
+            cells = [{"gap": None, **cell} for cell in result["cells"]]  # once it was not there
+            return {**result, "cells": cells}
+    except (ValueError, AttributeError, TypeError):
         pass
     raise UserError(str(path), got="no whole table", remedy="remove it, and make it again")
 
 
 def section(result: dict[str, Any]) -> str:
-    """A kept table as Markdown."""
+    """A kept table as Markdown; without what was published where the setting is another."""
     made = [cell["made"] for cell in result["cells"] if "made" in cell]
     every = {name: sorted({one for each in made for one in each[name]})
              for name in ("command", "date", "cpu", "device")}  # fmt: skip
     commands = ", ".join(f"`{command}`" for command in every.pop("command"))
     where = "; ".join(", ".join(values) for values in every.values())
-    return "\n".join(
-        [f"### Setting: {result['setting']}\n", f"{commands}; {where}.\n", _rows(result["cells"])]
-    )
+    rows = _rows(result["cells"], compared=result["setting"] == PAPERS)
+    return "\n".join([f"### Setting: {result['setting']}\n", f"{commands}; {where}.\n", rows])
 
 
-def _rows(cells: list[dict[str, Any]]) -> str:
-    lines = ["| row | column | published | where | ours | seeds | difference |",
-             "|---|---|---|---|---|---|---|"]  # fmt: skip
-    for cell in cells:
-        row, column, published, measured, seeds, difference = table.line(cell)
-        where = cell["where"] or "-"
-        lines.append(
-            f"| {row} | {column} | {published} | {where} | {measured} | {seeds} | {difference} |"
-        )
-    return "\n".join(lines) + "\n"
+def _rows(cells: list[dict[str, Any]], compared: bool = True) -> str:
+    each = [(table.line(cell), cell["where"] or "-") for cell in cells]
+    if not compared:
+        small_columns = ("row", "column", "ours", "seeds")
+        return markdown(small_columns, [(*line[:2], *line[3:5]) for line, _ in each])
+    columns = ("row", "column", "published", "where", "ours", "seeds", "difference")
+    return markdown(columns, [(*line[:3], where, *line[3:]) for line, where in each])
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts.
+
+    >>> print(markdown(("a", "b"), [("1", "2")]), end="")
+    | a | b |
+    |---|---|
+    | 1 | 2 |
+    """
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"

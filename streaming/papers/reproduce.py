@@ -99,6 +99,8 @@ def reproduce(
             continue
         seen = scale.seeds if cell in todo else max(scale.seeds, paper.FULL.seeds)
         kept = store.kept(run, range(seen)) if isinstance(run, dict) else {}
+        if not kept and setting and cell not in todo:
+            continue  # nobody asked for it in this setting
         if not kept:
             why = run if isinstance(run, str) else state.get(cell, NOT_YET)
             cells.append(table.unmeasured(paper, cell, why))

@@ -24,9 +24,9 @@ def entry(
     """A measured cell; ``results`` one a seed, None for those that diverged.
 
     Values that are not finite, or None, do not count: with none left the cell is undefined.
-    difference: (measured - published) / √(σ_published² + σ_measured²), where σ are the standard
-    deviations over seeds that are known; None where none is, and in another setting than the
-    paper's, which is not ``comparable``.
+    gap: measured - published, in the table's unit. difference: gap / √(σ_published² + σ_measured²),
+    σ standard deviations over runs, 0 for a measured one that is not known; None where none is
+    published. Both are None in another setting than the paper's, which is not ``comparable``.
     """
     known = [result for result in results if result is not None]
     given = paper.value(*cell, known) if known else []
@@ -38,7 +38,9 @@ def entry(
     diverged = len(results) - len(known)
     state = "measured" if values else "undefined" if known else "diverged"
     published: Published | None = paper.PUBLISHED.get(cell)
-    spread = ((published.std or 0) ** 2 if published else 0) + (std or 0) ** 2
+    gap = mean - published.mean if comparable and published and mean is not None else None
+    spread = math.hypot(published.std or 0, std or 0) if published else 0
+    known_spread = published is not None and published.std is not None and spread
     return {
         **unmeasured(paper, cell, state),
         "mean": mean,
@@ -46,9 +48,8 @@ def entry(
         "seeds": len(results),
         "diverged": diverged,
         "values": values,
-        "difference": (mean - published.mean) / spread**0.5
-        if comparable and published and mean is not None and spread
-        else None,
+        "gap": gap,
+        "difference": gap / spread if gap is not None and known_spread else None,
         "settings": run,
     }
 
@@ -67,6 +68,7 @@ def unmeasured(paper: ModuleType, cell: Cell, state: str) -> dict[str, Any]:
         "seeds": 0,
         "diverged": 0,
         "values": [],
+        "gap": None,
         "difference": None,
         "settings": None,
         "state": state,
@@ -86,8 +88,20 @@ def line(cell: dict[str, Any]) -> tuple[str, ...]:
         "-" if cell["published"] is None else as_published(cell),
         measured,
         str(cell["seeds"] or "-"),
-        "-" if cell["difference"] is None else f"{cell['difference']:+.1f} σ",
+        difference(cell),
     )
+
+
+def difference(cell: dict[str, Any]) -> str:
+    """The gap with the digits of what was measured, and in σ where one was published.
+
+    >>> difference({"mean": 95.67, "gap": 0.57, "difference": 3.5})
+    '+0.57 (+3.5 σ)'
+    """
+    if cell["gap"] is None:
+        return "-"
+    sigmas = "" if cell["difference"] is None else f" ({cell['difference']:+.1f} σ)"
+    return f"{cell['gap']:+.{_digits(cell['mean'])}f}{sigmas}"
 
 
 def plus_minus(mean: float, std: float | None) -> str:
@@ -95,10 +109,14 @@ def plus_minus(mean: float, std: float | None) -> str:
     >>> plus_minus(98.012, 0.09), plus_minus(0.026, None), plus_minus(1338.0, None)
     ('98.01 ± 0.09', '0.0260', '1338')
     """
-    size = abs(mean)
-    digits = 0 if size >= 1000 else 2 if size >= 10 else 3 if size >= 1 else 4
+    digits = _digits(mean)
     spread = "" if std is None else f" ± {std:.{digits}f}"
     return f"{mean:.{digits}f}{spread}"
+
+
+def _digits(mean: float) -> int:
+    size = abs(mean)
+    return 0 if size >= 1000 else 2 if size >= 10 else 3 if size >= 1 else 4
 
 
 def as_published(cell: dict[str, Any]) -> str:
