@@ -126,7 +126,7 @@ def test_an_interrupted_run_goes_on_to_the_last_bit(
     [cell] = store.compute(paper, run, [7], Context(lambda *_: None, data=data)).values()
     assert cell["result"] == expected["result"]
     assert cell["notes"] == ["seed 7 went on from epoch 3"]
-    assert not list((tmp_path / "cells" / "unfinished").iterdir())
+    assert not (tmp_path / "cells" / "unfinished").exists()
 
 
 def test_a_checkpoint_that_is_damaged_or_not_written_only_loses_time(
@@ -156,3 +156,26 @@ def test_whitened_images_are_white(data: Options) -> None:
     values = np.linalg.eigvalsh(np.cov(X.T.astype(float), bias=True))
     found = np.linalg.eigvalsh(soft.T.astype(float) @ soft / 400)
     np.testing.assert_allclose(found, values / (values + 0.1), atol=2e-3)
+
+
+def test_drtp_by_autograd_has_the_gradients_of_the_rule() -> None:
+    """In our setting; and the program's, by what it sums where we average."""
+    import torch
+
+    paper: Any = papers.get("drtp-program")
+    rng = np.random.default_rng(2)
+    x = torch.as_tensor(rng.random((paper.BATCH, 784)), dtype=torch.float32)
+    y = torch.as_tensor(rng.integers(0, 10, paper.BATCH))
+    ours = paper.Network(paper.run("ours", "accuracy", paper.FULL), 0)
+    ours.loss(x, y, dropout=False).backward()
+    net = BatchNetwork(NetworkSpec((784, paper.UNITS, 10), "tanh", "binary_cross_entropy"), "drtp")
+    net.load_parameters({"W": [w.detach() for w in ours.W], "B": [ours.B.T.contiguous()]})
+    net.fill_grad(x, y)
+    for mine, weight in zip(net.W, ours.W, strict=True):
+        torch.testing.assert_close(mine.grad, weight.grad, rtol=1e-4, atol=1e-6)
+    changed = {**paper.run("program", "accuracy", paper.FULL), "bias": False}
+    program = paper.Network(changed, 0)
+    program.W = [w.detach().clone().requires_grad_() for w in ours.W]
+    program.loss(x, y, dropout=False).backward()
+    for weight, other, times in zip(program.W, ours.W, (paper.BATCH, 1 / 10), strict=True):
+        torch.testing.assert_close(weight.grad, times * other.grad, rtol=1e-4, atol=1e-5)

@@ -6,13 +6,8 @@ and standard deviation over 10 runs of the accuracy after the last epoch. Convol
 filters of 5x5, a pool of 2x2, a dense layer, batches of 100, no dropout; PEPITA with the mean over
 places, as the text has it (`dendrostream_demos.convolution`: random filters do as well).
 Deviation: DRTP has gradients, weights, inputs and biases as the other rules have them here, and
-ends above the paper, 95.7 against 95.1 on MNIST. So does its own program, written again for a check
-and run at the published rate, without a decay, which it has not: other weights at the start, inputs
-dropped out, biases, hidden gradients summed over the batch, the output's averaged over classes,
-Nesterov's momentum: 95.58 ± 0.08 (three seeds); with plain momentum 95.5 (one seed). Averaging the
-output's error over classes, and nothing else, ends at 95.3 (one seed), but learns more slowly than
-the paper says: slowness 0.104, where it has 0.063 and the setting here 0.062. What else the paper's
-runs had is not known.
+ends above the paper, 95.7 against 95.1 on MNIST. So does its own program, written again:
+``drtp-program`` runs both, and what lies between them. What else the paper's runs had is not known.
 """
 
 from __future__ import annotations

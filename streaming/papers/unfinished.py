@@ -47,6 +47,8 @@ class Checkpoints:
         path = self._path(seed)
         for one in (path, path.with_name(f"{path.name}.previous")):
             shutil.rmtree(one, ignore_errors=True)
+        with contextlib.suppress(OSError):  # others are in it, or it was never made
+            self.folder.rmdir()
 
     def _path(self, seed: int) -> Path:
         return self.folder / self.name(seed)

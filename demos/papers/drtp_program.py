@@ -1,0 +1,155 @@
+"""Dellaferrera & Kreiman, ICML 2022, table 1: DRTP on MNIST, as its released program has it.
+
+784-1024-10, tanh and sigmoid, 10 % dropout, batches of 64, momentum 0.9, rate 0.01, 100 epochs.
+Table 1 took the program of Frenkel, Lefebvre & Bol (Frontiers in Neuroscience, 2021). Written again
+from its equations, with autograd, it differs from `pepita_table1` in what the rows change:
+
+    program         weights U(±1/√n), biases, dropout of inputs and hidden units; the output's
+                    error averaged over batch and classes, hidden gradients summed over the batch;
+                    Nesterov's momentum; the rate does not fall
+    plain-momentum  the same without Nesterov's
+    ours            the setting of table 1 here: He's weights, no biases, dropout of hidden units,
+                    gradients averaged over the batch; the rate falls at epoch 60
+    mean-output     the same, with the output's error averaged over classes
+
+Both hidden signals are tanh' ∘ (B y), B ~ U(±√(6 / n_1)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rate_models.fits import slowness
+from streaming.papers import Context, Published, Result, Results, Scale
+
+from . import _training
+
+Tensor = Any  # torch's, which is not there before something is computed
+
+PROGRAM = {"init": "torch_uniform", "bias": True, "drop_inputs": True, "hidden": "sum",
+           "output": "mean", "nesterov": True, "decays": False}  # fmt: skip
+OURS = {"init": "he_uniform", "bias": False, "drop_inputs": False, "hidden": "mean",
+        "output": "sum", "nesterov": False, "decays": True}  # fmt: skip
+ROWS: dict[str, dict[str, Any]] = {
+    "program": PROGRAM,
+    "plain-momentum": {**PROGRAM, "nesterov": False},
+    "ours": OURS,
+    "mean-output": {**OURS, "output": "mean"},
+}
+COLUMNS = {"accuracy": "test accuracy (%)", "slowness": "slowness (epochs)"}
+UNIT = "test accuracy (%); slowness: epochs"
+FULL = Scale(seeds=3, epochs=100)
+QUICK = Scale(seeds=1, epochs=2, samples=6000)
+PUBLISHED = {
+    (row, column): number
+    for row in ROWS
+    for column, number in {
+        "accuracy": Published(95.10, 0.10, "table 1"),
+        "slowness": Published(0.063, None, "table 3"),
+    }.items()
+}
+UNITS, BATCH, RATE, MOMENTUM, DROPOUT = 1024, 64, 0.01, 0.9, 0.1
+
+
+def run(row: str, column: str, scale: Scale) -> dict[str, Any]:
+    plain = _training.run("drtp", "mnist", scale)
+    setting = dict(ROWS[row])
+    decays = plain["decay_epochs"] if setting.pop("decays") else []
+    return {"experiment": "drtp by autograd", **setting, "decay_epochs": decays,
+            "epochs": scale.epochs, "samples": scale.samples}  # fmt: skip
+
+
+def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None:
+    """Train; kept is the accuracy (epochs,) on the test set after every epoch."""
+    import torch
+
+    data = _training.arrays("mnist", context.data.data, context.data.download, run["samples"], None)
+    X, y, X_test, y_test = (torch.as_tensor(part, device=context.device) for part in data[:4])
+    for seed in seeds:
+        net, draws = Network(run, seed, context.device), torch.Generator().manual_seed(seed)
+        sgd = torch.optim.SGD(net.parameters(), RATE, MOMENTUM, nesterov=run["nesterov"])
+        falls = torch.optim.lr_scheduler.MultiStepLR(sgd, run["decay_epochs"], 0.1)
+        accuracy = []
+        for epoch in range(run["epochs"]):
+            for chosen in torch.split(torch.randperm(len(X), generator=draws), BATCH):
+                sgd.zero_grad()
+                net.loss(X[chosen], y[chosen].long()).backward()
+                sgd.step()
+            falls.step()
+            accuracy.append(float((net.outputs(X_test).argmax(1) == y_test).double().mean()))
+            context.tick(f"seed {seed}, epoch {epoch + 1}: {accuracy[-1]:.4f}")
+        context.keep(seed, {"accuracy": accuracy})
+
+
+class Network:
+    """784-1024-10 in a row's setting; gradients come from autograd and B y."""
+
+    def __init__(self, run: dict[str, Any], seed: int, device: str = "cpu") -> None:
+        import torch
+
+        self.run, draws = run, torch.Generator().manual_seed(seed)
+
+        def uniform(*shape: int, fan_in: int, he: bool) -> Tensor:
+            bound = ((6 if he else 1) / fan_in) ** 0.5
+            return (bound * (2 * torch.rand(shape, generator=draws) - 1)).to(device)
+
+        he, layers = run["init"] == "he_uniform", [(784, UNITS), (UNITS, 10)]
+        self.W = [uniform(n, m, fan_in=m, he=he) for m, n in layers]
+        self.b = [uniform(n, fan_in=m, he=False) if run["bias"] else None for m, n in layers]
+        self.B = uniform(10, UNITS, fan_in=UNITS, he=True)
+        self.draws = torch.Generator(device).manual_seed(seed)
+        for weight in self.parameters():
+            weight.requires_grad_()
+
+    def parameters(self) -> list[Tensor]:
+        return [*self.W, *(b for b in self.b if b is not None)]
+
+    def dropped(self, h: Tensor) -> Tensor:
+        import torch
+
+        kept = torch.rand(h.shape, generator=self.draws, device=h.device) >= DROPOUT
+        return h * kept / (1 - DROPOUT)
+
+    def loss(self, x: Tensor, y: Tensor, dropout: bool = True) -> Tensor:
+        """The batch's loss; on the way back B y stands for the hidden layer's error."""
+        import torch
+        from torch.nn import functional
+
+        run, target = self.run, functional.one_hot(y, 10).to(x)
+        drop = self.dropped if dropout else torch.nn.Identity()
+        h = torch.tanh(
+            functional.linear(drop(x) if run["drop_inputs"] else x, self.W[0], self.b[0])
+        )
+        teach = target @ self.B / (1 if run["hidden"] == "sum" else BATCH)
+        below = drop(h)
+        # the program's signal does not see the mask, ours does: δ_1 = m ∘ tanh' ∘ (B y)
+        (h if run["drop_inputs"] else below).register_hook(lambda _: teach)
+        a = functional.linear(below, self.W[1], self.b[1])
+        total = functional.binary_cross_entropy_with_logits(a, target, reduction="sum")
+        if run["output"] == "sum":
+            return total / BATCH
+        return total / target.numel()
+
+    def outputs(self, x: Tensor) -> Tensor:
+        """a_2 (samples, 10), without dropout."""
+        import torch
+        from torch.nn import functional
+
+        with torch.no_grad():
+            h = torch.tanh(functional.linear(x, self.W[0], self.b[0]))
+            return functional.linear(h, self.W[1], self.b[1])
+
+
+def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
+    if column == "accuracy":
+        return _training.percent(results)
+    return [slowness(result["accuracy"], 0.1).s for result in results]
+
+
+def draw(found: Results, path: Path) -> None:
+    """Test curves of the rows."""
+    curves = {cell: results for cell, results in found.items() if cell[1] == "accuracy"}
+    _training.draw_curves(curves, {row: row for row in ROWS}, {"accuracy": "DRTP on MNIST"},
+                          PUBLISHED, path)  # fmt: skip
