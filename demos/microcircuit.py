@@ -4,7 +4,7 @@ Shows: BMVR's circuit beside what happens while it learns: the apical current an
        leaves of it, the plateau; the objective with its closed-form optimum, reduced-rank
        regression; held-out accuracy; the eigenvalues of the hidden covariance, which the
        interneurons hold at 1.
-From:  Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, figures 1 to 3
+From:  Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, figures 2 and 3
        (there: other data).
 Score: objective 0.308 (optimum 0.304), 0.936 of held-out digits, eigenvalues 0.96 to 1.06
 Seed:  0
