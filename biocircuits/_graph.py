@@ -89,10 +89,10 @@ class Graph:
 
     def pulls(self, p: Population, compartment: str) -> list[tuple[Signal, float]]:
         """What the neuron itself sends into a compartment: (formula, conductance)."""
-        found = [(g.source(p.local()), g.conductance) for g in p.couplings
+        found = [(pull, g.conductance) for g, pull in zip(p.couplings, p.pulls, strict=True)
                  if g.into == compartment and self.on(g.phases)]  # fmt: skip
-        current = p.compartment(compartment).current
-        return found + ([(current(p.local()), 1.0)] if current else [])
+        current = p.currents.get(compartment)
+        return found + ([] if current is None else [(current, 1.0)])
 
     def reads(self, node: Node) -> Iterator[Node]:
         """What an output, or the steady state of a compartment, is computed from."""

@@ -128,7 +128,7 @@ def draw(net: CircuitNetwork, result: Result, path: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = Figure((12, 5.4), dpi=140, layout="constrained")
         halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.15))
-        draw_circuit(net.simulator.circuit, halves[0].subplots())
+        draw_circuit(net, halves[0].subplots())
         (a, b), (c, d) = halves[1].subplots(2, 2)
         seen = np.arange(1, len(result.apical) + 1)
         a.plot(seen, smooth(result.apical), color=GREY, label="apical current")

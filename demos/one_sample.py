@@ -67,7 +67,7 @@ def draw(net: CircuitNetwork, trace: Trace, path: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = Figure((11, 6.6), dpi=140, layout="constrained")
         halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.15))
-        draw_circuit(net.simulator.circuit, halves[0].subplots())
+        draw_circuit(net, halves[0].subplots())
         axes = halves[1].subplots(len(rows) + 1, 1, sharex=True)
         draw_traces(trace, [*rows, synapse], {"hidden_1": onto}, list(axes))
         figure.savefig(path)
