@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -122,8 +122,8 @@ class Circuit:
         >>> [p.name for p in example().without(cut=["feedback"]).projections]
         ['forward']
         """
-        gone = {self.projection(name).name for name in cut}
-        mute = {self.population(name).name for name in silent}
+        gone = {self.projection(name).name for name in _checks.several("cut", cut, str)}
+        mute = {self.population(name).name for name in _checks.several("silent", silent, str)}
         kept = tuple(
             p for p in self.projections if p.name not in gone and p.source_population not in mute
         )
@@ -164,7 +164,13 @@ def weights_of(projection: Projection, params: Parameters) -> np.ndarray:
     if projection.parameter is None:
         return np.array(projection.weights, float)
     name, place = projection.parameter
-    array = params[name] if place is None else params[name][place]
+    where = f"weights of projection {projection.name}"
+    try:
+        array = np.asarray(params[name] if place is None else params[name][place], float)
+    except (KeyError, IndexError, TypeError, ValueError):
+        got = f"parameters {', '.join(map(str, params))}" if isinstance(params, Mapping) else None
+        at = f"an array {name!r}" if place is None else f"an array, entry {place} of list {name!r}"
+        raise BadOption(where, got=got or f"a {type(params).__name__}", expected=at) from None
     array = array.reshape(-1, 1) if array.ndim == 1 else array  # a bias: from one neuron
     return np.array(array.T if projection.transposed else array, float)
 

@@ -56,6 +56,9 @@ class CircuitNetwork(Learned):
         **options: Any,
     ) -> None:
         network.check_seed(seed)
+        if not isinstance(spec, NetworkSpec):
+            remedy = "for example NetworkSpec((64, 32, 10))"
+            raise BadOption("spec", got=repr(spec), expected="a NetworkSpec", remedy=remedy)
         if not isinstance(circuit, str):
             remedy = "a Circuit itself runs in biocircuits.Simulator"
             got, expected = f"a {type(circuit).__name__}", "a name in biocircuits.circuits"
@@ -172,7 +175,7 @@ class CircuitNetwork(Learned):
                 heard[:] = [read(f"{population}.rate"), read(f"{population}.{compartment}")]
 
         trace = self.simulator.present(given, lr, rng, probe, after=listen)
-        return (heard, trace) if probe else heard
+        return heard if probe is None else (heard, trace)
 
     def watch(self, x: ArrayLike, y: ArrayLike, probe: Probe, learn: bool = True) -> Trace:
         """One sample, recorded: x (n_0,), y (n_L,) the target vector. It counts as learned.
@@ -255,7 +258,11 @@ class CircuitNetwork(Learned):
         widths = self.module.noise_widths(self.spec, self.hyper)
         calm = [np.ones(n) for n in self.spec.sizes[1:-1]], [np.zeros(n) for n in widths]
         for t, x in enumerate(X):
-            twin.present(self._given(x, y, t, *calm), until=phase)
+            try:
+                twin.present(self._given(x, y, t, *calm), until=phase)
+            except Diverged as error:
+                remedy = "predictions are those of the steady state"
+                raise Diverged(f"prediction: {error}", remedy=remedy) from None
             out[:, t] = twin.read(f"{answer}.rate"), twin.read(f"{answer}.{compartment}")
         return out[0], out[1]
 

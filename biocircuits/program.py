@@ -107,7 +107,7 @@ class Compiled:
         for node in moving:
             self._relax(move, graph, node, continuous=True)
         self._learning(learn, phase)
-        order, loops = graph.ordered(set())
+        order, loops = graph.ordered()
         for node in order:
             self._node(solve, graph, node, continuous=False)
         return Phased(

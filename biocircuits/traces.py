@@ -109,6 +109,8 @@ def to_nwb(
     _intervals(pynwb, file, trace)
     path = Path(path)
     part = path.with_name(f".{path.stem}.part.nwb")  # nothing half-written under the name itself
+    if not path.parent.is_dir():
+        raise BadOption("to_nwb", got=f"no folder {path.parent}", expected="one that is there")
     try:
         with pynwb.NWBHDF5IO(str(part), "w") as io:
             io.write(file)

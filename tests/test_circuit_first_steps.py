@@ -25,10 +25,13 @@ from biocircuits import (
     Population,
     Probe,
     Projection,
+    Settings,
+    Simulator,
     example,
 )
 from biocircuits.circuit import circuit_of
 from biocircuits.drawings import draw_circuit
+from biocircuits.signals import relu
 from biocircuits.traces import to_nwb, to_xarray
 from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.network import NetworkSpec
@@ -325,3 +328,114 @@ def test_a_run_that_diverges_says_so_too(
     err = capsys.readouterr().err
     assert "phase standard lasts 1 time constants of hidden_1.dendrite" in err
     assert "--set phase=80, or lower the learning rate (lr=0.3)" in err
+
+
+# -- running a circuit of one's own
+
+
+def own() -> Circuit:
+    """Two inputs, three pyramidal cells with an apical compartment, two interneurons; a delay."""
+    rate: dict[str, Any] = {"rate": lambda n: relu(n.soma)}
+    cells = (Compartment("soma", 20.0), Compartment("apical", 5.0))
+    pull = Coupling(lambda n: n.apical, "soma", 0.5)
+    soft = Plasticity(lambda s: s.rate * s.pre * (1 - s.weight), "stimulus")
+    return Circuit(
+        "own",
+        (Population("input", 2, Compartment("soma", clamp="x"), SOMA, kind="input"),
+         Population("cells", 3, cells, rate, pull, "pyramidal"),
+         Population("inhibition", 2, Compartment("soma"), rate, kind="interneuron")),
+        (Projection("up", "input", "cells.soma", parameter=("W", 0), plasticity=soft),
+         Projection("out", "cells", "inhibition.soma", weights=np.full((2, 3), 0.3), delay=3),
+         Projection("back", "inhibition", "cells.apical", sign=-1.0, weights=np.ones((3, 2)))),
+        (Phase("stimulus", 50.0), Phase("pause", 50.0)),
+        ("cells", "soma", "stimulus"),
+    )  # fmt: skip
+
+
+PARAMETERS: dict[str, Any] = {"W": [np.full((3, 2), 0.3)]}
+
+
+def simulated(**options: Any) -> Simulator:
+    return Simulator(own(), PARAMETERS, Settings(**options))
+
+
+def presented(*probe: Any, given: Any = None, **options: Any) -> Any:
+    given = {"x": [1, 2]} if given is None else given
+    return simulated(mode="continuous").present(given, probe=probe[0] if probe else None, **options)
+
+
+USED: dict[str, tuple[Any, str]] = {
+    "no parameters": (lambda: Simulator(own(), {}), "weights of projection up: got parameters"),
+    "list": (lambda: Simulator(own(), [1.0]), "got a list; expected an array, entry 0 of list 'W'"),  # type: ignore[arg-type]
+    "too few": (lambda: Simulator(own(), {"W": []}), "got parameters W; expected an array, entry 0"),
+    "text": (lambda: Simulator(own(), {"W": "abc"}), "weights of projection up"),
+    "mode": (lambda: simulated(mode="cont"), "mode: got 'cont'; expected 'steady' or 'continuous'"),
+    "dt": (lambda: simulated(mode="continuous", dt=-1.0), "dt: got -1.0; expected greater than 0"),
+    "tiny dt": (lambda: simulated(mode="continuous", dt=1e-9), "dt: got 1e-09 ms; expected at least"),
+    "settings": (lambda: Simulator(own(), PARAMETERS, {"dt": 1}), "settings: got a dict"),  # type: ignore[arg-type]
+    "population": (lambda: Simulator(own().populations[0], PARAMETERS), "Simulator: got a Population"),  # type: ignore[arg-type]
+    "given": (lambda: presented(given=np.ones(2)), "present: got a ndarray; expected {'x': numbers"),
+    "given nan": (lambda: presented(given={"x": [1, np.nan]}), "clamp x: got a number that is not"),
+    "given text": (lambda: presented(given={"x": ["a", "b"]}), "clamp x: got ['a', 'b']"),
+    "lr": (lambda: presented(lr=-1), "lr: got -1; expected a finite number, 0 or more"),
+    "until": (lambda: presented(until="puase"), "until: got 'puase'; expected one of stimulus, pause"),
+    "probe of a population": (lambda: presented("cells"), "one of soma, apical, rate; for example cells.soma"),
+    "probe interval": (lambda: presented(Probe(("cells.soma",), 0)), "interval of a probe"),
+    "probe backwards": (lambda: presented(Probe(("cells.soma",), -1)), "interval of a probe"),
+    "probe of nothing": (lambda: presented(Probe(())), "probe: got no names"),
+    "probe number": (lambda: presented(3), "probe: got a int"),
+    "spec": (lambda: CircuitNetwork((4, 5, 3)), "spec: got (4, 5, 3); expected a NetworkSpec"),  # type: ignore[arg-type]
+    "cut": (lambda: own().without(cut=["bakc"]), "'bakc'; expected one of up, out, back"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", USED)
+def test_what_cannot_be_run_says_why(case: str) -> None:
+    make, words = USED[case]
+    with pytest.raises(UserError) as caught:
+        make()
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_one_name_is_a_probe_and_lists_are_cut() -> None:
+    one, same = presented("cells.soma", lr=0.1), presented(Probe(("cells.soma",)), lr=0.1)
+    np.testing.assert_array_equal(one.values["cells.soma"], same.values["cells.soma"])
+    norms = presented(Probe((), weights="up"), lr=0.1)  # type: ignore[arg-type]
+    assert norms.values == {} and norms.weights["up"].shape == (1,)
+    kept = Simulator(own(), PARAMETERS, Settings(cut=["out", "back"])).circuit  # type: ignore[arg-type]
+    assert (
+        [p.name for p in kept.projections]
+        == ["up"]
+        == [p.name for p in own().without(cut=["out", "back"]).projections]
+    )
+    assert len(own().without(cut="back", silent="inhibition").projections) == 2
+    net = CircuitNetwork(SPEC, "pepita", cut=["feedback"], silence=("error",))
+    assert net.options["cut"] == "feedback" and net.options["silence"] == "error"
+
+
+def test_soft_bounds_hold_the_weights() -> None:
+    """ΔW = η r x (1 − w) at rest: solved by hand for the steady state of the first sample."""
+    simulator = simulated()
+    simulator.present({"x": [1, 2]}, lr=0.1)
+    # soma = (0.9 + 0.5 apical) / 1.5, apical = −2 · 0.9 soma
+    rate = 0.9 / (1.5 + 0.9)
+    want = 0.3 + 0.1 * rate * np.array([1, 2]) * (1 - 0.3)
+    np.testing.assert_allclose(simulator.weights("up"), np.tile(want, (3, 1)), rtol=1e-10)
+
+
+def test_a_delay_moves_no_steady_state() -> None:
+    """The same circuit in time, long enough, and by the formula above."""
+    solved, slowly = simulated(), simulated(mode="continuous")
+    for _ in range(20):
+        slowly.present({"x": [1, 2]})
+    for x in ([2, 2], [1, 2]):  # what another sample left behind does not count
+        solved.present({"x": x})
+    for one in (solved, slowly):
+        np.testing.assert_allclose(one.read("cells.rate"), 0.9 / (1.5 + 0.9), rtol=1e-9)
+
+
+def test_an_export_to_no_folder_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("pynwb")
+    trace = presented("cells.soma")
+    with pytest.raises(BadOption, match="to_nwb: got no folder"):
+        to_nwb(trace, own(), tmp_path / "none" / "t.nwb")
