@@ -11,8 +11,9 @@ from biocircuits.network import CircuitNetwork
 from biocircuits.populations import Compartment, Coupling, Population
 from biocircuits.projections import Plasticity, Projection
 from biocircuits.recording import Probe, Trace
+from biocircuits.settings import Settings
 from biocircuits.signals import Local
-from biocircuits.simulate import Settings, Simulator
+from biocircuits.simulate import Simulator
 
 __all__ = [
     "Circuit", "CircuitNetwork", "Compartment", "Coupling", "Local", "Phase", "Plasticity",

@@ -54,8 +54,13 @@ class Graph:
         """The time constant of a compartment, in ms."""
         return self.circuit.population(node[1]).compartment(node[2]).tau
 
-    def ordered(self, moving: set[Node]) -> tuple[list[Node], list[Node]]:
-        """Outputs and the compartments that follow at once, each after what it reads; a loop."""
+    def ordered(self, moving: set[Node] | None = None) -> tuple[list[Node], list[Node]]:
+        """Outputs and the compartments that follow at once, each after what it reads; a loop.
+
+        moving: what takes its time; None: nothing does, as in the steady state, delays neither.
+        """
+        steady = moving is None
+        moving = moving or set()
         outputs: list[Node] = [
             ("out", p.name, o) for p in self.circuit.populations for o in p.outputs
         ]
@@ -73,7 +78,7 @@ class Graph:
                 return
             state[node] = 1
             path.append(node)
-            for other in self.reads(node):
+            for other in self.reads(node, steady=steady):
                 visit(other)
             path.pop()
             state[node] = 2
@@ -89,19 +94,22 @@ class Graph:
 
     def pulls(self, p: Population, compartment: str) -> list[tuple[Signal, float]]:
         """What the neuron itself sends into a compartment: (formula, conductance)."""
-        found = [(g.source(p.local()), g.conductance) for g in p.couplings
+        found = [(pull, g.conductance) for g, pull in zip(p.couplings, p.pulls, strict=True)
                  if g.into == compartment and self.on(g.phases)]  # fmt: skip
-        current = p.compartment(compartment).current
-        return found + ([(current(p.local()), 1.0)] if current else [])
+        current = p.currents.get(compartment)
+        return found + ([] if current is None else [(current, 1.0)])
 
-    def reads(self, node: Node) -> Iterator[Node]:
-        """What an output, or the steady state of a compartment, is computed from."""
+    def reads(self, node: Node, *, steady: bool = False) -> Iterator[Node]:
+        """What an output, or the state of a compartment, is computed from in the same instant.
+
+        steady: whether nothing changes any more, so that what was sent earlier is what is sent now.
+        """
         kind, name, part = node
         p = self.circuit.population(name)
         formulas = [p.traced[part]] if kind == "out" else [f for f, _ in self.pulls(p, part)]
         if kind == "state":
             for q in self.into(name, part):
-                if not q.delay:
+                if steady or not q.delay:
                     yield ("out", q.source_population, q.output)
         for formula in formulas:
             for read in sorted(formula.reads()):

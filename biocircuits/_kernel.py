@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from rate_models import activations, rows
 from rate_models.kernel import Array, kernel, stage
 
-(ZERO, COPY, ADD, SUBTRACT, MULTIPLY, DIVIDE, POSITIVE, LOG, ACTIVATION, SLOPE, CONDUCT, RELEASE,
- TRANSFER, RELAX, HOLD, NOISE, LEARN, DECAY, DELAY) = range(19)  # fmt: skip
+(ZERO, COPY, ADD, SUBTRACT, MULTIPLY, DIVIDE, POSITIVE, LOG, ABSOLUTE, EXP, SQRT, ACTIVATION, SLOPE,
+ CONDUCT, RELEASE, TRANSFER, RELAX, HOLD, NOISE, LEARN, LEARN_BY_WEIGHT, DECAY, WEIGHTS,
+ DELAY) = range(24)  # fmt: skip
 
 
 class Program(NamedTuple):
@@ -44,6 +45,12 @@ def _elementwise(code: int, op: Array, v: Array) -> None:
             v[to + i] = 1.0 if x > 0 else 0.0
         elif code == LOG:
             v[to + i] = math.log(x)
+        elif code == ABSOLUTE:
+            v[to + i] = abs(x)
+        elif code == EXP:
+            v[to + i] = math.exp(x)
+        elif code == SQRT:
+            v[to + i] = math.sqrt(x)
         else:
             v[to + i] = x
 
@@ -99,7 +106,7 @@ def _state(code: int, op: Array, c: Array, v: Array, noise: Array, clock: int) -
 def _learn(
     code: int, op: Array, c: Array, v: Array, W: Array, E: Array, share: float, gain: float
 ) -> None:
-    """Eligibility: E += share c post preᵀ, or E −= share c W, which begins at b."""
+    """Eligibility: E += share c post preᵀ, times h (n, m) at `to`; or E −= share c W, from b on."""
     n, m, at = op[6], op[7], op[8]
     if c[1] == 0:  # scaled by the learning rate
         share *= gain
@@ -107,6 +114,10 @@ def _learn(
         e = E[at + i * m : at + i * m + m]
         if code == LEARN:
             rows.axpy(e, share * c[0] * v[op[2] + i * op[3]], v[op[4] : op[4] + m])
+        elif code == LEARN_BY_WEIGHT:
+            factor, h = share * c[0] * v[op[2] + i * op[3]], op[1] + i * m
+            for j in range(m):
+                e[j] += factor * v[op[4] + j] * v[h + j]
         else:
             w = op[4] + i * m
             rows.axpy(e, -share * c[0], W[w : w + m])
@@ -129,7 +140,7 @@ def execute(
         code = op[0]
         if code == ZERO:
             v[op[1] : op[1] + op[6]] = 0.0
-        elif code <= LOG:
+        elif code <= SQRT:
             _elementwise(code, op, v)
         elif code <= SLOPE:
             _activate(code, op, v)
@@ -137,7 +148,9 @@ def execute(
             _current(code, op, c, v, W, noise)
         elif code == TRANSFER:
             rows.axpy(v[op[1] : op[1] + op[6]], c[0], v[op[2] : op[2] + op[6]])
-        elif code in (LEARN, DECAY):
+        elif code == WEIGHTS:
+            rows.copy(v[op[1] : op[1] + op[6]], W[op[8] : op[8] + op[6]])
+        elif code in (LEARN, LEARN_BY_WEIGHT, DECAY):
             _learn(code, op, c, v, W, E, share, gain)
         else:
             _state(code, op, c, v, noise, clock)

@@ -12,7 +12,7 @@ from rate_models import activations
 
 ELEMENTWISE = {
     "add": k.ADD, "subtract": k.SUBTRACT, "multiply": k.MULTIPLY, "divide": k.DIVIDE,
-    "positive": k.POSITIVE, "log": k.LOG,
+    "positive": k.POSITIVE, "log": k.LOG, "absolute": k.ABSOLUTE, "exp": k.EXP, "sqrt": k.SQRT,
 }  # fmt: skip
 Place = tuple[int, int]  # where a vector begins, and 1, or 0 where one number stands for all
 
@@ -55,14 +55,26 @@ class Writer:
         table = np.array(self._rows, np.int64).reshape(-1, 9)
         return k.Program(table, np.array(self._numbers, float).reshape(-1, 2))
 
-    def formula(self, signal: Signal, find: Callable[[str], Place], n: int) -> Place:
-        """Operations that compute ``signal``; where its value will lie."""
+    def formula(
+        self,
+        signal: Signal,
+        find: Callable[[str], Place],
+        n: int,
+        done: dict[int, Place] | None = None,
+    ) -> Place:
+        """Operations that compute ``signal``; where its value will lie.
+
+        done: what is computed already, since a part may occur more than once in a formula.
+        """
         room = self._room
+        done = {} if done is None else done
         if signal.op == "read":
             return find(signal.name)
         if signal.op == "number":
             return room.constant(signal.value), 0
-        places = [self.formula(arg, find, n) for arg in signal.args]
+        if id(signal) in done:
+            return done[id(signal)]
+        places = [self.formula(arg, find, n, done) for arg in signal.args]
         single = all(step == 0 for _, step in places) and signal.op in ELEMENTWISE
         width = 1 if single else n
         to = room.take(width)
@@ -70,10 +82,17 @@ class Writer:
         if signal.op in ELEMENTWISE:
             self.add(ELEMENTWISE[signal.op], to, a, sa, b, sb, n=width)
         else:
-            if sa == 0:
-                spread = room.take(n)
-                self.add(k.COPY, spread, a, 0, n=n)
-                a = spread
+            a = self.spread((a, sa), n)
             code = k.ACTIVATION if signal.op == "activation" else k.SLOPE
             self.add(code, to, a, 1, activations.code(signal.name), n=n)
-        return to, 0 if single else 1
+        done[id(signal)] = to, 0 if single else 1
+        return done[id(signal)]
+
+    def spread(self, place: Place, n: int) -> int:
+        """Where n numbers lie that ``place`` has, or stands for."""
+        at, step = place
+        if step:
+            return at
+        several = self._room.take(n)
+        self.add(k.COPY, several, at, 0, n=n)
+        return several

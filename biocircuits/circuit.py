@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from biocircuits import _checks
 from biocircuits.populations import Population
 from biocircuits.projections import Projection
 from biocircuits.signals import Local, Signal
@@ -21,6 +22,9 @@ class Phase:
 
     name: str
     duration: float = 100.0
+
+    def __post_init__(self) -> None:
+        _checks.name("name of a phase", self.name)
 
 
 @dataclass(frozen=True)
@@ -39,14 +43,25 @@ class Circuit:
     answer: tuple[str, str, str]
 
     def __post_init__(self) -> None:
+        where = f"circuit {_checks.name('name of a circuit', self.name)}"
+        _checks.put(
+            self,
+            populations=_checks.several(f"populations of {where}", self.populations, Population),
+            projections=_checks.several(f"projections of {where}", self.projections, Projection),
+            phases=_checks.several(f"phases of {where}", self.phases, Phase),
+            answer=_checks.several(f"answer of {where}", self.answer, str),
+        )
+        if not self.phases or len(self.answer) != 3:
+            expected = "a phase, and an answer (population, compartment, phase)"
+            got = f"{len(self.phases)} phases, an answer of {len(self.answer)}"
+            raise BadOption(where, got=got, expected=expected)
         _different("population", [p.name for p in self.populations])
         _different("projection", [p.name for p in self.projections])
         _different("phase", [p.name for p in self.phases])
         names = {phase.name for phase in self.phases}
         for phase in self.phases:
-            if not 0 < phase.duration < float("inf"):
-                expected = "a finite number of ms above 0"
-                at = f"duration of phase {phase.name}"
+            at, expected = f"duration of phase {phase.name}", "a finite number of ms above 0"
+            if _checks.number(at, phase.duration) <= 0:
                 raise BadOption(at, got=phase.duration, expected=expected)
         for population in self.populations:
             used = [c.phases for c in population.compartments]
@@ -107,8 +122,8 @@ class Circuit:
         >>> [p.name for p in example().without(cut=["feedback"]).projections]
         ['forward']
         """
-        gone = {self.projection(name).name for name in cut}
-        mute = {self.population(name).name for name in silent}
+        gone = {self.projection(name).name for name in _checks.several("cut", cut, str)}
+        mute = {self.population(name).name for name in _checks.several("silent", silent, str)}
         kept = tuple(
             p for p in self.projections if p.name not in gone and p.source_population not in mute
         )
@@ -149,13 +164,36 @@ def weights_of(projection: Projection, params: Parameters) -> np.ndarray:
     if projection.parameter is None:
         return np.array(projection.weights, float)
     name, place = projection.parameter
-    array = params[name] if place is None else params[name][place]
+    where = f"weights of projection {projection.name}"
+    try:
+        array = np.asarray(params[name] if place is None else params[name][place], float)
+    except (KeyError, IndexError, TypeError, ValueError):
+        got = f"parameters {', '.join(map(str, params))}" if isinstance(params, Mapping) else None
+        at = f"an array {name!r}" if place is None else f"an array, entry {place} of list {name!r}"
+        raise BadOption(where, got=got or f"a {type(params).__name__}", expected=at) from None
     array = array.reshape(-1, 1) if array.ndim == 1 else array  # a bias: from one neuron
     return np.array(array.T if projection.transposed else array, float)
 
 
 def _nothing(n: Local) -> Signal:
     return Signal("number", side="")
+
+
+def circuit_of(where: str, source: object) -> Circuit:
+    """The circuit of what runs one: a simulator, a network or its learner; or itself.
+
+    >>> from biocircuits import example
+    >>> circuit_of("drawing", example()).name
+    'example'
+    """
+    found = source
+    for name in ("network", "circuit"):
+        if not isinstance(found, Circuit):
+            found = getattr(found, name, found)
+    if not isinstance(found, Circuit):
+        expected = "a Circuit, or a network, learner or simulator that runs one"
+        raise BadOption(where, got=f"a {type(source).__name__}", expected=expected)
+    return found
 
 
 def _different(what: str, names: list[str]) -> None:

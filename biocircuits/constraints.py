@@ -21,7 +21,7 @@ from rate_models.errors import BadOption
 from rate_models.kernel import Array
 
 if TYPE_CHECKING:
-    from biocircuits.simulate import Settings
+    from biocircuits.settings import Settings
 
 Signs = Array | float  # of each presynaptic neuron (m,); 0 for a synapse without a law
 
@@ -86,7 +86,7 @@ def apply(w: Array, settings: Settings, sign: Signs, rng: np.random.Generator | 
     rounding: up with the probability of the way already gone, so that changes smaller than a level
     count on average; to the nearest without ``rng``.
 
-    >>> from biocircuits.simulate import Settings
+    >>> from biocircuits.settings import Settings
     >>> w = np.array([[0.5, -2.0]])
     >>> apply(w, Settings(low=-1.0, high=1.0), 0.0, None)
     >>> w

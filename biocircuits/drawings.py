@@ -13,7 +13,7 @@ import numpy as np
 from biocircuits._layout import BODY, PILL, WIDTH, Cell, shown
 from biocircuits._layout import layout as laid_out
 from biocircuits._routes import Lanes, Ports, ends, lines_of
-from biocircuits.circuit import Circuit
+from biocircuits.circuit import Circuit, circuit_of
 from biocircuits.populations import Compartment, Population
 from biocircuits.projections import Projection
 from biocircuits.recording import SYNAPSE, Trace
@@ -23,18 +23,23 @@ from rate_models.style import BLUE, COLOURS, STYLE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from biocircuits.network import CircuitNetwork
+
 FILL = {"input": "#eeeeee", "pyramidal": "#dcebf5", "interneuron": "#fbe3d6",
         "modulator": "#fdf1d2", "point": "#e3f1e7"}  # fmt: skip
 
 
-def draw_circuit(circuit: Circuit, axes: Axes | None = None) -> Axes:
+def draw_circuit(circuit: Circuit | CircuitNetwork, axes: Axes | None = None) -> Axes:
     """Populations with their compartments, projections onto them: drawn from the description.
+
+    circuit: a circuit, or the network, learner or simulator that runs one.
 
     Triangles: pyramidal cells; circles: interneurons; hexagons: modulators; squares: input. A
     compartment with a thick edge is a memory: no leak. Blue: plastic, with a dot at the synapse;
     a flat head: inhibitory, sign below 0; dashed: conducts in the phase that is named in italics,
     as is an output other than the rate; dotted: a broadcast to whole neurons; grey: an observer.
     """
+    circuit = circuit_of("draw_circuit", circuit)
     made = laid_out(circuit)
     if axes is None:
         import matplotlib

@@ -26,14 +26,18 @@ A passage through an earlier phase counts as a dependency like any other.
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from biocircuits._graph import Graph, Node
+from biocircuits.catalogue import CIRCUITS, load, rule_of
 from biocircuits.circuit import Circuit
-from biocircuits.network import CIRCUITS, rule_of
 from biocircuits.projections import Projection
 from rate_models import lookup
+from rate_models.errors import BadOption, UserError
 from rate_models.network import NetworkSpec
 from rate_models.rules import Properties, nearest
 
@@ -147,16 +151,20 @@ def _locking(d: Dependencies, said: Node, target: set[Node]) -> Any:
 
 def example(name: str) -> Circuit:
     """The circuit of that name with two hidden layers, or as many as it can have."""
-    made = lookup.get(CIRCUITS, name)
+    made = load(name)
     module = rule_of(made)
     spec = nearest(module, NetworkSpec((6, 5, 4, 3), loss=module.DEFAULT_LOSS))
-    assert spec is not None
+    if spec is None:
+        got = "check() refuses every network that was tried"
+        raise BadOption(f"circuit {name}", got=got, expected="one that it takes")
     circuit: Circuit = made.build(spec, module.Hyperparameters(), made.Settings())
     return circuit
 
 
-def table() -> str:
+def table(problems: dict[str, str] | None = None) -> str:
     """All circuits, as a table in Markdown.
+
+    problems: takes, by its name, why a circuit's file does not build; without it that is raised.
 
     >>> print(table().splitlines()[0])
     | circuit | passes | weight transport | nonlocal signals | frozen activity | update locking |
@@ -164,11 +172,37 @@ def table() -> str:
     heads = ["circuit", *(field.replace("_", " ") for field in Properties._fields)]
     lines = [heads, ["---"] * len(heads)]
     for name in lookup.names(CIRCUITS):
+        try:
+            found = needs(example(name))
+        except Exception as error:  # the file may do anything
+            if problems is None:
+                raise
+            problems[name] = reason(error)
+            continue
         cells = [{True: "yes", False: "no"}.get(v, v) if isinstance(v, bool) else v
-                 for v in needs(example(name))]  # fmt: skip
+                 for v in found]  # fmt: skip
         lines.append([name, *map(str, cells)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def reason(error: Exception) -> str:
+    """An error on one line, with the place in the file where it comes from if it is not ours."""
+    lines = str(error).splitlines() or [""]
+    if isinstance(error, UserError):
+        return lines[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {lines[0]}{at}"
+
+
+def main() -> int:
+    """Print the table; circuits that do not build go to the standard error, and the status is 1."""
+    problems: dict[str, str] = {}
+    print(table(problems))
+    for name, why in problems.items():
+        print(f"circuit {name} does not build: {why}", file=sys.stderr)
+    return 1 if problems else 0
+
+
 if __name__ == "__main__":
-    print(table())
+    sys.exit(main())

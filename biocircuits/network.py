@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import ModuleType
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from biocircuits import symmetry
+from biocircuits import _divergence, _draws, catalogue, symmetry
+from biocircuits.catalogue import CIRCUITS, rule_of
+from biocircuits.circuit import Circuit
 from biocircuits.recording import Probe, Trace, joined
 from biocircuits.simulate import Settings, Simulator
-from rate_models import draws, lookup, losses, network, rules
+from rate_models import losses, network, rules
 from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.hyperparameters import checked, unknown
 from rate_models.kernel import Array, coerce
 from rate_models.learned import Learned, class_indices, restored
 from rate_models.network import NetworkSpec, Parameters, one_hot
-from rate_models.online import RULES, Outcome
+from rate_models.online import Outcome
 from rate_models.optimizers import Optimizer
 
-CIRCUITS = "biocircuits.circuits"
+__all__ = ["CIRCUITS", "CircuitNetwork", "rule_of"]
 FIXED = ("dale", "excitatory", "asymmetry")
 
 
 class CircuitNetwork(Learned):
     """A circuit, its weights and its state, learning one sample at a time.
+
+    ``net.circuit`` is the circuit, ``net.circuit.name`` its name.
 
     spec: sizes, activations, loss, biases. circuit: a name in `biocircuits.circuits`. seed: of
     weights, masks, noise of the rule and of the simulation. options: fields of the optimiser (lr
@@ -52,10 +56,17 @@ class CircuitNetwork(Learned):
         **options: Any,
     ) -> None:
         network.check_seed(seed)
-        self.made = lookup.get(CIRCUITS, circuit)
+        if not isinstance(spec, NetworkSpec):
+            remedy = "for example NetworkSpec((64, 32, 10))"
+            raise BadOption("spec", got=repr(spec), expected="a NetworkSpec", remedy=remedy)
+        if not isinstance(circuit, str):
+            remedy = "a Circuit itself runs in biocircuits.Simulator"
+            got, expected = f"a {type(circuit).__name__}", "a name in biocircuits.circuits"
+            raise BadOption("circuit", got=got, expected=expected, remedy=remedy)
+        self._name, self.made = str(circuit), catalogue.load(circuit)
         self.module = rule_of(self.made)
-        self.spec, self.circuit, self.seed = spec, circuit, seed
-        self.rule = self.made.RULE or circuit
+        self.spec, self.seed = spec, int(seed)
+        self.rule = self.made.RULE or self._name
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = self.module.Hyperparameters()
         self.own, self.simulation = self.made.Settings(), Settings()
@@ -70,8 +81,19 @@ class CircuitNetwork(Learned):
         self._clock = np.zeros(1, np.int64)
         if size := self.simulation.asymmetry:
             rng = np.random.default_rng([seed, network.ASYMMETRY])
-            symmetry.broken(self.made.build(spec, self.hyper, self.own), params, size, rng)
+            symmetry.broken(self._described(), params, size, rng)
         self._build(params)
+
+    @property
+    def circuit(self) -> Circuit:
+        """What is simulated, without what is cut or silenced; its ``name`` is its file's."""
+        return self.simulator.circuit
+
+    @property
+    def remedy(self) -> str:
+        """What to do where it diverges: phases too short for their time constants are named."""
+        continuous = self.simulation.mode == "continuous"
+        return _divergence.remedy(self.circuit, continuous, self.optimizer.lr, self.own._fields)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -80,7 +102,7 @@ class CircuitNetwork(Learned):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies are built as this one was, and take over its state."""
-        made_with = {"spec": self.spec, "circuit": self.circuit, "seed": self.seed, **self.options}
+        made_with = {"spec": self.spec, "circuit": self._name, "seed": self.seed, **self.options}
         return restored, (type(self), made_with, self.state())
 
     def _records(self) -> dict[str, NamedTuple]:
@@ -102,10 +124,14 @@ class CircuitNetwork(Learned):
                 raise BadOption(f"{name} of a circuit", got=got, expected="0")
 
     def _build(self, params: Parameters) -> None:
-        described = self.made.build(self.spec, self.hyper, self.own)
+        described = self._described()
         self._params = params
         self.simulator = Simulator(described, params, self.simulation, self.seed)
         self._twin: Simulator | None = None
+
+    def _described(self) -> Circuit:
+        circuit: Circuit = self.made.build(self.spec, self.hyper, self.own)
+        return circuit if circuit.name == self._name else replace(circuit, name=self._name)
 
     def learn(
         self,
@@ -121,7 +147,7 @@ class CircuitNetwork(Learned):
         X = coerce("X", X, "float64", (None, sizes[0]))
         y = self._targets(len(X), labels, targets)
         outputs, currents = np.zeros_like(y), np.zeros_like(y)
-        phase = self.simulator.circuit.answer[2]
+        phase = self.circuit.answer[2]
         for t, (x, target) in enumerate(zip(X, y, strict=True)):
             given = self._given(x, target, t, masks, noise)
             try:
@@ -140,7 +166,7 @@ class CircuitNetwork(Learned):
     def _present(self, given: dict[str, Any], phase: str, probe: Probe | None = None) -> Any:
         lr = self.optimizer.rate(self.samples_seen)
         rng = np.random.default_rng([self.seed, network.SIMULATION, self.samples_seen])
-        population, compartment, _ = self.simulator.circuit.answer
+        population, compartment, _ = self.circuit.answer
         heard: list[Array] = []
 
         def listen(name: str) -> None:
@@ -149,7 +175,7 @@ class CircuitNetwork(Learned):
                 heard[:] = [read(f"{population}.rate"), read(f"{population}.{compartment}")]
 
         trace = self.simulator.present(given, lr, rng, probe, after=listen)
-        return (heard, trace) if probe else heard
+        return heard if probe is None else (heard, trace)
 
     def watch(self, x: ArrayLike, y: ArrayLike, probe: Probe, learn: bool = True) -> Trace:
         """One sample, recorded: x (n_0,), y (n_L,) the target vector. It counts as learned.
@@ -173,7 +199,7 @@ class CircuitNetwork(Learned):
         if not len(X):
             raise BadOption("watch_many", got="no samples", expected="one or more")
         before, traces = self.state(), []
-        phase = self.simulator.circuit.answer[2]
+        phase = self.circuit.answer[2]
         for t, (x, y) in enumerate(zip(X, self._targets(len(X), labels, targets), strict=True)):
             try:
                 traces.append(self._present(self._given(x, y, t, None, None), phase, probe)[1])
@@ -196,40 +222,18 @@ class CircuitNetwork(Learned):
 
     def _given(self, x: Array, y: Array, t: int, masks: Any, noise: Any) -> dict[str, Any]:
         """What clamps the circuit for row t of a call."""
-        given: dict[str, Any] = {"x": x, "y": y}
-        hidden, dropout = list(self.spec.sizes[1:-1]), getattr(self.hyper, "dropout", 0.0)
-        widths = self.module.noise_widths(self.spec, self.hyper)
-        if masks is None and dropout:
-            u = draws.uniform(self.seed, network.MASKS, self.samples_seen, 1, sum(hidden))
-            masks = np.split(draws.dropout_masks(u, dropout)[0], np.cumsum(hidden)[:-1])
-        elif masks is None:
-            masks = [np.ones(n) for n in hidden]
-        else:
-            masks = [part[t] if np.ndim(part) == 2 else part for part in masks]
-        if noise is None:
-            u = draws.uniform(self.seed, network.NOISE, self.samples_seen, 1, sum(widths))
-            noise = np.split(self.module.noise_of(self.hyper, u)[0], np.cumsum(widths)[:-1])
-        else:
-            noise = [part[t] if np.ndim(part) == 2 else part for part in noise]
-        given |= {f"mask.{i}": part for i, part in enumerate(masks)}
-        return given | {f"noise.{i}": part for i, part in enumerate(noise[: len(widths)])}
+        net = self.spec, self.module, self.hyper, self.seed
+        drawn = _draws.of_sample(*net, self.samples_seen, t, masks, noise)
+        return {"x": x, "y": y, **drawn}
 
     def _outcome(self, outputs: Array, currents: Array, y: Array) -> Outcome:
         lost = losses.loss_of(self.spec.loss, currents, outputs, y)
         return Outcome(outputs.argmax(axis=1), lost, outputs)
 
     def _check_finite(self) -> None:
-        s = self.simulator
-        if np.isfinite(s.W).all() and np.isfinite(s.v).all():
-            return
-        weights = {
-            f"weights of projection {name}": s.W[at] for name, at in s.compiled.weights.items()
-        }
-        parts = [(p.name, c.name) for p in s.circuit.populations for c in p.compartments]
-        states = {f"{p}.{c}": s.v[s.compiled.at("state", p, c)] for p, c in parts}
-        bad = [what for what, x in (weights | states).items() if not np.isfinite(x).all()]
-        remedy = f"lower the learning rate (lr={self.optimizer.lr:g}) or scale the input"
-        raise Diverged(f"{bad[0] if bad else 'circuit'} not finite", remedy=remedy)
+        where = _divergence.not_finite(self.simulator)
+        if where:
+            raise Diverged(f"{where} not finite", remedy=self.remedy)
 
     def _diverged(self, why: Diverged, outputs: Array, currents: Array, y: Array) -> Diverged:
         error = Diverged(f"sample {self.samples_seen}: {why}")
@@ -242,7 +246,7 @@ class CircuitNetwork(Learned):
 
     def _steady(self, X: Array) -> tuple[Array, Array]:
         """h_L and a_L (N, n_L) of a twin that is solved, without noise or dropout."""
-        described = self.simulator.circuit
+        described = self.circuit
         if self._twin is None:
             quiet = self.simulation._replace(mode="steady", commit="sample", reset=True, cut="",
                                              silence="")  # fmt: skip
@@ -254,7 +258,11 @@ class CircuitNetwork(Learned):
         widths = self.module.noise_widths(self.spec, self.hyper)
         calm = [np.ones(n) for n in self.spec.sizes[1:-1]], [np.zeros(n) for n in widths]
         for t, x in enumerate(X):
-            twin.present(self._given(x, y, t, *calm), until=phase)
+            try:
+                twin.present(self._given(x, y, t, *calm), until=phase)
+            except Diverged as error:
+                remedy = "predictions are those of the steady state"
+                raise Diverged(f"prediction: {error}", remedy=remedy) from None
             out[:, t] = twin.read(f"{answer}.rate"), twin.read(f"{answer}.{compartment}")
         return out[0], out[1]
 
@@ -264,7 +272,7 @@ class CircuitNetwork(Learned):
             name: [a.copy() for a in value] if isinstance(value, list) else value.copy()
             for name, value in self._params.items()
         }
-        for p in self.simulator.circuit.projections:
+        for p in self.circuit.projections:
             if p.parameter is None:
                 continue
             name, place = p.parameter
@@ -296,8 +304,3 @@ class CircuitNetwork(Learned):
     def _arrays(self) -> dict[str, Array]:
         s = self.simulator
         return {"state": s.v, "weights": s.W, "steps": s.clock, "clock": self._clock}
-
-
-def rule_of(made: ModuleType) -> ModuleType:
-    """Where a circuit's losses, hyperparameters and start values are: its rule, or itself."""
-    return lookup.get(RULES, made.RULE) if made.RULE else made

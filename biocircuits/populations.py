@@ -12,11 +12,11 @@ has: a memory. τ = 0 follows at once. A clamped compartment is set from outside
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from biocircuits import _sight
+from biocircuits import _checks, _sight
 from biocircuits.signals import Local, Signal
 from rate_models.errors import BadOption
 
@@ -42,6 +42,14 @@ class Compartment:
     noise: float = 0.0
     rest: float = 0.0
 
+    def __post_init__(self) -> None:
+        where = f"compartment {_checks.part('name of a compartment', self.name)}"
+        clamp = self.clamp
+        if clamp is not None and not isinstance(clamp, str):
+            clamp = _checks.number(f"clamp of {where}", clamp)
+        _checks.put(self, clamp=clamp, phases=_checks.phases(where, self.phases),
+                    rest=_checks.number(f"rest of {where}", self.rest))  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Coupling:
@@ -51,6 +59,9 @@ class Coupling:
     into: str
     conductance: float = 1.0
     phases: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _checks.put(self, phases=_checks.phases(f"coupling into {self.into}", self.phases))
 
 
 @dataclass(frozen=True)
@@ -76,35 +87,51 @@ class Population:
     kind: str = "point"
     hears: str | None = None
     observer: bool = False
-    traced: dict[str, Signal] = field(init=False, default_factory=dict)
+    traced: dict[str, Signal] = field(init=False, default_factory=dict, compare=False)
+    currents: dict[str, Signal] = field(init=False, default_factory=dict, compare=False)
+    pulls: tuple[Signal, ...] = field(init=False, default=(), compare=False)
 
     def __post_init__(self) -> None:
-        where, names = f"population {self.name}", [c.name for c in self.compartments]
-        if self.size < 1:
-            raise BadOption(f"size of {where}", got=self.size, expected="1 or more")
+        where = f"population {_checks.name('name of a population', self.name)}"
+        parts = _checks.several(f"compartments of {where}", self.compartments, Compartment)
+        pulled = _checks.several(f"couplings of {where}", self.couplings, Coupling)
+        _checks.put(self, size=_checks.whole(f"size of {where}", self.size, 1, "a whole number"),
+                    compartments=parts, couplings=pulled)  # fmt: skip
+        if not isinstance(self.outputs, Mapping):
+            expected = "formulas by their names, {'rate': lambda n: n.soma}"
+            got = f"a {type(self.outputs).__name__}"
+            raise BadOption(f"outputs of {where}", got=got, expected=expected)
         if self.kind not in KINDS:
             raise BadOption(f"kind of {where}", got=self.kind, expected=f"one of {KINDS}")
+        names = [c.name for c in parts]
         if len(set(names)) != len(names):
             raise BadOption(where, got=f"compartments {names}", expected="different names")
-        for c in self.compartments:
+        for c in parts:
             for what in ("tau", "leak", "noise"):
-                if not 0 <= getattr(c, what) < float("inf"):
-                    at, got = f"{what} of {self.name}.{c.name}", getattr(c, what)
-                    raise BadOption(at, got=got, expected="a finite number, 0 or more")
-        for coupling in self.couplings:
+                at = f"{what} of {self.name}.{c.name}"
+                _checks.put(c, **{what: _checks.number(at, getattr(c, what), 0)})
+        for coupling in pulled:
             if coupling.into not in names:
                 at = f"coupling of {where}"
                 raise BadOption(at, got=repr(coupling.into), expected=f"one of {', '.join(names)}")
-            if not 0 <= coupling.conductance < float("inf"):
-                at = f"conductance into {self.name}.{coupling.into}"
-                raise BadOption(at, got=coupling.conductance, expected="a finite number, 0 or more")
-        held = {f"current of {self.name}.{c.name}": c.current for c in self.compartments}
-        held |= {f"coupling into {self.name}.{c.into}": c.source for c in self.couplings}
-        held |= {f"output {name} of {where}": formula for name, formula in self.outputs.items()}
-        for what, function in held.items():
-            _sight.check(what, function)
+            at = f"conductance into {self.name}.{coupling.into}"
+            _checks.put(coupling, conductance=_checks.number(at, coupling.conductance, 0))
+        self._trace(where)
+
+    def _trace(self, where: str) -> None:
+        """Every formula, from the signals that exist in the neuron."""
         for name, formula in self.outputs.items():
-            self.traced[name] = formula(self.local())
+            at = f"output {_checks.part(f'name of an output of {where}', name)} of {where}"
+            self.traced[name] = _sight.neuron(at, formula, self.local())
+        for c in self.compartments:
+            if c.current is not None:
+                at = f"current of {self.name}.{c.name}"
+                self.currents[c.name] = _sight.neuron(at, c.current, self.local())
+        pulls = [
+            _sight.neuron(f"coupling into {self.name}.{c.into}", c.source, self.local())
+            for c in self.couplings
+        ]
+        _checks.put(self, pulls=tuple(pulls))
 
     def local(self, where: str = "") -> Local:
         """What every part of a neuron can see of it.

@@ -14,6 +14,7 @@ from biocircuits._writer import Place, Room, Writer
 from biocircuits.circuit import Circuit, Phase
 from biocircuits.populations import Population
 from biocircuits.projections import Projection
+from biocircuits.signals import Signal
 from rate_models.errors import BadOption
 from rate_models.kernel import Array
 
@@ -106,7 +107,7 @@ class Compiled:
         for node in moving:
             self._relax(move, graph, node, continuous=True)
         self._learning(learn, phase)
-        order, loops = graph.ordered(set())
+        order, loops = graph.ordered()
         for node in order:
             self._node(solve, graph, node, continuous=False)
         return Phased(
@@ -154,10 +155,7 @@ class Compiled:
                    w=self.weights[q.name].start, c=q.sign, d=release)  # fmt: skip
         for formula, conductance in graph.pulls(p, part):
             at, step = to.formula(formula, self._environment(p), p.size)
-            if step == 0:
-                spread = self.room.take(p.size)
-                to.add(k.COPY, spread, at, 0, n=p.size)
-                at = spread
+            at = to.spread((at, step), p.size)
             to.add(k.TRANSFER, total, at, 1, n=p.size, c=conductance)
         conductance = graph.conductance(p, p.compartment(part))
         if conductance:
@@ -220,10 +218,22 @@ class Compiled:
                 if phase.name not in plasticity.phases:
                     continue
                 at, unscaled = self.traces[q.name, i].start, float(not plasticity.scaled)
+                rows = []
                 for term in change.terms:
-                    a, step = to.formula(term[0], self._environment(post), n)
-                    b, _ = to.formula(term[1], lambda read, pre=pre: pre, m)  # type: ignore[misc]
-                    to.add(k.LEARN, 0, a, step, b, n=n, m=m, w=at, c=plasticity.rate, d=unscaled)
+                    a, step = to.formula(term.post, self._environment(post), n)
+                    b = to.spread(to.formula(term.pre, lambda read, pre=pre: pre, m), m)  # type: ignore[misc]
+                    rows.append((a, step, b, self._of_weight(to, q, term.weight, n * m)))
+                for a, step, b, h in rows:
+                    code = k.LEARN if h is None else k.LEARN_BY_WEIGHT
+                    to.add(code, h or 0, a, step, b, n=n, m=m, w=at, c=plasticity.rate, d=unscaled)
                 if change.decay:
                     w, rate = self.weights[q.name].start, plasticity.rate * change.decay
                     to.add(k.DECAY, 0, 0, 1, w, n=n, m=m, w=at, c=rate, d=unscaled)
+
+    def _of_weight(self, to: Writer, q: Projection, signal: Signal | None, n: int) -> int | None:
+        """Where a factor h(w) lies, of all n weights of a projection; None for a factor of 1."""
+        if signal is None:
+            return None
+        weights = self.room.take(n)
+        to.add(k.WEIGHTS, weights, n=n, w=self.weights[q.name].start)
+        return to.spread(to.formula(signal, lambda read: (weights, 1), n), n)

@@ -3,9 +3,10 @@
     I_i = s Σ_j w_ij r_j(t − d)
 
 w (n_target, n_source), r the output of the source, s a fixed sign or factor, d a delay in steps.
-A plasticity is a function of the synapse's place: ``pre`` (the source's output), ``post`` (the
-states of the target neuron's compartments and its outputs), ``broadcast`` (what the target
-population hears) and ``weight``. It returns what the weight gains per unit of learning rate.
+A plasticity is a function of the synapse's place: ``pre`` (the source's output), the target
+neuron's compartments and outputs by their names, ``broadcast`` (what the target population hears)
+and ``weight``. It returns what the weight gains per unit of learning rate; `signals` says what that
+may be.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from biocircuits import _sight
+from biocircuits import _checks, _sight
 from biocircuits.populations import Population
 from biocircuits.signals import PRE, WEIGHT, Change, Local, Signal
 from rate_models.errors import BadOption
@@ -24,7 +25,7 @@ Synapse = Callable[[Local], Any]  # of a Change
 
 @dataclass(frozen=True)
 class Plasticity:
-    """change: function of a synapse's `Local` (pre, post.NAME as post_NAME, broadcast, weight).
+    """change: function of a synapse's `Local`: pre, weight, broadcast, and its neuron's own names.
 
     phases: in which it is at work. rate: relative to the learning rate, or, where not ``scaled``,
     the rate itself. immediately: applied at the end of its phase, in place of the sample's.
@@ -40,6 +41,11 @@ class Plasticity:
     rate: float = 1.0
     scaled: bool = True
     immediately: bool = False
+
+    def __post_init__(self) -> None:
+        phases = _checks.several("phases of a plasticity", self.phases, str)
+        rate = _checks.number("rate of a plasticity", self.rate)
+        _checks.put(self, phases=phases, rate=rate)
 
 
 @dataclass(frozen=True)
@@ -66,15 +72,22 @@ class Projection:
     noise: float = 0.0
     plasticity: tuple[Plasticity, ...] = ()
     observer: bool = False
-    traced: tuple[Change, ...] = field(init=False, default=())
+    traced: tuple[Change, ...] = field(init=False, default=(), compare=False)
 
     def __post_init__(self) -> None:
-        if self.target.count(".") != 1:
-            at = f"target of projection {self.name}"
-            raise BadOption(at, got=repr(self.target), expected="population.compartment")
-        if isinstance(self.delay, bool) or not isinstance(self.delay, int) or self.delay < 0:
-            at = f"delay of projection {self.name}"
-            raise BadOption(at, got=self.delay, expected="a whole number of steps, 0 or more")
+        where = f"projection {_checks.name('name of a projection', self.name)}"
+        for what, count, expected in (("source", (0, 1), "population or population.output"),
+                                      ("target", (1,), "population.compartment")):  # fmt: skip
+            path = getattr(self, what)
+            if not isinstance(path, str) or path.count(".") not in count:
+                raise BadOption(f"{what} of {where}", got=repr(path), expected=expected)
+        steps = "a whole number of steps"
+        _checks.put(self, delay=_checks.whole(f"delay of {where}", self.delay, 0, steps),
+                    sign=_checks.number(f"sign of {where}", self.sign),
+                    noise=_checks.number(f"noise of {where}", self.noise, 0),
+                    phases=_checks.phases(where, self.phases),
+                    plasticity=_checks.several(f"plasticity of {where}", self.plasticity,
+                                               Plasticity))  # fmt: skip
         if self.one_to_one and (self.plasticity or self.parameter):
             at = f"projection {self.name}"
             raise BadOption(at, got="one_to_one with weights", expected="one or the other")
@@ -91,20 +104,11 @@ class Projection:
 
     def trace(self, post: Population) -> tuple[Change, ...]:
         """What each plasticity computes, from the signals that exist at the synapse."""
-        found = []
-        for plasticity in self.plasticity:
-            signals = {c.name: Signal.read(c.name) for c in post.compartments}
-            signals |= {name: Signal.read(f"out:{name}") for name in post.outputs}
-            if post.hears is not None:
-                signals["broadcast"] = Signal.read("broadcast")
-            signals["pre"] = Signal.read("pre", PRE)
-            where = f"plasticity of projection {self.name}"
-            local = Local(where, signals)
-            object.__setattr__(local, "weight", WEIGHT)
-            _sight.check(where, plasticity.change)
-            change = plasticity.change(local)
-            if not isinstance(change, Change):
-                got = type(change).__name__
-                raise BadOption(where, got=got, expected="(postsynaptic) × (presynaptic) products")
-            found.append(change)
-        return tuple(found)
+        signals = {c.name: Signal.read(c.name) for c in post.compartments}
+        signals |= {name: Signal.read(f"out:{name}") for name in post.outputs}
+        if post.hears is not None:
+            signals["broadcast"] = Signal.read("broadcast")
+        signals |= {"pre": Signal.read("pre", PRE), "weight": WEIGHT}
+        where = f"plasticity of projection {self.name}"
+        local = Local(where, signals)
+        return tuple(_sight.synapse(where, plastic.change, local) for plastic in self.plasticity)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from biocircuits import _checks
 from rate_models.errors import BadOption
 from rate_models.kernel import Array
 
@@ -30,6 +31,20 @@ class Probe(NamedTuple):
     names: tuple[str, ...]
     interval: float = 1.0
     weights: tuple[str, ...] = ()
+
+
+def as_probe(probe: object) -> Probe:
+    """A probe that can be: names alone are one, one name stands for a tuple of it."""
+    if not isinstance(probe, Probe):
+        probe = Probe(_checks.several("probe", probe, str))
+    names = _checks.several("names of a probe", probe.names, str)
+    weights = _checks.several("weights of a probe", probe.weights, str)
+    if not names and not weights:
+        raise BadOption("probe", got="no names", expected="names of what is to be recorded")
+    interval = _checks.number("interval of a probe", probe.interval, 0)
+    if not interval:
+        raise BadOption("interval of a probe", got=interval, expected="a number of ms above 0")
+    return Probe(names, interval, weights)
 
 
 class Trace(NamedTuple):
@@ -76,7 +91,8 @@ class Recorder:
     synapses have gathered."""
 
     def __init__(self, simulator: Simulator, probe: Probe) -> None:
-        self._simulator, self.probe = simulator, probe
+        self._simulator, self.probe = simulator, as_probe(probe)
+        probe = self.probe
         self._width = {name: self._places(name) for name in probe.names}
         self.places = np.concatenate([np.zeros(0, np.int64), *self._width.values()])
         self._pieces: list[tuple[Array, list[Array]]] = []
@@ -99,7 +115,7 @@ class Recorder:
     def take(self, time: Array, lines: Array, lr: float) -> None:
         """A phase: when, and what the kernel read at ``places``, before weights have changed."""
         ends = np.cumsum([len(places) for places in self._width.values()])[:-1]
-        columns = np.split(lines, ends, axis=1)
+        columns = np.split(lines, ends, axis=1) if self._width else []
         values = [self._value(n, c, lr) for n, c in zip(self._width, columns, strict=True)]
         self._pieces.append((time, values))
 

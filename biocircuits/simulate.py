@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import Field
 
-from biocircuits import _kernel, constraints
-from biocircuits.circuit import Circuit, Phase, weights_of
+from biocircuits import _checks, _kernel, constraints
+from biocircuits.circuit import Circuit, Phase, circuit_of, weights_of
 from biocircuits.program import Compiled
 from biocircuits.projections import Projection
 from biocircuits.recording import Probe, Recorder, Trace
+from biocircuits.settings import Settings
 from rate_models.errors import BadOption, Diverged
+from rate_models.hyperparameters import checked
 from rate_models.kernel import Array
 from rate_models.network import Parameters
 
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+__all__ = ["Settings", "Simulator"]
 SWEEPS, SETTLED = 10_000, 1e-14
-
-
-class Settings(NamedTuple):
-    """mode: "steady", every phase solved for its fixed point, or "continuous", in time.
-    dt: step in ms. window: the last part of a phase in which plasticity is at work, in ms; 0: once
-    at its end. commit: weights take over what was learned at the end of the "sample" or at every
-    "step". reset: whether the state goes back to rest before each sample.
-    cut, silence: projections that are not there, populations that say nothing; with commas.
-    low, high: bounds of plastic weights. bits: quantised to 2^bits levels between the bounds, by
-    stochastic rounding; 0 for not. dale: all that a neuron sends has one sign; excitatory: share of
-    neurons for which it is plus. See `constraints`. asymmetry: see `symmetry`.
-    """
-
-    mode: Literal["steady", "continuous"] = "steady"
-    dt: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    window: NotNegative = 0.0
-    commit: Literal["sample", "step"] = "sample"
-    reset: bool = False
-    cut: str = ""
-    silence: str = ""
-    low: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    high: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    bits: Annotated[int, Field(ge=0, le=16)] = 0
-    dale: bool = False
-    excitatory: Annotated[float, Field(ge=0, le=1)] = 0.8
-    asymmetry: NotNegative = 0.0
+LONGEST = 10_000_000  # steps of a phase
 
 
 class Simulator:
@@ -64,12 +40,24 @@ class Simulator:
     """
 
     def __init__(
-        self, circuit: Circuit, params: Parameters, settings: Settings, seed: int = 0
+        self,
+        circuit: Circuit,
+        params: Parameters,
+        settings: Settings = Settings(),  # noqa: B008  a tuple, which does not change
+        seed: int = 0,
     ) -> None:
+        if not isinstance(settings, Settings):
+            got = f"a {type(settings).__name__}"
+            raise BadOption("settings", got=got, expected="a biocircuits.Settings")
+        settings = checked(Settings(), **settings._asdict())
         constraints.check(settings)
+        circuit = circuit_of("Simulator", circuit)
         circuit = circuit.without(_names(settings.cut), _names(settings.silence))
         self.circuit, self.settings = circuit, settings
         for phase in circuit.phases:
+            if settings.mode == "continuous" and phase.duration / settings.dt > LONGEST:
+                expected = f"at least {phase.duration / LONGEST:g} ms, for phase {phase.name}"
+                raise BadOption("dt", got=f"{settings.dt:g} ms", expected=expected)
             if settings.mode == "continuous" and settings.dt > phase.duration:
                 expected = f"at most {phase.duration:g} ms, the duration of phase {phase.name}"
                 raise BadOption("dt", got=f"{settings.dt:g} ms", expected=expected)
@@ -81,9 +69,14 @@ class Simulator:
             raise BadOption("commit", got="step", expected="sample where mode is steady")
         dt = settings.dt if settings.mode == "continuous" else 1e-9
         self.compiled = Compiled(circuit, dt, direct)
-        self.v = self.compiled.rest()
-        self.W = np.zeros(self.compiled.n_weights)
-        self.E = self.W if direct else np.zeros(self.compiled.n_traces)
+        try:
+            self.v = self.compiled.rest()
+            self.W = np.zeros(self.compiled.n_weights)
+            self.E = self.W if direct else np.zeros(self.compiled.n_traces)
+        except MemoryError:
+            numbers = self.compiled.room.size + self.compiled.n_weights + self.compiled.n_traces
+            got = f"{8e-9 * numbers:,.0f} GB of states and weights"
+            raise BadOption(f"circuit {circuit.name}", got=got, expected="less") from None
         self.clock = np.zeros(1, np.int64)
         self._signs = constraints.signs(circuit, seed, settings.excitatory)
         self.load(params)
@@ -128,7 +121,11 @@ class Simulator:
         p = self.circuit.population(population)
         if part in p.outputs:
             return self.compiled.at("out", population, part)
-        p.compartment(part)
+        parts = [c.name for c in p.compartments]
+        if part not in parts:
+            where = f"compartment of {p.name}"
+            expected, full = f"one of {', '.join([*parts, *p.outputs])}", f"{p.name}.{parts[0]}"
+            raise BadOption(where, got=repr(part), expected=expected, remedy=f"for example {full}")
         return self.compiled.at("state", population, part)
 
     def present(
@@ -146,11 +143,15 @@ class Simulator:
         of stochastic rounding. until: the phase at whose end to stop, learning nothing. after: told
         the name of every phase at its end, before weights that learn at once have changed.
         """
+        given = _numbers(given)
+        lr = _checks.number("lr", lr, 0)
+        if until is not None and until not in (names := [p.name for p in self.circuit.phases]):
+            raise BadOption("until", got=repr(until), expected=f"one of {', '.join(names)}")
         if self.settings.reset:
             self.v[:] = self.compiled.rest()
         if self.E is not self.W:
             self.E[:] = 0
-        recorder = Recorder(self, probe) if probe else None
+        recorder = None if probe is None else Recorder(self, probe)
         spans, dt = [], self.settings.dt
         for phase in self.circuit.phases:
             self._clamp(phase, given)
@@ -256,6 +257,22 @@ class Simulator:
             if p is not learned and p.parameter and p.parameter == learned.parameter:
                 same = p.transposed == learned.transposed
                 self.weights(p.name)[...] = w if same else w.T
+
+
+def _numbers(given: Mapping[str, ArrayLike]) -> dict[str, Array]:
+    """What clamps a circuit, as arrays; BadOption for what is no finite number."""
+    if not isinstance(given, Mapping):
+        got, expected = f"a {type(given).__name__}", "{'x': numbers, ...} by the names of clamps"
+        raise BadOption("present", got=got, expected=expected)
+    arrays = {}
+    for name, value in given.items():
+        try:
+            arrays[name] = np.asarray(value, float)
+        except (TypeError, ValueError):
+            raise BadOption(f"clamp {name}", got=repr(value), expected="numbers") from None
+        if not np.isfinite(arrays[name]).all():
+            raise BadOption(f"clamp {name}", got="a number that is not finite", expected="finite")
+    return arrays
 
 
 def _names(text: str) -> list[str]:

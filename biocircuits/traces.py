@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biocircuits.circuit import Circuit
+from biocircuits.circuit import Circuit, circuit_of
 from biocircuits.recording import SYNAPSE, Trace
 from rate_models.errors import BadOption
 from rate_models.extras import import_extra
@@ -23,15 +23,18 @@ from rate_models.extras import import_extra
 if TYPE_CHECKING:
     import xarray
 
+    from biocircuits.network import CircuitNetwork
 
-def to_xarray(trace: Trace, circuit: Circuit) -> xarray.Dataset:
+
+def to_xarray(trace: Trace, circuit: Circuit | CircuitNetwork) -> xarray.Dataset:
     """A Dataset with dimensions ``time`` (ms), ``<population>_neuron`` and ``sample_end`` (ms).
 
     Coordinates of time: ``phase``, the name of the phase, and ``sample``, from 0. Each variable has
     attributes: units, long_name, and what its population and compartment are.
+    circuit: the circuit, or the network, learner or simulator that ran it.
     Raises MissingExtra without xarray, BadOption where the trace is not of this circuit.
     """
-    xr = import_extra("xarray", "record", __name__)
+    xr, circuit = import_extra("xarray", "record", __name__), circuit_of("to_xarray", circuit)
     names = np.array([name for name, _, _ in trace.phases])
     variables: dict[str, Any] = {}
     coords: dict[str, Any] = {
@@ -61,7 +64,7 @@ def to_xarray(trace: Trace, circuit: Circuit) -> xarray.Dataset:
 
 def to_nwb(
     trace: Trace,
-    circuit: Circuit,
+    circuit: Circuit | CircuitNetwork,
     path: str | Path,
     description: str = "",
     start: datetime | None = None,
@@ -71,11 +74,12 @@ def to_nwb(
 
     Values lie in ``acquisition`` (time, neurons), timestamps in seconds; the table ``phases`` of
     ``intervals`` has columns phase and sample. The identifier is a digest of what was recorded.
-    description: of the session. start: of the session, with a time zone; now if None. metadata:
+    circuit: as for `to_xarray`. description: of the session. start: of it, with a time zone; now
+    if None. metadata:
     fields of `pynwb.NWBFile`, e.g. experimenter, lab, keywords, or an identifier of your own.
     Raises MissingExtra without pynwb, BadOption where the trace is not of this circuit.
     """
-    pynwb = import_extra("pynwb", "record", __name__)
+    pynwb, circuit = import_extra("pynwb", "record", __name__), circuit_of("to_nwb", circuit)
     start = datetime.now(UTC) if start is None else start
     if start.tzinfo is None:
         raise BadOption("start", got=start, expected="a time zone", remedy="tzinfo=datetime.UTC")
@@ -105,6 +109,8 @@ def to_nwb(
     _intervals(pynwb, file, trace)
     path = Path(path)
     part = path.with_name(f".{path.stem}.part.nwb")  # nothing half-written under the name itself
+    if not path.parent.is_dir():
+        raise BadOption("to_nwb", got=f"no folder {path.parent}", expected="one that is there")
     try:
         with pynwb.NWBHDF5IO(str(part), "w") as io:
             io.write(file)

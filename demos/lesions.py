@@ -7,7 +7,7 @@ Shows: BMVR's microcircuit with its interneurons silenced: hidden activity grows
        Node perturbation with the apical feedback cut: its hidden layers stay as they were, and it
        does exactly as well as a network whose hidden layers are frozen; with feedback weights that
        are there but never learn, it learns (feedback alignment). Writes a table and a figure.
-From:  Golkar et al., NeurIPS workshop 2020; Dellaferrera & Kreiman, ICML 2022, section 3.4;
+From:  Golkar et al., NeurIPS workshop 2020; Dellaferrera & Kreiman, ICML 2022, section 5;
        Lansdell, Prakash & Kording, ICLR 2020. The lesions are ours.
 Score: docs/lesions.md
 Seed:  0 to 2

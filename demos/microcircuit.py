@@ -4,7 +4,7 @@ Shows: BMVR's circuit beside what happens while it learns: the apical current an
        leaves of it, the plateau; the objective with its closed-form optimum, reduced-rank
        regression; held-out accuracy; the eigenvalues of the hidden covariance, which the
        interneurons hold at 1.
-From:  Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, figures 1 to 3
+From:  Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, figures 2 and 3
        (there: other data).
 Score: objective 0.308 (optimum 0.304), 0.936 of held-out digits, eigenvalues 0.96 to 1.06
 Seed:  0
@@ -128,7 +128,7 @@ def draw(net: CircuitNetwork, result: Result, path: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = Figure((12, 5.4), dpi=140, layout="constrained")
         halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.15))
-        draw_circuit(net.simulator.circuit, halves[0].subplots())
+        draw_circuit(net, halves[0].subplots())
         (a, b), (c, d) = halves[1].subplots(2, 2)
         seen = np.arange(1, len(result.apical) + 1)
         a.plot(seen, smooth(result.apical), color=GREY, label="apical current")

@@ -4,7 +4,7 @@ Shows: the circuit, drawn from its description, beside what one sample does in i
        phase the dendrites settle, the somata follow and then keep what they have; in the modulated
        phase the error reaches the input, the dendrites move away from the somata, and in its last
        20 ms the weights follow the difference. Of each layer the neurons that move most.
-From:  Dellaferrera & Kreiman, ICML 2022, section 3.4 and figure 1; the time course is ours.
+From:  Dellaferrera & Kreiman, ICML 2022, section 5; the time course is ours.
 Score: none; the figure is docs/img/one_sample.png
 Seed:  0
 Run time: 5 s, and 8 s of compilation the first time
@@ -67,7 +67,7 @@ def draw(net: CircuitNetwork, trace: Trace, path: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = Figure((11, 6.6), dpi=140, layout="constrained")
         halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.15))
-        draw_circuit(net.simulator.circuit, halves[0].subplots())
+        draw_circuit(net, halves[0].subplots())
         axes = halves[1].subplots(len(rows) + 1, 1, sharex=True)
         draw_traces(trace, [*rows, synapse], {"hidden_1": onto}, list(axes))
         figure.savefig(path)

@@ -5,7 +5,7 @@ Shows: Gantt charts of four layers under three schedules; throughput and memory 
        target projection with 2 to 100 layers, every stage one unit of time, a worker per layer;
        the speed-up of PEPITA over one worker against depth, width, workers and delay, with stage
        times in proportion to multiply-adds.
-From:  the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, section 3.2
+From:  the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, section 5
 Score: 100 layers, one sample per update: PEPITA 1.98 times one worker, direct feedback alignment
        1.98, direct random target projection 100, backpropagation and feedback alignment 1.00;
        batches of as many samples as layers: PEPITA 100 times, backpropagation 50

@@ -4,7 +4,7 @@ Shows: the weight change of PEPITA over a sample, in spikes, beside the rule's o
        weights and samples; the disagreement, ‖ΔW spiking − ΔW rule‖ / ‖ΔW rule‖, against spikes
        counted for an activity of 1: cells per unit × rate × time. Poisson cells follow 1/√ of that
        product, whichever factor grows; cells that integrate to threshold count better.
-From:  Dellaferrera & Kreiman, ICML 2022, section 3.4; spikes are ours.
+From:  Dellaferrera & Kreiman, ICML 2022, section 5; spikes are ours.
 Score: one cell per unit and 60 ms, integrating: cosine 0.97; 16 cells: 0.998, gain 0.995
 Seed:  0
 Run time: 4 minutes

@@ -6,7 +6,7 @@ Shows: samples per second of one thread and of two under schedules that are exac
        of one thread allow; speed-ups against depth, width, workers and delay; the measured Gantt
        chart of a few samples. All results are bit-identical to one thread of the same schedule.
        Writes the tables as Markdown, and a figure.
-From:  the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, section 3.2
+From:  the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, section 5
 Score: 784-512x5-10 with two threads: pipelined 1.55 times one thread (the simulator: 1.74),
        delayed:3 1.82 (2.03), mini-batches of 16 2.15 (2.36); one hidden layer is faster in one
 Seed:  0

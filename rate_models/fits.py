@@ -38,7 +38,8 @@ def slowness(accuracies: ArrayLike, chance: float, points: int = 60) -> Plateau:
 
     accuracies (E,): after the epochs 1, 2, ..., the mean over runs. ``chance`` stands before them
     at epoch 0; the first ``points`` of all are kept, A is fixed to their largest, and s is found by
-    least squares from 0.5. Source: Dellaferrera & Kreiman 2022, table 4 and its program.
+    least squares from 0.5. Source: Dellaferrera & Kreiman 2022, table 3, equations 7 and 8, and its
+    program.
 
     >>> epochs = np.arange(1, 100)
     >>> round(slowness(0.9 * epochs / (0.05 + epochs), chance=0.1).s, 3)

@@ -35,11 +35,24 @@ def checked(record: Record, **changes: object) -> Record:
         if name not in adapters:
             raise unknown(name, list(adapters))
         try:
-            clean[name] = adapters[name].validate_python(value)
+            clean[name] = adapters[name].validate_python(plain(value))
         except ValidationError as error:
             expected = "; ".join(e["msg"].removeprefix("Input should be ") for e in error.errors())
             raise BadOption(name, got=repr(value), expected=expected) from None
     return record._replace(**clean)
+
+
+def plain(value: Any) -> Any:
+    """NumPy numbers, texts and arrays as Python has them, also within tuples and lists.
+
+    >>> plain(np.float32(0.5)), plain((np.int64(3), np.array([1, 2])))
+    (0.5, (3, [1, 2]))
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if type(value) in (tuple, list):
+        return type(value)(plain(one) for one in value)
+    return value
 
 
 def unknown(name: str, valid: list[str]) -> UnknownName:

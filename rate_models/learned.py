@@ -12,6 +12,7 @@ from rate_models.errors import BadOption
 from rate_models.hyperparameters import unknown
 from rate_models.kernel import Array, coerce
 from rate_models.network import Parameters
+from rate_models.optimizers import Optimizer
 
 
 def class_indices(labels: ArrayLike, n: int, classes: int) -> NDArray[np.int64]:
@@ -42,6 +43,7 @@ class Learned(ABC):
 
     kind = "network"  # what errors call it
     dtype: str
+    optimizer: Optimizer
     _clock: Array
 
     @property
@@ -60,6 +62,11 @@ class Learned(ABC):
     @abstractmethod
     def _arrays(self) -> dict[str, Array]:
         """All arrays of the state, not copied."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do where it diverges."""
+        return f"lower the learning rate (lr={self.optimizer.lr:g}) or scale the input"
 
     def load_parameters(self, params: Parameters) -> None:
         """Take over parameters of the same names and shapes; all else starts at rest.

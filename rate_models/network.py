@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rate_models import activations, losses, products
 from rate_models.errors import BadOption, UnknownName
+from rate_models.hyperparameters import plain
 
 Parameters = dict[str, Any]
 Init = Literal["he_uniform", "he_normal", "torch_uniform"]
@@ -61,7 +62,8 @@ class NetworkSpec:
             raise BadOption("bias", got=repr(self.bias), expected="true or false")
         object.__setattr__(self, "bias", bool(self.bias))
         hidden = len(sizes) - 2
-        given = self.activation
+        given = plain(self.activation)
+        given = tuple(given) if isinstance(given, list) else given
         if not isinstance(given, str | Sequence):
             expected = "a name, or one a hidden layer"
             raise BadOption("activation", got=repr(given), expected=expected)
@@ -72,6 +74,7 @@ class NetworkSpec:
         if len(names) != hidden:
             raise BadOption("activation", got=names, expected=f"{hidden} names, one a hidden layer")
         object.__setattr__(self, "activation", names)
+        object.__setattr__(self, "loss", plain(self.loss))
         object.__setattr__(self, "output", losses.output_for(self.loss, self.output))
 
     @property

@@ -41,5 +41,5 @@ def check(learner: OnlineLearner, metrics: Metrics, X: NDArray[np.generic]) -> N
         raise Diverged(
             f"sample {learner.samples_seen}",
             got=found,
-            remedy=f"lower the learning rate (lr={learner.lr:g}) or scale the input",
+            remedy=learner.network.remedy,
         )

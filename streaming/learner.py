@@ -222,7 +222,7 @@ class OnlineLearner:
             "dtype": network.dtype, "loss": spec.loss, "activation": spec.activation,
             "bias": spec.bias, "output": spec.output, "classes": self.classes,
             "scale": scaler.kind, "maximum": scaler.maximum, "on_bad": self.on_bad,
-            "circuit": getattr(network, "circuit", None), **self._how, **network.options,
+            "circuit": realisation.circuit_of(network), **self._how, **network.options,
         }  # fmt: skip
         meta = {
             "learner": learner,

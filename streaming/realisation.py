@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from biocircuits.network import CIRCUITS, CircuitNetwork
+from biocircuits import catalogue
+from biocircuits.network import CircuitNetwork
 from biocircuits.network import rule_of as rule_of_circuit
 from rate_models import lookup
 from rate_models.errors import BadOption
@@ -31,11 +32,16 @@ def rule_of(rule: str | None, circuit: str | None) -> tuple[str, ModuleType]:
     """
     if circuit is None:
         return rule or DEFAULT, lookup.get(RULES, rule or DEFAULT)
-    made = lookup.get(CIRCUITS, circuit)
+    made = catalogue.load(circuit)
     own = made.RULE or circuit
     if rule not in (None, own):
         raise BadOption(f"rule of circuit {circuit}", got=repr(rule), expected=f"{own!r} or none")
     return own, rule_of_circuit(made)
+
+
+def circuit_of(network: Network) -> str | None:
+    """The name of the circuit that a network is; None for one that is none."""
+    return network.circuit.name if isinstance(network, CircuitNetwork) else None
 
 
 def build(

@@ -142,7 +142,7 @@ def test_documents_and_option_names(name: str) -> None:
 def test_the_rule_is_the_circuits() -> None:
     assert OnlineLearner().rule == "pepita"
     assert OnlineLearner(circuit="bmvr", sizes=(4, 3, 2), classes=("a", "b")).rule == "bmvr"
-    assert OnlineLearner("pepita", (4, 3, 2), circuit="pepita").network.circuit == "pepita"
+    assert OnlineLearner("pepita", (4, 3, 2), circuit="pepita").network.circuit.name == "pepita"
     with pytest.raises(BadOption, match=r"rule of circuit bmvr: got 'pepita'; expected 'bmvr'"):
         OnlineLearner("pepita", (4, 3, 2), circuit="bmvr")
     with pytest.raises(UnknownName, match=r"one of lr, .*feedback_scale.*tau_memory.*mode, dt"):

@@ -24,6 +24,7 @@ from biocircuits import (
 )  # fmt: skip
 from biocircuits.circuits import node_perturbation, pepita
 from biocircuits.network import CIRCUITS, rule_of
+from biocircuits.signals import positive
 from rate_models import lookup
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
@@ -103,6 +104,8 @@ def test_honest_plasticity_is_accepted() -> None:
     double: Callable[[Any], Any] = lambda x: 2 * x  # noqa: E731
     for change in [
         lambda s: s.rate * s.pre - 0.1 * s.weight,
+        lambda s: s.rate + s.pre,
+        lambda s: s.rate,
         lambda s: NUMBER * double(s.soma) * s.pre * rate,
         partial(lambda k, s: k * s.soma * s.pre, 2.0),
         partial(lambda s, k: k * s.soma * s.pre, k=np.float64(2)),
@@ -147,8 +150,8 @@ def smuggled() -> dict[str, tuple[Callable[[Any], Any], str]]:
         "compartment": (lambda s: s.spine * s.pre, "'spine'; expected one of pre, rate, soma"),
         "other weights": (lambda s: s.rate * s.pre - s.V, "'V'; expected one of pre, rate, soma"),
         "population": (lambda s: s.other_rate * s.pre, "'other_rate'; expected one of"),
-        "the sum over synapses": (lambda s: s.rate + s.pre, "across the synapse"),
-        "no synapse": (lambda s: s.rate, "products"),
+        "a sum over both": (lambda s: positive(s.rate + s.pre), "across the synapse"),
+        "no result": (lambda s: None, "products"),
     }  # fmt: skip
 
 

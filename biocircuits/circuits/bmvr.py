@@ -15,7 +15,7 @@ of T ms. What plasticity writes down in its last T_p: with T_p = T the error of 
 
 Not here: the rule's ridge.
 
-Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, figure 1 and
+Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, figures 2 and 4,
 equations 5-9, 21-24; the equations in time are ours.
 """
 

@@ -22,8 +22,8 @@ was on its way to, m_l ∘ s_l(d_l + τ d_l'), and phases may be that short (doc
 Not here: ``presynaptic="standard"``, for which a synapse would have to remember its input, and
 weight mirroring.
 
-Source: Dellaferrera & Kreiman, ICML 2022, section 3.4 and figure 1 (two compartments, or an
-interneuron, for the two passes); the equations in time are ours.
+Source: Dellaferrera & Kreiman, ICML 2022, section 5 (two compartments, or an interneuron, for the
+two passes); the equations in time are ours.
 """
 
 from __future__ import annotations

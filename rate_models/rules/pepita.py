@@ -31,9 +31,9 @@ paper's ΔK is the mean over places (``conv_norm="mean"``).
 Example: `dendrostream run --rule pepita --seed 0`
 ends at 0.97 of held-out digits.
 
-Source: Dellaferrera & Kreiman, ICML 2022, section 3.2 and algorithm 1; variants: its section 4.6
-and appendix. s = -1, the Hebbian and the time-local form, F with normal W, mirroring: Srinivasan et
-al., ICLR 2024 ("mixed", "mixed_tl" in its program).
+Source: Dellaferrera & Kreiman, ICML 2022, section 3.2 and algorithm 1; variants: sections 4.2 and 5
+and appendix D. s = -1, the Hebbian and the time-local form, F with normal W, mirroring: Srinivasan
+et al., ICLR 2024 ("mixed", "mixed_tl" in its program).
 Deviations: ΔW_L takes the error of the standard pass, as in the paper's equations (one of its
 programs takes the modulated pass's). F is drawn as in the program: U(-b, b), b = κ √(6/n_0),
 κ = 0.05; the paper's "standard deviation" is the full width of that interval. With a squared

@@ -30,5 +30,5 @@ counters that it waits for and the one that it sets; `Plan.slots` says how many 
 array needs at least. A worker that obeys the waits may be as slow or fast as it likes: the result
 is that of `items`, one after another. E(t) computes e and δ_L; S(t,1) takes in x and y.
 
-Source: the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, section 3.2.
+Source: the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, section 5.
 """

@@ -12,7 +12,7 @@ the mean over spikes it is `rate_models.rules.bmvr` with activation identity. Sp
 by the variance of their noise, and the constraint ⟨z zᵀ⟩ ≼ I holds that too. The prediction W_2 z
 is an observer's; what the network answers is z.
 
-Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, figure 1 and
+Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, figures 2 and 4,
 equations 5-7, 21-23; the spiking form is ours.
 """
 

@@ -11,7 +11,7 @@ never goes back to the hidden layer; it is not the learned feedback of the rule
 `rate_models.rules.node_perturbation` but the estimate λ̂ that feedback is learned from there,
 used directly. One hidden layer.
 
-Source: Lansdell, Prakash & Kording, ICLR 2020, section 2.2, for the estimate; spikes are ours.
+Source: Lansdell, Prakash & Kording, ICLR 2020, section 2.3, for the estimate; spikes are ours.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ one. In the mean over spikes, with phases long against τ_s and τ_d, this is
 `rate_models.rules.pepita` with loss binary_cross_entropy, as long as no input falls below
 −background and no cell would have to fire beyond 400 Hz.
 
-Source: Dellaferrera & Kreiman, ICML 2022, section 3.4; the spiking form is ours.
+Source: Dellaferrera & Kreiman, ICML 2022, section 5; the spiking form is ours.
 """
 
 from __future__ import annotations
