@@ -66,6 +66,8 @@ def run(config: RunConfig, out: Path | None = None, hooks: Hooks = Hooks()) -> S
     after saving what was learned where a sample is; Diverged leaves the last good checkpoint.
     """
     source = config.open()
+    if guess := getattr(source, "guess", ""):
+        hooks.say(guess)
     config = config.resolved(source)
     learner = config.learner(source)
     recorder = Recorder(config.record, learner, source)
@@ -90,9 +92,12 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
         if summary["stopped"] in FINISHED:
             hooks.say(f"{folder} has finished already: nothing to resume")
             return summary
-    source = config.open()
     arrays, meta = checkpoint.read(folder / "checkpoint")
     learner = OnlineLearner.load(folder / "checkpoint")
+    if config.task is None:  # of a run before there were tasks
+        task = "regression" if learner.classes is None else "classification"
+        config = config.model_copy(update={"task": task})
+    source = config.open()
     recorder = Recorder(config.record, learner, source)
     with disk(folder):
         this = Run(folder, config, source, learner, recorder)

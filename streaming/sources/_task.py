@@ -29,7 +29,7 @@ class Task(NamedTuple):
 def task_of(
     what: str, kind: type, different: int, samples: int, task: str | None, loss: str | None
 ) -> Task:
-    """The task of labels of one kind: int (whole numbers), float (some with decimals) or str.
+    """The task of labels of one kind: int (whole numbers), float (some with decimals), bool or str.
 
     what: the labels, as a message names them, e.g. "column 'load'". different: how many values they
     have. task, loss: what was asked for, or None.
@@ -47,8 +47,8 @@ def task_of(
                 remedy="leave --task out, or choose another column",
             )  # fmt: skip
         return Task("classification", "")
-    if task is not None:
-        return Task(task, "")
+    if task is not None or kind is bool:
+        return Task(task or "classification", "")
     name, reason = "regression", "numbers with decimals"
     if kind is int:
         reason = f"{different} different whole number{'s'[: different != 1]}"
@@ -62,13 +62,12 @@ def task_of(
 
 
 def kind_of(y: NDArray[Any]) -> type:
-    """int, float or str: what labels y (N,) in an array are; booleans count as str.
+    """The kind of the labels y (N,) in an array, for `task_of`.
 
     >>> kind_of(np.array([1.0, 2.0])), kind_of(np.array([0.5, 2.0]))
     (<class 'int'>, <class 'float'>)
     """
-    if y.dtype.kind in "iu":
-        return int
     if y.dtype.kind == "f":
-        return int if np.array_equal(y, np.rint(y)) else float
-    return str
+        whole = np.array_equal(y, np.rint(y)) and np.all(np.abs(y) < 2**53)
+        return int if whole else float
+    return {"i": int, "u": int, "b": bool}.get(y.dtype.kind, str)
