@@ -135,6 +135,7 @@ class Metrics:
         if self.n_classes is not None:
             self.n_classes = len(self.confusion)
         if self._regression is not None:
+            self._regression = RegressionScores(self.window)
             self._regression.load_state(part(REGRESSION, arrays))
 
 

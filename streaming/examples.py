@@ -35,16 +35,16 @@ class Examples:
 
     def add(self, scored: Scored) -> None:
         """Samples that went by."""
-        new = np.stack([scored.true, scored.predicted], axis=1)[-self._most :]
-        self._rows = np.concatenate([self._rows, new])[-self._most :]
+        self._rows = np.concatenate([self._rows, _known(scored)])[-self._most :]
 
     def write(self, folder: Path, learner: OnlineLearner, source: Source | None) -> None:
         """Write the file: of held-out samples of ``source``, or without one of the last."""
         rows = self._rows
         for X, y in (source and source.test(self._most)) or ():
-            scored = learner.score_many(X, y)
-            rows = np.stack([scored.true, scored.predicted], axis=1)
+            rows = _known(learner.score_many(X, y))
             break
+        if not len(rows):
+            return
         n = rows.shape[2]
         ends = [""] if n == 1 else [f"_{i}" for i in range(n)]
         names = [f"{name}{end}" for name in ("true", "predicted") for end in ends]
@@ -54,6 +54,12 @@ class Examples:
         write_text(folder / FILE, text.getvalue())
 
 
+def _known(scored: Scored) -> Array:
+    """(sample, true or predicted, output) of the samples of which something was predicted."""
+    rows = np.stack([scored.true, scored.predicted], axis=1)
+    return np.asarray(rows[~np.isnan(rows).any(axis=(1, 2))])
+
+
 def read(folder: Path) -> tuple[Any, Any] | None:
     """Targets and predictions (N, n) in a run's folder; None where there are none."""
     try:
@@ -61,4 +67,4 @@ def read(folder: Path) -> tuple[Any, Any] | None:
     except FileNotFoundError:
         return None
     n = table.shape[1] // 2
-    return (table[:, :n], table[:, n:]) if len(table) else None
+    return table[:, :n], table[:, n:]

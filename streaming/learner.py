@@ -123,6 +123,7 @@ class OnlineLearner:
     def learn_scored(self, X: Any, y: Any, masks: Draws = None, noise: Draws = None) -> Scored:
         """As `learn_many`, in class indices and with the truth: ``metrics.update(*...)``.
 
+        What was predicted of scaled targets before there was one to learn their scale by is NaN.
         A BadSample has what was learned before it in this call as its ``scored``.
         """
         X, y = pair(X, y)
@@ -151,8 +152,8 @@ class OnlineLearner:
 
     def predict_one(self, x: Any) -> Any:
         """The label, or the output vector for regression; never changes what is learned."""
-        (predicted,) = self._predicted(self._outputs(self._door.sample(x)[None]))
-        return predicted if self.classes is None else self.classes[int(predicted)]
+        predicted = self._predicted(self._outputs(self._door.sample(x)[None]))
+        return self._said(predicted)[0] if self.classes is None else self.classes[int(predicted[0])]
 
     def predict_many(self, X: Any) -> Array:
         """The labels (N,), or output vectors (N, n_L) for regression, of the rows of X."""
@@ -337,7 +338,7 @@ class OnlineLearner:
         return self._network.predict(self._scaler.transform(X, self.dtype))
 
     def _predicted(self, outputs: Array) -> Array:
-        """Class indices, or targets in their own units."""
+        """Class indices, or predictions in the targets' own units."""
         if self.classes is None:
             return self._targets.units().predictions(outputs)
         indices: Array = outputs.argmax(axis=1)
@@ -349,8 +350,10 @@ class OnlineLearner:
         return np.concatenate([self._outputs(self._door.rows(X[i : i + BLOCK], i)) for i in starts])
 
     def _said(self, predicted: Array) -> Array:
-        """Labels for class indices; outputs as they are."""
-        return predicted if self._labels is None else self._labels[predicted]
+        """Labels for class indices; numbers as they are, 0 for those that are not known yet."""
+        if self._labels is not None:
+            return self._labels[predicted]
+        return predicted if self._targets.kind == "none" else np.nan_to_num(predicted)
 
     def _labelled(self) -> tuple[Label, ...]:
         """The classes, if outputs are their probabilities."""

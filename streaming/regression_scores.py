@@ -23,6 +23,8 @@ class RegressionScores:
     R² = 1 - Σ (y - p)² / Σ (y - mean of y)², over all outputs together: scikit-learn's r2_score
     with multioutput="variance_weighted". RMSE and MAE are the root of the mean squared, and the
     mean absolute, error of all numbers. window: how many of the last samples ``windowed_*`` take.
+    Samples of which nothing was predicted (NaN) do not count: a learner that finds the scale of its
+    targets knows none before the first.
 
     >>> scores = RegressionScores(window=2)
     >>> scores.update([1.0, 2.0, 4.0], [1.0, 2.0, 3.0])
@@ -44,9 +46,12 @@ class RegressionScores:
     def update(self, true: ArrayLike, predicted: ArrayLike) -> None:
         """Add samples: targets and what was predicted of them."""
         y, p = _table("true", true), _table("predicted", predicted)
-        n = len(y)
         if y.shape != p.shape:
             raise BadSample("predicted", got=f"shape {p.shape}", expected=f"{y.shape}, as targets")
+        known = ~np.isnan(p).any(axis=1)
+        y, p = y[known], p[known]
+        if not (n := len(y)):
+            return
         if self._targets is None:
             self._targets = Scaler("running", y.shape[1])
             self._seen = np.zeros((self.window, y.shape[1]))
@@ -89,7 +94,8 @@ class RegressionScores:
     def load_state(self, arrays: Mapping[str, Array]) -> None:
         """Take over what `state` gave, its window included.
 
-        Without arrays, as from a checkpoint that has none, scores start with the next sample.
+        Without arrays, as from a checkpoint before there were such, scores start with the next
+        sample.
         """
         self._clear()
         if not arrays:

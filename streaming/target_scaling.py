@@ -20,8 +20,8 @@ Array = NDArray[Any]
 class Units(NamedTuple):
     """Between outputs h of the network and predictions m + s h in the units of the targets.
 
-    mean: m, spread: s, one for each sample and output, or fewer that broadcast to as many. Both
-    None: the network learns the targets as they are.
+    mean: m, spread: s, one for each sample and output, or fewer that broadcast to as many; m is NaN
+    before the first target. Both None: the network learns the targets as they are.
     """
 
     mean: Any
@@ -40,13 +40,13 @@ class TargetScaler:
     kind, maximum: as in `Scaler`. With "running" the network learns z = (y - m) / s, m and s the
     mean and standard deviation of all targets so far, that of the sample among them. Predictions
     are m + s h, with m and s as they were before the sample was learned: no target is known before
-    it is predicted. Before the first sample, and for targets that were constant so far, s = 0 and
-    the prediction is m, or 0.
+    it is predicted. For targets that were constant so far s = 0 and the prediction is m; before the
+    first it is NaN.
 
     >>> scaler = TargetScaler("running", 1)
     >>> z, before = scaler.learn_transform(np.array([[10.0], [30.0], [20.0]]))
     >>> z.ravel().tolist(), before.predictions(np.zeros((3, 1))).ravel().tolist()
-    ([0.0, 1.0, 0.0], [0.0, 10.0, 20.0])
+    ([0.0, 1.0, 0.0], [nan, 10.0, 20.0])
     """
 
     def __init__(self, kind: str, n_outputs: int, maximum: float = 1.0) -> None:
@@ -62,7 +62,10 @@ class TargetScaler:
         Y = coerce("targets", Y, "float64", (None, self._scaler.n_features))
         state = self._scaler.moments
         z, (mean, spread) = np.empty_like(Y), np.empty((2, len(Y), len(state[1])))
+        started = state[0][0] > 0
         _learned(Y, z, mean, spread, self.kind == "running", self._shared, *state)
+        if not started:
+            mean[:1] = np.nan
         return z.astype(dtype, copy=False), Units(mean, spread)
 
     def transform(self, Y: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
@@ -76,7 +79,8 @@ class TargetScaler:
         if self.kind == "range":
             return Units(0.0, self._scaler.maximum)
         count, mean, m2 = self._scaler.moments
-        return Units(mean.copy(), np.sqrt(m2 / max(count[0] * self._shared, 1)))
+        spread = np.sqrt(m2 / max(count[0] * self._shared, 1))
+        return Units(mean.copy() if count[0] else mean + np.nan, spread)
 
     def state(self) -> dict[str, Array]:
         """As `Scaler.state`."""
