@@ -92,7 +92,7 @@ def run(
             metavar="NAME=VALUE",
             help="Any hyperparameter of rule, circuit, network or optimiser, e.g. momentum=0.9, "
             "weight_decay, decay_epochs=[8], decay_at=[10000] (samples), decay_factor, bias=true, "
-            "activation=tanh, loss=mse. Repeatable.",
+            "activation=tanh, loss=mse, target_scale=none (of a regression). Repeatable.",
         ),
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Stop after this many samples.")] = None,

@@ -50,10 +50,11 @@ def score_rows(summary: Summary) -> list[tuple[str, str]]:
     if summary["classes"] is None:
         forms = {"r2": ".4f", "rmse": ".6g"}
     rows = []
+    none = "none held out" if summary.get("test_loss") is None else "-"
     for name, form in forms.items():
         progressive = summary["progressive_accuracy" if name == "accuracy" else name]
         for kind, value, unknown in (
-            ("held-out", summary.get(f"test_{name}"), "none held out"),
+            ("held-out", summary.get(f"test_{name}"), none),
             ("progressive", progressive, "-"),
         ):
             shown = name if name == "accuracy" else name.upper()

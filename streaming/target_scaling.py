@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from rate_models.errors import BadOption
 from rate_models.kernel import coerce, kernel
 from rate_models.network import NetworkSpec
-from streaming.scaling import Scaler, _global, _running
+from streaming.scaling import KINDS, Scaler, _global, _running
 from streaming.sources._task import TASKS
 
 Array = NDArray[Any]
@@ -92,7 +92,7 @@ class TargetScaler:
 
 
 def settled(
-    spec: NetworkSpec, task: str | None, classes: object, target_scale: str | None
+    spec: NetworkSpec, task: str | None, classes: Sequence[Any] | None, target_scale: str | None
 ) -> tuple[bool, str]:
     """Whether a learner's task is a regression, and how its targets are scaled.
 
@@ -100,6 +100,8 @@ def settled(
     """
     if task not in (None, *TASKS):
         raise BadOption("task", got=repr(task), expected=" or ".join(TASKS))
+    if target_scale not in (None, *KINDS):
+        raise BadOption("target_scale", got=repr(target_scale), expected=" or ".join(KINDS))
     if task == "regression" and (spec.loss != "mse" or classes is not None):
         what = f"loss {spec.loss}" if spec.loss != "mse" else "classes"
         raise BadOption("task", got=f"regression with {what}", expected="loss mse and no classes")
@@ -108,7 +110,7 @@ def settled(
     if target_scale not in (None, "none"):
         expected = "none, as classes are not scaled"
         raise BadOption("target_scale", got=repr(target_scale), expected=expected)
-    if spec.sizes[-1] == 1:
+    if spec.sizes[-1] == 1 and (classes is None or len(classes) > 1):
         two = ", ".join(map(str, (*spec.sizes[:-1], 2)))
         raise BadOption(
             "sizes", got=f"1 output unit, with loss {spec.loss}",

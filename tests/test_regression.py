@@ -210,7 +210,7 @@ def test_the_network_gets_prepared_targets() -> None:
         ({"task": "guess"}, "task: got 'guess'"),
         ({"task": "regression", "loss": "cross_entropy"}, "regression with loss cross_entropy"),
         ({"task": "regression", "classes": (0, 1)}, "regression with classes"),
-        ({"task": "regression", "target_scale": "standard"}, "one of none, range, running"),
+        ({"task": "regression", "target_scale": "standard"}, "target_scale: got 'standard'"),
         ({"target_scale": "running"}, "classes are not scaled"),
         ({"sizes": (3, 4, 1)}, r"sizes=\(3, 4, 2\), classes="),
         ({"sizes": (3, 4, 1), "loss": "binary_cross_entropy"}, "1 output unit"),
@@ -220,6 +220,12 @@ def test_the_network_gets_prepared_targets() -> None:
 def test_what_does_not_go_together(options: dict[str, Any], message: str) -> None:
     with pytest.raises(BadOption, match=message):
         OnlineLearner(**{"rule": "backprop", "sizes": (3, 4, 2)} | options)
+
+
+def test_one_class_that_is_named_has_one_output() -> None:
+    one = OnlineLearner("backprop", (3, 4, 1), classes=("x",))
+    one.learn_one([1, 2, 3], "x")
+    assert one.predict_one([1, 2, 3]) == "x"
 
 
 def test_classes_by_squared_error() -> None:

@@ -12,7 +12,7 @@ from streaming.sources import Chunk, Source
 
 
 class Retargeted:
-    """``source`` as a regression; what its targets are says `targets`."""
+    """``source`` as a regression on the targets that `targets` gives."""
 
     classes: tuple[Any, ...] | None = None
     guess = ""
@@ -33,6 +33,11 @@ class Retargeted:
     def skipped(self) -> int:
         """Bad samples that the source has passed over."""
         return int(getattr(self._source, "skipped", 0))
+
+    def content(self) -> str:
+        """Of the source, see `streaming.sources.content`."""
+        own = getattr(self._source, "content", None)
+        return str(own()) if own else ""
 
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
         """As the source's, with the other targets."""
