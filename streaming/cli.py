@@ -92,7 +92,7 @@ def run(
             metavar="NAME=VALUE",
             help="Any hyperparameter of rule, circuit, network or optimiser, e.g. momentum=0.9, "
             "weight_decay, decay_epochs=[8], decay_at=[10000] (samples), decay_factor, bias=true, "
-            "activation=tanh, loss=mse. Repeatable.",
+            "activation=tanh, loss=mse, target_scale=none (of a regression). Repeatable.",
         ),
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Stop after this many samples.")] = None,
@@ -133,6 +133,12 @@ def run(
         Literal["label", "input"],
         typer.Option(help="What is learned: the label, or the input itself (an autoencoder)."),
     ] = "label",
+    task: Annotated[
+        Literal["regression", "classification"] | None,
+        typer.Option(
+            help="Whether labels are numbers to predict or classes  [default: guessed from them]"
+        ),
+    ] = None,
     schedule: Annotated[
         str,
         typer.Option(
@@ -186,6 +192,7 @@ def run(
                     seed=seed,
                     dtype=dtype,
                     target=target,
+                    task=task,
                     schedule=schedule,
                     workers=workers,
                     batch=batch,
@@ -305,10 +312,11 @@ def _refuse_others(context: typer.Context) -> None:
 
 def _report(summary: dict[str, Any]) -> str:
     """The end of a run for a person to read."""
-    held_out, progressive = summary["test_accuracy"], summary["progressive_accuracy"]
+    from streaming.summary import score_rows
+
+    scores = score_rows(summary)
     rows = [
-        ("held-out accuracy", "none held out" if held_out is None else f"{held_out:.4f}"),
-        ("progressive accuracy", "-" if progressive is None else f"{progressive:.4f}"),
+        *scores,
         ("samples", f"{summary['samples_seen']:,}"),
         ("samples per second", f"{summary['samples_per_second']:,.0f}"),
         ("picture", f"{summary['out']}/learning_curve.png"),
@@ -317,7 +325,7 @@ def _report(summary: dict[str, Any]) -> str:
     if (recorded := Path(summary["out"], "record.png")).exists():
         rows.insert(-1, ("recorded", recorded))
     if summary["skipped"]:
-        rows.insert(3, ("skipped", f"{summary['skipped']:,} bad samples"))
+        rows.insert(len(scores) + 1, ("skipped", f"{summary['skipped']:,} bad samples"))
     return "\n".join(f"{name:<22}{value}" for name, value in rows)
 
 

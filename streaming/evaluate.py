@@ -6,6 +6,8 @@ import copy
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from rate_models.errors import BadOption, BadSample
 from rate_models.network import one_hot
+from streaming.checkpoint import part
+from streaming.regression_scores import SCORES, RegressionScores, as_row, is_regression
+
+REGRESSION = "regression."  # before the names of its scores, in a checkpoint
 
 
 class Scored(NamedTuple):
@@ -36,8 +42,8 @@ class Metrics:
     """Running scores of a stream of predictions.
 
     n_classes: how many classes; more may turn up later (0: as they come). None for regression,
-    which has losses and no accuracy. window: how many of the last samples ``windowed_*`` take.
-    labels: of the classes, in the order of `confusion`, when known.
+    which has the scores of `RegressionScores` and no accuracy. window: how many of the last
+    samples ``windowed_*`` take. labels: of the classes, in the order of `confusion`, when known.
 
     >>> m = Metrics(2, window=2)
     >>> m.update([0, 1, 1], [1, 1, 1], [0.5, 0.25, 0.25])
@@ -56,6 +62,7 @@ class Metrics:
         self._losses = np.zeros(window)
         n = n_classes or 0
         self.confusion: NDArray[np.int64] = np.zeros((n, n), np.int64)  # [true, predicted]
+        self._regression = RegressionScores(window) if n_classes is None else None
 
     @property
     def window(self) -> int:
@@ -65,7 +72,7 @@ class Metrics:
     def update(self, true: ArrayLike, predicted: ArrayLike, losses: ArrayLike | None) -> None:
         """Add samples: indices of true and predicted classes (N,), losses (N,) or None.
 
-        For regression ``true`` and ``predicted`` are not looked at.
+        For regression ``true`` and ``predicted`` are targets and predictions (N,) or (N, n_L).
         """
         t = np.asarray(true)
         n = len(t)
@@ -80,6 +87,8 @@ class Metrics:
             np.add.at(self.confusion, (t, p), 1)
             hits = t == p
             self.correct += int(hits.sum())
+        if self._regression is not None and n:
+            self._regression.update(true, predicted)
         # cumsum adds one after the other, so that no chunking changes a bit
         self._loss = float(np.cumsum(np.concatenate([[self._loss], loss]))[-1])
         last = min(n, self.window)
@@ -88,7 +97,8 @@ class Metrics:
         self.samples += n
 
     def get(self) -> dict[str, Any]:
-        """samples, progressive_accuracy, windowed_accuracy, loss, windowed_loss (both means).
+        """samples, progressive_accuracy, windowed_accuracy, loss, windowed_loss (both means);
+        for regression also what `RegressionScores.get` has.
 
         None stands for what is not known: no sample yet, no losses, no classes.
         """
@@ -101,16 +111,19 @@ class Metrics:
             "windowed_accuracy": float(self._hits[:recent].mean()) if scored else None,
             "loss": None if n == 0 or math.isnan(self._loss) else self._loss / n,
             "windowed_loss": None if math.isnan(windowed) else windowed,
+            **(self._regression.get() if self._regression else {}),
         }
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of all that a continuation needs, as small arrays."""
+        regression = self._regression.state() if self._regression else {}
         return {
             "counts": np.array([self.samples, self.correct], np.int64),
             "loss": np.array([self._loss]),
             "hits": self._hits.copy(),
             "losses": self._losses.copy(),
             "confusion": self.confusion.copy(),
+            **{f"{REGRESSION}{name}": array for name, array in regression.items()},
         }
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -121,6 +134,9 @@ class Metrics:
         self.confusion = arrays["confusion"].copy()
         if self.n_classes is not None:
             self.n_classes = len(self.confusion)
+        if self._regression is not None:
+            self._regression = RegressionScores(self.window)
+            self._regression.load_state(part(REGRESSION, arrays))
 
 
 def progressive_val_score(
@@ -132,8 +148,10 @@ def progressive_val_score(
 ) -> Metrics:
     """Predict, score, learn, for every (x, y) of ``stream``; the scores, which can be added to.
 
-    learner: an `OnlineLearner`, or anything with predict_one(x) and learn_one(x, y), which is
-    scored without losses; its classes are numbered as they turn up (`Metrics.labels`).
+    learner: an `OnlineLearner`, or anything with predict_one(x) and learn_one(x, y). It is scored
+    as a regressor where the first y has decimals, or y and its prediction are floats; else as a
+    classifier, without losses, whose classes are numbered as they turn up (`Metrics.labels`).
+    metric: scores to be added to, and so what kind they are.
     delay: how many samples later a label comes; it is scored against what was said when x came.
     At the end of the stream the labels still on their way are learned from.
 
@@ -147,8 +165,7 @@ def progressive_val_score(
     if delay < 0:
         raise BadOption("delay", got=delay, expected="a number of samples from 0 on")
     if metric is None:
-        known = hasattr(learner, "score_many")
-        classes = learner.classes if known else ()
+        stream, classes = _classes(stream, learner)
         metric = Metrics(None if classes is None else len(classes), window, classes)
     score = _scorer(learner, metric)
     waiting: deque[tuple[Any, Any]] = deque()
@@ -168,6 +185,16 @@ def progressive_val_score(
     return metric
 
 
+def _classes(stream: Iterable[tuple[Any, Any]], learner: Any) -> tuple[Any, Any]:
+    """The stream, whole again, and the classes that are known before it; None for regression."""
+    if hasattr(learner, "score_many"):
+        return stream, learner.classes
+    samples = iter(stream)
+    first = list(islice(samples, 1))
+    numbers = any(is_regression(y, partial(learner.predict_one, x)) for x, y in first)
+    return chain(first, samples), None if numbers else ()
+
+
 def _scorer(learner: Any, metric: Metrics) -> Callable[[Any, Any], Scored]:
     """What turns (x, y) into the arguments of `Metrics.update`, without learning."""
     if hasattr(learner, "score_many"):
@@ -175,8 +202,8 @@ def _scorer(learner: Any, metric: Metrics) -> Callable[[Any, Any], Scored]:
     if metric.n_classes is None:
 
         def regression(x: Any, y: Any) -> Scored:
-            error = np.asarray(learner.predict_one(x), np.float64) - y
-            return Scored([0], [0], [0.5 * float(np.sum(error**2))])
+            true, predicted = as_row("y", y), as_row("prediction", learner.predict_one(x))
+            return Scored(true, predicted, 0.5 * ((predicted - true) ** 2).sum(axis=1))
 
         return regression
     index = {label: i for i, label in enumerate(metric.labels or ())}
@@ -194,7 +221,8 @@ def held_out(learner: Any, chunks: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
     """accuracy, loss (mean), confusion [true, predicted] and n on samples that are not learned.
 
     chunks: (X (m, n_0), y (m,)). Bad samples raise, or are left out when the learner skips them.
-    accuracy and loss are None without samples, accuracy and confusion for regression.
+    accuracy and loss are None without samples, accuracy and confusion for regression, which has
+    r2, rmse and mae besides.
     """
     classes = learner.classes
     metric = Metrics(None if classes is None else len(classes), window=1)
@@ -206,6 +234,7 @@ def held_out(learner: Any, chunks: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         "loss": scores["loss"],
         "confusion": None if classes is None else metric.confusion,
         "n": scores["samples"],
+        **{name: scores[name] for name in SCORES if name in scores},
     }
 
 

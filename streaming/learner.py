@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, UserError
+from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, Diverged, UserError
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.rules import forward
 from streaming import checkpoint, realisation
@@ -17,6 +17,7 @@ from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pai
 from streaming.evaluate import Scored, joined, losses_of
 from streaming.realisation import Network
 from streaming.scaling import Scaler
+from streaming.target_scaling import TargetScaler, settled
 
 Array = NDArray[Any]
 Draws = Sequence[ArrayLike] | None
@@ -34,11 +35,15 @@ class OnlineLearner:
     None takes the rule's own. activation: of the hidden layers; output: of the last, None takes
     the loss's own. bias: whether biases learn.
     classes: the label of each output unit (text, whole number or boolean), 0, 1, ... when None.
-    With ``loss="mse"`` and no classes it is regression: y and predictions are vectors (n_L,).
+    task: "regression": y and predictions are vectors (n_L,), the loss is mse and targets are
+    scaled as "running". "classification": y are labels. None: ``loss="mse"`` without classes is a
+    regression on targets as they are.
     circuit: a name in `biocircuits.circuits`, to learn as neurons and synapses (in float64), or
     None. schedule, workers: how samples overlap, in how many threads; batch: samples per update:
     see `streaming.scheduled`.
-    scale, maximum: see `streaming.scaling`. on_bad: "raise" on a bad sample, or "skip" and
+    scale, maximum: see `streaming.scaling`. target_scale: the same for the targets of a regression;
+    predictions are in the targets' own units, losses in those of the network: see
+    `streaming.target_scaling`. on_bad: "raise" on a bad sample, or "skip" and
     count it. options: momentum, weight_decay, decay_at, decay_factor, decay_time, the rule's
     hyperparameters and a circuit's settings.
 
@@ -70,6 +75,8 @@ class OnlineLearner:
         batch: int = 1,
         scale: str = "none",
         maximum: float = 1.0,
+        task: str | None = None,
+        target_scale: str | None = None,
         on_bad: str = "raise",
         **options: Any,
     ) -> None:
@@ -78,18 +85,19 @@ class OnlineLearner:
         rule, module = realisation.rule_of(rule, circuit)
         names = tuple(activation) if isinstance(activation, list) else activation
         layers = tuple(sizes) if isinstance(sizes, Iterable) else sizes
-        spec = NetworkSpec(layers, names, loss or module.DEFAULT_LOSS, bias, output)
+        loss = loss or ("mse" if task == "regression" else module.DEFAULT_LOSS)
+        spec = NetworkSpec(layers, names, loss, bias, output)
+        regression, target_scale = settled(spec, task, classes, target_scale)
         options = {"lr": lr, **options}
         self._network = realisation.build(
             rule, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
         self._how = {"schedule": schedule, "workers": int(workers), "batch": int(batch)}
-        labels = None
-        if spec.loss != "mse" or classes is not None:
-            labels = labels_of(classes, spec.sizes[-1])
+        labels = None if regression else labels_of(classes, spec.sizes[-1])
         self._labels = None if labels is None else as_array(labels)
         self._door = Door(spec.sizes, labels, dtype)
         self._scaler = Scaler(scale, spec.sizes[0], maximum)
+        self._targets = TargetScaler(target_scale, spec.sizes[-1], maximum)
         self.on_bad, self.skipped = on_bad, 0
 
     def learn_one(self, x: Any, y: Any, masks: Draws = None, noise: Draws = None) -> None:
@@ -115,6 +123,7 @@ class OnlineLearner:
     def learn_scored(self, X: Any, y: Any, masks: Draws = None, noise: Draws = None) -> Scored:
         """As `learn_many`, in class indices and with the truth: ``metrics.update(*...)``.
 
+        What was predicted of scaled targets before there was one to learn their scale by is NaN.
         A BadSample has what was learned before it in this call as its ``scored``.
         """
         X, y = pair(X, y)
@@ -125,10 +134,7 @@ class OnlineLearner:
         for rows, checked in self._blocks(X, y):
             drawn = [part and [p[rows][checked.good] for p in part] for part in (masks, noise)]
             scaled = self._scaler.learn_transform(checked.X, network.dtype)
-            truth = {"targets" if self.classes is None else "labels": checked.truth}
-            outcome = network.learn(scaled, **truth, masks=drawn[0], noise=drawn[1])
-            predicted = outcome.outputs if self.classes is None else outcome.predicted
-            parts.append(Scored(checked.truth, predicted, outcome.losses))
+            parts.append(self._taught(scaled, checked.truth, *drawn))
             self._complain(checked, f"sample {self.samples_seen + self.skipped}", parts)
             self.skipped += int((~checked.good).sum())
         return joined(parts)
@@ -139,20 +145,19 @@ class OnlineLearner:
         for rows, checked in self._blocks(*pair(X, y)):
             self._complain(checked, f"row {rows.start + int(checked.good.sum())}", [])
             outputs = self._outputs(checked.X)
-            predicted = outputs if self.classes is None else outputs.argmax(axis=1)
-            losses = losses_of(self._network.spec.loss, outputs, checked.truth)
-            parts.append(Scored(checked.truth, predicted, losses))
+            truth = checked.truth if self.classes else self._targets.transform(checked.truth)
+            losses = losses_of(self._network.spec.loss, outputs, truth)
+            parts.append(Scored(checked.truth, self._predicted(outputs), losses))
         return joined(parts)
 
     def predict_one(self, x: Any) -> Any:
         """The label, or the output vector for regression; never changes what is learned."""
-        outputs = self._outputs(self._door.sample(x)[None])[0]
-        return outputs if self.classes is None else self.classes[int(outputs.argmax())]
+        predicted = self._predicted(self._outputs(self._door.sample(x)[None]))
+        return self._said(predicted)[0] if self.classes is None else self.classes[int(predicted[0])]
 
     def predict_many(self, X: Any) -> Array:
         """The labels (N,), or output vectors (N, n_L) for regression, of the rows of X."""
-        outputs = self._outputs_many(X)
-        return self._said(outputs if self.classes is None else outputs.argmax(axis=1))
+        return self._said(self._predicted(self._outputs_many(X)))
 
     def predict_proba_one(self, x: Any) -> dict[Label, float]:
         """{label: probability}; BadOption where the outputs are no probabilities."""
@@ -166,7 +171,10 @@ class OnlineLearner:
         return self._outputs_many(X)
 
     def activities(self, X: Any) -> list[Array]:
-        """[h_1, ..., h_L], h_l (N, n_l): what every layer says of the rows of X (N, n_0)."""
+        """[h_1, ..., h_L], h_l (N, n_l): what every layer says of the rows of X (N, n_0).
+
+        h_L of a regression is in the network's units: targets are scaled by ``target_scale``.
+        """
         net = self._network
         return forward(net.module, net.spec, self.parameters(), net.hyper, self.scaled(X))[1][1:]
 
@@ -180,12 +188,15 @@ class OnlineLearner:
         Before anything was learned these rows are all that the scaling knows.
         """
         checked = self._door.check(*pair(X, y), to_first=False)
-        scaler = self._scaler
+        scaler, targets, truth = self._scaler, self._targets, checked.truth
         if not self.samples_seen:
             scaler = Scaler(scaler.kind, scaler.n_features, scaler.maximum)
             scaler.learn_transform(checked.X)
-        x, truth = scaler.transform(checked.X, self.dtype), checked.truth
-        return x, truth if self.classes is None else one_hot(truth, self.sizes[-1])
+            if self.classes is None:
+                targets = TargetScaler(targets.kind, self.sizes[-1], scaler.maximum)
+                targets.learn_transform(truth)
+        x = scaler.transform(checked.X, self.dtype)
+        return x, one_hot(truth, self.sizes[-1]) if self.classes else targets.transform(truth)
 
     def parameters(self) -> dict[str, Any]:
         """{"W": [W_1, ...], "b": [...], "F": F, ...}: folded copies, W_l (n_l, n_{l-1})."""
@@ -216,12 +227,14 @@ class OnlineLearner:
         network, scaler = self._network, self._scaler
         arrays = {f"network.{name}": a for name, a in network.state().items()}
         arrays |= {f"scaler.{name}": a for name, a in scaler.state().items()}
+        arrays |= {f"targets.{name}": a for name, a in self._targets.state().items()}
         spec = network.spec
         learner = {
             "rule": network.rule, "sizes": spec.sizes, "seed": network.seed,
             "dtype": network.dtype, "loss": spec.loss, "activation": spec.activation,
             "bias": spec.bias, "output": spec.output, "classes": self.classes,
             "scale": scaler.kind, "maximum": scaler.maximum, "on_bad": self.on_bad,
+            "target_scale": self._targets.kind,
             "circuit": realisation.circuit_of(network), **self._how, **network.options,
         }  # fmt: skip
         meta = {
@@ -240,6 +253,7 @@ class OnlineLearner:
             learner = cls(**meta["learner"])
             learner._network.load_state(checkpoint.part("network.", arrays))
             learner._scaler.load_state(checkpoint.part("scaler.", arrays))
+            learner._targets.load_state(checkpoint.part("targets.", arrays))
             features = meta["features"]
             learner._door.features = None if features is None else tuple(features)
             learner.skipped = meta["skipped"]
@@ -306,8 +320,29 @@ class OnlineLearner:
             error.scored = joined(learned) if learned else None  # type: ignore[attr-defined]
             raise error
 
+    def _taught(self, X: Array, truth: Array, masks: Any, noise: Any) -> Scored:
+        """Learn from scaled samples; what was predicted of them."""
+        if self.classes is not None:
+            said = self._network.learn(X, labels=truth, masks=masks, noise=noise)
+            return Scored(truth, said.predicted, said.losses)
+        targets, before = self._targets.learn_transform(truth, self.dtype)
+        try:
+            said = self._network.learn(X, targets=targets, masks=masks, noise=noise)
+        except Diverged as error:
+            if self._targets.kind == "none":
+                error.args = (f"{error}, or the targets (target_scale='running')",)
+            raise
+        return Scored(truth, before.predictions(said.outputs), said.losses)
+
     def _outputs(self, X: NDArray[np.float64]) -> Array:
         return self._network.predict(self._scaler.transform(X, self.dtype))
+
+    def _predicted(self, outputs: Array) -> Array:
+        """Class indices, or predictions in the targets' own units."""
+        if self.classes is None:
+            return self._targets.units().predictions(outputs)
+        indices: Array = outputs.argmax(axis=1)
+        return indices
 
     def _outputs_many(self, X: Any) -> Array:
         X = several("X", X)
@@ -315,8 +350,10 @@ class OnlineLearner:
         return np.concatenate([self._outputs(self._door.rows(X[i : i + BLOCK], i)) for i in starts])
 
     def _said(self, predicted: Array) -> Array:
-        """Labels for class indices; outputs as they are."""
-        return predicted if self._labels is None else self._labels[predicted]
+        """Labels for class indices; numbers as they are, 0 for those that are not known yet."""
+        if self._labels is not None:
+            return self._labels[predicted]
+        return predicted if self._targets.kind == "none" else np.nan_to_num(predicted)
 
     def _labelled(self) -> tuple[Label, ...]:
         """The classes, if outputs are their probabilities."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rate_models import diagnostic_plots
 from rate_models.style import BLUE, GREY, ORANGE, STYLE
-from streaming import checkpoint
+from streaming import checkpoint, regression_pictures
 from streaming.learner import OnlineLearner
 from streaming.run_folder import replacing
 
@@ -27,15 +27,21 @@ def draw(folder: Path) -> Path:
     """Draw ``learning_curve.png`` of the run in ``folder``; returns its path.
 
     Windowed accuracy (last 1,000 samples) and loss against samples, held-out accuracy after each
-    epoch, which classes are taken for which, and, for images, what some hidden units learned.
+    epoch, which classes are taken for which, and, for images, what some hidden units learned. For
+    a regression: see `streaming.regression_pictures`.
     """
     summary = json.loads((folder / "summary.json").read_text())
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     lines = lines or [{**summary, "samples": summary["samples_seen"]}]
     classes = summary["classes"]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10 if classes else 6, 4.6), dpi=140, layout="constrained")
+        regression = not classes and any(line.get("rmse") is not None for line in lines)
+        width = 10 if classes or regression else 6
+        figure = Figure(figsize=(width, 4.6), dpi=140, layout="constrained")
         figure.suptitle(_title(summary), x=0.01, ha="left", fontsize=11.5, fontweight="bold")
+        if regression:
+            regression_pictures.draw(figure, folder, lines, summary)
+            return _save(figure, folder / "learning_curve.png")
         ratios = (1.35, 1) if classes else (1,)
         halves = figure.subfigures(1, len(ratios), width_ratios=ratios, wspace=0.04, squeeze=False)
         panels = halves[0, 0].subplots(len(ratios), 1, sharex=True, squeeze=False)[:, 0]
@@ -79,7 +85,7 @@ def _title(summary: dict[str, Any]) -> str:
     title = f"{summary['rule']} on {kind}, {'-'.join(map(str, summary['sizes']))}"
     if summary["test_accuracy"] is not None:
         title += f": {summary['test_accuracy']:.1%} of held-out samples right"
-    return title
+    return title + ("" if summary["classes"] else regression_pictures.title(summary))
 
 
 def _accuracy(axes: Axes, lines: list[dict[str, Any]], summary: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from streaming.run import Run
 
 
 class Bar:
-    """A progress bar with samples per second, windowed accuracy and loss.
+    """A progress bar with samples per second, windowed accuracy (or R² and RMSE) and loss.
 
     Call it after every block; it looks at the scores ten times a second at most.
     """
@@ -40,8 +40,11 @@ class Bar:
                 leave=False,
             )
         scores = run.metrics.get()
-        shown = {"accuracy": scores["windowed_accuracy"], "loss": scores["windowed_loss"]}
+        shown = {"accuracy": scores["windowed_accuracy"], "R2": scores.get("windowed_r2"),
+                 "loss": scores["windowed_loss"]}  # fmt: skip
         known = {name: f"{value:.3f}" for name, value in shown.items() if value is not None}
+        if (rmse := scores.get("windowed_rmse")) is not None:
+            known["RMSE"] = f"{rmse:.4g}"  # in the units of the targets
         self._bar.set_postfix(known, refresh=False)
         self._bar.update(run.position - self._bar.n)
 

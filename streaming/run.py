@@ -2,9 +2,9 @@
 
 The folder holds ``config.json`` (what was asked for, every default filled in), ``metrics.jsonl``
 (one line per interval and per epoch), ``record.jsonl`` (the same of what is recorded),
-``checkpoint/``, and at the end ``summary.json`` and pictures. A checkpoint holds learner, scores
-and position in the stream together, so a killed and resumed run computes what an undisturbed one
-does, bit for bit (times aside).
+``checkpoint/``, and at the end ``summary.json``, pictures and, of a regression,
+``predictions.csv``. A checkpoint holds learner, scores and position in the stream together, so a
+killed and resumed run computes what an undisturbed one does, bit for bit (times aside).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from streaming.advice import Adviser
 from streaming.config import RunConfig
 from streaming.divergence import ENOUGH
 from streaming.evaluate import Metrics, Scored, held_out
+from streaming.examples import Examples
 from streaming.learner import OnlineLearner
 from streaming.record import Recorder
 from streaming.run_folder import Log, disk, finite, json_line, new_folder, write_text
@@ -66,6 +67,8 @@ def run(config: RunConfig, out: Path | None = None, hooks: Hooks = Hooks()) -> S
     after saving what was learned where a sample is; Diverged leaves the last good checkpoint.
     """
     source = config.open()
+    if guess := getattr(source, "guess", ""):
+        hooks.say(guess)
     config = config.resolved(source)
     learner = config.learner(source)
     recorder = Recorder(config.record, learner, source)
@@ -90,9 +93,12 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
         if summary["stopped"] in FINISHED:
             hooks.say(f"{folder} has finished already: nothing to resume")
             return summary
-    source = config.open()
     arrays, meta = checkpoint.read(folder / "checkpoint")
     learner = OnlineLearner.load(folder / "checkpoint")
+    if config.task is None:  # of a run before there were tasks
+        task = "regression" if learner.classes is None else "classification"
+        config = config.model_copy(update={"task": task})
+    source = config.open()
     recorder = Recorder(config.record, learner, source)
     with disk(folder):
         this = Run(folder, config, source, learner, recorder)
@@ -123,6 +129,8 @@ class Run:
         self.seconds = 0.0
         self.epochs: list[dict[str, Any]] = []
         self.line_at = 0
+        regression = source.classes is None
+        self._examples = Examples(learner.sizes[-1]) if regression else None
         self._recent = np.zeros((0, source.n_features))
         self._tested: tuple[int, dict[str, Any]] | None = None
 
@@ -154,6 +162,9 @@ class Run:
             error.args = (f"{error}; what was learned is kept in {self.folder}",)
             raise
         summary = self._summarise(stopped)
+        if self._examples:
+            tested = self._tested and self._tested[0] == self.position
+            self._examples.write(self.folder, self.learner, self.source if tested else None)
         if self.position and hooks.draw:
             from streaming import pictures  # matplotlib takes a second: at the end only
 
@@ -235,6 +246,8 @@ class Run:
 
     def _count(self, scored: Scored, taken: int) -> None:
         self.metrics.update(*scored)
+        if self._examples:
+            self._examples.add(scored)
         self.position += taken
         self.index += taken
 

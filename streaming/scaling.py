@@ -45,6 +45,12 @@ class Scaler:
         n = {"running": n_features, "global": 1}.get(kind, 0)
         self._state = {"count": np.zeros(1, np.int64), "mean": np.zeros(n), "m2": np.zeros(n)}
 
+    @property
+    def moments(self) -> tuple[Array, Array, Array]:
+        """The arrays count, mean and m2 themselves, for a kernel that goes on with them."""
+        count, mean, m2 = self._state.values()
+        return count, mean, m2
+
     def learn_transform(self, X: ArrayLike, out_dtype: DTypeLike = np.float64) -> Array:
         """X scaled, each sample by what is known up to and with it, whatever the chunks are."""
         return self._scaled(X, out_dtype, True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from streaming.regression_scores import SCORES
+
 if TYPE_CHECKING:
     from streaming.run import Run
 
@@ -37,5 +39,24 @@ def summarised(run: Run, stopped: str, tested: dict[str, Any]) -> Summary:
 
 
 def held_out_scores(tested: dict[str, Any]) -> dict[str, Any]:
-    """Accuracy and loss on the held-out samples, as far as there are such."""
-    return {f"test_{name}": tested[name] for name in ("accuracy", "loss") if name in tested}
+    """Accuracy, loss and scores of a regression on the held-out samples, as far as there are."""
+    names = ("accuracy", "loss", *SCORES)
+    return {f"test_{name}": tested[name] for name in names if name in tested}
+
+
+def score_rows(summary: Summary) -> list[tuple[str, str]]:
+    """Names and texts of the scores in a summary, for a person to read."""
+    forms = {"accuracy": ".4f"}
+    if summary["classes"] is None:
+        forms = {"r2": ".4f", "rmse": ".6g"}
+    rows = []
+    none = "none held out" if summary.get("test_loss") is None else "-"
+    for name, form in forms.items():
+        progressive = summary["progressive_accuracy" if name == "accuracy" else name]
+        for kind, value, unknown in (
+            ("held-out", summary.get(f"test_{name}"), none),
+            ("progressive", progressive, "-"),
+        ):
+            shown = name if name == "accuracy" else name.upper()
+            rows.append((f"{kind} {shown}", unknown if value is None else format(value, form)))
+    return rows

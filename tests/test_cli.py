@@ -53,7 +53,8 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         *("--hidden", "9,7", "--epochs", 2, "--lr", 0.02, "--seed", 5, "--dtype", "float64"),
         *("--scale", "running", "--samples", 1600, "--interval", 350, "--save-every", 500),
         *("--on-bad", "skip", "--seconds", 100, "--accuracy", 0.999, "--schedule", "sequential"),
-        *("--workers", 1, "--target", "label", "--data", tmp_path, "--quiet", "--json"),
+        *("--workers", 1, "--target", "label", "--task", "classification"),
+        *("--data", tmp_path, "--quiet", "--json"),
         *("--set", "momentum=0.5", "--set", "decay_epochs=[1]", "--set", "activation=tanh"),
         *("--record", "weight_norms", "--record", "teaching_angles", "--out", tmp_path / "r"),
     )
@@ -68,6 +69,7 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         "seed": 5,
         "dtype": "float64",
         "target": "label",
+        "task": "classification",
         "scale": "running",
         "data": str(tmp_path),
         "download": False,

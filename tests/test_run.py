@@ -307,7 +307,7 @@ def test_a_relative_file_is_found_again_from_elsewhere(
 def test_an_autoencoder_learns_its_own_input(tmp_path: Path, rule: str, scale: str) -> None:
     options = {"source": "digits", "hidden": (32, 8, 32), "epochs": 2, "rule": rule, "scale": scale}
     lr = 0.01 if scale == "range" else 1e-4
-    settings = {"activation": ["tanh", "identity", "tanh"], "decay_at": []}
+    settings = {"activation": ["tanh", "identity", "tanh"], "decay_at": [], "target_scale": "none"}
     config = RunConfig.checked(target="input", lr=lr, settings=settings, dtype="float64", **options)
     summary = run(config, tmp_path / "r")
     assert summary["sizes"] == [64, 32, 8, 32, 64] and summary["target"] == "input"
@@ -325,9 +325,12 @@ def test_an_autoencoder_learns_its_own_input(tmp_path: Path, rule: str, scale: s
         assert (ours == theirs).all()
 
 
-def test_a_target_that_moves_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match="--target input: got scale running"):
-        run(RunConfig.checked(target="input", scale="running"), tmp_path / "r")
-    with pytest.raises(BadOption, match="loss"):
-        run(RunConfig.checked(target="input", rule="drtp"), tmp_path / "r")
+def test_targets_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    for options, message in (
+        ({"scale": "running", "settings": {"target_scale": "none"}}, "got scale running"),
+        ({"rule": "drtp"}, "loss"),
+        ({"task": "classification"}, "--task: got classification"),
+    ):
+        with pytest.raises(BadOption, match=message):
+            run(RunConfig.checked(target="input", **options), tmp_path / "r")
     assert not (tmp_path / "r").exists()

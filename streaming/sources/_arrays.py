@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rate_models.errors import BadOption, BadSample
 from streaming.sources._split import hold_out
+from streaming.sources._task import TASKS, kind_of, task_of
 
 Array = NDArray[Any]
 Chunk = tuple[Array, Array]
@@ -19,9 +20,10 @@ class ArraySource:
     """Streams X (N, n_features), y (N,) in an order drawn anew each epoch.
 
     Without X_test, y_test a share ``held_out`` of each class is held out, the same one for
-    every ``seed``. ``classes`` defaults to the sorted labels found in y, or to None (regression)
-    where y holds numbers that are not whole. X is kept as it is given, e.g. as bytes.
-    ``image_shape``, e.g. (28, 28), says how to draw a sample.
+    every ``seed``. ``task``: "regression" has y as numbers, "classification" as ``classes``, which
+    default to the sorted labels found in y; None guesses it from y (see `streaming.sources._task`).
+    X is kept as it is given, e.g. as bytes. ``image_shape``, e.g. (28, 28), says how to draw a
+    sample.
 
     Raises BadOption for arrays that do not fit together, BadSample for a label not in
     ``classes``.
@@ -47,7 +49,10 @@ class ArraySource:
         held_out: float = 0.2,
         image_shape: tuple[int, ...] | None = None,
         defaults: Mapping[str, Any] | None = None,
+        task: str | None = None,
     ) -> None:
+        if task not in (None, *TASKS):
+            raise BadOption("task", got=repr(task), expected=" or ".join(TASKS))
         if (X_test is None) != (y_test is None):
             raise BadOption(name, got="X_test or y_test alone", expected="both or neither")
         if not 0 <= held_out < 1:
@@ -57,7 +62,14 @@ class ArraySource:
             raise BadOption(name, got="an empty stream", expected="at least one sample")
         self.name = name
         self.n_features: int = X.shape[1]
-        self.classes: tuple[Any, ...] | None = classes_of(y) if classes is None else tuple(classes)
+        self.classes: tuple[Any, ...] | None
+        self.guess = ""
+        if classes is None:
+            y, self.classes, self.guess = labelled(y, name, task)
+        elif task == "regression":
+            raise BadOption(name, got="task regression and classes", expected="either of them")
+        else:
+            self.classes = tuple(classes)
         self.scale = scale
         self.maximum = maximum
         self.image_shape = image_shape
@@ -102,17 +114,26 @@ class ArraySource:
         return ((X[at : at + size], y[at : at + size]) for at in range(0, len(y), size))
 
 
-def classes_of(y: Array) -> tuple[Any, ...] | None:
-    """The sorted labels in y; None where y holds numbers that are not whole.
+def labelled(
+    y: Array, name: str, task: str | None = None
+) -> tuple[Array, tuple[Any, ...] | None, str]:
+    """y as its task has it, the classes (sorted; None for a regression), and what was guessed.
 
-    >>> classes_of(np.array([3, 1, 1])), classes_of(np.array([0.5, 1.0]))
+    >>> labelled(np.array([3, 1, 1]), "arrays")[1], labelled(np.array([0.5, 1.0]), "arrays")[1]
     ((1, 3), None)
     """
-    if y.dtype.kind == "f":
-        if not np.array_equal(y, np.rint(y)):
-            return None
-        y = y.astype(np.int64)
-    return tuple(np.unique(y).tolist())
+    kind, found = kind_of(y), np.unique(y)
+    chosen, guess = task_of(f"y of {name}", kind, len(found), len(y), task, None)
+    if chosen == "regression":
+        return y.astype(np.float64), None, guess
+    if kind is float:
+        raise BadOption(
+            name, got="task classification, but y has numbers with decimals",
+            expected="whole numbers or texts as labels", remedy="make them texts: y.astype(str)",
+        )  # fmt: skip
+    if kind is int:
+        found = found.astype(np.int64)
+    return y, tuple(found.tolist()), guess
 
 
 def _checked(name: str, X: ArrayLike, y: ArrayLike) -> Chunk:

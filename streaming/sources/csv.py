@@ -4,7 +4,9 @@ The first line names the columns. The column ``label``, or else the last one, is
 others are numbers. Blank lines are passed over.
 
 - Labels that are all whole numbers are integer classes; any other text makes string classes.
-- Labels that are all numbers, some with decimals, make a regression (``classes`` is None).
+- Labels that are all numbers, some with decimals, make a regression (``classes`` is None), and so
+  do whole numbers that are too different to be classes: see `streaming.sources._task`.
+  ``Options.task`` decides instead of the labels.
 - A first pass checks every row, finds the classes and counts; it holds one count per class.
 - Held out: one row, chosen by a hash, of each 5 consecutive rows of a class (a regression counts
   as one class). All other rows are the training samples, in the order of the file every epoch.
@@ -28,6 +30,7 @@ import numpy as np
 from rate_models.errors import BadOption, BadSample, MissingData
 from streaming.sources import Chunk, Options
 from streaming.sources._split import SPLIT_SEED
+from streaming.sources._task import task_of
 
 BLOCK = 5
 MAX_CLASSES = 65_536
@@ -38,7 +41,8 @@ def open(argument: str | None, options: Options) -> CsvSource:
         raise BadOption("csv", got="no file", expected="csv:FILE.csv")
     path = Path(argument).expanduser()
     # absolute: a run is gone on with from anywhere
-    return CsvSource(path, options.on_bad, name=f"csv:{path.absolute()}")
+    name = f"csv:{path.absolute()}"
+    return CsvSource(path, options.on_bad, name=name, task=options.task, loss=options.loss)
 
 
 class CsvSource:
@@ -48,7 +52,15 @@ class CsvSource:
     for a bad row.
     """
 
-    def __init__(self, path: Path, on_bad: str = "raise", *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        on_bad: str = "raise",
+        *,
+        name: str | None = None,
+        task: str | None = None,
+        loss: str | None = None,
+    ) -> None:
         if not path.is_file():
             raise MissingData("csv", got=f"no file {path}", expected="csv:FILE.csv")
         self.name = name or f"csv:{path}"
@@ -62,8 +74,8 @@ class CsvSource:
         self._column = names.index("label") if "label" in names else len(names) - 1
         self.feature_names = (*names[: self._column], *names[self._column + 1 :])
         self.n_features = len(self.feature_names)
-        self._kind: type = int
-        self._scan()
+        self._kind: type = float if task == "regression" else int
+        self._scan(task, loss)
 
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
         """See `streaming.sources.Source.chunks`. Reads the file from its beginning."""
@@ -102,30 +114,35 @@ class CsvSource:
         if X:
             yield np.array(X), np.array(y)
 
-    def _scan(self) -> None:
+    def _scan(self, task: str | None, loss: str | None) -> None:
         """The first pass: the kind of label, the rows of each class, the bad rows."""
         texts: Counter[str] = Counter()
-        rows = 0
+        rows, many = 0, False
         for _, text in self._rows(count_bad=True):
             rows += 1
             number = _number(text)
             if number is None:
                 self._kind = str
             elif self._kind is int and not number.is_integer():
-                self._kind = float
-            if self._kind is not float:
+                self._kind = str if task == "classification" else float
+            if self._kind is not float and not many:
                 texts[text] += 1
-            if len(texts) > MAX_CLASSES:
-                raise BadOption(
-                    f"{self._path}, column {self._header[self._column]!r}",
-                    got=f"more than {MAX_CLASSES} different labels",
-                    expected="classes, or numbers with decimals for a regression",
-                    remedy="name the column of the classes `label`",
-                )
+                many = len(texts) > MAX_CLASSES
         if not rows:
             bad = f" but {self.skipped} bad ones" if self.skipped else ""
             raise BadOption(
                 str(self._path), got=f"an empty stream: no rows{bad}", expected="at least one row"
+            )
+        column = f"column {self._header[self._column]!r}"
+        chosen, self.guess = task_of(column, self._kind, len(texts), rows, task, loss)
+        if chosen == "regression":
+            self._kind = float
+        elif many:
+            raise BadOption(
+                f"{self._path}, {column}",
+                got=f"more than {MAX_CLASSES} different labels",
+                expected="classes, or numbers and --task regression",
+                remedy="name the column of the classes `label`",
             )
         self.classes: tuple[Any, ...] | None = None
         self._labels: dict[str, Any] = {}
@@ -189,7 +206,7 @@ class CsvSource:
         text = cells[self._column].strip()
         number = _number(text)
         if not text or (self._kind is float if number is None else not math.isfinite(number)):
-            what = "a number, as in the rows before" if self._kind is float else "a label"
+            what = "a number, as it is a regression" if self._kind is float else "a label"
             raise self._bad(line, self._column, got=repr(text), expected=what)
         try:
             values = [float(c) for i, c in enumerate(cells) if i != self._column]

@@ -35,6 +35,7 @@ def open(argument: str | None, options: Options) -> ArraySource:
         table[:, :-1],
         table[:, -1].astype(np.int64),
         name="digits",
+        classes=range(10),
         seed=options.seed,
         scale="range",
         maximum=16.0,
