@@ -16,6 +16,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from rate_models import lookup
 from rate_models.errors import BadOption
 from streaming.sources._arrays import ArraySource, Chunk
+from streaming.sources._task import TASKS
 
 __all__ = ["ArraySource", "Chunk", "Options", "Source", "content", "no_argument", "open_source"]
 
@@ -28,14 +29,21 @@ class Options:
     download: fetch a missing data set through torchvision.
     seed: seed of the order of the training samples.
     on_bad: "raise" on a bad sample in a file, or "skip" it and count it.
+    task: what is learned from the labels, "regression" (numbers) or "classification"; None: the
+    source tells, or guesses it (see `streaming.sources._task`).
+    loss: the loss that was asked for, if any; "mse" has whole-number labels guessed to be numbers.
     """
 
     data: Path | None = None
     download: bool = False
     seed: int = 0
     on_bad: str = "raise"
+    task: str | None = None
+    loss: str | None = None
 
     def __post_init__(self) -> None:
+        if self.task not in (None, *TASKS):
+            raise BadOption("task", got=repr(self.task), expected=" or ".join(TASKS))
         if self.seed < 0:
             raise BadOption("seed", got=self.seed, expected="a whole number of at least 0")
         if self.on_bad not in ("raise", "skip"):
@@ -52,6 +60,8 @@ class Source(Protocol):
     scale: the input scaling that suits it: "none", "range", "running" or "global".
     maximum: what "range" divides by (255 for images).
     defaults: run options that suit it, e.g. {"epochs": 12}.
+
+    A source that had to guess its task also has ``guess``, a text that gives task and reason.
     """
 
     name: str

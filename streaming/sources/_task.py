@@ -1,0 +1,74 @@
+"""What labels are: classes, or numbers to be predicted (a regression).
+
+Texts are classes and numbers with decimals are a regression. Whole numbers can be either. They are
+taken for classes unless the loss asked for is the squared error, or there are too many different
+ones for classes: more than `FEW`, and less than ten samples for each.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models.errors import BadOption
+
+TASKS = ("regression", "classification")
+FEW = 20
+SAMPLES_PER_CLASS = 10
+
+
+class Task(NamedTuple):
+    """name: one of `TASKS`. guess: a line that gives name and reason; empty if none was needed."""
+
+    name: str
+    guess: str
+
+
+def task_of(
+    what: str, kind: type, different: int, samples: int, task: str | None, loss: str | None
+) -> Task:
+    """The task of labels of one kind: int (whole numbers), float (some with decimals) or str.
+
+    what: the labels, as a message names them, e.g. "column 'load'". different: how many values they
+    have. task, loss: what was asked for, or None.
+    Raises BadOption for a regression on texts.
+
+    >>> task_of("column 'load'", float, 900, 1000, None, None).guess
+    "task: regression (column 'load' has numbers with decimals); --task classification to change"
+    >>> task_of("column 'digit'", int, 10, 1000, None, None).name
+    'classification'
+    """
+    if kind is str:
+        if task == "regression":
+            raise BadOption(
+                "--task", got=f"regression, but {what} has texts", expected="numbers to predict",
+                remedy="leave --task out, or choose another column",
+            )  # fmt: skip
+        return Task("classification", "")
+    if task is not None:
+        return Task(task, "")
+    name, reason = "regression", "numbers with decimals"
+    if kind is int:
+        reason = f"{different} different whole number{'s'[: different != 1]}"
+        many = different > max(FEW, samples / SAMPLES_PER_CLASS)
+        if loss == "mse":
+            reason += ", loss=mse"
+        elif not many:
+            name = "classification"
+    (other,) = {*TASKS} - {name}
+    return Task(name, f"task: {name} ({what} has {reason}); --task {other} to change")
+
+
+def kind_of(y: NDArray[Any]) -> type:
+    """int, float or str: what labels y (N,) in an array are; booleans count as str.
+
+    >>> kind_of(np.array([1.0, 2.0])), kind_of(np.array([0.5, 2.0]))
+    (<class 'int'>, <class 'float'>)
+    """
+    if y.dtype.kind in "iu":
+        return int
+    if y.dtype.kind == "f":
+        return int if np.array_equal(y, np.rint(y)) else float
+    return str
