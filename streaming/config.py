@@ -14,8 +14,9 @@ from pydantic_core import PydanticCustomError
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData
 from streaming import realisation
 from streaming.learner import OnlineLearner
-from streaming.sources import Options, Source, open_source
+from streaming.sources import TABLE, Options, Source, open_source
 from streaming.sources._input_target import InputTarget
+from streaming.tables.columns import listed
 
 # What an option is when neither the person nor rule or source says.
 # `decay_after` are fractions of the run after which the learning rate is multiplied by
@@ -50,6 +51,11 @@ def _sizes(value: Any) -> Any:
         raise PydanticCustomError("sizes", "Input should be sizes, e.g. 256,128") from None
 
 
+def _columns(value: Any) -> Any:
+    """The text time,id as two names of columns."""
+    return listed(value) if isinstance(value, str) else value
+
+
 def _names(value: Any) -> Any:
     """A text as one name."""
     return (value,) if isinstance(value, str) else value
@@ -64,7 +70,8 @@ class RunConfig(BaseModel):
     whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
     stream samples between metrics lines and between checkpoints. ``record`` names diagnostics to be
     written with every metrics line. ``target``: what is learned, the source's labels or its
-    input. ``schedule``, ``workers``, ``batch`` (samples per update): see
+    input. ``label`` to ``stratify`` are options of tables, see `streaming.sources.Options`.
+    ``schedule``, ``workers``, ``batch`` (samples per update): see
     `streaming.scheduled`.
     ``settings`` holds hyperparameters of rule, network and optimiser, and settings of the circuit.
     """
@@ -92,6 +99,16 @@ class RunConfig(BaseModel):
     interval: PositiveInt = 500
     save_every: PositiveInt = 10_000
     on_bad: Literal["raise", "skip"] = "raise"
+    label: str | None = None
+    drop: Annotated[tuple[str, ...], BeforeValidator(_columns)] = ()
+    sep: str | None = None
+    decimal: Literal[".", ","] = "."
+    encoding: str | None = None
+    header: bool = True
+    missing: Literal["raise", "skip", "mean", "last", "zero"] = "raise"
+    missing_indicator: bool = False
+    held_out: float = Field(default=0.0, ge=0, lt=1)
+    stratify: bool = False
     record: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     settings: dict[str, Any] = {}
 
@@ -117,15 +134,20 @@ class RunConfig(BaseModel):
     def read(cls, path: Path) -> Self:
         """The configuration of a run that was started before."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            config = cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             raise MissingData("--resume", got=f"no {path}", expected="a run's folder") from None
         except (OSError, ValidationError) as error:
             raise DamagedCheckpoint(str(path), got=str(error).splitlines()[0]) from None
+        if config.source.startswith("csv:") and "held_out" not in config.model_fields_set:
+            got, expected = "a run of version 0.1.0, which held out other rows", "a later one"
+            raise BadOption("--resume", got=got, expected=expected, remedy="start a new run")
+        return config
 
     def open(self) -> Source:
         """The source, opened."""
-        options = Options(self.data, self.download, self.seed, self.on_bad)
+        table = {name: getattr(self, name) for name in TABLE}
+        options = Options(self.data, self.download, self.seed, self.on_bad, **table)
         source = open_source(self.source, options)
         if self.target == "input":
             return InputTarget(source, self.scale or self._own(source)["scale"])

@@ -1,0 +1,165 @@
+"""Blocks of records as numbers and labels; bad rows refused or passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models.errors import BadSample
+from streaming.tables.columns import Columns
+from streaming.tables.labels import Labels
+from streaming.tables.numbers import number, numbers
+from streaming.tables.table_file import Record, is_text, undecodable
+
+BLOCK = 1024
+
+
+class Block(NamedTuple):
+    """Good rows: values (n, features), NaN where a cell is missing; labels (n,), none in a first
+    pass."""
+
+    values: NDArray[np.float64]
+    labels: NDArray[Any]
+
+
+class Rows:
+    """Turns records into blocks.
+
+    missing: "raise", "skip" (the row) or anything else, which leaves NaN for a missing cell.
+    on_bad: "raise", or "skip" a bad row. ``skipped`` counts the rows left out, in all passes.
+    Raises BadSample with the line.
+    """
+
+    def __init__(
+        self, path: Path, columns: Columns, labels: Labels, *,
+        decimal: str, missing: str, on_bad: str, encoding: str,
+    ) -> None:  # fmt: skip
+        self._path, self._columns, self._labels = path, columns, labels
+        self._decimal, self._missing, self._on_bad = decimal, missing, on_bad
+        self._encoding = encoding
+        self._take = itemgetter(*columns.features)
+        self.skipped = 0
+        self._error: BadSample | None = None
+
+    def blocks(self, records: Iterable[Record], first_pass: bool = False) -> Iterator[Block]:
+        """All good rows, in order."""
+        records = islice(records, self._columns.first_row, None)
+        while some := list(islice(records, BLOCK)):
+            block = self._block(some, first_pass)
+            if len(block.values):
+                yield block
+            if self._error is not None:
+                raise self._error
+
+    def _block(self, records: Sequence[Record], first_pass: bool) -> Block:
+        lines, cells = map(list, zip(*records, strict=True))
+        width, place = len(self._columns.names), self._columns.label
+        if set(map(len, cells)) != {width} or not all(row[place] for row in cells):
+            blank = {i for i, row in enumerate(cells) if not any(map(str.strip, row))}
+            lines, cells = ([v for i, v in enumerate(c) if i not in blank] for c in (lines, cells))
+            bad = {
+                i: self._bad(lines[i], got=f"{len(row)} cells", expected=str(width))
+                for i, row in enumerate(cells)
+                if len(row) != width
+            }
+            lines, cells = self._sift(bad, lines, cells)
+        texts = [row[place].strip() for row in cells]
+        values, bad = self._values(lines, cells)
+        values, lines, texts, cells = self._sift(bad, values, lines, texts, cells)
+        gaps = np.isnan(values)
+        if self._missing in ("raise", "skip") and gaps.any():
+            bad = {int(i): self._gap(lines[i], cells[i], int(np.argmax(gaps[i])))
+                   for i in np.flatnonzero(gaps.any(axis=1))}  # fmt: skip
+            values, lines, texts = self._sift(bad, values, lines, texts, skip=self._skips)
+        if first_pass:
+            self._check_text(lines, texts)
+            none = self._labels.add(texts, lines)
+            (values,) = self._sift(self._no_label(lines, texts, none), values)
+            return Block(values, np.zeros(0))
+        labels, absent = self._labels.of(texts)
+        none = dict.fromkeys(absent, "a label of the first pass")
+        values, labels = self._sift(self._no_label(lines, texts, none), values, labels, skip=True)
+        return Block(values, labels)
+
+    def _values(
+        self, lines: list[int], cells: list[list[str]]
+    ) -> tuple[NDArray[np.float64], dict[int, BadSample]]:
+        """The features (n, features), and the rows in which one is no number."""
+        features = self._columns.features
+        shape = len(cells), len(features)
+        if len(features) == 1:
+            flat = [row[features[0]] for row in cells]
+        else:
+            flat = list(chain.from_iterable(map(self._take, cells)))
+        if (fast := numbers(flat, self._decimal)) is not None:
+            return fast.reshape(shape), {}
+        each = [number(cell, self._decimal) for cell in flat]
+        values = np.array([np.nan if v is None else v for v in each]).reshape(shape)
+        bad: dict[int, BadSample] = {}
+        for at, value in enumerate(each):
+            row, feature = divmod(at, len(features))
+            if value is None and row not in bad:
+                column = features[feature]
+                if not is_text(flat[at]):
+                    raise undecodable(self._where(lines[row], column), self._encoding)
+                bad[row] = self._bad(
+                    lines[row], column, got=repr(cells[row][column]), expected="a finite number"
+                )
+        return values, bad
+
+    def _sift(self, bad: Mapping[int, BadSample], *parts: Any, skip: bool = False) -> Sequence[Any]:
+        """Leave bad rows out of all parts; or cut these before the first, which is raised when
+        the rows before it are done with."""
+        if not bad:
+            return parts
+        n = len(parts[0])
+        if skip or self._on_bad == "skip":
+            self.skipped += len(bad)
+            good = [i for i in range(n) if i not in bad]
+        else:
+            first = min(bad)
+            self._error = bad[first]
+            good = list(range(first))
+        return [p[good] if isinstance(p, np.ndarray) else [p[i] for i in good] for p in parts]
+
+    @property
+    def _skips(self) -> bool:
+        return self._missing == "skip"
+
+    def _no_label(
+        self, lines: list[int], texts: list[str], none: Mapping[int, str]
+    ) -> dict[int, BadSample]:
+        column = self._columns.label
+        return {
+            i: self._bad(lines[i], column, got=repr(texts[i]), expected=what)
+            for i, what in none.items()
+        }
+
+    def _check_text(self, lines: list[int], texts: list[str]) -> None:
+        if not "".join(texts).isascii():
+            for line, text in zip(lines, texts, strict=True):
+                if not is_text(text):
+                    raise undecodable(self._where(line, self._columns.label), self._encoding)
+
+    def _gap(self, line: int, cells: list[str], feature: int) -> BadSample:
+        column = self._columns.features[feature]
+        return BadSample(
+            self._where(line, column),
+            got=f"{cells[column]!r}, a missing cell",
+            expected="a number",
+            remedy="--missing mean, last or zero fills it in, --missing skip leaves the row out",
+        )
+
+    def _where(self, line: int, column: int | None = None) -> str:
+        name = "" if column is None else f", column {self._columns.names[column]!r}"
+        return f"{self._path}, line {line}{name}"
+
+    def _bad(self, line: int, column: int | None = None, *, got: str, expected: str) -> BadSample:
+        where = self._where(line, column)
+        return BadSample(where, got=got, expected=expected, remedy="mend it, or --on-bad skip")
