@@ -65,9 +65,15 @@ class CsvSource:
         self._file = TableFile(path, options)
         first = list(islice(self._file.records(), SAMPLE))
         self._columns = columns(str(path), first, options, self._file.encoding)
-        what = f"{path}, column {self._columns.names[self._columns.label]!r}"
-        self._labels = Labels(what, options.task, options.loss, options.decimal)
-        rows = self._scan()
+        self._label = self._columns.names[self._columns.label]
+        self._labels = Labels(
+            str(path), self._label, task=options.task, loss=options.loss, decimal=options.decimal
+        )
+        try:
+            rows = self._scan()
+        except BadSample:
+            self._file.whole()  # else the rows are not the ones to be mended
+            raise
         counts = self._labels.counts if self.classes is not None else {}
         self._split = Split(options.held_out, options.stratify, rows, counts)
         self.length: int | None = rows - self._split.n_test
@@ -110,7 +116,7 @@ class CsvSource:
         if left_out and not skip:
             text, line = min(absent.items(), key=lambda item: item[1])
             raise BadSample(
-                f"{self._path}, line {line}, column {self._columns.names[self._columns.label]!r}",
+                f"{self._path}, line {line}, column {self._label!r}",
                 got=f"{text!r}, a missing label",
                 expected="a label",
                 remedy="--missing skip or --on-bad skip leaves the row out",

@@ -63,13 +63,14 @@ def columns(path: str, first: Sequence[Record], options: Choice, encoding: str) 
     label = _label(path, names, options, warned)
     dropped = _dropped(path, names, options, label)
     nameless = [i for i, n in enumerate(names) if NAMELESS.fullmatch(n) and i != label]
-    if nameless := [i for i in nameless if i not in dropped]:
-        several = "s" * (len(nameless) > 1)
-        which = ", ".join(f"{i + 1}{_named(names[i])}" for i in nameless)
-        warned.append(
-            f"{path}: column{several} {which} without a name, as an index has none: left out; "
-            "give a name to keep it"
-        )
+    for i in nameless:
+        some = [cells[i] for _, cells in rows if len(cells) == len(names) and cells[i].strip()]
+        if some and i not in dropped:  # an empty one comes of separators at the ends of lines
+            shown = f"{i + 1}, {names[i]!r}," if names[i] else f"{i + 1}"
+            warned.append(
+                f"{path}: column {shown} has no name, as an index has none ({some[0]}, ...): it is "
+                "left out; give it a name to keep it"
+            )
     features = [i for i in range(len(names)) if i != label and i not in (*dropped, *nameless)]
     if not features:
         raise BadOption(
@@ -92,7 +93,7 @@ def _names(
     line, cells = first[0]
     where, warned = f"{path}, line {line}", list[str]()
     if not all(map(is_text, cells)):
-        raise undecodable(where, encoding)
+        raise undecodable(where, encoding, next(cell for cell in cells if not is_text(cell)))
     names = [cell.strip().removeprefix("\ufeff") for cell in cells]
     if any("\0" in name for name in names):
         raise BadOption(
@@ -226,18 +227,14 @@ def _judge(
     if not wrong:
         return
     parts = [
-        f"{names[i]!r} {kind}" + (f", e.g. {example[:40]!r}" if example else "")
+        f"column {names[i]!r} holds {kind}" + (f", e.g. {example[:40]!r}" if example else "")
         for i, (kind, example) in wrong.items()
     ]
     remedy = f"--drop {_quoted(','.join(_in_list(names[i]) for i in wrong))}"
     if any(kind == "decimal commas" for kind, _ in wrong.values()) and options.decimal == ".":
         remedy = "--decimal ,"
     more = f" and {len(parts) - 10} more" if len(parts) > 10 else ""
-    raise BadOption(
-        f"{path}, column{'s' * (len(parts) > 1)} {'; '.join(parts[:10])}{more}",
-        expected="numbers",
-        remedy=remedy,
-    )
+    raise BadOption(f"{path}: {'; '.join(parts[:10])}{more}", remedy=remedy)
 
 
 def _doubtful(path: str, names: list[str], features: list[int], rows: list[list[str]]) -> list[str]:
@@ -288,7 +285,3 @@ def _in_list(name: str) -> str:
 def _quoted(text: str) -> str:
     """As a shell takes it for one word."""
     return text if re.fullmatch(r"[\w.,:=+/-]+", text) else f"'{text}'"
-
-
-def _named(name: str) -> str:
-    return f" ({name!r})" if name else ""

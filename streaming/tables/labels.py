@@ -17,11 +17,11 @@ from streaming.tables.numbers import INFINITE, MISSING, number, numbers
 MAX_CLASSES = 65_536
 # A whole number as it is written, or as pandas writes it in a column that has gaps.
 WHOLE = re.compile(r"(?:0|-?[1-9]\d*)(\.0)?", re.ASCII)
-ABSENT = MISSING - {"-", "."}  # which are labels in some files
+SIGNS = {"-", "."}  # missing among numbers, labels among texts such as +
 
 
 class Labels:
-    """The labels of a column, called ``what`` in messages.
+    """The labels of the column ``name`` of the file ``path``.
 
     task, loss: what was asked for, see `streaming.sources.Options`. Texts are classes, each text
     one of its own. Labels that are all plain whole numbers, such as -3 or 3.0 but not 007, are
@@ -31,8 +31,11 @@ class Labels:
     ``counts``, the rows of each class.
     """
 
-    def __init__(self, what: str, task: str | None, loss: str | None, decimal: str) -> None:
-        self._what, self._task, self._loss, self._decimal = what, task, loss, decimal
+    def __init__(
+        self, path: str, name: str, *, task: str | None, loss: str | None, decimal: str
+    ) -> None:
+        self._name, self._what = f"column {name!r}", f"{path}, column {name!r}"
+        self._task, self._loss, self._decimal = task, loss, decimal
         self._kind: type = float if task == "regression" else int
         self._texts: Counter[str] = Counter()
         self._many = False  # too many different numbers to keep
@@ -69,8 +72,9 @@ class Labels:
         if not text:
             return "a label"
         if self._kind is float or self._many:
-            return "" if value is not None and value == value else "a number, as in the rows before"
-        if text in ABSENT:
+            why = ", for a regression" if self._task else ", as in the rows before"
+            return "" if value is not None and value == value else f"a number{why}"
+        if text in MISSING:
             self._absent.setdefault(text, line)
         elif value is None or value != value:
             if INFINITE(text):
@@ -91,6 +95,8 @@ class Labels:
         that stand for none, each with the line of its first, and how many rows have one.
         """
         texts, absent = self._texts, self._absent
+        if self._kind is str:
+            absent = {text: line for text, line in absent.items() if text not in SIGNS}
         if absent and self._kind is str and not skip:
             shown = ", ".join(map(repr, absent))
             self.warning = (
@@ -107,7 +113,7 @@ class Labels:
     def _decide(self, rows: int) -> None:
         texts = self._texts
         different = MAX_CLASSES + 1 if self._many else len(texts)
-        task = task_of(self._what, self._kind, different, rows, self._task, self._loss)
+        task = task_of(self._name, self._kind, different, rows, self._task, self._loss)
         self.guess = task.guess
         if task.name == "regression":
             return

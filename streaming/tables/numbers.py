@@ -15,7 +15,8 @@ MISSING = frozenset(
     | {"NULL", "null", "Null", "None", "NaT", "?", "-", "."}
 )
 NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
-_NAN = {text: "nan" for text in MISSING}
+TRUTH = {"True": 1.0, "False": 0.0, "TRUE": 1.0, "FALSE": 0.0, "true": 1.0, "false": 0.0}
+_WORDS = dict.fromkeys(MISSING, "nan") | {text: str(value) for text, value in TRUTH.items()}
 
 
 def number(text: str, decimal: str = ".") -> float | None:
@@ -34,8 +35,18 @@ def number(text: str, decimal: str = ".") -> float | None:
     return value if np.isfinite(value) else None
 
 
+def feature(text: str, decimal: str = ".") -> float | None:
+    """As `number`; True and False, as programs write them, are 1 and 0.
+
+    >>> feature("True"), feature("1e-3"), feature("yes")
+    (1.0, 0.001, None)
+    """
+    value = TRUTH.get(text.strip())
+    return number(text, decimal) if value is None else value
+
+
 def numbers(cells: Sequence[str], decimal: str = ".") -> NDArray[np.float64] | None:
-    """All cells as `number` gives them, (n,); None where some are no numbers.
+    """All cells as `feature` gives them, (n,); None where some may be no numbers.
 
     >>> numbers(["1", "", "2.5"])
     array([1. , nan, 2.5])
@@ -51,7 +62,7 @@ def numbers(cells: Sequence[str], decimal: str = ".") -> NDArray[np.float64] | N
         values = _floats(cells)
     except ValueError:
         try:
-            values = _floats([_NAN.get(cell, cell) for cell in cells])
+            values = _floats([_WORDS.get(cell, cell) for cell in cells])
         except ValueError:
             return None
     return None if np.isinf(values).any() else values
@@ -74,7 +85,7 @@ def column_kind(cells: Sequence[str], decimal: str = ".") -> tuple[str, str]:
     known = [cell.strip() for cell in cells if cell.strip() not in MISSING]
     if not known:
         return ("nothing", "") if len(cells) > 1 else ("", "")
-    odd = [cell for cell in known if number(cell, decimal) is None and not INFINITE(cell)]
+    odd = [cell for cell in known if feature(cell, decimal) is None and not INFINITE(cell)]
     if len(cells) < 2 or 2 * len(odd) <= len(known):
         return "", ""
     for kind, form in _KINDS.items():

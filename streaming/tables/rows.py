@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rate_models.errors import BadSample
 from streaming.tables.columns import Columns
 from streaming.tables.labels import Labels
-from streaming.tables.numbers import number, numbers
+from streaming.tables.numbers import feature, numbers
 from streaming.tables.table_file import Record, is_text, undecodable
 
 BLOCK = 1024
@@ -99,15 +99,15 @@ class Rows:
             flat = list(chain.from_iterable(map(self._take, cells)))
         if (fast := numbers(flat, self._decimal)) is not None:
             return fast.reshape(shape), {}
-        each = [number(cell, self._decimal) for cell in flat]
+        each = [feature(cell, self._decimal) for cell in flat]
         values = np.array([np.nan if v is None else v for v in each]).reshape(shape)
         bad: dict[int, BadSample] = {}
         for at, value in enumerate(each):
-            row, feature = divmod(at, len(features))
+            row, place = divmod(at, len(features))
             if value is None and row not in bad:
-                column = features[feature]
+                column = features[place]
                 if not is_text(flat[at]):
-                    raise undecodable(self._where(lines[row], column), self._encoding)
+                    raise undecodable(self._where(lines[row], column), self._encoding, flat[at])
                 bad[row] = self._bad(
                     lines[row], column, got=repr(cells[row][column]), expected="a finite number"
                 )
@@ -145,7 +145,7 @@ class Rows:
         if not "".join(texts).isascii():
             for line, text in zip(lines, texts, strict=True):
                 if not is_text(text):
-                    raise undecodable(self._where(line, self._columns.label), self._encoding)
+                    raise undecodable(self._where(line, self._columns.label), self._encoding, text)
 
     def _gap(self, line: int, cells: list[str], feature: int) -> BadSample:
         column = self._columns.features[feature]

@@ -117,6 +117,13 @@ class TableFile:
         if self._size_and_time() != self.stamp:
             raise self.changed()
 
+    def whole(self) -> None:
+        """Raise DamagedData where a gzip file is not whole, which is known at its end alone."""
+        if self._zipped:
+            with self._reading(), self._binary() as (_, binary):
+                while binary.read(1 << 20):
+                    pass
+
     def changed(self) -> BadOption:
         """What to raise where the file has other rows than when it was opened."""
         return BadOption(
@@ -191,13 +198,13 @@ class TableFile:
             yield None if shown.disable else shown
 
 
-def undecodable(where: str, encoding: str) -> BadSample:
-    """What to raise for bytes that are no text in this encoding."""
+def undecodable(where: str, encoding: str, cell: str = "") -> BadSample:
+    """What to raise for bytes that are no text in this encoding; cell: the one that has them."""
     other = "latin-1" if encoding.lower().startswith("utf-8") else "utf-8"
     return BadSample(
         where,
-        got="bytes that are no text",
-        expected=f"{encoding}",
+        got=cell.encode("utf-8", "surrogateescape")[:40] if cell else "bytes that are no text",
+        expected=f"text in {encoding}",
         remedy=f"name the file's encoding, e.g. --encoding {other}",
     )
 
