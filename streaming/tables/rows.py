@@ -60,7 +60,7 @@ class Rows:
     def _block(self, records: Sequence[Record], first_pass: bool) -> Block:
         lines, cells = map(list, zip(*records, strict=True))
         width, place = len(self._columns.names), self._columns.label
-        if set(map(len, cells)) != {width} or not all(row[place] for row in cells):
+        if set(map(len, cells)) != {width} or "" in map(itemgetter(place), cells):
             blank = {i for i, row in enumerate(cells) if not any(map(str.strip, row))}
             lines, cells = ([v for i, v in enumerate(c) if i not in blank] for c in (lines, cells))
             bad = {

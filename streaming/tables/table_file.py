@@ -11,6 +11,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -91,7 +92,7 @@ class TableFile:
 
             def lines() -> Iterator[str]:
                 nonlocal taken, number
-                for line in iter(lambda: text.readline(LONGEST), ""):
+                for line in iter(partial(text.readline, LONGEST), ""):
                     number += 1
                     taken += len(line)
                     if taken >= LONGEST:
