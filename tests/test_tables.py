@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -291,6 +293,67 @@ def test_every_epoch_every_start_and_every_size_are_the_same_rows(tmp_path: Path
     for start, size in ((0, 7), (1500, 1000), (2398, 5000)):
         assert_same((X[start:], y[start:]), joined(source.chunks(1, start, size)))
     assert list(source.chunks(0, 2399)) == []
+
+
+class Form:
+    """A comma-separated file in UTF-8."""
+
+    sep, encoding = ",", None
+
+
+@settings(deadline=None, max_examples=200)
+@given(text=st.text(alphabet='a1,"\n\r é', max_size=60), piece=st.integers(1, 20))
+def test_records_are_those_of_the_csv_module(
+    tmp_path_factory: pytest.TempPathFactory, text: str, piece: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "records.csv"
+    path.write_bytes(text.encode())
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        reader = csv.reader(io.StringIO(lines, newline=""), strict=True)
+        want = [(reader.line_num, row) for row in reader if row]
+    except csv.Error:
+        want = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table_file, "PIECE", piece)
+        patch.setattr(table_file, "ROWS", piece)
+        try:
+            got = list(table_file.TableFile(path, Form()).records())
+        except BadSample:
+            got = None
+    assert got == want
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=st.data())
+def test_the_short_way_and_the_long_one_read_the_same(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """NumPy reads plain pieces; one quote makes the csv module read a piece."""
+    cell = st.sampled_from(["1", "-2.5", " 7", "1e3", "", "NA", "1_0", "inf", "x", "１", "True"])
+    number = st.floats(allow_nan=False, allow_infinity=False).map(repr)
+    row = st.tuples(number, cell | number, st.sampled_from(["a", "b_1", "ö", ""]))
+    rows = [("1", "1", "a")] * 3 + data.draw(st.lists(row, min_size=1, max_size=12))
+    options = data.draw(st.sampled_from([{}, {"on_bad": "skip"}, {"missing": "last"}]))
+    order = data.draw(st.permutations([0, 1, 2]))
+    names = ("u", "v", "label")
+    results = []
+    for quote in ("", '"'):
+        lines = [",".join(names[i] for i in order)]
+        for cells in rows:
+            shown = (cells[0], cells[1], f"{quote}{cells[2]}{quote}")
+            lines.append(",".join(shown[i] for i in order))
+        path = tmp_path_factory.getbasetemp() / "same.csv"
+        path.write_text("\n".join(lines), encoding="utf-8")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(table_file, "PIECE", 16)  # the first piece is always read the long way
+            try:
+                source: Any = open_source(f"csv:{path}", Options(**options))
+                X, y = joined(source.chunks(0))
+                results.append((X.tolist(), y.tolist(), source.classes, source.skipped))
+            except (BadSample, BadOption) as error:
+                results.append(str(error))
+    assert results[0] == results[1]
 
 
 # --- files that are large, damaged or change

@@ -107,7 +107,7 @@ class CsvSource:
         """The first pass: the labels, the columns with gaps, how many rows there are."""
         rows, n = self._rows(), 0
         gaps = np.zeros(len(self._columns.features), np.bool_)
-        for block in rows.blocks(self._file.records(bar="reading"), first_pass=True):
+        for block in rows.blocks(self._file, first_pass=True, bar="reading"):
             gaps |= np.isnan(block.values).any(axis=0)
             n += len(block.values)
         self._file.unchanged()
@@ -159,7 +159,7 @@ class CsvSource:
 
     def _blocks(self) -> Iterator[Block]:
         try:
-            yield from self._rows().blocks(self._file.records())
+            yield from self._rows().blocks(self._file)
         except BadSample:  # the first pass met none
             self._file.unchanged()
             raise

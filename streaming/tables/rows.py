@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain, compress
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +15,7 @@ from rate_models.errors import BadSample
 from streaming.tables.columns import Columns
 from streaming.tables.labels import Labels
 from streaming.tables.numbers import feature, numbers
-from streaming.tables.table_file import Record, is_text, undecodable
-
-BLOCK = 1024
+from streaming.tables.table_file import Piece, TableFile, is_text, undecodable
 
 
 class Block(NamedTuple):
@@ -44,25 +42,55 @@ class Rows:
         self._decimal, self._missing, self._on_bad = decimal, missing, on_bad
         self._encoding = encoding
         self._take = itemgetter(*columns.features)
+        self._last = len(columns.names) - 1
         self.skipped = 0
         self._error: BadSample | None = None
 
-    def blocks(self, records: Iterable[Record], first_pass: bool = False) -> Iterator[Block]:
+    def blocks(
+        self, file: TableFile, *, first_pass: bool = False, bar: str = ""
+    ) -> Iterator[Block]:
         """All good rows, in order."""
-        records = islice(records, self._columns.first_row, None)
-        while some := list(islice(records, BLOCK)):
-            block = self._block(some, first_pass)
+        rest = self._columns.first_row  # records before the first row
+        for piece in file.pieces(bar):
+            block = None if rest else self._plain(piece, file.sep, first_pass)
+            if block is None:
+                numbers, cells = file.cells(piece)
+                lines = list(numbers)
+                if [] in cells:
+                    lines, cells = _where(map(bool, cells), lines, cells)
+                block = self._block(lines[rest:], cells[rest:], first_pass)
+                rest -= min(rest, len(cells))
             if len(block.values):
                 yield block
             if self._error is not None:
                 raise self._error
 
-    def _block(self, records: Sequence[Record], first_pass: bool) -> Block:
-        lines, cells = map(list, zip(*records, strict=True))
+    def _plain(self, piece: Piece, sep: str, first_pass: bool) -> Block | None:
+        """A piece in which every row is as it should be, read by NumPy; None for any other."""
+        lines = piece.lines
+        if lines is None or sep == " " or self._decimal != ".":
+            return None
+        if not all(map(str.isascii, lines)) or {line.count(sep) for line in lines} != {self._last}:
+            return None
+        try:
+            values = np.loadtxt(
+                lines, delimiter=sep, usecols=self._columns.features, comments=None, ndmin=2
+            )
+        except ValueError:
+            return None
+        if not np.isfinite(values).all():
+            return None
+        place = self._columns.label
+        if place == self._last:
+            texts = [line[line.rindex(sep) + 1 :].strip() for line in lines]
+        else:
+            texts = [line.split(sep, place + 1)[place].strip() for line in lines]
+        return self._labelled(values, piece.numbers, texts, first_pass)
+
+    def _block(self, lines: list[int], cells: list[list[str]], first_pass: bool) -> Block:
         width, place = len(self._columns.names), self._columns.label
         if set(map(len, cells)) != {width} or "" in map(itemgetter(place), cells):
-            blank = {i for i, row in enumerate(cells) if not any(map(str.strip, row))}
-            lines, cells = ([v for i, v in enumerate(c) if i not in blank] for c in (lines, cells))
+            lines, cells = _where((any(map(str.strip, row)) for row in cells), lines, cells)
             bad = {
                 i: self._bad(lines[i], got=f"{len(row)} cells", expected=str(width))
                 for i, row in enumerate(cells)
@@ -77,6 +105,11 @@ class Rows:
             bad = {int(i): self._gap(lines[i], cells[i], int(np.argmax(gaps[i])))
                    for i in np.flatnonzero(gaps.any(axis=1))}  # fmt: skip
             values, lines, texts = self._sift(bad, values, lines, texts, skip=self._skips)
+        return self._labelled(values, lines, texts, first_pass)
+
+    def _labelled(
+        self, values: NDArray[np.float64], lines: Sequence[int], texts: list[str], first_pass: bool
+    ) -> Block:
         if first_pass:
             self._check_text(lines, texts)
             none = self._labels.add(texts, lines)
@@ -133,7 +166,7 @@ class Rows:
         return self._missing == "skip"
 
     def _no_label(
-        self, lines: list[int], texts: list[str], none: Mapping[int, str]
+        self, lines: Sequence[int], texts: list[str], none: Mapping[int, str]
     ) -> dict[int, BadSample]:
         column = self._columns.label
         return {
@@ -141,7 +174,7 @@ class Rows:
             for i, what in none.items()
         }
 
-    def _check_text(self, lines: list[int], texts: list[str]) -> None:
+    def _check_text(self, lines: Sequence[int], texts: list[str]) -> None:
         if not "".join(texts).isascii():
             for line, text in zip(lines, texts, strict=True):
                 if not is_text(text):
@@ -163,3 +196,11 @@ class Rows:
     def _bad(self, line: int, column: int | None = None, *, got: str, expected: str) -> BadSample:
         where = self._where(line, column)
         return BadSample(where, got=got, expected=expected, remedy="mend it, or --on-bad skip")
+
+
+def _where(
+    good: Iterable[bool], lines: list[int], cells: list[list[str]]
+) -> tuple[list[int], list[list[str]]]:
+    """Both lists without the rows that are not good."""
+    both = [*good]
+    return list(compress(lines, both)), list(compress(cells, both))

@@ -9,11 +9,10 @@ import io
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from functools import partial
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from tqdm import tqdm
 
@@ -21,6 +20,8 @@ from rate_models.errors import BadOption, BadSample, MissingData
 from streaming.data_files import DamagedData
 
 LONGEST = 1 << 24  # characters of a record: one without an end must not fill the memory
+PIECE = 1 << 18  # characters read at a time
+ROWS = 1024
 Record = tuple[int, list[str]]
 
 # Whether a first pass may draw a progress bar: switched on by the command line.
@@ -44,6 +45,47 @@ class Format(Protocol):
     def sep(self) -> str | None: ...
     @property
     def encoding(self) -> str | None: ...
+
+
+class Piece(NamedTuple):
+    """Some rows of a file, with the number of their lines: as text, without quotes, or as cells."""
+
+    numbers: Sequence[int]
+    lines: list[str] | None
+    cells: list[list[str]] | None
+
+
+class _Quoted:
+    """The lines of a piece, and as many of the next as its last row needs to be whole.
+
+    ``number`` counts the lines; ``fresh`` is to be set after every row.
+    """
+
+    def __init__(
+        self,
+        lines: list[str],
+        more: Iterator[list[str]],
+        number: int,
+        endless: Callable[[int], BadSample],
+    ) -> None:
+        self._lines, self._more, self.number, self._endless = lines, more, number, endless
+        self._at, self._taken, self.fresh = 0, 0, True
+
+    def __iter__(self) -> Iterator[str]:
+        while True:
+            if self._at == len(self._lines):
+                if self.fresh:
+                    return
+                if (lines := next(self._more, None)) is None:
+                    return
+                self._lines, self._at = lines, 0
+            line = self._lines[self._at] + "\n"
+            self._taken = len(line) + (0 if self.fresh else self._taken)
+            self.fresh = False
+            self._at, self.number = self._at + 1, self.number + 1
+            if self._taken > LONGEST:
+                raise self._endless(self.number)
+            yield line
 
 
 class TableFile:
@@ -76,42 +118,68 @@ class TableFile:
         given = named[1] if named and form.sep is None else form.sep
         self.sep = SEPARATORS.get(given or "", given) or _separator(first)
 
-    def records(self, bar: str = "") -> Iterator[Record]:
-        """Line number and cells of every record; blank lines are passed over.
+    def pieces(self, bar: str = "") -> Iterator[Piece]:
+        """The file from its beginning, a few hundred rows at a time, blank lines with them.
 
         bar: what a progress bar is called, where there is one.
         Raises BadSample for what is no CSV, DamagedData for a damaged gzip file.
         """
-        number = 0
+        number = self._skip
         with (
             self._reading(lambda: number),
             self._binary() as (raw, binary),
             self._text(binary) as text,
+            self._bar(bar) as shown,
         ):
-            taken = 0
+            more = self._lines(text)
+            for lines in more:
+                if shown:
+                    shown.update(raw.tell() - shown.n)
+                if not any('"' in line for line in lines):
+                    yield Piece(range(number + 1, number + 1 + len(lines)), lines, None)
+                    number += len(lines)
+                    continue
+                quoted = _Quoted(lines, more, number, self._endless)
+                numbers, cells = list[int](), list[list[str]]()
+                for row in self._reader(quoted):
+                    quoted.fresh, number = True, quoted.number
+                    numbers.append(number)
+                    cells.append(row)
+                    if len(cells) == ROWS:
+                        yield Piece(numbers, None, cells)
+                        numbers, cells = [], []
+                yield Piece(numbers, None, cells)
 
-            def lines() -> Iterator[str]:
-                nonlocal taken, number
-                for line in iter(partial(text.readline, LONGEST), ""):
-                    number += 1
-                    taken += len(line)
-                    if taken >= LONGEST:
-                        raise self._endless(number)
-                    yield line
+    def records(self) -> Iterator[Record]:
+        """Line number and cells of every record; blank lines are passed over."""
+        for piece in self.pieces():
+            yield from ((n, row) for n, row in zip(*self.cells(piece), strict=True) if row)
 
-            rest = lines()
-            for _ in range(self._skip):
-                next(rest)
-            reader = csv.reader(
-                rest, delimiter=self.sep, strict=True, skipinitialspace=self.sep == " "
-            )
-            with self._bar(bar) as shown:
-                for cells in reader:
-                    taken = 0
-                    if cells:
-                        yield number, cells
-                    if shown and not number % 1024:
-                        shown.update(raw.tell() - shown.n)
+    def cells(self, piece: Piece) -> tuple[Sequence[int], list[list[str]]]:
+        """Line numbers and cells of a piece; a blank line has no cells."""
+        if piece.cells is not None:
+            return piece.numbers, piece.cells
+        with self._reading(lambda: piece.numbers[0]):
+            return piece.numbers, list(self._reader(piece.lines or []))
+
+    def _reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        return csv.reader(lines, delimiter=self.sep, strict=True, skipinitialspace=self.sep == " ")
+
+    def _lines(self, text: io.TextIOWrapper) -> Iterator[list[str]]:
+        """Whole lines, some at a time."""
+        number, rest = self._skip, ""
+        for _ in range(self._skip):
+            text.readline(LONGEST)
+        while some := text.read(PIECE):
+            lines = (rest + some).split("\n")
+            rest = lines.pop()
+            number += len(lines)
+            if len(rest) > LONGEST:
+                raise self._endless(number + 1)
+            if lines:
+                yield lines
+        if rest:
+            yield [rest]
 
     def unchanged(self) -> None:
         """Raise BadOption where the file is not the one that was opened."""
@@ -167,7 +235,7 @@ class TableFile:
                 "--encoding", got=self.encoding, expected="e.g. utf-8, latin-1, cp1252, utf-16"
             ) from None
         name = "utf-8-sig" if self.encoding.lower() in ("utf-8", "utf8") else self.encoding
-        return io.TextIOWrapper(binary, name, "surrogateescape", newline="")
+        return io.TextIOWrapper(binary, name, "surrogateescape")
 
     @contextlib.contextmanager
     def _reading(self, line: Callable[[], int] = lambda: 1) -> Iterator[None]:
