@@ -135,6 +135,9 @@ class TableFile:
             for lines in more:
                 if shown:
                     shown.update(raw.tell() - shown.n)
+                if not any(lines):
+                    number += len(lines)
+                    continue
                 if not any('"' in line for line in lines):
                     yield Piece(range(number + 1, number + 1 + len(lines)), lines, None)
                     number += len(lines)
