@@ -1,20 +1,22 @@
-"""Samples per second of the online kernels, of batches and of circuits, against other ways.
+"""Samples per second of the online kernels, batches, circuits and tables, against other ways.
 
 Everything at one thread, float32 (circuits float64), batch 1, on the same samples in one process.
 The repeats of all peers take turns, so that a busy machine slows all alike; each repeat lasts as
 long for every peer, and the median counts. ``ratio`` is ours over the peer's. The scenario names
 stay, so that numbers can be compared across versions. Batches: `streaming.bench_batches`, circuits:
-`streaming.bench_circuits`.
+`streaming.bench_circuits`, tables: `streaming.bench_tables`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ from rate_models.network import NetworkSpec, one_hot
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
 from rate_models.textbook import Textbook, initial_parameters, mapped
-from streaming import bench_batches, bench_circuits
+from streaming import bench_batches, bench_circuits, bench_tables
 from streaming.machine import machine
 from streaming.sources import ArraySource, open_source
 
@@ -57,8 +59,16 @@ def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
          *bench_circuits.data(), 5) for sizes in bench_circuits.SIZES
     ]  # fmt: skip
     rows: list[dict[str, Any]] = []
-    total = len(scenarios) * (repeats + 1)
-    with _one_thread(), tqdm(total=total, desc="bench", disable=None) as progress:
+    total = (len(scenarios) + 1) * (repeats + 1)
+    with (
+        _one_thread(),
+        tempfile.TemporaryDirectory() as folder,
+        tqdm(total=total, desc="bench", disable=None) as progress,
+    ):
+        table = Path(folder, "table.csv")
+        scenarios.append(
+            (bench_tables.SCENARIO, bench_tables.peers(table), *bench_tables.data(table), 2000)
+        )
         for scenario, peers, X, labels, least in scenarios:
             ours = next(iter(peers))
             samples = {

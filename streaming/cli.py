@@ -114,6 +114,58 @@ def run(
         Literal["raise", "skip"],
         typer.Option(help="A bad sample (NaN, wrong length, ...): stop, or skip and count it."),
     ] = "raise",
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Of a table: the labels  [default: label, or the last column]"
+        ),
+    ] = None,
+    drop: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN[,...]", help="Of a table: columns that are left out."),
+    ] = None,
+    sep: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a table: what separates cells; ';', tab, space, ...  [default: a comma, or "
+            "what the first line has instead]"
+        ),
+    ] = None,
+    decimal: Annotated[
+        Literal[".", ","], typer.Option(help="Of a table: what stands before decimals.")
+    ] = ".",
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="Of a table: its encoding, e.g. latin-1  [default: utf-8]"),
+    ] = None,
+    header: Annotated[
+        bool,
+        typer.Option(
+            help="Of a table: whether the first line names the columns; else they are 1, 2, ..."
+        ),
+    ] = True,
+    missing: Annotated[
+        Literal["raise", "skip", "mean", "last", "zero"],
+        typer.Option(
+            help="Of a table: at a missing cell stop, skip the row, or fill in the column's mean "
+            "so far, its last value, or zero."
+        ),
+    ] = "raise",
+    missing_indicator: Annotated[
+        bool,
+        typer.Option(
+            "--missing-indicator",
+            help="Of a table: one more feature for each column with missing cells, 1 where one is.",
+        ),
+    ] = False,
+    held_out: Annotated[
+        float,
+        typer.Option(help="Of a table: the share of rows, the last ones, that is tested on only."),
+    ] = 0.0,
+    stratify: Annotated[
+        bool,
+        typer.Option("--stratify", help="Hold out a random sample of every class instead."),
+    ] = False,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder of data sets  [default: DENDROSTREAM_DATA, else user's cache]"),
@@ -168,9 +220,11 @@ def run(
     from streaming import run as runs  # the compiler takes a while: not for --help
     from streaming.config import RunConfig, parse_settings
     from streaming.progress import Bar, Interrupts
+    from streaming.tables.table_file import BARS
 
     interrupts, bar = Interrupts(), Bar()
     silent = quiet or (json_ and not sys.stderr.isatty())
+    BARS.set(not silent)
     hooks = runs.Hooks(
         stop=interrupts,
         say=(lambda message: None) if quiet else _say,
@@ -205,6 +259,16 @@ def run(
                     interval=interval,
                     save_every=save_every,
                     on_bad=on_bad,
+                    label=label,
+                    drop=drop,
+                    sep=sep,
+                    decimal=decimal,
+                    encoding=encoding,
+                    header=header,
+                    missing=missing,
+                    missing_indicator=missing_indicator,
+                    held_out=held_out,
+                    stratify=stratify,
                     record=record,
                     settings=parse_settings(settings or []),
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,9 +15,10 @@ from pydantic_core import PydanticCustomError
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData
 from streaming import realisation
 from streaming.learner import OnlineLearner
-from streaming.sources import Options, Source, open_source
+from streaming.sources import TABLE, Options, Source, open_source
 from streaming.sources._input_target import InputTarget, factor_of
 from streaming.sources._retargeted import NumberTarget
+from streaming.tables.columns import listed
 
 # What an option is when neither the person nor rule or source says.
 # `decay_after` are fractions of the run after which the learning rate is multiplied by
@@ -52,6 +54,11 @@ def _sizes(value: Any) -> Any:
         raise PydanticCustomError("sizes", "Input should be sizes, e.g. 256,128") from None
 
 
+def _columns(value: Any) -> Any:
+    """The text time,id as two names of columns."""
+    return listed(value) if isinstance(value, str) else value
+
+
 def _names(value: Any) -> Any:
     """A text as one name."""
     return (value,) if isinstance(value, str) else value
@@ -67,7 +74,8 @@ class RunConfig(BaseModel):
     stream samples between metrics lines and between checkpoints. ``record`` names diagnostics to be
     written with every metrics line. ``target``: what is learned, the source's labels or its
     input. ``task``: whether labels are numbers to predict or classes; None: what the source tells
-    or guesses. ``schedule``, ``workers``, ``batch`` (samples per update): see
+    or guesses. ``label`` to ``stratify`` are options of tables, see `streaming.sources.Options`.
+    ``schedule``, ``workers``, ``batch`` (samples per update): see
     `streaming.scheduled`.
     ``settings`` holds hyperparameters of rule, network and optimiser, and settings of the circuit.
     """
@@ -96,6 +104,16 @@ class RunConfig(BaseModel):
     interval: PositiveInt = 500
     save_every: PositiveInt = 10_000
     on_bad: Literal["raise", "skip"] = "raise"
+    label: str | None = None
+    drop: Annotated[tuple[str, ...], BeforeValidator(_columns)] = ()
+    sep: str | None = None
+    decimal: Literal[".", ","] = "."
+    encoding: str | None = None
+    header: bool = True
+    missing: Literal["raise", "skip", "mean", "last", "zero"] = "raise"
+    missing_indicator: bool = False
+    held_out: float = Field(default=0.0, ge=0, lt=1)
+    stratify: bool = False
     record: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     settings: dict[str, Any] = {}
 
@@ -122,26 +140,31 @@ class RunConfig(BaseModel):
         """The configuration of a run that was started before."""
         try:
             config = cls.model_validate_json(path.read_bytes())
-            # before learners scaled targets, the source did where the target is the input
-            settings = {"target_scale": "none"} | config.settings
-            return config.model_copy(update={"settings": settings})
         except FileNotFoundError:
             raise MissingData("--resume", got=f"no {path}", expected="a run's folder") from None
         except (OSError, ValidationError) as error:
             raise DamagedCheckpoint(str(path), got=str(error).splitlines()[0]) from None
+        if config.source.startswith("csv:") and "held_out" not in config.model_fields_set:
+            got, expected = "a run of version 0.1.0, which held out other rows", "a later one"
+            raise BadOption("--resume", got=got, expected=expected, remedy="start a new run")
+        # before learners scaled targets, the source did where the target is the input
+        settings = {"target_scale": "none"} | config.settings
+        return config.model_copy(update={"settings": settings})
 
     def open(self) -> Source:
         """The source, opened."""
-        given = self.data, self.download, self.seed, self.on_bad
+        table = {name: getattr(self, name) for name in TABLE}
+        given = Options(self.data, self.download, self.seed, self.on_bad, **table)
         if self.target == "input":
-            source = open_source(self.source, Options(*given))
+            source = open_source(self.source, given)
             if self.task == "classification":
                 raise BadOption("--task", got="classification with --target input",
                                 expected="regression, as the target is numbers")  # fmt: skip
             learner_scales = self.settings.get("target_scale") != "none"
             kind = self.scale or self._own(source)["scale"]
             return InputTarget(source, 1.0 if learner_scales else factor_of(source, kind))
-        source = open_source(self.source, Options(*given, self.task, self.settings.get("loss")))
+        asked = replace(given, task=self.task, loss=self.settings.get("loss"))
+        source = open_source(self.source, asked)
         if self.task == "regression" and source.classes is not None:
             return NumberTarget(source)
         if self.task == "classification" and source.classes is None:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.errors import BadOption, BadSample
+from streaming.as_numbers import as_float, numbers, on_the_host, short
+from streaming.named import Table, mapping_of, one_column, plain, plain_names, same_rows, table_of
 
 Array = NDArray[Any]
 Label = str | int | bool
@@ -50,33 +52,40 @@ class Door:
         self._index = {label: i for i, label in enumerate(classes or ())}
 
     def sample(self, x: object) -> NDArray[np.float64]:
-        """One sample as a fresh (n_0,) vector; a dict fixes the order of the features."""
-        if not isinstance(x, Mapping):
+        """One sample as a fresh (n_0,) vector; one with names fixes the order of the features."""
+        if type(x) is np.ndarray or (named := mapping_of(x)) is None:
             return self._vector("x", x, self.n_features)
-        names = tuple(x) if self.features is None else self.features
-        if odd := [name for name in names if type(name) not in (str, int)]:
-            raise BadSample("feature name", got=short(odd[0]), expected="text or a whole number")
-        if x.keys() != set(names) or len(names) != self.n_features:
-            missing, more = [n for n in names if n not in x], [n for n in x if n not in names]
+        x, names = named, self._names(named)
+        vector = self._vector("x", [x[name] for name in names], self.n_features, names)
+        self.features = names
+        return vector
+
+    def _names(self, given: Mapping[Any, Any] | Sequence[Any]) -> tuple[str | int, ...]:
+        """The names of the features in their order; BadSample where these are others."""
+        names = plain_names(given) if self.features is None else self.features
+        if len(names) != self.n_features or len(given) != len(names) or set(names) != {*given}:
+            missing, more = (
+                [n for n in names if n not in given],
+                [plain(n) for n in given if n not in names],
+            )
             said = [f"{what} {listed(of)}" for what, of in
                     (("missing", missing), ("unknown", more)) if of]  # fmt: skip
             raise BadSample(
                 "x",
-                got="; ".join(said) or f"{len(x)} features",
+                got="; ".join(said) or f"{len(given)} features",
                 expected=f"these {self.n_features} features: {listed(names)}"
                 if said
                 else f"{self.n_features} features",
                 remedy="give every sample the same features",
             )
-        vector = self._vector("x", [x[name] for name in names], self.n_features, names)
-        self.features = names
-        return vector
+        return names
 
     def truth(self, y: object) -> Any:
         """The class index of a label, or a regression target as a fresh (n_L,) vector."""
         if self.classes is None:
             if y is None:
                 raise BadSample("y", got="nothing", expected=f"{self.n_outputs} numbers")
+            y = plain(y)
             if self.n_outputs == 1 and not isinstance(y, list | tuple) and np.ndim(y) == 0:  # type: ignore[arg-type]
                 y = [y]
             return self._vector("y", y, self.n_outputs)
@@ -131,10 +140,8 @@ class Door:
         raise AssertionError("the table and the row disagree")
 
     def _code(self, label: Any) -> int:
-        if isinstance(label, np.ndarray) and label.ndim == 0:
-            label = label.item()
         try:  # numpy scalars and whole floats are found too: they hash like the number
-            return self._index.get(label, -1)
+            return self._index.get(plain(label), -1)
         except TypeError:
             return -1
 
@@ -143,6 +150,14 @@ class Door:
         one: Callable[[object], Array],
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:  # fmt: skip
         """The rows (N, width) and which of those marked good still are."""
+        names = self._names(rows.names) if isinstance(rows, Table) else None
+        if names is not None:
+            rows = rows.ordered(names)
+            if rows.values.dtype.kind in "biuf":
+                table, good = self._table(rows.values, width, good, to_first, one)
+                if good.any():
+                    self.features = names
+                return table, good
         if isinstance(rows, np.ndarray) and rows.dtype.kind in "biuf":
             if rows.ndim == 1 and width == 1:
                 rows = rows[:, None]
@@ -188,46 +203,14 @@ class Door:
         return vector
 
 
-def numbers(where: str, value: Any, place: Callable[[int], str]) -> NDArray[np.float64]:
-    """``value`` as a fresh float64 array; BadSample names the first thing that is no number."""
-    try:
-        array = _as_it_is(value)
-    except Exception as problem:  # whatever a foreign object raises when asked to be an array
-        raise BadSample(where, got=short(value), expected="numbers") from problem
-    if array.dtype.kind == "O":
-        for i, item in enumerate(array.flat):
-            if not isinstance(item, int | float | np.bool_ | np.integer | np.floating):
-                at = place(i) if array.ndim == 1 else where
-                raise BadSample(at, got=short(item), expected="a number")
-        try:
-            return array.astype(np.float64)
-        except OverflowError:
-            raise BadSample(where, got="a number beyond all range", expected="numbers") from None
-    if array.dtype.kind not in "biuf":
-        raise BadSample(where, got=f"an array of {array.dtype}", expected="an array of numbers")
-    return as_float(value if isinstance(value, np.ma.MaskedArray) else array)
-
-
-def _as_it_is(value: Any) -> Array:
-    """An array that has not turned the numbers of a mixed list into texts."""
-    try:
-        array = np.asarray(value)
-    except ValueError:  # a list with a list in it
-        return np.asarray(value, dtype=object)
-    return np.asarray(value, dtype=object) if array.dtype.kind in "OUS" else array
-
-
-def as_float(array: Array) -> NDArray[np.float64]:
-    """A float64 copy; what does not fit becomes infinite, what is masked NaN: both are refused."""
-    with np.errstate(over="ignore"):
-        copy = array.astype(np.float64)
-    return copy.filled(np.nan) if isinstance(copy, np.ma.MaskedArray) else copy
-
-
 def several(what: str, rows: Any) -> Any:
-    """Rows as an array or a list that can be sliced; masked entries become NaN."""
+    """Rows as an array, a table or a list that can be sliced; masked entries become NaN."""
     if isinstance(rows, list | tuple):
         return rows
+    if type(rows) is not np.ndarray:
+        rows = on_the_host(rows)
+        if (table := table_of(rows)) is not None:
+            return table
     if isinstance(rows, np.ma.MaskedArray) and rows.dtype.kind in "biuf":
         return as_float(rows)
     try:
@@ -240,8 +223,10 @@ def several(what: str, rows: Any) -> Any:
 
 
 def pair(X: Any, y: Any) -> tuple[Any, Any]:
-    """X and y as arrays or lists, as many rows as labels."""
-    X, y = several("X", X), several("y", y)
+    """X and y as arrays, tables or lists, as many rows as labels."""
+    same_rows(X, y)
+    X, y = several("X", X), several("y", one_column(y))
+    y = y.values if isinstance(y, Table) else y
     if len(X) != len(y):
         raise BadSample("X and y", got=f"{len(X)} and {len(y)} rows", expected="as many")
     return X, y
@@ -269,28 +254,22 @@ def labels_of(classes: Sequence[Any] | None, n_outputs: int) -> tuple[Label, ...
     """The label of each output unit as plain Python values; BadOption when they cannot be."""
     if classes is None:
         return tuple(range(n_outputs))
-    plain = [c.item() if isinstance(c, np.generic) else c for c in classes]
-    plain = [int(c) if isinstance(c, float) and c.is_integer() else c for c in plain]
-    if odd := [c for c in plain if type(c) not in (str, int, bool)]:
+    labels = [plain(c) for c in classes]
+    labels = [int(c) if isinstance(c, float) and c.is_integer() else c for c in labels]
+    if odd := [c for c in labels if type(c) not in (str, int, bool)]:
         raise BadOption("classes", got=short(odd[0]), expected="texts, whole numbers or booleans")
-    if len(set(plain)) != len(plain) or len(plain) != n_outputs:
+    if len(set(labels)) != len(labels) or len(labels) != n_outputs:
         raise BadOption(
             "classes",
-            got=f"{len(plain)}: {listed(plain)}",
+            got=f"{len(labels)}: {listed(labels)}",
             expected=f"{n_outputs} different labels, one for each output unit",
         )
-    return tuple(plain)
+    return tuple(labels)
 
 
 def as_array(labels: tuple[Label, ...]) -> Array:
     """Labels as an array to index; one of objects where the kinds are mixed."""
     return np.array(labels, dtype=None if len({type(c) for c in labels}) == 1 else object)
-
-
-def short(value: object) -> str:
-    """``repr``, cut to what a line can hold."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def listed(values: Sequence[Any]) -> str:

@@ -29,12 +29,12 @@ from streaming.papers.cells import Store
 from streaming.record import Recorder
 from streaming.run import Hooks, run
 from streaming.run_folder import disk
-from streaming.sources import Source, content
+from streaming.sources import TABLE, Source, content
 
 Values = Sequence[Any]
 FIELDS = RunConfig.model_fields.keys() - {"settings"}
 # What decides how a source is opened, besides the seed; the second where the input is the target.
-OPENING = {"source", "data", "download", "on_bad", "target"}
+OPENING = {"source", "data", "download", "on_bad", "target", *TABLE}
 SCALING = {"scale", "rule", "circuit"}
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
+from data_sets import joined
 
 from biocircuits import CircuitNetwork
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
-from streaming import bench, bench_batches, bench_circuits
+from streaming import bench, bench_batches, bench_circuits, bench_tables
+from streaming.sources import open_source
 
 RNG = np.random.default_rng(0)
 pytestmark = pytest.mark.filterwarnings("ignore:.*synchroniz")
@@ -22,8 +25,11 @@ def test_every_peer_is_timed_beside_ours() -> None:
     scenarios = {row["scenario"] for row in result["rows"]}
     circuits = {bench_circuits.scenario(sizes) for sizes in bench_circuits.SIZES}
     online = {"pepita-784-1024-10", "backprop-784-1024-10"}
-    assert scenarios == online | {bench_batches.SCENARIO} | circuits
+    assert scenarios == online | {bench_batches.SCENARIO, bench_tables.SCENARIO} | circuits
     for row in result["rows"]:
+        if row["peer"] in ("pandas", "pyarrow") and find_spec(row["peer"]) is None:
+            assert row["samples_per_second"] is None and row["ratio"] is None
+            continue
         needs_torch = row["peer"].startswith("torch") or row["scenario"] == bench_batches.SCENARIO
         if needs_torch and find_spec("torch") is None:
             assert row["samples_per_second"] is None and row["ratio"] is None
@@ -44,6 +50,18 @@ def test_the_loop_by_hand_is_the_circuit() -> None:
     by_hand(X, labels)
     for ours, theirs in zip(net.parameters()["W"], by_hand.weights, strict=True):  # type: ignore
         assert np.abs(ours - theirs).max() < 1e-12 * np.abs(theirs).max()
+
+
+def test_every_reader_reads_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_tables, "ROWS", 3000)
+    X, labels = bench_tables.data(tmp_path / "t.csv")
+    readers = [bench_tables._by_hand]
+    readers += [bench_tables._pandas] if find_spec("pandas") else []
+    readers += [bench_tables._pyarrow] if find_spec("pyarrow") else []
+    read = [joined(reader(tmp_path / "t.csv")) for reader in readers]
+    read.append(joined(open_source(f"csv:{tmp_path / 't.csv'}").chunks(0)))
+    for got_X, got in read:
+        assert np.array_equal(got_X, X) and np.array_equal(got, labels)
 
 
 @pytest.mark.parametrize("bad", [{"seconds": 0}, {"seconds": float("nan")}, {"repeats": 0}])

@@ -28,22 +28,45 @@ def test_csv_label_column_and_kinds_of_label(tmp_path: Path) -> None:
 
     classes, X, y = read("label,a,b\n3,1,2\n-1,3,4\n")
     assert classes == (-1, 3) and X.tolist() == [[1, 2], [3, 4]] and y.tolist() == [3, -1]
-    assert read("\ufeffa,c\n1,1.0\n\n2,01\n")[0] == (1,)
+    assert read("\ufeffa,c\n1,1.0\n\n2,2.0\n")[0] == (1, 2)
     assert read('a,c\n1," x, y"\n2,1.5\n')[0] == ("1.5", "x, y")
     classes, _, y = read("a,c\n1,1\n2,0.25\n")
     assert classes is None and y.tolist() == [1.0, 0.25]
 
 
-def test_csv_keeps_the_order_and_holds_out_one_in_five_per_class(tmp_path: Path) -> None:
+def test_csv_keeps_the_order_and_holds_nothing_out_unless_asked(tmp_path: Path) -> None:
     labels = np.random.default_rng(0).choice(["a", "b", "c"], 997, p=[0.7, 0.29, 0.01])
-    source = open_source(
-        csv_file(tmp_path, "t,x\n" + "".join(f"{t},{c}\n" for t, c in enumerate(labels)))
-    )
+    name = csv_file(tmp_path, "t,x\n" + "".join(f"{t},{c}\n" for t, c in enumerate(labels)))
+    source = open_source(name)
+    X, y = joined(source.chunks(0))
+    assert X[:, 0].tolist() == [*range(997)] and y.tolist() == labels.tolist()
+    assert source.test() is None and source.length == 997
+    last = open_source(name, Options(held_out=0.2))
+    train, test = joined(last.chunks(0)), joined(last.test())
+    assert train[0][:, 0].tolist() == [*range(798)] and last.length == 798
+    assert test[0][:, 0].tolist() == [*range(798, 997)]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5])
+def test_a_stratified_share_of_every_class(tmp_path: Path, share: float) -> None:
+    labels = np.random.default_rng(0).choice(["a", "b", "c"], 1997, p=[0.7, 0.29, 0.01])
+    name = csv_file(tmp_path, "t,x\n" + "".join(f"{t},{c}\n" for t, c in enumerate(labels)))
+    source = open_source(name, Options(held_out=share, stratify=True))
     train, test = joined(source.chunks(0)), joined(source.test())
     assert (np.diff(train[0][:, 0]) > 0).all() and (np.diff(test[0][:, 0]) > 0).all()
-    assert sorted([*train[0][:, 0], *test[0][:, 0]]) == list(range(997))
+    assert sorted([*train[0][:, 0], *test[0][:, 0]]) == list(range(1997))
     held = Counter(test[1].tolist())
-    assert all(held[c] == n // 5 for c, n in Counter(labels.tolist()).items())
+    assert all(held[c] == round(share * n) for c, n in Counter(labels.tolist()).items())
+    # a sample of all times: its mean is that of a uniform one, within 4 standard errors
+    assert abs(test[0].mean() / 1996 - 0.5) < 4 / np.sqrt(12 * len(test[0]))
+
+
+def test_a_stratified_regression_is_a_random_sample(tmp_path: Path) -> None:
+    name = csv_file(tmp_path, "t,y\n" + "".join(f"{t},{t + 0.5}\n" for t in range(1000)))
+    source = open_source(name, Options(held_out=0.3, stratify=True))
+    test = joined(source.test())
+    assert source.classes is None and len(test[1]) == 300 and source.length == 700
+    assert abs(test[0].mean() / 999 - 0.5) < 4 / np.sqrt(12 * 300)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +75,7 @@ def test_csv_keeps_the_order_and_holds_out_one_in_five_per_class(tmp_path: Path)
         ("", BadOption, "empty stream"),
         ("a,label\n", BadOption, "empty stream"),
         ("1.5,2.5\n1,2\n", BadOption, "names of the columns"),
-        ("a;b\n1;2\n", BadOption, "one column"),
+        ("a b\n1 2\n", BadOption, "one column.*--sep"),
         ("a,label\n1,0\noops,1\n", BadSample, "line 3, column 'a': got 'oops'"),
         ("a,label\n1,0\n,1\n", BadSample, "line 3, column 'a': got ''"),
         ("a,a,label\n1,nan,0\n", BadSample, "line 2, column 'a': got 'nan'"),
@@ -87,12 +110,16 @@ def test_csv_skips_bad_rows_when_told(tmp_path: Path) -> None:
         open_source(csv_file(tmp_path, "\n".join(["a,label", *bad])), Options(on_bad="skip"))
 
 
-def test_skipped_rows_leave_the_rest_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stratify", [True, False])
+def test_skipped_rows_leave_the_rest_as_it_is(tmp_path: Path, stratify: bool) -> None:
     rows = [f"{i},{i % 2}" for i in range(30)]
-    clean = open_source(csv_file(tmp_path, "\n".join(["a,label", *rows])))
+    how = {"held_out": 0.2, "stratify": stratify}
+    clean = open_source(csv_file(tmp_path, "\n".join(["a,label", *rows])), Options(**how))
     want = joined(clean.chunks(0)), joined(clean.test())
     rows.insert(7, "x,0")
-    dirty = open_source(csv_file(tmp_path, "\n".join(["a,label", *rows])), Options(on_bad="skip"))
+    dirty = open_source(
+        csv_file(tmp_path, "\n".join(["a,label", *rows])), Options(on_bad="skip", **how)
+    )
     assert_same(want[0], joined(dirty.chunks(0)))
     assert_same(want[1], joined(dirty.test()))
 
@@ -103,17 +130,16 @@ def test_csv_needs_a_file() -> None:
             open_source(name)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(deadline=None, max_examples=60)
 @given(text=st.text(alphabet='01.,-ena"\n\r x', max_size=60))
 def test_any_csv_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     name = csv_file(tmp_path_factory.getbasetemp(), "a,label\n" + text)
-    for on_bad in ("raise", "skip"):
+    asked = [{"on_bad": "skip"}, {"missing": "mean"}, {"header": False}, {"missing": "skip"}, {}]
+    for options in asked:
         try:
-            source = open_source(name, Options(on_bad=on_bad))
+            source = open_source(name, Options(**options))
         except UserError:
             continue
         X, y = joined(source.chunks(0))
         assert np.isfinite(X).all() and len(y) == source.length
-
-
-# --- synthetic

@@ -1,0 +1,128 @@
+"""Samples that come with names: rows and tables of pandas, polars, pyarrow, dicts, named tuples.
+
+Nothing of these libraries is imported: what is recognised are the attributes that they share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models.errors import BadSample
+
+Name = str | int
+
+
+def plain(value: Any) -> Any:
+    """A scalar of NumPy, torch or the like as Python has it; anything else as it is.
+
+    >>> plain(np.int64(3)), plain(np.str_("a")), plain(np.array(2.5)), plain("b")
+    (3, 'a', 2.5, 'b')
+    """
+    if type(value) in (str, int, float, bool) or getattr(value, "shape", None) != ():
+        return value
+    return value.item() if hasattr(value, "item") else value
+
+
+def plain_names(names: Iterable[Any]) -> tuple[Name, ...]:
+    """Names of features as plain texts and whole numbers; BadSample for others."""
+    found = tuple(map(plain, names))
+    for name in found:
+        if type(name) not in (str, int):
+            raise BadSample("feature name", got=repr(name)[:60], expected="text or a whole number")
+    return found
+
+
+def mapping_of(x: object) -> Mapping[Any, Any] | None:
+    """One sample as {feature: value}; None where it comes without names.
+
+    A row of a DataFrame with columns 0, 1, 2, ..., as pandas numbers them itself, has none.
+    """
+    if isinstance(x, Mapping):
+        return x
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return dict(zip(x._fields, x, strict=True))
+    index = getattr(x, "index", None)
+    if index is None or callable(index) or not hasattr(x, "to_numpy") or np.ndim(index) != 1:
+        return None
+    if _numbered(index):
+        return None
+    values: Any = x
+    return dict(zip(_different(index), values.to_numpy(), strict=True))
+
+
+class Table:
+    """Rows with the names of their columns: X of a DataFrame. Slices are tables, items dicts."""
+
+    def __init__(self, names: tuple[Name, ...], values: NDArray[Any]) -> None:
+        self.names, self.values = names, values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: Any) -> Any:
+        if isinstance(rows, slice):
+            return Table(self.names, self.values[rows])
+        return dict(zip(self.names, self.values[rows], strict=True))
+
+    def ordered(self, features: Sequence[Name]) -> Table:
+        """With the columns in this order, which are the same ones."""
+        if tuple(features) == self.names:
+            return self
+        place = {name: i for i, name in enumerate(self.names)}
+        return Table(tuple(features), self.values[:, [place[name] for name in features]])
+
+
+def table_of(X: object) -> Table | None:
+    """A DataFrame of pandas or polars, or a table of pyarrow; None for anything else.
+
+    None too for columns 0, 1, 2, ..., as pandas numbers them itself: they are no names.
+    """
+    columns = getattr(X, "column_names", None)
+    columns = getattr(X, "columns", None) if columns is None else columns
+    if columns is None or callable(columns) or isinstance(X, np.ndarray | Mapping):
+        return None
+    if not (hasattr(X, "to_numpy") or hasattr(X, "__array__")) or np.ndim(columns) != 1:
+        return None
+    if _numbered(columns):
+        return None
+    frame: Any = X
+    values = frame.to_numpy() if hasattr(frame, "to_numpy") else np.asarray(frame)
+    return Table(_different(columns), values)
+
+
+def one_column(y: object) -> object:
+    """A DataFrame of one column as that column; anything else as it is."""
+    found = table_of(y)
+    return found.values[:, 0] if found is not None and len(found.names) == 1 else y
+
+
+def same_rows(X: object, y: object) -> None:
+    """Raise BadSample where X and y of pandas have the same rows in another order."""
+    of_X: Any = getattr(X, "index", None)
+    of_y: Any = getattr(y, "index", None)
+    if not (hasattr(of_X, "equals") and hasattr(of_y, "equals")) or of_X.equals(of_y):
+        return
+    if len(of_X) == len(of_y) and of_X.sort_values().equals(of_y.sort_values()):
+        raise BadSample(
+            "X and y",
+            got="the same rows in another order: their indices differ",
+            expected="as many rows, in one order",
+            remedy="y = y.loc[X.index]",
+        )
+
+
+def _different(names: Iterable[Any]) -> tuple[Name, ...]:
+    found = plain_names(names)
+    if len(set(found)) != len(found):
+        twice = next(name for name in found if found.count(name) > 1)
+        raise BadSample("x", got=f"two features called {twice!r}", expected="a name for each")
+    return found
+
+
+def _numbered(names: Any) -> bool:
+    """Whether pandas has numbered rows or columns itself."""
+    return type(names).__name__ == "RangeIndex" and list(names[:1]) in ([], [0])

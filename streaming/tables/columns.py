@@ -1,0 +1,287 @@
+"""What the columns of a table are: the label, the features, what is left out, what cannot be."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rate_models.errors import BadOption
+from streaming.tables.numbers import column_kind, number
+from streaming.tables.table_file import Record, is_text, undecodable
+
+SAMPLE = 200  # rows by which a column is judged
+TARGETS = {"target", "class", "y", "labels", "output", "outcome", "category", "species"}
+NAMELESS = re.compile(r"|Unnamed: \d+")  # what pandas calls an index that it wrote and read
+INDEX = re.compile(r"(row[ _]?)?(id|idx|index|nr|no|number|#)\.?|(row|.*_id)", re.IGNORECASE)
+
+
+class Choice(Protocol):
+    """The options that choose columns; see `streaming.sources.Options`."""
+
+    @property
+    def label(self) -> str | None: ...
+    @property
+    def drop(self) -> tuple[str, ...]: ...
+    @property
+    def header(self) -> bool: ...
+    @property
+    def decimal(self) -> str: ...
+    @property
+    def missing(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Columns:
+    """names: of all columns. label: the label's place; features: those of the features, in order.
+
+    first_row: number of the first record that holds data, counted from 0. warnings: what to warn
+    of once the table has proved to be one.
+    """
+
+    names: tuple[str, ...]
+    label: int
+    features: tuple[int, ...]
+    first_row: int
+    warnings: tuple[str, ...]
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the features, in order."""
+        return tuple(self.names[i] for i in self.features)
+
+
+def columns(path: str, first: Sequence[Record], options: Choice, encoding: str) -> Columns:
+    """The columns of a table that begins with these records; raises BadOption, which says what
+    helps, or BadSample for bytes that are no text."""
+    if not first:
+        raise BadOption(path, got="an empty stream", expected="a line of names, then rows")
+    names, rows, warned = _names(path, first, options, encoding)
+    label = _label(path, names, options, warned)
+    dropped = _dropped(path, names, options, label)
+    nameless = [i for i, n in enumerate(names) if NAMELESS.fullmatch(n) and i != label]
+    for i in nameless:
+        some = [cells[i] for _, cells in rows if len(cells) == len(names) and cells[i].strip()]
+        if some and i not in dropped:  # an empty one comes of separators at the ends of lines
+            shown = f"{i + 1}, {names[i]!r}," if names[i] else f"{i + 1}"
+            warned.append(
+                f"{path}: column {shown} has no name, as an index has none ({some[0]}, ...): it is "
+                "left out; give it a name to keep it"
+            )
+    features = [i for i in range(len(names)) if i != label and i not in (*dropped, *nameless)]
+    if not features:
+        raise BadOption(
+            path,
+            got=f"no feature beside the label {names[label]!r}",
+            expected="at least one column of numbers",
+        )
+    whole = [cells for _, cells in rows if len(cells) == len(names)]
+    _judge(path, names, features, whole, options)
+    warned += _doubtful(path, names, features, whole)
+    if options.header and any(number(names[i]) is not None for i in features):
+        _number_names(path, names, label, whole, warned)
+    return Columns(tuple(names), label, tuple(features), int(options.header), tuple(warned))
+
+
+def _names(
+    path: str, first: Sequence[Record], options: Choice, encoding: str
+) -> tuple[list[str], Sequence[Record], list[str]]:
+    """The names, the records of data, and what to warn of."""
+    line, cells = first[0]
+    where, warned = f"{path}, line {line}", list[str]()
+    if not all(map(is_text, cells)):
+        raise undecodable(where, encoding, next(cell for cell in cells if not is_text(cell)))
+    names = [cell.strip().removeprefix("\ufeff") for cell in cells]
+    if any("\0" in name for name in names):
+        raise BadOption(
+            where, got="zero bytes", expected="text", remedy="for UTF-16: --encoding utf-16-le"
+        )
+    if not options.header:
+        names, rows = [str(i + 1) for i in range(len(cells))], first
+    else:
+        rows = first[1:]
+        place = _without_name(names, [cells for _, cells in rows])
+        if place is not None:
+            names.insert(place, "")
+    if len(names) < 2:
+        raise BadOption(
+            where,
+            got=f"one column, {cells[0][:80]!r}",
+            expected="features and a label",
+            remedy="name what separates them, e.g. --sep ';' or --sep space",
+        )
+    if options.header:
+        _header_is_data(where, names)
+    return names, rows, warned
+
+
+def _without_name(names: list[str], rows: list[list[str]]) -> int | None:
+    """Where every row has one cell more than there are names: the place of that column.
+
+    R writes names of rows so, which count them or are texts; others end rows with a separator.
+    """
+    if len(rows) < 2 or len(names) < 2 or any(len(row) != len(names) + 1 for row in rows):
+        return None
+    if not any(row[-1].strip() for row in rows):
+        return len(names)
+    found = [row[0].strip() for row in rows]
+    counted = found == [str(i + 1) for i in range(len(rows))]
+    texts = len({*found}) == len(found) and all(number(text) is None for text in found)
+    return 0 if counted or texts else None
+
+
+def _header_is_data(where: str, names: list[str]) -> None:
+    """Refuse a first line that is no names: numbers alone, or a number that no column is called."""
+    known = [n for n in names if n]
+    counted = [str(i) for i in range(len(known))]  # what pandas writes for nameless columns
+    numeric = [n for n in known if (value := number(n)) is not None and value == value]
+    odd = [n for n in numeric if not re.fullmatch(r"\d+", n)]
+    if odd or (numeric == known and known != counted):
+        raise BadOption(
+            where,
+            got=f"{(odd or numeric)[0]!r} for a name, and numbers alone" if numeric == known
+            else f"{odd[0]!r} for a name",
+            expected="the names of the columns",
+            remedy="--no-header where line 1 is a row",
+        )  # fmt: skip
+
+
+def _number_names(
+    path: str, names: list[str], label: int, rows: Sequence[list[str]], warned: list[str]
+) -> None:
+    """Names like 1990 among others: years, or a first row that is taken for names."""
+    shown = [n for n in names if number(n) is not None and n]
+    if len(shown) == sum(n != "" for n in names):
+        return  # 0, 1, 2, ...
+    if names[label] in [row[label].strip() for row in rows] or len(set(names)) < len(names):
+        raise BadOption(
+            f"{path}, line 1",
+            got=f"what looks like a row: {', '.join(names)[:80]}",
+            expected="the names of the columns",
+            remedy="--no-header where line 1 is a row",
+        )
+    warned.append(
+        f"{path}: line 1 has numbers for names, e.g. {shown[0]!r}; "
+        "--no-header where it is a row of data"
+    )
+
+
+def _label(path: str, names: list[str], options: Choice, warned: list[str]) -> int:
+    """The place of the label: the column asked for, the one called label, or the last."""
+    asked = options.label
+    if asked is not None:
+        found = [i for i, name in enumerate(names) if name == asked]
+        if not found:
+            raise _unknown("--label", path, asked, names)
+    else:
+        found = [i for i, name in enumerate(names) if name == "label"]
+        if not found:
+            found = [i for i, name in enumerate(names) if name.lower() == "label"]
+            if len(found) == 1:
+                warned.append(f"{path}: column {names[found[0]]!r} is taken for the label")
+    if len(found) > 1:
+        raise BadOption(
+            path,
+            got=f"{len(found)} columns called {names[found[0]]!r}",
+            expected="one label",
+            remedy="rename one, or choose another: --label COLUMN",
+        )
+    if found:
+        return found[0]
+    last = max((i for i, name in enumerate(names) if name), default=len(names) - 1)
+    others = [n for n in names[:last] if n.lower() in TARGETS]
+    if others and names[last].lower() not in TARGETS:
+        warned.append(
+            f"{path}: the last column, {names[last]!r}, is taken for the label; if it is "
+            f"{others[0]!r}: --label {_quoted(others[0])}"
+        )
+    return last
+
+
+def _dropped(path: str, names: list[str], options: Choice, label: int) -> list[int]:
+    """The places of the columns that are not wanted."""
+    dropped: list[int] = []
+    for name in options.drop:
+        found = [i for i, n in enumerate(names) if n == name]
+        if not found:
+            raise _unknown("--drop", path, name, names)
+        if label in found:
+            raise BadOption(
+                "--drop", got=f"{name!r}, the label", remedy="choose another: --label COLUMN"
+            )
+        dropped += found
+    return dropped
+
+
+def _judge(
+    path: str, names: list[str], features: list[int], rows: list[list[str]], options: Choice
+) -> None:
+    """Refuse columns that hold something other than numbers, all of them at once."""
+    found = {i: column_kind([row[i] for row in rows], options.decimal) for i in features}
+    if options.missing not in ("raise", "skip"):
+        found = {i: one for i, one in found.items() if one[0] != "nothing"}
+    wrong = {i: one for i, one in found.items() if one[0]}
+    if not wrong:
+        return
+    parts = [
+        f"column {names[i]!r} holds {kind}" + (f", e.g. {example[:40]!r}" if example else "")
+        for i, (kind, example) in wrong.items()
+    ]
+    remedy = f"--drop {_quoted(','.join(_in_list(names[i]) for i in wrong))}"
+    if any(kind == "decimal commas" for kind, _ in wrong.values()) and options.decimal == ".":
+        remedy = "--decimal ,"
+    more = f" and {len(parts) - 10} more" if len(parts) > 10 else ""
+    raise BadOption(f"{path}: {'; '.join(parts[:10])}{more}", remedy=remedy)
+
+
+def _doubtful(path: str, names: list[str], features: list[int], rows: list[list[str]]) -> list[str]:
+    """What to warn of: features that count the rows, names that come twice."""
+    warned = []
+    for i in features:
+        if not INDEX.fullmatch(names[i]) or len(rows) < 2:
+            continue
+        values = [row[i].strip() for row in rows]
+        if len({*values}) == len(values) and all(v.isdecimal() for v in values):
+            some = ", ".join(values[:3])
+            warned.append(
+                f"{path}: column {names[i]!r} has a number of its own in every row ({some}, ...), "
+                f"as an index: --drop {_quoted(_in_list(names[i]))}"
+            )
+    kept = [names[i] for i in features]
+    if twice := sorted({name for name in kept if kept.count(name) > 1}):
+        warned.append(f"{path}: several columns are called {twice[0]!r}")
+    return warned
+
+
+def _unknown(option: str, path: str, name: str, names: list[str]) -> BadOption:
+    near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1)
+    shown = ", ".join(n for n in names[:20]) + (", ..." if len(names) > 20 else "")
+    meant = next((n for n in names if near and n.lower() == near[0]), None)
+    return BadOption(
+        option,
+        got=repr(name),
+        expected=f"a column of {path}: {shown}",
+        remedy=f"did you mean {meant!r}?" if meant else "",
+    )
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Names separated by commas; a name that has one stands in double quotes.
+
+    >>> listed('time, "length, mm"')
+    ('time', 'length, mm')
+    """
+    cells = next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(cell.strip() for cell in cells if cell.strip())
+
+
+def _in_list(name: str) -> str:
+    return f'"{name}"' if "," in name else name
+
+
+def _quoted(text: str) -> str:
+    """As a shell takes it for one word."""
+    return text if re.fullmatch(r"[\w.,:=+/-]+", text) else f"'{text}'"

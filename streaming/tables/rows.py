@@ -1,0 +1,206 @@
+"""Blocks of records as numbers and labels; bad rows refused or passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, compress
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models.errors import BadSample
+from streaming.tables.columns import Columns
+from streaming.tables.labels import Labels
+from streaming.tables.numbers import feature, numbers
+from streaming.tables.table_file import Piece, TableFile, is_text, undecodable
+
+
+class Block(NamedTuple):
+    """Good rows: values (n, features), NaN where a cell is missing; labels (n,), none in a first
+    pass."""
+
+    values: NDArray[np.float64]
+    labels: NDArray[Any]
+
+
+class Rows:
+    """Turns records into blocks.
+
+    missing: "raise", "skip" (the row) or anything else, which leaves NaN for a missing cell.
+    on_bad: "raise", or "skip" a bad row. ``skipped`` counts the rows left out, in all passes.
+    Raises BadSample with the line.
+    """
+
+    def __init__(
+        self, path: Path, columns: Columns, labels: Labels, *,
+        decimal: str, missing: str, on_bad: str, encoding: str,
+    ) -> None:  # fmt: skip
+        self._path, self._columns, self._labels = path, columns, labels
+        self._decimal, self._missing, self._on_bad = decimal, missing, on_bad
+        self._encoding = encoding
+        self._take = itemgetter(*columns.features)
+        self._last = len(columns.names) - 1
+        self.skipped = 0
+        self._error: BadSample | None = None
+
+    def blocks(
+        self, file: TableFile, *, first_pass: bool = False, bar: str = ""
+    ) -> Iterator[Block]:
+        """All good rows, in order."""
+        rest = self._columns.first_row  # records before the first row
+        for piece in file.pieces(bar):
+            block = None if rest else self._plain(piece, file.sep, first_pass)
+            if block is None:
+                numbers, cells = file.cells(piece)
+                lines = list(numbers)
+                if [] in cells:
+                    lines, cells = _where(map(bool, cells), lines, cells)
+                block = self._block(lines[rest:], cells[rest:], first_pass)
+                rest -= min(rest, len(cells))
+            if len(block.values):
+                yield block
+            if self._error is not None:
+                raise self._error
+
+    def _plain(self, piece: Piece, sep: str, first_pass: bool) -> Block | None:
+        """A piece in which every row is as it should be, read by NumPy; None for any other."""
+        lines = piece.lines
+        if lines is None or sep == " " or self._decimal != ".":
+            return None
+        if not all(map(str.isascii, lines)) or {line.count(sep) for line in lines} != {self._last}:
+            return None
+        try:
+            values = np.loadtxt(
+                lines, delimiter=sep, usecols=self._columns.features, comments=None, ndmin=2
+            )
+        except ValueError:
+            return None
+        if not np.isfinite(values).all():
+            return None
+        place = self._columns.label
+        if place == self._last:
+            texts = [line[line.rindex(sep) + 1 :].strip() for line in lines]
+        else:
+            texts = [line.split(sep, place + 1)[place].strip() for line in lines]
+        return self._labelled(values, piece.numbers, texts, first_pass)
+
+    def _block(self, lines: list[int], cells: list[list[str]], first_pass: bool) -> Block:
+        width, place = len(self._columns.names), self._columns.label
+        if set(map(len, cells)) != {width} or "" in map(itemgetter(place), cells):
+            lines, cells = _where((any(map(str.strip, row)) for row in cells), lines, cells)
+            bad = {
+                i: self._bad(lines[i], got=f"{len(row)} cells", expected=str(width))
+                for i, row in enumerate(cells)
+                if len(row) != width
+            }
+            lines, cells = self._sift(bad, lines, cells)
+        texts = [row[place].strip() for row in cells]
+        values, bad = self._values(lines, cells)
+        values, lines, texts, cells = self._sift(bad, values, lines, texts, cells)
+        gaps = np.isnan(values)
+        if self._missing in ("raise", "skip") and gaps.any():
+            bad = {int(i): self._gap(lines[i], cells[i], int(np.argmax(gaps[i])))
+                   for i in np.flatnonzero(gaps.any(axis=1))}  # fmt: skip
+            values, lines, texts = self._sift(bad, values, lines, texts, skip=self._skips)
+        return self._labelled(values, lines, texts, first_pass)
+
+    def _labelled(
+        self, values: NDArray[np.float64], lines: Sequence[int], texts: list[str], first_pass: bool
+    ) -> Block:
+        if first_pass:
+            self._check_text(lines, texts)
+            none = self._labels.add(texts, lines)
+            (values,) = self._sift(self._no_label(lines, texts, none), values)
+            return Block(values, np.zeros(0))
+        labels, absent = self._labels.of(texts)
+        none = dict.fromkeys(absent, "a label of the first pass")
+        values, labels = self._sift(self._no_label(lines, texts, none), values, labels, skip=True)
+        return Block(values, labels)
+
+    def _values(
+        self, lines: list[int], cells: list[list[str]]
+    ) -> tuple[NDArray[np.float64], dict[int, BadSample]]:
+        """The features (n, features), and the rows in which one is no number."""
+        features = self._columns.features
+        shape = len(cells), len(features)
+        if len(features) == 1:
+            flat = [row[features[0]] for row in cells]
+        else:
+            flat = list(chain.from_iterable(map(self._take, cells)))
+        if (fast := numbers(flat, self._decimal)) is not None:
+            return fast.reshape(shape), {}
+        each = [feature(cell, self._decimal) for cell in flat]
+        values = np.array([np.nan if v is None else v for v in each]).reshape(shape)
+        bad: dict[int, BadSample] = {}
+        for at, value in enumerate(each):
+            row, place = divmod(at, len(features))
+            if value is None and row not in bad:
+                column = features[place]
+                if not is_text(flat[at]):
+                    raise undecodable(self._where(lines[row], column), self._encoding, flat[at])
+                bad[row] = self._bad(
+                    lines[row], column, got=repr(cells[row][column]), expected="a finite number"
+                )
+        return values, bad
+
+    def _sift(self, bad: Mapping[int, BadSample], *parts: Any, skip: bool = False) -> Sequence[Any]:
+        """Leave bad rows out of all parts; or cut these before the first, which is raised when
+        the rows before it are done with."""
+        if not bad:
+            return parts
+        n = len(parts[0])
+        if skip or self._on_bad == "skip":
+            self.skipped += len(bad)
+            good = [i for i in range(n) if i not in bad]
+        else:
+            first = min(bad)
+            self._error = bad[first]
+            good = list(range(first))
+        return [p[good] if isinstance(p, np.ndarray) else [p[i] for i in good] for p in parts]
+
+    @property
+    def _skips(self) -> bool:
+        return self._missing == "skip"
+
+    def _no_label(
+        self, lines: Sequence[int], texts: list[str], none: Mapping[int, str]
+    ) -> dict[int, BadSample]:
+        column = self._columns.label
+        return {
+            i: self._bad(lines[i], column, got=repr(texts[i]), expected=what)
+            for i, what in none.items()
+        }
+
+    def _check_text(self, lines: Sequence[int], texts: list[str]) -> None:
+        if not "".join(texts).isascii():
+            for line, text in zip(lines, texts, strict=True):
+                if not is_text(text):
+                    raise undecodable(self._where(line, self._columns.label), self._encoding, text)
+
+    def _gap(self, line: int, cells: list[str], feature: int) -> BadSample:
+        column = self._columns.features[feature]
+        return BadSample(
+            self._where(line, column),
+            got=f"{cells[column]!r}, a missing cell",
+            expected="a number",
+            remedy="--missing mean, last or zero fills it in, --missing skip leaves the row out",
+        )
+
+    def _where(self, line: int, column: int | None = None) -> str:
+        name = "" if column is None else f", column {self._columns.names[column]!r}"
+        return f"{self._path}, line {line}{name}"
+
+    def _bad(self, line: int, column: int | None = None, *, got: str, expected: str) -> BadSample:
+        where = self._where(line, column)
+        return BadSample(where, got=got, expected=expected, remedy="mend it, or --on-bad skip")
+
+
+def _where(
+    good: Iterable[bool], lines: list[int], cells: list[list[str]]
+) -> tuple[list[int], list[list[str]]]:
+    """Both lists without the rows that are not good."""
+    both = [*good]
+    return list(compress(lines, both)), list(compress(cells, both))
