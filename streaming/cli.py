@@ -19,6 +19,8 @@ from streaming.paper_command import paper
 from streaming.schedule.command import schedule
 from streaming.spiking_command import spiking
 from streaming.sweep_command import beside
+from streaming.terminal import delivered
+from streaming.terminal import say as _say
 
 app = typer.Typer(
     help="Networks of two-compartment neurons that learn from a stream, one sample at a time.",
@@ -32,9 +34,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point; always ends in SystemExit: 0, 2 (error), 3 (diverged), 128 + signal."""
+    """Entry point; always ends in SystemExit: 0, 1 (output not written, or realisations that do
+    not agree), 2 (error), 3 (diverged), 128 + signal.
+    """
     say_once = functools.cache(_say)
-    with warnings.catch_warnings():
+    with delivered(), warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say_once(f"warning: {message}")
         try:
             app(args=arguments, prog_name="dendrostream")
@@ -278,10 +282,6 @@ app.command()(schedule)
 app.command()(paper)
 app.command()(beside(run))
 app.command()(spiking)
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr)
 
 
 def _print_json(values: dict[str, Any]) -> None:

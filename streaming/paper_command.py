@@ -63,6 +63,7 @@ def paper(
     from streaming.papers.reproduce import NOT_YET, reproduce
     from streaming.run_folder import json_line
     from streaming.sources import Options
+    from streaming.terminal import say
 
     if results is not None and name is not None:
         raise BadOption("--results", got=f"with {name}", expected="alone: it is about all papers")
@@ -78,9 +79,6 @@ def paper(
         for public, cited in every.items() if not json_ else ():
             print(f"{public:<{width}}  {cited}")
         return
-
-    def say(message: str) -> None:
-        print(message, file=sys.stderr, flush=True)
 
     given = {"--seeds": seeds, "--epochs": epochs, "--rows": rows, "--columns": columns}
     words = ["dendrostream", "paper", name, *(["--quick"] if quick else [])]

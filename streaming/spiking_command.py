@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -67,6 +66,7 @@ def spiking(
 ) -> None:  # fmt: skip
     """Convert a trained network to spiking neurons in Brian 2 and show it held-out samples."""
     from biocircuits.spiking import backend, export, pictures, to_brian2
+    from streaming import terminal
     from streaming.run_folder import json_line
 
     if samples < 1 or presentation < 1:
@@ -77,7 +77,7 @@ def spiking(
 
     def say(message: str) -> None:
         if not json_:
-            print(message, file=sys.stderr, flush=True)
+            terminal.say(message)
 
     learner, shown, truth, calibration = _learned(
         checkpoint, source, hidden, seed, data, samples, say

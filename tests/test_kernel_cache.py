@@ -195,11 +195,11 @@ def test_another_user_runs_what_the_administrator_compiled(tmp_path: Path) -> No
     kept = tmp_path / "kernels" / "key"
     kept.mkdir(parents=True)
     assert hits(Place(kept)) == 0
+    paths = str(ROOT), str(ROOT / "tests")
     caps = "+dac_read_search"  # reads all, as this Python may lie in a closed home
     user = ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"]
     done = subprocess.run(
-        [*user, "--inh-caps", caps, "--ambient-caps", caps]
-        + [sys.executable, "-c", USER, str(ROOT), str(ROOT / "tests")],
+        [*user, "--inh-caps", caps, "--ambient-caps", caps, sys.executable, "-c", USER, *paths],
         env={**os.environ, "DENDROSTREAM_CACHE": str(tmp_path)},
         capture_output=True,
         text=True,
