@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from rate_models.fits import Plateau, constraint_spectrum, distribution_fits
 from rate_models.recordables import get
-from rate_models.style import BLUE, COLOURS, GREY, ORANGE, STYLE
+from rate_models.style import BLUE, COLOURS, GREY, ORANGE, drawing, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 
 def new_axes(width: float = 4.6, height: float = 3.2) -> Axes:
     """Axes of a new figure in our style, without pyplot: nothing is kept open."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(STYLE):
-        return Figure((width, height), dpi=140, layout="constrained").subplots()
+    with drawing():
+        return new_figure((width, height)).subplots()
 
 
 def curves(

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -14,7 +13,7 @@ from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from rate_models import diagnostic_plots
-from rate_models.style import BLUE, GREY, ORANGE, STYLE
+from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
 from streaming import checkpoint
 from streaming.learner import OnlineLearner
 from streaming.run_folder import replacing
@@ -33,8 +32,8 @@ def draw(folder: Path) -> Path:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     lines = lines or [{**summary, "samples": summary["samples_seen"]}]
     classes = summary["classes"]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10 if classes else 6, 4.6), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((10 if classes else 6, 4.6))
         figure.suptitle(_title(summary), x=0.01, ha="left", fontsize=11.5, fontweight="bold")
         ratios = (1.35, 1) if classes else (1,)
         halves = figure.subfigures(1, len(ratios), width_ratios=ratios, wspace=0.04, squeeze=False)
@@ -54,9 +53,9 @@ def draw_record(folder: Path) -> Path:
     names, samples = list(lines[0]["values"]), [line["samples"] for line in lines]
     columns = 2 if len(names) == 4 else min(len(names), 3)
     rows = -(-len(names) // columns)
-    with matplotlib.rc_context(STYLE):
+    with drawing():
         size = (max(3.6 * columns, 4.6), 2.9 * rows + 0.3)
-        figure = Figure(figsize=size, dpi=140, layout="constrained")
+        figure = new_figure(size)
         figure.suptitle(_title(summary), x=0.01, ha="left", fontsize=11.5, fontweight="bold")
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel in panels[len(names) :]:
