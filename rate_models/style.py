@@ -18,6 +18,7 @@ import contextlib
 import importlib
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,8 @@ def _matplotlib() -> Any:
         backend = os.environ.pop("MPLBACKEND", None)
         if backend is None:
             raise
+        for name in [n for n in sys.modules if n.partition(".")[0] == "matplotlib"]:
+            del sys.modules[name]  # the parts that were imported before it failed
         try:
             return importlib.import_module("matplotlib")
         finally:

@@ -248,8 +248,14 @@ def sources(json_: Json = False) -> None:
 @app.command()
 def parity(json_: Json = False) -> None:
     """Compare all realisations of every rule on the same samples; exit code 1 if one is out."""
+    from streaming.progress import Steps
+
     circuit = importlib.import_module("biocircuits.parity").maker
-    result = importlib.import_module("rate_models.parity").run(others={"circuit": circuit})
+    compare = importlib.import_module("rate_models.parity").run
+    if not json_:
+        _say("comparing all realisations of every rule: some minutes")
+    with contextlib.closing(Steps("parity", " samples")) as bar:
+        result = compare(others={"circuit": circuit}, tell=bar)
     if json_:
         _print_json({"ok": result.ok, "deviations": result.rows, "missing": result.missing})
     else:
@@ -311,11 +317,11 @@ def _report(summary: dict[str, Any]) -> str:
         ("progressive accuracy", "-" if progressive is None else f"{progressive:.4f}"),
         ("samples", f"{summary['samples_seen']:,}"),
         ("samples per second", f"{summary['samples_per_second']:,.0f}"),
-        ("picture", f"{summary['out']}/learning_curve.png"),
         ("folder", summary["out"]),
     ]
-    if (recorded := Path(summary["out"], "record.png")).exists():
-        rows.insert(-1, ("recorded", recorded))
+    for name, file in (("picture", "learning_curve.png"), ("recorded", "record.png")):
+        if (path := Path(summary["out"], file)).exists():
+            rows.insert(-1, (name, path))
     if summary["skipped"]:
         rows.insert(3, ("skipped", f"{summary['skipped']:,} bad samples"))
     return "\n".join(f"{name:<22}{value}" for name, value in rows)
@@ -328,7 +334,7 @@ def _catalogue(package: str, as_json: bool) -> None:
         return
     width = max(map(len, names), default=0)
     for name in names:
-        about = (lookup.get(package, name).__doc__ or "").strip().partition("\n")[0]
+        about = lookup.document(lookup.get(package, name)).partition("\n")[0]
         print(f"{name:<{width}}  {about}")
 
 

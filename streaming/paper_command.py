@@ -103,7 +103,9 @@ def paper(
     print(table.text(shown))
     if hidden := len(result["cells"]) - len(shown):
         print(f"{hidden} more {'cell is' if hidden == 1 else 'cells are'} {NOT_YET}")
-    print(f"table: {result['json']}\nfigure: {result['figure']}")
+    print(f"table: {result['json']}")
+    if Path(result["figure"]).exists():
+        print(f"figure: {result['figure']}")
 
 
 def _list(given: str | None) -> list[str] | None:

@@ -13,13 +13,15 @@ from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from rate_models import diagnostic_plots
-from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
+from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure, plain
 from streaming import checkpoint
 from streaming.learner import OnlineLearner
 from streaming.run_folder import replacing
 
 MOST_CLASSES = 20  # with more, a confusion matrix has no room for its labels
 UNITS = 10
+COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+LONGEST = 14  # signs of a class's name that there is room for
 
 
 def draw(folder: Path) -> Path:
@@ -75,7 +77,7 @@ def _save(figure: Figure, path: Path) -> Path:
 
 def _title(summary: dict[str, Any]) -> str:
     kind = summary["source"].partition(":")[0]
-    title = f"{summary['rule']} on {kind}, {'-'.join(map(str, summary['sizes']))}"
+    title = plain(f"{summary['rule']} on {kind}, {'-'.join(map(str, summary['sizes']))}")
     if summary["test_accuracy"] is not None:
         title += f": {summary['test_accuracy']:.1%} of held-out samples right"
     return title
@@ -87,6 +89,7 @@ def _accuracy(axes: Axes, lines: list[dict[str, Any]], summary: dict[str, Any]) 
         x,
         [line["windowed_accuracy"] for line in lines],
         color=BLUE,
+        **_dot(x),
         label="last 1,000, before learning each",
     )
     axes.plot(
@@ -112,17 +115,21 @@ def _accuracy(axes: Axes, lines: list[dict[str, Any]], summary: dict[str, Any]) 
     axes.legend(loc="lower right")
 
 
+def _dot(x: list[int]) -> dict[str, Any]:
+    """A line of one point is a dot, or nobody would see it."""
+    return {"marker": "o", "ms": 4} if len(x) == 1 else {}
+
+
 def _loss(axes: Axes, lines: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> None:
     known = [line for line in lines if line["windowed_loss"] is not None]
-    axes.plot(
-        [line["samples"] for line in known], [line["windowed_loss"] for line in known], color=BLUE
-    )
+    x, losses = [line["samples"] for line in known], [line["windowed_loss"] for line in known]
+    axes.plot(x, losses, color=BLUE, **_dot(x))
     tested = [e for e in epochs if e.get("test_loss") is not None]
     axes.plot(
         [e["samples"] for e in tested], [e["test_loss"] for e in tested], "o", color=ORANGE, ms=4
     )
     axes.set_ylabel("loss per sample")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, axes.dataLim.y1 * 1.05 if axes.dataLim.y1 > 0 else None)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
@@ -133,9 +140,9 @@ def _right_half(
     parts = half.subfigures(len(ratios), 1, height_ratios=ratios, hspace=0.02, squeeze=False)
     _confusion(parts[0, 0].subplots(), summary)
     if images:
-        parts[1, 0].suptitle(
-            "What learning changed most: input weights of ten hidden units", fontsize=9.5
-        )
+        kind = "hidden" if len(summary["sizes"]) > 2 else "output"
+        units = f"{COUNTS[len(images)]} {kind} unit{'s' if len(images) > 1 else ''}"
+        parts[1, 0].suptitle(f"Changed most: input weights of {units}", fontsize=9.5)
         axes = parts[1, 0].subplots(2, UNITS // 2).ravel()
         for place in axes:
             place.set_axis_off()  # also where there are fewer units
@@ -152,10 +159,11 @@ def _confusion(axes: Axes, summary: dict[str, Any]) -> None:
     axes.spines[:].set_visible(False)
     n = len(counts)
     if n <= MOST_CLASSES:
-        axes.set_xticks(range(n), [str(c) for c in summary["classes"]])
-        axes.set_yticks(range(n), [str(c) for c in summary["classes"]])
-        if max(len(str(c)) for c in summary["classes"]) > 3:
-            axes.tick_params(axis="x", rotation=90)
+        names = [plain(c, LONGEST) for c in summary.get("class_names") or summary["classes"]]
+        long = max(map(len, names)) > 3
+        axes.set_xticks(range(n), names, rotation=90 if long else 0)
+        axes.set_yticks(range(n), names)
+        axes.tick_params(labelsize=7.5 if long or n > 10 else None)
         axes.tick_params(length=0)
         for i, j in np.argwhere(counts > 0) if n <= 10 else ():
             axes.text(

@@ -21,7 +21,8 @@ class ArraySource:
     Without X_test, y_test a share ``held_out`` of each class is held out, the same one for
     every ``seed``. ``classes`` defaults to the sorted labels found in y, or to None (regression)
     where y holds numbers that are not whole. X is kept as it is given, e.g. as bytes.
-    ``image_shape``, e.g. (28, 28), says how to draw a sample.
+    ``image_shape``, e.g. (28, 28), says how to draw a sample, ``class_names`` what its classes are
+    called where the labels are numbers.
 
     Raises BadOption for arrays that do not fit together, BadSample for a label not in
     ``classes``.
@@ -46,6 +47,7 @@ class ArraySource:
         maximum: float = 1.0,
         held_out: float = 0.2,
         image_shape: tuple[int, ...] | None = None,
+        class_names: Sequence[str] | None = None,
         defaults: Mapping[str, Any] | None = None,
     ) -> None:
         if (X_test is None) != (y_test is None):
@@ -61,6 +63,7 @@ class ArraySource:
         self.scale = scale
         self.maximum = maximum
         self.image_shape = image_shape
+        self.class_names = None if class_names is None else tuple(class_names)
         self.defaults: Mapping[str, Any] = defaults or {}
         self._seed = seed
         if X_test is None or y_test is None:
@@ -74,6 +77,9 @@ class ArraySource:
                 got=f"{self._test[0].shape[1]} features",
                 expected=f"{self.n_features}, as in the training samples",
             )
+        if self.class_names is not None and len(self.class_names) != len(self.classes or ()):
+            expected = f"{len(self.classes or ())}, one per class"
+            raise BadOption("class_names", got=f"{len(self.class_names)}", expected=expected)
         self.length: int | None = len(self._train[1])
         for _, labels in (self._train, self._test):
             _check_labels(name, labels, self.classes)
