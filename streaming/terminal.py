@@ -75,8 +75,9 @@ def _open() -> None:
 
 
 def _writable() -> bool:
-    """Whether stdout takes what it holds; if not, it is pointed at nothing, for the exit's sake."""
+    """Whether stdout takes another line; if not, it is pointed at nothing, for the exit's sake."""
     try:
+        sys.stdout.write("\n")
         sys.stdout.flush()
         return True
     except OSError:
