@@ -5,7 +5,7 @@ matplotlib is imported only when something is drawn. Save with ``axes.figure.sav
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +16,15 @@ from biocircuits._routes import Lanes, Ports, ends, lines_of
 from biocircuits.circuit import Circuit, circuit_of
 from biocircuits.populations import Compartment, Population
 from biocircuits.projections import Projection
-from biocircuits.recording import SYNAPSE, Trace
-from rate_models.errors import BadOption
-from rate_models.style import BLUE, COLOURS, STYLE
+from biocircuits.trace_drawings import draw_traces
+from rate_models.style import BLUE, COLOURS, drawing, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from biocircuits.network import CircuitNetwork
+
+__all__ = ["draw_circuit", "draw_traces"]
 
 FILL = {"input": "#eeeeee", "pyramidal": "#dcebf5", "interneuron": "#fbe3d6",
         "modulator": "#fdf1d2", "point": "#e3f1e7"}  # fmt: skip
@@ -42,12 +43,9 @@ def draw_circuit(circuit: Circuit | CircuitNetwork, axes: Axes | None = None) ->
     circuit = circuit_of("draw_circuit", circuit)
     made = laid_out(circuit)
     if axes is None:
-        import matplotlib
-        from matplotlib.figure import Figure
-
-        with matplotlib.rc_context(STYLE):
-            size = made.width + 0.3, made.height + 0.75
-            axes = Figure(size, dpi=140, layout="constrained").subplots()
+        with drawing():
+            figure = new_figure((made.width + 0.3, made.height + 0.75))
+            return draw_circuit(circuit, figure.subplots())
     for p in circuit.populations:
         _population(axes, circuit, p, made.cells[p.name])
     lines, ports = lines_of(circuit), Ports(circuit, made)
@@ -195,91 +193,3 @@ def _legend(axes: Axes, circuit: Circuit) -> None:
     axes.legend(*zip(*used, strict=True), loc="upper center", bbox_to_anchor=(0.5, 0.0),
                 ncols=min(len(used), 7), fontsize=6.5, frameon=False, handlelength=2,
                 columnspacing=1.2)  # fmt: skip
-
-
-def draw_traces(
-    trace: Trace,
-    rows: Sequence[Sequence[str]] | None = None,
-    neurons: Mapping[str, Sequence[int]] | None = None,
-    axes: Sequence[Axes] | None = None,
-) -> Sequence[Axes]:
-    """What was recorded, a row each, over time, phases shaded; made for one sample or a few.
-
-    rows: recorded names that share a row; None: a row a name, the synapses of a projection
-    together. Of synapses, the change since the start is drawn. neurons: which of each population;
-    None: the three that move most. The same neuron has the same colour in all rows.
-    Raises BadOption for a name that was not recorded, and for another number of axes than rows.
-    """
-    rows = _rows(trace) if rows is None else rows
-    for name in [name for row in rows for name in row]:
-        if name not in trace.values:
-            raise BadOption("rows", got=repr(name), expected=f"one of {', '.join(trace.values)}")
-    if axes is None:
-        import matplotlib
-        from matplotlib.figure import Figure
-
-        with matplotlib.rc_context(STYLE):
-            figure = Figure((5.4, 0.5 + 1.05 * len(rows)), dpi=140, layout="constrained")
-            axes = list(figure.subplots(len(rows), sharex=True, squeeze=False)[:, 0])
-    if len(axes) != len(rows):
-        raise BadOption("axes", got=f"{len(axes)} axes", expected=f"{len(rows)}, one a row")
-    chosen, since = dict(neurons or {}), trace.phases[0][1]
-    for row, one in zip(rows, axes, strict=True):
-        _shade(one, trace, named=one is axes[0])
-        for place, name in enumerate(row):
-            if SYNAPSE.fullmatch(name):
-                change = trace.values[name][:, 0] - trace.values[name][0, 0]
-                one.plot(trace.time - since, change, color=COLOURS[place % len(COLOURS)], lw=1.2,
-                         label=name.partition("[")[2].rstrip("]").replace(",", " ← "))  # fmt: skip
-                continue
-            population = name.partition(".")[0]
-            if population not in chosen:
-                chosen[population] = _lively(trace, population)
-            for k, neuron in enumerate(chosen[population]):
-                one.plot(trace.time - since, trace.values[name][:, neuron],
-                         color=COLOURS[k % len(COLOURS)], lw=1.2, label=str(neuron),
-                         ls=("-", "--", ":")[place % 3])  # fmt: skip
-        one.set_ylabel(_label(row), rotation=0, ha="right", va="center", fontsize="small")
-        one.yaxis.set_label_coords(-0.15, 0.5)
-        one.locator_params(axis="y", nbins=4)
-        one.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small", frameon=False,
-                   handlelength=1.2)  # fmt: skip
-    axes[-1].set_xlabel("time (ms)")
-    return axes
-
-
-def _rows(trace: Trace) -> list[list[str]]:
-    rows: dict[str, list[str]] = {}
-    for name in trace.values:
-        rows.setdefault(name.partition("[")[0], []).append(name)
-    return list(rows.values())
-
-
-def _label(row: Sequence[str]) -> str:
-    if SYNAPSE.fullmatch(row[0]):
-        return f"change of\n${row[0].partition('[')[0]}$"
-    population, _, part = row[0].partition(".")
-    parts = [part, *(name.partition(".")[2] for name in row[1:])]
-    return f"{population}\n{', '.join(parts)}".replace("_", " ")
-
-
-def _lively(trace: Trace, population: str, most: int = 3) -> list[int]:
-    """The neurons that move most, added up over all that was recorded of the population."""
-    mine = [v for name, v in trace.values.items()
-            if name.partition(".")[0] == population and not SYNAPSE.fullmatch(name)]  # fmt: skip
-    moved = np.sum([np.ptp(v, axis=0) for v in mine], axis=0)
-    return sorted(int(n) for n in np.argsort(-moved, kind="stable")[:most])
-
-
-def _shade(axes: Axes, trace: Trace, *, named: bool) -> None:
-    """Every second phase is shaded; the name of each above it."""
-    first, since, _ = trace.phases[0]
-    for name, start, stop in trace.phases:
-        begin, end = start - since, stop - since
-        if name != first:
-            axes.axvspan(begin, end, color="#f0f0f0", lw=0, zorder=0)
-        if named and len(trace.phases) <= 8:
-            axes.text((begin + end) / 2, 1.03, name, transform=axes.get_xaxis_transform(),
-                      ha="center", va="bottom", fontsize="small")  # fmt: skip
-    axes.set_xlim(0, trace.phases[-1][2] - since)
-    axes.grid(axis="x", visible=False)

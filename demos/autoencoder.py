@@ -92,16 +92,14 @@ def mean_image(mnist: Source) -> Any:
 
 def draw(x: Any, labels: Any, results: dict[str, Result], path: Path) -> None:
     """Left: ten digits and their reconstructions. Right: the code of 2,000 digits."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import STYLE
+    from rate_models.style import drawing, new_figure
 
     chosen = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
     rows = {"input": x, **{f"{rule.replace('_', ' ')}\nloss {result.loss:.1f}": result.images
                            for rule, result in results.items()}}  # fmt: skip
-    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(8.6, 5.4), dpi=140, layout="constrained")
+    with drawing(axes_grid=False):
+        figure = new_figure((8.6, 5.4))
         parts: Any = figure.subfigures(2, 1, height_ratios=[1.25, 1])
         upper, lower = parts
         axes = upper.subplots(len(rows), 1)

@@ -219,14 +219,12 @@ def markdown(found: list[tuple[str, str]], epochs: int, curve: Array, best: floa
 
 def draw(curve: Array, best: float, z: Array, path: Path) -> None:
     """The linear form on its way, and the spectrum of the nonlinear one."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
     from rate_models.diagnostic_plots import objective, spectrum
-    from rate_models.style import ORANGE, STYLE
+    from rate_models.style import ORANGE, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9.5, 3), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((9.5, 3))
         left, middle, right = figure.subplots(1, 3)
         samples, values, constraint, _ = curve.T
         objective(samples, {"BMVR": values}, best, left)

@@ -150,13 +150,11 @@ def markdown(scores: Scores, epochs: int) -> str:
 
 def draw(curves: dict[str, Any], scores: Scores, path: Path) -> None:
     """Left, error over the length of a phase; right, accuracy over the length of a phase."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 3.6), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((9, 3.6))
         left, right = figure.subplots(1, 2)
         for (name, (lengths, errors)), colour in zip(curves.items(), COLOURS, strict=False):
             left.semilogy(lengths, errors, "o-", ms=3.5, color=colour, label=name)

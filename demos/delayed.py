@@ -119,14 +119,12 @@ def markdown(rows: list[Row], passes: int, power: float) -> str:
 
 def draw(rows: list[Row], passes: int, path: Path) -> None:
     """Accuracy against delay; a panel per network."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import COLOURS, STYLE
+    from rate_models.style import COLOURS, drawing, new_figure
 
     networks = list(dict.fromkeys(row.network for row in rows))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(3.9 * len(networks), 3.6), dpi=130, layout="constrained")
+    with drawing():
+        figure = new_figure((3.9 * len(networks), 3.6), dpi=130)
         panels = figure.subplots(1, len(networks), squeeze=False)[0]
         for axes, network in zip(panels, networks, strict=True):
             for weights, colour in zip(WEIGHTS, COLOURS, strict=False):

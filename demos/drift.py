@@ -61,13 +61,11 @@ def guesses(seed: int, samples: int, **options: Any) -> NDArray[np.bool_]:
 
 def draw(curves: dict[str, NDArray[np.float64]], drift: int, seeds: int, path: Path) -> None:
     """Accuracy in each window against samples."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7, 3.4), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((7, 3.4))
         axes = figure.subplots()
         looks = ((BLUE, "-"), (ORANGE, "--"), (GREY, "-"))
         for (name, curve), (colour, line) in zip(curves.items(), looks, strict=True):

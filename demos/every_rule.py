@@ -141,13 +141,11 @@ def markdown(rows: list[Row], passes: int, seeds: int) -> str:
 
 def draw(rows: list[Row], passes: int, path: Path) -> None:
     """A line per rule: one pass and all; digits beside their control."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 1.4 + 0.3 * len(rows)), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((8, 1.4 + 0.3 * len(rows)))
         left, right = figure.subplots(1, 2, sharey=True)
         names = [row["rule"].replace("_", " ") for row in rows]
         y = np.arange(len(rows))

@@ -58,13 +58,11 @@ def held_out_accuracy(seed: int, epochs: int, **options: Any) -> float:
 
 def draw(scores: Scores, path: Path) -> None:
     """A row per network: a point per seed, a bar at the mean."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7, 2.6), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((7, 2.6))
         axes = figure.subplots()
         for row, (values, colour) in enumerate(
             zip(scores.values(), (BLUE, ORANGE, GREY), strict=True)

@@ -178,14 +178,13 @@ def cell(values: Any, form: str) -> str:
 
 def draw(curves: dict[str, Curves], path: Path) -> None:
     """A panel per quantity; solid lines for the last hidden layer, dashed for the first."""
-    import matplotlib
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
-    from rate_models.style import BLUE, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 5.6), dpi=140, layout="constrained")
+    with drawing():
+        from matplotlib.lines import Line2D
+
+        figure = new_figure((8.6, 5.6))
         for axes, (name, (label, _, ideal)) in zip(
             figure.subplots(2, 2).flat, PANELS.items(), strict=True
         ):

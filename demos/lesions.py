@@ -224,13 +224,11 @@ def markdown(results: Results, epochs: int) -> str:
 
 def draw(results: Results, path: Path) -> None:
     """A panel per lesion; two for the first."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((11, 3.4), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((11, 3.4))
         a, b, c = figure.subplots(1, 3, width_ratios=(1, 1.25, 1))
         for (name, runs), colour in zip(results.inhibition.items(), (BLUE, ORANGE), strict=True):
             score = np.mean([run.accuracy for run in runs])

@@ -119,14 +119,12 @@ def smooth(values: Array, width: int = 200) -> Array:
 
 def draw(net: CircuitNetwork, result: Result, path: Path) -> None:
     """The circuit, and four panels."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
     from rate_models import diagnostic_plots as plots
-    from rate_models.style import BLUE, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((12, 5.4), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((12, 5.4))
         halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.15))
         draw_circuit(net, halves[0].subplots())
         (a, b), (c, d) = halves[1].subplots(2, 2)

@@ -95,14 +95,12 @@ def angle(learner: OnlineLearner) -> float:
 
 def draw(courses: Courses, path: Path) -> None:
     """A panel of angles per depth; accuracies beside the names."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, drawing, new_figure
 
     colours = dict(zip(KINDS, (GREY, ORANGE, COLOURS[2], BLUE), strict=True))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(3.1 * len(courses), 5.0), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((3.1 * len(courses), 5.0))
         panels = figure.subplots(2, len(courses), squeeze=False, sharex="row", sharey="row")
         for column, (depth, kinds) in enumerate(courses.items()):
             above, below = panels[:, column]

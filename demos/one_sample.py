@@ -54,18 +54,16 @@ def synapses(net: CircuitNetwork, x: np.ndarray, y: np.ndarray) -> list[str]:
 
 def draw(net: CircuitNetwork, trace: Trace, path: Path) -> None:
     """The circuit on the left, traces on the right."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import STYLE
+    from rate_models.style import drawing, new_figure
 
     mismatch = trace.values["hidden_1.rate"] - trace.values["hidden_1.soma"]
     trace = trace._replace(values={**trace.values, MISMATCH: mismatch})
     rows = [[name] for name in (NAMES[0], NAMES[1], MISMATCH, *NAMES[3:])]
     synapse = [name for name in trace.values if "[" in name]
     onto = [int(name.partition("[")[2].partition(",")[0]) for name in synapse]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((11, 6.6), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((11, 6.6))
         halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.15))
         draw_circuit(net, halves[0].subplots())
         axes = halves[1].subplots(len(rows) + 1, 1, sharex=True)

@@ -88,14 +88,13 @@ def online(mnist: Source, hidden: int, seed: int) -> Iterator[After]:
 
 def draw(curves: dict[str, list[After]], hidden: int, path: Path) -> None:
     """Accuracy against epochs and against seconds."""
-    import matplotlib
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
-    from rate_models.style import BLUE, ORANGE, STYLE
+    from rate_models.style import BLUE, ORANGE, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 3.2), dpi=140, layout="constrained")
+    with drawing():
+        from matplotlib.ticker import MaxNLocator
+
+        figure = new_figure((8, 3.2))
         left, right = figure.subplots(1, 2, sharey=True)
         looks = {"batch": (ORANGE, "s--", "batch of 64, torch"),
                  "online": (BLUE, "o-", "online, compiled kernel")}  # fmt: skip

@@ -211,14 +211,12 @@ def charts() -> dict[str, Plan]:
 
 def draw(rows: list[Row], curves: dict[str, Curves], path: Path) -> None:
     """Charts above; throughput and memory; four speed-ups."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import COLOURS, STYLE
+    from rate_models.style import COLOURS, drawing, new_figure
     from streaming.schedule import pictures
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(11, 9.6), dpi=130, layout="constrained")
+    with drawing():
+        figure = new_figure((11, 9.6), dpi=130)
         parts = figure.subfigures(3, 1, height_ratios=(0.8, 1.25, 1), squeeze=False)
         top, middle, bottom = parts[:, 0]
         plans = charts()

@@ -97,16 +97,14 @@ def rule_changes(weights: dict[str, Array], X: Array, Y: Array) -> list[Array]:
 
 def draw(found: list[Agreement], path: Path) -> None:
     """A panel per layer."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
 
     marks = {"cells": "o", "time": "s", "rate": "^"}
     colours = {"escape": ORANGE, "integrate": BLUE}
     names = {"escape": "Poisson cells", "integrate": "integrate and fire"}
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((8.4, 3.6), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((8.4, 3.6))
         panels = figure.subplots(1, 2, sharey=True)
         for axes, layer in zip(panels, ("W_1", "W_2"), strict=True):
             for firing, colour in colours.items():

@@ -91,13 +91,11 @@ def main(
 
 def draw_fi(path: Path) -> float:
     """The largest relative deviation of measured rates from the closed form."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import STYLE
+    from rate_models.style import drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((5.4, 3.6), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((5.4, 3.6))
         worst = pictures.draw_fi(
             {
                 "point neuron": (point_lif(), "soma"),

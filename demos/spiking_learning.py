@@ -143,13 +143,11 @@ def draw(
     path: Path,
 ) -> None:  # fmt: skip
     """Accuracies, the first seed's curve, the objective, the loss."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, GREY, ORANGE, STYLE
+    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((9.6, 5.4), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((9.6, 5.4))
         (a, b), (c, d) = figure.subplots(2, 2)
         for row, values in enumerate(scores.values()):
             colour = (BLUE, ORANGE, GREY)[row]

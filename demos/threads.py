@@ -123,10 +123,8 @@ def markdown(found: dict[str, list[Row]]) -> str:
 
 def draw(found: dict[str, list[Row]], path: Path) -> None:
     """Speed-ups against depth, width, workers and delay; below, what ran."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import COLOURS, STYLE
+    from rate_models.style import COLOURS, drawing, new_figure
     from streaming.schedule import pictures
 
     main_rows = found["schedule"]
@@ -136,8 +134,8 @@ def draw(found: dict[str, list[Row]], path: Path) -> None:
         "workers": lambda row: row.workers,
         "delay": lambda row: row.schedule.delay,
     }
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(12, 6.2), dpi=130, layout="constrained")
+    with drawing():
+        figure = new_figure((12, 6.2), dpi=130)
         top, bottom = figure.subfigures(2, 1, height_ratios=(1, 0.9), squeeze=False)[:, 0]
         for axes, (varies, at) in zip(top.subplots(1, 4), place.items(), strict=True):
             rows = main_rows + found[varies]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,7 @@ def paragraph(rule: str, heading: str) -> str:
     >>> paragraph("backprop", "Source")[:26]
     'Rumelhart, Hinton & Willia'
     """
-    doc = inspect.getdoc(lookup.get(RULES, rule)) or ""
+    doc = lookup.document(lookup.get(RULES, rule))
     found = re.search(rf"^{heading}: (.+?)(?:\n\n|\Z)", doc, re.M | re.S)
     return " ".join(found[1].split()) if found else ""
 

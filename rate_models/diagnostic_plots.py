@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from rate_models.fits import Plateau, constraint_spectrum, distribution_fits
 from rate_models.recordables import get
-from rate_models.style import BLUE, COLOURS, GREY, ORANGE, STYLE
+from rate_models.style import BLUE, COLOURS, GREY, ORANGE, drawing, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 
 def new_axes(width: float = 4.6, height: float = 3.2) -> Axes:
     """Axes of a new figure in our style, without pyplot: nothing is kept open."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(STYLE):
-        return Figure((width, height), dpi=140, layout="constrained").subplots()
+    with drawing():
+        return new_figure((width, height)).subplots()
 
 
 def curves(
@@ -37,7 +34,9 @@ def curves(
     axes: Axes | None = None,
 ) -> Axes:
     """Curves over x; ``reference``: a dashed line to compare with, always in view."""
-    axes = new_axes() if axes is None else axes
+    if axes is None:
+        with drawing():
+            return curves(x, lines, label, reference, new_axes())
     if reference is not None:
         axes.axhline(reference, color=GREY, lw=1, ls="--")
     for i, (name, values) in enumerate(lines.items()):
@@ -62,6 +61,9 @@ def recorded(
 
     samples (T,); values: its numbers by label, one mapping a moment, None where undefined.
     """
+    if axes is None:
+        with drawing():
+            return recorded(name, samples, values, new_axes())
     of = get(name)
     lines = {label: [v[label] for v in values] for label in values[0]}
     axes = curves(samples, lines, of.label, of.reference, axes)
@@ -72,7 +74,9 @@ def recorded(
 
 def plateau(fits: Mapping[str, Plateau], axes: Axes | None = None) -> Axes:
     """Test curves and their plateau laws, by the name of what learned: PEPITA's slowness figure."""
-    axes = new_axes() if axes is None else axes
+    if axes is None:
+        with drawing():
+            return plateau(fits, new_axes())
     for i, (name, law) in enumerate(fits.items()):
         colour, last = COLOURS[i % len(COLOURS)], len(law.points) - 1
         axes.plot(np.arange(last + 1), law.points, "o", ms=3, color=colour, alpha=0.5)
@@ -90,7 +94,9 @@ def distribution(W: ArrayLike, axes: Axes | None = None) -> Axes:
     """
     from scipy import stats
 
-    axes = new_axes() if axes is None else axes
+    if axes is None:
+        with drawing():
+            return distribution(W, new_axes())
     w = np.asarray(W, float).ravel()
     axes.hist(w, bins=80, density=True, color="#cccccc")
     least = axes.dataLim.y1 / max(w.size, 10)
@@ -120,7 +126,9 @@ def spectrum(z: ArrayLike, axes: Axes | None = None) -> Axes:
     """Eigenvalues of the covariance of hidden activities z (T, k), beside BMVR's bound of 1."""
     from matplotlib.ticker import MaxNLocator
 
-    axes = new_axes() if axes is None else axes
+    if axes is None:
+        with drawing():
+            return spectrum(z, new_axes())
     values = constraint_spectrum(z)
     axes.axhline(1, color=GREY, lw=1, ls="--")
     axes.plot(np.arange(1, len(values) + 1), values, "o-", ms=4, color=BLUE)
@@ -136,6 +144,9 @@ def objective(
     axes: Axes | None = None,
 ) -> Axes:
     """BMVR's objective over samples, both logarithmic in x, with the optimum as a dashed line."""
+    if axes is None:
+        with drawing():
+            return objective(samples, losses, optimum, new_axes())
     axes = curves(samples, losses, "loss", optimum, axes)
     axes.set_xscale("log")
     axes.set_xlabel("samples learned from")
@@ -146,9 +157,11 @@ def map_of(
     places: ArrayLike, labels: Sequence[Any] | None = None, axes: Axes | None = None
 ) -> Axes:
     """`diagnostics.embedding` (N, 2) as points, coloured by class; its axes mean nothing."""
+    if axes is None:
+        with drawing():
+            return map_of(places, labels, new_axes(4.6, 4.0))
     import matplotlib
 
-    axes = new_axes(4.6, 4.0) if axes is None else axes
     places = np.asarray(places)
     kinds = np.zeros(len(places)) if labels is None else np.asarray(labels)
     classes = np.unique(kinds)

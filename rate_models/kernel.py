@@ -10,10 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar
@@ -25,12 +22,8 @@ from numba.core import config
 from numba.extending import intrinsic as numba_intrinsic
 from numpy.typing import ArrayLike, NDArray
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
-
 from rate_models.errors import BadOption
+from rate_models.kernel_cache import KernelCache, place
 from rate_models.stage_compiler import StageCompiler
 
 Array = NDArray[Any]
@@ -72,47 +65,7 @@ def source_key() -> str:
     return digest.hexdigest()[:16]
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: ``DENDROSTREAM_CACHE`` or the user's cache folder."""
-    base = os.environ.get("DENDROSTREAM_CACHE")
-    if base is None:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        base = os.path.join(base, "dendrostream")
-    folder = Path(base).expanduser() / "kernels" / source_key()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass  # a read-only home: compile into a folder that lives as long as this user's session
-    # Cached code is run: the fall-back must belong to this user alone.
-    return Path(tempfile.mkdtemp(prefix="dendrostream-kernels-"))
-
-
-_FOLDER = cache_folder()
-_DECORATING = threading.Lock()  # a thread that came between would put its kernels anywhere
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """One process at a time, where the system knows how."""
-    with open(_FOLDER / "lock", "wb") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, or the process dies
-        yield
-
-
-def _save_alone(compiled: Any) -> None:
-    """Numba numbers the files of a function's signatures by those that its index has: two processes
-    that save at the same moment take one number, and each later reads what the other has written.
-    """
-    cache, save = compiled._cache, compiled._cache.save_overload
-
-    def save_overload(signature: Any, data: Any) -> None:
-        with _alone():
-            save(signature, data)
-
-    cache.save_overload = save_overload
+_KEPT = place(source_key())
 
 
 def kernel(function: Function) -> Function:
@@ -121,16 +74,9 @@ def kernel(function: Function) -> Function:
     It fills arrays that it is given: it can make none, nor can the stages that it calls. Call it
     with arrays that passed `coerce`, so that one signature per dtype exists.
     """
-    with _DECORATING:
-        before = config.CACHE_DIR  # type: ignore[attr-defined]
-        # Other people's kernels are not ours to move: our folder only while ours are decorated.
-        config.CACHE_DIR = str(_FOLDER)  # type: ignore[attr-defined]
-        try:
-            compiled = numba.njit(cache=True, **FLAGS)(function)
-        finally:
-            config.CACHE_DIR = before  # type: ignore[attr-defined]
+    compiled = numba.njit(**FLAGS)(function)
     if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # else it is the function itself
-        _save_alone(compiled)
+        compiled._cache = KernelCache(function, _KEPT)  # type: ignore[arg-type]
     return compiled  # type: ignore[no-any-return]
 
 

@@ -5,11 +5,14 @@ A file whose name starts with ``_`` is not in the catalogue.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import sys
+from pathlib import Path
 from types import ModuleType
 
 from rate_models.errors import UnknownName
@@ -49,3 +52,15 @@ def get(package: str, name: str) -> ModuleType:
             remedy=f"did you mean {near[0]!r}?" if near else "",
         )
     return importlib.import_module(f"{package}.{name}")
+
+
+def document(module: ModuleType) -> str:
+    """A module's docstring; read from its file where Python, started with -OO, has dropped it.
+
+    >>> document(get("rate_models.rules", "pepita")).partition(":")[0]
+    'PEPITA'
+    """
+    text = inspect.getdoc(module)
+    if text is None and module.__file__ and module.__file__.endswith(".py"):
+        text = ast.get_docstring(ast.parse(Path(module.__file__).read_text(encoding="utf-8")))
+    return text or ""

@@ -73,10 +73,12 @@ def run(
     dtypes: Sequence[str] = ("float64", "float32"),
     seed: int = 0,
     others: Mapping[str, Maker] = MappingProxyType({}),
+    tell: Callable[[str, int, int], object] = lambda rule, done, total: None,
 ) -> Report:
     """Compare all realisations over ``samples`` samples; rules: all where None.
 
-    others: realisations of packages above this one, by name.
+    others: realisations of packages above this one, by name. tell: called after every sample with
+    the rule, how many samples are done and how many there are.
 
     Raises UnknownName for a rule that does not exist, BadOption for a dtype or a number of
     samples that cannot be.
@@ -92,13 +94,17 @@ def run(
     makers: dict[str, Maker] = {"online": _online}
     makers |= ({"batch": _batch} if find_spec("torch") else {}) | dict(others)
     rows = []
-    for rule in rules or lookup.names(RULES):
+    cases = {rule: _cases(rule) for rule in rules or lookup.names(RULES)}
+    done, total = count(1), samples * sum(map(len, cases.values()))
+    for rule, each in cases.items():
         worst: dict[tuple[str, str, str], float] = {}
-        for case in _cases(rule):
+        for case in each:
             made = {(name, d): make(case, d, seed) for name, make in makers.items() for d in dtypes}
             twins = {key: twin for key, twin in made.items() if twin is not None}
-            for key, deviation in _deviations(case, twins, samples, seed):
-                worst[key] = max(worst.get(key, 0.0), deviation)
+            for deviations in _deviations(case, twins, samples, seed):
+                for key, deviation in deviations.items():
+                    worst[key] = max(worst.get(key, 0.0), deviation)
+                tell(rule, next(done), total)
         for (name, dtype, array), deviation in worst.items():
             limit = TOLERANCE[dtype]
             rows.append(
@@ -172,8 +178,8 @@ def _batch(case: Case, dtype: str, seed: int) -> Twin:
 
 def _deviations(
     case: Case, twins: dict[tuple[str, str], Twin], samples: int, seed: int
-) -> Iterator[tuple[tuple[str, str, str], float]]:
-    """((realisation, dtype, array), deviation), of every array after every sample."""
+) -> Iterator[dict[tuple[str, str, str], float]]:
+    """{(realisation, dtype, array): deviation} of every array, after every sample."""
     params = initial_parameters(case.spec, case.rule, seed, **case.hyper)
     book = Textbook(case.spec, case.rule, params, case.optimizer, **case.hyper)
     stream = (sample for sample in _stream(case, seed) if not _at_kink(book, sample))
@@ -184,6 +190,7 @@ def _deviations(
         book.learn(x, one_hot(sample.labels, case.spec.sizes[-1]), sample.masks, sample.noise)
         truth = _named(outputs, book.params)
         sizes = {name: np.abs(array).max() for name, array in truth.items()}
+        found: dict[tuple[str, str, str], float] = {}
         for key, learn in twins.items():
             if key in lost:
                 continue
@@ -195,7 +202,8 @@ def _deviations(
             for name, array in truth.items():
                 off = float(np.abs(arrays[name] - array).max())
                 relative = off / float(sizes[name] or 1.0)  # all zero: compared as it is
-                yield (*key, name), relative if relative == relative else np.inf  # NaN is far
+                found[*key, name] = relative if relative == relative else np.inf  # NaN is far
+        yield found
 
 
 def _at_kink(book: Textbook, sample: Sample) -> bool:

@@ -19,6 +19,8 @@ from streaming.paper_command import paper
 from streaming.schedule.command import schedule
 from streaming.spiking_command import spiking
 from streaming.sweep_command import beside
+from streaming.terminal import delivered
+from streaming.terminal import say as _say
 
 app = typer.Typer(
     help="Networks of two-compartment neurons that learn from a stream, one sample at a time.",
@@ -32,9 +34,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point; always ends in SystemExit: 0, 2 (error), 3 (diverged), 128 + signal."""
+    """Entry point; always ends in SystemExit: 0, 1 (output not written, or realisations that do
+    not agree), 2 (error), 3 (diverged), 128 + signal.
+    """
     say_once = functools.cache(_say)
-    with warnings.catch_warnings():
+    with delivered(), warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say_once(f"warning: {message}")
         try:
             app(args=arguments, prog_name="dendrostream")
@@ -315,8 +319,14 @@ def sources(json_: Json = False) -> None:
 @app.command()
 def parity(json_: Json = False) -> None:
     """Compare all realisations of every rule on the same samples; exit code 1 if one is out."""
+    from streaming.progress import Steps
+
     circuit = importlib.import_module("biocircuits.parity").maker
-    result = importlib.import_module("rate_models.parity").run(others={"circuit": circuit})
+    compare = importlib.import_module("rate_models.parity").run
+    if not json_:
+        _say("comparing all realisations of every rule: some minutes")
+    with contextlib.closing(Steps("parity", " samples")) as bar:
+        result = compare(others={"circuit": circuit}, tell=bar)
     if json_:
         _print_json({"ok": result.ok, "deviations": result.rows, "missing": result.missing})
     else:
@@ -351,10 +361,6 @@ app.command()(beside(run))
 app.command()(spiking)
 
 
-def _say(message: str) -> None:
-    print(message, file=sys.stderr)
-
-
 def _print_json(values: dict[str, Any]) -> None:
     from streaming.run_folder import json_line
 
@@ -383,11 +389,11 @@ def _report(summary: dict[str, Any]) -> str:
         *scores,
         ("samples", f"{summary['samples_seen']:,}"),
         ("samples per second", f"{summary['samples_per_second']:,.0f}"),
-        ("picture", f"{summary['out']}/learning_curve.png"),
         ("folder", summary["out"]),
     ]
-    if (recorded := Path(summary["out"], "record.png")).exists():
-        rows.insert(-1, ("recorded", recorded))
+    for name, file in (("picture", "learning_curve.png"), ("recorded", "record.png")):
+        if (path := Path(summary["out"], file)).exists():
+            rows.insert(-1, (name, path))
     if summary["skipped"]:
         rows.insert(len(scores) + 1, ("skipped", f"{summary['skipped']:,} bad samples"))
     return "\n".join(f"{name:<22}{value}" for name, value in rows)
@@ -400,7 +406,7 @@ def _catalogue(package: str, as_json: bool) -> None:
         return
     width = max(map(len, names), default=0)
     for name in names:
-        about = (lookup.get(package, name).__doc__ or "").strip().partition("\n")[0]
+        about = lookup.document(lookup.get(package, name)).partition("\n")[0]
         print(f"{name:<{width}}  {about}")
 
 

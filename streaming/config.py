@@ -125,6 +125,14 @@ class RunConfig(BaseModel):
         Traceback (most recent call last):
         rate_models.errors.BadOption: --epochs: got 0; expected greater than 0
         """
+        for name, value in options.items():
+            if "\\udc" in ascii(value):  # bytes outside the encoding: config.json has none such
+                raise BadOption(
+                    f"--{name.replace('_', '-')}",
+                    got=ascii(value),
+                    expected="a name in the encoding of this terminal",
+                    remedy="set LC_ALL=C.UTF-8, or give the file another name",
+                )
         try:
             return cls(**{name: value for name, value in options.items() if value is not None})
         except ValidationError as invalid:

@@ -32,6 +32,8 @@ class DamagedData(UserError, ValueError):
 def data_root(data: Path | None = None) -> tuple[Path, str]:
     """The folder of the data sets and what named it: --data, DENDROSTREAM_DATA or the cache.
 
+    Raises MissingData where none of them is given and the user has no home.
+
     >>> data_root(Path("sets"))
     (PosixPath('sets'), '--data')
     """
@@ -39,8 +41,12 @@ def data_root(data: Path | None = None) -> tuple[Path, str]:
         return Path(data).expanduser(), "--data"
     if named := os.environ.get("DENDROSTREAM_DATA"):
         return Path(named).expanduser(), "DENDROSTREAM_DATA"
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "dendrostream" / "data", "the user's cache folder"
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a name, in a container
+        remedy = "give --data FOLDER, or set DENDROSTREAM_DATA"
+        raise MissingData("data sets", got="a user without a home", remedy=remedy) from None
+    return cache / "dendrostream" / "data", "the user's cache folder"
 
 
 def locate(dataset: str, files: Sequence[str], data: Path | None, download: bool) -> list[Path]:

@@ -63,6 +63,7 @@ def paper(
     from streaming.papers.reproduce import NOT_YET, reproduce
     from streaming.run_folder import json_line
     from streaming.sources import Options
+    from streaming.terminal import say
 
     if results is not None and name is not None:
         raise BadOption("--results", got=f"with {name}", expected="alone: it is about all papers")
@@ -78,9 +79,6 @@ def paper(
         for public, cited in every.items() if not json_ else ():
             print(f"{public:<{width}}  {cited}")
         return
-
-    def say(message: str) -> None:
-        print(message, file=sys.stderr, flush=True)
 
     given = {"--seeds": seeds, "--epochs": epochs, "--rows": rows, "--columns": columns}
     words = ["dendrostream", "paper", name, *(["--quick"] if quick else [])]
@@ -105,7 +103,9 @@ def paper(
     print(table.text(shown))
     if hidden := len(result["cells"]) - len(shown):
         print(f"{hidden} more {'cell is' if hidden == 1 else 'cells are'} {NOT_YET}")
-    print(f"table: {result['json']}\nfigure: {result['figure']}")
+    print(f"table: {result['json']}")
+    if Path(result["figure"]).exists():
+        print(f"figure: {result['figure']}")
 
 
 def _list(given: str | None) -> list[str] | None:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -14,13 +13,15 @@ from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from rate_models import diagnostic_plots
-from rate_models.style import BLUE, GREY, ORANGE, STYLE
+from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure, plain
 from streaming import checkpoint, regression_pictures
 from streaming.learner import OnlineLearner
 from streaming.run_folder import replacing
 
 MOST_CLASSES = 20  # with more, a confusion matrix has no room for its labels
 UNITS = 10
+COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+LONGEST = 14  # signs of a class's name that there is room for
 
 
 def draw(folder: Path) -> Path:
@@ -34,10 +35,9 @@ def draw(folder: Path) -> Path:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     lines = lines or [{**summary, "samples": summary["samples_seen"]}]
     classes = summary["classes"]
-    with matplotlib.rc_context(STYLE):
-        regression = not classes and any(line.get("rmse") is not None for line in lines)
-        width = 10 if classes or regression else 6
-        figure = Figure(figsize=(width, 4.6), dpi=140, layout="constrained")
+    regression = not classes and any(line.get("rmse") is not None for line in lines)
+    with drawing():
+        figure = new_figure((10 if classes or regression else 6, 4.6))
         figure.suptitle(_title(summary), x=0.01, ha="left", fontsize=11.5, fontweight="bold")
         if regression:
             regression_pictures.draw(figure, folder, lines, summary)
@@ -60,9 +60,9 @@ def draw_record(folder: Path) -> Path:
     names, samples = list(lines[0]["values"]), [line["samples"] for line in lines]
     columns = 2 if len(names) == 4 else min(len(names), 3)
     rows = -(-len(names) // columns)
-    with matplotlib.rc_context(STYLE):
+    with drawing():
         size = (max(3.6 * columns, 4.6), 2.9 * rows + 0.3)
-        figure = Figure(figsize=size, dpi=140, layout="constrained")
+        figure = new_figure(size)
         figure.suptitle(_title(summary), x=0.01, ha="left", fontsize=11.5, fontweight="bold")
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel in panels[len(names) :]:
@@ -82,7 +82,7 @@ def _save(figure: Figure, path: Path) -> Path:
 
 def _title(summary: dict[str, Any]) -> str:
     kind = summary["source"].partition(":")[0]
-    title = f"{summary['rule']} on {kind}, {'-'.join(map(str, summary['sizes']))}"
+    title = plain(f"{summary['rule']} on {kind}, {'-'.join(map(str, summary['sizes']))}")
     if summary["test_accuracy"] is not None:
         title += f": {summary['test_accuracy']:.1%} of held-out samples right"
     return title + ("" if summary["classes"] else regression_pictures.title(summary))
@@ -94,6 +94,7 @@ def _accuracy(axes: Axes, lines: list[dict[str, Any]], summary: dict[str, Any]) 
         x,
         [line["windowed_accuracy"] for line in lines],
         color=BLUE,
+        **_dot(x),
         label="last 1,000, before learning each",
     )
     axes.plot(
@@ -119,17 +120,21 @@ def _accuracy(axes: Axes, lines: list[dict[str, Any]], summary: dict[str, Any]) 
     axes.legend(loc="lower right")
 
 
+def _dot(x: list[int]) -> dict[str, Any]:
+    """A line of one point is a dot, or nobody would see it."""
+    return {"marker": "o", "ms": 4} if len(x) == 1 else {}
+
+
 def _loss(axes: Axes, lines: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> None:
     known = [line for line in lines if line["windowed_loss"] is not None]
-    axes.plot(
-        [line["samples"] for line in known], [line["windowed_loss"] for line in known], color=BLUE
-    )
+    x, losses = [line["samples"] for line in known], [line["windowed_loss"] for line in known]
+    axes.plot(x, losses, color=BLUE, **_dot(x))
     tested = [e for e in epochs if e.get("test_loss") is not None]
     axes.plot(
         [e["samples"] for e in tested], [e["test_loss"] for e in tested], "o", color=ORANGE, ms=4
     )
     axes.set_ylabel("loss per sample")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, axes.dataLim.y1 * 1.05 if axes.dataLim.y1 > 0 else None)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
@@ -140,9 +145,9 @@ def _right_half(
     parts = half.subfigures(len(ratios), 1, height_ratios=ratios, hspace=0.02, squeeze=False)
     _confusion(parts[0, 0].subplots(), summary)
     if images:
-        parts[1, 0].suptitle(
-            "What learning changed most: input weights of ten hidden units", fontsize=9.5
-        )
+        kind = "hidden" if len(summary["sizes"]) > 2 else "output"
+        units = f"{COUNTS[len(images)]} {kind} unit{'s' if len(images) > 1 else ''}"
+        parts[1, 0].suptitle(f"Changed most: input weights of {units}", fontsize=9.5)
         axes = parts[1, 0].subplots(2, UNITS // 2).ravel()
         for place in axes:
             place.set_axis_off()  # also where there are fewer units
@@ -159,10 +164,11 @@ def _confusion(axes: Axes, summary: dict[str, Any]) -> None:
     axes.spines[:].set_visible(False)
     n = len(counts)
     if n <= MOST_CLASSES:
-        axes.set_xticks(range(n), [str(c) for c in summary["classes"]])
-        axes.set_yticks(range(n), [str(c) for c in summary["classes"]])
-        if max(len(str(c)) for c in summary["classes"]) > 3:
-            axes.tick_params(axis="x", rotation=90)
+        names = [plain(c, LONGEST) for c in summary.get("class_names") or summary["classes"]]
+        long = max(map(len, names)) > 3
+        axes.set_xticks(range(n), names, rotation=90 if long else 0)
+        axes.set_yticks(range(n), names)
+        axes.tick_params(labelsize=7.5 if long or n > 10 else None)
         axes.tick_params(length=0)
         for i, j in np.argwhere(counts > 0) if n <= 10 else ():
             axes.text(

@@ -36,6 +36,7 @@ class Bar:
                 initial=run.position,
                 unit=" samples",
                 file=sys.stderr,
+                disable=None,  # where stderr is a file
                 dynamic_ncols=True,
                 leave=False,
             )
@@ -52,6 +53,30 @@ class Bar:
         """Take the bar off the screen."""
         if self._bar is not None:
             self._bar.close()
+
+
+class Steps:
+    """A progress bar over steps that somebody counts: ``tell(what, done, total)``."""
+
+    def __init__(self, name: str, unit: str) -> None:
+        self._bar = tqdm(
+            desc=name,
+            unit=unit,
+            total=0,
+            file=sys.stderr,
+            disable=None,  # where stderr is a file
+            dynamic_ncols=True,
+            leave=False,
+        )
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self._bar.total = total
+        self._bar.set_postfix_str(what, refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        self._bar.close()
 
 
 def _total(run: Run) -> int | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, BadSample, Diverged, UserError
-from streaming import checkpoint, divergence
+from streaming import checkpoint, divergence, drawn
 from streaming.advice import Adviser
 from streaming.config import RunConfig
 from streaming.divergence import ENOUGH
@@ -33,6 +32,7 @@ from streaming.record import Recorder
 from streaming.run_folder import Log, disk, finite, json_line, new_folder, write_text
 from streaming.sources import Chunk, Source, content
 from streaming.summary import Summary, held_out_scores, summarised
+from streaming.terminal import slow
 
 __all__ = ["Hooks", "Run", "RunConfig", "Summary", "resume", "run"]
 
@@ -66,7 +66,8 @@ def run(config: RunConfig, out: Path | None = None, hooks: Hooks = Hooks()) -> S
     Raises UserError with nothing written where the configuration or the data is wrong, and
     after saving what was learned where a sample is; Diverged leaves the last good checkpoint.
     """
-    source = config.open()
+    with slow(f"reading {config.source}", hooks.say):
+        source = config.open()
     if guess := getattr(source, "guess", ""):
         hooks.say(guess)
     config = config.resolved(source)
@@ -84,21 +85,24 @@ def run(config: RunConfig, out: Path | None = None, hooks: Hooks = Hooks()) -> S
 def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
     """Go on with the run in ``folder`` from its last checkpoint.
 
-    The summary of a run that has finished is handed back as it is. Raises MissingData or
-    DamagedCheckpoint where the folder is not that of a run.
+    The summary of a run that has finished is handed back as it is; pictures that it lacks are
+    drawn. Raises MissingData or DamagedCheckpoint where the folder is not that of a run.
     """
     config = RunConfig.read(folder / "config.json")
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         summary: Summary = json.loads((folder / "summary.json").read_text())
         if summary["stopped"] in FINISHED:
             hooks.say(f"{folder} has finished already: nothing to resume")
+            if hooks.draw:
+                drawn.run(folder, missing=True)
             return summary
     arrays, meta = checkpoint.read(folder / "checkpoint")
     learner = OnlineLearner.load(folder / "checkpoint")
     if config.task is None:  # of a run before there were tasks
         task = "regression" if learner.classes is None else "classification"
         config = config.model_copy(update={"task": task})
-    source = config.open()
+    with slow(f"reading {config.source}", hooks.say):
+        source = config.open()
     recorder = Recorder(config.record, learner, source)
     with disk(folder):
         this = Run(folder, config, source, learner, recorder)
@@ -166,26 +170,18 @@ class Run:
             tested = self._tested and self._tested[0] == self.position
             self._examples.write(self.folder, self.learner, self.source if tested else None)
         if self.position and hooks.draw:
-            from streaming import pictures  # matplotlib takes a second: at the end only
-
-            pictures.draw(self.folder)
-            if self.recorder.names:
-                pictures.draw_record(self.folder)
+            drawn.run(self.folder)
         return summary
 
     def _compile(self, say: Callable[[str], None]) -> None:
         """Have the kernels compiled, or read from their cache, by a learner thrown away."""
-        notice = threading.Timer(1.0, say, ["compiling kernels (once)"])
-        notice.start()
-        try:
+        with slow("compiling kernels (once)", say):
             spare = self.config.learner(self.source)
             label = self.source.classes[0] if self.source.classes else np.zeros(spare.sizes[-1])
             for n in (1, 2):  # one kernel for a sample alone, another for workers
                 nothing = np.zeros((n, self.source.n_features))
                 spare.learn_many(nothing, [label] * n)
             spare.predict_many(nothing)
-        finally:
-            notice.cancel()
 
     def _stream(self, hooks: Hooks, adviser: Adviser | None) -> str:
         c = self.config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -67,6 +66,9 @@ def spiking(
 ) -> None:  # fmt: skip
     """Convert a trained network to spiking neurons in Brian 2 and show it held-out samples."""
     from biocircuits.spiking import backend, export, pictures, to_brian2
+    from rate_models.style import plain
+    from streaming import terminal
+    from streaming.drawn import attempt
     from streaming.run_folder import json_line
 
     if samples < 1 or presentation < 1:
@@ -77,7 +79,7 @@ def spiking(
 
     def say(message: str) -> None:
         if not json_:
-            print(message, file=sys.stderr, flush=True)
+            terminal.say(message)
 
     learner, shown, truth, calibration = _learned(
         checkpoint, source, hidden, seed, data, samples, say
@@ -104,8 +106,12 @@ def spiking(
     ranks = {name: _rank(model[name], recording.rates(name)) for name in recording.spikes}
     out.mkdir(parents=True, exist_ok=True)
     sizes = "-".join(map(str, learner.sizes))
-    files = [pictures.overview(recording, model, curves, right, out / "spiking.png",
-                               f"{sizes} in spikes, {source}", truth)]  # fmt: skip
+    files: list[Path] = []
+    with attempt(str(out / "spiking.png"), "the same command draws it again"):
+        title = f"{sizes} in spikes, {plain(source)}"
+        files += [
+            pictures.overview(recording, model, curves, right, out / "spiking.png", title, truth)
+        ]
     files += [export.to_nwb(recording, out / "spiking.nwb")] if nwb else []
     if nir:
         export.to_nir(net, out / "network.nir")

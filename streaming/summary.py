@@ -31,6 +31,7 @@ def summarised(run: Run, stopped: str, tested: dict[str, Any]) -> Summary:
         **run.times(),
         "epochs": run.epochs,
         "classes": source.classes,
+        "class_names": getattr(source, "class_names", None),
         "confusion": None if source.classes is None else run.metrics.confusion,
         "test_confusion": tested.get("confusion"),
         "image_shape": getattr(source, "image_shape", None),

@@ -59,7 +59,7 @@ def sweep(
     **options: Any,
 ) -> None:
     """Run all combinations of some options on Dask workers; finished cells are not run twice."""
-    from streaming import sweep_table
+    from streaming import sweep_table, terminal
     from streaming.config import parse_settings
     from streaming.progress import Interrupts
     from streaming.run_folder import json_line
@@ -68,7 +68,7 @@ def sweep(
 
     def say(message: str) -> None:
         if not quiet:
-            print(message, file=sys.stderr, flush=True)
+            terminal.say(message)
 
     varies = parse_over(over)
     for name in options.keys() & varies.keys():
@@ -94,7 +94,7 @@ def sweep(
     if result["failed"]:
         failed = [row["error"] for row in result["rows"] if row["stopped"] == "error"]
         failures = f"{len(failed)} of {result['cells']} cells failed, the first with: {failed[0]}"
-        print(f"{failures}; the same command tries them again", file=sys.stderr)
+        terminal.say(f"{failures}; the same command tries them again")
         raise typer.Exit(2)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = ["rate_models", "biocircuits", "streaming", "demos"]
+LAYERS = ["rate_models", "biocircuits", "streaming", "dendrostream", "demos"]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 

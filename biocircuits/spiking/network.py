@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +77,8 @@ class SpikingNetwork:
         backend.runtime()
         b.defaultclock.dt = self.dt  # which is one for all networks
         b.seed(self.seed)
+        if progress and b.prefs.codegen.target == "cython":
+            _say("compiling the network by Cython: a minute where it is new, then it is kept")
         with Bar(samples, progress) as bar:
             self.network.run(samples * self.presentation, report=bar if progress else None,
                              report_period=0.2 * b.second, namespace={})  # fmt: skip
@@ -83,6 +87,8 @@ class SpikingNetwork:
     def _program(self, progress: bool) -> Recording:
         b, time = backend.load(), len(self.trained.inputs) * self.presentation
         b.seed(self.seed)
+        if progress:
+            _say("compiling the network as a C++ program: a minute, or several the first time")
         with tempfile.TemporaryDirectory(prefix="dendrostream-") as folder:
             try:
                 self.network.run(time, report="stderr" if progress else None, namespace={})
@@ -115,6 +121,11 @@ class SpikingNetwork:
         return Recording(float(self.presentation), samples, spikes, traces, last, self.cells)
 
 
+def _say(message: str) -> None:
+    with contextlib.suppress(OSError):  # nobody reads it: no reason to stop
+        print(message, file=sys.stderr, flush=True)
+
+
 def _unit(values: Any) -> str:
     b = backend.load()
     for name, unit in (("V", b.volt), ("A", b.amp), ("S", b.siemens)):
@@ -129,7 +140,8 @@ class Bar:
     def __init__(self, samples: int, shown: bool) -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(total=samples, unit=" samples", desc="spiking", disable=not shown,
+        hidden = None if shown else True  # None: where stderr is a file
+        self._bar = tqdm(total=samples, unit=" samples", desc="spiking", disable=hidden,
                          dynamic_ncols=True, leave=False)  # fmt: skip
         self._samples = samples
 

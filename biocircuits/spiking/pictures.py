@@ -16,7 +16,7 @@ from biocircuits.spiking import fi
 from biocircuits.spiking.neurons import Neuron
 from biocircuits.spiking.recording import Recording, rank_correlation
 from rate_models.errors import BadOption
-from rate_models.style import BLUE, COLOURS, GREY, ORANGE, STYLE
+from rate_models.style import BLUE, COLOURS, GREY, ORANGE, drawing, new_figure
 
 Floats = NDArray[np.float64]
 NAMES = {"v": "soma", "v_dendrite": "dendrite"}
@@ -153,12 +153,10 @@ def overview(
 ) -> Path:
     """All four in a file. model: see `draw_rates`; the input is left out. The first population
     of which potentials were recorded shows those of one neuron, in the second sample."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
     traced = [name.partition(".")[0] for name in recording.traces if name.endswith(".v")]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10.5, 7.2), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((10.5, 7.2))
         figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
         (raster, membranes), (rates, accuracy) = figure.subplots(2, 2)
         draw_raster(recording, raster, samples=min(3, recording.samples), labels=labels)

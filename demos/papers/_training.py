@@ -250,15 +250,14 @@ def whitened(X: Array, X_test: Array, epsilon: float) -> tuple[Array, Array]:
 
 def draw_curves(found: Results, rows: Any, columns: Any, published: Any, path: Path) -> None:
     """Test accuracy over epochs, a panel per column, a colour per row; published values dashed."""
-    import matplotlib
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
-    from rate_models.style import COLOURS, STYLE
+    from rate_models.style import COLOURS, drawing, new_figure
 
     shown = [column for column in columns if any(c == column for _, c in found)]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((3.4 * len(shown) + 0.8, 3.2), dpi=140, layout="constrained")
+    with drawing():
+        from matplotlib.ticker import MaxNLocator
+
+        figure = new_figure((3.4 * len(shown) + 0.8, 3.2))
         panels = figure.subplots(1, len(shown), squeeze=False)[0]
         for axes, column in zip(panels, shown, strict=True):
             for row, colour in zip(rows, COLOURS, strict=False):

@@ -223,18 +223,16 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 
 def draw(found: Results, path: Path) -> None:
     """Objective over samples, BMVR's and backpropagation's, and BMVR's constraint."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, STYLE, plain_numbers
+    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, drawing, new_figure, plain_numbers
 
     courses = {
         column: found.get(("objective", column)) or found.get(("objective-ours", column))
         for column in COLUMNS
     }
     shown = {column: results for column, results in courses.items() if results}
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((3.6 * max(len(shown), 1), 5), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((3.6 * max(len(shown), 1), 5))
         panels = figure.subplots(2, max(len(shown), 1), squeeze=False)
         for (upper, lower), (column, results) in zip(panels.T, shown.items(), strict=False):
             for i, result in enumerate(results):

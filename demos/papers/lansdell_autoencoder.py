@@ -190,14 +190,13 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 
 def draw(found: Results, path: Path) -> None:
     """Test losses, and ten digits with what each makes of them: panels a and c."""
-    import matplotlib
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
-    from rate_models.style import COLOURS, STYLE
+    from rate_models.style import COLOURS, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((8.6, 3.4), dpi=140, layout="constrained")
+    with drawing():
+        from matplotlib.ticker import MaxNLocator
+
+        figure = new_figure((8.6, 3.4))
         left, right = figure.subplots(1, 2)
         strips: list[Any] = []
         names = []

@@ -48,13 +48,11 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 
 def draw(found: Results, path: Path) -> None:
     """Relative error of both matrices over batches."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import COLOURS, STYLE, plain_numbers
+    from rate_models.style import COLOURS, drawing, new_figure, plain_numbers
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((5, 3.4), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((5, 3.4))
         axes = figure.subplots()
         for row, colour in zip(ROWS, COLOURS, strict=False):
             results = found.get((row, "top-distance"), [])

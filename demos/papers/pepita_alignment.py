@@ -45,13 +45,11 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 
 def draw(found: Results, path: Path) -> None:
     """Accuracy, angle and norm over epochs: the three panels of figure 3."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import COLOURS, STYLE
+    from rate_models.style import COLOURS, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((9.2, 3), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((9.2, 3))
         panels = figure.subplots(1, 3)
         for colour, column in zip(COLOURS, COLUMNS, strict=False):
             results = found.get(("angle-after", column), [])

@@ -51,15 +51,13 @@ def mean(row: str, column: str, results: Sequence[Result]) -> float:
 
 def draw(found: Results, path: Path) -> None:
     """Averaged curves and their laws, a panel per data set: figure 8."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
     from rate_models.diagnostic_plots import plateau
-    from rate_models.style import STYLE
+    from rate_models.style import drawing, new_figure
 
     shown = [column for column in COLUMNS if any(c == column for _, c in found)]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((3.8 * len(shown), 3.2), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((3.8 * len(shown), 3.2))
         for axes, column in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown,
                                 strict=True):  # fmt: skip
             laws = {ROWS[r]: _law(c, results) for (r, c), results in found.items() if c == column}

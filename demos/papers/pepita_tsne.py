@@ -69,15 +69,13 @@ def neighbours(places: Any, labels: Any) -> float:
 
 def draw(found: Results, path: Path) -> None:
     """The two maps of the first seed."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
     from rate_models.diagnostic_plots import map_of
-    from rate_models.style import STYLE
+    from rate_models.style import drawing, new_figure
 
     result = next(iter(found.values()))[0]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((8, 3.6), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((8, 3.6))
         for axes, (row, title) in zip(figure.subplots(1, 2), ROWS.items(), strict=True):
             map_of(result["places"][row], result["labels"], axes)
             axes.set_title(title)

@@ -77,15 +77,13 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 
 def draw(found: Results, path: Path) -> None:
     """The output layer of the first seed with both laws, a panel per network: figure 10."""
-    import matplotlib
-    from matplotlib.figure import Figure
     from scipy import stats
 
-    from rate_models.style import BLUE, ORANGE, STYLE
+    from rate_models.style import BLUE, ORANGE, drawing, new_figure
 
     shown = [row for row in ROWS if (row, "last-df") in found]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((2.7 * len(shown), 2.8), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((2.7 * len(shown), 2.8))
         panels = figure.subplots(1, len(shown), squeeze=False)[0]
         for axes, row in zip(panels, shown, strict=True):
             last = found[row, "last-df"][0]["fits"]["last"]

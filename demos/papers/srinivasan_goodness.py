@@ -58,14 +58,12 @@ def _place(row: str, result: Result) -> int:
 
 def draw(found: Results, path: Path) -> None:
     """The histograms of the first seed: figure S2."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, STYLE
+    from rate_models.style import BLUE, drawing, new_figure
 
     result = next(iter(found.values()))[0]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((9, 2.8), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((9, 2.8))
         for axes, row in zip(figure.subplots(1, 3), ROWS, strict=True):
             count, edges = result["histogram"][_place(row, result)]
             axes.stairs(count, edges, fill=True, color=BLUE)

@@ -187,13 +187,11 @@ def _stays(result: Result) -> float:
 
 def draw(found: Results, path: Path) -> None:
     """Error and angles of the first seed; what leaves the equations in the left panel alone."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, COLOURS, ORANGE, STYLE
+    from rate_models.style import BLUE, COLOURS, ORANGE, drawing, new_figure
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((8.4, 3.2), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((8.4, 3.2))
         left, right = figure.subplots(1, 2)
         looks = {
             "pepita": ("o", BLUE),

@@ -110,7 +110,7 @@ def get(name: str) -> ModuleType:
 
 def citation(paper: ModuleType) -> str:
     """The first paragraph of a paper's file."""
-    return " ".join((paper.__doc__ or "").strip().partition("\n\n")[0].split())
+    return " ".join(lookup.document(paper).partition("\n\n")[0].split())
 
 
 def _exists(package: str) -> bool:

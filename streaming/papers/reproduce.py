@@ -15,6 +15,7 @@ from tqdm import tqdm
 from rate_models.errors import BadOption, MissingData, UnknownName
 from streaming import papers
 from streaming.cluster import cluster
+from streaming.drawn import attempt
 from streaming.machine import machine
 from streaming.papers import Cell, Context, Scale, table
 from streaming.papers.cells import Store
@@ -168,7 +169,8 @@ def _write(
 ) -> None:
     with disk(out):
         write_text(out / f"{stem}.json", json.dumps(finite(result), indent=1) + "\n")
-        with replacing(out / f"{stem}.png", ".png") as picture:
+        again = "the same command draws it; finished cells are kept"
+        with attempt(f"{out / stem}.png", again), replacing(out / f"{stem}.png", ".png") as picture:
             if found and hasattr(paper, "draw"):
                 paper.draw(found, picture)
             else:

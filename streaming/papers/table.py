@@ -139,14 +139,12 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def picture(cells: Sequence[dict[str, Any]], unit: str, title: str, path: Path) -> None:
     """A line per cell: what was published (open), what was measured (filled), ± σ."""
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    from rate_models.style import BLUE, GREY, STYLE
+    from rate_models.style import BLUE, GREY, drawing, new_figure
 
     shown = [c for c in cells if c["mean"] is not None]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((6.4, 1.3 + 0.28 * len(shown)), dpi=140, layout="constrained")
+    with drawing():
+        figure = new_figure((6.4, 1.3 + 0.28 * len(shown)))
         axes = figure.subplots()
         for at, cell in enumerate(shown):
             if cell["published"] is not None:

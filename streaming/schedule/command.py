@@ -70,7 +70,6 @@ def schedule(
 ) -> None:
     """Plan which worker learns which layer of which sample when, and what that is worth."""
     from streaming.config import parse_settings, parse_sizes
-    from streaming.schedule import pictures
     from streaming.schedule.items import Schedule
     from streaming.schedule.plan import equal_times
     from streaming.schedule.planner import plan
@@ -98,17 +97,29 @@ def schedule(
         told = compare(rule, sizes, how, workers, samples, options)
         measured = _measured(told)
         title = f"{rule}, {_short(sizes)}, {how}: {told.speedup:.2f} times one thread"
-        pictures.draw(told.plan, out, title, "seconds", told.ran)
+        picture = _drawn(told.plan, out, title, "seconds", told.ran)
     else:
-        pictures.draw(found, out, title, unit)
+        picture = _drawn(found, out, title, unit)
     if json_:
         from streaming.run_folder import json_line
 
-        print(json_line({"plan": figures, "measured": measured, "picture": str(out)}))
+        print(json_line({"plan": figures, "measured": measured, "picture": picture}))
         return
     told_too = {f"measured {name}": value for name, value in (measured or {}).items()}
-    for name, value in {**figures, **told_too, "picture": out}.items():
+    for name, value in {**figures, **told_too, "picture": picture}.items():
         print(f"{name.replace('_', ' '):<34}{_word(value)}")
+
+
+def _drawn(plan: Plan, out: Path, *rest: Any) -> str | None:
+    """The name of the picture; None, with a warning, where it cannot be drawn."""
+    from rate_models.style import drawing
+    from streaming.drawn import attempt
+
+    with attempt(str(out), "the same command draws it again"), drawing():
+        from streaming.schedule import pictures
+
+        return str(pictures.draw(plan, out, *rest))
+    return None
 
 
 def _times(standard: str | None, modulated: str | None, error: float) -> Times | None:

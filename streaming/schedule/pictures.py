@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
-from rate_models.style import BLUE, COLOURS, ORANGE, STYLE
+from rate_models.style import BLUE, COLOURS, ORANGE, drawing, new_figure
 from streaming.schedule.plan import Plan
 
 KINDS = {"S": (BLUE, "standard pass"), "E": (COLOURS[2], "error"),
@@ -70,9 +68,9 @@ def draw(plan: Plan, path: Path, title: str, unit: str, ran: Plan | None = None)
     ran: the same items as they ran, drawn below on the same axis of time.
     """
     panels = [plan] if ran is None else [plan, ran]
-    with matplotlib.rc_context(STYLE):
+    with drawing():
         height = 1.1 + (0.4 + 0.36 * min(plan.workers, 12)) * len(panels)
-        figure = Figure(figsize=(9, height), dpi=140, layout="constrained")
+        figure = new_figure((9, height))
         several = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         end = max(_first_samples(panel) for panel in panels)
         numbers = [gantt(axes, panel, end) for axes, panel in zip(several, panels, strict=True)]

@@ -23,7 +23,7 @@ class ArraySource:
     every ``seed``. ``task``: "regression" has y as numbers, "classification" as ``classes``, which
     default to the sorted labels found in y; None guesses it from y (see `streaming.sources._task`).
     X is kept as it is given, e.g. as bytes. ``image_shape``, e.g. (28, 28), says how to draw a
-    sample.
+    sample, ``class_names`` what its classes are called where the labels are numbers.
 
     Raises BadOption for arrays that do not fit together, BadSample for a label not in
     ``classes``.
@@ -48,6 +48,7 @@ class ArraySource:
         maximum: float = 1.0,
         held_out: float = 0.2,
         image_shape: tuple[int, ...] | None = None,
+        class_names: Sequence[str] | None = None,
         defaults: Mapping[str, Any] | None = None,
         task: str | None = None,
     ) -> None:
@@ -73,6 +74,7 @@ class ArraySource:
         self.scale = scale
         self.maximum = maximum
         self.image_shape = image_shape
+        self.class_names = None if class_names is None else tuple(class_names)
         self.defaults: Mapping[str, Any] = defaults or {}
         self._seed = seed
         if X_test is None or y_test is None:
@@ -86,6 +88,9 @@ class ArraySource:
                 got=f"{self._test[0].shape[1]} features",
                 expected=f"{self.n_features}, as in the training samples",
             )
+        if self.class_names is not None and len(self.class_names) != len(self.classes or ()):
+            expected = f"{len(self.classes or ())}, one per class"
+            raise BadOption("class_names", got=f"{len(self.class_names)}", expected=expected)
         self.length: int | None = len(self._train[1])
         for _, labels in (self._train, self._test):
             _check_labels(name, labels, self.classes)

@@ -18,6 +18,10 @@ MD5 = {
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
 
+NAMES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+
 
 def open(argument: str | None, options: Options) -> ArraySource:
     no_argument("cifar10", argument)
@@ -30,6 +34,7 @@ def open(argument: str | None, options: Options) -> ArraySource:
         *load_cifar_batches([test], b"labels"),
         name="cifar10",
         classes=range(10),
+        class_names=NAMES,
         seed=options.seed,
         scale="range",
         maximum=255.0,

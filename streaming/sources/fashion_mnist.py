@@ -9,6 +9,11 @@ from __future__ import annotations
 from streaming.data_files import load_idx_set
 from streaming.sources import ArraySource, Options, no_argument
 
+NAMES = (
+    "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+    "ankle boot",
+)  # fmt: skip
+
 
 def open(argument: str | None, options: Options) -> ArraySource:
     no_argument("fashion_mnist", argument)
@@ -17,6 +22,7 @@ def open(argument: str | None, options: Options) -> ArraySource:
         *arrays,
         name="fashion_mnist",
         classes=range(10),
+        class_names=NAMES,
         seed=options.seed,
         scale="range",
         maximum=255.0,

@@ -1,0 +1,41 @@
+"""Pictures as what a result may lack: one that cannot be drawn costs a warning, not the result."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def run(folder: Path, missing: bool = False) -> None:
+    """Draw the pictures of the run in ``folder``; missing: those alone that are not there."""
+    with attempt(f"the pictures of {folder}", f"dendrostream run --resume {folder} draws them"):
+        from rate_models.style import drawing
+
+        with drawing():  # which imports matplotlib, whatever MPLBACKEND is
+            from streaming import pictures  # a second: at the end only
+
+        for name, draw in (("learning_curve.png", pictures.draw), ("record.png", _record)):
+            if not (missing and (folder / name).is_file()):
+                draw(folder)
+
+
+def _record(folder: Path) -> Path | None:
+    from streaming import pictures
+
+    return pictures.draw_record(folder) if (folder / "record.jsonl").is_file() else None
+
+
+@contextlib.contextmanager
+def attempt(what: str, remedy: str) -> Iterator[None]:
+    """Turns whatever goes wrong in drawing into one RuntimeWarning."""
+    try:
+        yield
+    except Exception as error:  # fonts, disks, other people's files: nothing of it is the result
+        text = " ".join(str(error).split()) or "no reason given"
+        warnings.warn(
+            f"{what} could not be drawn: {type(error).__name__}: {text}; {remedy}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
