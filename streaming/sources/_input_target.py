@@ -34,6 +34,11 @@ class InputTarget:
         """Bad samples that the source has passed over."""
         return int(getattr(self._source, "skipped", 0))
 
+    def content(self) -> str:
+        """Of the source, see `streaming.sources.content`."""
+        own = getattr(self._source, "content", None)
+        return str(own()) if own else ""
+
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
         """As the source's, with x for y."""
         return ((X, X / self._factor) for X, _ in self._source.chunks(epoch, start, size))
