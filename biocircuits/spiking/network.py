@@ -74,7 +74,7 @@ class SpikingNetwork:
         b, samples = backend.load(), len(self.trained.inputs)
         backend.runtime()
         b.defaultclock.dt = self.dt  # which is one for all networks
-        b.seed(self.seed)
+        b.seed(backend.seed_of(self.seed))
         with Bar(samples, progress) as bar:
             self.network.run(samples * self.presentation, report=bar if progress else None,
                              report_period=0.2 * b.second, namespace={})  # fmt: skip
@@ -82,7 +82,7 @@ class SpikingNetwork:
 
     def _program(self, progress: bool) -> Recording:
         b, time = backend.load(), len(self.trained.inputs) * self.presentation
-        b.seed(self.seed)
+        b.seed(backend.seed_of(self.seed))
         with tempfile.TemporaryDirectory(prefix="dendrostream-") as folder:
             try:
                 self.network.run(time, report="stderr" if progress else None, namespace={})

@@ -81,8 +81,7 @@ def schedule(
         times, unit = (equal_times(len(sizes) - 1), "stages") if equal else (None, "multiply-adds")
     kind = "sequential" if sequential else f"delayed:{delay}" if delay else "pipelined"
     how = Schedule.parse(kind, batch, weights)
-    if not out.absolute().parent.is_dir():
-        raise BadOption("--out", got=out, expected="a file in a folder that exists")
+    pictures.check_path("--out", out)
     laid_out = min(samples, max(4 * batch * (delay + 2), MOST_ITEMS // (2 * len(sizes))))
     options = parse_settings(settings or [])
     found = plan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import matplotlib
@@ -13,13 +14,28 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
+from rate_models.errors import BadOption
 from rate_models.style import BLUE, COLOURS, ORANGE, STYLE
+from streaming.run_folder import disk
 from streaming.schedule.plan import Plan
 
 KINDS = {"S": (BLUE, "standard pass"), "E": (COLOURS[2], "error"),
          "M": (ORANGE, "teaching signal and update")}  # fmt: skip
+FORMATS = (".png", ".pdf", ".svg", ".eps", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 MOST_LABELS = 150
 MOST_ROWS = 40  # workers of whom each has a row that an eye can follow
+
+
+def check_path(option: str, path: Path) -> None:
+    """BadOption where no picture can be written to ``path``, said before anything is computed."""
+    if path.suffix.lower() not in FORMATS:
+        expected = f"a name that ends in {', '.join(FORMATS)}"
+        raise BadOption(option, got=path, expected=expected)
+    parent = path.absolute().parent
+    if os.path.isdir(path) or not os.path.isdir(parent):
+        raise BadOption(option, got=path, expected="a file in a folder that exists")
+    if not os.access(parent, os.W_OK):
+        raise BadOption(option, got=path, expected="a folder that can be written to")
 
 
 def gantt(axes: Axes, plan: Plan, until: float | None = None) -> int:
@@ -86,7 +102,8 @@ def draw(plan: Plan, path: Path, title: str, unit: str, ran: Plan | None = None)
                 axes.set_ylabel(f"{name}: worker")
             several[0].set_xlim(0, end)
         figure.legend(handles=key(plan), loc="outside lower center", ncols=3)
-        figure.savefig(path)
+        with disk(path):
+            figure.savefig(path)
     return path
 
 
