@@ -33,7 +33,7 @@ from streaming.run_folder import disk
 from streaming.sources import Source, content
 
 Values = Sequence[Any]
-FIELDS = RunConfig.model_fields.keys() - {"settings"}
+FIELDS = RunConfig.model_fields.keys() - {"settings", "lineage"}
 MOST = 100_000  # cells of a sweep: more are a slip, and would fill the memory before the first ran
 LONGEST = 40  # digits of an end of a range
 # What decides how a source is opened, besides the seed; the second where the input is the target.
