@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SAMPLES = 1000  # of the measurement, at most
 WARM = 3  # calls before it
-SHARE, LEAST, MOST = 0.01, 0.05, 1.0  # of the run's seconds; seconds
+SHARE, LEAST, MOST = 0.01, 0.02, 1.0  # of the run's seconds; seconds
+LARGEST = 1 << 30  # bytes of a learner that is copied for it
 ENOUGH = 100  # samples from which on there is a 99th percentile
 
 
@@ -33,7 +34,8 @@ def footprint(run: Run, stopped: str) -> dict[str, Any]:
     parameters: how many numbers `OnlineLearner.parameters` has: weights, biases and feedback.
     memory: bytes of ``parameters``, of the learner's whole ``state`` as a checkpoint has it, and
     the ``peak`` of the process so far, None where the system does not tell. latency: see
-    `latency`; None after an error.
+    `latency`; it takes a hundredth of the run's time, 20 ms at least and a second at most. None
+    after an error, where the source cannot be read again, and for a learner of more than a GiB.
     """
     count, size = _parameters(run.learner)
     memory = {"parameters": size, "state": run.learner.nbytes, "peak": peak_memory()}
@@ -106,12 +108,14 @@ def _parameters(learner: OnlineLearner) -> tuple[int, int]:
 
 
 def _latency_of(run: Run) -> dict[str, Any] | None:
+    if run.learner.nbytes > LARGEST:
+        return None
     seconds = min(MOST, max(LEAST, SHARE * run.seconds))
     try:
         with np.errstate(all="ignore"):
             X, y = next(iter(run.source.chunks(0)))
             return latency(run.learner, X, y, seconds)
-    except (UserError, OSError, StopIteration, ArithmeticError):
+    except (UserError, OSError, StopIteration, ArithmeticError, MemoryError):
         return None  # the run is what counts
 
 
