@@ -185,6 +185,16 @@ def run(
         Path | None,
         typer.Option(metavar="RUN_FOLDER", help="Go on with a run; its options are fixed."),
     ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RUN_FOLDER",
+            help="Begin with the learner of another run: on a new --source, or on the same one "
+            "for more --epochs  [default: 1]. --lr, --set momentum=..., --record and what ends or "
+            "shows a run can be given; the network, its rule and its seed stay.",
+        ),
+    ] = None,
     target: Annotated[
         Literal["label", "input"],
         typer.Option(help="What is learned: the label, or the input itself (an autoencoder)."),
@@ -239,6 +249,10 @@ def run(
             if resume is not None:
                 _refuse_others(context)
                 summary = runs.resume(resume, hooks)
+            elif from_ is not None:
+                from streaming.going_on import go_on
+
+                summary = go_on(from_, _given(context, settings), out, hooks)
             else:
                 config = RunConfig.checked(
                     source=source,
@@ -372,16 +386,30 @@ def _refuse_others(context: typer.Context) -> None:
     for name in context.params:
         asked = context.get_parameter_source(name)
         if name not in ("resume", "json_", "quiet") and asked and asked.name == "COMMANDLINE":
+            option = "set" if name == "settings" else name.strip("_").replace("_", "-")
             raise BadOption(
                 "--resume",
-                got=f"--{'set' if name == 'settings' else name.replace('_', '-')} beside it",
+                got=f"--{option} beside it",
                 expected="the options that the run was started with, which are in its folder",
                 remedy="leave it out, or start a new run",
             )
 
 
+def _given(context: typer.Context, settings: list[str] | None) -> dict[str, Any]:
+    """The options of a run that stand on the command line."""
+    from streaming.config import RunConfig, parse_settings
+
+    given = {}
+    for name in context.params.keys() & RunConfig.model_fields.keys():
+        asked = context.get_parameter_source(name)
+        if asked and asked.name == "COMMANDLINE":
+            given[name] = context.params[name]
+    return {**given, "settings": parse_settings(settings or [])}
+
+
 def _report(summary: dict[str, Any]) -> str:
     """The end of a run for a person to read."""
+    from streaming import footprint
     from streaming.summary import score_rows
 
     scores = score_rows(summary)
@@ -389,11 +417,15 @@ def _report(summary: dict[str, Any]) -> str:
         *scores,
         ("samples", f"{summary['samples_seen']:,}"),
         ("samples per second", f"{summary['samples_per_second']:,.0f}"),
+        *footprint.rows(summary),
         ("folder", summary["out"]),
     ]
     for name, file in (("picture", "learning_curve.png"), ("recorded", "record.png")):
         if (path := Path(summary["out"], file)).exists():
             rows.insert(-1, (name, path))
+    if lineage := summary.get("lineage"):
+        before = f"{lineage['parent']}, {lineage['samples_seen']:,} samples"
+        rows.insert(-1, ("goes on from", before))
     if summary["skipped"]:
         rows.insert(len(scores) + 1, ("skipped", f"{summary['skipped']:,} bad samples"))
     return "\n".join(f"{name:<22}{value}" for name, value in rows)

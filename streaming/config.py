@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
 from pydantic_core import PydanticCustomError
@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData
 from streaming import realisation
 from streaming.learner import OnlineLearner
+from streaming.lineage import Continued, Lineage
 from streaming.sources import TABLE, Options, Source, open_source
 from streaming.sources._input_target import InputTarget, factor_of
 from streaming.sources._retargeted import NumberTarget
@@ -78,6 +79,7 @@ class RunConfig(BaseModel):
     ``schedule``, ``workers``, ``batch`` (samples per update): see
     `streaming.scheduled`.
     ``settings`` holds hyperparameters of rule, network and optimiser, and settings of the circuit.
+    ``lineage``: the run that this one goes on from, see `streaming.going_on`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -116,6 +118,7 @@ class RunConfig(BaseModel):
     stratify: bool = False
     record: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     settings: dict[str, Any] = {}
+    lineage: Lineage | None = None
 
     @classmethod
     def checked(cls, **options: Any) -> Self:
@@ -161,6 +164,10 @@ class RunConfig(BaseModel):
 
     def open(self) -> Source:
         """The source, opened."""
+        source = self._open()
+        return source if self.lineage is None else cast(Source, Continued(source, self.lineage))
+
+    def _open(self) -> Source:
         table = {name: getattr(self, name) for name in TABLE}
         given = Options(self.data, self.download, self.seed, self.on_bad, **table)
         if self.target == "input":
@@ -218,7 +225,7 @@ class RunConfig(BaseModel):
             settings.setdefault("target_scale", _target_scale(scale, self.target))
         if "decay_at" not in settings:
             after = settings.pop("decay_epochs", [f * epochs for f in own["decay_after"]])
-            settings["decay_at"] = _sample_counts(after, source)
+            settings["decay_at"] = sample_counts(after, source)
         filled = {
             "source": source.name,
             "rule": realisation.rule_of(self.rule, self.circuit)[0],
@@ -247,7 +254,7 @@ def _target_scale(scale: str, target: str) -> str:
     return "global" if scale == "range" else scale
 
 
-def _sample_counts(epochs: Any, source: Source) -> list[int]:
+def sample_counts(epochs: Any, source: Source) -> list[int]:
     """Sample counts at which ``epochs`` (a number or several) are over."""
     try:
         several = [float(e) for e in (epochs if isinstance(epochs, list | tuple) else [epochs])]

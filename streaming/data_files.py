@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import importlib
 import io
-import math
 import os
 import pickle
-import struct
 import sys
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,14 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.errors import MissingData, MissingExtra, UserError
+from rate_models.errors import MissingData, MissingExtra
+from streaming.bounded import REMEDY, DamagedData, read_bounded, read_idx
+
+__all__ = [
+    "DamagedData", "data_root", "load_cifar_batches", "load_idx_set", "locate", "read_batch",
+    "read_idx",
+]  # fmt: skip
 
 Bytes = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 
-class DamagedData(UserError, ValueError):
-    """A data file that is not what its name says: cut short, changed or hostile."""
+# Of the files as published: no other is read further than this.
+MNIST_IMAGES, MNIST_LABELS, MNIST_CLASSES = (60_000, 28, 28), (60_000,), 10
+CIFAR_PIXELS = 3072
+CIFAR_BATCH = 160_000_000  # bytes; CIFAR-100's training pictures are 155,249,918
 
 
 def data_root(data: Path | None = None) -> tuple[Path, str]:
@@ -38,9 +42,9 @@ def data_root(data: Path | None = None) -> tuple[Path, str]:
     (PosixPath('sets'), '--data')
     """
     if data is not None:
-        return Path(data).expanduser(), "--data"
+        return Path(os.path.expanduser(data)), "--data"
     if named := os.environ.get("DENDROSTREAM_DATA"):
-        return Path(named).expanduser(), "DENDROSTREAM_DATA"
+        return Path(os.path.expanduser(named)), "DENDROSTREAM_DATA"
     try:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:  # a user without a name, in a container
@@ -72,33 +76,8 @@ def locate(dataset: str, files: Sequence[str], data: Path | None, download: bool
 
 
 def _present(path: Path) -> Path | None:
-    return next((p for p in (path, path.with_name(path.name + ".gz")) if p.is_file()), None)
-
-
-def read_idx(path: Path) -> Bytes:
-    """An IDX file of bytes, as it is or gzipped: images (N, rows, columns) or labels (N,).
-
-    Raises DamagedData where it is no such file, or is cut short.
-    """
-    raw = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            raw = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DamagedData(str(path), got=error, remedy="fetch it again") from error
-    if len(raw) < 4 or raw[:3] != b"\0\0\x08" or len(raw) < (start := 4 + 4 * raw[3]):
-        raise DamagedData(
-            str(path), got=f"{raw[:4]!r} at its start", expected="an IDX file of bytes"
-        )
-    shape = struct.unpack(f">{raw[3]}I", raw[4:start])
-    if len(raw) - start != math.prod(shape):
-        raise DamagedData(
-            str(path),
-            got=f"{len(raw) - start} bytes of data",
-            expected=f"{math.prod(shape)} for the shape {shape}",
-            remedy="fetch it again",
-        )
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+    both = (path, path.with_name(path.name + ".gz"))
+    return next((p for p in both if os.path.isfile(p)), None)
 
 
 def load_idx_set(
@@ -107,13 +86,19 @@ def load_idx_set(
     """X (N, pixels), y (N,), X_test, y_test of a set stored like MNIST in DATASET/raw."""
     files = [f"{s}-{k}-ubyte" for s in ("train", "t10k") for k in ("images-idx3", "labels-idx1")]
     paths = locate(dataset, [f"{dataset}/raw/{f}" for f in files], data, download)
-    X, y, X_test, y_test = map(read_idx, paths)
-    for images, labels, path in ((X, y, paths[0]), (X_test, y_test, paths[2])):
-        if images.ndim != 3 or labels.shape != images.shape[:1]:
+    most = (MNIST_IMAGES, MNIST_LABELS) * 2
+    X, y, X_test, y_test = map(read_idx, paths, most)
+    for images, labels, path in ((X, y, paths[1]), (X_test, y_test, paths[3])):
+        if len(labels) != len(images):
             raise DamagedData(
                 str(path),
-                got=f"images {images.shape} with labels {labels.shape}",
-                expected="(N, rows, columns) with (N,)",
+                got=f"{len(labels)} labels for {len(images)} images",
+                expected="one for each",
+                remedy=REMEDY,
+            )
+        if len(labels) and labels.max() >= MNIST_CLASSES:
+            raise DamagedData(
+                str(path), got=f"label {labels.max()}", expected="0 to 9", remedy=REMEDY
             )
     return (
         X.reshape(len(X), -1),
@@ -129,26 +114,60 @@ def load_cifar_batches(batches: Iterable[tuple[Path, str]], label: bytes) -> tup
     label: b"labels" or, for CIFAR-100, b"fine_labels".
     Raises DamagedData where a file has another md5 or asks for anything but an array of bytes.
     """
-    read = [read_batch(path, md5) for path, md5 in batches]
-    X = np.concatenate([batch[b"data"] for batch in read])
-    return X, np.concatenate([np.asarray(batch[label], np.int64) for batch in read])
+    read = [labelled(path, read_batch(path, digest), label) for path, digest in batches]
+    X, y = zip(*read, strict=True)
+    return np.concatenate(X), np.concatenate(y)
 
 
-def read_batch(path: Path, md5: str) -> dict[bytes, Any]:
-    """One pickled batch of CIFAR with its arrays; see `load_cifar_batches`."""
-    raw = path.read_bytes()
-    if path.suffix == ".gz":
-        raw = gzip.decompress(raw)
-    got = hashlib.md5(raw, usedforsecurity=False).hexdigest()
-    if got != md5:
-        raise DamagedData(
-            str(path),
-            got=f"md5 {got}",
-            expected=f"{md5}, the published file",
-            remedy="remove it and fetch it again; a changed pickle is never opened",
-        )
-    batch = _BytesUnpickler(io.BytesIO(raw), encoding="bytes").load()
-    return {k: v.value if isinstance(v, _Array) else v for k, v in batch.items()}
+def labelled(path: Path, batch: dict[bytes, Any], label: bytes) -> tuple[Bytes, Labels]:
+    """X (N, 3072) and y (N,) of a batch; DamagedData where it has no such things."""
+    X: Any = batch.get(b"data")
+    y: Any = batch.get(label)
+    pictures = isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] == CIFAR_PIXELS
+    labels = isinstance(y, list) and all(type(one) is int and 0 <= one < 100 for one in y)
+    if not (pictures and labels and len(X) == len(y)):
+        expected = f"pictures (N, {CIFAR_PIXELS}) and as many labels"
+        raise DamagedData(str(path), got=f"{list(batch)}"[:80], expected=expected, remedy=REMEDY)
+    return X, np.array(y, np.int64)
+
+
+def read_batch(path: Path, *digests: str) -> dict[bytes, Any]:
+    """One pickled batch of CIFAR with its arrays; see `load_cifar_batches`.
+
+    digests: the md5 of the published file, and the sha256 of others that are known to be good.
+    """
+    return unpickled(path, checked_batch(path, *digests)[0])
+
+
+def checked_batch(path: Path, *digests: str) -> tuple[bytes, str]:
+    """The bytes of a batch, and which of the digests they have; DamagedData where they have none.
+
+    Nothing is unpickled here: a changed file is never opened.
+    """
+    raw = read_bounded(path, CIFAR_BATCH)
+    found = {
+        hashlib.md5(raw, usedforsecurity=False).hexdigest(),
+        hashlib.sha256(raw).hexdigest(),
+    }
+    if same := [digest for digest in digests if digest in found]:
+        return raw, same[0]
+    md5 = min(found, key=len)
+    raise DamagedData(
+        str(path),
+        got=f"md5 {md5}",
+        expected=f"{digests[0]}, the published file",
+        remedy=f"{REMEDY}; a changed pickle is never opened",
+    )
+
+
+def unpickled(path: Path, raw: bytes) -> dict[bytes, Any]:
+    """A batch that holds numbers, texts and arrays of bytes; DamagedData for anything else."""
+    try:
+        batch = _BytesUnpickler(io.BytesIO(raw), encoding="bytes").load()
+        return {k: v.value if isinstance(v, _Array) else v for k, v in batch.items()}
+    except Exception as error:  # a pickle can raise whatever it likes
+        text = " ".join(str(error).split())
+        raise DamagedData(str(path), got=text, expected="arrays of bytes", remedy=REMEDY) from error
 
 
 class _DType:

@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+
+from rate_models.errors import BadOption
+
+FORMATS = (".png", ".pdf", ".svg", ".eps", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+
+
+def check_path(option: str, path: Path) -> None:
+    """BadOption where no picture can be written to ``path``, said before anything is computed."""
+    if path.suffix.lower() not in FORMATS:
+        expected = f"a name that ends in {', '.join(FORMATS)}"
+        raise BadOption(option, got=path, expected=expected)
+    parent = path.absolute().parent
+    if os.path.isdir(path) or not os.path.isdir(parent):
+        raise BadOption(option, got=path, expected="a file in a folder that exists")
+    if not os.access(parent, os.W_OK):
+        raise BadOption(option, got=path, expected="a folder that can be written to")
 
 
 def run(folder: Path, missing: bool = False) -> None:

@@ -296,6 +296,17 @@ class OnlineLearner:
         return self._network.spec.sizes
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of all state that a checkpoint has."""
+        arrays = [*self._network.state().values(), *self._scaler.state().values()]
+        return sum(array.nbytes for array in arrays)
+
+    @property
+    def scaling(self) -> tuple[str, float]:
+        """Kind of the input scaling, and what "range" divides by; see `streaming.scaling`."""
+        return self._scaler.kind, self._scaler.maximum
+
+    @property
     def classes(self) -> tuple[Label, ...] | None:
         """The label of each output unit; None for regression."""
         return self._door.classes

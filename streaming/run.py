@@ -59,19 +59,28 @@ class Hooks:
     draw: bool = True
 
 
-def run(config: RunConfig, out: Path | None = None, hooks: Hooks = Hooks()) -> Summary:
+def run(
+    config: RunConfig,
+    out: Path | None = None,
+    hooks: Hooks = Hooks(),
+    begun: tuple[Source, OnlineLearner] | None = None,
+) -> Summary:
     """Stream, learn, score; what came out, as in ``summary.json``.
 
-    out: the run's folder, new or empty; None makes one under ``runs/``.
+    out: the run's folder, new or empty; None makes one under ``runs/``. begun: the opened source
+    and a learner to go on with, of a ``config`` that is complete; see `streaming.going_on`.
     Raises UserError with nothing written where the configuration or the data is wrong, and
     after saving what was learned where a sample is; Diverged leaves the last good checkpoint.
     """
-    with slow(f"reading {config.source}", hooks.say):
-        source = config.open()
-    if guess := getattr(source, "guess", ""):
-        hooks.say(guess)
-    config = config.resolved(source)
-    learner = config.learner(source)
+    if begun is None:
+        with slow(f"reading {config.source}", hooks.say):
+            source = config.open()
+        if guess := getattr(source, "guess", ""):
+            hooks.say(guess)
+        config = config.resolved(source)
+        learner = config.learner(source)
+    else:
+        source, learner = begun
     recorder = Recorder(config.record, learner, source)
     way = f"{config.circuit}-circuit" if config.circuit else str(config.rule)
     folder = new_folder(config.source, way, out)
@@ -126,7 +135,7 @@ class Run:
         recorder: Recorder,
     ) -> None:
         self.folder, self.config, self.source, self.learner = folder, config, source, learner
-        self.recorder, self.content = recorder, content(config.source)
+        self.recorder, self.content = recorder, content(config.source, source)
         self.log, self.record = Log(folder / "metrics.jsonl"), Log(folder / "record.jsonl")
         self.metrics = Metrics(len(source.classes) if source.classes else None)
         self.position = self.epoch = self.index = 0
@@ -293,7 +302,8 @@ class Run:
             log.sync()  # the checkpoint counts on these lines
         position = {name: getattr(self, name) for name in POSITION}
         position |= {"lines": self.log.lines, "recorded": self.record.lines}
-        position |= {"content": self.content}
+        names = getattr(self.source, "feature_names", ())
+        position |= {"content": self.content, "features": list(names)}
         arrays = {f"metrics.{name}": array for name, array in self.metrics.state().items()}
         self.learner.save(
             self.folder / "checkpoint", extra_arrays=arrays, extra_meta={"run": position}
@@ -304,12 +314,13 @@ class Run:
 
         Raises BadOption where the source is not the one that the run was streaming.
         """
-        if meta["run"].get("content", self.content) != self.content:
+        if (meta["run"].get("content") or self.content) != self.content:
+            kind = "a file" if ":" in self.source.name else "a data set"
             raise BadOption(
                 f"--resume: {self.source.name}",
-                got="a file that changed since the run stopped",
-                expected="the same rows, as some of them are learned and others held out",
-                remedy="put the old file back, or start a new run",
+                got=f"{kind} that changed since the run stopped",
+                expected="the same samples, as some of them are learned and others held out",
+                remedy="put the old one back, or go on with the new one by --from",
             )
         for name in POSITION:
             setattr(self, name, meta["run"][name])

@@ -11,6 +11,7 @@ import typer
 
 from rate_models.errors import BadOption
 
+MOST_LEARNED = 20_000  # samples of a stream that is not held in memory
 TIMES = (25, 50, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000)  # ms
 
 
@@ -137,20 +138,51 @@ def _learned(
     opened: Any = open_source(source, Options(data=data, seed=seed))
     if not opened.classes:
         raise BadOption("--source", got=source, expected="samples with labels")
-    (X, y), (x, truth) = opened.train_arrays(), opened.test_arrays()
+    X, y, x, truth = _samples(opened, samples)
     if checkpoint is not None:
         inside = checkpoint / "checkpoint"
         learner = OnlineLearner.load(inside if inside.is_dir() else checkpoint)
-        return learner, x[:samples], np.asarray(truth)[:samples], X
+        if learner.sizes[0] != X.shape[1] or set(learner.classes or ()) < set(truth.tolist()):
+            classes = None if learner.classes is None else len(learner.classes)
+            raise BadOption(
+                "--source",
+                got=f"{source}, {X.shape[1]} features in {len(opened.classes)} classes",
+                expected=f"{learner.sizes[0]} features in {classes} classes, as --checkpoint has",
+            )
+        return learner, x[:samples], truth[:samples], X
     learner = OnlineLearner(
-        "pepita", (X.shape[1], hidden, len(opened.classes)), lr=0.1, seed=seed, scale="range",
+        "pepita", (X.shape[1], hidden, len(opened.classes)), lr=0.1, seed=seed,
+        scale="range" if opened.scale == "range" else "running",
         maximum=opened.maximum, classes=opened.classes,
     )  # fmt: skip
     for epoch in range(8):
         order = np.random.default_rng([seed, epoch]).permutation(len(X))
-        learner.learn_many(X[order], np.asarray(y)[order])
+        learner.learn_many(X[order], y[order])
         say(f"epoch {epoch + 1}: {np.mean(learner.predict_many(x) == truth):.4f} of held-out right")
-    return learner, x[:samples], np.asarray(truth)[:samples], X
+    return learner, x[:samples], truth[:samples], X
+
+
+def _samples(opened: Any, samples: int) -> tuple[Any, Any, Any, Any]:
+    """X, y to learn and x, truth held out: all that arrays have, of other sources a beginning."""
+    if hasattr(opened, "train_arrays"):
+        (X, y), (x, truth) = opened.train_arrays(), opened.test_arrays()
+    else:
+        X, y = _first(opened.chunks(0), MOST_LEARNED)
+        x, truth = _first(opened.test(), samples)
+    if not len(truth):
+        raise BadOption("--source", got=f"{opened.name}, which holds nothing out",
+                        expected="a source with held-out samples to show")  # fmt: skip
+    return X, np.asarray(y), x, np.asarray(truth)
+
+
+def _first(chunks: Any, n: int) -> tuple[Any, Any]:
+    """The first n samples of a stream as arrays; none of no stream."""
+    X, y = list[Any](), list[Any]()
+    for some, labels in chunks or ():
+        X, y = [*X, some], [*y, labels]
+        if sum(map(len, y)) >= n:
+            break
+    return (np.concatenate(X)[:n], np.concatenate(y)[:n]) if y else (np.zeros((0, 0)), np.zeros(0))
 
 
 def _liveliest(learner: Any, x: Any) -> tuple[str, int] | None:

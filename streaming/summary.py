@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from streaming.footprint import footprint
 from streaming.regression_scores import SCORES
 
 if TYPE_CHECKING:
@@ -29,12 +30,14 @@ def summarised(run: Run, stopped: str, tested: dict[str, Any]) -> Summary:
         "test_accuracy": None,
         **held_out_scores(tested),
         **run.times(),
+        **footprint(run, stopped),
         "epochs": run.epochs,
         "classes": source.classes,
         "class_names": getattr(source, "class_names", None),
         "confusion": None if source.classes is None else run.metrics.confusion,
         "test_confusion": tested.get("confusion"),
         "image_shape": getattr(source, "image_shape", None),
+        "lineage": config.lineage and config.lineage.model_dump(mode="json", exclude={"classes"}),
         "out": str(run.folder),
     }
 

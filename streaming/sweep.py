@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import math
 import platform
 import re
 import sys
@@ -32,7 +33,9 @@ from streaming.run_folder import disk
 from streaming.sources import TABLE, Source, content
 
 Values = Sequence[Any]
-FIELDS = RunConfig.model_fields.keys() - {"settings"}
+FIELDS = RunConfig.model_fields.keys() - {"settings", "lineage"}
+MOST = 100_000  # cells of a sweep: more are a slip, and would fill the memory before the first ran
+LONGEST = 40  # digits of an end of a range
 # What decides how a source is opened, besides the seed; the second where the input is the target.
 OPENING = {"source", "data", "download", "on_bad", "target", *TABLE}
 SCALING = {"scale", "rule", "circuit"}
@@ -41,17 +44,19 @@ SCALING = {"scale", "rule", "circuit"}
 class Cell(NamedTuple):
     """One run of a sweep. varied: what tells it from the others. config: resolved.
 
-    content: `sources.content`, so that another file of the same name is another run.
+    content: of the source's file, so that another file of the same name is another run. data: of
+    the data set, kept beside the result: where it has changed the cell is computed again.
     """
 
     varied: dict[str, Any]
     config: RunConfig
     content: str = ""
+    data: str = ""
 
     @property
     def run(self) -> dict[str, Any]:
         """All that decides the numbers, but the seed, as JSON has it."""
-        where = {"seed", "data", "download"}
+        where = {"seed", "data", "download", "lineage"}
         content = {"content": self.content} if self.content else {}
         whole = self.config.model_dump(mode="json", exclude=where)
         return {"experiment": "run", **whole, **content}
@@ -75,11 +80,13 @@ def parse_over(items: Iterable[str]) -> dict[str, Values]:
             raise BadOption("--over", got=f"{name} twice", expected="all its values in one")
         if name not in FIELDS and not_by_set(name):
             raise BadOption("--over", got=item, expected="an option of `dendrostream run`")
-        whole = parse_value(text)
+        whole = _parsed(text)
         if isinstance(whole, list):
             over[name] = whole
         else:
-            over[name] = [value for part in text.split(",") for value in _values(part)]
+            several = [_values(part) for part in text.split(",")]
+            _check_count("--over", item, sum(map(_count, several)))
+            over[name] = [value for values in several for value in values]
         if not over[name]:
             raise BadOption("--over", got=f"{item}, which is no value", expected="some")
     return over
@@ -87,7 +94,34 @@ def parse_over(items: Iterable[str]) -> dict[str, Values]:
 
 def _values(text: str) -> Values:
     ends = re.fullmatch(r"(-?\d+)\.\.(-?\d+)", text)
-    return range(int(ends[1]), int(ends[2]) + 1) if ends else [parse_value(text)]
+    if ends is None:
+        return [_parsed(text)]
+    if max(map(len, ends.groups())) > LONGEST:
+        raise BadOption("--over", got=f"{text[:80]}", expected=f"at most {LONGEST} digits")
+    return range(int(ends[1]), int(ends[2]) + 1)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return parse_value(text)
+    except RecursionError:
+        got, expected = f"{text[:60]}...", "lists in a list at most: hidden=[[64, 32], 256]"
+        raise BadOption("--over", got=got, expected=expected) from None
+
+
+def _count(values: Values) -> int:
+    """How many: of a range also where that is more than len can say."""
+    return max(0, values.stop - values.start) if isinstance(values, range) else len(values)
+
+
+def _check_count(option: str, got: str, n: int) -> None:
+    if n > MOST:
+        raise BadOption(
+            option,
+            got=f"{got[:80]}, which is {n:,} runs",
+            expected=f"at most {MOST:,}",
+            remedy="sweep over a part of them, and then over the next",
+        )
 
 
 def cells(options: Mapping[str, Any], over: Mapping[str, Values]) -> list[Cell]:
@@ -97,9 +131,12 @@ def cells(options: Mapping[str, Any], over: Mapping[str, Values]) -> list[Cell]:
     cell. Every network is built once, so that what cannot be is found here: raises UserError, which
     names the combination.
     """
+    counts = {name: _count(values) for name, values in over.items()}
+    _check_count("--over", " x ".join(f"{name} ({n:,})" for name, n in counts.items()),
+                 math.prod(counts.values()))  # fmt: skip
     found: dict[str, Cell] = {}
-    settled: dict[str, RunConfig] = {}
-    sources: dict[str, Source] = {}
+    settled: dict[str, tuple[RunConfig, str]] = {}
+    sources: dict[str, tuple[Source, str]] = {}
     hashed = functools.cache(content)
     for values in itertools.product(*over.values()):
         varied = dict(zip(over, values, strict=True))
@@ -112,8 +149,9 @@ def cells(options: Mapping[str, Any], over: Mapping[str, Values]) -> list[Cell]:
                 which = " ".join(f"{k}={v}" for k, v in varied.items() if k != "seed")
                 error.args = (f"{which}: {error}" if which else str(error),)
                 raise
-        config = settled[key].model_copy(update={"seed": asked.seed})
-        found.setdefault(config.model_dump_json(), Cell(varied, config, hashed(config.source)))
+        config = settled[key][0].model_copy(update={"seed": asked.seed})
+        cell = Cell(varied, config, hashed(config.source), settled[key][1])
+        found.setdefault(config.model_dump_json(), cell)
     return list(found.values())
 
 
@@ -126,17 +164,23 @@ def _asked(options: Mapping[str, Any], varied: Mapping[str, Any]) -> RunConfig:
     return RunConfig.checked(**{**options, **fields, "settings": {**common, **settings}})
 
 
-def _settled(asked: RunConfig, sources: dict[str, Source]) -> RunConfig:
-    """With all defaults filled in; built as `streaming.run.run` builds it, and thrown away."""
+def _settled(asked: RunConfig, sources: dict[str, tuple[Source, str]]) -> tuple[RunConfig, str]:
+    """With all defaults filled in; built as `streaming.run.run` builds it, and thrown away.
+
+    Beside it a hash of the data set, for sources that are no file.
+    """
     reads = OPENING | SCALING if asked.target == "input" else OPENING
     key = asked.model_dump_json(include=reads)
-    source = sources[key] = sources.get(key) or asked.open()
+    if key not in sources:
+        opened = asked.open()
+        sources[key] = opened, content("", opened)
+    source, data = sources[key]
     config = asked.resolved(source)
     if source.length is None and not (config.samples or config.seconds or config.accuracy):
         expected = "--samples, --seconds or --accuracy: the stream has no end"
         raise BadOption("--source", got=source.name, expected=expected)
     Recorder(config.record, config.learner(source), source)
-    return config
+    return config, data
 
 
 def compute(options: Mapping[str, Any], folder: str | None = None) -> dict[str, Any]:
@@ -197,7 +241,7 @@ def sweep(
     with disk(table.parent):
         table.parent.mkdir(parents=True, exist_ok=True)
     store = Store(out / "cells", command, say)
-    kept = [store.read(cell.run, cell.config.seed) for cell in every]
+    kept = [_kept(store, cell) for cell in every]
     todo = [i for i, one in enumerate(kept) if one is None]
     n, missing = len(every), len(todo)
     say(f"sweep: {n} cells; {n - missing} there already, in {store.folder}; {missing} to run")
@@ -212,7 +256,7 @@ def sweep(
                 made = got if isinstance(got, dict) else {"result": _failed(got)}
                 kept[todo[at]] = made
                 if made["result"]["stopped"] != "error":
-                    store.keep(cell.run, cell.config.seed, **made)
+                    store.keep(cell.run, cell.config.seed, **made, data=cell.data)
                 shown.update()
                 line = sweep_table.line(cell.varied, made["result"])
                 shown.set_postfix_str(line) if bar else say(f"sweep: {line}")
@@ -227,6 +271,22 @@ def sweep(
         "settings": sweep_table.over_seeds(rows, [name for name in over if name != "seed"]),
         "rows": rows,
     }
+
+
+def _kept(store: Store, cell: Cell) -> dict[str, Any] | None:
+    """What ``store`` has of a cell, if it is the result of this run on this data."""
+    kept = store.read(cell.run, cell.config.seed)
+    if kept is None:
+        return None
+    why = ""
+    if not sweep_table.is_result(kept["result"]):
+        why = "not the result of a run"
+    elif cell.data and kept.get("data", cell.data) != cell.data:
+        why = "the result on other data of this name"
+    if why:
+        store.say(f"{store.path(cell.run, cell.config.seed)}: {why}, computed again")
+        return None
+    return kept
 
 
 def _failed(error: BaseException) -> dict[str, Any]:

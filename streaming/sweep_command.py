@@ -13,7 +13,7 @@ import typer
 
 from rate_models.errors import BadOption
 
-NOT_OF_A_SWEEP = ("resume",)
+NOT_OF_A_SWEEP = ("resume", "from_")
 
 
 def sweep(

@@ -58,6 +58,15 @@ def row(varied: Mapping[str, Any], cell: Mapping[str, Any]) -> Row:
     }
 
 
+def is_result(result: Any) -> bool:
+    """Whether this can be what a run came to: `row` and `line` can read it."""
+    if not isinstance(result, Mapping) or not isinstance(result.get("stopped"), str):
+        return False
+    numbers = [result.get(name) for name in (*SCORES.values(), *TIMES.values(), "samples_seen")]
+    plain = all(n is None or type(n) in (int, float) for n in numbers)
+    return plain and isinstance(result.get("error", ""), str)
+
+
 def line(varied: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     """A finished cell in a few words."""
     known = [result[SCORES[n]] for n in SHOWN if result.get(SCORES[n]) is not None]

@@ -93,6 +93,7 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         "schedule": "sequential",
         "workers": 1,
         "batch": 1,
+        "lineage": None,
         "settings": {"momentum": 0.5, "activation": "tanh", "decay_at": [1500]},
     }
     learner = OnlineLearner.load(tmp_path / "r" / "checkpoint")
@@ -319,7 +320,7 @@ def test_typos_in_names(call: Any, arguments: list[str]) -> None:
 def test_help_says_what_every_option_is_for(call: Any) -> None:
     text = call("run", "--help").out
     options = "rule circuit source target hidden epochs lr seed schedule workers dtype scale data"
-    for name in [*options.split(), "download", "record", "out", "resume", "json", "set"]:
+    for name in [*options.split(), "download", "record", "out", "resume", "from", "json", "set"]:
         assert f"--{name}" in text
     for line in text.splitlines():
         if line.lstrip().startswith("--"):

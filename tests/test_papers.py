@@ -19,7 +19,8 @@ from command_line import assert_one_error, called
 
 from rate_models.errors import MissingData, UnknownName
 from streaming import papers
-from streaming.papers import Context, Published, table
+from streaming.bounded import DamagedData
+from streaming.papers import Context, Published, page, table
 from streaming.papers.cells import Store
 from streaming.papers.reproduce import reproduce
 
@@ -286,6 +287,64 @@ def test_workers_compute_the_same_cells(paper: Path, tmp_path: Path) -> None:
     assert [c["mean"] for c in again["cells"]] == [c["mean"] for c in alone["cells"]]
     kept = json.loads(next((tmp_path / "o" / "cells").glob("*.json")).read_text())
     assert kept["notes"] and kept["machine"]["cpu"]
+
+
+@pytest.mark.parametrize("kind", [MissingData, DamagedData])
+def test_a_column_without_data_is_cells_with_the_reason(
+    kind: Any, paper: Path, tmp_path: Path, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = papers.get("slow-paper")
+    measure, refusal = module.measure, kind("set/file", got="md5 1", expected="2")
+
+    def refused(run: Any, seeds: Any, context: Any) -> None:
+        if run["column"] == 20.0:
+            raise refusal
+        measure(run, seeds, context)
+
+    monkeypatch.setattr(module, "measure", refused)
+    said = call("paper", "slow-paper", "--out", tmp_path)
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert "no data for slow, there; slower, there: set/file: got md5 1; expected 2" in lines
+    assert sum(line.startswith("no data for") for line in lines) == 2
+    result = json.loads((tmp_path / "slow-paper.json").read_text())
+    assert cell(result, "slow", "here")["mean"] == 11.0
+    there = cell(result, "slow", "there")
+    assert (there["state"], there["reason"]) == ("no data", str(refusal))
+    call("paper", "--results", tmp_path / "page.md", "--out", tmp_path)
+    page_lines = (tmp_path / "page.md").read_text().splitlines()
+    assert "no data for slow, there; slower, there: set/file: got md5 1; expected 2." in page_lines
+    # what was kept before the data went stays in the table, which says what it lacks
+    monkeypatch.setattr(module, "measure", measure)
+    reproduce("slow-paper", tmp_path, seeds=1, rows=["slow"], columns=["there"])
+    monkeypatch.setattr(module, "measure", refused)
+    again = reproduce("slow-paper", tmp_path, rows=["slow"], columns=["there"])
+    there = cell(again, "slow", "there")
+    assert (there["seeds"], there["reason"]) == (1, str(refusal))
+
+
+@pytest.mark.parametrize("result", [{}, {"steps": "many"}, {"steps": None, "more": []}])
+def test_a_cell_that_the_table_cannot_read_is_one_clear_error(
+    result: Any, paper: Path, tmp_path: Path, call: Any
+) -> None:
+    reproduce("slow-paper", tmp_path, seeds=1, rows=["slow"], columns=["here"])
+    (path,) = (tmp_path / "cells").glob("*.json")
+    kept = json.loads(path.read_text())
+    del kept["digest"]
+    path.write_text(json.dumps({**kept, "result": result}))
+    said = call("paper", "slow-paper", "--seeds", 1, "--rows", "slow", "--columns", "here",
+                "--out", tmp_path)  # fmt: skip
+    if result.get("steps", 0) is None:
+        assert said.code == 0  # undefined
+        return
+    assert said.code == 2 and said.out == ""
+    assert said.err.splitlines()[-1].startswith("error: finished cell slow, here: got a result")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "results").glob("*.json")))
+def test_tables_that_are_kept_are_read(path: Path) -> None:
+    kept = page.read(path)
+    assert table.text(kept["cells"]) and page.section(kept)
 
 
 def test_without_any_data_it_is_an_error(paper: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from streaming import OnlineLearner
 from streaming.run import FINISHED, Hooks, Run, RunConfig, resume, run
 
 ROOT = Path(__file__).parents[1]
-TIMES = ("seconds", "samples_per_second", "out")
+TIMES = ("seconds", "samples_per_second", "memory", "latency", "out")
 
 # A run of the command line that sends itself a signal once it has taken so many samples.
 SIGNALLED = """

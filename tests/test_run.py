@@ -231,6 +231,13 @@ def test_a_bad_sample_stops_the_run_with_those_before_it_learned(
     assert (summary["stopped"], summary["samples_seen"]) == ("error", 300)
     assert OnlineLearner.load(tmp_path / "r" / "checkpoint").samples_seen == 300
     monkeypatch.setattr(RunConfig, "open", lambda self: arrays(bad=None))
+    with pytest.raises(BadOption, match="a data set that changed since the run stopped"):
+        resume(tmp_path / "r")
+    # as of a source that cannot tell, where mending is the person's own affair
+    monkeypatch.setattr(ArraySource, "content", lambda self: "")
+    meta_path = tmp_path / "r" / "checkpoint"
+    arrays_of, meta = checkpoint.read(meta_path)
+    checkpoint.write(meta_path, arrays_of, meta | {"run": meta["run"] | {"content": ""}})
     mended, whole = resume(tmp_path / "r"), run(small(scale="none"), tmp_path / "s")
     assert mended["samples_seen"] == 700
     assert mended["progressive_accuracy"] == whole["progressive_accuracy"]

@@ -6,6 +6,7 @@ import hashlib
 import random
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from rate_models import lookup, rules
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
+from streaming.cli import main
 from streaming.schedule import closed_form
 from streaming.schedule.dependencies import dependencies
 from streaming.schedule.items import Schedule, items
@@ -496,3 +498,22 @@ def test_the_order_of_a_delay() -> None:
     assert [(i.task.kind, i.sample) for i in todo if i.task.layer == 1][:5] == [
         ("S", 0), ("S", 1), ("S", 2), ("M", 0), ("S", 3)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["x.zz", "x", "x.pgf", "folder.png", "nowhere/x.png", ".png"])
+def test_a_picture_that_cannot_be_written_is_refused_first(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(SystemExit) as ended:
+        main(["schedule", "--samples", "20", "--out", str(tmp_path / name)])
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2 and out == "" and err.startswith("error: --out: got ")
+
+
+@pytest.mark.parametrize("ending", [".PNG", ".svg", ".pdf", ".jpg", ".webp", ".tiff", ".eps"])
+def test_pictures_are_written_in_what_format_their_name_has(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"p{ending}"
+    with pytest.raises(SystemExit) as ended:
+        main(["schedule", "--samples", "20", "--layers", "8,6,3", "--out", str(path)])
+    assert not ended.value.code and path.stat().st_size > 1000

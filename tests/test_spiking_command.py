@@ -80,3 +80,62 @@ def test_wrong_options_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
             main(["spiking", *SHORT, "--hidden", "16", *wrong, "--out", str(tmp_path)])
         assert done.value.code == 2
         assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("kind", ["csv", "synthetic"])
+def test_a_stream_that_is_not_held_in_memory(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = "synthetic:samples=400,features=4,classes=2"
+    if kind == "csv":
+        rows = [f"{i % 2 * 2 - 1 + i % 5 / 20},{i % 3},{i % 2}" for i in range(200)]
+        (tmp_path / "t.csv").write_text("\n".join(["a,b,label", *rows, ""]))
+        source = f"csv:{tmp_path / 't.csv'}"
+    arguments = ["--hidden", "16", "--source", source, "--out", str(tmp_path), "--json"]
+    assert main_ends("spiking", *SHORT, *arguments) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["samples"] == 3 and result["sizes"][1:] == [16, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--source", "synthetic"], "--source: got synthetic, which holds nothing out"),
+        (["--source", "csv:nowhere.csv"], "nowhere.csv"),
+        (["--source", "nothing"], "nothing"),
+        (["--hidden", "0"], "sizes"),
+        (["--seed", "-1"], "seed: got -1"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_message(
+    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main_ends("spiking", *SHORT, "--out", str(tmp_path), *arguments) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("error: ") and words in said[-1]
+
+
+def test_a_checkpoint_of_another_shape_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    OnlineLearner("backprop", (5, 4, 3)).save(tmp_path / "c")
+    assert main_ends("spiking", *SHORT, "--checkpoint", str(tmp_path / "c")) == 2
+    assert "got digits, 64 features in 10 classes; expected 5 features in 3" in (
+        capsys.readouterr().err
+    )
+
+
+def test_seeds_of_more_than_32_bits(tmp_path: Path) -> None:
+    from biocircuits.spiking import backend
+
+    assert backend.seed_of(2**32 - 1) == 2**32 - 1
+    large = [backend.seed_of(2**32 + i) for i in range(5)] + [backend.seed_of(10**40)]
+    assert len(set(large)) == 6 and all(0 <= seed < 2**32 for seed in large)
+    arguments = ["--hidden", "8", "--seed", str(2**40), "--out", str(tmp_path), "--json"]
+    assert main_ends("spiking", *SHORT, *arguments) == 0
+
+
+def main_ends(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as done:
+        main(list(arguments))
+    return int(done.value.code or 0)

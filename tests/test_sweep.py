@@ -98,7 +98,7 @@ def test_every_field_and_every_setting_may_vary(tmp_path: Path) -> None:
         "save_every": [7, 8], "on_bad": ["raise", "skip"], "record": ["weight_norms", None],
         "momentum": [0, 0.5], "activation": ["tanh", "relu"], "decay_at": [[], [5]],
     }  # fmt: skip
-    assert varying.keys() >= RunConfig.model_fields.keys() - {"settings"}
+    assert varying.keys() >= RunConfig.model_fields.keys() - {"settings", "lineage"}
     for name, values in varying.items():
         over = sweep.parse_over([f"{name}={json.dumps(values)}"])
         base = {"loss": "mse"} if name == "circuit" else {}

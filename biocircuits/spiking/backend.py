@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from rate_models.errors import BadOption, MissingExtra, UserError
 
 _prepared = 0  # how often `prepare` was called
@@ -100,8 +102,15 @@ def prepare(dt: Any, mode: str = "runtime", target: str = "auto", seed: int = 0)
         b.prefs.codegen.target = codegen_target(target)
     b.start_scope()
     b.defaultclock.dt = quantity("dt", dt, "second")
-    b.seed(seed)
+    b.seed(seed_of(seed))
     return b
+
+
+def seed_of(seed: int) -> int:
+    """What Brian 2 takes for a seed: the number itself, or 32 bits drawn from one that has more."""
+    if seed < 2**32:
+        return int(seed)
+    return int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
 def prepared() -> int:

@@ -76,7 +76,7 @@ class SpikingNetwork:
         b, samples = backend.load(), len(self.trained.inputs)
         backend.runtime()
         b.defaultclock.dt = self.dt  # which is one for all networks
-        b.seed(self.seed)
+        b.seed(backend.seed_of(self.seed))
         if progress and b.prefs.codegen.target == "cython":
             _say("compiling the network by Cython: a minute where it is new, then it is kept")
         with Bar(samples, progress) as bar:
@@ -86,7 +86,7 @@ class SpikingNetwork:
 
     def _program(self, progress: bool) -> Recording:
         b, time = backend.load(), len(self.trained.inputs) * self.presentation
-        b.seed(self.seed)
+        b.seed(backend.seed_of(self.seed))
         if progress:
             _say("compiling the network as a C++ program: a minute, or several the first time")
         with tempfile.TemporaryDirectory(prefix="dendrostream-") as folder:

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, NoneType
 from typing import Any
 
-from rate_models.errors import Diverged
+from rate_models.errors import Diverged, UserError
 from streaming.machine import machine
 from streaming.papers import Context, Result
 from streaming.papers.unfinished import Checkpoints
-from streaming.run_folder import disk, json_line, write_text
+from streaming.run_folder import disk, finite, json_line, write_text
 
 Run = dict[str, Any]
 UNFINISHED = "unfinished"  # a folder beside the cells
+FIELDS: Mapping[str, type | tuple[type, ...]] = {
+    "run": dict,
+    "result": (dict, NoneType),
+    "command": str,
+    "machine": dict,
+    "date": str,
+}
+
+
+def digest(cell: Mapping[str, Any]) -> str:
+    """Of what a cell is a result of, and of the result: a change of one of them is noticed."""
+    text = json.dumps([finite(cell[name]) for name in ("run", "seed", "result")], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _whole(kept: Any) -> bool:
+    """Whether this is a cell; those written before cells had digests are."""
+    if not isinstance(kept, dict) or type(kept.get("seed")) is not int:
+        return False
+    if not all(isinstance(kept.get(name, 0), kinds) for name, kinds in FIELDS.items()):
+        return False
+    return "digest" not in kept or kept["digest"] == digest(kept)
 
 
 class Store:
@@ -37,17 +58,30 @@ class Store:
         return self.folder / f"{run['experiment'].replace(' ', '-')}-{key}.json"
 
     def read(self, run: Run, seed: int) -> dict[str, Any] | None:
-        """{run, seed, result, command, machine, date, ...}, or None where there is no whole one."""
+        """{run, seed, result, command, machine, date, ...}, or None where there is no whole one.
+
+        A file that is damaged, cannot be read or holds the result of another run is passed over,
+        and said. Raises UserError where something stands in its place that no file can replace.
+        """
         path = self.path(run, seed)
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                kept = json.loads(path.read_text(encoding="utf-8"))
-                if {"run", "seed", "result"} <= kept.keys() and kept["seed"] == seed:
-                    return dict(kept)
-            except (ValueError, AttributeError):
-                pass
-            self.say(f"{path}: not a whole cell, computed again")
-        return None
+        if path.is_dir():
+            remedy = "move it away"
+            raise UserError(str(path), got="a folder", expected="a finished cell", remedy=remedy)
+        try:
+            kept = json.loads(path.read_bytes())
+            why = "" if _whole(kept) else "not a whole cell"
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            why = error.strerror or repr(error)
+        except (ValueError, RecursionError):
+            why = "not a whole cell"
+        if not why and (kept["seed"] != seed or kept["run"] != json.loads(json.dumps(run))):
+            why = "the result of another run"
+        if why:
+            self.say(f"{path}: {why}, computed again")
+            return None
+        return dict(kept)
 
     def kept(self, run: Run, seeds: Iterable[int]) -> dict[int, dict[str, Any]]:
         """{seed: cell} of those seeds that are finished."""
@@ -58,7 +92,7 @@ class Store:
         """Write the result of a run with this seed, and beside it ``more`` and who made it."""
         made = {"machine": machine(), "date": f"{datetime.now():%Y-%m-%d}"}
         cell = {"run": run, "seed": seed, "result": result, "command": self.command, **made, **more}
-        self.write(cell)
+        self.write({**cell, "digest": digest(cell)})
 
     def write(self, cell: dict[str, Any]) -> None:
         """Write a cell as `read` finds it."""

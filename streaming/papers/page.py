@@ -143,7 +143,10 @@ def section(result: dict[str, Any]) -> str:
     commands = ", ".join(f"`{command}`" for command in every.pop("command"))
     where = "; ".join(", ".join(values) for values in every.values())
     rows = _rows(result["cells"], compared=result["setting"] == PAPERS)
-    return "\n".join([f"### Setting: {result['setting']}\n", f"{commands}; {where}.\n", rows])
+    said = [f"{reason}.\n" for reason in table.reasons(result["cells"])]
+    return "\n".join(
+        [f"### Setting: {result['setting']}\n", f"{commands}; {where}.\n", rows, *said]
+    )
 
 
 def _rows(cells: list[dict[str, Any]], compared: bool = True) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from rate_models.errors import BadOption, MissingData, UnknownName
+from rate_models.errors import BadOption, MissingData, UnknownName, UserError
 from streaming import papers
+from streaming.bounded import DamagedData
 from streaming.cluster import cluster
 from streaming.drawn import attempt
 from streaming.machine import machine
@@ -50,8 +51,9 @@ def reproduce(
     keeps are not computed again. scheduler, workers: where one of them is given, cells are computed
     by several at once, see `streaming.cluster.cluster`. What they could not compute is computed
     here.
-    Raises UnknownName and BadOption for what cannot be, and MissingData where no data set of the
-    chosen cells is there.
+    A cell whose data set is missing or refused has the reason in the place of numbers.
+    Raises UnknownName and BadOption for what cannot be, and MissingData or DamagedData where there
+    is no data for any of the chosen cells.
     """
     paper = papers.get(name)
     name = name.replace("_", "-")
@@ -65,7 +67,6 @@ def reproduce(
     store = Store(out / "cells", command, say)
     places = [(row, column) for row in paper.ROWS for column in paper.COLUMNS]
     todo = [(row, column) for row, column in places if row in chosen[0] and column in chosen[1]]
-    state: dict[Cell, str] = {}
     with tqdm(total=len(todo), desc=name, disable=not bar, leave=False) as shown:
         tick = shown.set_postfix_str if bar else _now_and_then(say)
         context = Context(lambda *_: None, device, data or Options(), tick)
@@ -75,7 +76,7 @@ def reproduce(
             with cluster(scheduler, workers, say=say) as client:
                 for n, _ in enumerate(spread(client, name, tasks, context, store), 1):
                     tick(f"{n} of {len(tasks)} cells by workers")
-        absent: dict[str, MissingData] = {}
+        absent: dict[Cell, UserError] = {}
         for cell in todo:
             run = paper.run(*cell, scale)
             if isinstance(run, dict):
@@ -84,10 +85,10 @@ def reproduce(
                 missing = [seed for seed in range(scale.seeds) if seed not in kept]
                 try:
                     kept |= store.compute(paper, run, missing, context)
-                except MissingData as error:
-                    if str(error) not in absent:
+                except (MissingData, DamagedData) as error:
+                    if str(error) not in map(str, absent.values()):
                         say(f"skipped: {error}")
-                    absent[str(error)], state[cell] = error, "no data"
+                    absent[cell] = error
                 if kept:
                     entry = _entry(paper, cell, run, kept, comparable=not setting)
                     say(f"{name}: " + "  ".join(table.line(entry)))
@@ -103,10 +104,12 @@ def reproduce(
         if not kept and setting and cell not in todo:
             continue  # nobody asked for it in this setting
         if not kept:
-            why = run if isinstance(run, str) else state.get(cell, NOT_YET)
-            cells.append(table.unmeasured(paper, cell, why))
+            why = run if isinstance(run, str) else "no data" if cell in absent else NOT_YET
+            reason = str(absent[cell]) if cell in absent else None
+            cells.append({**table.unmeasured(paper, cell, why), "reason": reason})
             continue
-        cells.append(_entry(paper, cell, run, kept, comparable=not setting))
+        entry = _entry(paper, cell, run, kept, comparable=not setting)
+        cells.append({**entry, "reason": str(absent[cell]) if cell in absent else None})
         if known := [r for _, one in sorted(kept.items()) if (r := one["result"]) is not None]:
             found[cell] = known
     if absent and not found:
@@ -134,7 +137,15 @@ def _entry(
     paper: ModuleType, cell: Cell, run: Any, kept: dict[int, dict[str, Any]], comparable: bool
 ) -> dict[str, Any]:
     results = [kept[seed]["result"] for seed in sorted(kept)]
-    entry = table.entry(paper, cell, run, results, comparable=comparable)
+    try:
+        entry = table.entry(paper, cell, run, results, comparable=comparable)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"finished cell {', '.join(cell)}",
+            got=f"a result without what the table needs ({type(error).__name__}: {error})",
+            expected=f"what {paper.__name__} measures",
+            remedy="remove the files of this cell in the folder `cells`, and run again",
+        ) from error
     return {**entry, "made": _made(kept.values())}
 
 
@@ -216,8 +227,8 @@ def _made(done: Collection[dict[str, Any]]) -> dict[str, Any]:
     """Who made the cells: command, device, processor and dates."""
     kinds = {
         "command": {one["command"] for one in done},
-        "device": {one["device"] for one in done},
-        "cpu": {one["machine"]["cpu"] for one in done},
+        "device": {str(one.get("device", "cpu")) for one in done},
+        "cpu": {str(one["machine"].get("cpu")) for one in done},
         "date": {one["date"] for one in done},
     }
     return {name: sorted(values) for name, values in kinds.items()}

@@ -55,7 +55,7 @@ def entry(
 
 
 def unmeasured(paper: ModuleType, cell: Cell, state: str) -> dict[str, Any]:
-    """A cell without numbers of ours; ``state`` says why."""
+    """A cell without numbers of ours; ``state`` says why, ``reason`` what refused its data."""
     published: Published | None = paper.PUBLISHED.get(cell)
     return {
         "row": cell[0],
@@ -72,6 +72,7 @@ def unmeasured(paper: ModuleType, cell: Cell, state: str) -> dict[str, Any]:
         "difference": None,
         "settings": None,
         "state": state,
+        "reason": None,
     }
 
 
@@ -126,8 +127,17 @@ def as_published(cell: dict[str, Any]) -> str:
 
 
 def text(cells: Sequence[dict[str, Any]]) -> str:
-    """The cells as columns of text."""
-    return aligned([COLUMNS, *map(line, cells)])
+    """The cells as columns of text, and why there are none where data is missing or refused."""
+    return "\n".join([aligned([COLUMNS, *map(line, cells)]), *reasons(cells)])
+
+
+def reasons(cells: Sequence[dict[str, Any]]) -> list[str]:
+    """Why cells have no data, a line for each reason."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        if reason := cell.get("reason"):
+            found.setdefault(reason, []).append(f"{cell['row']}, {cell['column']}")
+    return [f"no data for {'; '.join(which)}: {reason}" for reason, which in found.items()]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -153,7 +163,7 @@ def picture(cells: Sequence[dict[str, Any]], unit: str, title: str, path: Path) 
             axes.errorbar(cell["mean"], at + 0.12, xerr=cell["std"] or None, fmt="o", ms=5,
                           color=BLUE)  # fmt: skip
         axes.set_yticks(range(len(shown)), [f"{c['row']}, {c['column']}" for c in shown])
-        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.set_ylim(max(len(shown), 1) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(f"{unit}: published (open), measured (filled)")
         axes.set_title(title)

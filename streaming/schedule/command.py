@@ -70,6 +70,7 @@ def schedule(
 ) -> None:
     """Plan which worker learns which layer of which sample when, and what that is worth."""
     from streaming.config import parse_settings, parse_sizes
+    from streaming.drawn import check_path
     from streaming.schedule.items import Schedule
     from streaming.schedule.plan import equal_times
     from streaming.schedule.planner import plan
@@ -80,8 +81,7 @@ def schedule(
         times, unit = (equal_times(len(sizes) - 1), "stages") if equal else (None, "multiply-adds")
     kind = "sequential" if sequential else f"delayed:{delay}" if delay else "pipelined"
     how = Schedule.parse(kind, batch, weights)
-    if not out.absolute().parent.is_dir():
-        raise BadOption("--out", got=out, expected="a file in a folder that exists")
+    check_path("--out", out)
     laid_out = min(samples, max(4 * batch * (delay + 2), MOST_ITEMS // (2 * len(sizes))))
     options = parse_settings(settings or [])
     found = plan(

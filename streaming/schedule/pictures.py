@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
 from rate_models.style import BLUE, COLOURS, ORANGE, drawing, new_figure
+from streaming.run_folder import disk
 from streaming.schedule.plan import Plan
 
 KINDS = {"S": (BLUE, "standard pass"), "E": (COLOURS[2], "error"),
@@ -84,7 +85,8 @@ def draw(plan: Plan, path: Path, title: str, unit: str, ran: Plan | None = None)
                 axes.set_ylabel(f"{name}: worker")
             several[0].set_xlim(0, end)
         figure.legend(handles=key(plan), loc="outside lower center", ncols=3)
-        figure.savefig(path)
+        with disk(path):
+            figure.savefig(path)
     return path
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,11 +159,15 @@ def open_source(name: str, options: Options | None = None) -> Source:
     return cast(Source, module.open(argument if colon else None, options))
 
 
-def content(name: str) -> str:
-    """A hash of the file that a source is; empty for sources that are not files."""
-    path = Path(name.partition(":")[2]).expanduser()
-    if not path.is_file():
-        return ""
+def content(name: str, source: Source | None = None) -> str:
+    """A hash of the data behind a source: of its file, or of the arrays that ``source`` holds.
+
+    Empty where the name alone decides what is streamed.
+    """
+    path = os.path.expanduser(name.partition(":")[2])
+    if not os.path.isfile(path):
+        own = getattr(source, "content", None)
+        return str(own()) if own else ""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from rate_models.errors import BadOption
 from streaming.sources import Chunk, Source
 
 
-class Retargeted:
+class Retargeted(ABC):
     """``source`` as a regression on the targets that `targets` gives."""
 
     classes: tuple[Any, ...] | None = None
@@ -25,9 +26,9 @@ class Retargeted:
         self.image_shape = getattr(source, "image_shape", None)
         self.defaults: Mapping[str, Any] = source.defaults
 
+    @abstractmethod
     def targets(self, X: Any, y: Any) -> Any:
         """The targets of samples of the source."""
-        raise NotImplementedError
 
     @property
     def skipped(self) -> int:
