@@ -11,16 +11,18 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
 from pydantic_core import PydanticCustomError
 
+from rate_models import defaults as suited
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData
-from streaming import realisation
+from streaming import defaults, realisation
 from streaming.learner import OnlineLearner
 from streaming.sources import Options, Source, open_source
 from streaming.sources._input_target import InputTarget
 
-# What an option is when neither the person nor rule or source says.
+# What an option is when neither the person nor the source says; the rate, activation, loss and
+# scaling come from the rule: see `streaming.defaults`.
 # `decay_after` are fractions of the run after which the learning rate is multiplied by
 # `decay_factor`; sources of a known length turn them into sample counts.
-DEFAULTS: Mapping[str, Any] = {"hidden": (256,), "epochs": 1, "lr": 0.03, "decay_after": ()}
+DEFAULTS: Mapping[str, Any] = {"hidden": (256,), "epochs": 1, "decay_after": ()}
 
 # Said by an option or by the source, so `--set` would say them a second time.
 _NOT_BY_SET = (
@@ -128,18 +130,12 @@ class RunConfig(BaseModel):
         options = Options(self.data, self.download, self.seed, self.on_bad)
         source = open_source(self.source, options)
         if self.target == "input":
-            return InputTarget(source, self.scale or self._own(source)["scale"])
+            return InputTarget(source, defaults.scale_of(self, source))
         return source
-
-    def _own(self, source: Source) -> dict[str, Any]:
-        """What options are where the person says nothing: as suits the rule, else the source."""
-        suited = getattr(realisation.rule_of(self.rule, self.circuit)[1], "SUITED", {})
-        return {**DEFAULTS, "scale": source.scale, **source.defaults, **suited}
 
     def learner(self, source: Source) -> OnlineLearner:
         """A learner that has seen nothing; of a configuration that is `resolved`."""
-        assert self.hidden is not None and self.lr is not None and self.scale is not None
-        assert self.dtype is not None
+        assert self.hidden is not None and self.scale is not None and self.dtype is not None
         outputs = len(source.classes) if source.classes else getattr(source, "n_outputs", 1)
         return OnlineLearner(
             rule=self.rule,
@@ -159,27 +155,35 @@ class RunConfig(BaseModel):
         )
 
     def resolved(self, source: Source) -> RunConfig:
-        """This configuration with everything that the source decides filled in."""
-        own = self._own(source)
+        """This configuration with everything that rule and source decide filled in.
+
+        ``lr`` stays None where only learning can tell the size of the input.
+        """
+        defaults.check_task(self, source)
+        own = {**DEFAULTS, **source.defaults}
+        rule, module = realisation.rule_of(self.rule, self.circuit)
         epochs = self.epochs or own["epochs"]
-        settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "scale")} | self.settings
-        if source.classes is None:
-            settings.setdefault("loss", "mse")
+        settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "lr")} | self.settings
+        settings.setdefault("loss", module.DEFAULT_LOSS if source.classes else "mse")
+        settings.setdefault("activation", suited.of(module).activation)
         if "decay_at" not in settings:
             after = settings.pop("decay_epochs", [f * epochs for f in own["decay_after"]])
             settings["decay_at"] = _sample_counts(after, source)
         filled = {
             "source": source.name,
-            "rule": realisation.rule_of(self.rule, self.circuit)[0],
+            "rule": rule,
             "dtype": self.dtype or ("float64" if self.circuit else "float32"),
             "hidden": own["hidden"] if self.hidden is None else self.hidden,
             "epochs": epochs,
-            "lr": self.lr or own["lr"],
-            "scale": self.scale or own["scale"],
+            "lr": self.lr or own.get("lr"),
+            "scale": defaults.scale_of(self, source),
             "data": self.data and self.data.absolute(),
             "settings": settings,
         }
-        return self.model_copy(update=filled)
+        config = self.model_copy(update=filled)
+        return (
+            config if config.lr else config.model_copy(update={"lr": defaults.rate(config, source)})
+        )
 
 
 def _sample_counts(epochs: Any, source: Source) -> list[int]:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rate_models import defaults as suits
 from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, UserError
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.rules import forward
 from streaming import checkpoint, realisation
+from streaming.defaults import OF_ONE, Measured
 from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pair, several
 from streaming.evaluate import Scored, joined, losses_of
 from streaming.realisation import Network
@@ -29,10 +31,11 @@ class OnlineLearner:
     """A network that learns from one sample at a time.
 
     rule: a name in `rate_models.rules`; None: pepita, or the rule of the circuit. sizes: n_0, ...,
-    n_L. lr: learning rate; the rule's own rates are scaled by it. seed: of weights, feedback,
-    dropout and noise. dtype: float64, float32. loss: cross_entropy, binary_cross_entropy or mse;
-    None takes the rule's own. activation: of the hidden layers; output: of the last, None takes
-    the loss's own. bias: whether biases learn.
+    n_L. lr: learning rate; the rule's own rates are scaled by it; None takes what suits rule and
+    input, see `streaming.defaults`. seed: of weights, feedback, dropout and noise. dtype: float64,
+    float32. loss: cross_entropy, binary_cross_entropy or mse; activation: of the hidden layers;
+    None takes the rule's own. output: of the last layer, None takes the loss's own. bias: whether
+    biases learn.
     classes: the label of each output unit (text, whole number or boolean), 0, 1, ... when None.
     With ``loss="mse"`` and no classes it is regression: y and predictions are vectors (n_L,).
     circuit: a name in `biocircuits.circuits`, to learn as neurons and synapses (in float64), or
@@ -55,11 +58,11 @@ class OnlineLearner:
         self,
         rule: str | None = None,
         sizes: Sequence[int] = (64, 256, 10),
-        lr: float = 0.03,
+        lr: float | None = None,
         seed: int = 0,
         dtype: str = "float64",
         loss: str | None = None,
-        activation: str | tuple[str, ...] = "relu",
+        activation: str | tuple[str, ...] | None = None,
         bias: bool = False,
         classes: Sequence[Any] | None = None,
         circuit: str | None = None,
@@ -76,21 +79,24 @@ class OnlineLearner:
         if on_bad not in ("raise", "skip"):
             raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
         rule, module = realisation.rule_of(rule, circuit)
-        names = tuple(activation) if isinstance(activation, list) else activation
+        names = suits.of(module).activation if activation is None else activation
+        names = tuple(names) if isinstance(names, list) else names
         layers = tuple(sizes) if isinstance(sizes, Iterable) else sizes
         spec = NetworkSpec(layers, names, loss or module.DEFAULT_LOSS, bias, output)
-        options = {"lr": lr, **options}
+        labelled = spec.loss != "mse" or classes is not None
+        self._power = Measured() if lr is None and scale not in OF_ONE else None
+        options = {"lr": suits.rate(module, spec, labelled, 1.0) if lr is None else lr, **options}
         self._network = realisation.build(
             rule, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
         self._how = {"schedule": schedule, "workers": int(workers), "batch": int(batch)}
-        labels = None
-        if spec.loss != "mse" or classes is not None:
-            labels = labels_of(classes, spec.sizes[-1])
+        labels = labels_of(classes, spec.sizes[-1]) if labelled else None
         self._labels = None if labels is None else as_array(labels)
         self._door = Door(spec.sizes, labels, dtype)
         self._scaler = Scaler(scale, spec.sizes[0], maximum)
         self.on_bad, self.skipped = on_bad, 0
+        if lr is None:
+            self._set_rate(1.0)  # by the momentum, which is checked by now
 
     def learn_one(self, x: Any, y: Any, masks: Draws = None, noise: Draws = None) -> None:
         """Learn from one sample: x (n_0,) or {feature: value}, y a label or vector.
@@ -122,9 +128,13 @@ class OnlineLearner:
         masks = draws("masks", masks, network.spec.sizes[1:-1], n)
         widths = network.module.noise_widths(network.spec, network.hyper)
         noise = draws("noise", noise, widths, n)
-        for rows, checked in self._blocks(X, y):
+        for rows, checked in self._blocks(X, y, learning=True):
             drawn = [part and [p[rows][checked.good] for p in part] for part in (masks, noise)]
             scaled = self._scaler.learn_transform(checked.X, network.dtype)
+            if self._power:
+                self._power.add(scaled)
+                self._set_rate(self._power.value)
+                self._power = None if self._power.done else self._power
             truth = {"targets" if self.classes is None else "labels": checked.truth}
             outcome = network.learn(scaled, **truth, masks=drawn[0], noise=drawn[1])
             predicted = outcome.outputs if self.classes is None else outcome.predicted
@@ -198,6 +208,8 @@ class OnlineLearner:
     def set(self, **changes: Any) -> None:
         """Change the learning rate, optimiser or hyperparameters from the next sample on."""
         self._network.set(**changes)
+        if "lr" in changes:
+            self._power = None
 
     def is_finite(self) -> bool:
         """Whether all that was learned is finite."""
@@ -216,6 +228,8 @@ class OnlineLearner:
         network, scaler = self._network, self._scaler
         arrays = {f"network.{name}": a for name, a in network.state().items()}
         arrays |= {f"scaler.{name}": a for name, a in scaler.state().items()}
+        if self._power:
+            arrays |= {f"rate.{name}": a for name, a in self._power.state().items()}
         spec = network.spec
         learner = {
             "rule": network.rule, "sizes": spec.sizes, "seed": network.seed,
@@ -240,6 +254,9 @@ class OnlineLearner:
             learner = cls(**meta["learner"])
             learner._network.load_state(checkpoint.part("network.", arrays))
             learner._scaler.load_state(checkpoint.part("scaler.", arrays))
+            if measured := checkpoint.part("rate.", arrays):
+                learner._power = Measured()
+                learner._power.load_state(measured)
             features = meta["features"]
             learner._door.features = None if features is None else tuple(features)
             learner.skipped = meta["skipped"]
@@ -263,7 +280,7 @@ class OnlineLearner:
 
     @property
     def lr(self) -> float:
-        """The learning rate, before any decay."""
+        """The learning rate, before any decay; of the next sample, while it follows the input."""
         return self._network.optimizer.lr
 
     @property
@@ -295,10 +312,21 @@ class OnlineLearner:
         fields = ("rule", "sizes", "lr", "seed", "dtype", "samples_seen")
         return f"OnlineLearner({', '.join(f'{name}={getattr(self, name)!r}' for name in fields)})"
 
-    def _blocks(self, X: Any, y: Any) -> Iterator[tuple[slice, Checked]]:
-        for start in range(0, max(len(y), 1), BLOCK):
-            rows = slice(start, start + BLOCK)
+    def _blocks(self, X: Any, y: Any, learning: bool = False) -> Iterator[tuple[slice, Checked]]:
+        """Rows checked; one at a time while the rate follows the samples that are learned from."""
+        start = 0
+        while start < max(len(y), 1):
+            rows = slice(start, start + (1 if learning and self._power else BLOCK))
             yield rows, self._door.check(X[rows], y[rows], to_first=self.on_bad == "raise")
+            start = rows.stop
+
+    def _set_rate(self, power: float) -> None:
+        """The rate that suits rule and network, for inputs of this mean square."""
+        net = self._network
+        labelled, momentum = self.classes is not None, net.optimizer.momentum
+        lr = suits.rate(net.module, net.spec, labelled, power, momentum)
+        if lr != self.lr:
+            net.set(lr=lr)
 
     def _complain(self, checked: Checked, where: str, learned: list[Scored]) -> None:
         if checked.bad is not None and self.on_bad == "raise":

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, BadSample, Diverged, UserError
-from streaming import checkpoint, divergence
+from streaming import checkpoint, defaults, divergence
 from streaming.advice import Adviser
 from streaming.config import RunConfig
 from streaming.divergence import ENOUGH
@@ -66,7 +66,7 @@ def run(config: RunConfig, out: Path | None = None, hooks: Hooks = Hooks()) -> S
     after saving what was learned where a sample is; Diverged leaves the last good checkpoint.
     """
     source = config.open()
-    config = config.resolved(source)
+    asked, config = config, config.resolved(source)
     learner = config.learner(source)
     recorder = Recorder(config.record, learner, source)
     way = f"{config.circuit}-circuit" if config.circuit else str(config.rule)
@@ -75,6 +75,8 @@ def run(config: RunConfig, out: Path | None = None, hooks: Hooks = Hooks()) -> S
         write_text(folder / "config.json", config.model_dump_json(indent=2) + "\n")
         this = Run(folder, config, source, learner, recorder)
         this.save()
+        if chosen := defaults.line(asked, config, source):
+            hooks.say(chosen)
         return this.go(hooks)
 
 

@@ -28,6 +28,7 @@ import numpy as np
 from pydantic import Field
 
 from rate_models import activations, input_synapses, layers, losses, rows
+from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -38,7 +39,7 @@ from rate_models.rules._feedback import feedback
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
-TUNED = {"lr": 0.05}
+DEFAULTS = Defaults(rate=8, squared=0.3)
 
 
 class Hyperparameters(NamedTuple):

@@ -55,6 +55,7 @@ from array_api_compat import array_namespace, device
 from pydantic import Field
 
 from rate_models import activations, input_synapses, layers, rows
+from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage
@@ -65,8 +66,7 @@ from rate_models.rules import Draws, Properties, Ref, Stage, Task, Term, _plain,
 
 DEFAULT_LOSS = "mse"
 LOSSES = ("mse",)
-TUNED = {"lr": 0.002, "scale": "global"}
-SUITED = TUNED
+DEFAULTS = Defaults(rate=0.8, squared=0.2, scale="global")
 LEARNED = ("Q", "R")
 noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
 input_feedback = _plain.input_feedback

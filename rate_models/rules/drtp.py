@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rate_models import layers
+from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -33,7 +34,7 @@ from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tas
 
 DEFAULT_LOSS = "binary_cross_entropy"
 LOSSES = ("binary_cross_entropy", "cross_entropy")
-TUNED = {"lr": 0.012, "activation": "tanh"}
+DEFAULTS = Defaults(rate=4, activation="tanh")
 Hyperparameters = _plain.FeedbackHyperparameters
 
 

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rate_models import layers, losses
+from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -32,7 +33,7 @@ from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tas
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
-TUNED = {"lr": 0.01}
+DEFAULTS = Defaults(rate=2, squared=0.3)
 Hyperparameters = _plain.FeedbackHyperparameters
 
 

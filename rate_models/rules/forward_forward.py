@@ -44,6 +44,7 @@ import numpy as np
 from pydantic import Field
 
 from rate_models import activations, input_synapses, layers, rows
+from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage
@@ -64,7 +65,7 @@ from rate_models.rules._goodness import (
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = ("cross_entropy", "binary_cross_entropy")
-TUNED = {"lr": 0.03}
+DEFAULTS = Defaults(rate=4)
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 

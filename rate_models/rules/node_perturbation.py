@@ -44,6 +44,7 @@ from array_api_compat import array_namespace
 from pydantic import Field
 
 from rate_models import layers, losses, rows
+from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage, view
@@ -71,7 +72,7 @@ from rate_models.rules._plain import input_feedback  # noqa: F401  part of the c
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
-TUNED = {"lr": 0.01}
+DEFAULTS = Defaults(rate=2, squared=0.3, width=2)
 
 
 class Hyperparameters(NamedTuple):

@@ -36,6 +36,7 @@ import numpy as np
 from pydantic import Field
 
 from rate_models import layers, losses, rows
+from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -52,7 +53,7 @@ from rate_models.rules._plain import input_feedback  # noqa: F401  part of the c
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
-TUNED = {"lr": 0.001}
+DEFAULTS = Defaults(rate=0.12, squared=0.3, width=2)
 
 
 class Hyperparameters(NamedTuple):

@@ -31,7 +31,7 @@ def open(argument: str | None, options: Options) -> ArraySource:
         name="cifar10",
         classes=range(10),
         seed=options.seed,
-        scale="range",
+        scale="global",
         maximum=255.0,
         image_shape=(3, 32, 32),
     )

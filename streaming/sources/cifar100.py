@@ -39,7 +39,7 @@ def open(argument: str | None, options: Options) -> ArraySource:
         name="cifar100",
         classes=range(100),
         seed=options.seed,
-        scale="range",
+        scale="global",
         maximum=255.0,
         image_shape=(3, 32, 32),
     )

@@ -1,0 +1,169 @@
+"""Options of a run and of a learner where nothing is asked for: as suits the rule and the input.
+
+`rate_models.defaults` has the formula of the learning rate. What it needs of the input, the mean
+square P of what the network gets, is
+
+- 1 with ``scale`` running or global, which make it so;
+- what the source knows beforehand (`Source.power`);
+- else measured: over the first `MEASURED` samples of a source that can be read again, before a run
+  learns; by a learner that is given samples, over those that it has learned from, each with the
+  rate of all up to and with it, until it has seen `MEASURED`. From then on the rate stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models import defaults, lookup
+from rate_models.errors import BadOption, UserError
+from rate_models.network import NetworkSpec
+from rate_models.online import RULES
+from streaming import realisation
+from streaming.scaling import Scaler
+from streaming.sources import Source
+
+if TYPE_CHECKING:
+    from streaming.config import RunConfig
+
+MEASURED = 256
+OF_ONE = ("running", "global")  # kinds of scaling after which the mean square is 1
+
+
+class Measured:
+    """The mean square of an input to the network, over the first samples that are learned from.
+
+    >>> power = Measured()
+    >>> power.add(np.array([[1.0, 2.0]]))
+    >>> power.value, power.done
+    (2.5, False)
+    """
+
+    def __init__(self) -> None:
+        self._state = np.zeros(2)  # samples, and the sum of their mean squares
+
+    def add(self, X: NDArray[Any]) -> None:
+        """Count the rows of X (N, n_0), as the network gets them."""
+        for row in X.astype(np.float64):  # one after another: chunks change no digit
+            self._state += 1, np.mean(row * row)
+
+    @property
+    def value(self) -> float:
+        """P; 1 before the first sample."""
+        samples, total = self._state
+        return float(total / samples) if samples else 1.0
+
+    @property
+    def done(self) -> bool:
+        """Whether it has seen enough."""
+        return bool(self._state[0] >= MEASURED)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """For a checkpoint."""
+        return {"power": self._state.copy()}
+
+    def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from `state`."""
+        if arrays.keys() != {"power"} or np.shape(arrays["power"]) != (2,):
+            raise BadOption("rate state", got=sorted(arrays), expected="power, two numbers")
+        self._state = np.array(arrays["power"], np.float64)
+
+
+def power_of(source: Source, scale: str) -> float | None:
+    """P of a source under this scaling; None where only learning can tell.
+
+    Bad rows do not count; 1 where there is no good one.
+    """
+    if scale in OF_ONE:
+        return 1.0
+    factor = source.maximum if scale == "range" else 1.0
+    if (known := getattr(source, "power", None)) is not None:
+        return float(known) / factor**2
+    if source.length is None:
+        return None
+    measured, scaler = Measured(), Scaler(scale, source.n_features, source.maximum)
+    try:
+        for X, _ in source.chunks(0, size=MEASURED):
+            rows = np.asarray(X, np.float64)
+            good = rows[(np.abs(rows) < 1e100).all(axis=1)]
+            measured.add(scaler.transform(good))
+            if measured.done:
+                break
+    except (UserError, TypeError, ValueError):
+        pass  # the run comes to it, and says what is wrong
+    return measured.value
+
+
+def rate(config: RunConfig, source: Source) -> float | None:
+    """The learning rate that suits rule and source; None where only learning can tell.
+
+    config: `RunConfig.resolved` but for the rate.
+    """
+    power = power_of(source, str(config.scale))
+    if power is None:
+        return None
+    momentum = config.settings.get("momentum", 0)
+    if not isinstance(momentum, int | float) or not 0 <= momentum < 1:
+        momentum = 0  # refused when the network is built
+    module = realisation.rule_of(config.rule, config.circuit)[1]
+    labels = source.classes is not None
+    return defaults.rate(module, _spec(config, source), labels, power, momentum)
+
+
+def _spec(config: RunConfig, source: Source) -> NetworkSpec:
+    """The network of a resolved configuration, as far as the rate depends on it."""
+    assert config.hidden is not None
+    outputs = len(source.classes) if source.classes else getattr(source, "n_outputs", 1)
+    sizes = (source.n_features, *config.hidden, outputs)
+    return NetworkSpec(sizes, loss=config.settings["loss"])
+
+
+def scale_of(config: RunConfig, source: Source) -> str:
+    """The input scaling: what the person asks for, else the rule, else the source.
+
+    Where the input is the target it must not depend on earlier samples: range or none.
+    """
+    module = realisation.rule_of(config.rule, config.circuit)[1]
+    scale = config.scale or defaults.of(module).scale or source.scale
+    if config.target == "input" and config.scale is None and scale not in ("none", "range"):
+        return "range" if source.maximum != 1 else "none"
+    return scale
+
+
+def check_task(config: RunConfig, source: Source) -> None:
+    """BadOption where numbers are to be learned by a rule that has no squared error."""
+    rule, module = realisation.rule_of(config.rule, config.circuit)
+    if source.classes is not None or "mse" in module.LOSSES or "loss" in config.settings:
+        return
+    able = [name for name in lookup.names(RULES) if "mse" in lookup.get(RULES, name).LOSSES]
+    raise BadOption(
+        f"loss of {rule}",
+        got="numbers to learn" + (" (--target input)" if config.target == "input" else ""),
+        expected=f"labels, as its losses are {' and '.join(module.LOSSES)}",
+        remedy=f"rules that learn numbers: {', '.join(able)}",
+    )
+
+
+def line(asked: RunConfig, resolved: RunConfig, source: Source) -> str:
+    """What was chosen for a run that did not say it, and why, on one line; empty where nothing."""
+    module = realisation.rule_of(resolved.rule, resolved.circuit)[1]
+    suits, settings = defaults.of(module), resolved.settings
+    found = []
+    if asked.lr is None and resolved.lr is None:
+        found.append(f"lr by the first {MEASURED} samples")
+    elif asked.lr is None and "lr" in source.defaults:
+        found.append(f"lr {resolved.lr:g}, which suits {source.name}")
+    elif asked.lr is None:
+        power = power_of(source, str(resolved.scale)) or 1.0
+        how = module, _spec(resolved, source), source.classes is not None, power
+        found.append(f"lr {resolved.lr:g} ({defaults.formula(*how)})")
+    for name in ("activation", "loss"):
+        if name not in asked.settings:
+            found.append(f"{name} {settings[name]}")
+    if asked.scale is None:
+        whose = resolved.rule if resolved.scale == suits.scale else source.name.partition(":")[0]
+        found.append(f"scale {resolved.scale} ({whose})")
+    return f"chosen: {', '.join(found)}" if found else ""
