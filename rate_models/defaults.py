@@ -17,6 +17,7 @@ algorithm diverges from 2 on. The output weighs in the layer below it by the lar
 W_L W_Lᵀ, which for such weights is 2 G at w = 1 (Marchenko & Pastur 1967): it counts where the
 error grows with the number of outputs, which that of a softmax does not. Rules that learn from
 noise have an estimate whose variance grows with the same number once more: w = 2.
+A rule whose layers see something else than that has a formula of its own, `suits` in its file.
 The result is rounded to two digits, so that it can be read, and is the same on every machine.
 """
 
@@ -52,20 +53,25 @@ def of(module: ModuleType) -> Defaults:
     return found
 
 
-def rate(
+def options(
     module: ModuleType, spec: NetworkSpec, labels: bool, power: float, momentum: float = 0.0
-) -> float:
-    """η of the rule for this network, rounded to two digits.
+) -> dict[str, float]:
+    """{"lr": η} of the rule for this network, and what goes with it; rounded to two digits.
 
     labels: whether it learns classes. power: P. momentum: μ.
 
     >>> from rate_models.rules import pepita
-    >>> rate(pepita, NetworkSpec((784, 256, 10)), labels=True, power=0.1)
-    0.077
+    >>> options(pepita, NetworkSpec((784, 256, 10)), labels=True, power=0.1)
+    {'lr': 0.072}
     """
     power = min(max(power, SMALLEST), LARGEST) if power else 1.0
-    size = power * sum(spec.sizes[:-1]) * weight(spec, of(module).width)
-    return float(f"{_hat(module, spec, labels) * (1 - momentum) / size:.1e}")
+    if hasattr(module, "suits"):
+        found: dict[str, float] = dict(module.suits(spec, power))
+    else:
+        size = power * sum(spec.sizes[:-1]) * weight(spec, of(module).width)
+        found = {"lr": _hat(module, spec, labels) / size}
+    found["lr"] *= 1 - momentum
+    return {name: float(f"{value:.1e}") for name, value in found.items()}
 
 
 def formula(module: ModuleType, spec: NetworkSpec, labels: bool, power: float) -> str:
@@ -73,9 +79,11 @@ def formula(module: ModuleType, spec: NetworkSpec, labels: bool, power: float) -
 
     >>> from rate_models.rules import pepita
     >>> formula(pepita, NetworkSpec((784, 256, 10)), labels=True, power=0.1)
-    "pepita's 8 over mean square input 0.1 x 1040 inputs of all layers"
+    "pepita's 7.5 over mean square input 0.1 x 1040 inputs of all layers"
     """
     name = module.__name__.rpartition(".")[2]
+    if hasattr(module, "suits"):
+        return f"as {name} has it for mean square input {power:.3g}"
     more = weight(spec, of(module).width)
     outputs = f" x {more:.3g} for {spec.sizes[-1]} outputs" if more != 1 else ""
     return (

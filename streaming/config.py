@@ -181,9 +181,10 @@ class RunConfig(BaseModel):
             "settings": settings,
         }
         config = self.model_copy(update=filled)
-        return (
-            config if config.lr else config.model_copy(update={"lr": defaults.rate(config, source)})
-        )
+        if config.lr is None and (found := defaults.options(config, source)):
+            filled = {"lr": found.pop("lr"), "settings": found | settings}
+            config = config.model_copy(update=filled)
+        return config
 
 
 def _sample_counts(epochs: Any, source: Source) -> list[int]:

@@ -5,71 +5,27 @@ square P of what the network gets, is
 
 - 1 with ``scale`` running or global, which make it so;
 - what the source knows beforehand (`Source.power`);
-- else measured: over the first `MEASURED` samples of a source that can be read again, before a run
-  learns; by a learner that is given samples, over those that it has learned from, each with the
-  rate of all up to and with it, until it has seen `MEASURED`. From then on the rate stays.
+- else measured: before a run, over the first `MEASURED` samples of a source that can be read again;
+  of others while the network learns, see `streaming.following`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rate_models import defaults, lookup
 from rate_models.errors import BadOption, UserError
 from rate_models.network import NetworkSpec
 from rate_models.online import RULES
 from streaming import realisation
+from streaming.following import MEASURED, OF_ONE, Power
 from streaming.scaling import Scaler
 from streaming.sources import Source
 
 if TYPE_CHECKING:
     from streaming.config import RunConfig
-
-MEASURED = 256
-OF_ONE = ("running", "global")  # kinds of scaling after which the mean square is 1
-
-
-class Measured:
-    """The mean square of an input to the network, over the first samples that are learned from.
-
-    >>> power = Measured()
-    >>> power.add(np.array([[1.0, 2.0]]))
-    >>> power.value, power.done
-    (2.5, False)
-    """
-
-    def __init__(self) -> None:
-        self._state = np.zeros(2)  # samples, and the sum of their mean squares
-
-    def add(self, X: NDArray[Any]) -> None:
-        """Count the rows of X (N, n_0), as the network gets them."""
-        for row in X.astype(np.float64):  # one after another: chunks change no digit
-            self._state += 1, np.mean(row * row)
-
-    @property
-    def value(self) -> float:
-        """P; 1 before the first sample."""
-        samples, total = self._state
-        return float(total / samples) if samples else 1.0
-
-    @property
-    def done(self) -> bool:
-        """Whether it has seen enough."""
-        return bool(self._state[0] >= MEASURED)
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """For a checkpoint."""
-        return {"power": self._state.copy()}
-
-    def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from `state`."""
-        if arrays.keys() != {"power"} or np.shape(arrays["power"]) != (2,):
-            raise BadOption("rate state", got=sorted(arrays), expected="power, two numbers")
-        self._state = np.array(arrays["power"], np.float64)
 
 
 def power_of(source: Source, scale: str) -> float | None:
@@ -84,7 +40,7 @@ def power_of(source: Source, scale: str) -> float | None:
         return float(known) / factor**2
     if source.length is None:
         return None
-    measured, scaler = Measured(), Scaler(scale, source.n_features, source.maximum)
+    measured, scaler = Power(), Scaler(scale, source.n_features, source.maximum)
     try:
         for X, _ in source.chunks(0, size=MEASURED):
             rows = np.asarray(X, np.float64)
@@ -97,20 +53,21 @@ def power_of(source: Source, scale: str) -> float | None:
     return measured.value
 
 
-def rate(config: RunConfig, source: Source) -> float | None:
-    """The learning rate that suits rule and source; None where only learning can tell.
+def options(config: RunConfig, source: Source) -> dict[str, float]:
+    """{"lr": η} that suits rule and source, and what goes with it; empty where only learning can
+    tell.
 
     config: `RunConfig.resolved` but for the rate.
     """
     power = power_of(source, str(config.scale))
     if power is None:
-        return None
+        return {}
     momentum = config.settings.get("momentum", 0)
     if not isinstance(momentum, int | float) or not 0 <= momentum < 1:
         momentum = 0  # refused when the network is built
     module = realisation.rule_of(config.rule, config.circuit)[1]
     labels = source.classes is not None
-    return defaults.rate(module, _spec(config, source), labels, power, momentum)
+    return defaults.options(module, _spec(config, source), labels, power, momentum)
 
 
 def _spec(config: RunConfig, source: Source) -> NetworkSpec:

@@ -14,9 +14,9 @@ from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, UserErro
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.rules import forward
 from streaming import checkpoint, realisation
-from streaming.defaults import OF_ONE, Measured
 from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pair, several
 from streaming.evaluate import Scored, joined, losses_of
+from streaming.following import Following
 from streaming.realisation import Network
 from streaming.scaling import Scaler
 
@@ -32,7 +32,7 @@ class OnlineLearner:
 
     rule: a name in `rate_models.rules`; None: pepita, or the rule of the circuit. sizes: n_0, ...,
     n_L. lr: learning rate; the rule's own rates are scaled by it; None takes what suits rule and
-    input, see `streaming.defaults`. seed: of weights, feedback, dropout and noise. dtype: float64,
+    input, see `streaming.following`. seed: of weights, feedback, dropout and noise. dtype: float64,
     float32. loss: cross_entropy, binary_cross_entropy or mse; activation: of the hidden layers;
     None takes the rule's own. output: of the last layer, None takes the loss's own. bias: whether
     biases learn.
@@ -84,8 +84,7 @@ class OnlineLearner:
         layers = tuple(sizes) if isinstance(sizes, Iterable) else sizes
         spec = NetworkSpec(layers, names, loss or module.DEFAULT_LOSS, bias, output)
         labelled = spec.loss != "mse" or classes is not None
-        self._power = Measured() if lr is None and scale not in OF_ONE else None
-        options = {"lr": suits.rate(module, spec, labelled, 1.0) if lr is None else lr, **options}
+        options = options if lr is None else {"lr": lr, **options}
         self._network = realisation.build(
             rule, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
@@ -95,8 +94,7 @@ class OnlineLearner:
         self._door = Door(spec.sizes, labels, dtype)
         self._scaler = Scaler(scale, spec.sizes[0], maximum)
         self.on_bad, self.skipped = on_bad, 0
-        if lr is None:
-            self._set_rate(1.0)  # by the momentum, which is checked by now
+        self._rates = Following(self._network, labelled, options, scale)
 
     def learn_one(self, x: Any, y: Any, masks: Draws = None, noise: Draws = None) -> None:
         """Learn from one sample: x (n_0,) or {feature: value}, y a label or vector.
@@ -131,10 +129,8 @@ class OnlineLearner:
         for rows, checked in self._blocks(X, y, learning=True):
             drawn = [part and [p[rows][checked.good] for p in part] for part in (masks, noise)]
             scaled = self._scaler.learn_transform(checked.X, network.dtype)
-            if self._power:
-                self._power.add(scaled)
-                self._set_rate(self._power.value)
-                self._power = None if self._power.done else self._power
+            if self._rates.open:
+                self._rates.see(scaled)
             truth = {"targets" if self.classes is None else "labels": checked.truth}
             outcome = network.learn(scaled, **truth, masks=drawn[0], noise=drawn[1])
             predicted = outcome.outputs if self.classes is None else outcome.predicted
@@ -208,8 +204,7 @@ class OnlineLearner:
     def set(self, **changes: Any) -> None:
         """Change the learning rate, optimiser or hyperparameters from the next sample on."""
         self._network.set(**changes)
-        if "lr" in changes:
-            self._power = None
+        self._rates.keep(changes)
 
     def is_finite(self) -> bool:
         """Whether all that was learned is finite."""
@@ -228,8 +223,8 @@ class OnlineLearner:
         network, scaler = self._network, self._scaler
         arrays = {f"network.{name}": a for name, a in network.state().items()}
         arrays |= {f"scaler.{name}": a for name, a in scaler.state().items()}
-        if self._power:
-            arrays |= {f"rate.{name}": a for name, a in self._power.state().items()}
+        measured, follows = self._rates.state()
+        arrays |= {f"rate.{name}": a for name, a in measured.items()}
         spec = network.spec
         learner = {
             "rule": network.rule, "sizes": spec.sizes, "seed": network.seed,
@@ -243,6 +238,7 @@ class OnlineLearner:
             "features": self._door.features,
             "skipped": self.skipped,
             "samples_seen": self.samples_seen,
+            "follows": follows,
         }
         checkpoint.write(folder, arrays | dict(extra_arrays or {}), meta | dict(extra_meta or {}))
 
@@ -254,9 +250,8 @@ class OnlineLearner:
             learner = cls(**meta["learner"])
             learner._network.load_state(checkpoint.part("network.", arrays))
             learner._scaler.load_state(checkpoint.part("scaler.", arrays))
-            if measured := checkpoint.part("rate.", arrays):
-                learner._power = Measured()
-                learner._power.load_state(measured)
+            follows = meta.get("follows", ())  # checkpoints of before have none
+            learner._rates.load_state(checkpoint.part("rate.", arrays), follows)
             features = meta["features"]
             learner._door.features = None if features is None else tuple(features)
             learner.skipped = meta["skipped"]
@@ -316,17 +311,9 @@ class OnlineLearner:
         """Rows checked; one at a time while the rate follows the samples that are learned from."""
         start = 0
         while start < max(len(y), 1):
-            rows = slice(start, start + (1 if learning and self._power else BLOCK))
+            rows = slice(start, start + (1 if learning and self._rates.open else BLOCK))
             yield rows, self._door.check(X[rows], y[rows], to_first=self.on_bad == "raise")
             start = rows.stop
-
-    def _set_rate(self, power: float) -> None:
-        """The rate that suits rule and network, for inputs of this mean square."""
-        net = self._network
-        labelled, momentum = self.classes is not None, net.optimizer.momentum
-        lr = suits.rate(net.module, net.spec, labelled, power, momentum)
-        if lr != self.lr:
-            net.set(lr=lr)
 
     def _complain(self, checked: Checked, where: str, learned: list[Scored]) -> None:
         if checked.bad is not None and self.on_bad == "raise":

@@ -12,7 +12,7 @@ that is δ_1 = -s D_1 W_1 F e, δ_l = D_l W_l δ_{l-1}: no matrix product is eve
 x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), F (n_0, n_L) fixed and random, B_l (n_l, n_L),
 m_l (n_l,) dropout mask, s = ±1.
 
-Example: `dendrostream run --rule adaptive_feedback_alignment --lr 0.1 --seed 0`
+Example: `dendrostream run --rule adaptive_feedback_alignment --seed 0`
 ends at 0.98 of held-out digits.
 
 Source: Srinivasan et al., ICLR 2024; its theory has one hidden layer.

@@ -6,7 +6,7 @@
 x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask.
 δ_L = e for cross-entropy with softmax and binary cross-entropy with sigmoid, e ∘ s'(a_L) for MSE.
 
-Example: `dendrostream run --rule backprop --lr 0.05 --seed 0`
+Example: `dendrostream run --rule backprop --seed 0`
 ends at 0.98 of held-out digits.
 
 Source: Rumelhart, Hinton & Williams, Nature 323, 1986; settings as in Dellaferrera & Kreiman 2022,

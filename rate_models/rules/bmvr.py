@@ -29,7 +29,7 @@ Backpropagation on the same objective is the rule `backprop` with loss mse and a
 (relu for the nonlinear form, without z̄). Of the ridge, there c ‖W_2 W_1‖², it has no exact
 counterpart; weight_decay, λ (‖W_1‖² + ‖W_2‖²), is the nearest.
 
-Example: `dendrostream run --rule bmvr --lr 0.02 --scale global --seed 0`
+Example: `dendrostream run --rule bmvr --seed 0`
 ends at 0.95 of held-out digits.
 
 Gap: the rates that it bears fall with the size of the input, η ⟨‖x‖²⟩ λ < 2, so five passes are

@@ -8,7 +8,7 @@ B_l (n_l, n_L) ~ U(-b, b), b = κ √(6/n_l), fixed; ``B`` lists B_1..B_{L-1}. I
 B_l = (W_L ... W_{l+1})ᵀ it is backpropagation. δ_L = e for cross-entropy with softmax and binary
 cross-entropy with sigmoid, e ∘ s'(a_L) for MSE.
 
-Example: `dendrostream run --rule direct_feedback_alignment --lr 0.05 --seed 0`
+Example: `dendrostream run --rule direct_feedback_alignment --seed 0`
 ends at 0.97 of held-out digits.
 
 Source: Nøkland, NeurIPS 2016; initialisation as in Dellaferrera & Kreiman 2022.

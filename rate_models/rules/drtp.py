@@ -9,7 +9,7 @@ nothing above it. For a one-hot target B_l y has the sign that reduces the error
 projection; for regression targets it means nothing, so MSE is refused. The paper has tanh hidden
 layers and sigmoid outputs.
 
-Example: `dendrostream run --rule drtp --lr 0.02 --set activation=tanh --seed 0`
+Example: `dendrostream run --rule drtp --seed 0`
 ends at 0.97 of held-out digits.
 
 Source: Frenkel, Lefebvre & Bol, Frontiers in Neuroscience 15, 2021; settings as in Dellaferrera &

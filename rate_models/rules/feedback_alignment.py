@@ -8,7 +8,7 @@ B_{l+1} (n_l, n_{l+1}) ~ U(-b, b), b = κ √(6/n_l), fixed; ``B`` lists B_2..B_
 B_{l+1} = W_{l+1}ᵀ it is backpropagation. δ_L = e for cross-entropy with softmax and binary
 cross-entropy with sigmoid, e ∘ s'(a_L) for MSE.
 
-Example: `dendrostream run --rule feedback_alignment --lr 0.05 --seed 0`
+Example: `dendrostream run --rule feedback_alignment --seed 0`
 ends at 0.97 of held-out digits.
 
 Source: Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7, 2016; settings as in

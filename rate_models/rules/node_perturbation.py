@@ -24,7 +24,7 @@ dfa: straight from the output, λ_l = B_lᵀ ẽ_L with B_l (n_L, n_l); ``B`` li
 Instead of V the upper triangular ``R`` is kept, V = Rᵀ R: one sample changes it in O(n²), and its
 digits suffice where those of V or V⁻¹ in single precision do not. For dfa there is one.
 
-Example: `dendrostream run --rule node_perturbation --lr 0.03 --seed 0`
+Example: `dendrostream run --rule node_perturbation --seed 0`
 ends at 0.98 of held-out digits.
 
 Source: Lansdell, Prakash & Kording, ICLR 2020, section 2 and appendix; ridge: their programs.

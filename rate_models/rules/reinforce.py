@@ -20,7 +20,7 @@ untrained, on MNIST, the first layer's update of one sample lies 88° from the g
 has 970 times the power of the gradient; with 16 units 78° and 26 times. Learning averages over
 samples, so the rate must be a tenth of backpropagation's, and five passes do not make up for that.
 
-Example: `dendrostream run --rule reinforce --lr 0.003 --seed 0`
+Example: `dendrostream run --rule reinforce --seed 0`
 ends at 0.96 of held-out digits.
 
 Source: Williams, Machine Learning 8, 1992; as the estimator in Lansdell, Prakash & Kording, ICLR
