@@ -66,7 +66,7 @@ def options(
     """
     power = min(max(power, SMALLEST), LARGEST) if power else 1.0
     if hasattr(module, "suits"):
-        found: dict[str, float] = dict(module.suits(spec, power))
+        found: dict[str, float] = dict(module.suits(spec, labels, power))
     else:
         size = power * sum(spec.sizes[:-1]) * weight(spec, of(module).width)
         found = {"lr": _hat(module, spec, labels) / size}

@@ -32,6 +32,7 @@ from streaming.record import Recorder
 from streaming.run_folder import Log, disk, finite, json_line, new_folder, write_text
 from streaming.sources import Chunk, Source, content
 from streaming.summary import Summary, held_out_scores, summarised
+from streaming.trouble import Trouble
 
 __all__ = ["Hooks", "Run", "RunConfig", "Summary", "resume", "run"]
 
@@ -126,6 +127,7 @@ class Run:
         self.epochs: list[dict[str, Any]] = []
         self.line_at = 0
         self._recent = np.zeros((0, source.n_features))
+        self._trouble = Trouble(learner)
         self._tested: tuple[int, dict[str, Any]] | None = None
 
     def go(self, hooks: Hooks) -> Summary:
@@ -191,6 +193,7 @@ class Run:
                     adviser.after(X, y)
                 if self.position % c.interval == 0 or self.index == self.source.length:
                     divergence.check(self.learner, self.metrics, self._recent)
+                    self._trouble.look(self.metrics, self._recent)
                 if self.index != self.source.length:  # else the end of the epoch does all this
                     if self.position % c.interval == 0:
                         self._line()

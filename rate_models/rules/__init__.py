@@ -41,7 +41,7 @@ What only some rules have:
                   given h_{l-1}, or a_1; changes nothing else. A rule has both or neither
 `advise(spec, hyper, optimizer, x, y)`   a list of `Advice` about the rates, for samples like
                   x (T, n_0) as the network gets them and y (T, n_L)
-`suits(spec, power)`   {"lr": η, ...}: in place of the rate that `rate_models.defaults` finds, and
+`suits(spec, labels, power)`   {"lr": η, ...}: in place of the rate that `rate_models.defaults` finds, and
                   hyperparameters that go with it, for inputs of this mean square
 `regime(hyper, sample)`   what of the sample's number its work items depend on; without it they are
                   those of the first sample

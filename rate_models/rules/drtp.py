@@ -34,6 +34,8 @@ from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tas
 
 DEFAULT_LOSS = "binary_cross_entropy"
 LOSSES = ("binary_cross_entropy", "cross_entropy")
+# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# CIFAR-10 and synthetic, scored on other parts.
 DEFAULTS = Defaults(rate=4, activation="tanh")
 Hyperparameters = _plain.FeedbackHyperparameters
 

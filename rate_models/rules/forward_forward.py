@@ -106,7 +106,7 @@ FIXED = ("label_scale", "init")
 CONTRAST, UNIFORM = 1, 1  # places of these choices in their Literals
 
 
-def suits(spec: NetworkSpec, power: float) -> dict[str, float]:
+def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
     """η = 8 / Σ_l n_l over the hidden layers, ε η = 0.2 / ‖x‖²,  ‖x‖² = n_0 ⟨x²⟩.
 
     Layers above the first get activities of goodness one, whatever the size of the input. Found on

@@ -75,6 +75,8 @@ from rate_models.rules._feedback import feedback
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
+# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
 DEFAULTS = Defaults(rate=7.5, squared=0.3)
 
 

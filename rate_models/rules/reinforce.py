@@ -53,6 +53,8 @@ from rate_models.rules._plain import input_feedback  # noqa: F401  part of the c
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
+# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
 DEFAULTS = Defaults(rate=0.12, squared=0.3, width=2)
 
 
