@@ -15,8 +15,8 @@ and ‖h_{l-1}‖² ≈ n_{l-1} P for the weights that `network.draw` makes, so 
 one sample moves the output by; where the error is that of a linear output the least mean squares
 algorithm diverges from 2 on. The output weighs in the layer below it by the largest eigenvalue of
 W_L W_Lᵀ, which for such weights is 2 G at w = 1 (Marchenko & Pastur 1967): it counts where the
-error grows with the number of outputs, which that of a softmax does not. Rules that learn from
-noise have an estimate whose variance grows with the same number once more: w = 2.
+error grows with the number of outputs, which that of a softmax does not. A rule whose teaching
+signal is noise, of a variance that grows with the number of outputs once more, has a larger w.
 A rule whose layers see something else than that has a formula of its own, `suits` in its file.
 The result is rounded to two digits, so that it can be read, and is the same on every machine.
 """
@@ -42,7 +42,7 @@ class Defaults(NamedTuple):
 
     rate: float = 1.0
     squared: float = 0.1
-    width: int = 1
+    width: float = 1.0
     activation: str = "relu"
     scale: str | None = None
 
@@ -65,11 +65,10 @@ def options(
     {'lr': 0.072}
     """
     power = min(max(power, SMALLEST), LARGEST) if power else 1.0
+    size = power * sum(spec.sizes[:-1]) * weight(spec, of(module).width)
+    found = {"lr": _hat(module, spec, labels) / size}
     if hasattr(module, "suits"):
-        found: dict[str, float] = dict(module.suits(spec, labels, power))
-    else:
-        size = power * sum(spec.sizes[:-1]) * weight(spec, of(module).width)
-        found = {"lr": _hat(module, spec, labels) / size}
+        found |= module.suits(spec, labels, power)
     found["lr"] *= 1 - momentum
     return {name: float(f"{value:.1e}") for name, value in found.items()}
 
@@ -82,7 +81,7 @@ def formula(module: ModuleType, spec: NetworkSpec, labels: bool, power: float) -
     "pepita's 7.5 over mean square input 0.1 x 1040 inputs of all layers"
     """
     name = module.__name__.rpartition(".")[2]
-    if hasattr(module, "suits"):
+    if hasattr(module, "suits") and "lr" in module.suits(spec, labels, power):
         return f"as {name} has it for mean square input {power:.3g}"
     more = weight(spec, of(module).width)
     outputs = f" x {more:.3g} for {spec.sizes[-1]} outputs" if more != 1 else ""
@@ -99,7 +98,7 @@ def _hat(module: ModuleType, spec: NetworkSpec, labels: bool) -> float:
     return suits.squared if spec.loss == "mse" and not own else suits.rate
 
 
-def weight(spec: NetworkSpec, width: int = 1) -> float:
+def weight(spec: NetworkSpec, width: float = 1.0) -> float:
     """G, by how much more the error at the output weighs in the layer below than in its own."""
     if spec.loss == "cross_entropy":
         return 1.0

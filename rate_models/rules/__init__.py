@@ -41,8 +41,8 @@ What only some rules have:
                   given h_{l-1}, or a_1; changes nothing else. A rule has both or neither
 `advise(spec, hyper, optimizer, x, y)`   a list of `Advice` about the rates, for samples like
                   x (T, n_0) as the network gets them and y (T, n_L)
-`suits(spec, labels, power)`   {"lr": η, ...}: in place of the rate that `rate_models.defaults` finds, and
-                  hyperparameters that go with it, for inputs of this mean square
+`suits(spec, labels, power)`   {name: number} of options that go with the rate, and perhaps of
+                  lr itself in place of `rate_models.defaults`; for inputs of mean square ``power``
 `regime(hyper, sample)`   what of the sample's number its work items depend on; without it they are
                   those of the first sample
 `delays(hyper)`   whether M may come after the standard passes of later samples: `teach` goes

@@ -33,7 +33,7 @@ from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tas
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
 # With one hidden layer it is feedback alignment, whose rates these are.
-DEFAULTS = Defaults(rate=2, squared=0.3)
+DEFAULTS = Defaults(rate=1, squared=0.3)
 Hyperparameters = _plain.FeedbackHyperparameters
 
 

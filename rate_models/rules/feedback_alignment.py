@@ -35,7 +35,7 @@ DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
-DEFAULTS = Defaults(rate=2, squared=0.3)
+DEFAULTS = Defaults(rate=1, squared=0.3)
 Hyperparameters = _plain.FeedbackHyperparameters
 
 

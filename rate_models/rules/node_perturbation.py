@@ -74,7 +74,7 @@ DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
-DEFAULTS = Defaults(rate=2, squared=0.3, width=2)
+DEFAULTS = Defaults(rate=1, squared=0.3)
 
 
 class Hyperparameters(NamedTuple):
@@ -116,6 +116,11 @@ COUNTS = ("seen",)
 FIXED = ("solver", "feedback", "gamma", "warmup", "init")
 CONVOLVES = True
 RIDGE, DIRECT = 1, 1  # places of these choices in their Literals
+
+
+def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
+    """η_B = 5·10⁻⁴, and 0.08 / n_L from 160 outputs with a squared error on, whose ẽ_L is long."""
+    return {"eta_b": min(5e-4, 0.08 / spec.sizes[-1])} if spec.loss == "mse" else {}
 
 
 def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:

@@ -55,7 +55,7 @@ DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
-DEFAULTS = Defaults(rate=0.12, squared=0.3, width=2)
+DEFAULTS = Defaults(rate=0.12, squared=0.3, width=1.75)
 
 
 class Hyperparameters(NamedTuple):
