@@ -147,6 +147,7 @@ def markdown(rows: list[Row], passes: int, seeds: int) -> str:
             f"| {best - row['all']:.2f} | {allowed} | {row['digits']:.1f} | {row['frozen']:.1f} "
             f"| {row['gain']:.1f} ± {row['error']:.1f} |"
         )
+    lines += ["", "What a run takes where you say nothing: [defaults.md](defaults.md)."]
     reasons = [(row["rule"], catalogue.paragraph(row["rule"], "Gap")) for row in rows]
     for rule, why in ((rule, why) for rule, why in reasons if why):
         lines += ["", f"Why {rule} lies further below: {why}"]

@@ -25,7 +25,7 @@ Instead of V the upper triangular ``R`` is kept, V = Rᵀ R: one sample changes 
 digits suffice where those of V or V⁻¹ in single precision do not. For dfa there is one.
 
 Example: `dendrostream run --rule node_perturbation --seed 0`
-ends at 0.98 of held-out digits.
+ends at 0.97 of held-out digits.
 
 Source: Lansdell, Prakash & Kording, ICLR 2020, section 2 and appendix; ridge: their programs.
 Deviations: biases have no part in the feedback (in one program the feedback has a row for them);
