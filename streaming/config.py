@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
 from pydantic_core import PydanticCustomError
 
+from rate_models import defaults as suited
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData
-from streaming import realisation
+from streaming import defaults, realisation
 from streaming.learner import OnlineLearner
 from streaming.lineage import Continued, Lineage
 from streaming.sources import TABLE, Options, Source, open_source
@@ -21,10 +22,11 @@ from streaming.sources._input_target import InputTarget, factor_of
 from streaming.sources._retargeted import NumberTarget
 from streaming.tables.columns import listed
 
-# What an option is when neither the person nor rule or source says.
+# What an option is when neither the person nor the source says; the rate, activation, loss and
+# scaling come from the rule: see `streaming.defaults`.
 # `decay_after` are fractions of the run after which the learning rate is multiplied by
 # `decay_factor`; sources of a known length turn them into sample counts.
-DEFAULTS: Mapping[str, Any] = {"hidden": (256,), "epochs": 1, "lr": 0.03, "decay_after": ()}
+DEFAULTS: Mapping[str, Any] = {"hidden": (256,), "epochs": 1, "decay_after": ()}
 
 # Said by an option or by the source, so `--set` would say them a second time.
 _NOT_BY_SET = (
@@ -176,7 +178,7 @@ class RunConfig(BaseModel):
                 raise BadOption("--task", got="classification with --target input",
                                 expected="regression, as the target is numbers")  # fmt: skip
             learner_scales = self.settings.get("target_scale") != "none"
-            kind = self.scale or self._own(source)["scale"]
+            kind = defaults.scale_of(self, source)
             return InputTarget(source, 1.0 if learner_scales else factor_of(source, kind))
         asked = replace(given, task=self.task, loss=self.settings.get("loss"))
         source = open_source(self.source, asked)
@@ -187,15 +189,9 @@ class RunConfig(BaseModel):
                             f"source {source.name} is")  # fmt: skip
         return source
 
-    def _own(self, source: Source) -> dict[str, Any]:
-        """What options are where the person says nothing: as suits the rule, else the source."""
-        suited = getattr(realisation.rule_of(self.rule, self.circuit)[1], "SUITED", {})
-        return {**DEFAULTS, "scale": source.scale, **source.defaults, **suited}
-
     def learner(self, source: Source) -> OnlineLearner:
         """A learner that has seen nothing; of a configuration that is `resolved`."""
-        assert self.hidden is not None and self.lr is not None and self.scale is not None
-        assert self.dtype is not None
+        assert self.hidden is not None and self.scale is not None and self.dtype is not None
         outputs = len(source.classes) if source.classes else getattr(source, "n_outputs", 1)
         return OnlineLearner(
             rule=self.rule,
@@ -215,30 +211,40 @@ class RunConfig(BaseModel):
         )
 
     def resolved(self, source: Source) -> RunConfig:
-        """This configuration with everything that the source decides filled in."""
-        own = self._own(source)
+        """This configuration with everything that rule and source decide filled in.
+
+        ``lr`` stays None where only learning can tell the size of the input.
+        """
+        defaults.check_task(self, source)
+        own = {**DEFAULTS, **source.defaults}
+        rule, module = realisation.rule_of(self.rule, self.circuit)
         epochs = self.epochs or own["epochs"]
-        settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "scale")} | self.settings
-        scale = self.scale or own["scale"]
+        scale = defaults.scale_of(self, source)
+        settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "lr")} | self.settings
+        settings.setdefault("loss", module.DEFAULT_LOSS if source.classes else "mse")
+        settings.setdefault("activation", suited.of(module).activation)
         if source.classes is None:
-            settings.setdefault("loss", "mse")
             settings.setdefault("target_scale", _target_scale(scale, self.target))
         if "decay_at" not in settings:
             after = settings.pop("decay_epochs", [f * epochs for f in own["decay_after"]])
             settings["decay_at"] = sample_counts(after, source)
         filled = {
             "source": source.name,
-            "rule": realisation.rule_of(self.rule, self.circuit)[0],
+            "rule": rule,
             "dtype": self.dtype or ("float64" if self.circuit else "float32"),
             "hidden": own["hidden"] if self.hidden is None else self.hidden,
             "epochs": epochs,
-            "lr": self.lr or own["lr"],
+            "lr": self.lr or own.get("lr"),
             "scale": scale,
             "task": "regression" if source.classes is None else "classification",
             "data": self.data and self.data.absolute(),
             "settings": settings,
         }
-        return self.model_copy(update=filled)
+        config = self.model_copy(update=filled)
+        if config.lr is None and (found := defaults.options(config, source)):
+            filled = {"lr": found.pop("lr"), "settings": found | settings}
+            config = config.model_copy(update=filled)
+        return config
 
 
 def _target_scale(scale: str, target: str) -> str:

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rate_models import defaults as suits
 from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, Diverged, UserError
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.rules import forward
 from streaming import checkpoint, realisation
 from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pair, several
 from streaming.evaluate import Scored, joined, losses_of
+from streaming.following import Following
 from streaming.realisation import Network
 from streaming.scaling import Scaler
 from streaming.target_scaling import TargetScaler, settled
@@ -30,10 +32,11 @@ class OnlineLearner:
     """A network that learns from one sample at a time.
 
     rule: a name in `rate_models.rules`; None: pepita, or the rule of the circuit. sizes: n_0, ...,
-    n_L. lr: learning rate; the rule's own rates are scaled by it. seed: of weights, feedback,
-    dropout and noise. dtype: float64, float32. loss: cross_entropy, binary_cross_entropy or mse;
-    None takes the rule's own. activation: of the hidden layers; output: of the last, None takes
-    the loss's own. bias: whether biases learn.
+    n_L. lr: learning rate; the rule's own rates are scaled by it; None takes what suits rule and
+    input, see `streaming.following`. seed: of weights, feedback, dropout and noise. dtype: float64,
+    float32. loss: cross_entropy, binary_cross_entropy or mse; activation: of the hidden layers;
+    None takes the rule's own. output: of the last layer, None takes the loss's own. bias: whether
+    biases learn.
     classes: the label of each output unit (text, whole number or boolean), 0, 1, ... when None.
     task: "regression": y and predictions are vectors (n_L,), the loss is mse and targets are
     scaled as "running". "classification": y are labels. None: ``loss="mse"`` without classes is a
@@ -60,11 +63,11 @@ class OnlineLearner:
         self,
         rule: str | None = None,
         sizes: Sequence[int] = (64, 256, 10),
-        lr: float = 0.03,
+        lr: float | None = None,
         seed: int = 0,
         dtype: str = "float64",
         loss: str | None = None,
-        activation: str | tuple[str, ...] = "relu",
+        activation: str | tuple[str, ...] | None = None,
         bias: bool = False,
         classes: Sequence[Any] | None = None,
         circuit: str | None = None,
@@ -83,12 +86,13 @@ class OnlineLearner:
         if on_bad not in ("raise", "skip"):
             raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
         rule, module = realisation.rule_of(rule, circuit)
-        names = tuple(activation) if isinstance(activation, list) else activation
+        names = suits.of(module).activation if activation is None else activation
+        names = tuple(names) if isinstance(names, list) else names
         layers = tuple(sizes) if isinstance(sizes, Iterable) else sizes
         loss = loss or ("mse" if task == "regression" else module.DEFAULT_LOSS)
         spec = NetworkSpec(layers, names, loss, bias, output)
         regression, target_scale = settled(spec, task, classes, target_scale)
-        options = {"lr": lr, **options}
+        options = options if lr is None else {"lr": lr, **options}
         self._network = realisation.build(
             rule, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
@@ -99,6 +103,7 @@ class OnlineLearner:
         self._scaler = Scaler(scale, spec.sizes[0], maximum)
         self._targets = TargetScaler(target_scale, spec.sizes[-1], maximum)
         self.on_bad, self.skipped = on_bad, 0
+        self._rates = Following(self._network, not regression, options, scale)
 
     def learn_one(self, x: Any, y: Any, masks: Draws = None, noise: Draws = None) -> None:
         """Learn from one sample: x (n_0,) or {feature: value}, y a label or vector.
@@ -131,9 +136,11 @@ class OnlineLearner:
         masks = draws("masks", masks, network.spec.sizes[1:-1], n)
         widths = network.module.noise_widths(network.spec, network.hyper)
         noise = draws("noise", noise, widths, n)
-        for rows, checked in self._blocks(X, y):
+        for rows, checked in self._blocks(X, y, learning=True):
             drawn = [part and [p[rows][checked.good] for p in part] for part in (masks, noise)]
             scaled = self._scaler.learn_transform(checked.X, network.dtype)
+            if self._rates.open:
+                self._rates.see(scaled)
             parts.append(self._taught(scaled, checked.truth, *drawn))
             self._complain(checked, f"sample {self.samples_seen + self.skipped}", parts)
             self.skipped += int((~checked.good).sum())
@@ -209,6 +216,7 @@ class OnlineLearner:
     def set(self, **changes: Any) -> None:
         """Change the learning rate, optimiser or hyperparameters from the next sample on."""
         self._network.set(**changes)
+        self._rates.keep(changes)
 
     def is_finite(self) -> bool:
         """Whether all that was learned is finite."""
@@ -228,6 +236,8 @@ class OnlineLearner:
         arrays = {f"network.{name}": a for name, a in network.state().items()}
         arrays |= {f"scaler.{name}": a for name, a in scaler.state().items()}
         arrays |= {f"targets.{name}": a for name, a in self._targets.state().items()}
+        measured, follows = self._rates.state()
+        arrays |= {f"rate.{name}": a for name, a in measured.items()}
         spec = network.spec
         learner = {
             "rule": network.rule, "sizes": spec.sizes, "seed": network.seed,
@@ -242,6 +252,7 @@ class OnlineLearner:
             "features": self._door.features,
             "skipped": self.skipped,
             "samples_seen": self.samples_seen,
+            "follows": follows,
         }
         checkpoint.write(folder, arrays | dict(extra_arrays or {}), meta | dict(extra_meta or {}))
 
@@ -254,6 +265,8 @@ class OnlineLearner:
             learner._network.load_state(checkpoint.part("network.", arrays))
             learner._scaler.load_state(checkpoint.part("scaler.", arrays))
             learner._targets.load_state(checkpoint.part("targets.", arrays))
+            follows = meta.get("follows", ())  # checkpoints of before have none
+            learner._rates.load_state(checkpoint.part("rate.", arrays), follows)
             features = meta["features"]
             learner._door.features = None if features is None else tuple(features)
             learner.skipped = meta["skipped"]
@@ -277,7 +290,7 @@ class OnlineLearner:
 
     @property
     def lr(self) -> float:
-        """The learning rate, before any decay."""
+        """The learning rate, before any decay; of the next sample, while it follows the input."""
         return self._network.optimizer.lr
 
     @property
@@ -320,10 +333,13 @@ class OnlineLearner:
         fields = ("rule", "sizes", "lr", "seed", "dtype", "samples_seen")
         return f"OnlineLearner({', '.join(f'{name}={getattr(self, name)!r}' for name in fields)})"
 
-    def _blocks(self, X: Any, y: Any) -> Iterator[tuple[slice, Checked]]:
-        for start in range(0, max(len(y), 1), BLOCK):
-            rows = slice(start, start + BLOCK)
+    def _blocks(self, X: Any, y: Any, learning: bool = False) -> Iterator[tuple[slice, Checked]]:
+        """Rows checked; one at a time while the rate follows the samples that are learned from."""
+        start = 0
+        while start < max(len(y), 1):
+            rows = slice(start, start + (1 if learning and self._rates.open else BLOCK))
             yield rows, self._door.check(X[rows], y[rows], to_first=self.on_bad == "raise")
+            start = rows.stop
 
     def _complain(self, checked: Checked, where: str, learned: list[Scored]) -> None:
         if checked.bad is not None and self.on_bad == "raise":

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, BadSample, Diverged, UserError
-from streaming import checkpoint, divergence, drawn
+from streaming import checkpoint, defaults, divergence, drawn
 from streaming.advice import Adviser
 from streaming.config import RunConfig
 from streaming.divergence import ENOUGH
@@ -33,6 +33,7 @@ from streaming.run_folder import Log, disk, finite, json_line, new_folder, write
 from streaming.sources import Chunk, Source, content
 from streaming.summary import Summary, held_out_scores, summarised
 from streaming.terminal import slow
+from streaming.trouble import Trouble
 
 __all__ = ["Hooks", "Run", "RunConfig", "Summary", "resume", "run"]
 
@@ -72,6 +73,7 @@ def run(
     Raises UserError with nothing written where the configuration or the data is wrong, and
     after saving what was learned where a sample is; Diverged leaves the last good checkpoint.
     """
+    asked = config
     if begun is None:
         with slow(f"reading {config.source}", hooks.say):
             source = config.open()
@@ -88,6 +90,8 @@ def run(
         write_text(folder / "config.json", config.model_dump_json(indent=2) + "\n")
         this = Run(folder, config, source, learner, recorder)
         this.save()
+        if begun is None and (chosen := defaults.line(asked, config, source)):
+            hooks.say(chosen)
         return this.go(hooks)
 
 
@@ -145,6 +149,7 @@ class Run:
         regression = source.classes is None
         self._examples = Examples(learner.sizes[-1]) if regression else None
         self._recent = np.zeros((0, source.n_features))
+        self._trouble = Trouble(learner)
         self._tested: tuple[int, dict[str, Any]] | None = None
 
     def go(self, hooks: Hooks) -> Summary:
@@ -205,6 +210,7 @@ class Run:
                     adviser.after(X, y)
                 if self.position % c.interval == 0 or self.index == self.source.length:
                     divergence.check(self.learner, self.metrics, self._recent)
+                    self._trouble.look(self.metrics, self._recent)
                 if self.index != self.source.length:  # else the end of the epoch does all this
                     if self.position % c.interval == 0:
                         self._line()

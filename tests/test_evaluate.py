@@ -161,7 +161,7 @@ def test_regression_of_any_learner() -> None:
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "mse"])
 def test_same_scores_as_learn_many(loss: str, dtype: str) -> None:
     X, y = stream(300)
-    make = {"sizes": (3, 8, 2), "loss": loss, "classes": ("no", "yes"), "dtype": dtype}
+    make = {"sizes": (3, 8, 2), "loss": loss, "classes": ("no", "yes"), "dtype": dtype, "lr": 0.03}
     a, b = OnlineLearner(**make), OnlineLearner(**make)
     labels = np.array(["no", "yes"])[y]
     m = progressive_val_score(zip(X, labels, strict=True), a)

@@ -306,7 +306,7 @@ def test_save_carries_more_and_load_refuses_what_is_no_learner(tmp_path: Path) -
 
 
 def test_repr() -> None:
-    learner = OnlineLearner(sizes=(2, 2), seed=2**70)
+    learner = OnlineLearner(sizes=(2, 2), lr=0.03, seed=2**70)
     text = f"OnlineLearner(rule='pepita', sizes=(2, 2), lr=0.03, seed={2**70}, dtype='float64', "
     assert repr(learner) == text + "samples_seen=0)"
 

@@ -94,7 +94,7 @@ def test_scalars_of_numpy_can_be_saved(tmp_path: Path) -> None:
     [
         ({"bias": "False"}, "bias: got 'False'; expected true or false"),
         ({"activation": 3}, "activation: got 3"),
-        ({"activation": None}, "activation: got None"),
+        ({"activation": (None,)}, "activation: got None"),
         ({"sizes": 64}, "sizes: got"),
         ({"maximum": None}, "maximum: got None"),
         ({"batch": 1.5}, r"batch: got 1\.5"),

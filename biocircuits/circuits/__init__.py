@@ -10,7 +10,7 @@ docstring     equations, which neuron is what, a paragraph ``Source:`` with the 
 
 A circuit that is no rule of `rate_models` has RULE None, and of its own `DEFAULT_LOSS`, `LOSSES`,
 `PROPERTIES`, `FIXED`, `Hyperparameters`, ``init(spec, hyper, rng)``, ``noise_widths`` and
-``noise_of``, and perhaps ``check(spec)`` and `SUITED`, as a rule file has them.
+``noise_of``, and perhaps ``check(spec)`` and `DEFAULTS`, as a rule file has them.
 
 What only some circuits have:
 

@@ -43,6 +43,7 @@ from biocircuits.populations import Compartment, Coupling, Formula, Population
 from biocircuits.projections import Plasticity, Projection
 from biocircuits.signals import Local, activation
 from rate_models import activations
+from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import Properties
@@ -51,7 +52,7 @@ from rate_models.rules._plain import noise_of, noise_widths, random_feedback  # 
 RULE = None
 DEFAULT_LOSS = "mse"
 LOSSES = ("mse",)
-SUITED = {"lr": 0.03}
+DEFAULTS = Defaults(rate=1.6, squared=0.3)
 FIXED = ("g_leak", "g_basal", "g_apical", "g_dendrite", "g_soma", "feedback_scale", "init")
 PROPERTIES = Properties(
     passes=2,

@@ -26,6 +26,7 @@ from pydantic import Field
 from biocircuits.circuit import Circuit
 from biocircuits.circuits.bmvr import Parameter, Settings, assembled
 from rate_models import activations
+from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import Properties
@@ -36,7 +37,7 @@ __all__ = ["Hyperparameters", "Settings", "build", "noise_of", "noise_widths"]
 RULE = None
 DEFAULT_LOSS = "mse"
 LOSSES = ("mse",)
-SUITED = {"lr": 0.005, "scale": "global"}
+DEFAULTS = Defaults(rate=2, squared=0.2, scale="global")
 FIXED = ("init_w", "init_v", "init_q")
 PROPERTIES = Properties(
     passes=1,

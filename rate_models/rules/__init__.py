@@ -8,8 +8,8 @@ docstring         one line; the equations and every symbol; a paragraph ``Exampl
                   and the score it ends with; where the rule lies far below backpropagation a
                   paragraph ``Gap:`` that says why; a paragraph ``Source:`` with the paper
 `DEFAULT_LOSS`    the loss of a network when none is asked for; `LOSSES` those the rule allows
-`TUNED`           options for 784-1024-10 on MNIST, five passes one sample at a time, the rate cut
-                  to a tenth after three
+`DEFAULTS`        what suits it where nothing is asked for: rate, activation, scale; see
+                  `rate_models.defaults`
 `Hyperparameters` NamedTuple, each field annotated with its range, with the paper's default
 `State`           NamedTuple of the rule's own arrays, flat, as kernels see them; its field names
                   are names of parameters; a parameter that is a list of arrays lies in one flat
@@ -39,9 +39,10 @@ What only some rules have:
                   `network.forward`, for learning and predictions alike
 `respond(layer, net, state, a, h, mask)`   kernel stage of the same, one layer: fills a_l and h_l,
                   given h_{l-1}, or a_1; changes nothing else. A rule has both or neither
-`SUITED`          options of a run that says nothing of them, before those of the source
 `advise(spec, hyper, optimizer, x, y)`   a list of `Advice` about the rates, for samples like
                   x (T, n_0) as the network gets them and y (T, n_L)
+`suits(spec, labels, power)`   {name: number} of options that go with the rate, and perhaps of
+                  lr itself in place of `rate_models.defaults`; for inputs of mean square ``power``
 `regime(hyper, sample)`   what of the sample's number its work items depend on; without it they are
                   those of the first sample
 `delays(hyper)`   whether M may come after the standard passes of later samples: `teach` goes

@@ -8,7 +8,7 @@ B_l (n_l, n_L) ~ U(-b, b), b = κ √(6/n_l), fixed; ``B`` lists B_1..B_{L-1}. I
 B_l = (W_L ... W_{l+1})ᵀ it is backpropagation. δ_L = e for cross-entropy with softmax and binary
 cross-entropy with sigmoid, e ∘ s'(a_L) for MSE.
 
-Example: `dendrostream run --rule direct_feedback_alignment --lr 0.05 --seed 0`
+Example: `dendrostream run --rule direct_feedback_alignment --seed 0`
 ends at 0.97 of held-out digits.
 
 Source: Nøkland, NeurIPS 2016; initialisation as in Dellaferrera & Kreiman 2022.
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rate_models import layers, losses
+from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -31,7 +32,8 @@ from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tas
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
-TUNED = {"lr": 0.01}
+# With one hidden layer it is feedback alignment, whose rates these are.
+DEFAULTS = Defaults(rate=1, squared=0.3)
 Hyperparameters = _plain.FeedbackHyperparameters
 
 

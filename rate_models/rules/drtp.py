@@ -9,7 +9,7 @@ nothing above it. For a one-hot target B_l y has the sign that reduces the error
 projection; for regression targets it means nothing, so MSE is refused. The paper has tanh hidden
 layers and sigmoid outputs.
 
-Example: `dendrostream run --rule drtp --lr 0.02 --set activation=tanh --seed 0`
+Example: `dendrostream run --rule drtp --seed 0`
 ends at 0.97 of held-out digits.
 
 Source: Frenkel, Lefebvre & Bol, Frontiers in Neuroscience 15, 2021; settings as in Dellaferrera &
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rate_models import layers
+from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -33,7 +34,9 @@ from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tas
 
 DEFAULT_LOSS = "binary_cross_entropy"
 LOSSES = ("binary_cross_entropy", "cross_entropy")
-TUNED = {"lr": 0.012, "activation": "tanh"}
+# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# CIFAR-10 and synthetic, scored on other parts.
+DEFAULTS = Defaults(rate=4, activation="tanh")
 Hyperparameters = _plain.FeedbackHyperparameters
 
 

@@ -8,7 +8,7 @@ B_{l+1} (n_l, n_{l+1}) ~ U(-b, b), b = κ √(6/n_l), fixed; ``B`` lists B_2..B_
 B_{l+1} = W_{l+1}ᵀ it is backpropagation. δ_L = e for cross-entropy with softmax and binary
 cross-entropy with sigmoid, e ∘ s'(a_L) for MSE.
 
-Example: `dendrostream run --rule feedback_alignment --lr 0.05 --seed 0`
+Example: `dendrostream run --rule feedback_alignment --seed 0`
 ends at 0.97 of held-out digits.
 
 Source: Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7, 2016; settings as in
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rate_models import layers, losses
+from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -32,7 +33,9 @@ from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tas
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
-TUNED = {"lr": 0.01}
+# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
+DEFAULTS = Defaults(rate=1, squared=0.3)
 Hyperparameters = _plain.FeedbackHyperparameters
 
 

@@ -24,8 +24,8 @@ dfa: straight from the output, λ_l = B_lᵀ ẽ_L with B_l (n_L, n_l); ``B`` li
 Instead of V the upper triangular ``R`` is kept, V = Rᵀ R: one sample changes it in O(n²), and its
 digits suffice where those of V or V⁻¹ in single precision do not. For dfa there is one.
 
-Example: `dendrostream run --rule node_perturbation --lr 0.03 --seed 0`
-ends at 0.98 of held-out digits.
+Example: `dendrostream run --rule node_perturbation --seed 0`
+ends at 0.97 of held-out digits.
 
 Source: Lansdell, Prakash & Kording, ICLR 2020, section 2 and appendix; ridge: their programs.
 Deviations: biases have no part in the feedback (in one program the feedback has a row for them);
@@ -44,6 +44,7 @@ from array_api_compat import array_namespace
 from pydantic import Field
 
 from rate_models import layers, losses, rows
+from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage, view
@@ -71,7 +72,9 @@ from rate_models.rules._plain import input_feedback  # noqa: F401  part of the c
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
-TUNED = {"lr": 0.01}
+# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
+DEFAULTS = Defaults(rate=1, squared=0.3)
 
 
 class Hyperparameters(NamedTuple):
@@ -113,6 +116,11 @@ COUNTS = ("seen",)
 FIXED = ("solver", "feedback", "gamma", "warmup", "init")
 CONVOLVES = True
 RIDGE, DIRECT = 1, 1  # places of these choices in their Literals
+
+
+def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
+    """η_B = 5·10⁻⁴, and 0.08 / n_L from 160 outputs with a squared error on, whose ẽ_L is long."""
+    return {"eta_b": min(5e-4, 0.08 / spec.sizes[-1])} if spec.loss == "mse" else {}
 
 
 def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:

@@ -20,8 +20,8 @@ untrained, on MNIST, the first layer's update of one sample lies 88° from the g
 has 970 times the power of the gradient; with 16 units 78° and 26 times. Learning averages over
 samples, so the rate must be a tenth of backpropagation's, and five passes do not make up for that.
 
-Example: `dendrostream run --rule reinforce --lr 0.003 --seed 0`
-ends at 0.96 of held-out digits.
+Example: `dendrostream run --rule reinforce --seed 0`
+ends at 0.94 of held-out digits.
 
 Source: Williams, Machine Learning 8, 1992; as the estimator in Lansdell, Prakash & Kording, ICLR
 2020, section 2.
@@ -36,6 +36,7 @@ import numpy as np
 from pydantic import Field
 
 from rate_models import layers, losses, rows
+from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -52,7 +53,9 @@ from rate_models.rules._plain import input_feedback  # noqa: F401  part of the c
 
 DEFAULT_LOSS = "cross_entropy"
 LOSSES = losses.NAMES
-TUNED = {"lr": 0.001}
+# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
+DEFAULTS = Defaults(rate=0.06, squared=0.3, width=1.75)
 
 
 class Hyperparameters(NamedTuple):

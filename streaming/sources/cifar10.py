@@ -36,7 +36,7 @@ def open(argument: str | None, options: Options) -> ArraySource:
         classes=range(10),
         class_names=NAMES,
         seed=options.seed,
-        scale="range",
+        scale="global",
         maximum=255.0,
         image_shape=(3, 32, 32),
     )

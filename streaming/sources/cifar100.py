@@ -51,7 +51,7 @@ def open(argument: str | None, options: Options) -> ArraySource:
         name="cifar100",
         classes=range(CLASSES),
         seed=options.seed,
-        scale="range",
+        scale="global",
         maximum=255.0,
         image_shape=(3, 32, 32),
     )

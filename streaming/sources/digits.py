@@ -40,5 +40,5 @@ def open(argument: str | None, options: Options) -> ArraySource:
         scale="range",
         maximum=16.0,
         image_shape=(8, 8),
-        defaults={"epochs": 12, "lr": 0.1, "decay_after": (2 / 3,)},
+        defaults={"epochs": 12, "decay_after": (2 / 3,)},
     )

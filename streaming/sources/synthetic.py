@@ -82,6 +82,7 @@ class SyntheticSource:
         self.length = s.samples
         self.scale, self.maximum = "none", 1.0
         self.defaults: Mapping[str, Any] = {}
+        self.power = 1 + s.noise**2
         rng = np.random.default_rng([s.seed, _CENTRES])
         basis = rng.standard_normal((SUBSPACE, s.features)) / math.sqrt(SUBSPACE)
         # (concept, cluster, feature): before and after the drift; cluster k is of class k % classes

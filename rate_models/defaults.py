@@ -1,0 +1,105 @@
+"""What suits a rule where nothing is asked for, and the learning rate that follows from it.
+
+A rule's file says in `DEFAULTS` what suits it. Its rate there is η̂, without a unit: the rate of the
+network is that over the size of what comes in,
+
+    η = η̂ (1 − μ) / (P Σ_l n_{l-1} G),    l = 1..L
+
+P = ⟨x²⟩ mean square of an input to the network, over features and samples, n_0, ..., n_L the sizes
+of the network, μ momentum; G = 1 for cross-entropy with softmax, else
+
+    G = (1 + √(n_L / n_{L-1}))^(2w),    w = `Defaults.width`
+
+Why: an update with a sample moves a_l of the same sample by η ‖h_{l-1}‖² times the teaching signal,
+and ‖h_{l-1}‖² ≈ n_{l-1} P for the weights that `network.draw` makes, so that η P Σ n_{l-1} is what
+one sample moves the output by; where the error is that of a linear output the least mean squares
+algorithm diverges from 2 on. The output weighs in the layer below it by the largest eigenvalue of
+W_L W_Lᵀ, which for such weights is 2 G at w = 1 (Marchenko & Pastur 1967): it counts where the
+error grows with the number of outputs, which that of a softmax does not. A rule whose teaching
+signal is noise, of a variance that grows with the number of outputs once more, has a larger w.
+A rule whose layers see something else than that has a formula of its own, `suits` in its file.
+The result is rounded to two digits, so that it can be read, and is the same on every machine.
+"""
+
+from __future__ import annotations
+
+import math
+from types import ModuleType
+from typing import NamedTuple
+
+from rate_models.network import NetworkSpec
+
+SMALLEST, LARGEST = 1e-20, 1e20  # of a mean square that a rate can make up for
+
+
+class Defaults(NamedTuple):
+    """What suits a rule; its own file says how the numbers were found.
+
+    rate: η̂ for labels, with a cross-entropy or the rule's own loss. squared: η̂ for the squared
+    error in all other cases, with targets of variance 1 or below. width: w.
+    activation: of the hidden layers. scale: input scaling, None: the source's own.
+    """
+
+    rate: float = 1.0
+    squared: float = 0.1
+    width: float = 1.0
+    activation: str = "relu"
+    scale: str | None = None
+
+
+def of(module: ModuleType) -> Defaults:
+    """What suits the rule, or the circuit that is its own; the careful ones where it says none."""
+    found: Defaults = getattr(module, "DEFAULTS", Defaults())
+    return found
+
+
+def options(
+    module: ModuleType, spec: NetworkSpec, labels: bool, power: float, momentum: float = 0.0
+) -> dict[str, float]:
+    """{"lr": η} of the rule for this network, and what goes with it; rounded to two digits.
+
+    labels: whether it learns classes. power: P. momentum: μ.
+
+    >>> from rate_models.rules import pepita
+    >>> options(pepita, NetworkSpec((784, 256, 10)), labels=True, power=0.1)
+    {'lr': 0.072}
+    """
+    power = min(max(power, SMALLEST), LARGEST) if power else 1.0
+    size = power * sum(spec.sizes[:-1]) * weight(spec, of(module).width)
+    found = {"lr": _hat(module, spec, labels) / size}
+    if hasattr(module, "suits"):
+        found |= module.suits(spec, labels, power)
+    found["lr"] *= 1 - momentum
+    return {name: float(f"{value:.1e}") for name, value in found.items()}
+
+
+def formula(module: ModuleType, spec: NetworkSpec, labels: bool, power: float) -> str:
+    """Where the rate comes from, for a person to read.
+
+    >>> from rate_models.rules import pepita
+    >>> formula(pepita, NetworkSpec((784, 256, 10)), labels=True, power=0.1)
+    "pepita's 7.5 over mean square input 0.1 x 1040 inputs of all layers"
+    """
+    name = module.__name__.rpartition(".")[2]
+    if hasattr(module, "suits") and "lr" in module.suits(spec, labels, power):
+        return f"as {name} has it for mean square input {power:.3g}"
+    more = weight(spec, of(module).width)
+    outputs = f" x {more:.3g} for {spec.sizes[-1]} outputs" if more != 1 else ""
+    return (
+        f"{name}'s {_hat(module, spec, labels):g} over mean square input {power:.3g} "
+        f"x {sum(spec.sizes[:-1])} inputs of all layers{outputs}"
+    )
+
+
+def _hat(module: ModuleType, spec: NetworkSpec, labels: bool) -> float:
+    """η̂ of the task."""
+    suits = of(module)
+    own = labels and module.DEFAULT_LOSS == "mse"
+    return suits.squared if spec.loss == "mse" and not own else suits.rate
+
+
+def weight(spec: NetworkSpec, width: float = 1.0) -> float:
+    """G, by how much more the error at the output weighs in the layer below than in its own."""
+    if spec.loss == "cross_entropy":
+        return 1.0
+    return (1 + math.sqrt(spec.sizes[-1] / spec.sizes[-2])) ** (2 * width)
