@@ -341,6 +341,11 @@ def test_a_cell_that_the_table_cannot_read_is_one_clear_error(
     assert said.err.splitlines()[-1].startswith("error: finished cell slow, here: got a result")
 
 
+def test_a_cell_without_data_does_not_count_as_run(paper: Path) -> None:
+    lacking = table.unmeasured(papers.get("slow-paper"), ("slow", "here"), "no data")
+    assert "0 of 1 published numbers" in page._summary([("slow-paper", lacking)])
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "results").glob("*.json")))
 def test_tables_that_are_kept_are_read(path: Path) -> None:
     kept = page.read(path)

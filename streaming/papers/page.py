@@ -11,7 +11,7 @@ from typing import Any
 from rate_models.errors import UserError
 from streaming import papers
 from streaming.papers import table
-from streaming.papers.reproduce import NOT_YET, PAPERS
+from streaming.papers.reproduce import NO_DATA, NOT_YET, PAPERS
 from streaming.run_folder import disk, write_text
 
 HEAD = """# Published numbers and ours
@@ -79,7 +79,7 @@ def small(page: Path) -> Path:
 
 def _summary(compared: list[tuple[str, dict[str, Any]]]) -> str:
     """A line for each published number; those that are not run yet are counted."""
-    run = [(name, cell) for name, cell in compared if cell["state"] != NOT_YET]
+    run = [(name, cell) for name, cell in compared if cell["state"] not in (NOT_YET, NO_DATA)]
     lines = [
         (name, cell["row"], cell["column"], *table.line(cell)[2:4], table.difference(cell),
          table.line(cell)[4])

@@ -24,7 +24,7 @@ from streaming.papers.spread import Task, spread
 from streaming.run_folder import disk, finite, replacing, write_text
 from streaming.sources import Options
 
-NOT_YET, PAPERS = "not run yet", "the paper's"
+NOT_YET, NO_DATA, PAPERS = "not run yet", "no data", "the paper's"
 MINUTE = 60.0
 
 
@@ -104,7 +104,7 @@ def reproduce(
         if not kept and setting and cell not in todo:
             continue  # nobody asked for it in this setting
         if not kept:
-            why = run if isinstance(run, str) else "no data" if cell in absent else NOT_YET
+            why = run if isinstance(run, str) else NO_DATA if cell in absent else NOT_YET
             reason = str(absent[cell]) if cell in absent else None
             cells.append({**table.unmeasured(paper, cell, why), "reason": reason})
             continue
