@@ -61,6 +61,6 @@ def as_float(array: Array) -> NDArray[np.float64]:
 
 
 def short(value: object) -> str:
-    """``repr``, cut to what a line can hold."""
-    text = repr(value)
+    """``repr``, in one line and cut to what it can hold."""
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -53,7 +53,16 @@ class Door:
 
     def sample(self, x: object) -> NDArray[np.float64]:
         """One sample as a fresh (n_0,) vector; one with names fixes the order of the features."""
-        if type(x) is np.ndarray or (named := mapping_of(x)) is None:
+        if type(x) is np.ndarray:
+            return self._vector("x", x, self.n_features)
+        if (named := mapping_of(x)) is None:
+            if (table := table_of(x)) is not None:
+                raise BadSample(
+                    "x",
+                    got=f"a table of {len(table)} rows",
+                    expected="one sample",
+                    remedy="take a row of it, or learn_many or predict_many",
+                )
             return self._vector("x", x, self.n_features)
         x, names = named, self._names(named)
         vector = self._vector("x", [x[name] for name in names], self.n_features, names)

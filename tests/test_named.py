@@ -275,6 +275,18 @@ def test_rivers_stream_of_a_data_set_of_scikit_learn() -> None:
     assert weights(one) == weights(other)
 
 
+def test_a_table_is_no_sample() -> None:
+    X, y = frames()
+    one = learner()
+    with pytest.raises(BadSample, match="a table of 1 rows; expected one sample; take a row"):
+        one.learn_one(X[:1], y[0])
+    with pytest.raises(BadSample, match="a table of 60 rows"):
+        one.predict_one(X)
+    with pytest.raises(BadSample) as refused:
+        one.predict_one(pd.date_range("2020-01-01", periods=100))
+    assert "\n" not in str(refused.value)
+
+
 def test_a_refused_frame_fixes_no_order() -> None:
     X, y = frames()
     one = learner()

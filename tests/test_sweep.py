@@ -98,7 +98,18 @@ def test_every_field_and_every_setting_may_vary(tmp_path: Path) -> None:
         "save_every": [7, 8], "on_bad": ["raise", "skip"], "record": ["weight_norms", None],
         "momentum": [0, 0.5], "activation": ["tanh", "relu"], "decay_at": [[], [5]],
     }  # fmt: skip
-    assert varying.keys() >= RunConfig.model_fields.keys() - {"settings", "lineage"}
+    of_a_table = {
+        "label": ["0", "1"], "drop": [[], ["0"]], "sep": [None, ","], "decimal": [".", ","],
+        "encoding": [None, "latin-1"], "header": [True, False], "missing": ["mean", "zero"],
+        "missing_indicator": [False, True], "held_out": [0.5, 0.2], "stratify": [False, True],
+    }  # fmt: skip
+    (tmp_path / "t.csv").write_text("0,1,2\n" + "".join(f"{i},{i % 3},{i % 2}\n" for i in range(9)))
+    table = {"source": f"csv:{tmp_path / 't.csv'}", "hidden": 4, "missing": "mean", "held_out": 0.5}
+    assert {*varying, *of_a_table} >= RunConfig.model_fields.keys() - {"settings", "lineage"}
+    for name, values in of_a_table.items():
+        over = sweep.parse_over([f"{name}={json.dumps(values)}"])
+        first, second = sweep.cells(table, over)
+        assert first.run != second.run, name
     for name, values in varying.items():
         over = sweep.parse_over([f"{name}={json.dumps(values)}"])
         base = {"loss": "mse"} if name == "circuit" else {}

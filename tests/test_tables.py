@@ -15,7 +15,7 @@ from data_sets import assert_same, joined
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rate_models.errors import BadOption, BadSample, MissingData
+from rate_models.errors import BadOption, BadSample, MissingData, UserError
 from streaming.data_files import DamagedData
 from streaming.sources import Options, open_source
 from streaming.tables import table_file
@@ -169,6 +169,10 @@ def test_warned_of(
         ("a,Größe,label\n1,1,0\n".encode("latin-1"), {}, BadSample, "line 1.*latin-1"),
         ("a,label\n1,0\nö,1\n2,0\n".encode("latin-1"), {}, BadSample, "line 3.*latin-1"),
         (CITIES.encode("utf-16-le"), {}, BadOption, "--encoding utf-16-le"),
+        (CITIES, {"sep": "::"}, BadOption, "--sep: got '::'"),
+        (CITIES, {"sep": ""}, BadOption, "--sep: got ''"),
+        (CITIES, {"sep": '"'}, BadOption, "--sep"),
+        (CITIES, {"sep": "1"}, BadOption, "--sep"),
         (CITIES, {"encoding": "rot13"}, BadOption, "--encoding: got rot13"),
         (CITIES, {"encoding": "utf-16"}, BadSample, "text in utf-16"),
         (b"PK\3\4aaaa", {}, BadOption, "Excel"),
@@ -393,8 +397,21 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(MissingData, match="which can be read once only"):
+    with pytest.raises(MissingData, match="a pipe, which can be read once only"):
         open_source(f"csv:{tmp_path / 'pipe'}")
+
+
+def test_paths_that_cannot_be(tmp_path: Path) -> None:
+    for path in ("~nobody_of_this_name/x.csv", "/" + "x" * 5000, tmp_path, f"{tmp_path}/\0"):
+        with pytest.raises((BadOption, MissingData), match="csv"):
+            open_source(f"csv:{path}")
+
+
+def test_drop_is_one_name_or_several(tmp_path: Path) -> None:
+    for drop in ("id", ["id"], ("id",)):
+        source, _, _ = read(tmp_path, "id,a,label\n1,2,x\n", drop=drop)
+        assert source.feature_names == ("a",)
+    assert Options(drop=[]).of_a_table() == []
 
 
 def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
@@ -414,6 +431,45 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").unlink()
     with pytest.raises(BadOption, match="changed"):
         next(source.chunks(0))
+
+
+BYTES = b'a,b,label\n1,2,x\n3,,y\n;\t "\r\0\xf6\xef\xbb\xbf\xff\xfe_N\xc3\xbc.-e5'
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data())
+def test_any_bytes_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Nothing but the project's own errors and warnings; all that is read is finite."""
+    head = data.draw(st.sampled_from([b"", b"a,b,label\n1,2,x\n", b"a;label\n1;0\n", b"\x1f\x8b"]))
+    raw = head + bytes(data.draw(st.lists(st.sampled_from(BYTES), max_size=60)))
+    options = {
+        "sep": data.draw(st.sampled_from([None, ";", " ", "tab"])),
+        "encoding": data.draw(st.sampled_from([None, "latin-1", "utf-16-le", "ascii", "utf-7"])),
+        "decimal": data.draw(st.sampled_from([".", ","])),
+        "header": data.draw(st.booleans()),
+        "missing": data.draw(st.sampled_from(["raise", "skip", "mean", "last", "zero"])),
+        "on_bad": data.draw(st.sampled_from(["raise", "skip"])),
+        "held_out": data.draw(st.sampled_from([0, 0.3])),
+        "task": data.draw(st.sampled_from([None, "regression", "classification"])),
+    }
+    path = tmp_path_factory.getbasetemp() / "bytes.csv"
+    path.write_bytes(gzip.compress(raw) if data.draw(st.booleans()) else raw)
+    with warnings.catch_warnings(record=True) as warned, pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("always")
+        patch.setattr(table_file, "PIECE", data.draw(st.sampled_from([3, 16, 1 << 18])))
+        try:
+            source: Any = open_source(f"csv:{path}", Options(**options))
+        except UserError:
+            return
+        chunks = [*source.chunks(0), *(source.test() or ())]
+    assert all(str(path) in str(one.message) for one in warned)
+    X, y = joined(chunks)
+    assert len(y) >= source.length and X.shape[1] == source.n_features == len(source.feature_names)
+    assert np.isfinite(X).all() and source.skipped >= 0
+    if source.classes is not None:
+        assert set(y.tolist()) == set(source.classes)
 
 
 def test_no_warning_of_a_plain_table(tmp_path: Path) -> None:

@@ -81,6 +81,8 @@ class Options:
             raise BadOption("seed", got=self.seed, expected="a whole number of at least 0")
         if self.on_bad not in ("raise", "skip"):
             raise BadOption("on_bad", got=repr(self.on_bad), expected="raise or skip")
+        drop = (self.drop,) if isinstance(self.drop, str) else tuple(self.drop)
+        object.__setattr__(self, "drop", drop)
         if self.missing not in MISSING:
             raise BadOption("--missing", got=repr(self.missing), expected=", ".join(MISSING))
         if self.missing_indicator and self.missing in ("raise", "skip"):

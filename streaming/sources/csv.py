@@ -41,8 +41,11 @@ TABLE = True  # takes the options of tables
 def open(argument: str | None, options: Options) -> CsvSource:
     if not argument:
         raise BadOption("csv", got="no file", expected="csv:FILE.csv")
+    try:
+        path = Path(argument).expanduser()
+    except RuntimeError as error:  # ~name of nobody
+        raise BadOption("csv", got=f"{argument}: {error}", expected="csv:FILE.csv") from None
     # absolute: a run is gone on with from anywhere
-    path = Path(argument).expanduser()
     return CsvSource(path, options, name=f"csv:{path.absolute()}")
 
 

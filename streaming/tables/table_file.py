@@ -97,10 +97,11 @@ class TableFile:
     """
 
     def __init__(self, path: Path, form: Format) -> None:
-        if not path.is_file():
-            got = f"{path}, which can be read once only" if path.is_fifo() else f"no file {path}"
-            raise MissingData("csv", got=got, expected="csv:FILE.csv")
         self.path = path
+        with self._reading():  # also where a path is too long, or its folder closed to us
+            if not path.is_file():
+                once = "a pipe, which can be read once only: " * path.is_fifo()
+                raise MissingData("csv", got=f"{once or 'no file '}{path}", expected="csv:FILE.csv")
         self.stamp = self._size_and_time()
         with self._reading(), open(path, "rb") as file:
             start = file.read(6)
@@ -116,7 +117,11 @@ class TableFile:
         named = re.fullmatch(r"sep=(.)\s*", first)  # a line that Excel writes and reads
         self._skip = 1 if named else 0
         given = named[1] if named and form.sep is None else form.sep
-        self.sep = SEPARATORS.get(given or "", given) or _separator(first)
+        self.sep = _separator(first) if given is None else SEPARATORS.get(given, given)
+        if len(self.sep) != 1 or self.sep.isalnum() or self.sep in '"\r\n':
+            raise BadOption(
+                "--sep", got=repr(self.sep), expected="one character, e.g. ';', or tab or space"
+            )
 
     def pieces(self, bar: str = "") -> Iterator[Piece]:
         """The file from its beginning, a few hundred rows at a time, blank lines with them.
