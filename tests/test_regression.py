@@ -20,6 +20,7 @@ from streaming.learner import OnlineLearner
 from streaming.regression_scores import RegressionScores
 from streaming.run import Hooks, RunConfig
 from streaming.sources import ArraySource, Options, open_source
+from streaming.summary import score_rows
 from streaming.target_scaling import TargetScaler
 
 SIZES = (4, 6, 2)
@@ -428,6 +429,9 @@ def test_a_run_predicts_in_the_units_of_the_table(tmp_path: Path) -> None:
     lines = [json.loads(x) for x in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
     assert {"r2", "rmse", "mae", "windowed_r2", "windowed_rmse"} <= lines[0].keys()
     assert lines[-1]["test_r2"] == whole["epochs"][-1]["test_r2"] == whole["test_r2"]
+    shown = dict(score_rows(whole))
+    assert shown["held-out R2"] == f"{whole['test_r2']:.4f}"
+    assert shown["progressive RMSE"] == f"{whole['rmse']:.6g}"
     # the examples are the held-out samples
     true, predicted = examples.read(tmp_path / "whole")
     assert r2_score(true, predicted) == pytest.approx(whole["test_r2"], rel=1e-6)

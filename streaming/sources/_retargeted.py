@@ -24,6 +24,7 @@ class Retargeted(ABC):
         self.name, self.scale, self.maximum = source.name, source.scale, source.maximum
         self.n_features, self.length = source.n_features, source.length
         self.image_shape = getattr(source, "image_shape", None)
+        self.power = getattr(source, "power", None)  # where it is known beforehand
         self.defaults: Mapping[str, Any] = source.defaults
 
     @abstractmethod
