@@ -359,6 +359,8 @@ def bench(
     """Measure samples per second beside other implementations on this machine."""
     given = {"seconds": seconds, "repeats": repeats}
     bench_module = importlib.import_module("streaming.bench")
+    if not json_:
+        _say("measuring, each scenario several times: some minutes")
     result = bench_module.run(**{k: v for k, v in given.items() if v is not None})
     if json_:
         _print_json(result)

@@ -197,6 +197,19 @@ def test_a_run_that_cannot_be_drawn_ends_well(
     assert (out / "learning_curve.png").stat().st_mtime_ns == drawn  # it is there already
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_plan_that_cannot_be_drawn_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("Format 'zz' is not supported")
+
+    monkeypatch.setattr("streaming.schedule.pictures.draw", fail)
+    said = called(capsys, "schedule", "--json", "--out", tmp_path / "plan.zz")
+    assert said.code == 0 and json.loads(said.out)["picture"] is None
+    assert said.err.startswith(f"warning: {tmp_path / 'plan.zz'} could not be drawn: ValueError")
+
+
 def confusion_labels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     figures = []
     monkeypatch.setattr(pictures, "_save", lambda figure, path: figures.append(figure))

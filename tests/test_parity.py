@@ -73,6 +73,12 @@ def test_a_circuit_that_is_off_is_found() -> None:
     assert {r["realisation"] for r in report.rows if not r["ok"]} == {"circuit"}
 
 
+def test_every_sample_is_counted_while_it_compares() -> None:
+    told: list[tuple[str, int, int]] = []
+    parity.run(2, ["backprop"], ["float64"], tell=lambda *at: told.append(at))
+    assert told == [("backprop", n, 4) for n in (1, 2, 3, 4)]  # of two networks
+
+
 def test_realisations_that_are_not_installed_are_named_and_not_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
