@@ -230,7 +230,7 @@ def test_a_loss_that_rises_is_warned_of_once() -> None:
             metrics.update([0] * 500, [0] * 500, [0.1 * line] * 500)
             signs.look(metrics, X)
     (one,) = caught
-    assert str(one.message).startswith("the loss rises over the run: 0.05 at its start, 0.75 now")
+    assert str(one.message).startswith("the loss rises over the run: 0.0667 at its start, 0.75 now")
 
 
 def test_silent_units_are_warned_of_once(tmp_path: Path) -> None:
