@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ Label = str | int | bool
 
 # Squares of inputs must stay finite, in the running scaling as in the network.
 LARGEST = {"float64": 1e100, "float32": 1e18}
+_FIRST = threading.Lock()
 SHOWN = 10  # classes or names in a message
 
 
@@ -69,8 +71,23 @@ class Door:
                 remedy="give every sample the same features",
             )
         vector = self._vector("x", [x[name] for name in names], self.n_features, names)
-        self.features = names
-        return vector
+        with _FIRST:  # of two threads with the first sample one decides
+            if self.features is None:
+                self.features = names
+        return vector if self.features == names else self.sample(x)
+
+    def take_features(self, names: Sequence[Any] | None) -> None:
+        """Features in the order of a checkpoint; BadOption where they cannot be."""
+        if names is not None:
+            kinds = {type(name) for name in names}
+            if (
+                len(set(names)) != self.n_features
+                or len(names) != self.n_features
+                or not (kinds <= {str, int})
+            ):
+                expected = f"{self.n_features} different names"
+                raise BadOption("features", got=listed(names), expected=expected)
+        self.features = None if names is None else tuple(names)
 
     def truth(self, y: object) -> Any:
         """The class index of a label, or a regression target as a fresh (n_L,) vector."""

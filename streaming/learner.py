@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, UserError
+from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, Diverged, UserError
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.rules import forward
 from streaming import checkpoint, realisation
 from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pair, several
 from streaming.evaluate import Scored, joined, losses_of
 from streaming.realisation import Network
+from streaming.restoring import beyond, check_count, check_room
 from streaming.scaling import Scaler
 
 Array = NDArray[Any]
@@ -23,6 +24,7 @@ Draws = Sequence[ArrayLike] | None
 
 # Rows converted and checked at a time: what bounds the memory of a call.
 BLOCK = 1024
+NUMBERS = 2**22  # outputs at a time, where there are many classes
 
 
 class OnlineLearner:
@@ -43,6 +45,8 @@ class OnlineLearner:
     hyperparameters and a circuit's settings.
 
     A bad sample raises BadSample and changes nothing; learning raises Diverged.
+    Several threads may use one learner: they learn one after another, and whoever predicts, reads
+    or saves finds the state between two samples.
 
     >>> learner = OnlineLearner(sizes=(2, 8, 2), classes=("no", "yes"))
     >>> learner.learn_one([0.5, 1.0], "yes")
@@ -124,13 +128,14 @@ class OnlineLearner:
         noise = draws("noise", noise, widths, n)
         for rows, checked in self._blocks(X, y):
             drawn = [part and [p[rows][checked.good] for p in part] for part in (masks, noise)]
-            scaled = self._scaler.learn_transform(checked.X, network.dtype)
             truth = {"targets" if self.classes is None else "labels": checked.truth}
-            outcome = network.learn(scaled, **truth, masks=drawn[0], noise=drawn[1])
-            predicted = outcome.outputs if self.classes is None else outcome.predicted
-            parts.append(Scored(checked.truth, predicted, outcome.losses))
-            self._complain(checked, f"sample {self.samples_seen + self.skipped}", parts)
-            self.skipped += int((~checked.good).sum())
+            with network.lock:  # a reader finds scaling and weights after the same sample
+                scaled = self._scaler.learn_transform(checked.X, network.dtype)
+                outcome = network.learn(scaled, **truth, masks=drawn[0], noise=drawn[1])
+                predicted = outcome.outputs if self.classes is None else outcome.predicted
+                parts.append(Scored(checked.truth, predicted, outcome.losses))
+                self._complain(checked, f"sample {self.samples_seen + self.skipped}", parts)
+                self.skipped += int((~checked.good).sum())
         return joined(parts)
 
     def score_many(self, X: Any, y: Any) -> Scored:
@@ -168,7 +173,9 @@ class OnlineLearner:
     def activities(self, X: Any) -> list[Array]:
         """[h_1, ..., h_L], h_l (N, n_l): what every layer says of the rows of X (N, n_0)."""
         net = self._network
-        return forward(net.module, net.spec, self.parameters(), net.hyper, self.scaled(X))[1][1:]
+        with net.lock:
+            x, parameters = self.scaled(X), self.parameters()
+        return forward(net.module, net.spec, parameters, net.hyper, x)[1][1:]
 
     def scaled(self, X: Any) -> Array:
         """What the network gets for the rows of X (N, n_0)."""
@@ -212,7 +219,20 @@ class OnlineLearner:
         """Write a checkpoint; what is loaded from it goes on bit for bit.
 
         extra_arrays, extra_meta: kept beside the learner, read by `checkpoint.read`.
+        Raises Diverged, with what is there left as it is, where a number of the state is not finite
+        or beyond all use.
         """
+        with self._network.lock:
+            arrays, meta = self._stored()
+        if odd := beyond(arrays, self.dtype):
+            raise Diverged(
+                f"{odd} after {meta['samples_seen']} samples", got="infinite, NaN or huge numbers",
+                remedy=f"it is not saved; lower the learning rate (lr={self.lr:g})",
+            )  # fmt: skip
+        checkpoint.write(folder, arrays | dict(extra_arrays or {}), meta | dict(extra_meta or {}))
+
+    def _stored(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Arrays and meta of a checkpoint: copies, as things stand now."""
         network, scaler = self._network, self._scaler
         arrays = {f"network.{name}": a for name, a in network.state().items()}
         arrays |= {f"scaler.{name}": a for name, a in scaler.state().items()}
@@ -230,23 +250,35 @@ class OnlineLearner:
             "skipped": self.skipped,
             "samples_seen": self.samples_seen,
         }
-        checkpoint.write(folder, arrays | dict(extra_arrays or {}), meta | dict(extra_meta or {}))
+        return arrays, meta
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> OnlineLearner:
         """The learner of a checkpoint; DamagedCheckpoint when there is none that is whole."""
-        arrays, meta = checkpoint.read(folder)
+        return cls.restored(*checkpoint.read(folder), folder)
+
+    @classmethod
+    def restored(
+        cls, arrays: Mapping[str, Array], meta: Mapping[str, Any], folder: str | os.PathLike[str]
+    ) -> OnlineLearner:
+        """The learner of what `checkpoint.read` gave; DamagedCheckpoint where it cannot be one."""
         try:
-            learner = cls(**meta["learner"])
+            made_with = meta["learner"]
+            check_room(made_with, arrays)
+            learner = cls(**made_with)
             learner._network.load_state(checkpoint.part("network.", arrays))
             learner._scaler.load_state(checkpoint.part("scaler.", arrays))
-            features = meta["features"]
-            learner._door.features = None if features is None else tuple(features)
-            learner.skipped = meta["skipped"]
-        except (UserError, KeyError, TypeError) as problem:
+            learner._door.take_features(meta["features"])
+            learner.skipped = check_count("skipped", meta["skipped"])
+            mine = learner._stored()[0]
+            if odd := beyond(mine, learner.dtype):
+                raise BadOption(odd, got="infinite, NaN or huge numbers", expected="finite numbers")
+        except Exception as problem:  # a file that someone made can raise whatever there is
             raise DamagedCheckpoint(
                 f"checkpoint {folder}",
-                got=problem,
+                got=f"{type(problem).__name__} ({problem})"
+                if not isinstance(problem, UserError)
+                else problem,
                 expected="the learner of this version of dendrostream",
             ) from problem
         return learner
@@ -296,9 +328,15 @@ class OnlineLearner:
         return f"OnlineLearner({', '.join(f'{name}={getattr(self, name)!r}' for name in fields)})"
 
     def _blocks(self, X: Any, y: Any) -> Iterator[tuple[slice, Checked]]:
-        for start in range(0, max(len(y), 1), BLOCK):
-            rows = slice(start, start + BLOCK)
+        size = self._block
+        for start in range(0, max(len(y), 1), size):
+            rows = slice(start, start + size)
             yield rows, self._door.check(X[rows], y[rows], to_first=self.on_bad == "raise")
+
+    @property
+    def _block(self) -> int:
+        """Rows at a time."""
+        return max(1, min(BLOCK, NUMBERS // self.sizes[-1]))
 
     def _complain(self, checked: Checked, where: str, learned: list[Scored]) -> None:
         if checked.bad is not None and self.on_bad == "raise":
@@ -307,12 +345,14 @@ class OnlineLearner:
             raise error
 
     def _outputs(self, X: NDArray[np.float64]) -> Array:
-        return self._network.predict(self._scaler.transform(X, self.dtype))
+        with self._network.lock:
+            return self._network.predict(self._scaler.transform(X, self.dtype))
 
     def _outputs_many(self, X: Any) -> Array:
         X = several("X", X)
-        starts = range(0, max(len(X), 1), BLOCK)
-        return np.concatenate([self._outputs(self._door.rows(X[i : i + BLOCK], i)) for i in starts])
+        size = self._block
+        starts = range(0, max(len(X), 1), size)
+        return np.concatenate([self._outputs(self._door.rows(X[i : i + size], i)) for i in starts])
 
     def _said(self, predicted: Array) -> Array:
         """Labels for class indices; outputs as they are."""
