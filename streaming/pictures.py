@@ -147,15 +147,17 @@ def _right_half(
 def _confusion(axes: Axes, summary: dict[str, Any]) -> None:
     held_out = summary["test_confusion"]
     counts = np.array(held_out or summary["confusion"], float)
+    part = summary.get("test_confusion_classes" if held_out else "confusion_classes")
+    labels = [str(label) for label in part or summary["classes"]]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.grid(False)
     axes.spines[:].set_visible(False)
     n = len(counts)
     if n <= MOST_CLASSES:
-        axes.set_xticks(range(n), [str(c) for c in summary["classes"]])
-        axes.set_yticks(range(n), [str(c) for c in summary["classes"]])
-        if max(len(str(c)) for c in summary["classes"]) > 3:
+        axes.set_xticks(range(n), labels)
+        axes.set_yticks(range(n), labels)
+        if max(map(len, labels)) > 3:
             axes.tick_params(axis="x", rotation=90)
         axes.tick_params(length=0)
         for i, j in np.argwhere(counts > 0) if n <= 10 else ():
@@ -170,7 +172,8 @@ def _confusion(axes: Axes, summary: dict[str, Any]) -> None:
             )
     axes.set_xlabel("predicted")
     axes.set_ylabel("true class")
-    axes.set_title("Held-out samples" if held_out else "All samples, before learning each")
+    title = "Held-out samples" if held_out else "All samples, before learning each"
+    axes.set_title(f"{title}: the {n} largest classes" if part else title)
 
 
 def _image(axes: Axes, image: NDArray[np.float64]) -> None:

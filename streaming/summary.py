@@ -13,6 +13,8 @@ Summary = dict[str, Any]
 def summarised(run: Run, stopped: str, tested: dict[str, Any]) -> Summary:
     """The summary of a run; tested: scores of the held-out samples as things stand, or nothing."""
     config, source, scores = run.config, run.source, run.metrics.get()
+    (shown, confusion), tested_shown = run.metrics.shown(), tested.get("confusion_classes")
+    labels = source.classes or ()
     return {
         "rule": config.rule,
         "circuit": config.circuit,
@@ -29,8 +31,11 @@ def summarised(run: Run, stopped: str, tested: dict[str, Any]) -> Summary:
         **run.times(),
         "epochs": run.epochs,
         "classes": source.classes,
-        "confusion": None if source.classes is None else run.metrics.confusion,
+        "confusion": confusion,
         "test_confusion": tested.get("confusion"),
+        # the labels that these stand for, where there are too many for all of them
+        "confusion_classes": None if shown is None else [labels[i] for i in shown],
+        "test_confusion_classes": tested_shown and [labels[i] for i in tested_shown],
         "image_shape": getattr(source, "image_shape", None),
         "out": str(run.folder),
     }
