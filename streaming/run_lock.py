@@ -9,17 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rate_models.errors import BadOption, UserError
+from streaming.run_folder import LOCK, gone
 
 try:
     import fcntl
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-LOCK = "lock"
-
 
 class RunLock:
-    """The file ``lock`` in a run's folder, which holds the number of the process that is at work.
+    """The file ``dendrostream.lock`` in a run's folder, with the number of the process at work.
 
     The operating system lets go of it when that process ends, however it ends. Where the file
     system has no locks a warning says that a second process would not be noticed.
@@ -34,12 +33,7 @@ class RunLock:
         with contextlib.suppress(OSError):
             if os.path.samestat(os.fstat(self._handle), os.stat(self.path)):
                 return
-        raise UserError(
-            str(self.folder),
-            got="a folder that was removed or moved while the run went on",
-            expected="the folder in which the run began",
-            remedy="what was learned since the last checkpoint is lost; nothing was made anew",
-        )
+        raise gone(self.folder)
 
     def close(self) -> None:
         """Let go."""

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rate_models.bounds import MOST
 from rate_models.errors import BadOption, DamagedCheckpoint
+from streaming import checkpoint
 from streaming.config import RunConfig
+from streaming.divergence import ENOUGH
+from streaming.run_log import read_summary, summary_digest, warn_of_summary
 
+if TYPE_CHECKING:
+    from streaming.run import Run
+
+Array = NDArray[Any]
+POSITION = ("position", "epoch", "index", "seconds", "epochs", "line_at", "over")
+RECENT = "run.recent"  # the samples that were learned last
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Number = Annotated[float, Field(allow_inf_nan=False)] | None
 # Where the data lies decides nothing of what is computed.
@@ -36,7 +48,7 @@ class RunState(BaseModel):
     the epoch's samples are learned and its held-out test is still to come. seconds: of streaming.
     line_at: position at the last metrics line. lines, recorded: how many lines the checkpoint
     counts on; of metrics.jsonl and record.jsonl the digests. content: hash of the source's data.
-    config: the options of the run.
+    config: the options of the run. summary_digest: of the summary, once the run has finished.
     """
 
     model_config = ConfigDict(strict=True)  # keys of later versions are passed over
@@ -54,6 +66,7 @@ class RunState(BaseModel):
     recorded_digest: str | None = None
     content: str = ""
     config: dict[str, Any] | None = None
+    summary_digest: str | None = None
 
     @classmethod
     def of(cls, meta: Mapping[str, Any], folder: Path) -> Self:
@@ -92,3 +105,59 @@ def check_options(state: RunState, config: RunConfig, path: Path) -> None:
                 expected=f"{was!r}, with which the checkpoint was learned",
                 remedy="put it back, or start a new run",
             )
+
+
+def finished(folder: Path, config: RunConfig, endings: tuple[str, ...]) -> dict[str, Any] | None:
+    """The summary of the run in ``folder``, if it ended in one of these ways and is as it was
+    written; else None. Raises what `check_options` raises.
+    """
+    path = folder / "summary.json"
+    summary = read_summary(path)
+    if summary is None or summary["stopped"] not in endings:
+        return None
+    try:
+        state = RunState.of(checkpoint.read(folder / "checkpoint")[1], folder)
+    except DamagedCheckpoint as damaged:
+        warnings.warn(f"{damaged}", stacklevel=2)
+        return summary
+    check_options(state, config, folder / "config.json")
+    if state.summary_digest not in (None, summary_digest(summary)):
+        warn_of_summary(path)
+        return None
+    return summary
+
+
+def stored(run: Run) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Arrays and meta of a run that its checkpoint holds beside the learner."""
+    state = {name: getattr(run, name) for name in POSITION}
+    state |= {"lines": run.log.lines, "lines_digest": run.log.digest}
+    state |= {"recorded": run.record.lines, "recorded_digest": run.record.digest}
+    state |= {"content": run.content, "config": options(run.config)}
+    if run.summary is not None:
+        state["summary_digest"] = summary_digest(run.summary)
+    arrays = {f"metrics.{name}": array for name, array in run.metrics.state().items()}
+    return {**arrays, RECENT: np.asarray(run.recent, np.float64)}, {"run": state}
+
+
+def restore(run: Run, arrays: dict[str, Array], state: RunState) -> None:
+    """Put a run at the place and to the scores of a checkpoint.
+
+    Raises BadOption where the source is not the one that the run was streaming,
+    DamagedCheckpoint where the scores cannot be those of a run.
+    """
+    if (state.content or run.content) != run.content:
+        raise BadOption(
+            f"--resume: {run.source.name}",
+            got="a file that changed since the run stopped",
+            expected="the same rows, as some of them are learned and others held out",
+            remedy="put the old file back, or start a new run",
+        )
+    for name, value in state.model_dump(include=set(POSITION)).items():
+        setattr(run, name, value)
+    try:
+        run.metrics.load_state(checkpoint.part("metrics.", arrays))
+        recent = np.asarray(arrays.get(RECENT, run.recent), np.float64)
+        run.recent = recent.reshape(-1, run.source.n_features)[-ENOUGH:]
+    except (BadOption, LookupError, TypeError, ValueError) as problem:
+        where = f"checkpoint in {run.folder}"
+        raise DamagedCheckpoint(where, got=problem, expected="the scores of a run") from None
