@@ -28,6 +28,7 @@ from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Optimizer, moves
 
 RULES = "rate_models.rules"
+MOST_STRUCTURED = 8192  # outputs
 
 
 class Outcome(NamedTuple):
@@ -46,7 +47,8 @@ class OnlineNetwork(Learned):
 
     spec: the network. rule: a name in `rate_models.rules`. seed: of weights, feedback, masks and
     noise. dtype: float64 or float32. structured: False for the plain form of the first layer
-    (see `input_synapses`). Any field of the rule's Hyperparameters by name.
+    (see `input_synapses`), which more than 8,192 outputs always have. Any field of the rule's
+    Hyperparameters by name.
 
     Raises UnknownName and BadOption for what cannot be; learning raises Diverged.
 
@@ -77,7 +79,8 @@ class OnlineNetwork(Learned):
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = checked(self.module.Hyperparameters(), **hyperparameters)
         rules.check(self.module, spec, self.hyper)
-        self.structured = structured
+        # KᵀK of the structured form grows with the square of the outputs
+        self.structured = structured and spec.sizes[-1] <= MOST_STRUCTURED
         kind = getattr(self.hyper, "init", "he_uniform")
         params = network.initial_weights(spec, self.seed, kind)
         rng = np.random.default_rng([self.seed, network.FEEDBACK])
