@@ -14,7 +14,7 @@ from biocircuits.catalogue import CIRCUITS, rule_of
 from biocircuits.circuit import Circuit
 from biocircuits.recording import Probe, Trace, joined
 from biocircuits.simulate import Settings, Simulator
-from rate_models import losses, network, rules
+from rate_models import bounds, losses, network, rules
 from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.hyperparameters import checked, unknown
 from rate_models.kernel import Array, coerce
@@ -149,18 +149,19 @@ class CircuitNetwork(Learned):
         outputs, currents = np.zeros_like(y), np.zeros_like(y)
         phase = self.circuit.answer[2]
         for t, (x, target) in enumerate(zip(X, y, strict=True)):
-            given = self._given(x, target, t, masks, noise)
-            try:
-                if getattr(self.hyper, "dropout", 0):  # what is said before knows no dropout
-                    before = [one[0] for one in self._steady(x[None])]
-                    self._present(given, phase)
-                else:
-                    before = self._present(given, phase)
-                self._check_finite()
-            except Diverged as error:
-                raise self._diverged(error, outputs[:t], currents[:t], y[:t]) from None
+            with self.lock:
+                given = self._given(x, target, t, masks, noise)
+                try:
+                    if getattr(self.hyper, "dropout", 0):  # what is said before knows no dropout
+                        before = [one[0] for one in self._steady(x[None])]
+                        self._present(given, phase)
+                    else:
+                        before = self._present(given, phase)
+                    self._check_finite()
+                except Diverged as error:
+                    raise self._diverged(error, outputs[:t], currents[:t], y[:t]) from None
+                self._clock[0] += 1
             outputs[t], currents[t] = before
-            self._clock[0] += 1
         return self._outcome(outputs, currents, y)
 
     def _present(self, given: dict[str, Any], phase: str, probe: Probe | None = None) -> Any:
@@ -198,17 +199,22 @@ class CircuitNetwork(Learned):
         X = coerce("X", X, "float64", (None, self.spec.sizes[0]))
         if not len(X):
             raise BadOption("watch_many", got="no samples", expected="one or more")
-        before, traces = self.state(), []
-        phase = self.circuit.answer[2]
-        for t, (x, y) in enumerate(zip(X, self._targets(len(X), labels, targets), strict=True)):
+        with self.lock:
+            before = self.state()
+            trace = self._watched(X, self._targets(len(X), labels, targets), probe)
+            if not learn:
+                self.load_state(before)
+        return trace
+
+    def _watched(self, X: Array, targets: Array, probe: Probe) -> Trace:
+        phase, traces = self.circuit.answer[2], []
+        for t, (x, y) in enumerate(zip(X, targets, strict=True)):
             try:
                 traces.append(self._present(self._given(x, y, t, None, None), phase, probe)[1])
                 self._check_finite()
             except Diverged as error:
                 raise self._diverged(error, *np.zeros((3, 0, self.spec.sizes[-1]))) from None
             self._clock[0] += 1
-        if not learn:
-            self.load_state(before)
         return joined(traces)
 
     def _targets(self, n: int, labels: ArrayLike | None, targets: ArrayLike | None) -> Array:
@@ -242,7 +248,9 @@ class CircuitNetwork(Learned):
 
     def predict(self, X: ArrayLike) -> Array:
         """h_L (N, n_L): the steady answer without noise; never changes what is learned."""
-        return self._steady(coerce("X", X, "float64", (None, self.spec.sizes[0])))[0]
+        X = coerce("X", X, "float64", (None, self.spec.sizes[0]))
+        with self.lock:
+            return self._steady(X)[0]
 
     def _steady(self, X: Array) -> tuple[Array, Array]:
         """h_L and a_L (N, n_L) of a twin that is solved, without noise or dropout."""
@@ -268,6 +276,10 @@ class CircuitNetwork(Learned):
 
     def parameters(self) -> Parameters:
         """Copies of all parameters, as `OnlineNetwork.parameters` names them."""
+        with self.lock:
+            return self._parameters()
+
+    def _parameters(self) -> Parameters:
         params: Parameters = {
             name: [a.copy() for a in value] if isinstance(value, list) else value.copy()
             for name, value in self._params.items()
@@ -289,6 +301,10 @@ class CircuitNetwork(Learned):
         for name in changes:
             if name in (*self.module.FIXED, *FIXED):
                 raise BadOption(name, expected="to be set when the network is built")
+        with self.lock:
+            self._set(changes)
+
+    def _set(self, changes: dict[str, Any]) -> None:
         before, old, params = self._records(), self.simulator, self.parameters()
         try:
             self._change(changes)
@@ -304,3 +320,6 @@ class CircuitNetwork(Learned):
     def _arrays(self) -> dict[str, Array]:
         s = self.simulator
         return {"state": s.v, "weights": s.W, "steps": s.clock, "clock": self._clock}
+
+    def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
+        return {name: (0, bounds.MOST) for name in ("steps", "clock")}

@@ -29,7 +29,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rate_models import rows
 from rate_models.kernel import Array, Scalar, aligned, inlined, stage
@@ -68,6 +68,18 @@ class InputSynapses(NamedTuple):
 
 STATE = ("S", "V", "K", "G", "U", "VU", "WK", "VWK", "upto", "map", "pending_post", "pending_x",
          "pending_at", "counts")  # fmt: skip
+
+
+def bounds(arrays: dict[str, Array], most: int) -> dict[str, tuple[ArrayLike, ArrayLike]]:
+    """The smallest and largest numbers that these arrays of `STATE` may hold; most: of a count."""
+    found: dict[str, tuple[ArrayLike, ArrayLike]] = {
+        "counts": (0, (most, BLOCK - 1)),
+        "upto": (0, arrays["counts"][STEPS]),
+        "pending_at": (0, BLOCK - 1),
+    }
+    if not arrays["pending_post"].size:  # nothing that waits would have a row there
+        found["pending_x"] = 0, 0
+    return found
 
 
 def allocate(w: Array, k: Array, *, moving: bool, structured: bool) -> InputSynapses:

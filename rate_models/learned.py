@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rate_models import bounds
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import unknown
 from rate_models.kernel import Array, coerce
+from rate_models.locks import new_lock
 from rate_models.network import Parameters
 from rate_models.optimizers import Optimizer
 
@@ -39,12 +41,21 @@ def class_indices(labels: ArrayLike, n: int, classes: int) -> NDArray[np.int64]:
 
 
 class Learned(ABC):
-    """Parameters by their names in the papers; and all of the state, by name, for checkpoints."""
+    """Parameters by their names in the papers; and all of the state, by name, for checkpoints.
+
+    lock: of the thread that learns or reads, so that readers find the state between two samples.
+    """
 
     kind = "network"  # what errors call it
     dtype: str
     optimizer: Optimizer
+    lock: Any
     _clock: Array
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        made = super().__new__(cls)
+        made.lock = new_lock()
+        return made
 
     @property
     def samples_seen(self) -> int:
@@ -71,8 +82,13 @@ class Learned(ABC):
     def load_parameters(self, params: Parameters) -> None:
         """Take over parameters of the same names and shapes; all else starts at rest.
 
-        Names that are absent keep their values. Raises BadOption when a shape differs.
+        Names that are absent keep their values. Raises BadOption when a shape differs or a number
+        is not finite.
         """
+        with self.lock:
+            self._take_over(params)
+
+    def _take_over(self, params: Parameters) -> None:
         new = self.parameters()
         for name, value in params.items():
             if name not in new:
@@ -85,22 +101,36 @@ class Learned(ABC):
             else:
                 new[name] = [coerce(f"{name}[{i}]", v, self.dtype, o.shape)
                              for i, (v, o) in enumerate(zip(value, old, strict=True))]  # fmt: skip
+        for name, value in new.items():
+            several = value if isinstance(value, list) else [value]
+            if not all(np.isfinite(a).all() for a in several):
+                raise BadOption(name, got="NaN or infinite numbers", expected="finite numbers")
         self._build(new)
 
     def state(self) -> dict[str, Array]:
         """Copies of all arrays that a bit-identical continuation needs, by name."""
-        return {name: array.copy() for name, array in self._arrays().items()}
+        with self.lock:
+            return {name: array.copy() for name, array in self._arrays().items()}
 
     def load_state(self, arrays: dict[str, Array]) -> None:
-        """Take over what `state` gave. Raises BadOption when names or shapes do not fit."""
+        """Take over what `state` gave.
+
+        Raises BadOption when names or shapes do not fit, or a count or place is out of its bounds.
+        """
         mine = self._arrays()
         if mine.keys() != arrays.keys():
             odd = ", ".join(sorted(mine.keys() ^ arrays.keys()))
             expected = f"those of this {self.kind}"
             raise BadOption("state", got=f"other arrays ({odd})", expected=expected)
-        fitting = {k: coerce(k, v, mine[k].dtype.str, mine[k].shape) for k, v in arrays.items()}
-        for name, array in fitting.items():
-            mine[name][...] = array
+        given = bounds.fitting(arrays, mine)
+        bounds.check(given, self._bounds(given))
+        with self.lock:
+            for name, array in given.items():
+                mine[name][...] = array
+
+    @abstractmethod
+    def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
+        """What the numbers of a state may be, of all whole numbers at least; see `bounds`."""
 
     def is_finite(self) -> bool:
         """Whether every number that is part of the state is finite."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models import (
+    bounds,
     draws,
     input_synapses,
     layers,
@@ -27,6 +28,7 @@ from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Optimizer, moves
 
 RULES = "rate_models.rules"
+MOST_STRUCTURED = 8192  # outputs
 
 
 class Outcome(NamedTuple):
@@ -45,7 +47,8 @@ class OnlineNetwork(Learned):
 
     spec: the network. rule: a name in `rate_models.rules`. seed: of weights, feedback, masks and
     noise. dtype: float64 or float32. structured: False for the plain form of the first layer
-    (see `input_synapses`). Any field of the rule's Hyperparameters by name.
+    (see `input_synapses`), which more than 8,192 outputs always have. Any field of the rule's
+    Hyperparameters by name.
 
     Raises UnknownName and BadOption for what cannot be; learning raises Diverged.
 
@@ -76,7 +79,8 @@ class OnlineNetwork(Learned):
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = checked(self.module.Hyperparameters(), **hyperparameters)
         rules.check(self.module, spec, self.hyper)
-        self.structured = structured
+        # KᵀK of the structured form grows with the square of the outputs
+        self.structured = structured and spec.sizes[-1] <= MOST_STRUCTURED
         kind = getattr(self.hyper, "init", "he_uniform")
         params = network.initial_weights(spec, self.seed, kind)
         rng = np.random.default_rng([self.seed, network.FEEDBACK])
@@ -155,11 +159,13 @@ class OnlineNetwork(Learned):
         y = coerce("targets", y, self.dtype, (n, width))
         index = class_indices(np.zeros(n) if labels is None else labels, n, sizes[-1])
         said = Outcome(np.zeros(n, np.int64), np.zeros(n), np.zeros((n, sizes[-1]), self.dtype))
-        draws = self._masks(n, masks), self._noise(n, noise)
-        learned = self._learn(X, index, y, *draws, said)
-        if learned < n:
-            predicted, losses, outputs = said
-            raise self._diverged(Outcome(predicted[:learned], losses[:learned], outputs[:learned]))
+        with self.lock:
+            draws = self._masks(n, masks), self._noise(n, noise)
+            learned = self._learn(X, index, y, *draws, said)
+            if learned < n:
+                predicted, losses, outputs = said
+                so_far = Outcome(predicted[:learned], losses[:learned], outputs[:learned])
+                raise self._diverged(so_far)
         return said
 
     def _learn(
@@ -221,11 +227,18 @@ class OnlineNetwork(Learned):
         """h_L (N, n_L) for the rows of X (N, n_0); never changes what is learned."""
         X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         out = np.zeros((len(X), self.spec.sizes[-1]), self.dtype)
-        online_kernel.predict(self.module, self._net, self._syn, self._state, self._work, X, out)
+        with self.lock:  # one scratch for all
+            online_kernel.predict(
+                self.module, self._net, self._syn, self._state, self._work, X, out
+            )
         return out
 
     def parameters(self) -> Parameters:
         """Copies of all parameters, as the plain form would hold them; changes nothing."""
+        with self.lock:
+            return self._parameters()
+
+    def _parameters(self) -> Parameters:
         net, shapes = self._net, self.spec.shapes
         above = [net.W[net.weight[i] :][: n * m].reshape(n, m).copy()
                  for i, (n, m) in enumerate(shapes[1:], start=2)]  # fmt: skip
@@ -253,11 +266,12 @@ class OnlineNetwork(Learned):
                 raise unknown(name, [*Optimizer._fields, *self.hyper._fields])
         mine = {k: v for k, v in changes.items() if k in Optimizer._fields}
         rest = {k: v for k, v in changes.items() if k not in mine}
-        optimizer, hyper = checked(self.optimizer, **mine), checked(self.hyper, **rest)
-        self._admit(optimizer, hyper)
-        before, self.optimizer, self.hyper = self._moving, optimizer, hyper
-        if self._moving != before:  # velocities appear or go
-            self._rebuild()
+        with self.lock:
+            optimizer, hyper = checked(self.optimizer, **mine), checked(self.hyper, **rest)
+            self._admit(optimizer, hyper)
+            before, self.optimizer, self.hyper = self._moving, optimizer, hyper
+            if self._moving != before:  # velocities appear or go
+                self._rebuild()
 
     def _admit(self, optimizer: Optimizer, hyper: Any) -> None:
         """Refuse what the network cannot learn with."""
@@ -282,6 +296,13 @@ class OnlineNetwork(Learned):
         named |= {f"layers.{name}": getattr(self._net, name) for name in ("W", "vW", "b", "vb")}
         named |= {f"rule.{k}": v for k, v in zip(self._state._fields, self._state, strict=True)}
         return {**named, "clock": self._clock}
+
+    def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
+        own = {name: arrays[f"input.{name}"] for name in input_synapses.STATE}
+        found = input_synapses.bounds(own, bounds.MOST)
+        named = {f"input.{name}": ends for name, ends in found.items()}
+        counts = [f"rule.{name}" for name in getattr(self.module, "COUNTS", ())]
+        return named | {name: (0, bounds.MOST) for name in ("clock", *counts)}
 
 
 def _shape(value: Any) -> Any:

@@ -41,6 +41,11 @@ def allocate(
     )
 
 
+def bounds(syn: InputSynapses, prefix: str) -> dict[str, tuple[int, int]]:
+    """The smallest and largest whole numbers in `Inputs`, by their names after ``prefix``."""
+    return {f"{prefix}rows": (0, len(syn.x) - 1), f"{prefix}active": (0, len(syn.x))}
+
+
 def _rows(like: NDArray[Any], places: int) -> NDArray[Any]:
     line = CACHE_LINE // like.itemsize
     return aligned(np.zeros((places, -(-like.size // line) * line)), like.dtype)

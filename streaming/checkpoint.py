@@ -120,36 +120,47 @@ def part(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
 def _load(folder: Path) -> tuple[Arrays, dict[str, Any]]:
     path = folder / SIDECAR
     try:
-        sidecar = json.loads(path.read_bytes())
-        content = sidecar["content"]
-        if _digest(content) != sidecar["sha256"]:
-            raise DamagedCheckpoint(str(path), got="changed content", expected="its own digest")
-        if content["format"] > FORMAT:
-            raise NewerCheckpoint(
-                str(path),
-                got=f"checkpoint format {content['format']}",
-                expected=f"format {FORMAT} or older",
-                remedy="a newer dendrostream wrote it: upgrade with pip install -U dendrostream",
-            )
+        content = _content(path)
         about, meta = content["arrays"], content["meta"]
+        size, digest = about["bytes"], about["sha256"]
+        if not isinstance(meta, dict):
+            raise DamagedCheckpoint(
+                str(path), got=type(meta).__name__, expected="an object as meta"
+            )
         path = folder / ARRAYS
         data = path.read_bytes()
+        if len(data) != size:
+            raise DamagedCheckpoint(str(path), got=f"{len(data)} bytes", expected=f"{size} bytes")
+        if hashlib.sha256(data).hexdigest() != digest:
+            expected = f"the digest in {SIDECAR}"
+            raise DamagedCheckpoint(str(path), got="changed bytes", expected=expected)
+        return safetensors.numpy.load(data), meta
     except DamagedCheckpoint:
         raise
     except OSError as error:
         raise DamagedCheckpoint(
             str(path), got=error.strerror, expected="a file of a checkpoint"
         ) from None
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        got = f"{type(error).__name__} ({error})"
-        raise DamagedCheckpoint(str(path), got=got, expected="the JSON of a checkpoint") from None
-    if len(data) != about["bytes"]:
-        raise DamagedCheckpoint(
-            str(path), got=f"{len(data)} bytes", expected=f"{about['bytes']} bytes"
+    except Exception as error:  # a file that someone made can raise whatever there is
+        got = f"{type(error).__name__} ({str(error)[:200]})"
+        what = "the JSON" if path.name == SIDECAR else "the arrays"
+        raise DamagedCheckpoint(str(path), got=got, expected=f"{what} of a checkpoint") from None
+
+
+def _content(path: Path) -> Any:
+    """What the JSON of a checkpoint holds beside its digest."""
+    sidecar = json.loads(path.read_bytes())
+    content = sidecar["content"]
+    if _digest(content) != sidecar["sha256"]:
+        raise DamagedCheckpoint(str(path), got="changed content", expected="its own digest")
+    if content["format"] > FORMAT:
+        raise NewerCheckpoint(
+            str(path),
+            got=f"checkpoint format {content['format']}",
+            expected=f"format {FORMAT} or older",
+            remedy="a newer dendrostream wrote it: upgrade with pip install -U dendrostream",
         )
-    if hashlib.sha256(data).hexdigest() != about["sha256"]:
-        raise DamagedCheckpoint(str(path), got="changed bytes", expected=f"the digest in {SIDECAR}")
-    return safetensors.numpy.load(data), meta
+    return content
 
 
 def _is_whole(folder: Path) -> bool:

@@ -244,8 +244,9 @@ def run(
         say=(lambda message: None) if quiet else _say,
         watch=(lambda run: None) if silent else bar,
     )
+    context.with_resource(interrupts.caught())  # until the command has ended
     try:
-        with interrupts.caught(), contextlib.closing(bar):
+        with contextlib.closing(bar):
             if resume is not None:
                 _refuse_others(context)
                 summary = runs.resume(resume, hooks)
@@ -291,8 +292,8 @@ def run(
                     settings=parse_settings(settings or []),
                 )
                 summary = runs.run(config, out, hooks)
-    except KeyboardInterrupt:
-        _say("interrupted")
+    except KeyboardInterrupt as stop:
+        _say(": ".join(["interrupted", *map(str, stop.args)]))
         raise typer.Exit(interrupts.exit_code) from None
     if json_:
         _print_json(summary)

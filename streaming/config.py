@@ -160,9 +160,11 @@ class RunConfig(BaseModel):
         if config.source.startswith("csv:") and "held_out" not in config.model_fields_set:
             got, expected = "a run of version 0.1.0, which held out other rows", "a later one"
             raise BadOption("--resume", got=got, expected=expected, remedy="start a new run")
-        # before learners scaled targets, the source did where the target is the input
-        settings = {"target_scale": "none"} | config.settings
-        return config.model_copy(update={"settings": settings})
+        if config.task is None:
+            # before there were tasks, learners scaled no targets: the source did
+            settings = {"target_scale": "none"} | config.settings
+            config = config.model_copy(update={"settings": settings})
+        return config
 
     def open(self) -> Source:
         """The source, opened."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ Label = str | int | bool
 
 # Squares of inputs must stay finite, in the running scaling as in the network.
 LARGEST = {"float64": 1e100, "float32": 1e18}
+_FIRST = threading.Lock()
 SHOWN = 10  # classes or names in a message
 
 
@@ -66,8 +68,16 @@ class Door:
             return self._vector("x", x, self.n_features)
         x, names = named, self._names(named)
         vector = self._vector("x", [x[name] for name in names], self.n_features, names)
-        self.features = names
-        return vector
+        return vector if self._settled(names) else self.sample(x)
+
+    def _settled(self, names: tuple[str | int, ...]) -> bool:
+        """Whether these are the features, in this order; of two threads with the first sample one
+        decides.
+        """
+        with _FIRST:
+            if self.features is None:
+                self.features = names
+        return self.features == names
 
     def _names(self, given: Mapping[Any, Any] | Sequence[Any]) -> tuple[str | int, ...]:
         """The names of the features in their order; BadSample where these are others."""
@@ -88,6 +98,19 @@ class Door:
                 remedy="give every sample the same features",
             )
         return names
+
+    def take_features(self, names: Sequence[Any] | None) -> None:
+        """Features in the order of a checkpoint; BadOption where they cannot be."""
+        if names is not None:
+            kinds = {type(name) for name in names}
+            if (
+                len(set(names)) != self.n_features
+                or len(names) != self.n_features
+                or not (kinds <= {str, int})
+            ):
+                expected = f"{self.n_features} different names"
+                raise BadOption("features", got=listed(names), expected=expected)
+        self.features = None if names is None else tuple(names)
 
     def truth(self, y: object) -> Any:
         """The class index of a label, or a regression target as a fresh (n_L,) vector."""
@@ -161,12 +184,13 @@ class Door:
         """The rows (N, width) and which of those marked good still are."""
         names = self._names(rows.names) if isinstance(rows, Table) else None
         if names is not None:
-            rows = rows.ordered(names)
-            if rows.values.dtype.kind in "biuf":
-                table, good = self._table(rows.values, width, good, to_first, one)
-                if good.any():
-                    self.features = names
-                return table, good
+            ordered = rows.ordered(names)
+            if ordered.values.dtype.kind in "biuf":
+                table, fine = self._table(ordered.values, width, good, to_first, one)
+                if fine.any() and not self._settled(names):
+                    return self._table(rows, width, good, to_first, one)
+                return table, fine
+            rows = ordered
         if isinstance(rows, np.ndarray) and rows.dtype.kind in "biuf":
             if rows.ndim == 1 and width == 1:
                 rows = rows[:, None]

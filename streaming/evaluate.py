@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rate_models import bounds
 from rate_models.errors import BadOption, BadSample
 from rate_models.network import one_hot
 from streaming.checkpoint import part
@@ -38,6 +39,14 @@ def joined(parts: Sequence[Scored]) -> Scored:
     return Scored(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
+DENSE = 1000  # classes up to which the confusion is one matrix
+SHOWN_WHOLE, SHOWN = 200, 20  # up to so many classes all are shown, else the most frequent ones
+
+
+class Stopped(Exception):
+    """What was asked for has not been finished, since whoever asked wants to stop."""
+
+
 class Metrics:
     """Running scores of a stream of predictions.
 
@@ -60,9 +69,9 @@ class Metrics:
         self.samples, self.correct, self._loss = 0, 0, 0.0
         self._hits = np.zeros(window, np.bool_)
         self._losses = np.zeros(window)
-        n = n_classes or 0
-        self.confusion: NDArray[np.int64] = np.zeros((n, n), np.int64)  # [true, predicted]
         self._regression = RegressionScores(window) if n_classes is None else None
+        # How often class t was taken for class p, at t · 2³² + p: few of all pairs occur.
+        self._pairs: Counter[int] = Counter()
 
     @property
     def window(self) -> int:
@@ -80,11 +89,8 @@ class Metrics:
         hits = np.zeros(n, np.bool_)
         if self.n_classes is not None and n:
             t, p = t.astype(np.int64), np.asarray(predicted, np.int64)
-            more = int(max(t.max(), p.max())) + 1 - len(self.confusion)
-            if more > 0:
-                self.confusion = np.pad(self.confusion, (0, more))
-                self.n_classes = len(self.confusion)
-            np.add.at(self.confusion, (t, p), 1)
+            self.n_classes = max(self.n_classes, int(max(t.max(), p.max())) + 1)
+            self._pairs.update((t << 32 | p).tolist())
             hits = t == p
             self.correct += int(hits.sum())
         if self._regression is not None and n:
@@ -114,6 +120,49 @@ class Metrics:
             **(self._regression.get() if self._regression else {}),
         }
 
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """How often class i was taken for class j, [i, j]; BadOption with more than 1,000 classes.
+
+        For those `largest` has the part that belongs to the most frequent ones.
+        """
+        n = self.n_classes or 0
+        if n > DENSE:
+            raise BadOption(
+                "confusion", got=f"{n:,} classes", expected=f"{DENSE:,} at most",
+                remedy="`largest` has the part that belongs to the most frequent ones",
+            )  # fmt: skip
+        return self._among(np.arange(n))
+
+    def largest(self, n: int = SHOWN) -> tuple[list[int], NDArray[np.int64]]:
+        """The n classes with most samples, in order; and `confusion` among them."""
+        true = self._table()
+        counts = Counter[int]()
+        for t, _, count in true.tolist():
+            counts[t] += count
+        most = sorted(t for t, _ in counts.most_common(n))
+        return most, self._among(np.array(most, np.int64))
+
+    def shown(self) -> tuple[list[int] | None, NDArray[np.int64] | None]:
+        """What a person can look at: `confusion`, or `largest` where there are many classes."""
+        if self.n_classes is None:
+            return None, None
+        return self.largest() if self.n_classes > SHOWN_WHOLE else (None, self.confusion)
+
+    def _table(self) -> NDArray[np.int64]:
+        """[true, predicted, count] of the pairs that occurred, (pairs, 3)."""
+        code = np.fromiter(self._pairs.keys(), np.int64, len(self._pairs))
+        count = np.fromiter(self._pairs.values(), np.int64, len(self._pairs))
+        return np.stack([code >> 32, code & 0xFFFFFFFF, count], axis=1)
+
+    def _among(self, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+        place = {int(label): i for i, label in enumerate(classes)}
+        found = np.zeros((len(classes), len(classes)), np.int64)
+        for t, p, count in self._table().tolist():
+            if t in place and p in place:
+                found[place[t], place[p]] = count
+        return found
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of all that a continuation needs, as small arrays."""
         regression = self._regression.state() if self._regression else {}
@@ -122,21 +171,62 @@ class Metrics:
             "loss": np.array([self._loss]),
             "hits": self._hits.copy(),
             "losses": self._losses.copy(),
-            "confusion": self.confusion.copy(),
+            "classes": np.array([self.n_classes or 0], np.int64),
+            "pairs": self._table(),
             **{f"{REGRESSION}{name}": array for name, array in regression.items()},
         }
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what `state` gave, its window included."""
-        self.samples, self.correct = (int(count) for count in arrays["counts"])
-        self._loss = float(arrays["loss"][0])
-        self._hits, self._losses = arrays["hits"].copy(), arrays["losses"].copy()
-        self.confusion = arrays["confusion"].copy()
+        """Take over what `state` gave, its window included; BadOption where it cannot be one."""
+        samples, correct = _whole("counts", arrays["counts"], (2,)).tolist()
+        if not correct <= samples:
+            raise BadOption("counts", got=f"{correct} of {samples} right")
+        hits, losses = np.asarray(arrays["hits"]), np.asarray(arrays["losses"])
+        if (
+            hits.dtype != np.bool_
+            or losses.dtype.kind != "f"
+            or not hits.shape == losses.shape == (max(losses.size, 1),)
+        ):
+            raise BadOption("hits and losses", expected="as many, one for each sample of a window")
+        loss = np.asarray(arrays["loss"])
+        if loss.shape != (1,) or loss.dtype.kind != "f":
+            raise BadOption("loss", got=f"shape {loss.shape}", expected="one number")
+        table, classes = self._stored_pairs(arrays, samples)
+        self.samples, self.correct, self._loss = samples, correct, float(loss[0])
+        self._hits, self._losses = hits.copy(), losses.astype(np.float64)
+        self._pairs = Counter({t << 32 | p: count for t, p, count in table.tolist()})
         if self.n_classes is not None:
-            self.n_classes = len(self.confusion)
+            self.n_classes = classes
         if self._regression is not None:
             self._regression = RegressionScores(self.window)
             self._regression.load_state(part(REGRESSION, arrays))
+
+    def _stored_pairs(
+        self, arrays: Mapping[str, NDArray[Any]], samples: int
+    ) -> tuple[NDArray[np.int64], int]:
+        """`_table` and how many classes there are, of a state."""
+        if "confusion" in arrays:  # as it was stored at first: all of the matrix
+            given = np.asarray(arrays["confusion"])
+            dense = _whole("confusion", given, (len(given), len(given)) if given.ndim else (0, 0))
+            at = np.argwhere(dense)
+            table, classes = np.column_stack([at, dense[tuple(at.T)]]), len(dense)
+        else:
+            table = _whole("pairs", arrays["pairs"], (len(arrays["pairs"]), 3))
+            classes = int(_whole("classes", arrays["classes"], (1,))[0])
+        if len(table) and table[:, :2].max() >= classes:
+            raise BadOption(
+                "pairs", got=f"class {table[:, :2].max()}", expected=f"{classes} classes"
+            )
+        if len(table) and table[:, 2].sum() != samples:
+            raise BadOption("pairs", got=f"{table[:, 2].sum()}", expected=f"{samples} samples")
+        return table, classes
+
+
+def _whole(what: str, given: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Whole numbers of a state, none below 0 or beyond what is counted."""
+    fit = bounds.fitting({what: given}, {what: np.zeros(shape, np.int64)})
+    bounds.check(fit, {what: (0, bounds.MOST)})
+    return fit[what]
 
 
 def progressive_val_score(
@@ -217,22 +307,30 @@ def _scorer(learner: Any, metric: Metrics) -> Callable[[Any, Any], Scored]:
     return classification
 
 
-def held_out(learner: Any, chunks: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+def held_out(
+    learner: Any,
+    chunks: Iterable[tuple[Any, Any]],
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
     """accuracy, loss (mean), confusion [true, predicted] and n on samples that are not learned.
 
     chunks: (X (m, n_0), y (m,)). Bad samples raise, or are left out when the learner skips them.
     accuracy and loss are None without samples, accuracy and confusion for regression, which has
-    r2, rmse and mae besides.
+    r2, rmse and mae besides. With many classes confusion is that of the most frequent ones, whose
+    indices are confusion_classes. stop: asked between two chunks; True raises Stopped.
     """
     classes = learner.classes
     metric = Metrics(None if classes is None else len(classes), window=1)
-    for X, y in chunks:
+    for number, (X, y) in enumerate(chunks):
+        if number and stop():
+            raise Stopped
         metric.update(*learner.score_many(X, y))
-    scores = metric.get()
+    scores, (shown, confusion) = metric.get(), metric.shown()
     return {
         "accuracy": scores["progressive_accuracy"],
         "loss": scores["loss"],
-        "confusion": None if classes is None else metric.confusion,
+        "confusion": confusion,
+        "confusion_classes": shown,
         "n": scores["samples"],
         **{name: scores[name] for name in SCORES if name in scores},
     }
@@ -246,7 +344,11 @@ def losses_of(loss: str, outputs: NDArray[Any], truth: NDArray[Any]) -> NDArray[
     >>> losses_of("mse", np.array([[1.0, 0.0]]), np.array([1])).tolist()
     [1.0]
     """
-    h, limits = outputs.astype(np.float64), np.finfo(outputs.dtype)
+    limits = np.finfo(outputs.dtype)
+    if loss == "cross_entropy" and truth.ndim == 1:  # one term of the sum is not 0
+        right = outputs[np.arange(len(truth)), truth].astype(np.float64)
+        return np.asarray(-np.log(np.maximum(right, limits.tiny)))
+    h = outputs.astype(np.float64)
     y = one_hot(truth, h.shape[1]) if truth.ndim == 1 else truth
     if loss == "mse":
         return np.asarray(((h - y) ** 2).sum(axis=1) / 2)

@@ -18,6 +18,7 @@ from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pai
 from streaming.evaluate import Scored, joined, losses_of
 from streaming.following import Following
 from streaming.realisation import Network
+from streaming.restoring import beyond, check_count, check_room
 from streaming.scaling import Scaler
 from streaming.target_scaling import TargetScaler, settled
 
@@ -26,6 +27,7 @@ Draws = Sequence[ArrayLike] | None
 
 # Rows converted and checked at a time: what bounds the memory of a call.
 BLOCK = 1024
+NUMBERS = 2**22  # outputs at a time, where there are many classes
 
 
 class OnlineLearner:
@@ -51,6 +53,8 @@ class OnlineLearner:
     hyperparameters and a circuit's settings.
 
     A bad sample raises BadSample and changes nothing; learning raises Diverged.
+    Several threads may use one learner: they learn one after another, and whoever predicts, reads
+    or saves finds the state between two samples.
 
     >>> learner = OnlineLearner(sizes=(2, 8, 2), classes=("no", "yes"))
     >>> learner.learn_one([0.5, 1.0], "yes")
@@ -138,12 +142,13 @@ class OnlineLearner:
         noise = draws("noise", noise, widths, n)
         for rows, checked in self._blocks(X, y, learning=True):
             drawn = [part and [p[rows][checked.good] for p in part] for part in (masks, noise)]
-            scaled = self._scaler.learn_transform(checked.X, network.dtype)
-            if self._rates.open:
-                self._rates.see(scaled)
-            parts.append(self._taught(scaled, checked.truth, *drawn))
-            self._complain(checked, f"sample {self.samples_seen + self.skipped}", parts)
-            self.skipped += int((~checked.good).sum())
+            with network.lock:  # a reader finds scaling and weights after the same sample
+                scaled = self._scaler.learn_transform(checked.X, network.dtype)
+                if self._rates.open:
+                    self._rates.see(scaled)
+                parts.append(self._taught(scaled, checked.truth, *drawn))
+                self._complain(checked, f"sample {self.samples_seen + self.skipped}", parts)
+                self.skipped += int((~checked.good).sum())
         return joined(parts)
 
     def score_many(self, X: Any, y: Any) -> Scored:
@@ -151,20 +156,26 @@ class OnlineLearner:
         parts = []
         for rows, checked in self._blocks(*pair(X, y)):
             self._complain(checked, f"row {rows.start + int(checked.good.sum())}", [])
-            outputs = self._outputs(checked.X)
-            truth = checked.truth if self.classes else self._targets.transform(checked.truth)
+            with self._network.lock:
+                outputs = self._outputs(checked.X)
+                predicted = self._predicted(outputs)
+                truth = checked.truth if self.classes else self._targets.transform(checked.truth)
             losses = losses_of(self._network.spec.loss, outputs, truth)
-            parts.append(Scored(checked.truth, self._predicted(outputs), losses))
+            parts.append(Scored(checked.truth, predicted, losses))
         return joined(parts)
 
     def predict_one(self, x: Any) -> Any:
         """The label, or the output vector for regression; never changes what is learned."""
-        predicted = self._predicted(self._outputs(self._door.sample(x)[None]))
+        with self._network.lock:
+            predicted = self._predicted(self._outputs(self._door.sample(x)[None]))
         return self._said(predicted)[0] if self.classes is None else self.classes[int(predicted[0])]
 
     def predict_many(self, X: Any) -> Array:
         """The labels (N,), or output vectors (N, n_L) for regression, of the rows of X."""
-        return self._said(self._predicted(self._outputs_many(X)))
+        if self.classes is not None:
+            return self._said(self._predicted(self._outputs_many(X)))
+        with self._network.lock:  # outputs and their units belong to one sample
+            return self._said(self._predicted(self._outputs_many(X)))
 
     def predict_proba_one(self, x: Any) -> dict[Label, float]:
         """{label: probability}; BadOption where the outputs are no probabilities."""
@@ -183,7 +194,9 @@ class OnlineLearner:
         h_L of a regression is in the network's units: targets are scaled by ``target_scale``.
         """
         net = self._network
-        return forward(net.module, net.spec, self.parameters(), net.hyper, self.scaled(X))[1][1:]
+        with net.lock:
+            x, parameters = self.scaled(X), self.parameters()
+        return forward(net.module, net.spec, parameters, net.hyper, x)[1][1:]
 
     def scaled(self, X: Any) -> Array:
         """What the network gets for the rows of X (N, n_0)."""
@@ -215,8 +228,9 @@ class OnlineLearner:
 
     def set(self, **changes: Any) -> None:
         """Change the learning rate, optimiser or hyperparameters from the next sample on."""
-        self._network.set(**changes)
-        self._rates.keep(changes)
+        with self._network.lock:
+            self._network.set(**changes)
+            self._rates.keep(changes)
 
     def is_finite(self) -> bool:
         """Whether all that was learned is finite."""
@@ -231,7 +245,20 @@ class OnlineLearner:
         """Write a checkpoint; what is loaded from it goes on bit for bit.
 
         extra_arrays, extra_meta: kept beside the learner, read by `checkpoint.read`.
+        Raises Diverged, with what is there left as it is, where a number of the state is not finite
+        or beyond all use.
         """
+        with self._network.lock:
+            arrays, meta = self._stored()
+        if odd := beyond(arrays, self.dtype):
+            raise Diverged(
+                f"{odd} after {meta['samples_seen']} samples", got="infinite, NaN or huge numbers",
+                remedy=f"it is not saved; lower the learning rate (lr={self.lr:g})",
+            )  # fmt: skip
+        checkpoint.write(folder, arrays | dict(extra_arrays or {}), meta | dict(extra_meta or {}))
+
+    def _stored(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Arrays and meta of a checkpoint: copies, as things stand now."""
         network, scaler = self._network, self._scaler
         arrays = {f"network.{name}": a for name, a in network.state().items()}
         arrays |= {f"scaler.{name}": a for name, a in scaler.state().items()}
@@ -254,26 +281,38 @@ class OnlineLearner:
             "samples_seen": self.samples_seen,
             "follows": follows,
         }
-        checkpoint.write(folder, arrays | dict(extra_arrays or {}), meta | dict(extra_meta or {}))
+        return arrays, meta
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> OnlineLearner:
         """The learner of a checkpoint; DamagedCheckpoint when there is none that is whole."""
-        arrays, meta = checkpoint.read(folder)
+        return cls.restored(*checkpoint.read(folder), folder)
+
+    @classmethod
+    def restored(
+        cls, arrays: Mapping[str, Array], meta: Mapping[str, Any], folder: str | os.PathLike[str]
+    ) -> OnlineLearner:
+        """The learner of what `checkpoint.read` gave; DamagedCheckpoint where it cannot be one."""
         try:
-            learner = cls(**meta["learner"])
+            made_with = meta["learner"]
+            check_room(made_with, arrays)
+            learner = cls(**made_with)
             learner._network.load_state(checkpoint.part("network.", arrays))
             learner._scaler.load_state(checkpoint.part("scaler.", arrays))
             learner._targets.load_state(checkpoint.part("targets.", arrays))
             follows = meta.get("follows", ())  # checkpoints of before have none
             learner._rates.load_state(checkpoint.part("rate.", arrays), follows)
-            features = meta["features"]
-            learner._door.features = None if features is None else tuple(features)
-            learner.skipped = meta["skipped"]
-        except (UserError, KeyError, TypeError) as problem:
+            learner._door.take_features(meta["features"])
+            learner.skipped = check_count("skipped", meta["skipped"])
+            mine = learner._stored()[0]
+            if odd := beyond(mine, learner.dtype):
+                raise BadOption(odd, got="infinite, NaN or huge numbers", expected="finite numbers")
+        except Exception as problem:  # a file that someone made can raise whatever there is
             raise DamagedCheckpoint(
                 f"checkpoint {folder}",
-                got=problem,
+                got=f"{type(problem).__name__} ({problem})"
+                if not isinstance(problem, UserError)
+                else problem,
                 expected="the learner of this version of dendrostream",
             ) from problem
         return learner
@@ -337,9 +376,14 @@ class OnlineLearner:
         """Rows checked; one at a time while the rate follows the samples that are learned from."""
         start = 0
         while start < max(len(y), 1):
-            rows = slice(start, start + (1 if learning and self._rates.open else BLOCK))
+            rows = slice(start, start + (1 if learning and self._rates.open else self._block))
             yield rows, self._door.check(X[rows], y[rows], to_first=self.on_bad == "raise")
             start = rows.stop
+
+    @property
+    def _block(self) -> int:
+        """Rows at a time."""
+        return max(1, min(BLOCK, NUMBERS // self.sizes[-1]))
 
     def _complain(self, checked: Checked, where: str, learned: list[Scored]) -> None:
         if checked.bad is not None and self.on_bad == "raise":
@@ -362,7 +406,8 @@ class OnlineLearner:
         return Scored(truth, before.predictions(said.outputs), said.losses)
 
     def _outputs(self, X: NDArray[np.float64]) -> Array:
-        return self._network.predict(self._scaler.transform(X, self.dtype))
+        with self._network.lock:
+            return self._network.predict(self._scaler.transform(X, self.dtype))
 
     def _predicted(self, outputs: Array) -> Array:
         """Class indices, or predictions in the targets' own units."""
@@ -373,8 +418,9 @@ class OnlineLearner:
 
     def _outputs_many(self, X: Any) -> Array:
         X = several("X", X)
-        starts = range(0, max(len(X), 1), BLOCK)
-        return np.concatenate([self._outputs(self._door.rows(X[i : i + BLOCK], i)) for i in starts])
+        size = self._block
+        starts = range(0, max(len(X), 1), size)
+        return np.concatenate([self._outputs(self._door.rows(X[i : i + size], i)) for i in starts])
 
     def _said(self, predicted: Array) -> Array:
         """Labels for class indices; numbers as they are, 0 for those that are not known yet."""

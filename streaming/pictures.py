@@ -158,13 +158,15 @@ def _right_half(
 def _confusion(axes: Axes, summary: dict[str, Any]) -> None:
     held_out = summary["test_confusion"]
     counts = np.array(held_out or summary["confusion"], float)
+    part = summary.get("test_confusion_classes" if held_out else "confusion_classes")
+    labels = part or summary.get("class_names") or summary["classes"]
+    names = [plain(label, LONGEST) for label in labels]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.grid(False)
     axes.spines[:].set_visible(False)
     n = len(counts)
     if n <= MOST_CLASSES:
-        names = [plain(c, LONGEST) for c in summary.get("class_names") or summary["classes"]]
         long = max(map(len, names)) > 3
         axes.set_xticks(range(n), names, rotation=90 if long else 0)
         axes.set_yticks(range(n), names)
@@ -182,7 +184,8 @@ def _confusion(axes: Axes, summary: dict[str, Any]) -> None:
             )
     axes.set_xlabel("predicted")
     axes.set_ylabel("true class")
-    axes.set_title("Held-out samples" if held_out else "All samples, before learning each")
+    title = "Held-out samples" if held_out else "All samples, before learning each"
+    axes.set_title(f"{title}: the {n} largest classes" if part else title)
 
 
 def _image(axes: Axes, image: NDArray[np.float64]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -12,6 +13,8 @@ from types import FrameType
 from tqdm import tqdm
 
 from streaming.run import Run
+
+PATIENCE = 3.0  # seconds in which the third signal ends everything
 
 
 class Bar:
@@ -89,13 +92,15 @@ def _total(run: Run) -> int | None:
 class Interrupts:
     """SIGINT and SIGTERM as a request that a run asks for between two blocks.
 
-    Before it was asked for the first time, and on the second signal, they raise
-    KeyboardInterrupt: nobody need wait for what is stuck.
+    One signal may arrive twice, as Ctrl-C does where one program starts another. The third within
+    three seconds raises KeyboardInterrupt: nobody need wait for what is stuck. So does the first
+    one if nobody has asked yet: nothing was learned. A signal that is ignored stays so.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
         self._asked = False
+        self._times: list[float] = []
 
     def __call__(self) -> bool:
         self._asked = True
@@ -107,16 +112,25 @@ class Interrupts:
         return 128 + (self.signal or signal.SIGINT)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        second, self.signal = self.signal is not None, number
-        if second or not self._asked:
+        first, self.signal = self.signal is None, number
+        self._times = [*self._times[-2:], time.monotonic()]
+        at_once = len(self._times) == 3 and self._times[2] - self._times[0] <= PATIENCE
+        if at_once or (first and not self._asked):
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:
-        """Catch the signals inside the block."""
-        before = {n: signal.signal(n, self._handle) for n in (signal.SIGINT, signal.SIGTERM)}
+        """Catch the signals inside the block; only the main thread can."""
+        numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if _is_ours(n)]
+        before = {n: signal.signal(n, self._handle) for n in numbers}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _is_ours(number: int) -> bool:
+    """Whether a signal can be caught, and was not made to be ignored (nohup, & in a shell)."""
+    main = threading.current_thread() is threading.main_thread()
+    return main and signal.getsignal(number) not in (signal.SIG_IGN, None)

@@ -10,7 +10,6 @@ killed and resumed run computes what an undisturbed one does, bit for bit (times
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,15 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, BadSample, Diverged, UserError
-from streaming import checkpoint, defaults, divergence, drawn
+from streaming import checkpoint, defaults, divergence, drawn, run_state
 from streaming.advice import Adviser
 from streaming.config import RunConfig
 from streaming.divergence import ENOUGH
-from streaming.evaluate import Metrics, Scored, held_out
+from streaming.evaluate import Metrics, Scored, Stopped, held_out
 from streaming.examples import Examples
 from streaming.learner import OnlineLearner
 from streaming.record import Recorder
-from streaming.run_folder import Log, disk, finite, json_line, new_folder, write_text
+from streaming.run_folder import disk, finite, new_folder, refuse_used, unborn, write_text
+from streaming.run_lock import RunLock, locked
+from streaming.run_log import Log, write_summary
+from streaming.run_state import RunState
 from streaming.sources import Chunk, Source, content
 from streaming.summary import Summary, held_out_scores, summarised
 from streaming.terminal import slow
@@ -40,7 +42,6 @@ __all__ = ["Hooks", "Run", "RunConfig", "Summary", "resume", "run"]
 # Samples per compiled call: small enough to answer Ctrl-C at once, large enough that the
 # Python around the call costs nothing.
 BLOCK = 256
-POSITION = ("position", "epoch", "index", "seconds", "epochs", "line_at")
 FINISHED = ("epochs", "samples", "seconds", "accuracy")
 
 
@@ -75,8 +76,7 @@ def run(
     """
     asked = config
     if begun is None:
-        with slow(f"reading {config.source}", hooks.say):
-            source = config.open()
+        source = _opened(config, hooks)
         if guess := getattr(source, "guess", ""):
             hooks.say(guess)
         config = config.resolved(source)
@@ -86,9 +86,12 @@ def run(
     recorder = Recorder(config.record, learner, source)
     way = f"{config.circuit}-circuit" if config.circuit else str(config.rule)
     folder = new_folder(config.source, way, out)
-    with disk(folder):
+    with disk(folder), locked(folder) as lock:
+        refuse_used(folder)
+        for left in folder.glob(".config.json.*.new"):  # of a run that ended before it began
+            left.unlink()
         write_text(folder / "config.json", config.model_dump_json(indent=2) + "\n")
-        this = Run(folder, config, source, learner, recorder)
+        this = Run(folder, config, source, learner, recorder, lock)
         this.save()
         if begun is None and (chosen := defaults.line(asked, config, source)):
             hooks.say(chosen)
@@ -99,34 +102,48 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
     """Go on with the run in ``folder`` from its last checkpoint.
 
     The summary of a run that has finished is handed back as it is; pictures that it lacks are
-    drawn. Raises MissingData or DamagedCheckpoint where the folder is not that of a run.
+    drawn. Raises MissingData or DamagedCheckpoint where the folder is not that of a run, BadOption
+    where another process is at work there or options were changed since.
     """
     config = RunConfig.read(folder / "config.json")
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        summary: Summary = json.loads((folder / "summary.json").read_text())
-        if summary["stopped"] in FINISHED:
-            hooks.say(f"{folder} has finished already: nothing to resume")
-            if hooks.draw:
-                drawn.run(folder, missing=True)
-            return summary
-    arrays, meta = checkpoint.read(folder / "checkpoint")
-    learner = OnlineLearner.load(folder / "checkpoint")
-    if config.task is None:  # of a run before there were tasks
-        task = "regression" if learner.classes is None else "classification"
-        config = config.model_copy(update={"task": task})
-    with slow(f"reading {config.source}", hooks.say):
-        source = config.open()
-    recorder = Recorder(config.record, learner, source)
-    with disk(folder):
-        this = Run(folder, config, source, learner, recorder)
-        this.restore(arrays, meta)
+    summary = run_state.finished(folder, config, FINISHED)
+    if summary is not None:
+        hooks.say(f"{folder} has finished already: nothing to resume")
+        if hooks.draw:
+            drawn.run(folder, missing=True)
+        return summary
+    with disk(folder), locked(folder) as lock:
+        if unborn(folder):  # nothing was learned yet
+            source = _opened(config, hooks)
+            learner = config.learner(source)
+            recorder = Recorder(config.record, learner, source)
+            this = Run(folder, config, source, learner, recorder, lock)
+            this.save()
+            return this.go(hooks)
+        arrays, meta = checkpoint.read(folder / "checkpoint")
+        state = RunState.of(meta, folder)
+        run_state.check_options(state, config, folder / "config.json")
+        learner = OnlineLearner.restored(arrays, meta, folder / "checkpoint")
+        if config.task is None:  # of a run before there were tasks
+            task = "regression" if learner.classes is None else "classification"
+            config = config.model_copy(update={"task": task})
+        source = _opened(config, hooks)
+        recorder = Recorder(config.record, learner, source)
+        this = Run(folder, config, source, learner, recorder, lock)
+        this.restore(arrays, state)
         return this.go(hooks)
+
+
+def _opened(config: RunConfig, hooks: Hooks) -> Source:
+    with slow(f"reading {config.source}", hooks.say):
+        return config.open()
 
 
 class Run:
     """Where a run stands: learner, scores, position in the stream.
 
-    position: stream samples taken so far, in all epochs; index: in this ``epoch`` (from 0).
+    position: stream samples taken so far, in all epochs; index: in this ``epoch`` (from 0); over:
+    whether all of the epoch are learned, but the held-out test that follows is still to come.
     seconds: of streaming (reading, learning, scoring), without compiling and writing.
     """
 
@@ -137,18 +154,25 @@ class Run:
         source: Source,
         learner: OnlineLearner,
         recorder: Recorder,
+        lock: RunLock,
     ) -> None:
         self.folder, self.config, self.source, self.learner = folder, config, source, learner
-        self.recorder, self.content = recorder, content(config.source, source)
-        self.log, self.record = Log(folder / "metrics.jsonl"), Log(folder / "record.jsonl")
+        self.recorder, self.lock = recorder, lock
+        self.content = content(config.source, source)
+        self.log = Log(folder / "metrics.jsonl", ("samples", "seconds", "windowed_loss"))
+        self.record = Log(folder / "record.jsonl", ("samples", "values"))
         self.metrics = Metrics(len(source.classes) if source.classes else None)
         self.position = self.epoch = self.index = 0
         self.seconds = 0.0
         self.epochs: list[dict[str, Any]] = []
         self.line_at = 0
+        self.over = False
+        self._saved: tuple[int, ...] | None = None  # where things stood
+        self.summary: Summary | None = None  # once the run has finished
+        self._kept = 0  # position of the last checkpoint
         regression = source.classes is None
         self._examples = Examples(learner.sizes[-1]) if regression else None
-        self._recent = np.zeros((0, source.n_features))
+        self.recent = np.zeros((0, source.n_features))
         self._trouble = Trouble(learner)
         self._tested: tuple[int, dict[str, Any]] | None = None
 
@@ -165,19 +189,12 @@ class Run:
         try:
             if not self.record.lines:
                 self._record()  # how things stand before learning
-            stopped = self._stream(hooks, adviser)
-            if stopped in FINISHED:
-                scores = held_out_scores(self._test())
-                if self.line_at != self.position:
-                    self._line(scores)
-            self.save()
+            stopped = self._stream_to_the_end(hooks, adviser)
         except UserError as error:
-            diverged = isinstance(error, Diverged)
-            with contextlib.suppress(OSError, UserError):  # the first error is to be seen
-                if not diverged:
-                    self.save()
-                self._summarise("diverged" if diverged else "error")
-            error.args = (f"{error}; what was learned is kept in {self.folder}",)
+            self._keep(error)
+            raise
+        except KeyboardInterrupt as stop:
+            stop.args = (self._lost(),)
             raise
         summary = self._summarise(stopped)
         if self._examples:
@@ -186,6 +203,39 @@ class Run:
         if self.position and hooks.draw:
             drawn.run(self.folder)
         return summary
+
+    def _stream_to_the_end(self, hooks: Hooks, adviser: Adviser | None) -> str:
+        """Stream, test, save; why it ended. What takes long comes after what is to be kept."""
+        try:
+            stopped = self._stream(hooks, adviser)
+            self.save()
+            if stopped in FINISHED:
+                scores = held_out_scores(self._test(hooks.stop))
+                if self.line_at != self.position:
+                    self._line(scores)
+                self.summary = self._summarised(stopped)
+                self.save()
+        except Stopped:  # before the test, with all saved
+            return "interrupted"
+        return stopped
+
+    def _keep(self, error: UserError) -> None:
+        """Save what can be saved when something went wrong; ``error`` is the one to be seen."""
+        diverged = isinstance(error, Diverged)
+        with contextlib.suppress(OSError, UserError):
+            if not diverged:
+                self.save()
+        with contextlib.suppress(OSError, UserError):
+            self.lock.check()
+            error.args = (f"{error}; what was learned is kept in {self.folder}",)
+            self._summarise("diverged" if diverged else "error")
+
+    def _lost(self) -> str:
+        """What is lost by ending at once."""
+        lost = "nothing that was learned is lost"
+        if self.position > self._kept:
+            lost = f"samples {self._kept:,} to {self.position:,} are lost"
+        return f"{lost}; go on with: dendrostream run --resume {self.folder}"
 
     def _compile(self, say: Callable[[str], None]) -> None:
         """Have the kernels compiled, or read from their cache, by a learner thrown away."""
@@ -199,18 +249,21 @@ class Run:
 
     def _stream(self, hooks: Hooks, adviser: Adviser | None) -> str:
         c = self.config
+        if self.over:  # stopped before its test
+            self._end_epoch(hooks.stop)
         while not (why := self._ended() or ("interrupted" if hooks.stop() else "")):
             clock = time.perf_counter()
             for X, y in self._blocks():
                 self._learn(X, y)
-                self._recent = X if len(X) >= ENOUGH else np.vstack([self._recent, X])[-ENOUGH:]
+                few = len(X) < ENOUGH
+                self.recent = np.vstack([self.recent, X] if few else [X[-ENOUGH:]])[-ENOUGH:]
                 self.seconds += time.perf_counter() - clock
                 hooks.watch(self)
                 if adviser:
                     adviser.after(X, y)
                 if self.position % c.interval == 0 or self.index == self.source.length:
-                    divergence.check(self.learner, self.metrics, self._recent)
-                    self._trouble.look(self.metrics, self._recent)
+                    self._check()
+                    self._trouble.look(self.metrics, self.recent)
                 if self.index != self.source.length:  # else the end of the epoch does all this
                     if self.position % c.interval == 0:
                         self._line()
@@ -219,8 +272,11 @@ class Run:
                     if why := self._ended() or ("interrupted" if hooks.stop() else ""):
                         return why
                 clock = time.perf_counter()
-            self._end_epoch()
+            self._end_epoch(hooks.stop)
         return why
+
+    def _check(self) -> None:
+        divergence.check(self.learner, self.metrics, self.recent)
 
     def _ended(self) -> str:
         """Which condition has ended the run, if any: a function of the state alone."""
@@ -262,28 +318,33 @@ class Run:
         self.position += taken
         self.index += taken
 
-    def _end_epoch(self) -> None:
+    def _end_epoch(self, stop: Callable[[], bool]) -> None:
         if self.index == 0:
             raise BadOption("--source", got=f"{self.source.name}, an empty stream")
-        self.epoch, self.index = self.epoch + 1, 0
-        test = self._test()
-        samples = self.metrics.samples
-        self.epochs.append(
-            finite({"epoch": self.epoch, "samples": samples, **held_out_scores(test)})
-        )
-        self._line(held_out_scores(test))
+        self.over = True
+        self.save()
+        scores = held_out_scores(self._test(stop))
+        self.over, self.epoch, self.index = False, self.epoch + 1, 0
+        ended = {"epoch": self.epoch, "samples": self.metrics.samples, **scores}
+        self.epochs.append(finite(ended))
+        self._line(scores)
         if self.position % self.config.save_every == 0:
             self.save()
 
-    def _test(self) -> dict[str, Any]:
-        """Accuracy, loss and confusion on the held-out samples; empty where there are none."""
+    def _test(self, stop: Callable[[], bool]) -> dict[str, Any]:
+        """Accuracy, loss and confusion on the held-out samples; empty where there are none.
+
+        Raises Stopped where it is asked to.
+        """
         if self._tested is None or self._tested[0] != self.position:
             chunks = self.source.test()
-            self._tested = self.position, {} if chunks is None else held_out(self.learner, chunks)
+            scores = {} if chunks is None else held_out(self.learner, chunks, stop)
+            self._tested = self.position, scores
         return self._tested[1]
 
     def _line(self, more: dict[str, Any] | None = None) -> None:
         """Add a line to metrics.jsonl and, where something is recorded, to record.jsonl."""
+        self.lock.check()
         self.log.add({"epoch": self.epoch, **self.metrics.get(), **self.times(), **(more or {})})
         self._record()
         self.line_at = self.position
@@ -299,46 +360,43 @@ class Run:
         return {"seconds": round(self.seconds, 6), "samples_per_second": round(rate, 1)}
 
     def save(self) -> None:
-        """Write the checkpoint; refuses to put one that is not finite in place of a good one."""
+        """Write the checkpoint, unless it is there.
+
+        Raises Diverged, with the last good one in place, where nothing more is to be learned.
+        """
+        lines = self.log.lines, self.record.lines
+        stands = (self.position, self.epoch, self.over, *lines, self.summary is not None)
+        if self._saved == stands:
+            return
+        self.lock.check()
         if not self.learner.is_finite():
             raise Diverged(
                 f"weights after {self.position} samples", got="infinite or NaN", remedy="lower --lr"
             )
+        self._check()
         for log in (self.log, self.record):
             log.sync()  # the checkpoint counts on these lines
-        position = {name: getattr(self, name) for name in POSITION}
-        position |= {"lines": self.log.lines, "recorded": self.record.lines}
-        names = getattr(self.source, "feature_names", ())
-        position |= {"content": self.content, "features": list(names)}
-        arrays = {f"metrics.{name}": array for name, array in self.metrics.state().items()}
-        self.learner.save(
-            self.folder / "checkpoint", extra_arrays=arrays, extra_meta={"run": position}
-        )
+        extra, meta = run_state.stored(self)
+        self.learner.save(self.folder / "checkpoint", extra_arrays=extra, extra_meta=meta)
+        self._saved, self._kept = stands, self.position
 
-    def restore(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> None:
+    def restore(self, arrays: dict[str, NDArray[Any]], state: RunState) -> None:
         """Back to where the checkpoint was written; lines written after it are cut off.
 
-        Raises BadOption where the source is not the one that the run was streaming.
+        Raises what `run_state.restore` raises.
         """
-        if (meta["run"].get("content") or self.content) != self.content:
-            kind = "a file" if ":" in self.source.name else "a data set"
-            raise BadOption(
-                f"--resume: {self.source.name}",
-                got=f"{kind} that changed since the run stopped",
-                expected="the same samples, as some of them are learned and others held out",
-                remedy="put the old one back, or go on with the new one by --from",
-            )
-        for name in POSITION:
-            setattr(self, name, meta["run"][name])
-        self.metrics.load_state(checkpoint.part("metrics.", arrays))
+        run_state.restore(self, arrays, state)
+        self._kept = self.position
         (self.folder / "summary.json").unlink(missing_ok=True)  # of the interrupted run
-        self.log.cut(meta["run"]["lines"])
+        self.log.cut(state.lines, state.lines_digest)
         if self.recorder.names:
-            self.record.cut(meta["run"]["recorded"])
+            self.record.cut(state.recorded, state.recorded_digest)
+
+    def _summarised(self, stopped: str) -> Summary:
+        tested = self._tested[1] if self._tested and self._tested[0] == self.position else {}
+        return summarised(self, stopped, tested)
 
     def _summarise(self, stopped: str) -> Summary:
         """Write summary.json; what it holds."""
-        tested = self._tested[1] if self._tested and self._tested[0] == self.position else {}
-        text = json_line(summarised(self, stopped, tested))
-        write_text(self.folder / "summary.json", text + "\n")
-        return dict(json.loads(text))
+        held = self.summary if self.summary is not None else self._summarised(stopped)
+        return write_summary(self.folder / "summary.json", held)

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from rate_models.errors import BadOption, DamagedCheckpoint, UserError
+from rate_models.errors import BadOption, UserError
+
+LOCK = "dendrostream.lock"
 
 
 def new_folder(source: str, way: str, out: Path | None) -> Path:
@@ -23,16 +25,52 @@ def new_folder(source: str, way: str, out: Path | None) -> Path:
     """
     kind = source.partition(":")[0]
     folder = out or Path("runs", f"{kind}-{way}-{datetime.now():%Y%m%d-%H%M%S-%f}")
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and not ((folder / LOCK).exists() or unborn(folder)):
+        refuse_used(folder)
+    with disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def refuse_used(folder: Path) -> None:
+    """Raise BadOption where something other than a run that never began is in a folder."""
+    if not unborn(folder):
         raise BadOption(
             "--out",
             got=f"{folder}, which is not empty",
             expected="a new or empty folder",
             remedy=f"choose another one, or go on with --resume {folder}",
         )
-    with disk(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
+
+
+def unborn(folder: Path) -> bool:
+    """Whether a folder is empty, or holds no more than what a run leaves that ended before its
+    first checkpoint: nothing was learned there.
+    """
+    for path in folder.iterdir():
+        temporary = path.name.startswith(".config.json.") and path.name.endswith(".new")
+        ours = path.name in (LOCK, "checkpoint.new") or temporary
+        if not ours and not (path.name == "config.json" and _options_of_a_run(path)):
+            return False
+    return True
+
+
+def _options_of_a_run(path: Path) -> bool:
+    try:
+        options = json.loads(path.read_bytes())
+        return {"source", "rule", "hidden", "save_every"} <= set(options)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
+
+
+def gone(folder: Path) -> UserError:
+    """What there is to say of a run whose folder is no longer there."""
+    return UserError(
+        str(folder),
+        got="a folder that was removed or moved while the run went on",
+        expected="the folder in which the run began",
+        remedy="what was learned since the last checkpoint is lost, and nothing was made anew",
+    )
 
 
 @contextlib.contextmanager
@@ -43,6 +81,8 @@ def disk(folder: Path) -> Iterator[None]:
     except UserError:
         raise
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not folder.is_dir():
+            raise gone(folder) from error
         raise UserError(
             str(error.filename or folder),
             got=error.strerror or error,
@@ -53,8 +93,13 @@ def disk(folder: Path) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that at any moment it is whole: the old one or the new one."""
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """As `write_text`."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
@@ -72,34 +117,6 @@ def replacing(path: Path, ending: str = ".new") -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-class Log:
-    """A file of JSON lines, at once readable by others; ``lines`` counts them."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.lines = path, 0
-
-    def add(self, values: dict[str, Any]) -> None:
-        """Write one more line."""
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json_line(values) + "\n")
-        self.lines += 1
-
-    def sync(self) -> None:
-        """Have the lines on the disk before going on."""
-        if self.path.exists():
-            with open(self.path, "a", encoding="utf-8") as file:
-                os.fsync(file.fileno())
-
-    def cut(self, n: int) -> None:
-        """Cut what stands after line ``n`` off; DamagedCheckpoint where there are fewer."""
-        lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
-        if len(lines) < n:
-            got, expected = f"{len(lines)} lines", f"at least {n}"
-            raise DamagedCheckpoint(str(self.path), got=got, expected=expected)
-        write_text(self.path, b"".join(lines[:n]).decode())
-        self.lines = n
 
 
 def json_line(values: dict[str, Any]) -> str:

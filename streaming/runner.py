@@ -7,7 +7,9 @@ is read and changed is the schedule's, so the result is too.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
@@ -128,13 +130,25 @@ def done(board: kernels.Board) -> int:
     return min(int(board.control[at * CELL]) for at in (kernels.LOSS, kernels.ENDED))
 
 
-def threads(workers: int) -> ThreadPoolExecutor:
-    """So many threads, which begin when first needed and end with what holds them."""
-    return ThreadPoolExecutor(workers, thread_name_prefix="dendrostream")
+class Threads:
+    """So many threads, which begin when first needed and end with what holds them.
+
+    A forked process has none of the threads of the one that it was copied from: it begins its own.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers, self._process = workers, 0
+
+    def submit(self, work: Callable[[int], None], me: int) -> Future[None]:
+        """Have one do ``work(me)``."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="dendrostream")
+        return self._pool.submit(work, me)
 
 
 def together(
-    pool: ThreadPoolExecutor,
+    pool: Threads,
     walk: Any,
     rows: kernels.Rows,
     board: kernels.Board,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from rate_models import bounds
 from rate_models.errors import BadOption
 from rate_models.kernel import coerce, kernel
 
@@ -66,16 +67,17 @@ class Scaler:
         return {name: array.copy() for name, array in self._state.items()}
 
     def load_state(self, arrays: Mapping[str, Array]) -> None:
-        """Go on from `state`. Raises BadOption where it is that of another kind or size."""
+        """Go on from `state`. Raises BadOption where it is that of another kind or size, or holds
+        numbers that cannot be.
+        """
         want = self.state()
         if arrays.keys() != want.keys():
             raise BadOption("scaling state", got=sorted(arrays), expected=f"{sorted(want)}")
-        self._state |= {
-            name: coerce(
-                f"scaling state {name}", np.array(arrays[name]), array.dtype.name, array.shape
-            )
-            for name, array in want.items()
-        }
+        given = bounds.fitting({name: np.array(a) for name, a in arrays.items()}, want)
+        bounds.check(given, {"count": (0, bounds.MOST), "m2": (0, np.inf)})
+        if odd := bounds.finite(given):
+            raise BadOption(f"scaling state {odd}", got="NaN or infinite numbers")
+        self._state |= {name: given[name] for name in want}
 
     def _scaled(self, X: ArrayLike, out_dtype: DTypeLike, learn: bool) -> Array:
         shape = (None, self.n_features)

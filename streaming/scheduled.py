@@ -30,14 +30,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import kernel, optimizers, places
+from rate_models import bounds, kernel, optimizers, places
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import numeric
 from rate_models.network import NetworkSpec
 from rate_models.online import OnlineNetwork, Outcome
 from rate_models.optimizers import Optimizer, moves
 from streaming import _runner_kernel as kernels
-from streaming.runner import Block, Measured, done, threads, together
+from streaming.runner import Block, Measured, Threads, done, together
 from streaming.schedule import planner
 from streaming.schedule.items import Schedule, items
 from streaming.schedule.locking import refuse_if_planned_only
@@ -79,7 +79,7 @@ class ScheduledNetwork(OnlineNetwork):
         **options: Any,
     ) -> None:
         self.schedule, self.workers, self.timed = schedule, workers, timed
-        self._threads = threads(max(workers, 1))
+        self._threads = Threads(max(workers, 1))
         super().__init__(spec, rule, **options)
         planner.check(self.module, self.spec, self.hyper, schedule, workers)
         self._admit(self.optimizer, self.hyper)
@@ -142,8 +142,9 @@ class ScheduledNetwork(OnlineNetwork):
         return len(self._waiting[0]) if self._waiting else 0
 
     def set(self, **changes: Any) -> None:
-        super().set(**changes)
-        self._blocks = {}
+        with self.lock:
+            super().set(**changes)
+            self._blocks = {}
 
     def _admit(self, optimizer: Optimizer, hyper: Any) -> None:
         super()._admit(optimizer, hyper)
@@ -165,6 +166,10 @@ class ScheduledNetwork(OnlineNetwork):
         return {**super()._made_with(), **how}
 
     def state(self) -> dict[str, Array]:
+        with self.lock:
+            return self._state_with_waiting()
+
+    def _state_with_waiting(self) -> dict[str, Array]:
         arrays = super().state()
         if self.schedule.delay:
             at = self._place_of(np.arange(self.waiting))
@@ -178,19 +183,51 @@ class ScheduledNetwork(OnlineNetwork):
 
     def load_state(self, arrays: dict[str, Array]) -> None:
         mine = {name: array for name, array in arrays.items() if name.startswith("waiting.")}
-        super().load_state({name: a for name, a in arrays.items() if name not in mine})
-        self._empty()
-        if not self.schedule.delay:
-            return
-        kept = self._kept()
-        names = {f"waiting.{name}" for name in (*kept, "masks", "noise")}
-        if mine.keys() != names:
+        rest = {name: a for name, a in arrays.items() if name not in mine}
+        kept = self._kept() if self.schedule.delay else {}
+        draws = ("masks", "noise") if kept else ()
+        if mine.keys() != {f"waiting.{name}" for name in (*kept, *draws)}:
             raise BadOption("state", got="other arrays", expected=f"those of {self.schedule}")
-        self._waiting = [mine["waiting.masks"].copy(), mine["waiting.noise"].copy()]
-        at = self._place_of(np.arange(self.waiting))
-        for name, array in kept.items():
-            given = mine[f"waiting.{name}"]
-            array[at] = kernel.coerce(name, given, array.dtype.str, (len(at), array.shape[1]))
+        with self.lock:
+            if not kept:
+                super().load_state(rest)
+                self._empty()
+                return
+            waiting, given = self._draws_of(mine), self._waiting_of(mine)
+            super().load_state(rest)
+            self._empty()
+            if len(waiting[0]) > self.samples_seen:
+                raise BadOption("waiting", got=len(waiting[0]), expected=f"{self.samples_seen}")
+            self._waiting = waiting
+            at = self._place_of(np.arange(self.waiting))
+            for name, array in self._kept().items():
+                array[at] = given[name]
+
+    def _draws_of(self, stored: dict[str, Array]) -> list[Array]:
+        """Masks and noise of the samples that wait, of a state; BadOption where they cannot be."""
+        masks, noise = (np.asarray(stored[f"waiting.{name}"]) for name in ("masks", "noise"))
+        n, delay = len(masks) if masks.ndim else 0, self.schedule.delay
+        if n > delay:
+            raise BadOption("waiting", got=f"{n} samples", expected=f"{delay} at most")
+        width = sum(self.module.noise_widths(self.spec, self.hyper)) if n else noise.shape[-1]
+        hidden = sum(self.spec.sizes[1:-1]) if masks.shape[-1:] != (0,) else 0
+        wanted = (("masks", masks, hidden if n else masks.shape[-1]), ("noise", noise, width))
+        return [kernel.coerce(name, a.copy(), self.dtype, (n, width)) for name, a, width in wanted]
+
+    def _waiting_of(self, stored: dict[str, Array]) -> dict[str, Array]:
+        """What S and E left of the samples that wait, of a state, checked."""
+        n = len(stored["waiting.masks"])
+        like = {name: np.zeros((n, a.shape[1]), a.dtype) for name, a in self._kept().items()}
+        given = bounds.fitting({name: stored[f"waiting.{name}"] for name in like}, like)
+        bounds.check(given, places.bounds(self._syn, ""))
+        return given
+
+    def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
+        found = {**super()._bounds(arrays), **places.bounds(self._syn, "gathered.")}
+        if self._gathering:  # the samples of the mini-batch that has begun, at most
+            most = int(arrays["clock"][0]) % self.schedule.batch
+            return found | {"layers.changes": (0, [0, *[most] * self.spec.layers])}
+        return found | {"layers.changes": (0, bounds.MOST)}
 
     def _arrays(self) -> dict[str, Array]:
         names = REMEMBERED if self._remembered else ()

@@ -16,6 +16,8 @@ Summary = dict[str, Any]
 def summarised(run: Run, stopped: str, tested: dict[str, Any]) -> Summary:
     """The summary of a run; tested: scores of the held-out samples as things stand, or nothing."""
     config, source, scores = run.config, run.source, run.metrics.get()
+    (shown, confusion), tested_shown = run.metrics.shown(), tested.get("confusion_classes")
+    labels = source.classes or ()
     return {
         "rule": config.rule,
         "circuit": config.circuit,
@@ -34,8 +36,11 @@ def summarised(run: Run, stopped: str, tested: dict[str, Any]) -> Summary:
         "epochs": run.epochs,
         "classes": source.classes,
         "class_names": getattr(source, "class_names", None),
-        "confusion": None if source.classes is None else run.metrics.confusion,
+        "confusion": confusion,
         "test_confusion": tested.get("confusion"),
+        # the labels that these stand for, where there are too many for all of them
+        "confusion_classes": None if shown is None else [labels[i] for i in shown],
+        "test_confusion_classes": tested_shown and [labels[i] for i in tested_shown],
         "image_shape": getattr(source, "image_shape", None),
         "lineage": config.lineage and config.lineage.model_dump(mode="json", exclude={"classes"}),
         "out": str(run.folder),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rate_models.errors import BadOption, BadSample
 from rate_models.losses import loss_of
-from streaming.evaluate import Metrics, held_out, losses_of, progressive_val_score
+from streaming.evaluate import Metrics, Stopped, held_out, losses_of, progressive_val_score
 from streaming.learner import OnlineLearner
 
 
@@ -73,8 +73,84 @@ def test_state_is_a_copy() -> None:
     m.update([0, 1], [0, 0], [1.0, 2.0])
     m.load_state(state)
     m.update([1], [1], [0.5])
-    assert state["confusion"].sum() == 0
+    assert not len(state["pairs"])
     assert m.get()["samples"] == 1
+
+
+def test_many_classes_take_the_room_of_the_pairs_that_occur() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 50_000, 3000) ** 2 // 50_000  # low numbers are the most frequent
+    said = np.where(rng.random(3000) < 0.5, true, rng.integers(0, 50_000, 3000))
+    m = Metrics(50_000)
+    m.update(true, said, np.zeros(3000))
+    assert sum(array.nbytes for array in m.state().values()) < 100_000
+    with pytest.raises(BadOption, match="50,000 classes; expected 1,000 at most"):
+        m.confusion  # noqa: B018
+    classes, counts = m.largest(5)
+    frequent = np.bincount(true, minlength=50_000)
+    assert sorted(frequent[classes]) == sorted(frequent)[-5:]
+    for i, j in np.ndindex(5, 5):
+        assert counts[i, j] == ((true == classes[i]) & (said == classes[j])).sum()
+    again = Metrics(50_000)
+    again.load_state(m.state())
+    assert same(again.state(), m.state())
+
+
+def test_the_whole_matrix_of_earlier_checkpoints() -> None:
+    m = Metrics(3, window=4)
+    m.update([0, 1, 2, 2], [0, 2, 2, 1], np.ones(4))
+    old = {k: a for k, a in m.state().items() if k not in ("pairs", "classes")}
+    old["confusion"] = np.array([[1, 0, 0], [0, 0, 1], [0, 1, 1]])
+    again = Metrics(3)
+    again.load_state(old)
+    assert again.confusion.tolist() == m.confusion.tolist() == old["confusion"].tolist()
+    again.update([1], [0], [1.0])
+    assert again.confusion[1, 0] == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"counts": np.array([-1, 0])},
+        {"counts": np.array([4, 5])},
+        {"counts": np.array([4])},
+        {"counts": np.array([4.0, 2.0])},
+        {"counts": np.array([2**62, 0])},
+        {"loss": np.zeros(0)},
+        {"loss": np.zeros(2)},
+        {"hits": np.zeros(3, bool)},
+        {"hits": np.zeros(4)},
+        {"losses": np.zeros(0), "hits": np.zeros(0, bool)},
+        {"pairs": np.array([[0, 3, 4]])},
+        {"pairs": np.array([[-1, 0, 4]])},
+        {"pairs": np.array([[0, 0, 5]])},
+        {"pairs": np.array([[0, 0, -4]])},
+        {"pairs": np.array([[0, 4]])},
+        {"classes": np.array([-1])},
+        {"classes": np.array([1])},
+    ],
+)
+def test_states_that_cannot_be(wrong: dict[str, np.ndarray]) -> None:
+    m = Metrics(3, window=4)
+    m.update([0, 1, 2, 2], [0, 2, 2, 1], np.ones(4))
+    with pytest.raises(BadOption):
+        Metrics(3).load_state(m.state() | wrong)
+
+
+def test_the_test_hears_that_it_is_to_stop() -> None:
+    X, y = stream(60)
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) == 2
+
+    learner = OnlineLearner(sizes=(3, 8, 2))
+    chunks = [(X[i : i + 10], y[i : i + 10]) for i in range(0, 60, 10)]
+    with pytest.raises(Stopped):
+        held_out(learner, chunks, stop)
+    assert len(asked) == 2
+    assert held_out(learner, chunks[:1], lambda: True)["n"] == 10  # it was over
 
 
 def test_bad_options() -> None:

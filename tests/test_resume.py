@@ -220,8 +220,8 @@ def test_lost_lines_are_noticed(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         run(RunConfig.checked(**OPTIONS), tmp_path / "r", Hooks(watch=die))
     (tmp_path / "r" / "metrics.jsonl").unlink()
-    with pytest.raises(DamagedCheckpoint, match="0 lines"):
-        resume(tmp_path / "r")
+    with pytest.warns(UserWarning, match=r"metrics\.jsonl: line 1 is missing, of 5"):
+        assert resume(tmp_path / "r")["samples_seen"] == 3600
 
 
 def test_a_damaged_configuration_is_named(tmp_path: Path) -> None:
