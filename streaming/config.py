@@ -166,6 +166,8 @@ class RunConfig(BaseModel):
         settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "lr")} | self.settings
         settings.setdefault("loss", module.DEFAULT_LOSS if source.classes else "mse")
         settings.setdefault("activation", suited.of(module).activation)
+        if settings["activation"] is None:
+            raise BadOption("activation", got=None, expected="a name, or one a hidden layer")
         if "decay_at" not in settings:
             after = settings.pop("decay_epochs", [f * epochs for f in own["decay_after"]])
             settings["decay_at"] = _sample_counts(after, source)
