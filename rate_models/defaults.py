@@ -3,7 +3,7 @@
 A rule's file says in `DEFAULTS` what suits it. Its rate there is η̂, without a unit: the rate of the
 network is that over the size of what comes in,
 
-    η = η̂ (1 − μ) / (P Σ_l n_{l-1} G),    l = 1..L
+    η = η̂ (1 − μ) / (P N G),    N = Σ_l n_{l-1}, l = 1..L, and at least 100
 
 P = ⟨x²⟩ mean square of an input to the network, over features and samples, n_0, ..., n_L the sizes
 of the network, μ momentum; G = 1 for cross-entropy with softmax, else
@@ -11,8 +11,8 @@ of the network, μ momentum; G = 1 for cross-entropy with softmax, else
     G = (1 + √(n_L / n_{L-1}))^(2w),    w = `Defaults.width`
 
 Why: an update with a sample moves a_l of the same sample by η ‖h_{l-1}‖² times the teaching signal,
-and ‖h_{l-1}‖² ≈ n_{l-1} P for the weights that `network.draw` makes, so that η P Σ n_{l-1} is what
-one sample moves the output by; where the error is that of a linear output the least mean squares
+and ‖h_{l-1}‖² ≈ n_{l-1} P for the weights that `network.draw` makes, so that η P N is what one
+sample moves the output by; where the error is that of a linear output the least mean squares
 algorithm diverges from 2 on. The output weighs in the layer below it by the largest eigenvalue of
 W_L W_Lᵀ, which for such weights is 2 G at w = 1 (Marchenko & Pastur 1967): it counts where the
 error grows with the number of outputs, which that of a softmax does not. A rule whose teaching
@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 from rate_models.network import NetworkSpec
 
+FEWEST = 100  # inputs of all layers: smaller networks keep an error, and with it large steps
 SMALLEST, LARGEST = 1e-20, 1e20  # of a mean square that a rate can make up for
 
 
@@ -65,7 +66,7 @@ def options(
     {'lr': 0.072}
     """
     power = min(max(power, SMALLEST), LARGEST) if power else 1.0
-    size = power * sum(spec.sizes[:-1]) * weight(spec, of(module).width)
+    size = power * _inputs(spec) * weight(spec, of(module).width)
     found = {"lr": _hat(module, spec, labels) / size}
     if hasattr(module, "suits"):
         found |= module.suits(spec, labels, power)
@@ -87,8 +88,13 @@ def formula(module: ModuleType, spec: NetworkSpec, labels: bool, power: float) -
     outputs = f" x {more:.3g} for {spec.sizes[-1]} outputs" if more != 1 else ""
     return (
         f"{name}'s {_hat(module, spec, labels):g} over mean square input {power:.3g} "
-        f"x {sum(spec.sizes[:-1])} inputs of all layers{outputs}"
+        f"x {_inputs(spec)} inputs of all layers{outputs}"
     )
+
+
+def _inputs(spec: NetworkSpec) -> int:
+    """N."""
+    return max(sum(spec.sizes[:-1]), FEWEST)
 
 
 def _hat(module: ModuleType, spec: NetworkSpec, labels: bool) -> float:

@@ -225,6 +225,8 @@ class RunConfig(BaseModel):
         settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "lr")} | self.settings
         settings.setdefault("loss", module.DEFAULT_LOSS if source.classes else "mse")
         settings.setdefault("activation", suited.of(module).activation)
+        if settings["activation"] is None:
+            raise BadOption("activation", got=None, expected="a name, or one a hidden layer")
         if source.classes is None:
             settings.setdefault("target_scale", _target_scale(scale, self.target))
         if "decay_at" not in settings:

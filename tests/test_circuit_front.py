@@ -20,7 +20,7 @@ import biocircuits.circuits
 from biocircuits import CircuitNetwork, parity
 from biocircuits.network import CIRCUITS, rule_of
 from biocircuits.simulate import Settings
-from rate_models import lookup
+from rate_models import defaults, lookup
 from rate_models.errors import BadOption, Diverged, UnknownName
 from rate_models.network import NetworkSpec
 from rate_models.optimizers import Optimizer
@@ -236,7 +236,10 @@ def test_what_can_be_recorded_of_a_circuit_without_a_rule(tmp_path: Path) -> Non
     with pytest.raises(BadOption, match="--record teaching_angles with rule dendritic_microcirc"):
         run(config, tmp_path / "b")
     assert not (tmp_path / "b").exists()
-    assert config.resolved(config.open()).lr == 0.03  # what suits it
+    spec = NetworkSpec((6, 5, 4), loss="mse")
+    module = rule_of(lookup.get(CIRCUITS, "dendritic_microcircuit"))
+    suits = defaults.options(module, spec, True, 1 + 0.3**2)
+    assert config.resolved(config.open()).lr == suits["lr"]
 
 
 def test_steady_runs_are_the_rules_runs(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_run_measures_its_source_before_it_learns() -> None:
     for scale, maximum, power in (("none", 1.0, 25), ("range", 10.0, 0.25), ("running", 1.0, 1)):
         source = ArraySource(X, y, scale=scale, maximum=maximum)
         found = config.resolved(source)
-        want = 2 / (power * (6 + 8))
+        want = 2 / (power * defaults.FEWEST)
         assert found.lr == pytest.approx(want, rel=0.1)
         assert config.resolved(source).lr == found.lr
 

@@ -107,12 +107,12 @@ CONTRAST, UNIFORM = 1, 1  # places of these choices in their Literals
 
 
 def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
-    """η = 8 / Σ_l n_l over the hidden layers, ε η = 0.2 / ‖x‖²,  ‖x‖² = n_0 ⟨x²⟩.
+    """η = 8 / Σ_l n_l over the hidden layers, at least 100; ε η = 0.2 / ‖x‖²,  ‖x‖² = n_0 ⟨x²⟩.
 
     Layers above the first get activities of goodness one, whatever the size of the input. Found on
     parts of the training samples of digits, MNIST, Fashion-MNIST and CIFAR-10, 256 hidden units.
     """
-    eta = 8 / sum(spec.sizes[1:-1] or spec.sizes[:1])
+    eta = 8 / max(sum(spec.sizes[1:-1]), 100)
     return {"lr": eta, "eta_hidden": 0.2 / (eta * spec.sizes[0] * power)}
 
 
