@@ -125,25 +125,29 @@ class Rows:
     ) -> tuple[NDArray[np.float64], dict[int, BadSample]]:
         """The features (n, features), and the rows in which one is no number."""
         features = self._columns.features
-        shape = len(cells), len(features)
         if len(features) == 1:
-            flat = [row[features[0]] for row in cells]
+            taken = [(row[features[0]],) for row in cells]
         else:
-            flat = list(chain.from_iterable(map(self._take, cells)))
+            taken = list(map(self._take, cells))
+        flat = list(chain.from_iterable(taken))
         if (fast := numbers(flat, self._decimal)) is not None:
-            return fast.reshape(shape), {}
-        each = [feature(cell, self._decimal) for cell in flat]
-        values = np.array([np.nan if v is None else v for v in each]).reshape(shape)
-        bad: dict[int, BadSample] = {}
-        for at, value in enumerate(each):
-            row, place = divmod(at, len(features))
-            if value is None and row not in bad:
-                column = features[place]
-                if not is_text(flat[at]):
-                    raise undecodable(self._where(lines[row], column), self._encoding, flat[at])
-                bad[row] = self._bad(
-                    lines[row], column, got=repr(cells[row][column]), expected="a finite number"
-                )
+            return fast.reshape(len(cells), len(features)), {}
+        values, bad = np.zeros((len(cells), len(features))), dict[int, BadSample]()
+        for i, row in enumerate(taken):
+            if (fast := numbers(row, self._decimal)) is not None:
+                values[i] = fast
+                continue
+            each = [feature(cell, self._decimal) for cell in row]
+            if None not in each:
+                values[i] = each
+                continue
+            place = each.index(None)
+            if not is_text(row[place]):
+                where = self._where(lines[i], features[place])
+                raise undecodable(where, self._encoding, row[place])
+            bad[i] = self._bad(
+                lines[i], features[place], got=repr(row[place]), expected="a finite number"
+            )
         return values, bad
 
     def _sift(self, bad: Mapping[int, BadSample], *parts: Any, skip: bool = False) -> Sequence[Any]:
