@@ -44,7 +44,7 @@ def test_a_person_is_told_the_score_and_where_things_are(call: Any, tmp_path: Pa
     assert said.code == 0
     for word in ("held-out accuracy", "samples per second", "learning_curve.png"):
         assert word in said.out
-    assert said.err == ""  # no bar in a file
+    assert said.err.startswith("chosen: lr ") and said.err.count("\n") == 1  # no bar in a file
 
 
 def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
