@@ -108,4 +108,4 @@ def weight(spec: NetworkSpec, width: float = 1.0) -> float:
     """G, by how much more the error at the output weighs in the layer below than in its own."""
     if spec.loss == "cross_entropy":
         return 1.0
-    return (1 + math.sqrt(spec.sizes[-1] / spec.sizes[-2])) ** (2 * width)
+    return math.pow(1 + math.sqrt(spec.sizes[-1] / spec.sizes[-2]), 2 * width)

@@ -81,10 +81,12 @@ def _spec(config: RunConfig, source: Source) -> NetworkSpec:
 def scale_of(config: RunConfig, source: Source) -> str:
     """The input scaling: what the person asks for, else the rule, else the source.
 
-    Where the input is the target it must not depend on earlier samples: range or none.
+    A source whose features differ in kind (running) keeps its own. Where the input is the target
+    it must not depend on earlier samples: range or none.
     """
     module = realisation.rule_of(config.rule, config.circuit)[1]
-    scale = config.scale or defaults.of(module).scale or source.scale
+    own = None if source.scale in OF_ONE else defaults.of(module).scale
+    scale = config.scale or own or source.scale
     if config.target == "input" and config.scale is None and scale not in ("none", "range"):
         return "range" if source.maximum != 1 else "none"
     return scale

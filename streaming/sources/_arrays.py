@@ -13,6 +13,7 @@ from streaming.sources._split import hold_out
 
 Array = NDArray[Any]
 Chunk = tuple[Array, Array]
+FIRST = 256  # samples that are measured
 
 
 class ArraySource:
@@ -77,6 +78,14 @@ class ArraySource:
         self.length: int | None = len(self._train[1])
         for _, labels in (self._train, self._test):
             _check_labels(name, labels, self.classes)
+
+    @property
+    def power(self) -> float:
+        """The mean square of a raw feature, over the first training samples in the file's order:
+        the same for every seed."""
+        rows = self._train[0][:FIRST].astype(np.float64)
+        good = rows[(np.abs(rows) < 1e100).all(axis=1)]
+        return float(np.mean(good * good)) if len(good) else 1.0
 
     def train_arrays(self) -> Chunk:
         """All training samples X (N, n_features), y (N,), in the order of the file."""

@@ -28,6 +28,7 @@ class InputTarget:
         self.n_features = self.n_outputs = source.n_features
         self.length, self.image_shape = source.length, getattr(source, "image_shape", None)
         self.defaults: Mapping[str, Any] = source.defaults
+        self.power = getattr(source, "power", None)
 
     @property
     def skipped(self) -> int:
