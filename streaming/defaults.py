@@ -79,9 +79,13 @@ def _spec(config: RunConfig, source: Source) -> NetworkSpec:
 
 
 def scale_of(config: RunConfig, source: Source) -> str:
-    """The input scaling: what the person asks for, else the rule, else the source."""
+    """The input scaling: what the person asks for, else the rule, else the source.
+
+    A source whose features differ in kind (running) keeps its own.
+    """
     module = realisation.rule_of(config.rule, config.circuit)[1]
-    return config.scale or defaults.of(module).scale or source.scale
+    own = None if source.scale in OF_ONE else defaults.of(module).scale
+    return config.scale or own or source.scale
 
 
 def check_task(config: RunConfig, source: Source) -> None:

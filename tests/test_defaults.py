@@ -158,6 +158,16 @@ def test_a_run_measures_its_source_before_it_learns() -> None:
         want = 2 / (power * defaults.FEWEST)
         assert found.lr == pytest.approx(want, rel=0.1)
         assert config.resolved(source).lr == found.lr
+        assert config.resolved(ArraySource(X, y, scale=scale, maximum=maximum, seed=9)) == found
+
+
+def test_the_scaling_is_the_rule_s_where_features_are_of_one_kind() -> None:
+    X, y = table()
+    for own, want in (("range", "global"), ("none", "global"), ("running", "running")):
+        source = ArraySource(X, y, scale=own)
+        assert RunConfig.checked(rule="bmvr").resolved(source).scale == want
+        assert RunConfig.checked(rule="pepita").resolved(source).scale == own
+        assert RunConfig.checked(rule="bmvr", scale="none").resolved(source).scale == "none"
 
 
 def test_cifar_is_centred() -> None:

@@ -111,7 +111,7 @@ class Source(Protocol):
     scale: the input scaling that suits it: "none", "range", "running" or "global".
     maximum: what "range" divides by (255 for images).
     defaults: run options that suit it, e.g. {"epochs": 12}.
-    power: some have it: the mean square of a raw feature, where it is known beforehand.
+    power: some have it: the mean square of a raw feature, where it is known beforehand, None else.
 
     A source that had to guess its task also has ``guess``, a text that gives task and reason.
     """
