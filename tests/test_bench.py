@@ -19,7 +19,8 @@ RNG = np.random.default_rng(0)
 pytestmark = pytest.mark.filterwarnings("ignore:.*synchroniz")
 
 
-def test_every_peer_is_timed_beside_ours() -> None:
+def test_every_peer_is_timed_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_tables, "ROWS", 3000)
     result = bench.run(seconds=1e-6, repeats=1)
     assert {"cpu", "python", "numba", "numpy"} <= result["machine"].keys()
     scenarios = {row["scenario"] for row in result["rows"]}
