@@ -55,7 +55,7 @@ def test_contract(name: str, sets: Path) -> None:
     source = open_one(name, sets)
     assert isinstance(source, Source)
     assert source.name.partition(":")[0] == name
-    assert source.scale in ("none", "range", "running") and source.maximum > 0
+    assert source.scale in ("none", "range", "running", "global") and source.maximum > 0
     n = source.length or 600
     X, y = taken(source, 0, 0, 64, n)
     assert X.shape == (n, source.n_features) and y.shape == (n,)

@@ -115,7 +115,7 @@ PROPERTIES = Properties(
 
 def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
     """η = 0.8 / P (n_0 + n_1 / 16) for labels, 0.2 / P (n_0 + n_1) G for numbers of variance 1; the
-    sums count for 32 and 100 at least.
+    sums count for 32 and 40 at least.
 
     P mean square of the input, G as in `rate_models.defaults`. W_1 starts small, so that hidden
     units count for less; numbers leave Q Rᵀ larger, see `advise`. Found on parts of the training
@@ -124,7 +124,7 @@ def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
     inputs, hidden = spec.sizes[0], sum(spec.sizes[1:-1])
     if labels:
         return {"lr": 0.8 / (power * max(inputs + hidden / 16, 32))}
-    return {"lr": 0.2 / (power * max(inputs + hidden, 100) * weight(spec))}
+    return {"lr": 0.2 / (power * max(inputs + hidden, 40) * weight(spec))}
 
 
 def check(spec: NetworkSpec) -> None:
