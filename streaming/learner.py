@@ -308,11 +308,10 @@ class OnlineLearner:
             if odd := beyond(mine, learner.dtype):
                 raise BadOption(odd, got="infinite, NaN or huge numbers", expected="finite numbers")
         except Exception as problem:  # a file that someone made can raise whatever there is
+            clear = isinstance(problem, UserError | LookupError | TypeError)
             raise DamagedCheckpoint(
                 f"checkpoint {folder}",
-                got=f"{type(problem).__name__} ({problem})"
-                if not isinstance(problem, UserError)
-                else problem,
+                got=problem if clear else f"{type(problem).__name__} ({problem})",
                 expected="the learner of this version of dendrostream",
             ) from problem
         return learner

@@ -88,8 +88,6 @@ def run(
     folder = new_folder(config.source, way, out)
     with disk(folder), locked(folder) as lock:
         refuse_used(folder)
-        for left in folder.glob(".config.json.*.new"):  # of a run that ended before it began
-            left.unlink()
         write_text(folder / "config.json", config.model_dump_json(indent=2) + "\n")
         this = Run(folder, config, source, learner, recorder, lock)
         this.save()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -53,6 +54,13 @@ def unborn(folder: Path) -> bool:
         if not ours and not (path.name == "config.json" and _options_of_a_run(path)):
             return False
     return True
+
+
+def tidy(folder: Path) -> None:
+    """Remove what processes that were killed were writing; for whoever is alone in the folder."""
+    for path in folder.glob(".*.new"):
+        if re.fullmatch(r"\.[a-z_]+\.(json|jsonl|png)\.\d+\.new", path.name):
+            path.unlink()
 
 
 def _options_of_a_run(path: Path) -> bool:

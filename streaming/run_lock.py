@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rate_models.errors import BadOption, UserError
-from streaming.run_folder import LOCK, gone
+from streaming.run_folder import LOCK, gone, tidy
 
 try:
     import fcntl
@@ -48,6 +48,7 @@ def locked(folder: Path) -> Iterator[RunLock]:
     """This process alone in ``folder``, which exists; else BadOption, with the other's number."""
     lock = RunLock(folder)
     try:
+        tidy(folder)
         yield lock
     finally:
         lock.close()

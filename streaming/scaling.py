@@ -73,11 +73,15 @@ class Scaler:
         want = self.state()
         if arrays.keys() != want.keys():
             raise BadOption("scaling state", got=sorted(arrays), expected=f"{sorted(want)}")
-        given = bounds.fitting({name: np.array(a) for name, a in arrays.items()}, want)
-        bounds.check(given, {"count": (0, bounds.MOST), "m2": (0, np.inf)})
+        where = "scaling state "
+        given = bounds.fitting(
+            {where + name: np.array(array) for name, array in arrays.items()},
+            {where + name: array for name, array in want.items()},
+        )
+        bounds.check(given, {where + "count": (0, bounds.MOST), where + "m2": (0, np.inf)})
         if odd := bounds.finite(given):
-            raise BadOption(f"scaling state {odd}", got="NaN or infinite numbers")
-        self._state |= {name: given[name] for name in want}
+            raise BadOption(odd, got="NaN or infinite numbers", expected="finite numbers")
+        self._state |= {name: given[where + name] for name in want}
 
     def _scaled(self, X: ArrayLike, out_dtype: DTypeLike, learn: bool) -> Array:
         shape = (None, self.n_features)
