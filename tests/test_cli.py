@@ -94,7 +94,12 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         "workers": 1,
         "batch": 1,
         "lineage": None,
-        "settings": {"momentum": 0.5, "activation": "tanh", "decay_at": [1500]},
+        "settings": {
+            "momentum": 0.5,
+            "activation": "tanh",
+            "loss": "cross_entropy",
+            "decay_at": [1500],
+        },
     }
     learner = OnlineLearner.load(tmp_path / "r" / "checkpoint")
     assert (learner.rule, learner.sizes, learner.dtype) == ("backprop", (6, 9, 7, 4), "float64")

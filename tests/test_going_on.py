@@ -299,8 +299,9 @@ def test_a_regression_goes_on_with_numbers_alone(tmp_path: Path) -> None:
     options = {**OPTIONS, "source": source, "epochs": 1, "rule": "backprop", "settings": {}}
     run(RunConfig.checked(**options), tmp_path / "a", Hooks(draw=False))
     assert go(tmp_path / "a", tmp_path / "b")["samples_seen"] > 50
-    with pytest.raises(BadOption, match="synthetic"):
-        go(tmp_path / "a", tmp_path / "c", source=OPTIONS["source"])
+    texts = table(tmp_path / "texts.csv", NAMES, [f"{row.rpartition(',')[0]},no" for row in rows])
+    with pytest.raises(BadOption, match="numbers to predict"):
+        go(tmp_path / "a", tmp_path / "c", source=texts)
 
 
 @pytest.mark.parametrize(
@@ -399,7 +400,7 @@ def test_a_source_that_cannot_be_read_again_has_no_latency(
             (tmp_path / "t.csv").unlink(missing_ok=True)
         return why
 
-    monkeypatch.setattr(Run, "_test", lambda self: {})
+    monkeypatch.setattr(Run, "_test", lambda self, stop: {})
     monkeypatch.setattr(Run, "_ended", gone)
     found = go(parent, tmp_path / "r", source=source)
     assert found["latency"] is None and found["stopped"] == "epochs"
