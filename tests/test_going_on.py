@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from command_line import assert_one_error, called
 
-from rate_models.errors import BadOption, DamagedCheckpoint, MissingData, UserError
+from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, MissingData, UserError
 from streaming import OnlineLearner, checkpoint
 from streaming.going_on import go_on
 from streaming.run import Hooks, Run, RunConfig, resume, run
@@ -300,7 +300,7 @@ def test_a_regression_goes_on_with_numbers_alone(tmp_path: Path) -> None:
     run(RunConfig.checked(**options), tmp_path / "a", Hooks(draw=False))
     assert go(tmp_path / "a", tmp_path / "b")["samples_seen"] > 50
     texts = table(tmp_path / "texts.csv", NAMES, [f"{row.rpartition(',')[0]},no" for row in rows])
-    with pytest.raises(BadOption, match="numbers to predict"):
+    with pytest.raises(BadSample, match="a number, for a regression"):
         go(tmp_path / "a", tmp_path / "c", source=texts)
 
 
