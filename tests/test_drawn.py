@@ -202,12 +202,12 @@ def test_a_plan_that_cannot_be_drawn_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def fail(*_: Any) -> None:
-        raise ValueError("Format 'zz' is not supported")
+        raise ValueError("no font")
 
     monkeypatch.setattr("streaming.schedule.pictures.draw", fail)
-    said = called(capsys, "schedule", "--json", "--out", tmp_path / "plan.zz")
+    said = called(capsys, "schedule", "--json", "--out", tmp_path / "plan.png")
     assert said.code == 0 and json.loads(said.out)["picture"] is None
-    assert said.err.startswith(f"warning: {tmp_path / 'plan.zz'} could not be drawn: ValueError")
+    assert said.err.startswith(f"warning: {tmp_path / 'plan.png'} could not be drawn: ValueError")
 
 
 def confusion_labels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
