@@ -11,6 +11,7 @@ import typer
 
 from rate_models.errors import BadOption
 
+HELD_OUT = 0.2  # of a table's rows, to be shown
 MOST_LEARNED = 20_000  # samples of a stream that is not held in memory
 TIMES = (25, 50, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000)  # ms
 
@@ -133,9 +134,10 @@ def _learned(
 ) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     """(learner, held-out samples, their labels, samples that it learned from)."""
     from streaming import OnlineLearner
-    from streaming.sources import Options, open_source
+    from streaming.sources import Options, is_table, open_source
 
-    opened: Any = open_source(source, Options(data=data, seed=seed))
+    held_out = HELD_OUT if is_table(source) else 0.0  # other sources hold some out by themselves
+    opened: Any = open_source(source, Options(data=data, seed=seed, held_out=held_out))
     if not opened.classes:
         raise BadOption("--source", got=source, expected="samples with labels")
     X, y, x, truth = _samples(opened, samples)

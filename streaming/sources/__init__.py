@@ -152,7 +152,7 @@ def open_source(name: str, options: Options | None = None) -> Source:
     kind, colon, argument = name.partition(":")
     module = lookup.get(__name__, kind)
     options = options or Options()
-    if not getattr(module, "TABLE", False) and (given := options.of_a_table()):
+    if not is_table(name) and (given := options.of_a_table()):
         raise BadOption(
             "--" + given[0].replace("_", "-").replace("header", "no-header"),
             got=f"beside the source {kind}",
@@ -160,6 +160,11 @@ def open_source(name: str, options: Options | None = None) -> Source:
             remedy="its samples are fixed: leave the option out",
         )
     return cast(Source, module.open(argument if colon else None, options))
+
+
+def is_table(name: str) -> bool:
+    """Whether the source called ``name`` takes the options of tables."""
+    return bool(getattr(lookup.get(__name__, name.partition(":")[0]), "TABLE", False))
 
 
 def content(name: str, source: Source | None = None) -> str:
