@@ -36,6 +36,8 @@ class Scored(NamedTuple):
 
 def joined(parts: Sequence[Scored]) -> Scored:
     """What was said of several blocks of samples, one after another."""
+    if len(parts) == 1:
+        return parts[0]
     return Scored(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 

@@ -37,6 +37,16 @@ class Examples:
         """Samples that went by."""
         self._rows = np.concatenate([self._rows, _known(scored)])[-self._most :]
 
+    def state(self) -> Array:
+        """The samples (n, 2, n_outputs) that went by, for a checkpoint."""
+        return self._rows.copy()
+
+    def load_state(self, rows: Array) -> None:
+        """Go on from `state`; ValueError where it cannot be one."""
+        if not np.isfinite(rows).all():
+            raise ValueError("examples that are NaN or infinite")
+        self._rows = rows.astype(np.float64).reshape(-1, *self._rows.shape[1:])[-self._most :]
+
     def write(self, folder: Path, learner: OnlineLearner, source: Source | None) -> None:
         """Write the file: of held-out samples of ``source``, or without one of the last."""
         rows = self._rows

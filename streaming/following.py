@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import defaults
+from rate_models import bounds, defaults
 from rate_models.errors import BadOption
 from streaming.realisation import Network
 
@@ -54,10 +54,12 @@ class Power:
         return self._state.copy()
 
     def load_state(self, state: NDArray[Any]) -> None:
-        """Go on from `state`."""
-        if np.shape(state) != (2,):
-            raise BadOption("rate.power", got=f"shape {np.shape(state)}", expected="shape (2,)")
-        self._state = np.array(state, np.float64)
+        """Go on from `state`; BadOption where it cannot be one."""
+        fit = bounds.fitting({"rate.power": state}, {"rate.power": self._state})
+        bounds.check(fit, {"rate.power": (0, [MEASURED - 1, np.finfo(float).max])})
+        if not fit["rate.power"][0].is_integer():
+            raise BadOption("rate.power", got=fit["rate.power"][0], expected="a number of samples")
+        self._state = fit["rate.power"].copy()
 
 
 class Following:
@@ -97,8 +99,11 @@ class Following:
         return {"power": self._power.state()} if self.open else {}, self._names
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]], names: Collection[str]) -> None:
-        """Go on from `state`."""
-        self._names = tuple(names)
+        """Go on from `state`; BadOption where it cannot be one."""
+        found = tuple(name for name in self._found() if name in names)
+        if len(found) != len(names):
+            raise BadOption("follows", got=names, expected=f"some of {', '.join(self._found())}")
+        self._names = found
         if self.open:
             self._power.load_state(arrays["power"])
 

@@ -147,8 +147,9 @@ class OnlineLearner:
                 if self._rates.open:
                     self._rates.see(scaled)
                 parts.append(self._taught(scaled, checked.truth, *drawn))
-                self._complain(checked, f"sample {self.samples_seen + self.skipped}", parts)
-                self.skipped += int((~checked.good).sum())
+                if checked.bad is not None:
+                    self._complain(checked, f"sample {self.samples_seen + self.skipped}", parts)
+                    self.skipped += int((~checked.good).sum())
         return joined(parts)
 
     def score_many(self, X: Any, y: Any) -> Scored:

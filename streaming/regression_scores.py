@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rate_models.errors import BadSample
+from rate_models import bounds
+from rate_models.errors import BadOption, BadSample
 from streaming.scaling import Scaler
 
 Array = NDArray[Any]
@@ -95,18 +96,30 @@ class RegressionScores:
         """Take over what `state` gave, its window included.
 
         Without arrays, as from a checkpoint before there were such, scores start with the next
-        sample.
+        sample. Raises BadOption or LookupError where they cannot be those of `state`.
         """
         self._clear()
         if not arrays:
             return
-        self._samples = int(arrays["samples"][0])
-        self._errors, self._recent = arrays["errors"].copy(), arrays["recent"].copy()
-        self._seen, self.window = arrays["seen"].copy(), len(arrays["recent"])
-        self._targets = Scaler("running", self._seen.shape[1])
+        width = arrays["seen"].shape[-1] if arrays["seen"].ndim == 2 else 0
+        if not width:
+            raise BadOption("seen", got=f"shape {arrays['seen'].shape}", expected="(window, n)")
+        like = {
+            "samples": np.zeros(1, np.int64),
+            "errors": self._errors,
+            "recent": self._recent,
+            "seen": np.zeros((self.window, width)),
+        }
+        fit = bounds.fitting(arrays, like)
+        bounds.check({"samples": fit["samples"]}, {"samples": (0, bounds.MOST)})
+        self._targets = Scaler("running", width)
         prefix = "targets."
         self._targets.load_state(
             {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
+        )
+        self._samples = int(fit["samples"][0])
+        self._errors, self._recent, self._seen = (
+            fit[name].copy() for name in ("errors", "recent", "seen")
         )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.errors import BadOption, BadSample, Diverged, UserError
+from rate_models.errors import BadOption, BadSample, Diverged, MissingData, UserError
 from streaming import checkpoint, defaults, divergence, drawn, run_state
 from streaming.advice import Adviser
 from streaming.config import RunConfig
@@ -112,6 +112,7 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
         return summary
     with disk(folder), locked(folder) as lock:
         if unborn(folder):  # nothing was learned yet
+            _refuse_unborn_heir(folder, config)
             source = _opened(config, hooks)
             learner = config.learner(source)
             recorder = Recorder(config.record, learner, source)
@@ -130,6 +131,18 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
         this = Run(folder, config, source, learner, recorder, lock)
         this.restore(arrays, state)
         return this.go(hooks)
+
+
+def _refuse_unborn_heir(folder: Path, config: RunConfig) -> None:
+    """The learner that a run began with is in its first checkpoint and nowhere else."""
+    if config.lineage is not None:
+        parent = config.lineage.parent
+        raise MissingData(
+            f"--resume {folder}",
+            got=f"a run that ended before it had taken over the learner of {parent}",
+            expected="a run with a checkpoint",
+            remedy=f"begin it again: dendrostream run --from {parent} --out {folder}",
+        )
 
 
 def _opened(config: RunConfig, hooks: Hooks) -> Source:
@@ -169,7 +182,7 @@ class Run:
         self.summary: Summary | None = None  # once the run has finished
         self._kept = 0  # position of the last checkpoint
         regression = source.classes is None
-        self._examples = Examples(learner.sizes[-1]) if regression else None
+        self.examples = Examples(learner.sizes[-1]) if regression else None
         self.recent = np.zeros((0, source.n_features))
         self._trouble = Trouble(learner)
         self._tested: tuple[int, dict[str, Any]] | None = None
@@ -194,10 +207,10 @@ class Run:
         except KeyboardInterrupt as stop:
             stop.args = (self._lost(),)
             raise
-        summary = self._summarise(stopped)
-        if self._examples:
+        if self.examples:
             tested = self._tested and self._tested[0] == self.position
-            self._examples.write(self.folder, self.learner, self.source if tested else None)
+            self.examples.write(self.folder, self.learner, self.source if tested else None)
+        summary = self._summarise(stopped)  # last: with it the run has finished
         if self.position and hooks.draw:
             drawn.run(self.folder)
         return summary
@@ -311,8 +324,8 @@ class Run:
 
     def _count(self, scored: Scored, taken: int) -> None:
         self.metrics.update(*scored)
-        if self._examples:
-            self._examples.add(scored)
+        if self.examples:
+            self.examples.add(scored)
         self.position += taken
         self.index += taken
 

@@ -59,7 +59,7 @@ def unborn(folder: Path) -> bool:
 def tidy(folder: Path) -> None:
     """Remove what processes that were killed were writing; for whoever is alone in the folder."""
     for path in folder.glob(".*.new"):
-        if re.fullmatch(r"\.[a-z_]+\.(json|jsonl|png)\.\d+\.new", path.name):
+        if re.fullmatch(r"\.[a-z_]+\.(json|jsonl|png|csv)\.\d+\.new", path.name):
             path.unlink()
 
 

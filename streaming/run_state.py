@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 POSITION = ("position", "epoch", "index", "seconds", "epochs", "line_at", "over")
 RECENT = "run.recent"  # the samples that were learned last
+EXAMPLES = "run.examples"  # of a regression: what was predicted of them, see `streaming.examples`
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Number = Annotated[float, Field(allow_inf_nan=False)] | None
 # Where the data lies decides nothing of what is computed.
@@ -137,7 +138,10 @@ def stored(run: Run) -> tuple[dict[str, Array], dict[str, Any]]:
     if run.summary is not None:
         state["summary_digest"] = summary_digest(run.summary)
     arrays = {f"metrics.{name}": array for name, array in run.metrics.state().items()}
-    return {**arrays, RECENT: np.asarray(run.recent, np.float64)}, {"run": state}
+    arrays[RECENT] = np.asarray(run.recent, np.float64)
+    if run.examples:
+        arrays[EXAMPLES] = run.examples.state()
+    return arrays, {"run": state}
 
 
 def restore(run: Run, arrays: dict[str, Array], state: RunState) -> None:
@@ -158,8 +162,13 @@ def restore(run: Run, arrays: dict[str, Array], state: RunState) -> None:
         setattr(run, name, value)
     try:
         run.metrics.load_state(checkpoint.part("metrics.", arrays))
+        seen = arrays.get("metrics.regression.seen")
+        if seen is not None and seen.shape[1:] != run.learner.sizes[-1:]:
+            raise BadOption("seen", got=f"shape {seen.shape}", expected="as many as are predicted")
         recent = np.asarray(arrays.get(RECENT, run.recent), np.float64)
         run.recent = recent.reshape(-1, run.source.n_features)[-ENOUGH:]
+        if run.examples and EXAMPLES in arrays:  # checkpoints of before have none
+            run.examples.load_state(arrays[EXAMPLES])
     except (BadOption, LookupError, TypeError, ValueError) as problem:
         where = f"checkpoint in {run.folder}"
         raise DamagedCheckpoint(where, got=problem, expected="the scores of a run") from None

@@ -22,17 +22,20 @@ from streaming import OnlineLearner, checkpoint
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(300, 12)), RNG.integers(0, 3, 300)
+TARGETS = 50 + 10 * X[:, :3]
 KINDS: dict[str, dict[str, Any]] = {
     "structured": {},
     "momentum": {"momentum": 0.9, "lr": 0.003},
     "mirroring": {"init": "he_normal", "sign": -1, "mirror_before": 90},
     "plain": {"rule": "backprop"},
     "learned feedback": {"rule": "node_perturbation"},
-    "pipelined": {"schedule": "pipelined", "workers": 2},
+    "pipelined": {"schedule": "pipelined"},  # the state is the same with more workers
     "delayed": {"schedule": "delayed:2"},
     "batches": {"batch": 4},
     "batches with momentum": {"batch": 4, "momentum": 0.9, "lr": 0.003},
     "circuit": {"circuit": "pepita", "mode": "continuous"},
+    "regression": {"task": "regression"},
+    "rate that follows": {"lr": None, "scale": "none"},
 }
 EXTREME = (-1, 2**31, 2**63 - 1)
 MORE = (-(2**63), 2**15, 2**62)
@@ -45,7 +48,7 @@ pytestmark = [
 def stored(kind: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     options = {"sizes": (12, 8, 6, 3), "scale": "running", "lr": 0.01, **KINDS[kind]}
     learner = OnlineLearner(**options)
-    learner.learn_many(X[:41], Y[:41])
+    learner.learn_many(X[:41], (TARGETS if learner.classes is None else Y)[:41])
     learner.save(folder)
     return checkpoint.read(folder)
 
@@ -68,7 +71,7 @@ def tried(folder: Path) -> str:
         try:
             with np.errstate(all="ignore"):
                 learner.predict_many(X[:3])
-                learner.learn_many(X, Y)
+                learner.learn_many(X[:150], (TARGETS if learner.classes is None else Y)[:150])
                 learner.parameters()
         except Diverged:
             pass
@@ -153,6 +156,30 @@ def test_numbers_that_are_not_finite(kind: str, value: float, tmp_path: Path) ->
             checkpoint.write(tmp_path / "c", arrays | {name: changed}, meta)
             with pytest.raises(DamagedCheckpoint):
                 OnlineLearner.load(tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    "power",
+    [[-1, 1.0], [256, 1.0], [2.5, 1.0], [1, -1.0], [1, np.nan], [np.inf, 1.0], [1, 1, 1], [[1, 1]]],
+)
+def test_a_size_of_the_input_that_cannot_be(power: Any, tmp_path: Path) -> None:
+    """What the rate is found from: samples, fewer than are looked at, and a sum of squares."""
+    arrays, meta = stored("rate that follows", tmp_path / "c")
+    assert arrays["rate.power"][0] == 41
+    checkpoint.write(tmp_path / "c", {**arrays, "rate.power": np.array(power, float)}, meta)
+    with pytest.raises(DamagedCheckpoint, match=r"rate\.power: got"):
+        OnlineLearner.load(tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    "names", [["x"], "lr", ["lr", "lr"], ["momentum"], [["lr"]], [None], 5, None]
+)
+def test_names_that_follow_nothing(names: Any, tmp_path: Path) -> None:
+    arrays, meta = stored("rate that follows", tmp_path / "c")
+    assert meta["follows"] == ["lr"]
+    checkpoint.write(tmp_path / "c", arrays, meta | {"follows": names})
+    with pytest.raises(DamagedCheckpoint, match="checkpoint"):
+        OnlineLearner.load(tmp_path / "c")
 
 
 def without(meta: dict[str, Any], name: str) -> dict[str, Any]:

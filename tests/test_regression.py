@@ -422,7 +422,7 @@ def test_a_run_predicts_in_the_units_of_the_table(tmp_path: Path) -> None:
         "\n".join(["a,b,c,load", *(",".join(map(repr, map(float, r))) for r in np.c_[X, y])])
     )
     said: list[str] = []
-    what = config(f"csv:{tmp_path / 't.csv'}", epochs=3)
+    what = config(f"csv:{tmp_path / 't.csv'}", epochs=3, held_out=0.2)
     whole = run.run(what, tmp_path / "whole", Hooks(say=said.append))
     assert any(line.startswith("task: regression (column 'load'") for line in said)
     assert whole["test_r2"] > 0.95 and whole["test_rmse"] < 20 and whole["r2"] > 0.5
@@ -460,7 +460,7 @@ def test_old_runs_go_on_as_they_were(tmp_path: Path) -> None:
         text["settings"].pop("target_scale", None)
         (out / "config.json").write_text(json.dumps(text))
         arrays, meta = checkpoint.read(out / "checkpoint")
-        del meta["learner"]["target_scale"]
+        del meta["learner"]["target_scale"], meta["run"]["config"]
         arrays = {k: a for k, a in arrays.items() if not k.startswith("metrics.regression.")}
         checkpoint.write(out / "checkpoint", arrays, meta)
         again = run.resume(out, Hooks(draw=False))

@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -118,23 +117,29 @@ def test_a_file_system_without_locks_says_so(copy: Path, monkeypatch: pytest.Mon
         assert resume(copy, QUIET)["stopped"] == "epochs"
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times: int) -> None:
     """One runs, the other says that it does: the folder is as of one."""
-    wait = "import sys, time\nfrom streaming import cli, run\n"
-    wait += "time.sleep(max(0, float(sys.argv[1]) - time.time()))\n"
+    wait = "import sys, time\nfrom streaming import cli, learner, run\n"
+    wait += "print('ready', flush=True)\nsys.stdin.readline()\n"
     wait += "count = run.Run._count\n"
     wait += "def slow(self, *args):\n    time.sleep(0.2)\n    count(self, *args)\n"
-    wait += "run.Run._count = slow\ncli.main(sys.argv[2:])"
+    wait += "run.Run._count = slow\ncli.main(sys.argv[1:])"
     for turn in range(times):
         folder = Path(shutil.copytree(interrupted, tmp_path / f"{turn}"))
-        at = str(time.time() + 4)
         two = [
             subprocess.Popen(
-                [sys.executable, "-c", wait, at, "run", "--resume", str(folder), "--quiet"],
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+                [sys.executable, "-c", wait, "run", "--resume", str(folder), "--quiet"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True, cwd=ROOT,
             ) for _ in range(2)
         ]  # fmt: skip
+        for process in two:
+            assert process.stdout and process.stdout.readline() == "ready\n"
+        for process in two:
+            assert process.stdin
+            process.stdin.write("\n")
+            process.stdin.flush()
         said = [process.communicate()[1] for process in two]
         ends = sorted(process.returncode for process in two)
         assert ends == [0, 2], said
@@ -342,6 +347,61 @@ def test_scores_that_cannot_be(copy: Path, name: str) -> None:
     checkpoint.write(copy / "checkpoint", arrays, meta)
     with pytest.raises(DamagedCheckpoint, match="expected the scores of a run"):
         resume(copy, QUIET)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
+    """A regression of which nothing is held out, with a rate that follows the input."""
+    path = tmp_path_factory.mktemp("data") / "t.csv"
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{b:.3f},{a * b:.3f}" for a, b in rng.normal(size=(1800, 2))]
+    path.write_text("\n".join(["a,b,p", *rows]) + "\n")
+    return RunConfig.checked(
+        source=f"csv:{path}", task="regression", hidden=(6,), epochs=2, interval=300,
+        save_every=700, scale="none",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("at", [150, 2000])
+def test_a_regression_that_was_stopped(table: RunConfig, tmp_path: Path, at: int) -> None:
+    """Its scores, its rate and what was predicted last are as those of one that went on."""
+    run(table, tmp_path / "whole", QUIET)
+    table = table.model_copy(update={"save_every": 100})
+    run(table, tmp_path / "r", stopped(at))
+    resume(tmp_path / "r", QUIET)
+    assert_same(tmp_path / "r", tmp_path / "whole")
+    written = [(tmp_path / r / "predictions.csv").read_text() for r in ("r", "whole")]
+    assert written[0] == written[1] and written[0].count("\n") == 1001
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("metrics.regression.samples", np.array([-1])),
+        ("metrics.regression.samples", np.zeros(0, np.int64)),
+        ("metrics.regression.samples", np.zeros(1)),
+        ("metrics.regression.errors", np.zeros(3)),
+        ("metrics.regression.recent", np.zeros((0, 2))),
+        ("metrics.regression.recent", np.zeros((999, 2))),
+        ("metrics.regression.seen", np.zeros((1000, 3))),
+        ("metrics.regression.seen", np.zeros((1000, 0))),
+        ("metrics.regression.seen", np.zeros(())),
+        ("metrics.regression.targets.count", np.array([-5])),
+        ("metrics.regression.targets.m2", np.array([-1.0])),
+        ("run.examples", np.full((1, 2, 1), np.nan)),
+        ("run.examples", np.zeros(7)),
+    ],
+)
+def test_scores_of_a_regression_that_cannot_be(
+    table: RunConfig, tmp_path: Path, name: str, value: Any
+) -> None:
+    run(table.model_copy(update={"samples": 300}), tmp_path / "r", QUIET)
+    (tmp_path / "r" / "summary.json").unlink()
+    arrays, meta = checkpoint.read(tmp_path / "r" / "checkpoint")
+    assert name in arrays
+    checkpoint.write(tmp_path / "r" / "checkpoint", arrays | {name: value}, meta)
+    with pytest.raises(DamagedCheckpoint, match="expected the scores of a run"):
+        resume(tmp_path / "r", QUIET)
 
 
 # Folders

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_resume import ROOT
 
@@ -25,13 +26,24 @@ from pathlib import Path
 import numpy as np
 from rate_models.errors import MissingData
 from streaming import OnlineLearner, checkpoint
+from streaming.going_on import go_on as go_on_from
 from streaming.run import Hooks, RunConfig, resume, run
 
 root, options, every, kills = Path(sys.argv[1]), *map(json.loads, sys.argv[2:5])
 hooks = Hooks(draw=False)
-config = RunConfig.checked(**options)
 warnings.simplefilter("ignore")
 UNTIMED = ("seconds", "samples_per_second", "out", "latency", "memory", "peak_memory")
+parent = options.pop("parent", False)  # a run that is gone on with by --from
+config = RunConfig.checked(**options)
+if parent:
+    run(config, root / "parent", hooks)
+
+
+def start(folder, hooks=hooks):
+    if parent:
+        go_on_from(root / "parent", {"epochs": 2}, folder, hooks)
+    else:
+        run(config, folder, hooks)
 
 
 def contents(folder):
@@ -40,10 +52,11 @@ def contents(folder):
                   for k, v in parameters.items()}
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     summary = json.loads((folder / "summary.json").read_text())
-    record = folder / "record.jsonl"
+    record, predictions = folder / "record.jsonl", folder / "predictions.csv"
     return (parameters, [{k: v for k, v in one.items() if k not in UNTIMED} for one in lines],
             {k: v for k, v in summary.items() if k not in UNTIMED},
-            record.read_text() if record.exists() else "")
+            record.read_text() if record.exists() else "",
+            predictions.read_text() if predictions.exists() else "")
 
 
 def forked(work):
@@ -94,17 +107,17 @@ def saved(folder):
         return None
 
 
-def go_on(folder, start=config):
+def go_on(folder):
     try:
         resume(folder, hooks)
         return "resume"
     except MissingData:
-        run(start, folder, hooks)
+        start(folder)
         return "out"
 
 
 whole = root / "whole"
-run(config, whole, hooks)
+start(whole)
 wanted = contents(whole)
 
 
@@ -133,7 +146,7 @@ if not kills:
 
             def die(folder=folder, n=n, what=what):
                 patched(n)
-                run(config, folder, hooks) if what == "start" else resume(folder, hooks)
+                start(folder) if what == "start" else resume(folder, hooks)
             status = ended(forked(die))
             if status == 0:
                 break
@@ -147,16 +160,16 @@ if not kills:
             seen = [0]
             part = Hooks(lambda: seen[0] >= 300, lambda m: None,
                          lambda r: seen.__setitem__(0, r.position), False)
-            run(config, root / "part", part)
+            start(root / "part", part)
 else:
     chance = random.Random(kills)
     begin = time.monotonic()
     again = root / "again"
-    ended(forked(lambda: run(config, again, hooks)))
+    ended(forked(lambda: start(again)))
     span = time.monotonic() - begin
     for turn in range(kills):
         folder = root / f"k{turn}"
-        child = forked(lambda: run(config, folder, hooks))
+        child = forked(lambda: start(folder))
         for _ in range(chance.choice([1, 1, 2, 3])):  # killed, and killed again while going on
             time.sleep(chance.uniform(0, span))
             os.kill(child, signal.SIGKILL)
@@ -184,12 +197,21 @@ KINDS = {
     "delayed": {"schedule": "delayed:2", "settings": {}},
     "batch": {"batch": 4},
     "recorded": {"record": ["weight_norms"]},
+    # without held-out samples, so that predictions.csv has the last ones
+    "regression": {"source": "csv:TABLE", "task": "regression", "settings": {}},
+    "autoencoder": {"target": "input", "lr": None, "scale": None, "settings": {}},
+    "from": {"parent": True},
 }
 
 
 def deaths(tmp_path: Path, kind: str, every: int, kills: int) -> int:
-    options = json.dumps({**SMALL, **KINDS[kind]})
-    arguments = [str(tmp_path), options, str(every), str(kills)]
+    options = {**SMALL, **KINDS[kind]}
+    if options["source"] == "csv:TABLE":
+        rng = np.random.default_rng(0)
+        rows = [",".join(f"{v:.3f}" for v in row) for row in rng.normal(size=(400, 7))]
+        (tmp_path / "t.csv").write_text("\n".join(["a,b,c,d,e,f,target", *rows]) + "\n")
+        options["source"] = f"csv:{tmp_path / 't.csv'}"
+    arguments = [str(tmp_path), json.dumps(options), str(every), str(kills)]
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", DEATHS, *arguments],
         capture_output=True, text=True, cwd=ROOT, timeout=3600,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -315,6 +317,35 @@ def test_a_killed_command_runs_only_what_is_missing(tmp_path: Path) -> None:
     assert (found["cells"], found["kept"], len(found["rows"])) == (6, len(before), 6)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert len(kept_in(tmp_path)) == 6
+
+
+@pytest.mark.slow
+def test_a_command_killed_again_and_again_loses_no_cell(tmp_path: Path) -> None:
+    """At random moments after a cell more is kept, until all are: each has the numbers of its run.
+
+    DENDROSTREAM_KILLS: of runs at random moments; a sweep is killed for every thirtieth.
+    """
+    chance, out = random.Random(0), tmp_path / "o"
+    for turn in range(max(1, int(os.environ.get("DENDROSTREAM_KILLS", "90")) // 30)):
+        before = {path: path.read_bytes() for path in kept_in(out)}
+        if len(before) == 6:
+            shutil.rmtree(out)
+            before = {}
+        child = command(out, "--runs", tmp_path / f"runs{turn}")
+        workers = wait_for_cells(child, out, len(before) + 1)
+        time.sleep(chance.uniform(0, 1.5))
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        assert_gone(workers)
+        assert all(path.read_bytes() == data for path, data in before.items())
+    last = command(out, "--json")
+    said, told = last.communicate(timeout=180)
+    assert last.returncode == 0, told
+    found = json.loads(said)
+    assert (found["cells"], found["failed"], len(kept_in(out))) == (6, 0, 6)
+    assert [path.name for path in out.rglob("*.new")] == []
+    for row in found["rows"]:
+        assert_scores(row, by_hand(tmp_path / str(row["seed"]), source=LONG, seed=row["seed"]))
 
 
 @pytest.mark.slow
