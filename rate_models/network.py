@@ -68,6 +68,9 @@ class NetworkSpec:
             expected = "a name, or one a hidden layer"
             raise BadOption("activation", got=repr(given), expected=expected)
         names = (given,) * hidden if isinstance(given, str) else tuple(given)
+        for other in (name for name in names if not isinstance(name, str)):
+            expected = "names, one a hidden layer"
+            raise BadOption("activation", got=repr(other), expected=expected)
         for name in names if names else (given,) if isinstance(given, str) else ():
             if activations.code(name) == activations.SOFTMAX:
                 raise BadOption("activation", got="softmax", expected="an elementwise activation")

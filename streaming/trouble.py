@@ -6,6 +6,8 @@
 - No hidden weight has changed since the last look: the teaching signal is zero, or so small that
   the precision of the weights swallows it. Not said where that was asked for (feedback_scale=0,
   eta_hidden=0, a cut or silenced circuit), nor while only feedback learns.
+
+Looks at the network get further apart, so that a long run of a large one pays nothing for them.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from streaming.door import LARGEST
 from streaming.evaluate import Metrics
 from streaming.learner import OnlineLearner
 
-EVERY = 500  # samples between two looks at the network, at least
+EVERY = 500  # samples to the first look at the network; each distance is twice the one before
+FURTHEST = 50_000  # and this at most
 ENOUGH = 32  # samples for which a layer must be silent
 RISE = 1.1  # of the loss, from the first third of the lines to the last
 LINES = 9  # from which on a rise counts; they must cover
@@ -39,6 +42,7 @@ class Trouble:
         self._losses: list[float] = []
         self._said: set[str] = set()
         self._looked, self._weights = learner.samples_seen, _hidden_weights(learner)
+        self._distance = EVERY
         self._asked_for = not _teaches(learner)
 
     def look(self, metrics: Metrics, X: NDArray[Any]) -> None:
@@ -53,9 +57,11 @@ class Trouble:
                 f"{_mean(self._losses[: len(self._losses) // 3]):.3g} at its start, "
                 f"{self._losses[-1]:.3g} now; lower the learning rate ({rate}) or scale the input"
             )
-        if learner.samples_seen < self._looked + EVERY or not learner.sizes[1:-1]:
+        since = learner.samples_seen - self._looked
+        if since < self._distance or not learner.sizes[1:-1]:
             return
         self._looked, before = learner.samples_seen, self._weights
+        self._distance = min(2 * self._distance, FURTHEST)
         self._weights = _hidden_weights(learner)
         if len(X) >= ENOUGH and (layers := silent(learner, X)):
             self._warn(
@@ -65,7 +71,7 @@ class Trouble:
             )
         elif before == self._weights and not self._asked_for and not _waits(learner):
             self._warn(
-                f"the hidden weights have not changed for {EVERY} samples: the teaching signal of "
+                f"the hidden weights have not changed for {since} samples: the teaching signal of "
                 f"the hidden layers is zero, or too small for {learner.dtype} ({rate})"
             )
 
@@ -102,7 +108,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _hidden_weights(learner: OnlineLearner) -> tuple[int, ...]:
-    return tuple(zlib.crc32(w.tobytes()) for w in learner.parameters()["W"][:-1])
+    return tuple(zlib.crc32(np.ascontiguousarray(w)) for w in learner.parameters()["W"][:-1])
 
 
 def _teaches(learner: OnlineLearner) -> bool:

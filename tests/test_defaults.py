@@ -260,6 +260,23 @@ def test_silent_units_are_warned_of_once(tmp_path: Path) -> None:
     assert [str(one.message).partition(":")[0] for one in caught] == ["hidden layer 1"]
 
 
+def test_looks_at_the_network_get_further_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they cost does not grow with the length of the run."""
+    learner, metrics, looks, seen = OnlineLearner(sizes=(4, 3, 2)), Metrics(2), list[int](), [0]
+
+    def weights(learner: OnlineLearner) -> tuple[int, ...]:
+        looks.append(seen[0])
+        return (seen[0],)
+
+    monkeypatch.setattr(OnlineLearner, "samples_seen", property(lambda self: seen[0]))
+    monkeypatch.setattr(trouble, "_hidden_weights", weights)
+    signs = trouble.Trouble(learner)
+    for seen[0] in range(500, 300_001, 500):
+        signs.look(metrics, np.zeros((ENOUGH, 4)))
+    assert looks[:5] == [0, 500, 1500, 3500, 7500]
+    assert np.diff(looks[-4:]).tolist() == 3 * [trouble.FURTHEST]
+
+
 def test_weights_that_do_not_change_are_warned_of(tmp_path: Path) -> None:
     options = {"source": "synthetic:samples=2500", "rule": "feedback_alignment", "hidden": (8,)}
     with pytest.warns(UserWarning, match="hidden weights have not changed"):

@@ -55,7 +55,7 @@ from array_api_compat import array_namespace, device
 from pydantic import Field
 
 from rate_models import activations, input_synapses, layers, rows
-from rate_models.defaults import Defaults, weight
+from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage
@@ -114,17 +114,22 @@ PROPERTIES = Properties(
 
 
 def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
-    """η = 0.8 / P (n_0 + n_1 / 16) for labels, 0.2 / P (n_0 + n_1) G for numbers of variance 1; the
-    sums count for 32 and 40 at least.
+    """η = 0.8 / P (n_0 + n_1 / 16) for labels, the sum 32 at least: W_1 starts small; for numbers
 
-    P mean square of the input, G as in `rate_models.defaults`. W_1 starts small, so that hidden
-    units count for less; numbers leave Q Rᵀ larger, see `advise`. Found on parts of the training
-    samples of digits, MNIST, Fashion-MNIST, CIFAR-10 and synthetic, and on made-up regressions.
+        η = 1 / P (n_0 + n_1 + n_0 n_L / 2),    η_2 = max(P η / 5, 1 / 20 n_1),    η_q = 4 η_2
+
+    the sum 100 at least. P mean square of the input; numbers have variance 1. Those that go
+    together, as the pixels of an image do, bring Q Rᵀ up to n_L: W_1 has to be slow, see `advise`.
+    W_2 and Q need not be, as long as they average over more samples than there are hidden units; Q,
+    which keeps the prediction small, is ahead. Found on parts of the training samples of digits,
+    MNIST, Fashion-MNIST, CIFAR-10 and synthetic, and on made-up regressions.
     """
     inputs, hidden = spec.sizes[0], sum(spec.sizes[1:-1])
     if labels:
         return {"lr": 0.8 / (power * max(inputs + hidden / 16, 32))}
-    return {"lr": 0.2 / (power * max(inputs + hidden, 40) * weight(spec))}
+    eta = 1 / (power * max(inputs + hidden + inputs * spec.sizes[-1] / 2, 100))
+    ratio = max(0.2 * power, 1 / (20 * hidden * eta)) if hidden else 0.2
+    return {"lr": eta, "eta_apical": ratio, "eta_q": 4 * ratio}
 
 
 def check(spec: NetworkSpec) -> None:

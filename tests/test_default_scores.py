@@ -1,0 +1,47 @@
+"""With nothing asked for every rule learns what a person tries first; docs/defaults.md is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rate_models import catalogue, defaults, lookup
+from rate_models.network import NetworkSpec
+from streaming.run import Hooks, RunConfig, run
+
+RULES = lookup.names(catalogue.RULES)
+WITH_NUMBERS = [n for n in RULES if "mse" in lookup.get(catalogue.RULES, n).LOSSES]
+FLOORS = {"digits": 0.80, "synthetic:samples=20000": 0.60}
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "defaults.md"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", FLOORS)
+@pytest.mark.parametrize("name", RULES)
+def test_far_above_chance(name: str, source: str, tmp_path: Path) -> None:
+    summary = run(RunConfig.checked(rule=name, source=source), tmp_path / "r", Hooks(draw=False))
+    assert summary["test_accuracy"] >= FLOORS[source]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WITH_NUMBERS)
+def test_pixels_from_pixels(name: str, tmp_path: Path) -> None:
+    config = RunConfig.checked(rule=name, target="input", hidden=(64,))
+    assert run(config, tmp_path / "r", Hooks(draw=False))["test_r2"] > 0.4
+
+
+def test_the_page_has_the_numbers_of_the_rules() -> None:
+    rows = re.findall(r"^\| (\w+) \| (.+?) \| (.+?) \| (\w+) \| (.+?) \|$", PAGE.read_text(), re.M)
+    want = []
+    for name in RULES:
+        rule = lookup.get(catalogue.RULES, name)
+        suits = defaults.of(rule)
+        spec = NetworkSpec((20, 10, 3), loss=rule.DEFAULT_LOSS)
+        own = hasattr(rule, "suits") and "lr" in rule.suits(spec, True, 1.0)
+        squared = "mse" in rule.LOSSES
+        labels, numbers = ("own",) * 2 if own else (f"{suits.rate:g}", f"{suits.squared:g}")
+        scale = suits.scale or "of the source"
+        want.append((name, labels, numbers if squared else "-", suits.activation, scale))
+    assert [row for row in rows if row[0] != "rule"] == want
