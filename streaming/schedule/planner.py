@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rate_models import lookup, rules
+from rate_models import estimates, lookup, rules
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import checked
 from rate_models.network import NetworkSpec
@@ -72,6 +72,7 @@ def check(
     same time."""
     if workers < 1:
         raise BadOption("workers", got=workers, expected="1 or more")
+    estimates.check_workers("workers", workers)
     refuse_if_locked(rule, spec, hyper, schedule)
 
 
