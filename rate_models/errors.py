@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from typing import Any
 
-LONGEST = 1000  # characters of what was got; a person reads no more of it
+LONGEST = 500  # characters of what was got; a person reads no more of it
 
 
 def quoted(value: object, most: int = 60) -> str:
@@ -58,7 +58,7 @@ class UserError(Exception):
         parts = [f"got {_cut(got)}"] if got is not None else []
         parts += [f"expected {expected}"] if expected else []
         parts += [remedy] if remedy else []
-        super().__init__(_line(f"{where}: {'; '.join(parts)}" if parts else where))
+        super().__init__(_line(f"{_cut(where)}: {'; '.join(parts)}" if parts else _cut(where)))
 
     def __str__(self) -> str:  # KeyError would print the repr
         return str(self.args[0])

@@ -14,7 +14,7 @@ from itertools import pairwise
 from rate_models.errors import BadOption, quoted
 
 DOUBLE = 8  # bytes of the float64 numbers that initial weights are drawn in
-MOST_PLANNED = 1_000_000  # work items that are planned one by one, a minute's work
+MOST_PLANNED = 1_000_000  # work items that are planned one by one, in some ten seconds
 THREADS = 64  # of a network, whatever the machine
 PER_CORE = 16  # threads or processes that each core may be asked to share
 
@@ -44,18 +44,22 @@ def check_network(sizes: Sequence[int]) -> None:
     check_memory("sizes", f"({shown})", 2 * DOUBLE * numbers, "choose smaller layers")
 
 
-def check_waiting(
-    what: str, samples: int, sizes: Sequence[int], itemsize: int, planned: int
-) -> None:
+def check_waiting(what: str, samples: int, sizes: Sequence[int], itemsize: int) -> None:
     """BadOption where so many ``samples`` on their way through a network cannot be kept or planned.
 
-    Of each, activities, teaching signals and changes are kept, with 8 arrays of the units and the
-    input; planned: work items of a sample.
+    Of each, activities, teaching signals and changes are kept: 8 arrays of the units, and the
+    input.
     """
-    check_memory(what, f"{samples:,} samples", samples * itemsize * (8 * sum(sizes[1:]) + sizes[0]))
-    if samples * planned > MOST_PLANNED:
-        got = f"{samples:,} samples, which are {samples * planned:,} work items to plan"
-        expected = f"at most {MOST_PLANNED // planned:,} samples with {len(sizes) - 1} layers"
+    check_memory(what, _samples(samples), samples * itemsize * (8 * sum(sizes[1:]) + sizes[0]))
+    check_planned(what, samples, len(sizes) - 1)
+
+
+def check_planned(what: str, samples: int, layers: int) -> None:
+    """BadOption for more samples than can be planned: a layer's two passes and the error each."""
+    each = 2 * layers + 1
+    if samples * each > MOST_PLANNED:
+        got = f"{_samples(samples)}, which would have to be planned together"
+        expected = f"at most {MOST_PLANNED // each:,} with {layers} layers"
         raise BadOption(what, got=got, expected=expected)
 
 
@@ -112,6 +116,10 @@ def _below_limit() -> int | None:
             return max(0, limit - int(file.read().split()[0]) * resource.getpagesize())
     except (ImportError, OSError, ValueError, IndexError):
         return None
+
+
+def _samples(n: int) -> str:
+    return f"{n:,} samples" if n < 10**15 else f"{quoted(n)} samples"
 
 
 def _gigabytes(n: int) -> str:

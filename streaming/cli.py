@@ -31,6 +31,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+FILE = "a file or a folder that can be used"
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -54,7 +56,9 @@ def main(arguments: list[str] | None = None) -> None:
             if error.filename is None:  # the output: see `delivered`
                 raise
             name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "?"
-            _say(f"error: {UserError(quoted(name, 200), got=error.strerror or error)}")
+            _say(
+                f"error: {UserError(quoted(name, 200), got=error.strerror or error, expected=FILE)}"
+            )
             sys.exit(2)
 
 

@@ -94,9 +94,8 @@ class ScheduledNetwork(OnlineNetwork):
         """BadOption for more threads or samples on their way than the machine can hold."""
         estimates.check_workers("workers", self.workers)
         itemsize = np.dtype(dtype).itemsize if dtype in kernel.DTYPES else 8
-        network = spec.sizes, itemsize, 2 * spec.layers + 1
         for what, samples in (("schedule", self.schedule.delay), ("batch", self.schedule.batch)):
-            estimates.check_waiting(what, samples, *network)
+            estimates.check_waiting(what, samples, spec.sizes, itemsize)
 
     @property
     def measured(self) -> Measured | None:

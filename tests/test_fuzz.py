@@ -41,7 +41,8 @@ HYPERPARAMETERS = {
 ARGUMENTS = [*list(inspect.signature(OnlineLearner).parameters)[:-1], *sorted(HYPERPARAMETERS),
              "self", "nonsense"]  # fmt: skip
 KINDS = (
-    {}, {"classes": ("a", "b"), "on_bad": "skip"}, {"loss": "mse"}, {"rule": "node_perturbation"},
+    {}, {"dtype": "float32"}, {"classes": ("a", "b"), "on_bad": "skip"}, {"loss": "mse"},
+    {"rule": "node_perturbation"},
     {"task": "regression", "scale": "running", "sizes": (3, 4, 1)}, {"circuit": "pepita"},
     {"schedule": "delayed:2", "dtype": "float32"},
 )  # fmt: skip
@@ -216,7 +217,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     chosen = st.lists(st.sampled_from(options), max_size=3, unique_by=lambda p: p.name)
     for option in draw(chosen):
         kind = getattr(option, "type", None) or getattr(option, "type_descriptor", None)
-        choices = list(getattr(kind, "choices", ()))
+        choices = list(getattr(kind, "choices", None) or ())
         some = st.one_of(texts, st.sampled_from(choices)) if choices else texts
         given[draw(st.sampled_from(option.opts))] = None if option.is_flag else draw(some)
     words = [word for pair in given.items() for word in pair if word is not None]
@@ -254,6 +255,13 @@ def nothing_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(progress.Interrupts, "__call__", stop)
     monkeypatch.setattr("streaming.drawn.run", lambda *_, **__: None)
     monkeypatch.setattr("streaming.schedule.command._drawn", lambda *_: None)
+
+    @contextlib.contextmanager
+    def scratch() -> Iterator[Path]:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+    monkeypatch.setattr("streaming.sweep.scratch", scratch)
     monkeypatch.setattr("streaming.sweep.cluster", no_cluster)
     monkeypatch.setattr("streaming.sweep.computed", here)
     nothing = SimpleNamespace(ok=True, rows=[], missing=[])

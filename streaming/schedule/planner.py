@@ -51,6 +51,7 @@ def plan(
         raise BadOption("handover", got=handover, expected="a finite time, 0 or more")
     module, spec, hyper = network(rule, sizes, activation, options or {})
     check(module, spec, hyper, schedule, workers)
+    estimates.check_planned("samples", samples, spec.layers)
     todo = list(items(module, spec, hyper, schedule, samples))
     best = lay_out(todo, spec, schedule, workers, times, handover, assignment)
     warn_of_idle(best)
