@@ -136,6 +136,8 @@ def guarded() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except Hang as hang:
+        raise AssertionError(str(hang)) from None
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rate_models import estimates, lookup, rules
-from rate_models.errors import BadOption
+from rate_models.errors import BadOption, quoted
 from rate_models.hyperparameters import checked
 from rate_models.network import NetworkSpec
 from streaming.schedule import placing
@@ -20,6 +20,7 @@ from streaming.schedule.locking import refuse_if_locked
 from streaming.schedule.plan import Floats, Ints, Plan, Times
 
 RULES = "rate_models.rules"
+MOST_WORKERS = 100_000  # of a plan, which may be for chips that nobody has
 Assignment = Literal["layers", "waves"]
 
 
@@ -73,7 +74,8 @@ def check(
     same time."""
     if workers < 1:
         raise BadOption("workers", got=workers, expected="1 or more")
-    estimates.check_workers("workers", workers)
+    if workers > MOST_WORKERS:
+        raise BadOption("workers", got=quoted(workers), expected=f"at most {MOST_WORKERS:,}")
     refuse_if_locked(rule, spec, hyper, schedule)
 
 
