@@ -1,7 +1,7 @@
 """Whatever is handed in: it works, or one line of ours says what is wrong. No other error, no
 signal, nothing that runs for ever or fills the memory.
 
-500 cases in the fast tests, 10,000 in the slow ones, in the same proportions.
+500 cases in the fast tests, 10,000 in the slow ones.
 """
 
 from __future__ import annotations
@@ -33,7 +33,12 @@ from streaming.sources import open_source
 
 SIZES = (3, 4, 2)
 SMALL = "synthetic:samples=50,features=3,classes=2"
-share = pytest.mark.parametrize("share", [1, pytest.param(20, marks=pytest.mark.slow)])
+
+
+def cases(fast: int, slow: int) -> pytest.MarkDecorator:
+    """How many of a test, in the fast tests and in the slow ones."""
+    return pytest.mark.parametrize("n", [fast, pytest.param(slow, marks=pytest.mark.slow)])
+
 
 HYPERPARAMETERS = {
     *Optimizer._fields, *pepita.Hyperparameters._fields, *node_perturbation.Hyperparameters._fields
@@ -73,8 +78,8 @@ def little_memory() -> Iterator[None]:
         yield
 
 
-@share
-def test_constructor(share: int) -> None:
+@cases(120, 3000)
+def test_constructor(n: int) -> None:
     def check(kind: int, options: dict[str, Any]) -> None:
         def call() -> None:
             learner = made(KINDS[kind], **{name: make() for name, make in options.items()})
@@ -84,7 +89,7 @@ def test_constructor(share: int) -> None:
         refused(call)
 
     options = st.dictionaries(st.sampled_from(ARGUMENTS), hostile, min_size=1, max_size=2)
-    each(check, 120 * share, kind=st.integers(0, len(KINDS) - 1), options=options)
+    each(check, n, kind=st.integers(0, len(KINDS) - 1), options=options)
 
 
 CALLS: dict[str, Callable[[OnlineLearner, Any, Any], object]] = {
@@ -118,8 +123,8 @@ CALLS: dict[str, Callable[[OnlineLearner, Any, Any], object]] = {
 }
 
 
-@share
-def test_learner(share: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@cases(160, 4000)
+def test_learner(n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every method; a learner that refused is as good as new."""
     monkeypatch.chdir(tmp_path)
     learners = [made(kind) for kind in KINDS]
@@ -140,7 +145,7 @@ def test_learner(share: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return name.startswith(("set", "load", "mask", "learn"))
 
     kinds, names = st.integers(0, len(KINDS) - 1), st.sampled_from(sorted(CALLS))
-    each(check, 160 * share, kind=kinds, name=names, a=hostile, b=hostile)
+    each(check, n, kind=kinds, name=names, a=hostile, b=hostile)
 
 
 TEXTS = (
@@ -166,8 +171,8 @@ TEXTS = (
 texts = st.sampled_from(TEXTS)
 
 
-@share
-def test_sources_and_options(share: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@cases(120, 2300)
+def test_sources_and_options(n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names of sources, and configurations from Python."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DENDROSTREAM_DATA", str(tmp_path))
@@ -188,9 +193,9 @@ def test_sources_and_options(share: int, tmp_path: Path, monkeypatch: pytest.Mon
 
     fields = [*RunConfig.model_fields, *ARGUMENTS, "decay_epochs"]
     one = st.one_of(texts.map(lambda text: lambda: text), hostile)
-    each(lambda name: refused(lambda: source(name)), 40 * share, name=one)
+    each(lambda name: refused(lambda: source(name)), n // 3, name=one)
     each(
-        lambda field, make: refused(lambda: configuration(field, make())), 80 * share,
+        lambda field, make: refused(lambda: configuration(field, make())), n - n // 3,
         field=st.sampled_from(fields), make=one,
     )  # fmt: skip
 
@@ -277,9 +282,9 @@ def _no_paper() -> Any:
     raise cli.BadOption("here", got="something long")
 
 
-@share
+@cases(100, 700)
 @pytest.mark.usefixtures("nothing_long")
-def test_commands(share: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def check(arguments: list[str]) -> None:
         with tempfile.TemporaryDirectory() as folder, monkeypatch.context() as here:
             here.chdir(folder)
@@ -291,4 +296,4 @@ def test_commands(share: int, monkeypatch: pytest.MonkeyPatch) -> None:
             assert last.startswith("error: "), err[-2000:]
             assert re.search(r"\w", last[7:]) and last.isprintable() and len(last) < 4000, last
 
-    each(check, 100 * share, arguments=command_lines())
+    each(check, n, arguments=command_lines())
