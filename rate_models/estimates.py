@@ -24,7 +24,7 @@ def check_memory(what: str, got: object, needed: int, remedy: str = "choose less
 
     >>> check_memory("sizes", "(10, 10**12)", 10**20)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    rate_models.errors.BadOption: sizes: got (10, 10**12), which takes 100,000,000,000 GB of \
+    rate_models.errors.BadOption: sizes: got (10, 10**12), which takes 100000000000 GB of \
 memory; expected at most ... GB, which are free; choose less of it
     """
     free = free_memory()
@@ -123,4 +123,6 @@ def _samples(n: int) -> str:
 
 
 def _gigabytes(n: int) -> str:
+    if n >= 10**18:
+        return f"{quoted(n // 10**9, 20)} GB"
     return f"{n // 10**9:,} GB" if n >= 10**10 else f"{n / 1e9:.2g} GB"

@@ -109,7 +109,7 @@ CALLS: dict[str, Callable[[OnlineLearner, Any, Any], object]] = {
     "predict_proba_one": lambda net, a, b: net.predict_proba_one(a),
     "predict_proba_many": lambda net, a, b: net.predict_proba_many(a),
     "activities": lambda net, a, b: net.activities(a),
-    "prepared": lambda net, a, b: net.prepared(a, b),
+    "prepared": lambda net, a, b: net.prepared(a, [label_of(net)]),
     "set": lambda net, a, b: net.set(lr=a, momentum=b),
     "set decay": lambda net, a, b: net.set(decay_at=a, decay_factor=b),
     "set times": lambda net, a, b: net.set(decay_time=a, weight_decay=b),
