@@ -48,6 +48,7 @@ class CircuitNetwork(Learned):
 
     def __init__(
         self,
+        /,
         spec: NetworkSpec,
         circuit: str = "pepita",
         *,
@@ -293,7 +294,7 @@ class CircuitNetwork(Learned):
             target[...] = (w.T if p.transposed else w).reshape(target.shape)
         return params
 
-    def set(self, **changes: Any) -> None:
+    def set(self, /, **changes: Any) -> None:
         """Change the learning rate, hyperparameters or settings from the next sample on.
 
         What a circuit is in the middle of saying is kept, except what is on its way (delays).

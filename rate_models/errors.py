@@ -2,7 +2,45 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
+
+LONGEST = 500  # characters of what was got; a person reads no more of it
+
+
+def quoted(value: object, most: int = 60) -> str:
+    """``repr`` in one line, cut to ``most`` characters; of what has no repr, its type.
+
+    >>> quoted("a\\nb"), quoted([[1, 2]] * 50)
+    ("'a\\\\nb'", '[[1, 2], [1, 2], [1, 2], [1, 2], [1, 2], [1, 2], [1, 2], ...')
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except RecursionError:
+        text = _SHALLOW.repr(value)
+    except Exception:  # whatever a foreign object raises
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+_SHALLOW = reprlib.Repr()
+_SHALLOW.maxlevel = 3
+
+
+def _cut(got: object) -> str:
+    """``str``, where it has one of a length that a person reads."""
+    try:
+        text = str(got)
+    except (RecursionError, ValueError):  # ValueError: an integer of thousands of digits
+        text = quoted(got)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def _line(text: str) -> str:
+    """In one line that a terminal shows as it is: control characters as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class UserError(Exception):
@@ -17,10 +55,10 @@ class UserError(Exception):
     def __init__(
         self, where: str, *, got: object = None, expected: str = "", remedy: str = ""
     ) -> None:
-        parts = [f"got {got}"] if got is not None else []
+        parts = [f"got {_cut(got)}"] if got is not None else []
         parts += [f"expected {expected}"] if expected else []
         parts += [remedy] if remedy else []
-        super().__init__(f"{where}: {'; '.join(parts)}" if parts else where)
+        super().__init__(_line(f"{_cut(where)}: {'; '.join(parts)}" if parts else _cut(where)))
 
     def __str__(self) -> str:  # KeyError would print the repr
         return str(self.args[0])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from rate_models.errors import BadOption, UnknownName
+from rate_models.arguments import MOST
+from rate_models.errors import BadOption, UnknownName, quoted
 
 Record = TypeVar("Record", bound=NamedTuple)
 
@@ -20,7 +23,7 @@ def _adapters(kind: type[Any]) -> dict[str, TypeAdapter[Any]]:
     return {name: TypeAdapter(hint) for name, hint in hints.items()}
 
 
-def checked(record: Record, **changes: object) -> Record:
+def checked(record: Record, /, **changes: object) -> Record:
     """``record`` with ``changes``, each checked against its field's annotation.
 
     Raises UnknownName for a name that is no field, BadOption for a value outside its range.
@@ -35,11 +38,29 @@ def checked(record: Record, **changes: object) -> Record:
         if name not in adapters:
             raise unknown(name, list(adapters))
         try:
-            clean[name] = adapters[name].validate_python(plain(value))
+            clean[name] = adapters[name].validate_python(bounded(name, value))
         except ValidationError as error:
-            expected = "; ".join(e["msg"].removeprefix("Input should be ") for e in error.errors())
-            raise BadOption(name, got=repr(value), expected=expected) from None
+            problems = dict.fromkeys(e["msg"].removeprefix("Input should be ")
+                                     for e in error.errors())  # fmt: skip
+            expected = "; ".join(islice(problems, 3))
+            raise BadOption(name, got=quoted(value), expected=expected) from None
     return record._replace(**clean)
+
+
+def _few(value: range) -> bool:
+    return not value[MOST:]  # its length may be more than len can give
+
+
+def bounded(name: str, value: Any) -> Any:
+    """`plain`; BadOption for what contains itself, and for more numbers than an option has."""
+    many = isinstance(value, range) and not _few(value)
+    many = many or (isinstance(value, np.ndarray) and value.size > MOST)
+    try:
+        if not many and not isinstance(value, Iterator):
+            return plain(value)
+    except RecursionError:
+        pass
+    raise BadOption(name, got=quoted(value), expected="a value, or a list of values")
 
 
 def plain(value: Any) -> Any:
@@ -57,7 +78,7 @@ def plain(value: Any) -> Any:
 
 def unknown(name: str, valid: list[str]) -> UnknownName:
     """The error for an option that no one knows."""
-    return UnknownName("option", got=repr(name), expected=f"one of {', '.join(valid)}",
+    return UnknownName("option", got=quoted(name), expected=f"one of {', '.join(valid)}",
                        remedy=closest(name, valid))  # fmt: skip
 
 
@@ -66,7 +87,7 @@ def closest(name: str, valid: list[str]) -> str:
     >>> closest("momentun", ["lr", "momentum"])
     "did you mean 'momentum'?"
     """
-    near = difflib.get_close_matches(name, valid, n=1)
+    near = difflib.get_close_matches(name, valid, n=1) if isinstance(name, str) else []
     return f"did you mean {near[0]!r}?" if near else ""
 
 

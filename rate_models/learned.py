@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models import bounds
-from rate_models.errors import BadOption
+from rate_models.arguments import elements
+from rate_models.errors import BadOption, quoted
 from rate_models.hyperparameters import unknown
 from rate_models.kernel import Array, coerce
 from rate_models.locks import new_lock
@@ -90,20 +92,21 @@ class Learned(ABC):
 
     def _take_over(self, params: Parameters) -> None:
         new = self.parameters()
-        for name, value in params.items():
-            if name not in new:
+        for name, value in _named(params, new):
+            if not isinstance(name, str) or name not in new:
                 raise unknown(name, list(new))
             old = new[name]
             if not isinstance(old, list):
-                new[name] = coerce(name, value, self.dtype, old.shape)
-            elif len(value) != len(old):
-                raise BadOption(name, got=f"{len(value)} arrays", expected=f"{len(old)}")
-            else:
-                new[name] = [coerce(f"{name}[{i}]", v, self.dtype, o.shape)
-                             for i, (v, o) in enumerate(zip(value, old, strict=True))]  # fmt: skip
+                new[name] = _taken(name, value, self.dtype, old.shape)
+                continue
+            several = elements(name, value, f"a list of {len(old)} arrays")
+            if len(several) != len(old):
+                raise BadOption(name, got=f"{len(several)} arrays", expected=f"{len(old)}")
+            new[name] = [_taken(f"{name}[{i}]", v, self.dtype, o.shape)
+                         for i, (v, o) in enumerate(zip(several, old, strict=True))]  # fmt: skip
         for name, value in new.items():
-            several = value if isinstance(value, list) else [value]
-            if not all(np.isfinite(a).all() for a in several):
+            held = value if isinstance(value, list) else [value]
+            if not all(np.isfinite(a).all() for a in held):
                 raise BadOption(name, got="NaN or infinite numbers", expected="finite numbers")
         self._build(new)
 
@@ -135,6 +138,29 @@ class Learned(ABC):
     def is_finite(self) -> bool:
         """Whether every number that is part of the state is finite."""
         return all(bool(np.isfinite(array).all()) for array in self._arrays().values())
+
+
+def _named(params: Any, new: Parameters) -> list[tuple[Any, Any]]:
+    """Names and values that were handed in; BadOption for what has none."""
+    if not isinstance(params, Mapping):
+        expected = f"a dict of {', '.join(new)}, as parameters() gives it"
+        raise BadOption("parameters", got=quoted(params), expected=expected)
+    return list(params.items())
+
+
+def _taken(what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> Array:
+    """A parameter that was handed in, of this shape; BadOption for any other."""
+    expected = f"numbers of shape {shape}"
+    given = getattr(value, "shape", shape)  # of what is no array, it is known after the conversion
+    if given != shape and given is not None:
+        raise BadOption(what, got=f"shape {quoted(given)}", expected=expected)
+    try:
+        with np.errstate(over="ignore"):
+            return coerce(what, value, dtype, shape)
+    except BadOption:
+        raise
+    except Exception:  # whatever a foreign object raises when asked to be an array
+        raise BadOption(what, got=quoted(value), expected=expected) from None
 
 
 def restored(kind: Any, made_with: dict[str, Any], state: dict[str, Array]) -> Any:

@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from rate_models.errors import UnknownName
+from rate_models.arguments import check_text
+from rate_models.errors import UnknownName, quoted
 
 
 def names(package: str) -> list[str]:
@@ -39,6 +40,7 @@ def get(package: str, name: str) -> ModuleType:
     >>> get("rate_models.rules", "pepita").__name__
     'rate_models.rules.pepita'
     """
+    check_text(package.rpartition(".")[2].removesuffix("s"), name)
     loaded = sys.modules.get(f"{package}.{name}")
     if loaded is not None and not name.startswith("_"):
         return loaded
@@ -47,7 +49,7 @@ def get(package: str, name: str) -> ModuleType:
         near = difflib.get_close_matches(str(name), valid, n=1)
         raise UnknownName(
             package.rpartition(".")[2].removesuffix("s"),
-            got=repr(name),
+            got=quoted(name),
             expected=f"one of {', '.join(valid)}",
             remedy=f"did you mean {near[0]!r}?" if near else "",
         )

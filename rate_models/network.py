@@ -7,7 +7,7 @@ Parameters are a dict of arrays named as in the papers: ``W`` a list of W_l (n_l
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -15,11 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models import activations, losses, products
-from rate_models.errors import BadOption, UnknownName
-from rate_models.hyperparameters import plain
+from rate_models.arguments import check_text, elements
+from rate_models.errors import BadOption, UnknownName, quoted
+from rate_models.estimates import check_network
+from rate_models.hyperparameters import bounded
 
 Parameters = dict[str, Any]
 Init = Literal["he_uniform", "he_normal", "torch_uniform"]
+
+WIDEST = 2**31 - 1  # units of a layer
 
 # Streams of random numbers that one seed gives; a new use takes a new number.
 WEIGHTS, FEEDBACK, MASKS, NOISE, SIMULATION, SIGNS, ASYMMETRY = range(7)
@@ -48,36 +52,39 @@ class NetworkSpec:
     output: str | None = None
 
     def __post_init__(self) -> None:
-        sizes = tuple(self.sizes) if isinstance(self.sizes, Iterable) else (self.sizes,)
-        whole = all(isinstance(n, int | np.integer) and n > 0 for n in sizes)
+        expected = "at least two positive whole numbers"
+        example = "for example (64, 256, 10): input, hidden layers, output"
+        sizes = elements("sizes", self.sizes, f"{expected}, {example}")
+        whole = all(
+            isinstance(n, int | np.integer) and not isinstance(n, bool | np.timedelta64) and n > 0
+            for n in sizes
+        )
+        if whole and max(sizes, default=0) > WIDEST:
+            raise BadOption("sizes", got=quoted(sizes), expected=f"layers of at most {WIDEST:,}")
         if len(sizes) < 2 or not whole:
-            raise BadOption(
-                "sizes",
-                got=sizes,
-                expected="at least two positive whole numbers",
-                remedy="for example (64, 256, 10): input, hidden layers, output",
-            )
+            raise BadOption("sizes", got=quoted(sizes), expected=expected, remedy=example)
         object.__setattr__(self, "sizes", tuple(int(n) for n in sizes))
         if not isinstance(self.bias, bool | np.bool_):
-            raise BadOption("bias", got=repr(self.bias), expected="true or false")
+            raise BadOption("bias", got=quoted(self.bias), expected="true or false")
         object.__setattr__(self, "bias", bool(self.bias))
         hidden = len(sizes) - 2
-        given = plain(self.activation)
-        given = tuple(given) if isinstance(given, list) else given
-        if not isinstance(given, str | Sequence):
-            expected = "a name, or one a hidden layer"
-            raise BadOption("activation", got=repr(given), expected=expected)
-        names = (given,) * hidden if isinstance(given, str) else tuple(given)
-        for other in (name for name in names if not isinstance(name, str)):
-            expected = "names, one a hidden layer"
-            raise BadOption("activation", got=repr(other), expected=expected)
+        given = bounded("activation", self.activation)
+        expected = "a name, or one a hidden layer"
+        if isinstance(given, str):
+            names: tuple[Any, ...] = (given,) * hidden
+        else:
+            names = elements("activation", given, expected)
+        for name in names:
+            check_text("activation", name, expected)
         for name in names if names else (given,) if isinstance(given, str) else ():
             if activations.code(name) == activations.SOFTMAX:
                 raise BadOption("activation", got="softmax", expected="an elementwise activation")
         if len(names) != hidden:
             raise BadOption("activation", got=names, expected=f"{hidden} names, one a hidden layer")
         object.__setattr__(self, "activation", names)
-        object.__setattr__(self, "loss", plain(self.loss))
+        object.__setattr__(self, "loss", bounded("loss", self.loss))
+        check_text("loss", self.loss)
+        check_text("output", self.output)
         object.__setattr__(self, "output", losses.output_for(self.loss, self.output))
 
     @property
@@ -152,8 +159,9 @@ def check_whole(what: str, number: object, least: int = 1) -> None:
     Traceback (most recent call last):
     rate_models.errors.BadOption: epochs: got 2.5; expected a whole number from 1 on
     """
-    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-        raise BadOption(what, got=repr(number), expected=f"a whole number from {least} on")
+    odd = isinstance(number, bool | np.timedelta64)  # NumPy has durations among the integers
+    if odd or not isinstance(number, int | np.integer) or number < least:
+        raise BadOption(what, got=quoted(number), expected=f"a whole number from {least} on")
 
 
 def check_dense(what: str, spec: NetworkSpec) -> None:
@@ -186,6 +194,8 @@ def initial_weights(spec: NetworkSpec, seed: int, init: str = "he_uniform") -> P
     >>> [w.shape for w in initial_weights(NetworkSpec((4, 3, 2)), seed=0)["W"]]
     [(3, 4), (2, 3)]
     """
+    if not spec.convolutional:
+        check_network(spec.sizes)
     rng = np.random.default_rng([seed, WEIGHTS])
     weights = [draw(init, rng, shape, fan_in=math.prod(shape[1:])) for shape in spec.shapes]
     biases = [np.zeros(shape[0]) for shape in spec.shapes] if spec.bias else []

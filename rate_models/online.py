@@ -20,6 +20,7 @@ from rate_models import (
     optimizers,
     rules,
 )
+from rate_models.arguments import check_text
 from rate_models.errors import BadOption, Diverged
 from rate_models.hyperparameters import checked, numeric, unknown
 from rate_models.kernel import DTYPES, Array, aligned, coerce
@@ -70,6 +71,7 @@ class OnlineNetwork(Learned):
         structured: bool = True,
         **hyperparameters: Any,
     ) -> None:
+        check_text("dtype", dtype, f"one of {', '.join(DTYPES)}")
         if dtype not in DTYPES:
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
         network.check_seed(seed)
@@ -249,7 +251,7 @@ class OnlineNetwork(Learned):
             params[name] = _nested(getattr(self._state, name), shape)
         return params
 
-    def set(self, **changes: Any) -> None:
+    def set(self, /, **changes: Any) -> None:
         """Change the optimiser or hyperparameters from the next sample on.
 
         What the initial parameters were drawn by is fixed: BadOption.

@@ -33,7 +33,7 @@ class Optimizer(NamedTuple):
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.03
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    decay_at: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    decay_at: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = ()
     decay_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
     decay_time: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 

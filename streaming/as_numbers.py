@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.errors import BadSample
+from rate_models.errors import BadSample, quoted
 
 Array = NDArray[Any]
+DEEPEST = 32  # dimensions that NumPy can go through
 NUMBERS = (int, float, np.bool_, np.integer, np.floating, Decimal, Fraction)
 
 
@@ -22,6 +23,8 @@ def numbers(where: str, value: Any, place: Callable[[int], str]) -> NDArray[np.f
         array = _as_it_is(value)
     except Exception as problem:  # whatever a foreign object raises when asked to be an array
         raise BadSample(where, got=short(value), expected="numbers") from problem
+    if array.ndim > DEEPEST:
+        raise BadSample(where, got=f"lists {array.ndim} deep", expected="numbers")
     if array.dtype.kind == "O":
         for i, item in enumerate(array.flat):
             if not isinstance(item, NUMBERS):
@@ -62,5 +65,4 @@ def as_float(array: Array) -> NDArray[np.float64]:
 
 def short(value: object) -> str:
     """``repr``, in one line and cut to what it can hold."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return quoted(value)

@@ -20,7 +20,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from rate_models.errors import BadOption, DamagedCheckpoint, UserError
+from rate_models.errors import BadOption, DamagedCheckpoint, UserError, quoted
 
 FORMAT = 1
 ARRAYS = "arrays.safetensors"
@@ -42,7 +42,7 @@ def write(
     Raises BadOption when ``folder`` holds other files, UserError when the disk refuses; what was
     there before is then as it was.
     """
-    folder = Path(folder).resolve()
+    folder = _place(folder)
     new, previous = _beside(folder)
     data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in arrays.items()})
     about = {"file": ARRAYS, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -93,7 +93,7 @@ def read(folder: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
     When it is damaged or gone and ``folder.previous`` is whole, that one, with a warning; else
     raises DamagedCheckpoint, naming the file and what is wrong with it.
     """
-    folder = Path(folder).resolve()
+    folder = _place(folder)
     _, previous = _beside(folder)
     try:
         return _load(folder)
@@ -176,6 +176,17 @@ def _is_whole(folder: Path) -> bool:
 def _digest(content: Any) -> str:
     """Of JSON as Python writes it, which reading and writing again does not change."""
     return hashlib.sha256(json.dumps(content, allow_nan=False).encode()).hexdigest()
+
+
+def _place(folder: str | os.PathLike[str]) -> Path:
+    """``folder`` from the root on; BadOption where it is no name of a folder."""
+    try:
+        if os.fspath(folder) not in ("", b""):
+            os.fsencode(folder)
+            return Path(folder).resolve()
+    except (TypeError, ValueError, OSError, RuntimeError):
+        pass
+    raise BadOption("checkpoint", got=quoted(folder), expected="the name of a folder")
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:

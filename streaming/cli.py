@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rate_models import catalogue, lookup
-from rate_models.errors import BadOption, Diverged, UserError
+from rate_models.errors import BadOption, Diverged, UserError, quoted
 from streaming.paper_command import paper
 from streaming.schedule.command import schedule
 from streaming.spiking_command import spiking
@@ -29,6 +30,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
 )
+
+FILE = "a file or a folder that can be used"
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -45,6 +48,18 @@ def main(arguments: list[str] | None = None) -> None:
         except UserError as error:
             _say(f"error: {error}")
             sys.exit(3 if isinstance(error, Diverged) else 2)
+        except MemoryError:
+            _say("error: got no more memory; what was saved before is kept; choose smaller layers, "
+                 "a smaller --batch or fewer workers")  # fmt: skip
+            sys.exit(2)
+        except OSError as error:
+            if error.filename is None:  # the output: see `delivered`
+                raise
+            name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "?"
+            _say(
+                f"error: {UserError(quoted(name, 200), got=error.strerror or error, expected=FILE)}"
+            )
+            sys.exit(2)
 
 
 @app.command()
@@ -233,6 +248,7 @@ def run(
     """Stream samples through a network that learns from each as it arrives."""
     from streaming import run as runs  # the compiler takes a while: not for --help
     from streaming.config import RunConfig, parse_settings
+    from streaming.outlook import Outlook
     from streaming.progress import Bar, Interrupts
     from streaming.tables.table_file import BARS
 
@@ -242,7 +258,7 @@ def run(
     hooks = runs.Hooks(
         stop=interrupts,
         say=(lambda message: None) if quiet else _say,
-        watch=(lambda run: None) if silent else bar,
+        watch=Outlook((lambda _: None) if quiet else _say, (lambda _: None) if silent else bar),
     )
     context.with_resource(interrupts.caught())  # until the command has ended
     try:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rate_models.errors import BadOption, UserError
+from rate_models.estimates import check_workers
 from rate_models.extras import import_extra
 
 HERE = "127.0.0.1"
@@ -51,6 +52,7 @@ def cluster(
         )
     if workers is not None and workers < 1:
         raise BadOption("--workers", got=workers, expected="1 or more")
+    check_workers("--workers", workers or 1)
 
     def lost(event: tuple[float, Any]) -> None:
         what = event[1] if isinstance(event[1], dict) else {}

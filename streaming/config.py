@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt,
 from pydantic_core import PydanticCustomError
 
 from rate_models import defaults as suited
-from rate_models.errors import BadOption, DamagedCheckpoint, MissingData
+from rate_models.arguments import elements
+from rate_models.errors import BadOption, DamagedCheckpoint, MissingData, quoted
 from streaming import defaults, realisation
 from streaming.learner import OnlineLearner
 from streaming.lineage import Continued, Lineage
@@ -47,24 +47,41 @@ _NOT_BY_SET = (
 )
 
 
+Count = Annotated[int, Field(gt=0, lt=2**63)]
+
+
 def _sizes(value: Any) -> Any:
     """The text 256,128 as sizes; one number as one size."""
     if isinstance(value, int):
         return (value,)
     try:
-        return parse_sizes(value) if isinstance(value, str) else value
+        return parse_sizes(value) if isinstance(value, str) else _listed("hidden", value)
     except BadOption:
         raise PydanticCustomError("sizes", "Input should be sizes, e.g. 256,128") from None
 
 
 def _columns(value: Any) -> Any:
     """The text time,id as two names of columns."""
-    return listed(value) if isinstance(value, str) else value
+    return listed(value) if isinstance(value, str) else _listed("drop", value)
 
 
 def _names(value: Any) -> Any:
     """A text as one name."""
-    return (value,) if isinstance(value, str) else value
+    return (value,) if isinstance(value, str) else _listed("record", value)
+
+
+def _ascii(value: Any) -> str:
+    try:
+        return ascii(value)
+    except Exception:  # whatever a foreign object raises; what it is not is found out later
+        return ""
+
+
+def _listed(what: str, value: Any) -> Any:
+    """A sequence as a tuple, as pydantic would read one without end; anything else as it is."""
+    if value is None or isinstance(value, float):
+        return value
+    return elements(f"--{what}", value, "a list")
 
 
 class RunConfig(BaseModel):
@@ -90,7 +107,7 @@ class RunConfig(BaseModel):
     rule: str | None = None
     circuit: str | None = None
     hidden: Annotated[tuple[PositiveInt, ...] | None, BeforeValidator(_sizes)] = None
-    epochs: PositiveInt | None = None
+    epochs: Count | None = None
     lr: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
     dtype: Literal["float32", "float64"] | None = None
@@ -102,11 +119,11 @@ class RunConfig(BaseModel):
     scale: Literal["none", "range", "running", "global"] | None = None
     data: Path | None = None
     download: bool = False
-    samples: PositiveInt | None = None
+    samples: Count | None = None
     seconds: float | None = Field(default=None, gt=0)
     accuracy: float | None = Field(default=None, gt=0, le=1)
-    interval: PositiveInt = 500
-    save_every: PositiveInt = 10_000
+    interval: Count = 500
+    save_every: Count = 10_000
     on_bad: Literal["raise", "skip"] = "raise"
     label: str | None = None
     drop: Annotated[tuple[str, ...], BeforeValidator(_columns)] = ()
@@ -131,10 +148,10 @@ class RunConfig(BaseModel):
         rate_models.errors.BadOption: --epochs: got 0; expected greater than 0
         """
         for name, value in options.items():
-            if "\\udc" in ascii(value):  # bytes outside the encoding: config.json has none such
+            if "\\udc" in _ascii(value):  # bytes outside the encoding: config.json has none such
                 raise BadOption(
                     f"--{name.replace('_', '-')}",
-                    got=ascii(value),
+                    got=_ascii(value),
                     expected="a name in the encoding of this terminal",
                     remedy="set LC_ALL=C.UTF-8, or give the file another name",
                 )
@@ -142,9 +159,10 @@ class RunConfig(BaseModel):
             return cls(**{name: value for name, value in options.items() if value is not None})
         except ValidationError as invalid:
             error = invalid.errors()[0]
+            got = error["input"]
             raise BadOption(
                 "--" + str(error["loc"][0]).replace("_", "-"),
-                got=error["input"],
+                got=got if isinstance(got, str | int) else quoted(got),
                 expected=error["msg"].removeprefix("Input should be "),
             ) from None
 
@@ -194,6 +212,8 @@ class RunConfig(BaseModel):
     def learner(self, source: Source) -> OnlineLearner:
         """A learner that has seen nothing; of a configuration that is `resolved`."""
         assert self.hidden is not None and self.scale is not None and self.dtype is not None
+        for name in filter(not_by_set, self.settings):
+            raise BadOption("settings", got=f"{name} among them", expected=f"the option {name}")
         outputs = len(source.classes) if source.classes else getattr(source, "n_outputs", 1)
         return OnlineLearner(
             rule=self.rule,
@@ -268,10 +288,11 @@ def sample_counts(epochs: Any, source: Source) -> list[int]:
     """Sample counts at which ``epochs`` (a number or several) are over."""
     try:
         several = [float(e) for e in (epochs if isinstance(epochs, list | tuple) else [epochs])]
-        if not all(map(math.isfinite, several)):
+        if not all(abs(e) * (source.length or 1) < 2**63 for e in several):
             raise ValueError
-    except (TypeError, ValueError):
-        raise BadOption("decay_epochs", got=epochs, expected="numbers: [8, 12]") from None
+    except Exception:  # whatever a foreign object raises when asked to be a number
+        got = quoted(epochs)
+        raise BadOption("decay_epochs", got=got, expected="numbers: [8, 12]") from None
     if several and source.length is None:
         raise BadOption(
             "decay_epochs",
@@ -295,7 +316,11 @@ def parse_settings(items: Iterable[str]) -> dict[str, Any]:
             raise BadOption("--set", got=item, expected="name=value, e.g. --set momentum=0.9")
         if not_by_set(name):
             raise BadOption("--set", got=item, remedy=f"use the option --{name} if there is one")
-        settings[name] = parse_value(text)
+        try:
+            settings[name] = parse_value(text)
+        except RecursionError:
+            expected = "a value, or a list of values"
+            raise BadOption("--set", got=quoted(item), expected=expected) from None
     return settings
 
 
@@ -324,4 +349,4 @@ def parse_sizes(text: str, option: str = "--hidden") -> list[int]:
     try:
         return [int(size) for size in text.split(",")]
     except ValueError:
-        raise BadOption(option, got=repr(text), expected="sizes, e.g. 256,128") from None
+        raise BadOption(option, got=quoted(text), expected="sizes, e.g. 256,128") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rate_models.errors import BadOption, BadSample
+from rate_models.arguments import elements
+from rate_models.errors import BadOption, BadSample, quoted
 from streaming.as_numbers import as_float, numbers, on_the_host, short
 from streaming.named import Table, mapping_of, one_column, plain, plain_names, same_rows, table_of
 
@@ -118,7 +120,7 @@ class Door:
             if y is None:
                 raise BadSample("y", got="nothing", expected=f"{self.n_outputs} numbers")
             y = plain(y)
-            if self.n_outputs == 1 and not isinstance(y, list | tuple) and np.ndim(y) == 0:  # type: ignore[arg-type]
+            if self.n_outputs == 1 and not isinstance(y, Sequence) and _is_scalar(y):
                 y = [y]
             return self._vector("y", y, self.n_outputs)
         index = self._code(y)
@@ -174,7 +176,7 @@ class Door:
     def _code(self, label: Any) -> int:
         try:  # numpy scalars and whole floats are found too: they hash like the number
             return self._index.get(plain(label), -1)
-        except TypeError:
+        except Exception:  # no hash, or whatever a foreign object raises
             return -1
 
     def _table(
@@ -199,6 +201,7 @@ class Door:
                 if table.size and -self._limit <= table.min() and table.max() <= self._limit:
                     return table, good  # NaN is on neither side
                 return table, good & (np.abs(table) <= self._limit).all(axis=1)
+            return np.broadcast_to(0.0, (len(rows), width)), np.zeros(len(rows), np.bool_)
         table, good = np.zeros((len(rows), width)), good.copy()
         for i, row in enumerate(rows):
             if good[i]:
@@ -216,14 +219,12 @@ class Door:
         def place(i: int) -> str:
             return f"feature {names[i]!r}" if names else f"{where}[{i}]"
 
+        given = getattr(value, "shape", ())
+        if isinstance(given, tuple) and given and given != (width,):  # before a copy is made of it
+            raise _misshapen(where, given, width)
         vector = numbers(where, value, place)
         if vector.shape != (width,):
-            raise BadSample(
-                where,
-                got=f"shape {vector.shape}",
-                expected=f"shape ({width},)",
-                remedy="flatten it" if vector.size == width else "",
-            )
+            raise _misshapen(where, vector.shape, width)
         fine = np.abs(vector) <= self._limit
         if not fine.all():
             i = int(np.argmin(fine))
@@ -236,6 +237,23 @@ class Door:
         return vector
 
 
+def _is_scalar(y: object) -> bool:
+    try:
+        return np.ndim(y) == 0  # type: ignore[arg-type]
+    except Exception:  # as in `numbers`
+        return False
+
+
+def _misshapen(where: str, shape: tuple[Any, ...], width: int) -> BadSample:
+    size = math.prod(shape) if all(isinstance(n, int) for n in shape) else 0
+    return BadSample(
+        where,
+        got=f"shape {tuple(shape)}",
+        expected=f"shape ({width},)",
+        remedy="flatten it" if size == width else "",
+    )
+
+
 def several(what: str, rows: Any) -> Any:
     """Rows as an array, a table or a list that can be sliced; masked entries become NaN."""
     if isinstance(rows, list | tuple):
@@ -244,7 +262,7 @@ def several(what: str, rows: Any) -> Any:
         rows = on_the_host(rows)
         if (table := table_of(rows)) is not None:
             return table
-    if isinstance(rows, np.ma.MaskedArray) and rows.dtype.kind in "biuf":
+    if isinstance(rows, np.ma.MaskedArray) and rows.dtype.kind in "biuf" and rows.ndim:
         return as_float(rows)
     try:
         array = np.asarray(rows)
@@ -271,23 +289,25 @@ def draws(
     """masks or noise handed in, (width,) or (n, width) each, as (n, width) arrays."""
     if given is None:
         return None
-    if len(given) != len(widths):
-        raise BadOption(what, got=f"{len(given)} arrays", expected=f"{len(widths)}")
+    expected = f"{len(widths)} arrays of numbers, of shapes {[(n, width) for width in widths]}"
+    several_ = elements(what, given, expected)
+    if len(several_) != len(widths):
+        raise BadOption(what, got=f"{len(several_)} arrays", expected=f"{len(widths)}")
     try:
         return [
             np.broadcast_to(np.asarray(part, np.float64), (n, width))
-            for part, width in zip(given, widths, strict=True)
+            for part, width in zip(several_, widths, strict=True)
         ]
-    except (TypeError, ValueError) as problem:
-        expected = f"numbers of shapes {[(n, width) for width in widths]}"
-        raise BadOption(what, got=problem, expected=expected) from None
+    except Exception:  # whatever a foreign object raises when asked to be an array
+        raise BadOption(what, got=quoted(given), expected=expected) from None
 
 
 def labels_of(classes: Sequence[Any] | None, n_outputs: int) -> tuple[Label, ...]:
     """The label of each output unit as plain Python values; BadOption when they cannot be."""
     if classes is None:
         return tuple(range(n_outputs))
-    labels = [plain(c) for c in classes]
+    expected = f"{n_outputs} labels, one for each output unit"
+    labels = [plain(c) for c in elements("classes", classes, expected)]
     labels = [int(c) if isinstance(c, float) and c.is_integer() else c for c in labels]
     if odd := [c for c in labels if type(c) not in (str, int, bool)]:
         raise BadOption("classes", got=short(odd[0]), expected="texts, whole numbers or booleans")

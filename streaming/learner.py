@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models import defaults as suits
+from rate_models.arguments import check_text
 from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, Diverged, UserError
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.rules import forward
@@ -65,6 +66,7 @@ class OnlineLearner:
 
     def __init__(
         self,
+        /,
         rule: str | None = None,
         sizes: Sequence[int] = (64, 256, 10),
         lr: float | None = None,
@@ -87,14 +89,19 @@ class OnlineLearner:
         on_bad: str = "raise",
         **options: Any,
     ) -> None:
+        for what, text in {
+            "on_bad": on_bad, "rule": rule, "circuit": circuit, "dtype": dtype, "loss": loss,
+            "output": output, "schedule": schedule, "scale": scale, "task": task,
+            "target_scale": target_scale,
+        }.items():  # fmt: skip
+            check_text(what, text)
         if on_bad not in ("raise", "skip"):
             raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
         rule, module = realisation.rule_of(rule, circuit)
         names = suits.of(module).activation if activation is None else activation
-        names = tuple(names) if isinstance(names, list) else names
-        layers = tuple(sizes) if isinstance(sizes, Iterable) else sizes
-        loss = loss or ("mse" if task == "regression" else module.DEFAULT_LOSS)
-        spec = NetworkSpec(layers, names, loss, bias, output)
+        if loss is None:
+            loss = "mse" if task == "regression" else module.DEFAULT_LOSS
+        spec = NetworkSpec(sizes, names, loss, bias, output)  # type: ignore[arg-type]
         regression, target_scale = settled(spec, task, classes, target_scale)
         options = options if lr is None else {"lr": lr, **options}
         self._network = realisation.build(
@@ -225,9 +232,9 @@ class OnlineLearner:
 
     def load_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Take over what `parameters` gave; velocities start at rest."""
-        self._network.load_parameters(dict(parameters))
+        self._network.load_parameters(parameters)  # type: ignore[arg-type]
 
-    def set(self, **changes: Any) -> None:
+    def set(self, /, **changes: Any) -> None:
         """Change the learning rate, optimiser or hyperparameters from the next sample on."""
         with self._network.lock:
             self._network.set(**changes)

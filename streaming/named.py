@@ -51,7 +51,11 @@ def mapping_of(x: object) -> Mapping[Any, Any] | None:
     if _numbered(index):
         return None
     values: Any = x
-    return dict(zip(_different(index), values.to_numpy(), strict=True))
+    names, numbers = _different(index), np.asarray(values.to_numpy())
+    if numbers.shape[:1] != (len(names),):
+        got, expected = f"values of shape {numbers.shape}", f"{len(names)}, one for each name"
+        raise BadSample("x", got=got, expected=expected)
+    return dict(zip(names, numbers, strict=True))
 
 
 class Table:

@@ -9,7 +9,7 @@ from biocircuits import catalogue
 from biocircuits.network import CircuitNetwork
 from biocircuits.network import rule_of as rule_of_circuit
 from rate_models import lookup
-from rate_models.errors import BadOption
+from rate_models.errors import BadOption, quoted
 from rate_models.hyperparameters import unknown
 from rate_models.network import NetworkSpec, check_whole
 from rate_models.online import RULES, OnlineNetwork
@@ -31,7 +31,8 @@ def rule_of(rule: str | None, circuit: str | None) -> tuple[str, ModuleType]:
     'bmvr'
     """
     if circuit is None:
-        return rule or DEFAULT, lookup.get(RULES, rule or DEFAULT)
+        rule = DEFAULT if rule is None else rule
+        return rule, lookup.get(RULES, rule)
     made = catalogue.load(circuit)
     own = made.RULE or circuit
     if rule not in (None, own):
@@ -67,13 +68,16 @@ def build(
     alone = how.kind == "sequential" and workers == 1 and batch == 1
     if circuit is not None and not alone:
         expected = "sequential, 1 and 1: circuits have no other"
-        got = f"{schedule}, {workers}, {batch}"
+        got = ", ".join(map(quoted, (schedule, workers, batch)))
         raise BadOption("schedule, workers, batch", got=got, expected=expected)
     if circuit is not None:
         if dtype != CircuitNetwork.dtype:
             remedy = "circuits have no other precision"
             at = f"dtype of circuit {circuit}"
             raise BadOption(at, got=dtype, expected=CircuitNetwork.dtype, remedy=remedy)
+        for name in ("spec", "circuit", "seed", "optimizer"):  # no options, but arguments
+            if name in options:
+                raise unknown(name, list(Optimizer._fields))
         return CircuitNetwork(spec, circuit, seed=seed, **options)
     own = lookup.get(RULES, rule).Hyperparameters._fields
     if odd := [name for name in options if name not in (*Optimizer._fields, *own)]:

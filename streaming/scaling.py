@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from rate_models import bounds
-from rate_models.errors import BadOption
+from rate_models.arguments import check_text
+from rate_models.errors import BadOption, quoted
 from rate_models.kernel import coerce, kernel
 
 Array = NDArray[Any]
@@ -38,10 +40,12 @@ class Scaler:
     """
 
     def __init__(self, kind: str, n_features: int, maximum: float = 1.0) -> None:
+        check_text("scale", kind, f"one of {', '.join(KINDS)}")
         if kind not in KINDS:
             raise BadOption("scale", got=repr(kind), expected=f"one of {', '.join(KINDS)}")
-        if not isinstance(maximum, Real | np.generic) or not 0 < maximum < np.inf:
-            raise BadOption("maximum", got=repr(maximum), expected="a finite number above 0")
+        number = isinstance(maximum, Real | np.bool_) and not isinstance(maximum, np.timedelta64)
+        if not number or not 0 < maximum <= sys.float_info.max:
+            raise BadOption("maximum", got=quoted(maximum), expected="a finite number above 0")
         self.kind, self.n_features, self.maximum = kind, n_features, float(maximum)
         n = {"running": n_features, "global": 1}.get(kind, 0)
         self._state = {"count": np.zeros(1, np.int64), "mean": np.zeros(n), "m2": np.zeros(n)}

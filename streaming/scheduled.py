@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import bounds, kernel, optimizers, places
+from rate_models import bounds, estimates, kernel, optimizers, places
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import numeric
 from rate_models.network import NetworkSpec
@@ -79,6 +79,7 @@ class ScheduledNetwork(OnlineNetwork):
         **options: Any,
     ) -> None:
         self.schedule, self.workers, self.timed = schedule, workers, timed
+        self._check_room(spec, str(options.get("dtype", "float64")))
         self._threads = Threads(max(workers, 1))
         super().__init__(spec, rule, **options)
         planner.check(self.module, self.spec, self.hyper, schedule, workers)
@@ -88,6 +89,13 @@ class ScheduledNetwork(OnlineNetwork):
         planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0, None))
         self._places = schedule.delay + 1 + SPARE
         self._empty()
+
+    def _check_room(self, spec: NetworkSpec, dtype: str) -> None:
+        """BadOption for more threads or samples on their way than the machine can hold."""
+        estimates.check_workers("workers", self.workers)
+        itemsize = np.dtype(dtype).itemsize if dtype in kernel.DTYPES else 8
+        for what, samples in (("schedule", self.schedule.delay), ("batch", self.schedule.batch)):
+            estimates.check_waiting(what, samples, spec.sizes, itemsize)
 
     @property
     def measured(self) -> Measured | None:
@@ -141,7 +149,7 @@ class ScheduledNetwork(OnlineNetwork):
         """How many samples have been seen but not learned from yet."""
         return len(self._waiting[0]) if self._waiting else 0
 
-    def set(self, **changes: Any) -> None:
+    def set(self, /, **changes: Any) -> None:
         with self.lock:
             super().set(**changes)
             self._blocks = {}

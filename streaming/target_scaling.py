@@ -111,7 +111,7 @@ def settled(
         expected = "none, as classes are not scaled"
         raise BadOption("target_scale", got=repr(target_scale), expected=expected)
     if spec.sizes[-1] == 1 and (classes is None or len(classes) > 1):
-        two = ", ".join(map(str, (*spec.sizes[:-1], 2)))
+        two = ", ".join(map(str, (*spec.sizes[:-1], 2) if len(spec.sizes) <= 8 else ("...", 2)))
         raise BadOption(
             "sizes", got=f"1 output unit, with loss {spec.loss}",
             expected=f"an output unit for each class, at least 2: sizes=({two}), classes=(0, 1)",

@@ -1,9 +1,14 @@
 """What tests of several files ask for."""
 
+import hypothesis
 import pytest
 import threads
 
 from streaming import scheduled
+
+# The same cases each time, however busy the machine is; others: --hypothesis-profile=default
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from streaming.run_folder import disk, finite, replacing, write_text
 from streaming.sources import Options
 
 NOT_YET, NO_DATA, PAPERS = "not run yet", "no data", "the paper's"
+MOST_SEEDS = 100_000  # more are a slip, and a list of them for each cell
 MINUTE = 60.0
 
 
@@ -195,6 +196,8 @@ def _scale(
     for option, number in (("--seeds", seeds), ("--epochs", epochs)):
         if number is not None and number < 1:
             raise BadOption(option, got=number, expected="1 or more")
+    if seeds is not None and seeds > MOST_SEEDS:
+        raise BadOption("--seeds", got=seeds, expected=f"at most {MOST_SEEDS:,}")
     full: Scale = paper.FULL
     usual: Scale = paper.QUICK if quick else full
     changes = {"seeds": seeds, "epochs": epochs}

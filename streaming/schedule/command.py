@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rate_models.errors import BadOption
+from rate_models.estimates import check_memory
 
 MOST_ITEMS = 400_000  # laid out one by one, in seconds; a longer stream goes on at the steady pace
 
@@ -94,6 +95,7 @@ def schedule(
     if measure:
         from streaming.schedule.measuring import measure as compare
 
+        check_memory("--samples", f"{samples:,} samples", 8 * samples * (sizes[0] + sizes[-1]))
         told = compare(rule, sizes, how, workers, samples, options)
         measured = _measured(told)
         title = f"{rule}, {_short(sizes)}, {how}: {told.speedup:.2f} times one thread"

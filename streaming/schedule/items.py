@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, Self
 
-from rate_models.errors import BadOption
+from rate_models.errors import BadOption, quoted
 from rate_models.network import NetworkSpec
 from rate_models.rules import Ref, Task
 
@@ -78,13 +78,15 @@ class Schedule:
 delayed:d or delayed:d:current, for example delayed:3
         """
         expected = "sequential, pipelined, delayed:d or delayed:d:current, for example delayed:3"
+        if not isinstance(text, str):
+            raise BadOption("schedule", got=quoted(text), expected=expected)
         if text == "sequential":
             return cls("sequential", 0, batch, weights)
         if text == "pipelined":
             return cls("pipelined", 0, batch, weights)
-        if found := re.fullmatch(r"delayed:(-?\d+)(:current)?", text):
+        if found := re.fullmatch(r"delayed:(-?[0-9]{1,18})(:current)?", text):
             return cls("delayed", int(found[1]), batch, "current" if found[2] else weights)
-        raise BadOption("schedule", got=repr(text), expected=expected)
+        raise BadOption("schedule", got=quoted(text), expected=expected)
 
     def __str__(self) -> str:
         name = f"delayed:{self.delay}" if self.kind == "delayed" else self.kind

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rate_models import lookup, rules
-from rate_models.errors import BadOption
+from rate_models import estimates, lookup, rules
+from rate_models.errors import BadOption, quoted
 from rate_models.hyperparameters import checked
 from rate_models.network import NetworkSpec
 from streaming.schedule import placing
@@ -20,6 +20,7 @@ from streaming.schedule.locking import refuse_if_locked
 from streaming.schedule.plan import Floats, Ints, Plan, Times
 
 RULES = "rate_models.rules"
+MOST_WORKERS = 100_000  # of a plan, which may be for chips that nobody has
 Assignment = Literal["layers", "waves"]
 
 
@@ -51,6 +52,7 @@ def plan(
         raise BadOption("handover", got=handover, expected="a finite time, 0 or more")
     module, spec, hyper = network(rule, sizes, activation, options or {})
     check(module, spec, hyper, schedule, workers)
+    estimates.check_planned("samples", samples, spec.layers)
     todo = list(items(module, spec, hyper, schedule, samples))
     best = lay_out(todo, spec, schedule, workers, times, handover, assignment)
     warn_of_idle(best)
@@ -72,6 +74,8 @@ def check(
     same time."""
     if workers < 1:
         raise BadOption("workers", got=workers, expected="1 or more")
+    if workers > MOST_WORKERS:
+        raise BadOption("workers", got=quoted(workers), expected=f"at most {MOST_WORKERS:,}")
     refuse_if_locked(rule, spec, hyper, schedule)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 from rate_models import lookup
-from rate_models.errors import BadOption
+from rate_models.errors import BadOption, quoted
 from streaming.sources._arrays import ArraySource, Chunk
 from streaming.sources._task import TASKS
 
@@ -149,6 +149,8 @@ def open_source(name: str, options: Options | None = None) -> Source:
     >>> X.shape, y.shape
     ((5, 64), (5,))
     """
+    if not isinstance(name, str):
+        raise BadOption("source", got=quoted(name), expected="a name, e.g. digits or csv:FILE.csv")
     kind, colon, argument = name.partition(":")
     module = lookup.get(__name__, kind)
     options = options or Options()

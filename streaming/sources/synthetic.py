@@ -33,7 +33,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.errors import BadOption, UnknownName
+from rate_models.errors import BadOption, UnknownName, quoted
+from rate_models.estimates import check_memory
 from streaming.sources import Chunk, Options
 
 BLOCK = 256
@@ -76,6 +77,9 @@ class SyntheticSource:
 
     def __init__(self, settings: Settings, name: str) -> None:
         s = self.settings = settings
+        numbers = s.features * (2 * s.classes * s.clusters + BLOCK) + 8 * s.classes
+        check_memory(f"source {name}", f"{s.features:,} features, {s.classes:,} classes of "
+                     f"{s.clusters:,} clusters", 8 * numbers)  # fmt: skip
         self.name = name
         self.n_features = s.features
         self.classes: tuple[Any, ...] | None = tuple(range(s.classes))
@@ -169,6 +173,8 @@ def _value(key: str, text: str) -> Any:
         value = number(text)
     except ValueError:
         value = math.nan
-    if not least <= value < math.inf:
-        raise BadOption(f"synthetic:{key}", got=repr(text), expected=f"{what} of at least {least}")
+    if not least <= value < (1e100 if key == "noise" else 2**63 if key != "seed" else math.inf):
+        most = "" if key == "seed" else " and below 1e100" if key == "noise" else " and below 2^63"
+        expected = f"{what} of at least {least}{most}"
+        raise BadOption(f"synthetic:{key}", got=quoted(text), expected=expected)
     return value

@@ -1,0 +1,128 @@
+"""What would fill the memory or take for ever, estimated before it begins.
+
+Estimates are plain formulas that stay below what is really used: what they refuse cannot be, and
+what they let through may still be too much, which is a MemoryError where it is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from itertools import pairwise
+
+from rate_models.errors import BadOption, quoted
+
+DOUBLE = 8  # bytes of the float64 numbers that initial weights are drawn in
+MOST_PLANNED = 1_000_000  # work items that are planned one by one, in some ten seconds
+THREADS = 64  # of a network, whatever the machine
+PER_CORE = 16  # threads or processes that each core may be asked to share
+
+
+def check_memory(what: str, got: object, needed: int, remedy: str = "choose less of it") -> None:
+    """BadOption where ``needed`` bytes are more than there are.
+
+    >>> check_memory("sizes", "(10, 10**12)", 10**20)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    rate_models.errors.BadOption: sizes: got (10, 10**12), which takes 100000000000 GB of \
+memory; expected at most ... GB, which are free; choose less of it
+    """
+    free = free_memory()
+    if free is not None and needed > free:
+        got = f"{got}, which takes {_gigabytes(needed)} of memory"
+        expected = f"at most {_gigabytes(free)}, which are free"
+        raise BadOption(what, got=got, expected=expected, remedy=remedy)
+
+
+def check_network(sizes: Sequence[int]) -> None:
+    """BadOption where the weights of layers n_0, ..., n_L do not fit into memory.
+
+    They are drawn in float64, and kept once more as the kernels have them.
+    """
+    numbers = sum(n * m for n, m in pairwise(sizes))
+    shown = ", ".join(map(str, sizes if len(sizes) <= 8 else [*sizes[:3], "...", *sizes[-2:]]))
+    check_memory("sizes", f"({shown})", 2 * DOUBLE * numbers, "choose smaller layers")
+
+
+def check_waiting(what: str, samples: int, sizes: Sequence[int], itemsize: int) -> None:
+    """BadOption where so many ``samples`` on their way through a network cannot be kept or planned.
+
+    Of each, activities, teaching signals and changes are kept: 8 arrays of the units, and the
+    input.
+    """
+    check_memory(what, _samples(samples), samples * itemsize * (8 * sum(sizes[1:]) + sizes[0]))
+    check_planned(what, samples, len(sizes) - 1)
+
+
+def check_planned(what: str, samples: int, layers: int) -> None:
+    """BadOption for more samples than can be planned: a layer's two passes and the error each."""
+    each = 2 * layers + 1
+    if samples * each > MOST_PLANNED:
+        got = f"{_samples(samples)}, which would have to be planned together"
+        expected = f"at most {MOST_PLANNED // each:,} with {layers} layers"
+        raise BadOption(what, got=got, expected=expected)
+
+
+def check_workers(what: str, workers: int) -> None:
+    """BadOption for more threads or processes than the cores of this machine could ever share."""
+    cores = os.cpu_count() or 1
+    most = max(THREADS, PER_CORE * cores)
+    if workers > most:
+        expected = f"at most {most}: this machine has {cores} cores"
+        raise BadOption(what, got=quoted(workers), expected=expected)
+
+
+def free_memory() -> int | None:
+    """Bytes that this process could still take; None where the system does not tell."""
+    known = [n for n in (_unused(), _below_limit()) if n is not None]
+    return min(known, default=None)
+
+
+def duration(seconds: float) -> str:
+    """
+    >>> duration(90), duration(7200), duration(4e5), duration(1e12)
+    ('2 minutes', '2 hours', '5 days', '31,710 years')
+    """
+    for unit, length in (("years", 365 * 86400), ("days", 86400), ("hours", 3600)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{max(2, math.ceil(seconds / 60))} minutes"
+
+
+def _unused() -> int | None:
+    """What the machine has available; where it does not tell, all that it has."""
+    try:
+        with open("/proc/meminfo", encoding="ascii", errors="replace") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _below_limit() -> int | None:
+    """What is left below the limit of the process's address space (ulimit -v), if it has one."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit == resource.RLIM_INFINITY:
+            return None
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return max(0, limit - int(file.read().split()[0]) * resource.getpagesize())
+    except (ImportError, OSError, ValueError, IndexError):
+        return None
+
+
+def _samples(n: int) -> str:
+    return f"{n:,} samples" if n < 10**15 else f"{quoted(n)} samples"
+
+
+def _gigabytes(n: int) -> str:
+    if n >= 10**18:
+        return f"{quoted(n // 10**9, 20)} GB"
+    return f"{n // 10**9:,} GB" if n >= 10**10 else f"{n / 1e9:.2g} GB"
