@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rate_models import lookup
+from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.fits import (  # noqa: F401  of this catalogue, in a file of their own
     bmvr_loss,
@@ -28,7 +28,7 @@ from rate_models.fits import (  # noqa: F401  of this catalogue, in a file of th
 from rate_models.hyperparameters import checked
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import Draws
-from rate_models.textbook import RULES, gradients, initial_parameters, mapped
+from rate_models.textbook import gradients, initial_parameters, mapped
 
 Array = NDArray[np.float64]
 NO_DRAWS = Draws()
@@ -118,7 +118,7 @@ def rule_links(rule: str, layers: int, **hyperparameters: Any) -> list[Link]:
     >>> [(link.below, link.above) for link in rule_links("direct_feedback_alignment", 3)]
     [(1, 3), (2, 3)]
     """
-    loss = lookup.get(RULES, rule).DEFAULT_LOSS
+    loss = rules.get(rule).loss
     spec = NetworkSpec(tuple(range(layers + 3, 2, -1)), loss=loss)
     return feedback_links(initial_parameters(spec, rule, seed=0, **hyperparameters))
 
@@ -192,11 +192,12 @@ def updates(
     >>> [delta.shape for delta in updates(spec, "backprop", params, np.eye(4), np.ones((4, 2)))]
     [(3, 4), (2, 3)]
     """
-    module = lookup.get(RULES, rule)
-    hyper = checked(module.Hyperparameters(), **hyperparameters)
+    definition = rules.get(rule)
+    hyper = checked(definition.hyperparameters(), **hyperparameters)
     copy = mapped(params, lambda a: np.array(a, float))
     total: list[Array | None] = [None] * spec.layers
-    for stage in module.batch(spec, copy, hyper, np.asarray(x, float), np.asarray(y, float), draws):
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    for stage in definition.batch(spec, copy, hyper, x, y, draws):
         for i, delta in enumerate(gradients(spec, stage, copy, len(x))["W"]):
             before = total[i]
             total[i] = before if delta is None else delta if before is None else before + delta

@@ -47,7 +47,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -55,23 +54,28 @@ from array_api_compat import array_namespace, device
 from pydantic import Field
 
 from rate_models import activations, input_synapses, layers, rows
-from rate_models.defaults import Defaults, weight
+from rate_models.defaults import weight
 from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Ref, Stage, Task, Term, _plain, _stability, _tasks
+from rate_models.rules import (
+    FIXED,
+    Defaults,
+    Draws,
+    Properties,
+    Ref,
+    Rule,
+    Stage,
+    Task,
+    Term,
+    _stability,
+    _tasks,
+)
 
-DEFAULT_LOSS = "mse"
-LOSSES = ("mse",)
 DEFAULTS = Defaults(scale="global")
-LEARNED = ("Q", "R")
-noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
-input_feedback = _plain.input_feedback
-advise = _stability.advise
-FIXED = ("ridge", "decoupled", "init_1", "init_2", "init_q")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -85,13 +89,13 @@ class Hyperparameters(NamedTuple):
 
     eta_apical: Positive = 0.25
     eta_q: Positive = 0.25
-    ridge: NotNegative = 0.0
-    decoupled: bool = False
+    ridge: Annotated[NotNegative, FIXED] = 0.0
+    decoupled: Annotated[bool, FIXED] = False
     mean_rate: Annotated[float, Field(ge=0, le=1)] = 1e-4
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init_1: NotNegative = 0.01
-    init_2: NotNegative = 0.1
-    init_q: NotNegative = 1 / 3
+    init_1: Annotated[NotNegative, FIXED] = 0.01
+    init_2: Annotated[NotNegative, FIXED] = 0.1
+    init_q: Annotated[NotNegative, FIXED] = 1 / 3
 
 
 class State(NamedTuple):
@@ -102,15 +106,6 @@ class State(NamedTuple):
     vQ: Array
     vR: Array
     mean: Array
-
-
-PROPERTIES = Properties(
-    passes=1,
-    weight_transport=False,
-    nonlocal_signals=False,
-    frozen_activity=False,
-    update_locking="none",
-)
 
 
 def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
@@ -205,11 +200,6 @@ def batch(
     yield Stage([input_terms, [Term(-hyper.eta_apical * y, z), leak]], own)
 
 
-def multiply_adds(sizes: Sequence[int]) -> int:
-    """Per sample: forward, apical current, R z and Q n, and the update of all four matrices."""
-    return 2 * _plain.synapses(sizes) + sizes[-1] * sizes[1] + 4 * sizes[1] ** 2
-
-
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     """No error is waited for, but the hidden layer hears the target through W_2."""
     k, n = spec.sizes[1:]
@@ -222,9 +212,6 @@ def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     )  # fmt: skip
     above = _tasks.modulated(spec, 2, [_tasks.Y, ("h", 1)], updates=[("W", 2), *mean])
     return [first, second, error, hidden, above]
-
-
-ASCENDING = True
 
 
 @stage
@@ -360,3 +347,29 @@ def _shrink(syn: InputSynapses, state: State, hyper: Any, step: Step, n: Array) 
             w[i] -= change
             if syn.V.size > 0:
                 syn.V[row, i] += change
+
+
+RULE = Rule(
+    __name__,
+    hyperparameters=Hyperparameters,
+    losses=("mse",),
+    properties=Properties(
+        passes=1,
+        weight_transport=False,
+        nonlocal_signals=False,
+        frozen_activity=False,
+        update_locking="none",
+    ),
+    init=init,
+    state=State,
+    batch=batch,
+    teach=teach,
+    tasks=tasks,
+    forward_pass=forward_pass,
+    respond=respond,
+    check=check,
+    suits=suits,
+    advise=_stability.advise,
+    learned=("Q", "R"),
+    defaults=DEFAULTS,
+)

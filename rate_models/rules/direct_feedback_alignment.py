@@ -16,22 +16,18 @@ Source: Nøkland, NeurIPS 2016; initialisation as in Dellaferrera & Kreiman 2022
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rate_models import layers, losses
-from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
+from rate_models.rules import Defaults, Draws, Properties, Rule, Stage, Task, Term, _plain, _tasks
 
-DEFAULT_LOSS = "cross_entropy"
-LOSSES = losses.NAMES
 # With one hidden layer it is feedback alignment, whose rates these are.
 DEFAULTS = Defaults(rate=1, squared=0.3)
 Hyperparameters = _plain.FeedbackHyperparameters
@@ -41,19 +37,6 @@ class State(NamedTuple):
     """B: the feedback matrices B_1..B_{L-1}, flat, row by row."""
 
     B: Array
-
-
-PROPERTIES = Properties(
-    passes=1,
-    weight_transport=False,
-    nonlocal_signals=True,
-    frozen_activity=True,
-    update_locking="partial",
-)
-FIXED = ("feedback_scale", "init")
-noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
-input_feedback = _plain.input_feedback
-CONVOLVES = True
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
@@ -78,11 +61,6 @@ def batch(
     yield Stage([*terms, [Term(error, h[last - 1])]])
 
 
-def multiply_adds(sizes: Sequence[int]) -> int:
-    """Per sample: a pass forward, B_l δ_L for each hidden layer, and the update."""
-    return 2 * _plain.synapses(sizes) + sizes[-1] * sum(sizes[1:-1])
-
-
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     """All layers learn at once when the error is there."""
     learning = [
@@ -93,14 +71,6 @@ def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
         for n in range(1, spec.layers)
     ]  # fmt: skip
     return [*_tasks.standard(spec), _tasks.output(spec), *learning]
-
-
-def batches(hyper: Hyperparameters) -> bool:
-    """In every form."""
-    return True
-
-
-ASCENDING = False
 
 
 @stage
@@ -122,3 +92,25 @@ def teach(
         error = layers.units(net, work.delta, last)
         layers.feed_back(net, layer, state.B[at : at + size], error, work, mask)
     layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)
+
+
+RULE = Rule(
+    __name__,
+    hyperparameters=Hyperparameters,
+    losses=losses.NAMES,
+    properties=Properties(
+        passes=1,
+        weight_transport=False,
+        nonlocal_signals=True,
+        frozen_activity=True,
+        update_locking="partial",
+    ),
+    init=init,
+    state=State,
+    batch=batch,
+    teach=teach,
+    tasks=tasks,
+    batches=lambda hyper: True,
+    convolves=True,
+    defaults=DEFAULTS,
+)

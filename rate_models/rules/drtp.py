@@ -18,22 +18,18 @@ Kreiman 2022, table 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rate_models import layers
-from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
+from rate_models.rules import Defaults, Draws, Properties, Rule, Stage, Task, Term, _plain, _tasks
 
-DEFAULT_LOSS = "binary_cross_entropy"
-LOSSES = ("binary_cross_entropy", "cross_entropy")
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts.
 DEFAULTS = Defaults(rate=4, activation="tanh")
@@ -44,19 +40,6 @@ class State(NamedTuple):
     """B: the feedback matrices B_1..B_{L-1}, flat, row by row."""
 
     B: Array
-
-
-PROPERTIES = Properties(
-    passes=1,
-    weight_transport=False,
-    nonlocal_signals=True,
-    frozen_activity=True,  # while the target travels, as Dellaferrera & Kreiman count it
-    update_locking="none",
-)
-FIXED = ("feedback_scale", "init")
-noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
-input_feedback = _plain.input_feedback
-CONVOLVES = True
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
@@ -80,11 +63,6 @@ def batch(
     yield Stage([*terms, [Term(h[last] - y, h[last - 1])]])
 
 
-def multiply_adds(sizes: Sequence[int]) -> int:
-    """Per sample: a pass forward, B_l y for each hidden layer, and the update."""
-    return 2 * _plain.synapses(sizes) + sizes[-1] * sum(sizes[1:-1])
-
-
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     """A hidden layer learns once its own standard pass is done."""
     learning = [
@@ -95,14 +73,6 @@ def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
         for n in range(1, spec.layers)
     ]  # fmt: skip
     return [*_tasks.standard(spec), *learning, _tasks.output(spec)]
-
-
-def batches(hyper: Hyperparameters) -> bool:
-    """In every form."""
-    return True
-
-
-ASCENDING = True
 
 
 @stage
@@ -122,3 +92,25 @@ def teach(
         at, size = net.unit[layer] * work.y.size, net.sizes[layer] * work.y.size
         layers.feed_back(net, layer, state.B[at : at + size], work.y, work, mask)
     layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)
+
+
+RULE = Rule(
+    __name__,
+    hyperparameters=Hyperparameters,
+    losses=("binary_cross_entropy", "cross_entropy"),
+    properties=Properties(
+        passes=1,
+        weight_transport=False,
+        nonlocal_signals=True,
+        frozen_activity=True,  # while the target travels, as Dellaferrera & Kreiman count it
+        update_locking="none",
+    ),
+    init=init,
+    state=State,
+    batch=batch,
+    teach=teach,
+    tasks=tasks,
+    batches=lambda hyper: True,
+    convolves=True,
+    defaults=DEFAULTS,
+)

@@ -17,22 +17,18 @@ Dellaferrera & Kreiman 2022, table 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rate_models import layers, losses
-from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
+from rate_models.rules import Defaults, Draws, Properties, Rule, Stage, Task, Term, _plain, _tasks
 
-DEFAULT_LOSS = "cross_entropy"
-LOSSES = losses.NAMES
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
 DEFAULTS = Defaults(rate=1, squared=0.3)
@@ -43,19 +39,6 @@ class State(NamedTuple):
     """B: the feedback matrices B_2..B_L, flat, row by row; B_l lies where W_l does."""
 
     B: Array
-
-
-PROPERTIES = Properties(
-    passes=1,
-    weight_transport=False,
-    nonlocal_signals=True,
-    frozen_activity=True,
-    update_locking="full",
-)
-FIXED = ("feedback_scale", "init")
-noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
-input_feedback = _plain.input_feedback
-CONVOLVES = True
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
@@ -82,12 +65,6 @@ def batch(
     yield Stage(terms)
 
 
-def multiply_adds(sizes: Sequence[int]) -> int:
-    """Per sample: as backpropagation."""
-    n = _plain.synapses(sizes)
-    return n + (n - sizes[0] * sizes[1]) + n
-
-
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     """Layer l sends δ_{l-1} down through B_l before it learns: the first layer is the last."""
     learning = []
@@ -99,14 +76,6 @@ def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
         else:
             learning.append(_tasks.modulated(spec, 1, [delta, _tasks.X]))
     return [*_tasks.standard(spec), *learning]
-
-
-def batches(hyper: Hyperparameters) -> bool:
-    """In every form."""
-    return True
-
-
-ASCENDING = False
 
 
 @stage
@@ -127,3 +96,25 @@ def teach(
         at, size = net.weight[layer], net.sizes[layer - 1] * net.sizes[layer]
         layers.feed_back(net, layer - 1, state.B[at : at + size], delta, work, mask)
     layers.update(net, syn, layer, delta, work.h, work.c, step)
+
+
+RULE = Rule(
+    __name__,
+    hyperparameters=Hyperparameters,
+    losses=losses.NAMES,
+    properties=Properties(
+        passes=1,
+        weight_transport=False,
+        nonlocal_signals=True,
+        frozen_activity=True,
+        update_locking="full",
+    ),
+    init=init,
+    state=State,
+    batch=batch,
+    teach=teach,
+    tasks=tasks,
+    batches=lambda hyper: True,
+    convolves=True,
+    defaults=DEFAULTS,
+)
