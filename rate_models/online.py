@@ -126,7 +126,7 @@ class OnlineNetwork(Learned):
         fields = self.definition.state._fields
         own = {k: params[k] for k in fields if k in params}
         self._shapes = {k: _shape(v) for k, v in own.items()}
-        own |= {f"v{k}": np.zeros(np.shape(own[k])) for k in self.definition.learned}
+        own |= {f"v{k}": np.zeros(np.shape(own[k])) for k in self.definition.named("stepped")}
         self._state = self.definition.state(
             *(aligned(_flat(own.get(k, [])), self.dtype) for k in fields)
         )
@@ -299,7 +299,7 @@ class OnlineNetwork(Learned):
         own = {name: arrays[f"input.{name}"] for name in input_synapses.STATE}
         found = input_synapses.bounds(own, bounds.MOST)
         named = {f"input.{name}": ends for name, ends in found.items()}
-        counts = [f"rule.{name}" for name in self.definition.counts]
+        counts = [f"rule.{name}" for name in self.definition.named("counts")]
         return named | {name: (0, bounds.MOST) for name in ("clock", *counts)}
 
 

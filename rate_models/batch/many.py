@@ -184,7 +184,7 @@ def _check_alike(nets: Sequence[BatchNetwork], seeds: Sequence[int]) -> None:
 
 def _shared(net: BatchNetwork) -> dict[str, Any]:
     """What networks must have in common: also which weights learn, and what a rule counts by."""
-    arrays, counts = net.arrays(), net.definition.counts
+    arrays, counts = net.arrays(), net.definition.named("counts")
     return {
         **{what: getattr(net, what) for what in ("spec", "rule", "hyper", "dtype", "device")},
         "requires_grad": [weight.requires_grad for weight in net.parameters()],

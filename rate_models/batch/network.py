@@ -96,7 +96,7 @@ class BatchNetwork(nn.Module):
                 for i, array in enumerate(value):
                     holder.register_buffer(str(i), array)
                 self.add_module(name, holder)
-            elif name in self.definition.learned:
+            elif name in self.definition.named("stepped"):
                 self.register_parameter(name, nn.Parameter(value))
             else:
                 self.register_buffer(name, value)

@@ -27,7 +27,7 @@ class Stacked:
     def __init__(self, nets: Sequence[BatchNetwork], momentum: float) -> None:
         self.nets = nets
         self.definition = nets[0].definition
-        self._counts = self.definition.counts
+        self._counts = self.definition.named("counts")
         each = [net.arrays() for net in nets]
         self.params = {
             name: [self._stacked(name, [net[name][i] for net in each]) for i in range(len(value))]
@@ -35,7 +35,7 @@ class Stacked:
             else self._stacked(name, [net[name] for net in each])
             for name, value in each[0].items()
         }
-        learned = ("W", "b", *self.definition.learned)
+        learned = ("W", "b", *self.definition.named("stepped"))
         stepped = {name: self.params[name] for name in learned} if momentum else {}
         self.velocity = textbook.mapped(stepped, torch.zeros_like)
         self._steps, self._settled = 0, lasts(self.params["W"][0], momentum) if momentum else 0

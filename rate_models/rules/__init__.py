@@ -26,6 +26,7 @@ from rate_models.rules._contract import (
     Description,
     Draws,
     Noise,
+    Own,
     Properties,
     Ref,
     Rule,
@@ -35,8 +36,8 @@ from rate_models.rules._contract import (
 )
 
 __all__ = [
-    "FIXED", "Advice", "Defaults", "Description", "Draws", "Noise", "Properties", "Ref", "Rule",
-    "Stage", "Task", "Term", "check", "forward", "get", "names", "nearest",
+    "FIXED", "Advice", "Defaults", "Description", "Draws", "Noise", "Own", "Properties", "Ref",
+    "Rule", "Stage", "Task", "Term", "check", "forward", "get", "names", "nearest",
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ B is fixed, U(-b, b) with b = κ √(6/n_l), κ = feedback_scale; flat and row b
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,19 +26,18 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Defaults, Draws, Properties, Rule, Stage, Task, Term, _plain, _tasks
-
-
-class Nothing(NamedTuple):
-    """Nothing beside the weights; `none` is empty (kernels take no empty tuples)."""
-
-    none: Array
-
-
-class Feedback(NamedTuple):
-    """B: the feedback matrices, flat, row by row; from layer to layer B_l lies where W_l does."""
-
-    B: Array
+from rate_models.rules import (
+    Defaults,
+    Draws,
+    Own,
+    Properties,
+    Rule,
+    Stage,
+    Task,
+    Term,
+    _plain,
+    _tasks,
+)
 
 
 def layer_to_layer(
@@ -57,7 +56,9 @@ def layer_to_layer(
         losses=losses,
         properties=properties,
         init=_b_between_layers if own else _none,
-        state=Feedback if own else Nothing,
+        own=(Own("B", joins=lambda layers, hyper: [(n, n + 1) for n in range(1, layers)]),)
+        if own
+        else (),
         batch=partial(_batch_down, through),
         teach=_teach_through_b if own else _teach_through_w,
         tasks=partial(_tasks_down, through),
@@ -82,7 +83,7 @@ def from_output(
         losses=losses,
         properties=properties,
         init=_b_from_output,
-        state=Feedback,
+        own=(Own("B", joins=lambda layers, hyper: [(n, layers) for n in range(1, layers)]),),
         batch=partial(_batch_direct, signal),
         teach=_teach_from_error if signal == "error" else _teach_from_target,
         tasks=partial(_tasks_direct, signal),
@@ -156,7 +157,7 @@ def _teach_through_w(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Nothing,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -174,7 +175,7 @@ def _teach_through_b(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Feedback,
+    state: Any,
     hyper: Any,
     step: Step,
     work: Work,
@@ -226,7 +227,7 @@ def _teach_from_error(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Feedback,
+    state: Any,
     hyper: Any,
     step: Step,
     work: Work,
@@ -247,7 +248,7 @@ def _teach_from_target(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Feedback,
+    state: Any,
     hyper: Any,
     step: Step,
     work: Work,

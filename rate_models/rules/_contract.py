@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rate_models.hyperparameters import fixed
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Optimizer
+from rate_models.rules import _state
 
 Array = NDArray[Any]
 Activity = tuple[list[Any], list[Any]]  # (a, h) of layers 0..L, (batch, n_l) each
@@ -140,6 +141,27 @@ def _never(hyper: Any) -> bool:
     return False
 
 
+Ends = tuple[int, int]  # the layers below and above that a feedback matrix joins; 0: the input
+
+
+class Own(NamedTuple):
+    """An array of the rule's own beside W and b, or a list of arrays; drawn by the rule's ``init``.
+
+    name: of the parameter, in checkpoints and on torch too. In kernels it lies flat, row by row,
+    a list one array after another; empty where ``init`` has none of that name.
+    changes: fixed: never. learned: by the rule itself. stepped: by the optimiser as W is, by what
+    `Stage.own` has; the kernel's velocity of X is ``vX``, zero at the start. counts: the rule
+    counts samples with it, alike in all networks that have seen as many, whatever their seed.
+    joins(layers, hyper): of feedback, the layers that it joins, of a list those of each.
+    forward: whether feedback has the shape of forward weights, (n_above, n_below).
+    """
+
+    name: str
+    changes: Literal["fixed", "learned", "stepped", "counts"] = "fixed"
+    joins: Callable[[int, Any], Ends | list[Ends]] | None = None
+    forward: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Description:
     """What is stated of a way to learn, whatever carries it out: the first half of a `Rule`.
@@ -219,8 +241,7 @@ class Rule(Description):
     rule's file ends in ``RULE = Rule(__name__, ...)``. Required are, of `Description`, its
     docstring, hyperparameters, losses, properties and init, and
 
-    state: NamedTuple of the rule's own arrays, flat, as kernels see them. The names of its fields
-    are names of parameters; a list of arrays lies in one flat array, one after another.
+    own: the rule's own arrays, see `Own`; `teach` finds them as fields of ``state``.
     batch(spec, params, hyper, x, y, draws): textbook: a generator; yields one `Stage` per
     optimiser step; after each yield ``params`` holds the stepped weights.
     teach(layer, net, syn, state, hyper, step, work, mask, noise): kernel stage: teaching signal
@@ -247,13 +268,9 @@ class Rule(Description):
     feedback of their shape, by the methods of ``spec`` alone.
     follows(spec, hyper): whether ``params`` may hold WF = W_1 F for `batch`, in batches: whoever
     steps W_1 steps it too, see `textbook.gradients`.
-    counts: names of own arrays that count samples: the same in all networks that have seen as
-    many, whatever their seed.
-    learned: names of own arrays (not lists) that the optimiser steps as it does W, by what
-    `Stage.own` has; the field ``vX`` of the state is the velocity of X, zero at the start.
     """
 
-    state: type[Any]
+    own: tuple[Own, ...]
     batch: Callable[[NetworkSpec, Parameters, Any, Any, Any, Draws], Any]
     teach: Callable[..., None]
     tasks: Callable[[NetworkSpec, Any, int], list[Task]]
@@ -264,8 +281,16 @@ class Rule(Description):
     batches: Callable[[Any], bool] = _never
     convolves: bool = False
     follows: Callable[[NetworkSpec, Any], bool] | None = None
-    counts: tuple[str, ...] = ()
-    learned: tuple[str, ...] = ()
+
+    def named(self, changes: str) -> tuple[str, ...]:
+        """The names of the own arrays that change so, see `Own`."""
+        return tuple(one.name for one in self.own if one.changes == changes)
+
+    @cached_property
+    def state(self) -> type[Any]:
+        """The named tuple of the own arrays, and of velocities, that kernels take."""
+        velocities = [f"v{name}" for name in self.named("stepped")]
+        return _state.of([*(one.name for one in self.own), *velocities])
 
     def multiply_adds(self, sizes: Sequence[int]) -> int:
         """Per sample in the plain form, with the defaults, for sizes n_0, ..., n_L.

@@ -32,7 +32,18 @@ from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import Init, NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import FIXED, Defaults, Draws, Properties, Rule, Stage, Task, Term, _tasks
+from rate_models.rules import (
+    FIXED,
+    Defaults,
+    Draws,
+    Own,
+    Properties,
+    Rule,
+    Stage,
+    Task,
+    Term,
+    _tasks,
+)
 from rate_models.rules._feedback import feedback
 
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
@@ -50,12 +61,6 @@ class Hyperparameters(NamedTuple):
     feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False), FIXED] = 0.05
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
-
-
-class State(NamedTuple):
-    """F: the feedback matrix (n_0, n_L), flat, row by row."""
-
-    F: Array
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
@@ -109,7 +114,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: State,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -146,7 +151,7 @@ RULE = Rule(
         update_locking="partial",
     ),
     init=init,
-    state=State,
+    own=(Own("F", joins=lambda layers, hyper: (0, layers)),),
     batch=batch,
     teach=teach,
     tasks=tasks,

@@ -65,6 +65,7 @@ from rate_models.rules import (
     FIXED,
     Defaults,
     Draws,
+    Own,
     Properties,
     Ref,
     Rule,
@@ -96,16 +97,6 @@ class Hyperparameters(NamedTuple):
     init_1: Annotated[NotNegative, FIXED] = 0.01
     init_2: Annotated[NotNegative, FIXED] = 0.1
     init_q: Annotated[NotNegative, FIXED] = 1 / 3
-
-
-class State(NamedTuple):
-    """Q, R (k, k), their velocities or empty, and z̄ (k,), which the linear form has not."""
-
-    Q: Array
-    R: Array
-    vQ: Array
-    vR: Array
-    mean: Array
 
 
 def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
@@ -215,7 +206,7 @@ def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
 
 
 @stage
-def respond(layer: int, net: Layers, state: State, a: Array, h: Array, mask: Array) -> None:
+def respond(layer: int, net: Layers, state: Any, a: Array, h: Array, mask: Array) -> None:
     """Fill a_l and h_l, given h_1, or a_1. Readable form: `forward_pass`."""
     layers.standard_pass(layer, net, a, h, mask)
     if layer == 1 and state.mean.size > 0:
@@ -228,7 +219,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: State,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -274,7 +265,7 @@ def teach(
 
 
 @stage
-def _inhibit(state: State, z: Array, n: Array, inhibition: Array) -> None:
+def _inhibit(state: Any, z: Array, n: Array, inhibition: Array) -> None:
     """n = R z, inhibition = Q n."""
     q, r = state.Q.reshape(z.size, z.size), state.R.reshape(z.size, z.size)
     for i in range(z.size):
@@ -284,7 +275,7 @@ def _inhibit(state: State, z: Array, n: Array, inhibition: Array) -> None:
 
 
 @stage
-def _inhibit_and_step(state: State, z: Array, n: Array, inhibition: Array, rate: Scalar) -> None:
+def _inhibit_and_step(state: Any, z: Array, n: Array, inhibition: Array, rate: Scalar) -> None:
     """n = R z, inhibition = Q n; Q += η_q (z nᵀ − Q), R += η_q (n zᵀ − R).
 
     Row i of R says n_i and row i of Q the inhibition of i; after that nothing needs them, so each
@@ -306,7 +297,7 @@ def _inhibit_and_step(state: State, z: Array, n: Array, inhibition: Array, rate:
 
 
 @stage
-def _accelerate(state: State, z: Array, n: Array, hyper: Any, step: Step) -> None:
+def _accelerate(state: Any, z: Array, n: Array, hyper: Any, step: Step) -> None:
     """Velocities of Q and R: v ← μ v + η_q (Q − z nᵀ) + η λ Q."""
     k, rate = z.size, hyper.eta_q * step.eta
     leak = rate + step.eta * step.lam
@@ -319,7 +310,7 @@ def _accelerate(state: State, z: Array, n: Array, hyper: Any, step: Step) -> Non
 
 
 @stage
-def _shrink(syn: InputSynapses, state: State, hyper: Any, step: Step, n: Array) -> None:
+def _shrink(syn: InputSynapses, state: Any, hyper: Any, step: Step, n: Array) -> None:
     """The ridge: W_1 −= η c Q R W_1; c W_1 W_1ᵀ Rᵀ for Q and its transpose for R.
 
     Before the update of W_1, or, with velocities, after it: W_1 + V is then what W_1 was.
@@ -361,7 +352,7 @@ RULE = Rule(
         update_locking="none",
     ),
     init=init,
-    state=State,
+    own=(Own("Q", "stepped"), Own("R", "stepped"), Own("mean", "learned")),
     batch=batch,
     teach=teach,
     tasks=tasks,
@@ -370,6 +361,5 @@ RULE = Rule(
     check=check,
     suits=suits,
     advise=_stability.advise,
-    learned=("Q", "R"),
     defaults=DEFAULTS,
 )

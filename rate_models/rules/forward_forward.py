@@ -55,6 +55,7 @@ from rate_models.rules import (
     Defaults,
     Draws,
     Noise,
+    Own,
     Properties,
     Ref,
     Rule,
@@ -96,12 +97,6 @@ class Hyperparameters(NamedTuple):
     eta_above: Positive = 20.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
-
-
-class State(NamedTuple):
-    """K: the labels as the input shows them (n_0, n_L), flat, row by row."""
-
-    K: Array
 
 
 CONTRAST, UNIFORM = 1, 1  # places of these choices in their Literals
@@ -225,7 +220,7 @@ def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
 
 
 @stage
-def respond(layer: int, net: Layers, state: State, a: Array, h: Array, mask: Array) -> None:
+def respond(layer: int, net: Layers, state: Any, a: Array, h: Array, mask: Array) -> None:
     """Fill a_l and h_l, given h_{l-1}, or a_1. Readable form: `forward_pass`."""
     layers.standard_pass(layer, net, a, h, mask)
     if layer < net.sizes.size - 1:
@@ -237,7 +232,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: State,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -319,7 +314,7 @@ RULE = Rule(
         update_locking="partial",
     ),
     init=init,
-    state=State,
+    own=(Own("K"),),
     batch=batch,
     teach=teach,
     tasks=tasks,

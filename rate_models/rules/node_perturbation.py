@@ -54,6 +54,7 @@ from rate_models.rules import (
     Defaults,
     Draws,
     Noise,
+    Own,
     Properties,
     Ref,
     Rule,
@@ -91,16 +92,6 @@ class Hyperparameters(NamedTuple):
     warmup: Annotated[int, Field(ge=0, le=2**24), FIXED] = 0  # float32 counts no further
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     init: Annotated[Init, FIXED] = "he_normal"
-
-
-class State(NamedTuple):
-    """B: the feedback matrices, flat, row by row. R: factors of V, empty without ridge.
-    seen: number of samples seen (1,), empty without warmup.
-    """
-
-    B: Array
-    R: Array
-    seen: Array
 
 
 RIDGE, DIRECT = 1, 1  # places of these choices in their Literals
@@ -210,12 +201,17 @@ def regime(hyper: Hyperparameters, sample: int) -> bool:
     return sample < hyper.warmup
 
 
+def _joins(layers: int, hyper: Hyperparameters) -> list[tuple[int, int]]:
+    """B_2..B_L with the layer above, or B_1..B_{L-1} with the output."""
+    return [(n, layers if hyper.feedback == "dfa" else n + 1) for n in range(1, layers)]
+
+
 @stage
 def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: State,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -306,7 +302,11 @@ RULE = Rule(
         update_locking="full",
     ),
     init=init,
-    state=State,
+    own=(
+        Own("B", "learned", joins=_joins, forward=True),
+        Own("R", "learned"),
+        Own("seen", "counts"),
+    ),
     batch=batch,
     teach=teach,
     tasks=tasks,
@@ -315,6 +315,5 @@ RULE = Rule(
     suits=suits,
     regime=regime,
     convolves=True,
-    counts=("seen",),
     defaults=DEFAULTS,
 )

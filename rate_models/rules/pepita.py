@@ -62,6 +62,7 @@ from rate_models.rules import (
     Defaults,
     Draws,
     Noise,
+    Own,
     Properties,
     Ref,
     Rule,
@@ -110,16 +111,6 @@ class Hyperparameters(NamedTuple):
     mirror_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
     mirror_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
     mirror_noise: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
-
-
-class State(NamedTuple):
-    """F: the feedback matrix (n_j, n_L), flat, row by row. Of mirroring, else empty: B, the factors
-    of F, and phase, the count that says when.
-    """
-
-    F: Array
-    B: Array
-    phase: Array
 
 
 # Places of these choices in their Literals
@@ -278,7 +269,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: State,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -349,7 +340,7 @@ def _mismatch(layer: int, net: Layers, hyper: Any, work: Work, p: Array) -> None
 
 
 @stage
-def _modulate(net: Layers, state: State, hyper: Any, work: Work, noise: Array) -> None:
+def _modulate(net: Layers, state: Any, hyper: Any, work: Work, noise: Array) -> None:
     """What goes through F, s times; added to layer j's activity when j is not the input."""
     j, outputs, zero = int(hyper.inject), work.e.size, work.e.dtype.type(0)
     for i in range(outputs):
@@ -378,7 +369,12 @@ RULE = Rule(
         update_locking="partial",
     ),
     init=init,
-    state=State,
+    own=(
+        # by mirroring; without it F is fixed, and the others are empty
+        Own("F", "learned", joins=lambda layers, hyper: (hyper.inject, layers)),
+        Own("B", "learned", joins=_mirroring.joins),
+        Own("phase", "counts"),
+    ),
     batch=batch,
     teach=teach,
     tasks=tasks,
@@ -390,6 +386,5 @@ RULE = Rule(
     follows=follows,
     batches=delays,  # the same forms
     convolves=True,
-    counts=("phase",),
     defaults=DEFAULTS,
 )

@@ -75,12 +75,6 @@ class Hyperparameters(NamedTuple):
     init: Annotated[Init, FIXED] = "he_normal"
 
 
-class State(NamedTuple):
-    """Nothing beside the weights; `none` is empty (kernels take no empty tuples)."""
-
-    none: Array
-
-
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
     """No parameters beside W and b."""
     return {}
@@ -117,7 +111,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: State,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -146,7 +140,7 @@ RULE = Rule(
         update_locking="partial",
     ),
     init=init,
-    state=State,
+    own=(),
     batch=batch,
     teach=teach,
     tasks=tasks,
