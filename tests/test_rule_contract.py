@@ -6,6 +6,7 @@ import ast
 import copy
 import inspect
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,19 @@ def test_a_rule_is_known_by_its_file_and_is_one_object(rule: str) -> None:
     assert (found.forward_pass is None) == (found.respond is None)
     assert set(found.fixed) <= set(found.hyperparameters._fields)
     assert pickle.loads(pickle.dumps(found.state)) is found.state  # as kept kernels find it
+
+
+def test_a_changed_rule_does_not_pass_for_the_files_own() -> None:
+    changed = replace(rules.get("drtp"), losses=("mse",))
+    assert copy.deepcopy(changed) is changed
+    with pytest.raises(BadOption, match="copy of rule drtp: got a changed one"):
+        pickle.dumps(changed)
+
+
+def test_a_file_that_states_no_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup.get("rate_models.rules", "drtp"), "RULE", "drtp")
+    with pytest.raises(BadOption, match="file of rule drtp: got 'drtp'; expected RULE = Rule"):
+        rules.get("drtp")
 
 
 def test_a_class_of_state_has_no_other_name() -> None:

@@ -3,7 +3,7 @@
 A rule's file ends in ``RULE = Rule(__name__, ...)``; `Rule`, and `Description`, which it begins
 with, have all that a rule states. The textbook form, `batch`, comes first in a file and is the one
 to read; `teach` is its twin in a kernel. Files that begin with ``_`` hold what rules share.
-Open `backprop` first, then `pepita`.
+Open `backprop` and its family, `_alignment`, first; then `pepita`.
 
 >>> get("pepita").name
 'pepita'
@@ -47,8 +47,14 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Rule:
-    """The rule of that name. Raises UnknownName, listing the valid names."""
-    rule: Rule = lookup.get(__name__, name).RULE
+    """The rule of that name.
+
+    Raises UnknownName, listing the valid names, and BadOption for a file that states no rule.
+    """
+    rule = vars(lookup.get(__name__, name)).get("RULE")
+    if not isinstance(rule, Rule):
+        got, expected = repr(rule), "RULE = Rule(__name__, ...) at its end"
+        raise BadOption(f"file of rule {name}", got=got, expected=expected)
     return rule
 
 

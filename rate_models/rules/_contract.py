@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models.errors import BadOption
 from rate_models.hyperparameters import fixed
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Optimizer
@@ -207,6 +208,9 @@ class Description:
     advise: Callable[[NetworkSpec, Any, Optimizer, Any, Any], list[Advice]] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if _stated_in(self.module) is not self:  # another process would find the file's own
+            expected = "the RULE of its file, as it is"
+            raise BadOption(f"copy of rule {self.name}", got="a changed one", expected=expected)
         return _stated_in, (self.module,)
 
     def __deepcopy__(self, _: Any) -> Self:
