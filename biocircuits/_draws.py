@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from rate_models import draws, network
 from rate_models.network import NetworkSpec
+from rate_models.rules import Description
 
 
 def of_sample(
     spec: NetworkSpec,
-    module: ModuleType,
+    rule: Description,
     hyper: Any,
     seed: int,
     sample: int,
@@ -26,7 +26,7 @@ def of_sample(
     masks, noise: handed in for row ``row`` of a call, or None for the seed's own.
     """
     hidden, dropout = list(spec.sizes[1:-1]), getattr(hyper, "dropout", 0.0)
-    widths = module.noise_widths(spec, hyper)
+    widths = rule.noise.widths(spec, hyper)
     if masks is None and dropout:
         u = draws.uniform(seed, network.MASKS, sample, 1, sum(hidden))
         masks = np.split(draws.dropout_masks(u, dropout)[0], np.cumsum(hidden)[:-1])
@@ -36,7 +36,7 @@ def of_sample(
         masks = [part[row] if np.ndim(part) == 2 else part for part in masks]
     if noise is None:
         u = draws.uniform(seed, network.NOISE, sample, 1, sum(widths))
-        noise = np.split(module.noise_of(hyper, u)[0], np.cumsum(widths)[:-1])
+        noise = np.split(rule.noise.transform(hyper, u)[0], np.cumsum(widths)[:-1])
     else:
         noise = [part[row] if np.ndim(part) == 2 else part for part in noise]
     given = {f"mask.{i}": part for i, part in enumerate(masks)}

@@ -152,12 +152,12 @@ def _locking(d: Dependencies, said: Node, target: set[Node]) -> Any:
 def example(name: str) -> Circuit:
     """The circuit of that name with two hidden layers, or as many as it can have."""
     made = load(name)
-    module = rule_of(made)
-    spec = nearest(module, NetworkSpec((6, 5, 4, 3), loss=module.DEFAULT_LOSS))
+    rule = rule_of(made)
+    spec = nearest(rule, NetworkSpec((6, 5, 4, 3), loss=rule.loss))
     if spec is None:
         got = "check() refuses every network that was tried"
         raise BadOption(f"circuit {name}", got=got, expected="one that it takes")
-    circuit: Circuit = made.build(spec, module.Hyperparameters(), made.Settings())
+    circuit: Circuit = made.build(spec, rule.hyperparameters(), made.Settings())
     return circuit
 
 

@@ -65,18 +65,18 @@ class CircuitNetwork(Learned):
             got, expected = f"a {type(circuit).__name__}", "a name in biocircuits.circuits"
             raise BadOption("circuit", got=got, expected=expected, remedy=remedy)
         self._name, self.made = str(circuit), catalogue.load(circuit)
-        self.module = rule_of(self.made)
+        self.definition = rule_of(self.made)
         self.spec, self.seed = spec, int(seed)
-        self.rule = self.made.RULE or self._name
+        self.rule = self.definition.name
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
-        self.hyper = self.module.Hyperparameters()
+        self.hyper = self.definition.hyperparameters()
         self.own, self.simulation = self.made.Settings(), Settings()
         self._change(options)
         network.check_dense("CircuitNetwork", spec)
-        rules.check(self.module, spec, self.hyper)
+        rules.check(self.definition, spec, self.hyper)
         params = network.initial_weights(spec, seed, getattr(self.hyper, "init", "he_uniform"))
         rng = np.random.default_rng([seed, network.FEEDBACK])
-        params |= self.module.init(spec, self.hyper, rng)
+        params |= self.definition.init(spec, self.hyper, rng)
         if hasattr(self.made, "prepare"):
             self.made.prepare(spec, self.hyper, params)
         self._clock = np.zeros(1, np.int64)
@@ -229,7 +229,7 @@ class CircuitNetwork(Learned):
 
     def _given(self, x: Array, y: Array, t: int, masks: Any, noise: Any) -> dict[str, Any]:
         """What clamps the circuit for row t of a call."""
-        net = self.spec, self.module, self.hyper, self.seed
+        net = self.spec, self.definition, self.hyper, self.seed
         drawn = _draws.of_sample(*net, self.samples_seen, t, masks, noise)
         return {"x": x, "y": y, **drawn}
 
@@ -264,7 +264,7 @@ class CircuitNetwork(Learned):
         twin.load(self.parameters())
         answer, compartment, phase = described.answer
         y, out = np.zeros(self.spec.sizes[-1]), np.zeros((2, len(X), self.spec.sizes[-1]))
-        widths = self.module.noise_widths(self.spec, self.hyper)
+        widths = self.definition.noise.widths(self.spec, self.hyper)
         calm = [np.ones(n) for n in self.spec.sizes[1:-1]], [np.zeros(n) for n in widths]
         for t, x in enumerate(X):
             try:
@@ -300,7 +300,7 @@ class CircuitNetwork(Learned):
         What a circuit is in the middle of saying is kept, except what is on its way (delays).
         """
         for name in changes:
-            if name in (*self.module.FIXED, *FIXED):
+            if name in (*self.definition.fixed, *FIXED):
                 raise BadOption(name, expected="to be set when the network is built")
         with self.lock:
             self._set(changes)
@@ -309,7 +309,7 @@ class CircuitNetwork(Learned):
         before, old, params = self._records(), self.simulator, self.parameters()
         try:
             self._change(changes)
-            rules.check(self.module, self.spec, self.hyper)
+            rules.check(self.definition, self.spec, self.hyper)
             if self._records() | {"optimizer": None} != before | {"optimizer": None}:
                 self._build(params)
                 self.simulator.take_over(old)

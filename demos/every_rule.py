@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import catalogue, lookup
+from rate_models import catalogue, rules
 from rate_models.errors import UserError
 from streaming import OnlineLearner
 from streaming.evaluate import held_out
@@ -69,7 +69,7 @@ def main(
     """A row per rule: accuracies in percent."""
     mnist = open_source("mnist", Options(data=data, seed=0))
     rows = []
-    for rule in lookup.names(catalogue.RULES):
+    for rule in rules.names():
         options = MNIST.get(rule, {})
         sizes = (784, hidden, 10)
         curve = list(epochs(mnist, rule, sizes, passes, decay_at=(passes * 36_000,), **options))
@@ -113,8 +113,8 @@ def on_digits(rule: str, seed: int, **options: Any) -> float:
 
 def frozen(rule: str, seed: int) -> float:
     """The rule without feedback, or, where it has none to leave out, one that has."""
-    module = lookup.get(catalogue.RULES, rule)
-    if "feedback_scale" not in module.Hyperparameters._fields:
+    definition = rules.get(rule)
+    if "feedback_scale" not in definition.hyperparameters._fields:
         rule = "feedback_alignment"
     return on_digits(rule, seed, feedback_scale=0.0)
 

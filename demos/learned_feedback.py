@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rate_models import diagnostics, lookup, textbook
+from rate_models import diagnostics, rules, textbook
 from rate_models.errors import UserError
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.optimizers import Optimizer
-from rate_models.rules import Draws
+from rate_models.rules import Draws, Rule
 from rate_models.textbook import Textbook
 from streaming.sources import Options, Source, open_source
 
@@ -86,7 +86,7 @@ def learn(
     """What `measure` finds after 0 batches, and at points ever further apart."""
     params = textbook.initial_parameters(SPEC, rule, seed, "float32", **hyper)
     net = Textbook(SPEC, rule, params, Optimizer(lr=lr), **hyper)
-    widths = net.module.noise_widths(SPEC, net.hyper)
+    widths = net.definition.noise.widths(SPEC, net.hyper)
     rng, done, epoch = np.random.default_rng(seed), 0, 0
     test = [np.concatenate(part) for part in zip(*mnist.test() or (), strict=True)]
     x_test, y_test = np.float32(test[0]) / np.float32(255), test[1]
@@ -98,7 +98,7 @@ def learn(
             if done == batches:
                 return
             u = [rng.random((len(X), width), np.float32) for width in widths]
-            noise = [net.module.noise_of(net.hyper, numbers) for numbers in u]
+            noise = [net.definition.noise.transform(net.hyper, numbers) for numbers in u]
             x = np.float32(X) / np.float32(255)
             net.learn(x, one_hot(y, 10, np.float32), noise=noise, batch_size=1)  # 1: a sum
             done += 1
@@ -111,10 +111,10 @@ def measure(net: Textbook, x: Any, y: Any) -> Values:
     if "B" not in net.params:
         return found
     x, y = np.float64(x[:PROBES]), one_hot(y[:PROBES], 10)
-    ours = signals(net.module, net.params, net.hyper, x, y)
-    exact = lookup.get(textbook.RULES, "backprop")
-    truth = signals(exact, net.params, exact.Hyperparameters(), x, y)
-    name = net.module.__name__.rpartition(".")[2]
+    ours = signals(net.definition, net.params, net.hyper, x, y)
+    exact = rules.get("backprop")
+    truth = signals(exact, net.params, exact.hyperparameters(), x, y)
+    name = net.definition.name
     links = diagnostics.rule_links(name, SPEC.layers, **net.hyper._asdict())
     for link, pair in zip(
         links, diagnostics.feedback_pairs(net.params, links).values(), strict=True
@@ -128,11 +128,11 @@ def measure(net: Textbook, x: Any, y: Any) -> Values:
     return found
 
 
-def signals(module: Any, params: Any, hyper: Any, x: Any, y: Any) -> list[Any]:
+def signals(rule: Rule, params: Any, hyper: Any, x: Any, y: Any) -> list[Any]:
     """ẽ_l (batch, n_l) of every layer, zero where it does not learn yet; nothing is changed."""
     copy = textbook.mapped(params, lambda array: np.array(array, float))
-    noise = [np.zeros((len(x), n)) for n in module.noise_widths(SPEC, hyper)]  # W learns without
-    (stage,) = module.batch(SPEC, copy, hyper, x, y, Draws(None, noise))
+    noise = [np.zeros((len(x), n)) for n in rule.noise.widths(SPEC, hyper)]  # W learns without
+    (stage,) = rule.batch(SPEC, copy, hyper, x, y, Draws(None, noise))
     zeros = [np.zeros((len(x), n)) for n in SPEC.sizes[1:]]
     return [nothing if terms is None else terms[0].post
             for terms, nothing in zip(stage.terms, zeros, strict=True)]  # fmt: skip

@@ -9,7 +9,9 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
-from rate_models import lookup
+from rate_models import lookup, rules
+from rate_models.errors import BadOption
+from rate_models.rules import Rule
 
 RULES = "rate_models.rules"
 
@@ -51,17 +53,25 @@ def rows(
     """
     realisations = "textbook, online" + (", batch" if find_spec("torch") else "")
     table = []
-    for name in lookup.names(RULES):
-        module = lookup.get(RULES, name)
-        needs = module.PROPERTIES._asdict().items()
+    for name in rules.names():
+        rule = rules.get(name)
+        needs = rule.properties._asdict().items()
         shown = {k.replace("_", " "): _word(v) for k, v in needs}
         above = "".join(f", {other}" for other, has in others.items() if has(name))
         paper = re.split(r";|\.(?:\s|$)", paragraph(name, "Source"))[0]
         table.append(
             {"rule": name, **shown, "realisations": realisations + above,
-             "multiply-adds": module.multiply_adds(sizes), "paper": paper}
+             "multiply-adds": _cost(rule, sizes), "paper": paper}
         )  # fmt: skip
     return table
+
+
+def _cost(rule: Rule, sizes: Sequence[int]) -> int | None:
+    """Multiply-adds per sample; None for a network that the rule cannot learn."""
+    try:
+        return rule.multiply_adds(sizes)
+    except BadOption:
+        return None
 
 
 def _word(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """What suits a rule where nothing is asked for, and the learning rate that follows from it.
 
-A rule's file says in `DEFAULTS` what suits it. Its rate there is η̂, without a unit: the rate of the
+A rule states in `Defaults` what suits it. Its rate there is η̂, without a unit: the rate of the
 network is that over the size of what comes in,
 
     η = η̂ (1 − μ) / (P N G),    N = Σ_l n_{l-1}, l = 1..L, and at least 100
@@ -24,70 +24,47 @@ The result is rounded to two digits, so that it can be read, and is the same on 
 from __future__ import annotations
 
 import math
-from types import ModuleType
-from typing import NamedTuple
 
 from rate_models.network import NetworkSpec
+from rate_models.rules import Description
 
 FEWEST = 100  # inputs of all layers: smaller networks keep an error, and with it large steps
 SMALLEST, LARGEST = 1e-20, 1e20  # of a mean square that a rate can make up for
 
 
-class Defaults(NamedTuple):
-    """What suits a rule; its own file says how the numbers were found.
-
-    rate: η̂ for labels, with a cross-entropy or the rule's own loss. squared: η̂ for the squared
-    error in all other cases, with targets of variance 1 or below. width: w.
-    activation: of the hidden layers. scale: input scaling, None: the source's own.
-    """
-
-    rate: float = 1.0
-    squared: float = 0.1
-    width: float = 1.0
-    activation: str = "relu"
-    scale: str | None = None
-
-
-def of(module: ModuleType) -> Defaults:
-    """What suits the rule, or the circuit that is its own; the careful ones where it says none."""
-    found: Defaults = getattr(module, "DEFAULTS", Defaults())
-    return found
-
-
 def options(
-    module: ModuleType, spec: NetworkSpec, labels: bool, power: float, momentum: float = 0.0
+    rule: Description, spec: NetworkSpec, labels: bool, power: float, momentum: float = 0.0
 ) -> dict[str, float]:
     """{"lr": η} of the rule for this network, and what goes with it; rounded to two digits.
 
     labels: whether it learns classes. power: P. momentum: μ.
 
-    >>> from rate_models.rules import pepita
-    >>> options(pepita, NetworkSpec((784, 256, 10)), labels=True, power=0.1)
+    >>> from rate_models import rules
+    >>> options(rules.get("pepita"), NetworkSpec((784, 256, 10)), labels=True, power=0.1)
     {'lr': 0.072}
     """
     power = min(max(power, SMALLEST), LARGEST) if power else 1.0
-    size = power * _inputs(spec) * weight(spec, of(module).width)
-    found = {"lr": _hat(module, spec, labels) / size}
-    if hasattr(module, "suits"):
-        found |= module.suits(spec, labels, power)
+    size = power * _inputs(spec) * weight(spec, rule.defaults.width)
+    found = {"lr": _hat(rule, spec, labels) / size}
+    if rule.suits is not None:
+        found |= rule.suits(spec, labels, power)
     found["lr"] *= 1 - momentum
     return {name: float(f"{value:.1e}") for name, value in found.items()}
 
 
-def formula(module: ModuleType, spec: NetworkSpec, labels: bool, power: float) -> str:
+def formula(rule: Description, spec: NetworkSpec, labels: bool, power: float) -> str:
     """Where the rate comes from, for a person to read.
 
-    >>> from rate_models.rules import pepita
-    >>> formula(pepita, NetworkSpec((784, 256, 10)), labels=True, power=0.1)
+    >>> from rate_models import rules
+    >>> formula(rules.get("pepita"), NetworkSpec((784, 256, 10)), labels=True, power=0.1)
     "pepita's 7.5 over mean square input 0.1 x 1040 inputs of all layers"
     """
-    name = module.__name__.rpartition(".")[2]
-    if hasattr(module, "suits") and "lr" in module.suits(spec, labels, power):
-        return f"as {name} has it for mean square input {power:.3g}"
-    more = weight(spec, of(module).width)
+    if rule.suits is not None and "lr" in rule.suits(spec, labels, power):
+        return f"as {rule.name} has it for mean square input {power:.3g}"
+    more = weight(spec, rule.defaults.width)
     outputs = f" x {more:.3g} for {spec.sizes[-1]} outputs" if more != 1 else ""
     return (
-        f"{name}'s {_hat(module, spec, labels):g} over mean square input {power:.3g} "
+        f"{rule.name}'s {_hat(rule, spec, labels):g} over mean square input {power:.3g} "
         f"x {_inputs(spec)} inputs of all layers{outputs}"
     )
 
@@ -97,10 +74,10 @@ def _inputs(spec: NetworkSpec) -> int:
     return max(sum(spec.sizes[:-1]), FEWEST)
 
 
-def _hat(module: ModuleType, spec: NetworkSpec, labels: bool) -> float:
+def _hat(rule: Description, spec: NetworkSpec, labels: bool) -> float:
     """η̂ of the task."""
-    suits = of(module)
-    own = labels and module.DEFAULT_LOSS == "mse"
+    suits = rule.defaults
+    own = labels and rule.loss == "mse"
     return suits.squared if spec.loss == "mse" and not own else suits.rate
 
 

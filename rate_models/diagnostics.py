@@ -9,12 +9,12 @@ from these numbers are in `rate_models.diagnostic_plots`, what a run can record 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rate_models import lookup
+from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.fits import (  # noqa: F401  of this catalogue, in a file of their own
     bmvr_loss,
@@ -28,7 +28,7 @@ from rate_models.fits import (  # noqa: F401  of this catalogue, in a file of th
 from rate_models.hyperparameters import checked
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import Draws
-from rate_models.textbook import RULES, gradients, initial_parameters, mapped
+from rate_models.textbook import gradients, mapped
 
 Array = NDArray[np.float64]
 NO_DRAWS = Draws()
@@ -105,22 +105,33 @@ def feedback_links(params: Parameters) -> list[Link]:
                 remedy="hand in links=rule_links(rule, layers)" if possible else "",
             )
         found += next(iter(possible))
-    if not found:
-        raise BadOption(
-            "feedback", got="no F and no B", expected="parameters of a rule with feedback matrices"
-        )
-    return found
+    return found or _no_feedback()
+
+
+def _no_feedback() -> NoReturn:
+    expected = "parameters of a rule with feedback matrices"
+    raise BadOption("feedback", got="no F and no B", expected=expected)
 
 
 def rule_links(rule: str, layers: int, **hyperparameters: Any) -> list[Link]:
-    """`feedback_links` of a rule, read from a network in which no two layers are of one size.
+    """The links that a rule declares, in a network of so many layers.
+
+    Raises UnknownName and BadOption for hyperparameters that are none, and BadOption for a rule
+    without feedback matrices.
 
     >>> [(link.below, link.above) for link in rule_links("direct_feedback_alignment", 3)]
     [(1, 3), (2, 3)]
     """
-    loss = lookup.get(RULES, rule).DEFAULT_LOSS
-    spec = NetworkSpec(tuple(range(layers + 3, 2, -1)), loss=loss)
-    return feedback_links(initial_parameters(spec, rule, seed=0, **hyperparameters))
+    definition = rules.get(rule)
+    hyper = checked(definition.hyperparameters(), **hyperparameters)
+    found: list[Link] = []
+    for own in definition.own:
+        ends = [] if own.joins is None else own.joins(layers, hyper)
+        if isinstance(ends, tuple):
+            found.append(Link(own.name, None, *ends, own.forward))
+        else:
+            found += [Link(own.name, i, *one, own.forward) for i, one in enumerate(ends)]
+    return found or _no_feedback()
 
 
 def feedback_pairs(
@@ -192,11 +203,12 @@ def updates(
     >>> [delta.shape for delta in updates(spec, "backprop", params, np.eye(4), np.ones((4, 2)))]
     [(3, 4), (2, 3)]
     """
-    module = lookup.get(RULES, rule)
-    hyper = checked(module.Hyperparameters(), **hyperparameters)
+    definition = rules.get(rule)
+    hyper = checked(definition.hyperparameters(), **hyperparameters)
     copy = mapped(params, lambda a: np.array(a, float))
     total: list[Array | None] = [None] * spec.layers
-    for stage in module.batch(spec, copy, hyper, np.asarray(x, float), np.asarray(y, float), draws):
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    for stage in definition.batch(spec, copy, hyper, x, y, draws):
         for i, delta in enumerate(gradients(spec, stage, copy, len(x))["W"]):
             before = total[i]
             total[i] = before if delta is None else delta if before is None else before + delta

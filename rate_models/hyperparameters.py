@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 from functools import cache
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +15,24 @@ from rate_models.arguments import MOST
 from rate_models.errors import BadOption, UnknownName, quoted
 
 Record = TypeVar("Record", bound=NamedTuple)
+FIXED = "fixed"  # annotates a field that shapes the initial parameters: not to be changed later
+
+
+def fixed(kind: type[Any]) -> tuple[str, ...]:
+    """The names of the fields that are annotated as `FIXED`.
+
+    >>> class Example(NamedTuple):
+    ...     rate: float = 0.1
+    ...     size: Annotated[float, FIXED] = 1.0
+    >>> fixed(Example)
+    ('size',)
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(
+        name
+        for name, hint in hints.items()
+        if get_origin(hint) is Annotated and FIXED in hint.__metadata__
+    )
 
 
 @cache

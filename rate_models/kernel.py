@@ -46,6 +46,7 @@ REORDER = {"reassoc", "contract", "nsz"}
 CACHE_LINE = 64
 DTYPES = ("float32", "float64")
 PACKAGES = ("rate_models", "biocircuits", "streaming")
+RULES = ("rate_models", "rules")  # a file there may choose among kernels of others
 
 
 def source_key() -> str:
@@ -55,7 +56,8 @@ def source_key() -> str:
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             text = path.read_bytes()
-            if b"rate_models.kernel" in text or path == Path(__file__).resolve():
+            of_rules = path.parent.relative_to(root).parts == RULES
+            if b"rate_models.kernel" in text or of_rules or path == Path(__file__).resolve():
                 digest.update(str(path.relative_to(root)).encode() + b"\0" + text)
     flags = (FLAGS, sorted(REORDER))
     setting = os.environ.get("NUMBA_BOUNDSCHECK", "")

@@ -14,7 +14,6 @@ from rate_models import (
     draws,
     input_synapses,
     layers,
-    lookup,
     network,
     online_kernel,
     optimizers,
@@ -28,7 +27,6 @@ from rate_models.learned import Learned, class_indices, restored
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Optimizer, moves
 
-RULES = "rate_models.rules"
 MOST_STRUCTURED = 8192  # outputs
 
 
@@ -76,17 +74,17 @@ class OnlineNetwork(Learned):
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
         network.check_seed(seed)
         network.check_dense("OnlineNetwork", spec)
-        self.module = lookup.get(RULES, rule)
+        self.definition = rules.get(rule)
         self.spec, self.rule, self.seed, self.dtype = spec, rule, int(seed), dtype
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
-        self.hyper = checked(self.module.Hyperparameters(), **hyperparameters)
-        rules.check(self.module, spec, self.hyper)
+        self.hyper = checked(self.definition.hyperparameters(), **hyperparameters)
+        rules.check(self.definition, spec, self.hyper)
         # KᵀK of the structured form grows with the square of the outputs
         self.structured = structured and spec.sizes[-1] <= MOST_STRUCTURED
         kind = getattr(self.hyper, "init", "he_uniform")
         params = network.initial_weights(spec, self.seed, kind)
         rng = np.random.default_rng([self.seed, network.FEEDBACK])
-        params |= self.module.init(spec, self.hyper, rng)
+        params |= self.definition.init(spec, self.hyper, rng)
         self._clock = np.zeros(1, np.int64)
         self._build(params)
 
@@ -118,7 +116,7 @@ class OnlineNetwork(Learned):
         flat = [np.ravel(w) for w in params["W"][1:]]
         self._net.W[:] = np.concatenate(flat) if flat else 0
         self._net.b[:] = np.concatenate(params["b"]) if params["b"] else 0
-        feedback = self.module.input_feedback(params, self.hyper)
+        feedback = self.definition.input_feedback(params, self.hyper)
         if feedback is None:
             feedback = np.zeros((self.spec.sizes[0], 0))
         self._syn = input_synapses.allocate(
@@ -127,12 +125,11 @@ class OnlineNetwork(Learned):
             moving=self._moving,
             structured=self.structured,
         )
-        fields = self.module.State._fields
+        fields = self.definition.state._fields
         own = {k: params[k] for k in fields if k in params}
         self._shapes = {k: _shape(v) for k, v in own.items()}
-        learned = getattr(self.module, "LEARNED", ())
-        own |= {f"v{k}": np.zeros(np.shape(own[k])) for k in learned}
-        self._state = self.module.State(
+        own |= {f"v{k}": np.zeros(np.shape(own[k])) for k in self.definition.named("stepped")}
+        self._state = self.definition.state(
             *(aligned(_flat(own.get(k, [])), self.dtype) for k in fields)
         )
 
@@ -174,7 +171,7 @@ class OnlineNetwork(Learned):
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
     ) -> int:
         """Learn from checked samples in order, fill ``said``; how many were learned from."""
-        kernel = online_kernel.learner(self.module)
+        kernel = online_kernel.learner(self.definition)
         learned: int = kernel(
             self._net, self._syn, self._state, numeric(self.hyper, self.dtype),
             optimizers.rates(self.optimizer), self._work, X, labels, Y, masks, noise, self._clock,
@@ -191,12 +188,13 @@ class OnlineNetwork(Learned):
         return coerce("masks", draws.dropout_masks(u, dropout), self.dtype, (n, width))
 
     def _noise(self, n: int, given: Sequence[ArrayLike] | None) -> Array:
-        widths = self.module.noise_widths(self.spec, self.hyper)
+        noise = self.definition.noise
+        widths = noise.widths(self.spec, self.hyper)
         if given is not None:
             return self._rows("noise", given, widths, n)
         width = sum(widths)
         u = draws.uniform(self.seed, network.NOISE, self.samples_seen, n, width)
-        return coerce("noise", self.module.noise_of(self.hyper, u), self.dtype, (n, width))
+        return coerce("noise", noise.transform(self.hyper, u), self.dtype, (n, width))
 
     def _rows(self, what: str, given: Sequence[ArrayLike], widths: list[int], n: int) -> Array:
         if len(given) != len(widths):
@@ -231,7 +229,7 @@ class OnlineNetwork(Learned):
         out = np.zeros((len(X), self.spec.sizes[-1]), self.dtype)
         with self.lock:  # one scratch for all
             online_kernel.predict(
-                self.module, self._net, self._syn, self._state, self._work, X, out
+                self.definition, self._net, self._syn, self._state, self._work, X, out
             )
         return out
 
@@ -262,7 +260,7 @@ class OnlineNetwork(Learned):
         0.9
         """
         for name in changes:
-            if name in self.module.FIXED:
+            if name in self.definition.fixed:
                 raise BadOption(name, expected="to be set when the network is built")
             if name not in (*Optimizer._fields, *self.hyper._fields):
                 raise unknown(name, [*Optimizer._fields, *self.hyper._fields])
@@ -277,7 +275,7 @@ class OnlineNetwork(Learned):
 
     def _admit(self, optimizer: Optimizer, hyper: Any) -> None:
         """Refuse what the network cannot learn with."""
-        rules.check(self.module, self.spec, hyper)
+        rules.check(self.definition, self.spec, hyper)
 
     def _rebuild(self) -> None:
         self._build(self.parameters())
@@ -303,7 +301,7 @@ class OnlineNetwork(Learned):
         own = {name: arrays[f"input.{name}"] for name in input_synapses.STATE}
         found = input_synapses.bounds(own, bounds.MOST)
         named = {f"input.{name}": ends for name, ends in found.items()}
-        counts = [f"rule.{name}" for name in getattr(self.module, "COUNTS", ())]
+        counts = [f"rule.{name}" for name in self.definition.named("counts")]
         return named | {name: (0, bounds.MOST) for name in ("clock", *counts)}
 
 

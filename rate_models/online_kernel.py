@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from rate_models import input_synapses, layers, losses, rows
 from rate_models.kernel import Array, kernel, specialise, stage
 from rate_models.layers import Layers, Work
 from rate_models.optimizers import step_at
+from rate_models.rules import Rule
 
 FOLD_EVERY = 8192  # samples between foldings; part of the trajectory, so not an option
 
@@ -134,26 +134,25 @@ def settle(syn: input_synapses.InputSynapses) -> None:
 _compiled: dict[str, Any] = {}
 
 
-def learner(rule: ModuleType) -> Any:
+def learner(rule: Rule) -> Any:
     """The compiled loop of a rule."""
-    name = rule.__name__.rpartition(".")[2]
-    if name not in _compiled:
-        _compiled[name] = specialise(_learn, name, ASCENDING=rule.ASCENDING, **parts(rule))
-    return _compiled[name]
+    if rule.name not in _compiled:
+        bound = {"ASCENDING": rule.ascending, **parts(rule)}
+        _compiled[rule.name] = specialise(_learn, rule.name, **bound)
+    return _compiled[rule.name]
 
 
-def parts(rule: ModuleType) -> dict[str, Any]:
+def parts(rule: Rule) -> dict[str, Any]:
     """What S and M of a rule consist of, to be bound in a kernel."""
-    name = rule.__name__.rpartition(".")[2]
-    respond = getattr(rule, "respond", standard_pass)
+    respond = rule.respond or standard_pass
     return {
-        "standard": specialise(_standard, name, stage, respond=respond),
+        "standard": specialise(_standard, rule.name, stage, respond=respond),
         "teach": rule.teach,
     }
 
 
 def predict(
-    rule: ModuleType,
+    rule: Rule,
     net: Layers,
     syn: input_synapses.InputSynapses,
     state: Any,
@@ -165,9 +164,8 @@ def predict(
 
     Rules without a forward pass of their own share one compiled copy.
     """
-    own = hasattr(rule, "respond")
-    name = f"predict_{rule.__name__.rpartition('.')[2]}" if own else "predict"
+    own = rule.respond is not None
+    name = f"predict_{rule.name}" if own else "predict"
     if name not in _compiled:
-        respond = rule.respond if own else standard_pass
-        _compiled[name] = specialise(_predict, name, respond=respond)
+        _compiled[name] = specialise(_predict, name, respond=rule.respond or standard_pass)
     _compiled[name](net, syn, state if own else Stateless(work.a[:0]), work, X, out)

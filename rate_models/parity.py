@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import draws, lookup
+from rate_models import draws
+from rate_models import rules as known
 from rate_models.errors import BadOption, Diverged
 from rate_models.network import NetworkSpec, Parameters, one_hot
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
 from rate_models.rules import forward, nearest
-from rate_models.textbook import RULES, Textbook, initial_parameters, mapped
+from rate_models.textbook import Textbook, initial_parameters, mapped
 
 Array = NDArray[Any]
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
@@ -94,7 +95,7 @@ def run(
     makers: dict[str, Maker] = {"online": _online}
     makers |= ({"batch": _batch} if find_spec("torch") else {}) | dict(others)
     rows = []
-    cases = {rule: _cases(rule) for rule in rules or lookup.names(RULES)}
+    cases = {rule: _cases(rule) for rule in rules or known.names()}
     done, total = count(1), samples * sum(map(len, cases.values()))
     for rule, each in cases.items():
         worst: dict[tuple[str, str, str], float] = {}
@@ -120,28 +121,28 @@ def _cases(rule: str) -> list[Case]:
 
     Where the rule cannot learn these, the nearest ones that it can.
     """
-    module = lookup.get(RULES, rule)
+    definition = known.get(rule)
     moving = Optimizer(lr=0.01, momentum=0.9, weight_decay=1e-4, decay_at=(300,))
-    dropout = {"dropout": 0.1} if "dropout" in module.Hyperparameters._fields else {}
-    deep = NetworkSpec((20, 16, 12, 5), loss=module.DEFAULT_LOSS)
-    wide = NetworkSpec((64, 32, 10), loss=module.DEFAULT_LOSS, bias=True)
-    near_deep, near_wide = nearest(module, deep), nearest(module, wide)
+    dropout = {"dropout": 0.1} if "dropout" in definition.hyperparameters._fields else {}
+    deep = NetworkSpec((20, 16, 12, 5), loss=definition.loss)
+    wide = NetworkSpec((64, 32, 10), loss=definition.loss, bias=True)
+    near_deep, near_wide = nearest(definition, deep), nearest(definition, wide)
     cases = [Case(rule, near_deep, Optimizer(), {})] if near_deep else []
     return cases + ([Case(rule, near_wide, moving, dropout)] if near_wide else [])
 
 
 def _stream(case: Case, seed: int) -> Iterator[Sample]:
     """Sparse inputs that single precision holds exactly, with labels, masks and noise."""
-    module, sizes = lookup.get(RULES, case.rule), case.spec.sizes
-    hyper, dropout = module.Hyperparameters(**case.hyper), case.hyper.get("dropout")
+    definition, sizes = known.get(case.rule), case.spec.sizes
+    hyper, dropout = definition.hyperparameters(**case.hyper), case.hyper.get("dropout")
     rng = np.random.default_rng([seed, *sizes])
     while True:
         x = np.where(rng.random((1, sizes[0])) < 0.2, rng.random((1, sizes[0])), 0)
         masks = None
         if dropout:
             masks = [draws.dropout_masks(rng.random((1, n)), dropout) for n in sizes[1:-1]]
-        widths = module.noise_widths(case.spec, hyper)
-        noise = [module.noise_of(hyper, rng.random((1, n))) for n in widths]
+        widths = definition.noise.widths(case.spec, hyper)
+        noise = [definition.noise.transform(hyper, rng.random((1, n))) for n in widths]
         yield Sample(x.astype(np.float32), rng.integers(0, sizes[-1], 1), masks, noise)
 
 
@@ -208,7 +209,7 @@ def _deviations(
 
 def _at_kink(book: Textbook, sample: Sample) -> bool:
     x = sample.x.astype(np.float64)
-    a, _ = forward(book.module, book.spec, book.params, book.hyper, x, sample.masks)
+    a, _ = forward(book.definition, book.spec, book.params, book.hyper, x, sample.masks)
     layers = zip(book.spec.activation, a[1:-1], strict=True)
     hidden = [np.abs(pre) for name, pre in layers if name == "relu"]
     return any(bool(((pre > 0) & (pre < KINK)).any()) for pre in hidden)

@@ -15,16 +15,15 @@ from itertools import product
 
 import numpy as np
 
-from rate_models import lookup
+from rate_models import rules
 from rate_models.kernel import DTYPES
 from rate_models.network import NetworkSpec
 from rate_models.online import OnlineNetwork
-from rate_models.textbook import RULES
 
 
 def seconds(rule: str, dtype: str) -> float:
     """The seconds that a first sample takes, learned and predicted."""
-    spec = NetworkSpec((2, 2, 2), loss=lookup.get(RULES, rule).DEFAULT_LOSS)
+    spec = NetworkSpec((2, 2, 2), loss=rules.get(rule).loss)
     net = OnlineNetwork(spec, rule, dtype=dtype)
     start = time.perf_counter()
     net.learn(np.ones((1, 2)), labels=[0])
@@ -43,7 +42,7 @@ def main() -> None:
     if len(sys.argv) > 1:
         print(seconds(*sys.argv[1:]))
         return
-    works = list(product(lookup.names(RULES), DTYPES))
+    works = list(product(rules.names(), DTYPES))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for (rule, dtype), taken in zip(works, pool.map(_elsewhere, works), strict=True):
             print(f"{rule:28} {dtype:8} {taken:6.1f} s", flush=True)

@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import lookup, network, rules
+from rate_models import network, rules
 from rate_models.hyperparameters import checked
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Optimizer, Sgd
 from rate_models.rules import Draws, Stage
-
-RULES = "rate_models.rules"
 
 
 def initial_parameters(
@@ -29,11 +27,11 @@ def initial_parameters(
     >>> sorted(initial_parameters(NetworkSpec((4, 3, 2)), "pepita", seed=0))
     ['F', 'W', 'b']
     """
-    module = lookup.get(RULES, rule)
-    hyper = checked(module.Hyperparameters(), **hyperparameters)
-    rules.check(module, spec, hyper)
+    definition = rules.get(rule)
+    hyper = checked(definition.hyperparameters(), **hyperparameters)
+    rules.check(definition, spec, hyper)
     params = network.initial_weights(spec, seed, getattr(hyper, "init", "he_uniform"))
-    params |= module.init(spec, hyper, np.random.default_rng([seed, network.FEEDBACK]))
+    params |= definition.init(spec, hyper, np.random.default_rng([seed, network.FEEDBACK]))
     return mapped(params, lambda a: np.array(a, dtype))
 
 
@@ -97,8 +95,8 @@ class Textbook:
         **hyperparameters: Any,
     ) -> None:
         self.spec, self.params = spec, params
-        self.module = lookup.get(RULES, rule)
-        self.hyper = checked(self.module.Hyperparameters(), **hyperparameters)
+        self.definition = rules.get(rule)
+        self.hyper = checked(self.definition.hyperparameters(), **hyperparameters)
         self.sgd = Sgd(optimizer or Optimizer())
         self.samples_seen = 0
 
@@ -112,11 +110,11 @@ class Textbook:
     ) -> None:
         """One batch: x (batch, n_0), target vectors y (batch, n_L); masks, noise: (batch, n)."""
         draws = Draws(masks, noise)
-        for stage in self.module.batch(self.spec, self.params, self.hyper, x, y, draws):
+        for stage in self.definition.batch(self.spec, self.params, self.hyper, x, y, draws):
             delta = gradients(self.spec, stage, self.params, batch_size or len(x))
             self.sgd.step(self.params, delta, self.samples_seen)
         self.samples_seen += len(x)
 
     def predict(self, x: Any) -> Any:
         """h_L (batch, n_L)."""
-        return rules.forward(self.module, self.spec, self.params, self.hyper, x)[1][-1]
+        return rules.forward(self.definition, self.spec, self.params, self.hyper, x)[1][-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from rate_models.layers import lagging
 from rate_models.online_kernel import FOLD_EVERY, judge
 from rate_models.optimizers import Step, step_at
 from rate_models.places import synapses_at, work_at
+from rate_models.rules import Rule
 from streaming.atomics import CELL, give_way, load_acquire, nanoseconds, store_release
 
 Ints = NDArray[np.int64]
@@ -210,9 +210,8 @@ def _over(turn: int, board: Board) -> bool:
 _compiled: dict[str, Any] = {}
 
 
-def walker(rule: ModuleType) -> Any:
+def walker(rule: Rule) -> Any:
     """The compiled worker of a rule."""
-    name = rule.__name__.rpartition(".")[2]
-    if name not in _compiled:
-        _compiled[name] = specialise(_walk, name, **online_kernel.parts(rule))
-    return _compiled[name]
+    if rule.name not in _compiled:
+        _compiled[rule.name] = specialise(_walk, rule.name, **online_kernel.parts(rule))
+    return _compiled[rule.name]

@@ -18,11 +18,11 @@ SAMPLES = 500
 def advice(learner: OnlineLearner, X: Any, y: Any) -> list[Advice]:
     """What the learner's rule has to say about its rates, for samples like these."""
     net = learner.network
-    if not hasattr(net.module, "advise"):
+    advise = net.definition.advise
+    if advise is None:
         return []
     x, target = learner.prepared(X, y)
-    found: list[Advice] = net.module.advise(net.spec, net.hyper, net.optimizer, x, target)
-    return found
+    return advise(net.spec, net.hyper, net.optimizer, x, target)
 
 
 class Adviser:
@@ -36,7 +36,7 @@ class Adviser:
         self._learner, self._say = learner, say
         self._X: list[Any] = []
         self._y: list[Any] = []
-        has_advice = hasattr(learner.network.module, "advise")
+        has_advice = learner.network.definition.advise is not None
         self._looks = sorted({SAMPLES, max(SAMPLES, 4 * learner.sizes[0])}) if has_advice else []
         self._seen, self._said = 0, set[str]()
 

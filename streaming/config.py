@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
 from pydantic_core import PydanticCustomError
 
-from rate_models import defaults as suited
 from rate_models.arguments import elements
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData, quoted
 from streaming import defaults, realisation
@@ -239,12 +238,12 @@ class RunConfig(BaseModel):
         """
         defaults.check_task(self, source)
         own = {**DEFAULTS, **source.defaults}
-        rule, module = realisation.rule_of(self.rule, self.circuit)
+        rule, definition = realisation.rule_of(self.rule, self.circuit)
         epochs = self.epochs or own["epochs"]
         scale = defaults.scale_of(self, source)
         settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "lr")} | self.settings
-        settings.setdefault("loss", module.DEFAULT_LOSS if source.classes else "mse")
-        settings.setdefault("activation", suited.of(module).activation)
+        settings.setdefault("loss", definition.loss if source.classes else "mse")
+        settings.setdefault("activation", definition.defaults.activation)
         if settings["activation"] is None:
             raise BadOption("activation", got=None, expected="a name, or one a hidden layer")
         if source.classes is None:

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rate_models import defaults, lookup
+from rate_models import defaults, rules
 from rate_models.errors import BadOption, UserError
 from rate_models.network import NetworkSpec
-from rate_models.online import RULES
 from streaming import realisation
 from streaming.following import MEASURED, OF_ONE, Power
 from streaming.scaling import Scaler
@@ -65,9 +64,9 @@ def options(config: RunConfig, source: Source) -> dict[str, float]:
     momentum = config.settings.get("momentum", 0)
     if not isinstance(momentum, int | float) or not 0 <= momentum < 1:
         momentum = 0  # refused when the network is built
-    module = realisation.rule_of(config.rule, config.circuit)[1]
+    rule = realisation.rule_of(config.rule, config.circuit)[1]
     labels = source.classes is not None
-    return defaults.options(module, _spec(config, source), labels, power, momentum)
+    return defaults.options(rule, _spec(config, source), labels, power, momentum)
 
 
 def _spec(config: RunConfig, source: Source) -> NetworkSpec:
@@ -83,29 +82,29 @@ def scale_of(config: RunConfig, source: Source) -> str:
 
     A source whose features differ in kind (running) keeps its own.
     """
-    module = realisation.rule_of(config.rule, config.circuit)[1]
-    own = None if source.scale in OF_ONE else defaults.of(module).scale
+    rule = realisation.rule_of(config.rule, config.circuit)[1]
+    own = None if source.scale in OF_ONE else rule.defaults.scale
     return config.scale or own or source.scale
 
 
 def check_task(config: RunConfig, source: Source) -> None:
     """BadOption where numbers are to be learned by a rule that has no squared error."""
-    rule, module = realisation.rule_of(config.rule, config.circuit)
-    if source.classes is not None or "mse" in module.LOSSES or "loss" in config.settings:
+    name, rule = realisation.rule_of(config.rule, config.circuit)
+    if source.classes is not None or "mse" in rule.losses or "loss" in config.settings:
         return
-    able = [name for name in lookup.names(RULES) if "mse" in lookup.get(RULES, name).LOSSES]
+    able = [one for one in rules.names() if "mse" in rules.get(one).losses]
     raise BadOption(
-        f"loss of {rule}",
+        f"loss of {name}",
         got="numbers to learn" + (" (--target input)" if config.target == "input" else ""),
-        expected=f"labels, as its losses are {' and '.join(module.LOSSES)}",
+        expected=f"labels, as its losses are {' and '.join(rule.losses)}",
         remedy=f"rules that learn numbers: {', '.join(able)}",
     )
 
 
 def line(asked: RunConfig, resolved: RunConfig, source: Source) -> str:
     """What was chosen for a run that did not say it, and why, on one line; empty where nothing."""
-    module = realisation.rule_of(resolved.rule, resolved.circuit)[1]
-    suits, settings = defaults.of(module), resolved.settings
+    rule = realisation.rule_of(resolved.rule, resolved.circuit)[1]
+    suits, settings = rule.defaults, resolved.settings
     found = []
     if asked.lr is None and resolved.lr is None:
         found.append(f"lr by the first {MEASURED} samples")
@@ -113,7 +112,7 @@ def line(asked: RunConfig, resolved: RunConfig, source: Source) -> str:
         found.append(f"lr {resolved.lr:g}, which suits {source.name}")
     elif asked.lr is None:
         power = power_of(source, str(resolved.scale)) or 1.0
-        how = module, _spec(resolved, source), source.classes is not None, power
+        how = rule, _spec(resolved, source), source.classes is not None, power
         found.append(f"lr {resolved.lr:g} ({defaults.formula(*how)})")
     for name in ("activation", "loss"):
         if name not in asked.settings:

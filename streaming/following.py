@@ -110,7 +110,7 @@ class Following:
     def _found(self) -> dict[str, float]:
         net = self._network
         how = self._labels, self._power.value, net.optimizer.momentum
-        return defaults.options(net.module, net.spec, *how)
+        return defaults.options(net.definition, net.spec, *how)
 
     def _set(self) -> None:
         found, now = self._found(), self._network.options

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rate_models import defaults as suits
 from rate_models.arguments import check_text
 from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, Diverged, UserError
 from rate_models.network import NetworkSpec, one_hot
@@ -97,10 +96,10 @@ class OnlineLearner:
             check_text(what, text)
         if on_bad not in ("raise", "skip"):
             raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
-        rule, module = realisation.rule_of(rule, circuit)
-        names = suits.of(module).activation if activation is None else activation
+        rule, definition = realisation.rule_of(rule, circuit)
+        names = definition.defaults.activation if activation is None else activation
         if loss is None:
-            loss = "mse" if task == "regression" else module.DEFAULT_LOSS
+            loss = "mse" if task == "regression" else definition.loss
         spec = NetworkSpec(sizes, names, loss, bias, output)  # type: ignore[arg-type]
         regression, target_scale = settled(spec, task, classes, target_scale)
         options = options if lr is None else {"lr": lr, **options}
@@ -145,7 +144,7 @@ class OnlineLearner:
         X, y = pair(X, y)
         network, n, parts = self._network, len(y), []
         masks = draws("masks", masks, network.spec.sizes[1:-1], n)
-        widths = network.module.noise_widths(network.spec, network.hyper)
+        widths = network.definition.noise.widths(network.spec, network.hyper)
         noise = draws("noise", noise, widths, n)
         for rows, checked in self._blocks(X, y, learning=True):
             drawn = [part and [p[rows][checked.good] for p in part] for part in (masks, noise)]
@@ -204,7 +203,7 @@ class OnlineLearner:
         net = self._network
         with net.lock:
             x, parameters = self.scaled(X), self.parameters()
-        return forward(net.module, net.spec, parameters, net.hyper, x)[1][1:]
+        return forward(net.definition, net.spec, parameters, net.hyper, x)[1][1:]
 
     def scaled(self, X: Any) -> Array:
         """What the network gets for the rows of X (N, n_0)."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 from biocircuits import catalogue
 from biocircuits.network import CircuitNetwork
 from biocircuits.network import rule_of as rule_of_circuit
-from rate_models import lookup
+from rate_models import rules
 from rate_models.errors import BadOption, quoted
 from rate_models.hyperparameters import unknown
 from rate_models.network import NetworkSpec, check_whole
-from rate_models.online import RULES, OnlineNetwork
+from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
+from rate_models.rules import Description
 from streaming.schedule.items import Schedule
 from streaming.scheduled import ScheduledNetwork
 
@@ -21,8 +21,8 @@ Network = OnlineNetwork | CircuitNetwork
 DEFAULT = "pepita"
 
 
-def rule_of(rule: str | None, circuit: str | None) -> tuple[str, ModuleType]:
-    """The name of the rule, and the file that has its losses and hyperparameters.
+def rule_of(rule: str | None, circuit: str | None) -> tuple[str, Description]:
+    """The name of the rule, and what it states: losses, hyperparameters and the rest.
 
     rule: None takes the circuit's own, or pepita. A circuit that follows no rule is its own.
     Raises UnknownName, and BadOption for a rule that is not the circuit's.
@@ -32,12 +32,13 @@ def rule_of(rule: str | None, circuit: str | None) -> tuple[str, ModuleType]:
     """
     if circuit is None:
         rule = DEFAULT if rule is None else rule
-        return rule, lookup.get(RULES, rule)
+        return rule, rules.get(rule)
     made = catalogue.load(circuit)
-    own = made.RULE or circuit
-    if rule not in (None, own):
-        raise BadOption(f"rule of circuit {circuit}", got=repr(rule), expected=f"{own!r} or none")
-    return own, rule_of_circuit(made)
+    own = rule_of_circuit(made)
+    if rule not in (None, own.name):
+        expected = f"{own.name!r} or none"
+        raise BadOption(f"rule of circuit {circuit}", got=quoted(rule), expected=expected)
+    return own.name, own
 
 
 def circuit_of(network: Network) -> str | None:
@@ -79,7 +80,7 @@ def build(
             if name in options:
                 raise unknown(name, list(Optimizer._fields))
         return CircuitNetwork(spec, circuit, seed=seed, **options)
-    own = lookup.get(RULES, rule).Hyperparameters._fields
+    own = rules.get(rule).hyperparameters._fields
     if odd := [name for name in options if name not in (*Optimizer._fields, *own)]:
         raise unknown(odd[0], [*Optimizer._fields, *own])
     optimizer = Optimizer(**{k: v for k, v in options.items() if k in Optimizer._fields})

@@ -44,9 +44,10 @@ class Recorder:
         if not len(x):
             raise BadOption("--record", got="no good sample to probe the network with")
         net = learner.network
-        widths = net.module.noise_widths(net.spec, net.hyper)
+        of_rule = net.definition.noise
+        widths = of_rule.widths(net.spec, net.hyper)
         u = draws.uniform(net.seed, network.NOISE, 0, len(x), sum(widths))
-        noise = np.split(net.module.noise_of(net.hyper, u), np.cumsum(widths)[:-1], axis=1)
+        noise = np.split(of_rule.transform(net.hyper, u), np.cumsum(widths)[:-1], axis=1)
         drawn = Draws(None, noise if widths else None)
         return Probe(net.spec, net.rule, net.hyper, net.parameters(), x, y, drawn)
 

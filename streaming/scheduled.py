@@ -82,7 +82,7 @@ class ScheduledNetwork(OnlineNetwork):
         self._check_room(spec, str(options.get("dtype", "float64")))
         self._threads = Threads(max(workers, 1))
         super().__init__(spec, rule, **options)
-        planner.check(self.module, self.spec, self.hyper, schedule, workers)
+        planner.check(self.definition, self.spec, self.hyper, schedule, workers)
         self._admit(self.optimizer, self.hyper)
         self.ran: list[Measured] = []
         self.ways = Ways(self._kinds, workers)
@@ -156,7 +156,7 @@ class ScheduledNetwork(OnlineNetwork):
 
     def _admit(self, optimizer: Optimizer, hyper: Any) -> None:
         super()._admit(optimizer, hyper)
-        how = self.module, self.spec, hyper, self.schedule
+        how = self.definition, self.spec, hyper, self.schedule
         refuse_if_planned_only(*how, self.structured, moves(optimizer))
 
     def _rebuild(self) -> None:
@@ -217,7 +217,7 @@ class ScheduledNetwork(OnlineNetwork):
         n, delay = len(masks) if masks.ndim else 0, self.schedule.delay
         if n > delay:
             raise BadOption("waiting", got=f"{n} samples", expected=f"{delay} at most")
-        width = sum(self.module.noise_widths(self.spec, self.hyper)) if n else noise.shape[-1]
+        width = sum(self.definition.noise.widths(self.spec, self.hyper)) if n else noise.shape[-1]
         hidden = sum(self.spec.sizes[1:-1]) if masks.shape[-1:] != (0,) else 0
         wanted = (("masks", masks, hidden if n else masks.shape[-1]), ("noise", noise, width))
         return [kernel.coerce(name, a.copy(), self.dtype, (n, width)) for name, a, width in wanted]
@@ -283,17 +283,16 @@ class ScheduledNetwork(OnlineNetwork):
 
     def _alike(self, most: int) -> int:
         """How many of the next samples, at most ``most``, have the same work items."""
-        if not hasattr(self.module, "regime"):
+        regime, now = self.definition.regime, self.samples_seen
+        if regime is None:
             return most
-        now = self.samples_seen
-        regimes = (self.module.regime(self.hyper, t) for t in range(now, now + most))
+        regimes = (regime(self.hyper, t) for t in range(now, now + most))
         return sum(1 for _ in takewhile(next(regimes).__eq__, regimes)) + 1
 
     def _block(self, n: int) -> Block:
         """What the workers do with the next n samples, which are alike."""
-        alike = None
-        if hasattr(self.module, "regime"):
-            alike = self.module.regime(self.hyper, self.samples_seen)
+        regime = self.definition.regime
+        alike = None if regime is None else regime(self.hyper, self.samples_seen)
         key = n, self.waiting, self.samples_seen % self.schedule.batch, alike
         if key not in self._blocks:
             plan = self._plan(n, self.waiting, self.ways.best)
@@ -305,7 +304,7 @@ class ScheduledNetwork(OnlineNetwork):
 
     def _plan(self, n: int, waiting: int, way: Way | None) -> Plan:
         first = self.samples_seen - waiting
-        how = self.module, self.spec, self.hyper, self.schedule
+        how = self.definition, self.spec, self.hyper, self.schedule
         todo = list(items(*how, waiting + n, first, waiting))
         times = None if way is None else self.ways.times.get(way)
         kind = next((kind for kind in ASSIGNMENTS if kind == way), None)
@@ -356,7 +355,7 @@ class ScheduledNetwork(OnlineNetwork):
             optimizers.rates(self.optimizer), *said,
         )  # fmt: skip
         try:
-            together(self._threads, kernels.walker(self.module), *shared)
+            together(self._threads, kernels.walker(self.definition), *shared)
         finally:
             upto = done(board)
             self._clock[0] = first + upto

@@ -109,7 +109,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _hidden_weights(learner: OnlineLearner) -> tuple[int, ...]:
     return tuple(
-        zlib.crc32(memoryview(np.ascontiguousarray(w)).cast("B"))
+        zlib.crc32(np.ascontiguousarray(w).data.cast("B"))
         for w in learner.parameters()["W"][:-1]
     )
 

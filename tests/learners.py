@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from networks import suited_network
 
-from rate_models import lookup
+from rate_models import rules
 from rate_models.network import NetworkSpec
 from streaming.learner import OnlineLearner
 
@@ -24,8 +24,8 @@ def suited(
     rule: str, activation: str = "relu", bias: bool = False, **options: Any
 ) -> dict[str, Any]:
     """Arguments of a learner of three classes, for the nearest network that the rule can learn."""
-    module = lookup.get("rate_models.rules", rule)
-    spec = suited_network(rule, NetworkSpec(SIZES, activation, module.DEFAULT_LOSS, bias))
+    definition = rules.get(rule)
+    spec = suited_network(rule, NetworkSpec(SIZES, activation, definition.loss, bias))
     network = {"sizes": spec.sizes, "activation": spec.activation, "bias": spec.bias}
     return {"rule": rule, "classes": (0, 1, 2), **network, **options}
 

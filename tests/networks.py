@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import draws, lookup, network
+from rate_models import draws, network, rules
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
@@ -43,7 +43,7 @@ class Case:
 
     @cached_property
     def network(self) -> NetworkSpec:
-        loss = lookup.get("rate_models.rules", self.rule).DEFAULT_LOSS
+        loss = rules.get(self.rule).loss
         return NetworkSpec(self.sizes, **{"loss": loss, **self.spec})
 
     def online(self, dtype: str = "float64", seed: int = 0) -> OnlineNetwork:
@@ -68,15 +68,15 @@ class Case:
 
     def draws(self, t: int, seed: int = 0) -> tuple[list[np.ndarray] | None, list[np.ndarray]]:
         """Masks and noise of sample t as the online network draws them."""
-        module = lookup.get("rate_models.rules", self.rule)
-        hyper = module.Hyperparameters(**self.hyper)
-        hidden, widths = self.sizes[1:-1], module.noise_widths(self.network, hyper)
+        definition = rules.get(self.rule)
+        hyper = definition.hyperparameters(**self.hyper)
+        hidden, widths = self.sizes[1:-1], definition.noise.widths(self.network, hyper)
         masks = None
         if getattr(hyper, "dropout", 0):
             u = draws.uniform(seed, network.MASKS, t, 1, sum(hidden))
             masks = split(draws.dropout_masks(u, hyper.dropout), hidden)
         u = draws.uniform(seed, network.NOISE, t, 1, sum(widths))
-        return masks, split(module.noise_of(hyper, u), widths)
+        return masks, split(definition.noise.transform(hyper, u), widths)
 
     def learn(self, net: OnlineNetwork, x: np.ndarray, labels: np.ndarray, y: np.ndarray) -> Any:
         if self.network.loss == "mse":
@@ -86,9 +86,9 @@ class Case:
 
 def suited_network(rule: str, spec: NetworkSpec) -> NetworkSpec:
     """The nearest network to ``spec`` that the rule can learn, with another loss if need be."""
-    module = lookup.get("rate_models.rules", rule)
-    near = nearest(module, spec)
-    near = near or nearest(module, replace(spec, loss=module.DEFAULT_LOSS, output=None))
+    definition = rules.get(rule)
+    near = nearest(definition, spec)
+    near = near or nearest(definition, replace(spec, loss=definition.loss, output=None))
     assert near is not None
     return near
 
@@ -97,7 +97,7 @@ def fitting(cases: Iterable[Case]) -> list[Case]:
     """The cases, each with the nearest network that its rule can learn; none of them twice."""
     found: list[Case] = []
     for case in cases:
-        near = nearest(lookup.get("rate_models.rules", case.rule), case.network)
+        near = nearest(rules.get(case.rule), case.network)
         if near is None:
             continue
         fit = case

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rate_models import layers, lookup, online_kernel
+from rate_models import layers, online_kernel, rules
 from rate_models.hyperparameters import numeric
 from rate_models.network import NetworkSpec
-from rate_models.online import RULES, OnlineNetwork
+from rate_models.online import OnlineNetwork
 from rate_models.optimizers import rates, step_at
 from rate_models.rules import Ref, Task
 
@@ -33,9 +33,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "forward_forward": [{"negatives": "uniform"}, {"objective": "contrast"}],
 }  # fmt: skip
-CASES = [
-    (rule, options) for rule in lookup.names(RULES) for options in ({}, *VARIANTS.get(rule, ()))
-]
+CASES = [(rule, options) for rule in rules.names() for options in ({}, *VARIANTS.get(rule, ()))]
 # Where an array of a sample lies. Signals of one layer may share a place that only one needs.
 WORK = {"h": ("a", "h"), "p": ("p",), "q": ("q",), "delta": ("delta",), "estimate": ("p",),
         "gain": ("p",)}  # fmt: skip
@@ -45,18 +43,18 @@ class Network:
     """A network in the middle of a stream, with the error of a sample at hand."""
 
     def __init__(self, rule: str, options: dict[str, Any]) -> None:
-        module = lookup.get(RULES, rule)
+        definition = rules.get(rule)
         sizes = (6, 5, 3) if rule == "bmvr" else (6, 5, 4, 3)
-        spec = NetworkSpec(sizes, loss=module.DEFAULT_LOSS)
+        spec = NetworkSpec(sizes, loss=definition.loss)
         self.of = OnlineNetwork(spec, rule, seed=1, structured=False, **options)
         rng = np.random.default_rng(0)
         X = rng.normal(size=(3, 6))
         self.of.learn(X[:2], [0, 1])
-        self.tasks = module.tasks(spec, self.of.hyper, 2)
+        self.tasks = definition.tasks(spec, self.of.hyper, 2)
         net, syn, work = self.of._net, self.of._syn, self.of._work
         layers.input_current(net, syn, X[2], work.a)
         online_kernel.target(work.y, 1, np.zeros(0))
-        respond = getattr(module, "respond", online_kernel.standard_pass)
+        respond = definition.respond or online_kernel.standard_pass
         for layer in range(1, len(sizes)):
             respond(layer, net, self.of._state, work.a, work.h, work.a[:0])
         online_kernel.error(work, layers.units(net, work.h, net.sizes.size - 1))
@@ -68,7 +66,7 @@ class Network:
     def teach(self, task: Task) -> None:
         of = self.of
         with np.errstate(invalid="ignore", over="ignore"):
-            of.module.teach(task.layer, of._net, of._syn, of._state, self.hyper, self.step,
+            of.definition.teach(task.layer, of._net, of._syn, of._state, self.hyper, self.step,
                             of._work, of._work.a[:0], self.noise)  # fmt: skip
 
     def arrays(self, ref: Ref) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from rate_models import lookup
+from rate_models import rules
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.rules import Draws
 from rate_models.textbook import gradients, initial_parameters
@@ -24,8 +24,10 @@ def samples(n: int = 9) -> tuple[np.ndarray, np.ndarray]:
 
 
 def steps(spec: NetworkSpec, rule: str, params: Any, masks: Any = None) -> dict[str, list[Any]]:
-    module = lookup.get("rate_models.rules", rule)
-    (stage,) = module.batch(spec, params, module.Hyperparameters(), *samples(), Draws(masks))
+    definition = rules.get(rule)
+    (stage,) = definition.batch(
+        spec, params, definition.hyperparameters(), *samples(), Draws(masks)
+    )
     return gradients(spec, stage, params, 9)
 
 
@@ -94,7 +96,7 @@ def test_drtp_by_a_loop_over_its_equations() -> None:
 def test_feedback_is_drawn_by_the_size_of_the_layer_that_receives_it(
     rule: str, widths: list[tuple[int, int]]
 ) -> None:
-    loss = lookup.get("rate_models.rules", rule).DEFAULT_LOSS
+    loss = rules.get(rule).loss
     B = initial_parameters(NetworkSpec((9, 500, 300, 40), loss=loss), rule, seed=0)["B"]
     assert [b.shape for b in B] == widths
     for b in B:

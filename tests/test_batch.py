@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,16 @@ from numpy.testing import assert_allclose
 
 torch = pytest.importorskip("torch")
 
-from rate_models import lookup, textbook  # noqa: E402
+from rate_models import rules  # noqa: E402
 from rate_models.batch import BatchNetwork, Sgd, fit  # noqa: E402
-from rate_models.batch import network as batch_network  # noqa: E402
 from rate_models.errors import BadOption, Diverged, UnknownName, UserError  # noqa: E402
 from rate_models.network import NetworkSpec, one_hot  # noqa: E402
 from rate_models.online import OnlineNetwork  # noqa: E402
 from rate_models.optimizers import Optimizer  # noqa: E402
 from rate_models.rules import Stage, Term  # noqa: E402
-from rate_models.rules import backprop as backprop_rule  # noqa: E402
 from rate_models.textbook import Textbook, initial_parameters  # noqa: E402
 
-RULES = lookup.names(textbook.RULES)
+RULES = rules.names()
 SPEC = NetworkSpec((6, 5, 7, 4), bias=True)
 RNG = np.random.default_rng(5)
 X, LABELS = RNG.normal(size=(12, 6)), RNG.integers(0, 4, 12)
@@ -93,10 +91,12 @@ def test_our_sgd_is_the_textbooks_and_at_a_constant_rate_torchs(
     ours = Sgd(nets[0].parameters(), *numbers)
     theirs = torch.optim.SGD(nets[1].parameters(), *numbers[:2], weight_decay=numbers[2])
     book = Textbook(spec, rule, initial_parameters(spec, rule, 0), Optimizer(*numbers))
-    widths = book.module.noise_widths(spec, book.hyper)
+    widths = book.definition.noise.widths(spec, book.hyper)
     for step in range(10):
         u = np.random.default_rng(step)
-        noise = [book.module.noise_of(book.hyper, u.random((12, width))) for width in widths]
+        noise = [
+            book.definition.noise.transform(book.hyper, u.random((12, width))) for width in widths
+        ]
         for net, sgd in zip(nets, (ours, theirs), strict=True):
             net.fill_grad(X, LABELS, masks, noise, batch_size=16)
             sgd.step()
@@ -190,23 +190,21 @@ def test_a_rule_with_two_steps_per_batch_and_arrays_of_its_own(
             yield Stage(terms)
         params["B"][1] += 1
 
-    names = {**vars(backprop_rule), "batch": batch}
-    names["init"] = lambda spec, hyper, rng: {"B": [np.zeros((2, 2)), np.zeros(3)]}
-    monkeypatch.setattr(lookup, "get", lambda package, name: SimpleNamespace(**names))
-    batch_network._module.cache_clear()
-    try:
-        net = double("twice")
-        assert {name for name, _ in net.named_buffers()} == {"B.0", "B.1"}
-        sgd = Sgd(net.parameters(), lr=0.1)
-        for _ in net.stages(X, LABELS):
-            assert torch.is_grad_enabled()  # the caller's setting holds between the stages
-            sgd.step()
-        assert not torch.equal(seen[0], seen[1])
-        assert net.numpy()["B"][1].tolist() == [1, 1, 1]
-        with pytest.raises(BadOption, match=r"for _ in net\.stages"):
-            net.fill_grad(X, LABELS)
-    finally:
-        batch_network._module.cache_clear()
+    def init(spec: Any, hyper: Any, rng: Any) -> Any:
+        return {"B": [np.zeros((2, 2)), np.zeros(3)]}
+
+    rule = replace(rules.get("backprop"), batch=batch, init=init)
+    monkeypatch.setattr(rules, "get", lambda name: rule)
+    net = double("twice")
+    assert {name for name, _ in net.named_buffers()} == {"B.0", "B.1"}
+    sgd = Sgd(net.parameters(), lr=0.1)
+    for _ in net.stages(X, LABELS):
+        assert torch.is_grad_enabled()  # the caller's setting holds between the stages
+        sgd.step()
+    assert not torch.equal(seen[0], seen[1])
+    assert net.numpy()["B"][1].tolist() == [1, 1, 1]
+    with pytest.raises(BadOption, match=r"for _ in net\.stages"):
+        net.fill_grad(X, LABELS)
 
 
 @pytest.mark.parametrize("rule", RULES)

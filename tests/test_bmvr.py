@@ -58,7 +58,7 @@ def test_the_linear_form_finds_the_reduced_rank_regression(trained: Any) -> None
 def test_at_the_optimum_the_plateau_is_the_hidden_error(trained: Any) -> None:
     """Equation (20): a − Q n = W_2ᵀ (y − ỹ), ỹ of the full-rank regression."""
     book, x, y, ridge = trained
-    (stage,) = book.module.batch(book.spec, book.params, book.hyper, x, y, Draws())
+    (stage,) = book.definition.batch(book.spec, book.params, book.hyper, x, y, Draws())
     plateau = -stage.terms[0][0].post
     expected = (y - x @ Optimum(x, y, ridge).regression.T) @ book.params["W"][1]
     assert np.abs(expected).max() > 0.1
@@ -142,7 +142,7 @@ def test_a_ridge_is_samples_along_every_input() -> None:
         book = Textbook(spec, "bmvr", params, ridge=ridge)
         inputs = np.vstack([x, axes[:more]])
         targets = np.vstack([y, np.zeros((more, N))])
-        (stage,) = book.module.batch(spec, params, book.hyper, inputs, targets, Draws())
+        (stage,) = book.definition.batch(spec, params, book.hyper, inputs, targets, Draws())
         steps.append(gradients(spec, stage, params, len(x)))
     assert_allclose(steps[0]["W"][0], steps[1]["W"][0], rtol=1e-10, atol=1e-14)
     for name in ("Q", "R"):  # whose leak counts the samples

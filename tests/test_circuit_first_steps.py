@@ -177,7 +177,10 @@ def test_networks_and_set_take_numpy_numbers_too() -> None:
 
 BROKEN = {
     "no_settings": ("RULE = 'pepita'\n", "file of circuit no_settings: got no Settings, build"),
-    "no_rule": ("RULE = None\nSettings = build = int\n", "got no DEFAULT_LOSS, LOSSES"),
+    "no_rule": (
+        "RULE = None\nSettings = build = int\n",
+        "got RULE = None; expected RULE, Settings and build",
+    ),
     "no_such_rule": ("RULE = 'peptia'\nSettings = build = int\n", "did you mean 'pepita'"),
     "raises": (
         "RULE = 'pepita'\nclass Settings: pass\ndef build(spec, hyper, settings):\n    1 / 0\n",

@@ -43,11 +43,11 @@ MODES: list[dict[str, Any]] = [
 
 
 def learner(name: str, **options: Any) -> OnlineLearner:
-    module = rule_of(lookup.get(CIRCUITS, name))
-    spec = nearest(module, NetworkSpec(SIZES, loss=module.DEFAULT_LOSS))
+    definition = rule_of(lookup.get(CIRCUITS, name))
+    spec = nearest(definition, NetworkSpec(SIZES, loss=definition.loss))
     assert spec is not None
     options = {k: v for k, v in options.items() if k != "dropout" or
-               "dropout" in module.Hyperparameters._fields}  # fmt: skip
+               "dropout" in definition.hyperparameters._fields}  # fmt: skip
     return OnlineLearner(sizes=spec.sizes, circuit=name, seed=3, classes=(0, 1, 2),
                          **{"lr": 0.01, **options})  # fmt: skip
 
@@ -116,8 +116,8 @@ def test_predictions_are_one_by_one_what_they_are_together(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_another_seed_another_network(name: str) -> None:
     made = lookup.get(CIRCUITS, name)
-    module = rule_of(made)
-    spec = nearest(module, NetworkSpec(SIZES, loss=module.DEFAULT_LOSS))
+    definition = rule_of(made)
+    spec = nearest(definition, NetworkSpec(SIZES, loss=definition.loss))
     assert spec is not None
     one, same, other = (CircuitNetwork(spec, name, seed=s).parameters() for s in (0, 0, 1))
     np.testing.assert_array_equal(one["W"][0], same["W"][0])
@@ -127,12 +127,12 @@ def test_another_seed_another_network(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_documents_and_option_names(name: str) -> None:
     made = lookup.get(CIRCUITS, name)
-    module = rule_of(made)
+    definition = rule_of(made)
     assert re.search(r"^Source: .*(19|20)\d\d", made.__doc__, re.M | re.S)
     assert made.Settings.__doc__ and made.build.__doc__
     for field in made.Settings._fields:
         assert re.search(rf"\b{field}\b", made.Settings.__doc__), field
-    kinds = [Optimizer, module.Hyperparameters, made.Settings, Settings]
+    kinds = [Optimizer, definition.hyperparameters, made.Settings, Settings]
     fields = [field for kind in kinds for field in kind._fields]
     assert len(set(fields)) == len(fields), "one name, one option"
     network = {"rule", "sizes", "loss", "activation", "bias", "classes", "circuit", "output"}
@@ -237,8 +237,8 @@ def test_what_can_be_recorded_of_a_circuit_without_a_rule(tmp_path: Path) -> Non
         run(config, tmp_path / "b")
     assert not (tmp_path / "b").exists()
     spec = NetworkSpec((6, 5, 4), loss="mse")
-    module = rule_of(lookup.get(CIRCUITS, "dendritic_microcircuit"))
-    suits = defaults.options(module, spec, True, 1 + 0.3**2)
+    definition = rule_of(lookup.get(CIRCUITS, "dendritic_microcircuit"))
+    suits = defaults.options(definition, spec, True, 1 + 0.3**2)
     assert config.resolved(config.open()).lr == suits["lr"]
 
 

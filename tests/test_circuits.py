@@ -75,7 +75,7 @@ def follow(circuit: str, network: NetworkSpec, options: dict[str, Any], samples:
 def test_every_circuit_is_claimed() -> None:
     found = lookup.names("biocircuits.circuits")
     assert set(CLAIMS) <= set(found)
-    ruled = [n for n in found if lookup.get("biocircuits.circuits", n).RULE]
+    ruled = [n for n in found if isinstance(lookup.get("biocircuits.circuits", n).RULE, str)]
     assert set(ruled) == set(CLAIMS)
 
 

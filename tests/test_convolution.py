@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose
 
 torch = pytest.importorskip("torch")
 
-from rate_models import lookup, textbook  # noqa: E402
+from rate_models import rules  # noqa: E402
 from rate_models.batch import (  # noqa: E402
     BatchNetwork,
     Convolution,
@@ -27,8 +27,8 @@ from rate_models.network import NetworkSpec, one_hot  # noqa: E402
 from rate_models.online import OnlineNetwork  # noqa: E402
 
 RULES = [
-    name for name in lookup.names(textbook.RULES)
-    if getattr(lookup.get(textbook.RULES, name), "CONVOLVES", False)
+    name for name in rules.names()
+    if rules.get(name).convolves
 ]  # fmt: skip
 OPTIONS: dict[str, dict[str, Any]] = {"node_perturbation": {"feedback": "dfa"}}
 N = 4
@@ -47,7 +47,7 @@ X, Y = RNG.normal(size=(N, 60)), one_hot(RNG.integers(0, 3, N), 3)
 def network(rule: str, *, seed: int = 0, **spec: Any) -> BatchNetwork:
     """In double precision, with biases that are not zero."""
     options = spec.pop("options", OPTIONS.get(rule, {}))
-    loss = lookup.get(textbook.RULES, rule).LOSSES
+    loss = rules.get(rule).losses
     spec = {"loss": "cross_entropy" if "cross_entropy" in loss else loss[0], **spec}
     net = BatchNetwork(
         ConvolutionalSpec.of(IMAGE, LAYERS, **spec), rule, seed, "float64", **options
@@ -61,8 +61,8 @@ def drawn(net: BatchNetwork) -> tuple[list[Array], list[Array]]:
     """Masks, and the rule's noise."""
     rng = np.random.default_rng(4)
     masks = [(rng.random((N, n)) > 0.3) / 0.7 for n in net.spec.sizes[1:-1]]
-    module = lookup.get(textbook.RULES, net.rule)
-    return masks, [rng.normal(size=(N, n)) for n in module.noise_widths(net.spec, net.hyper)]
+    definition = rules.get(net.rule)
+    return masks, [rng.normal(size=(N, n)) for n in definition.noise.widths(net.spec, net.hyper)]
 
 
 def written_out(net: BatchNetwork, weights: list[Array]) -> list[loops.Layer]:
@@ -224,8 +224,8 @@ def test_one_pixel_and_filters_of_one_are_a_dense_network(
     for _ in range(5):
         x, y = rng.normal(size=(8, 6)), rng.integers(0, 3, 8)
         masks = [(rng.random((8, n)) > 0.2) / 0.8 for n in (5, 7, 4)]
-        module = lookup.get(textbook.RULES, rule)
-        widths = module.noise_widths(nets[1].spec, nets[1].hyper)
+        definition = rules.get(rule)
+        widths = definition.noise.widths(nets[1].spec, nets[1].hyper)
         noise = [rng.normal(size=(8, n)) for n in widths]
         for net, sgd in zip(nets, sgds, strict=True):
             for _ in net.stages(x, y, masks, noise):
@@ -277,11 +277,11 @@ def test_feedback_is_as_wide_as_in_the_programs() -> None:
     assert net.W[1].abs().max().item() == pytest.approx(math.sqrt(6 / (32 * 9)), rel=0.01)
 
 
-@pytest.mark.parametrize("rule", sorted(set(lookup.names(textbook.RULES)) - set(RULES)))
+@pytest.mark.parametrize("rule", sorted(set(rules.names()) - set(RULES)))
 def test_other_rules_refuse_convolutions(rule: str) -> None:
     with pytest.raises(BadOption, match=r"convolutions; expected dense"):
         BatchNetwork(ConvolutionalSpec.of((1, 4, 4), (Convolution(2, 3), 2),
-                     loss=lookup.get(textbook.RULES, rule).DEFAULT_LOSS), rule)  # fmt: skip
+                     loss=rules.get(rule).loss), rule)  # fmt: skip
 
 
 def conv(*layers: Any, **more: Any) -> ConvolutionalSpec:

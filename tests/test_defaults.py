@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from learners import bits
 
-from rate_models import catalogue, defaults, lookup
+from rate_models import defaults, lookup, rules
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
 from streaming import OnlineLearner, trouble
@@ -21,12 +21,12 @@ from streaming.following import MEASURED
 from streaming.run import Hooks, run
 from streaming.sources import ArraySource
 
-RULES = lookup.names(catalogue.RULES)
-WITH_NUMBERS = [r for r in RULES if "mse" in lookup.get(catalogue.RULES, r).LOSSES]
+RULES = rules.names()
+WITH_NUMBERS = [r for r in RULES if "mse" in rules.get(r).losses]
 
 
 def rule(name: str) -> Any:
-    return lookup.get(catalogue.RULES, name)
+    return rules.get(name)
 
 
 def table(n: int = 600, features: int = 6, size: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -49,11 +49,11 @@ def test_the_formula_by_hand() -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_a_rate_without_a_unit(name: str) -> None:
     """Inputs twice as large get a rate a fourth as large in what the input feeds."""
-    module = rule(name)
-    for loss in module.LOSSES:
+    definition = rule(name)
+    for loss in definition.losses:
         spec = NetworkSpec((40, 30, 5), loss=loss)
         for labels in {True, loss != "mse"}:
-            one, four = (defaults.options(module, spec, labels, p) for p in (1.0, 4.0))
+            one, four = (defaults.options(definition, spec, labels, p) for p in (1.0, 4.0))
             first = {k: v["lr"] * v.get("eta_hidden", 1) for k, v in (("1", one), ("4", four))}
             assert first["1"] / first["4"] == pytest.approx(4, rel=0.12)
 
@@ -61,9 +61,9 @@ def test_a_rate_without_a_unit(name: str) -> None:
 @pytest.mark.parametrize("power", [0.0, 1e-300, 1e300, float("inf")])
 def test_inputs_beyond_all_measure_have_a_rate(power: float) -> None:
     for name in RULES:
-        module = rule(name)
-        spec = NetworkSpec((40, 30, 5), loss=module.DEFAULT_LOSS)
-        assert 0 < defaults.options(module, spec, True, power)["lr"] < 1e30
+        definition = rule(name)
+        spec = NetworkSpec((40, 30, 5), loss=definition.loss)
+        assert 0 < defaults.options(definition, spec, True, power)["lr"] < 1e30
 
 
 def test_the_rate_follows_the_first_samples_and_then_stays() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from data_sets import write_data_sets
 
+from rate_models import rules
 from rate_models.errors import UserError
 
 FOLDER = Path(dendrostream_demos.__path__[0])
@@ -73,12 +74,12 @@ def test_online_vs_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_every_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dendrostream_demos import every_rule
 
-    from rate_models import catalogue, lookup
+    from rate_models import catalogue
 
     write_data_sets(tmp_path, monkeypatch)
     rows = every_rule.main(1, 8, 2, tmp_path, tmp_path / "rules.md", tmp_path / "rules.png")
-    rules = lookup.names(catalogue.RULES)
-    assert [row["rule"] for row in rows] == rules
+    names = rules.names()
+    assert [row["rule"] for row in rows] == names
     lines = (tmp_path / "rules.md").read_text().splitlines()
     table = [line for line in lines if line.startswith("|")]
     assert [line.split()[1] for line in table[2:]] == rules

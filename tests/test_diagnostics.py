@@ -10,7 +10,7 @@ import pytest
 from networks import suited_network
 from numpy.testing import assert_allclose
 
-from rate_models import diagnostics, lookup
+from rate_models import diagnostics, rules
 from rate_models.diagnostics import Link
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, one_hot
@@ -160,15 +160,18 @@ def test_pepita_teaches_as_feedback_alignment_does() -> None:
     assert diagnostics.teaching_angles(pepita, alignment) == pytest.approx([0, 0], abs=1e-3)
 
 
-@pytest.mark.parametrize("rule", lookup.names("rate_models.rules"))
+@pytest.mark.parametrize("rule", rules.names())
 def test_updates_leave_the_parameters_alone(rule: str) -> None:
-    module = lookup.get("rate_models.rules", rule)
-    spec = suited_network(rule, NetworkSpec((6, 5, 7, 4), loss=module.DEFAULT_LOSS))
+    definition = rules.get(rule)
+    spec = suited_network(rule, NetworkSpec((6, 5, 7, 4), loss=definition.loss))
     params = initial_parameters(spec, rule, seed=0)
     before = initial_parameters(spec, rule, seed=0)
     x, y = samples(spec, 8)
-    hyper = module.Hyperparameters()
-    noise = [module.noise_of(hyper, RNG.random((8, n))) for n in module.noise_widths(spec, hyper)]
+    hyper = definition.hyperparameters()
+    noise = [
+        definition.noise.transform(hyper, RNG.random((8, n)))
+        for n in definition.noise.widths(spec, hyper)
+    ]
     deltas = diagnostics.updates(spec, rule, params, x, y, Draws(None, noise or None))
     shapes = [delta.shape for delta in deltas if delta is not None]
     assert shapes and set(shapes) <= set(spec.shapes)

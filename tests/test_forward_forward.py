@@ -9,7 +9,7 @@ import pytest
 from networks import EVERYTHING, PLAIN, Case, deviation, state_bytes
 from numpy.testing import assert_allclose
 
-from rate_models import lookup
+from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.online import OnlineNetwork
@@ -197,5 +197,5 @@ def test_what_it_refuses() -> None:
 
 
 def test_costs_by_hand() -> None:
-    module = lookup.get("rate_models.rules", "forward_forward")
-    assert module.multiply_adds((4, 3, 5, 2)) == 37 + 2 * 4 * 2 + 2 * 27 + 2 * 27 + 10
+    definition = rules.get("forward_forward")
+    assert definition.multiply_adds((4, 3, 5, 2)) == 37 + 2 * 4 * 2 + 2 * 27 + 2 * 27 + 10

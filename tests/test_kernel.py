@@ -85,6 +85,12 @@ def test_an_edit_in_another_file_is_never_missed(tmp_path: Path) -> None:
     assert copy.whole() == (key, 3.0, 1)  # cached on disk
     copy.write("errors.py", (ROOT / "rate_models/errors.py").read_text() + "\n# no kernel here\n")
     assert copy.whole() == (key, 3.0, 1)
+    rule = (ROOT / "rate_models/rules/drtp.py").read_text(encoding="utf-8")
+    assert 'signal="target"' in rule  # which kernel it takes, of those in a file of the family
+    copy.write("rules/drtp.py", rule.replace('signal="target"', 'signal="error"'))
+    assert copy.whole()[0] != key
+    copy.write("rules/drtp.py", rule)
+    assert copy.whole() == (key, 3.0, 1)
     copy.write("part.py", PART.replace("x + 1", "x + 2"))
     edited, value, hits = copy.whole()
     assert (value, hits) == (4.0, 0)

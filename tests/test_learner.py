@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from learners import SIZES, bits, samples, suited
 
-from rate_models import lookup
+from rate_models import rules
 from rate_models.errors import (
     BadOption,
     DamagedCheckpoint,
@@ -21,7 +21,7 @@ from rate_models.errors import (
 from streaming import checkpoint
 from streaming.learner import BLOCK, OnlineLearner
 
-RULES = lookup.names("rate_models.rules")
+RULES = rules.names()
 
 
 def learn_in_chunks(
@@ -316,7 +316,7 @@ def test_one_signature_after_mixed_calls() -> None:
 
     X, y = samples(10)
     learner = OnlineLearner(sizes=SIZES)
-    kernel = online_kernel.learner(lookup.get("rate_models.rules", "pepita"))
+    kernel = online_kernel.learner(rules.get("pepita"))
     learner.learn_many(X, y)
     before = len(kernel.signatures)
     X.flags.writeable = False

@@ -37,8 +37,8 @@ NUMBER = 0.5
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_read_off_is_what_the_rule_declares(name: str) -> None:
-    module = rule_of(lookup.get(CIRCUITS, name))
-    assert locality.needs(locality.example(name)) == module.PROPERTIES
+    definition = rule_of(lookup.get(CIRCUITS, name))
+    assert locality.needs(locality.example(name)) == definition.properties
 
 
 def test_the_page_has_the_table() -> None:
@@ -49,7 +49,7 @@ def test_the_page_has_the_table() -> None:
 def made(name: str, hyper: dict[str, Any], own: dict[str, Any]) -> Circuit:
     module = {"pepita": pepita, "node_perturbation": node_perturbation}[name]
     rule = rule_of(module)
-    found: Circuit = module.build(DEEP, rule.Hyperparameters(**hyper), module.Settings(**own))
+    found: Circuit = module.build(DEEP, rule.hyperparameters(**hyper), module.Settings(**own))
     return found
 
 

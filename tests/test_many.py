@@ -10,7 +10,7 @@ from networks import suited_network
 
 torch = pytest.importorskip("torch")
 
-from rate_models import lookup, textbook  # noqa: E402
+from rate_models import rules  # noqa: E402
 from rate_models.batch import (  # noqa: E402
     BatchNetwork,
     fit,
@@ -22,7 +22,7 @@ from rate_models.errors import BadOption, Diverged  # noqa: E402
 from rate_models.network import NetworkSpec  # noqa: E402
 from rate_models.optimizers import Optimizer  # noqa: E402
 
-RULES = lookup.names(textbook.RULES)
+RULES = rules.names()
 SPEC = NetworkSpec((6, 5, 7, 4), bias=True)
 RNG = np.random.default_rng(5)
 X, LABELS = RNG.normal(size=(23, 6)), RNG.integers(0, 4, 23)
@@ -53,7 +53,7 @@ def assert_same(ours: BatchNetwork, theirs: BatchNetwork, rtol: float = 1e-10) -
 
 @pytest.mark.parametrize(("rule", "hyper"), [*((rule, {}) for rule in RULES), *MORE])
 def test_together_is_one_by_one(rule: str, hyper: dict[str, Any]) -> None:
-    if "dropout" in lookup.get(textbook.RULES, rule).Hyperparameters._fields:
+    if "dropout" in rules.get(rule).hyperparameters._fields:
         hyper = {**hyper, "dropout": 0.3}
     options: Any = {"epochs": 3, "batch_size": 5, "optimizer": EVERYTHING}
     ours, theirs = networks(rule, **hyper), networks(rule, **hyper)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from rate_models import lookup, losses
+from rate_models import losses, rules
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import checked
 from rate_models.network import NetworkSpec, forward
@@ -30,9 +30,9 @@ def step(
     spec: NetworkSpec, rule: str, params: Any, x: Any, y: Any, draws: Draws, **hyper: Any
 ) -> Any:
     """ΔW of one batch; the rule's own arrays in ``params`` learn."""
-    module = lookup.get("rate_models.rules", rule)
-    record = checked(module.Hyperparameters(), **hyper)
-    (stage,) = module.batch(spec, params, record, x, y, draws)
+    definition = rules.get(rule)
+    record = checked(definition.hyperparameters(), **hyper)
+    (stage,) = definition.batch(spec, params, record, x, y, draws)
     return gradients(spec, stage, params, len(x))["W"]
 
 
@@ -217,7 +217,7 @@ def test_shapes_and_scales_at_the_start() -> None:
 )  # fmt: skip
 def test_bad_hyperparameters_are_refused(name: str, value: Any) -> None:
     for rule in RULES:
-        if name in lookup.get("rate_models.rules", rule).Hyperparameters._fields:
+        if name in rules.get(rule).hyperparameters._fields:
             with pytest.raises(BadOption, match=f"{name}: got"):
                 OnlineNetwork(NetworkSpec((4, 3, 2)), rule, **{name: value})
 

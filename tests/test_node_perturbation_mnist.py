@@ -19,11 +19,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from rate_models import lookup
+from rate_models import rules
 from rate_models.diagnostics import relative_error, signal_angle
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.rules import Draws
-from rate_models.textbook import RULES, initial_parameters
+from rate_models.textbook import initial_parameters
 from streaming.data_files import load_idx_set
 
 pytestmark = [
@@ -49,9 +49,9 @@ class Seen(NamedTuple):
 
 def course(seed: int) -> list[Seen]:
     x, labels, _, _ = load_idx_set("MNIST", Path(os.environ["DENDROSTREAM_DATA"]), False)
-    rule, rng = lookup.get(RULES, "node_perturbation"), np.random.default_rng(seed)
+    rule, rng = rules.get("node_perturbation"), np.random.default_rng(seed)
     params = initial_parameters(SPEC, "node_perturbation", seed, solver="ridge", gamma=GAMMA)
-    hyper = rule.Hyperparameters(c=0.01, solver="ridge", gamma=GAMMA)
+    hyper = rule.hyperparameters(c=0.01, solver="ridge", gamma=GAMMA)
     W1, W2, W3 = params["W"]
     V, M, found = GAMMA * np.eye(10), GAMMA**2 * W3 @ W3.T, []
     for batch in range(1, MARKS[-1] + 1):

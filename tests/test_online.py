@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from networks import EVERYTHING, MOMENTUM, PLAIN, Case, deviation, fitting, state_bytes
 
-from rate_models import lookup, online_kernel
+from rate_models import online_kernel, rules
 from rate_models.errors import BadOption, Diverged, UnknownName
 from rate_models.network import NetworkSpec
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
 
-RULES = lookup.names("rate_models.rules")
+RULES = rules.names()
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 
 
 def common(rule: str) -> list[Case]:
     """What every rule must do: any depth, biases, optimisers, densities, dropout."""
-    hyper = lookup.get("rate_models.rules", rule).Hyperparameters._fields
+    hyper = rules.get(rule).hyperparameters._fields
     dropout = {"dropout": 0.2} if "dropout" in hyper else {}
     return [
         Case(rule),
@@ -178,7 +178,7 @@ def test_folding_keeps_the_weights(optimizer: Optimizer) -> None:
 
 def test_one_signature_whatever_is_handed_in() -> None:
     net = Case("pepita", (4, 3, 2)).online()
-    kernel = online_kernel.learner(net.module)
+    kernel = online_kernel.learner(net.definition)
     frozen = np.ones((2, 4))
     frozen.flags.writeable = False
     for x in ([[1, 0, 0, 1]], np.ones((2, 4), np.uint8), np.ones((2, 8))[:, ::2], frozen,

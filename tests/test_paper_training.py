@@ -13,7 +13,7 @@ from data_sets import write_data_sets
 
 pytest.importorskip("torch")
 
-from rate_models import diagnostics, lookup, textbook
+from rate_models import diagnostics, rules
 from rate_models.batch import BatchNetwork, fit
 from rate_models.errors import Diverged
 from rate_models.network import NetworkSpec, one_hot
@@ -75,8 +75,8 @@ def test_hidden_activity_of_both_passes_is_the_rules(data: Options) -> None:
     net = BatchNetwork(NetworkSpec((9, 6, 5, 3)), "pepita", 1, sign=-1, feedback_scale=3.0)
     rng = np.random.default_rng(0)
     X, Y = rng.random((8, 9)).astype(np.float32), one_hot(rng.integers(0, 3, 8), 3, np.float32)
-    module = lookup.get(textbook.RULES, "pepita")
-    (stage,) = module.batch(net.spec, net.numpy(), net.hyper, X, Y, Draws())
+    definition = rules.get("pepita")
+    (stage,) = definition.batch(net.spec, net.numpy(), net.hyper, X, Y, Draws())
     mismatch = training.hidden(net, X) - training.hidden(net, X, Y)
     assert np.abs(mismatch).max() > 0.01
     np.testing.assert_allclose(mismatch, stage.terms[0][0].post, atol=1e-5)

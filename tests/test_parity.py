@@ -14,15 +14,14 @@ import numpy as np
 import pytest
 
 from biocircuits import parity as circuits
-from rate_models import lookup, parity
+from rate_models import parity, rules
 from rate_models.errors import BadOption, Diverged, MissingExtra, UnknownName
-from rate_models.textbook import RULES
 
 ROOT = Path(__file__).resolve().parent.parent
 TORCH = find_spec("torch") is not None
 
 
-@pytest.mark.parametrize("rule", lookup.names(RULES))
+@pytest.mark.parametrize("rule", rules.names())
 @pytest.mark.parametrize("seed", [0, 1])
 def test_realisations_agree_after_every_sample(rule: str, seed: int) -> None:
     report = parity.run(samples=100, rules=[rule], seed=seed)
@@ -40,7 +39,7 @@ def test_realisations_agree_after_every_sample(rule: str, seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", lookup.names(RULES))
+@pytest.mark.parametrize("rule", rules.names())
 def test_realisations_agree_for_as_long_as_the_command_looks(rule: str) -> None:
     report = parity.run(rules=[rule])
     assert report.ok, [row for row in report.rows if not row["ok"]]
@@ -53,7 +52,7 @@ def test_single_precision_is_really_compared() -> None:
 
 
 def test_circuits_are_one_more_realisation_where_a_rule_has_one() -> None:
-    ruled = [rule for rule in lookup.names(RULES) if circuits.circuits_of(rule)]
+    ruled = [rule for rule in rules.names() if circuits.circuits_of(rule)]
     assert {"pepita", "bmvr", "node_perturbation"} <= set(ruled)
     for rule in [*ruled, "backprop"]:
         report = parity.run(50, [rule], others={"circuit": circuits.maker})

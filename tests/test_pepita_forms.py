@@ -11,7 +11,7 @@ import pytest
 from networks import Case, deviation
 from numpy.testing import assert_allclose
 
-from rate_models import lookup
+from rate_models import rules
 from rate_models.network import NetworkSpec, initial_weights, one_hot
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
@@ -31,9 +31,9 @@ def updates(
     spec: NetworkSpec, rule: str, params: Any, x: Any, y: Any, masks: Any = None, **hyper: Any
 ) -> list[Any]:
     """ΔW of the only stage of a rule, mean over the batch."""
-    module = lookup.get("rate_models.rules", rule)
-    hyper = module.Hyperparameters(**hyper)
-    (stage,) = module.batch(spec, params, hyper, x, y, Draws(masks))
+    definition = rules.get(rule)
+    hyper = definition.hyperparameters(**hyper)
+    (stage,) = definition.batch(spec, params, hyper, x, y, Draws(masks))
     assert isinstance(stage, Stage)
     return gradients(spec, stage, params, len(x))["W"]
 

@@ -16,7 +16,7 @@ import sys
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from rate_models import lookup, textbook
+from rate_models import lookup, rules, textbook
 from rate_models.batch import BatchNetwork, fit, joined
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
@@ -27,8 +27,8 @@ rng = np.random.default_rng(0)
 X, labels = rng.random((21, 8)), rng.integers(0, 3, 21)  # the last batch has one sample
 with joined() as rank:
     torch.set_num_threads(1)
-    for rule in lookup.names(textbook.RULES):
-        fields = lookup.get(textbook.RULES, rule).Hyperparameters._fields
+    for rule in rules.names():
+        fields = rules.get(rule).hyperparameters._fields
         hyper = {"dropout": 0.3} if "dropout" in fields else {}
         spec = suited_network(rule, NetworkSpec((8, 6, 3)))
         net = BatchNetwork(spec, rule, 3, "float64", **hyper)

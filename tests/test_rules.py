@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from dendrostream_demos.every_rule import DIGITS
 
-from rate_models import catalogue, lookup
+from rate_models import catalogue, rules
 from streaming import OnlineLearner
 from streaming.cli import main
 from streaming.evaluate import held_out
 from streaming.sources import Options, open_source
 
-RULES = lookup.names(catalogue.RULES)
+RULES = rules.names()
 SIZES = (784, 1024, 10)
 
 
@@ -52,7 +52,7 @@ def accuracies(rule: str, **changes: Any) -> np.ndarray:
 @pytest.mark.parametrize("rule", RULES)
 def test_the_hidden_layer_learns(rule: str) -> None:
     """On a narrow network; the control is the rule itself without feedback, or one that is."""
-    if "feedback_scale" in lookup.get(catalogue.RULES, rule).Hyperparameters._fields:
+    if "feedback_scale" in rules.get(rule).hyperparameters._fields:
         frozen = accuracies(rule, feedback_scale=0.0)
     else:
         frozen = accuracies("feedback_alignment", feedback_scale=0.0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from networks import EVERYTHING, PLAIN, Case
 from threads import BLOCK, CASES, UNEVEN, contents, delayed, same, scheduled
 
-from rate_models import lookup, online_kernel
+from rate_models import online_kernel, rules
 from rate_models.errors import BadOption
 from streaming import _runner_kernel, runner
 from streaming.runner import Block
@@ -45,9 +45,9 @@ def test_any_depth_in_single_precision(depth: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", lookup.names("rate_models.rules"))
+@pytest.mark.parametrize("rule", rules.names())
 def test_every_rule_that_can_be_pipelined(rule: str) -> None:
-    hyper = lookup.get("rate_models.rules", rule).Hyperparameters._fields
+    hyper = rules.get(rule).hyperparameters._fields
     case = Case(rule, (30, 16, 5), hyper={"dropout": 0.2} if "dropout" in hyper else {})
     try:
         scheduled(case, 2)
@@ -141,7 +141,7 @@ def test_a_race_is_noticed(hasty: bool, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_one_signature() -> None:
     """Depth, workers, dropout and optimiser are values: nothing is compiled for them again."""
-    walk = _runner_kernel.walker(lookup.get("rate_models.rules", "pepita"))
+    walk = _runner_kernel.walker(rules.get("pepita"))
     for case in (Case("pepita", UNEVEN, PLAIN), CASES[3]):
         case.learn(scheduled(case, 2), *case.samples(30))
     assert len(walk.signatures) <= 2

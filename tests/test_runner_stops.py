@@ -12,7 +12,7 @@ import pytest
 from networks import Case
 from threads import BLOCK, PIPELINED, UNEVEN, contents, divergence, scheduled, tried
 
-from rate_models import lookup
+from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.optimizers import Optimizer
 from streaming import OnlineLearner, _runner_kernel, runner
@@ -45,7 +45,7 @@ def test_divergence_is_told_as_by_one_worker(schedule: Schedule, spec: dict[str,
 
 def test_a_worker_that_fails_stops_all(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case("pepita", UNEVEN)
-    walk = _runner_kernel.walker(lookup.get("rate_models.rules", "pepita"))
+    walk = _runner_kernel.walker(rules.get("pepita"))
 
     def failing(me: int, *shared: Any) -> None:
         if me == 1:

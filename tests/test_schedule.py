@@ -6,6 +6,8 @@ import hashlib
 import random
 import time
 import warnings
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rate_models import lookup, rules
+from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
 from streaming.cli import main
@@ -22,10 +24,10 @@ from streaming.schedule import closed_form
 from streaming.schedule.dependencies import dependencies
 from streaming.schedule.items import Schedule, items
 from streaming.schedule.plan import Plan, Times, equal_times
-from streaming.schedule.planner import RULES, network, plan
+from streaming.schedule.planner import network, plan
 from streaming.schedule.program import KINDS, Program, program
 
-EVERY = lookup.names(RULES)
+EVERY = rules.names()
 pytestmark = pytest.mark.filterwarnings("ignore:workers. ")
 
 
@@ -189,14 +191,14 @@ def test_closed_form(rule: str, data: Any) -> None:
     unit = st.integers(1, 9).map(float)
     s, m = (data.draw(st.lists(unit, min_size=layers, max_size=layers)) for _ in range(2))
     times = Times(tuple(s), tuple(m), data.draw(st.integers(0, 5).map(float)))
-    module, spec, hyper = network(rule, (3,) * (layers + 1), "relu", {})
-    found = closed_form.pipelined(module.tasks(spec, hyper, 0), times, 30)
+    definition, spec, hyper = network(rule, (3,) * (layers + 1), "relu", {})
+    found = closed_form.pipelined(definition.tasks(spec, hyper, 0), times, 30)
     if rule in ("drtp", "bmvr", "forward_forward"):  # whose hidden layers do not wait for E
         assert found is None
         return
     assert found is not None
     how = Schedule()
-    todo = list(items(module, spec, hyper, how, 30))
+    todo = list(items(definition, spec, hyper, how, 30))
     ends: list[float] = []  # as early as all that an item waits for allows
     for item, waits in zip(todo, dependencies(todo, how), strict=True):
         ends.append(max((ends[j] for j in waits), default=0.0) + times.of(item.task))
@@ -356,24 +358,62 @@ def implied(p: Program, left_out: int) -> bool:
     return row_of[int(p.on[left_out]), int(p.value[left_out])] in before
 
 
+def synapses(*sizes: int) -> int:
+    return sum(n * m for n, m in pairwise(sizes))
+
+
+# multiply-adds of a sample for n_0, ..., n_L, counted by hand; and whether layer 1 learns first
+STATED: dict[str, tuple[Callable[..., int], bool]] = {
+    # the pass, F e, the errors up to h_{L-1}, the update
+    "adaptive_feedback_alignment": (
+        lambda *n: 3 * synapses(*n) + n[0] * n[-1] - n[-2] * n[-1], True),
+    # passes forward and back (not to the input), the update
+    "backprop": (lambda *n: 3 * synapses(*n) - n[0] * n[1], False),
+    # forward, apical current, R z and Q n, the update of all four matrices
+    "bmvr": (lambda *n: 2 * synapses(*n) + n[-1] * n[1] + 4 * n[1] ** 2, True),
+    "direct_feedback_alignment": (lambda *n: 2 * synapses(*n) + n[-1] * sum(n[1:-1]), False),
+    "drtp": (lambda *n: 2 * synapses(*n) + n[-1] * sum(n[1:-1]), True),
+    "feedback_alignment": (lambda *n: 3 * synapses(*n) - n[0] * n[1], False),
+    # the neutral pass, K y, K ȳ, two passes up to h_{L-1}, two terms of ΔW below L
+    "forward_forward": (
+        lambda *n: 5 * synapses(*n) + 2 * n[0] * n[-1] - 3 * n[-2] * n[-1], True),
+    # both passes (layer 1 once), errors back, the updates of B and W
+    "node_perturbation": (lambda *n: 5 * synapses(*n) - 3 * n[0] * n[1], False),
+    # the standard pass, F e, the modulated pass up to h_{L-1}, the update
+    "pepita": (lambda *n: 3 * synapses(*n) + n[0] * n[-1] - n[-2] * n[-1], True),
+    "reinforce": (lambda *n: 3 * synapses(*n) - n[0] * n[1], False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", EVERY)
+def test_cost_and_order_follow_from_the_work_items(rule: str) -> None:
+    definition, (cost, ascending) = rules.get(rule), STATED[rule]
+    assert definition.ascending == ascending
+    for sizes in ((784, 256, 10), (7, 5, 4, 3), (9, 6, 5, 4, 3)):
+        if rule == "bmvr" and len(sizes) > 3:
+            with pytest.raises(BadOption, match="one hidden layer"):
+                definition.multiply_adds(sizes)
+        else:
+            assert definition.multiply_adds(sizes) == cost(*sizes)
+
+
 @pytest.mark.parametrize("rule", EVERY)
 def test_the_work_items_of_a_rule(rule: str) -> None:
-    """One S a layer and one E, each M after what it reads, and the cost that the rule states."""
-    module = lookup.get(RULES, rule)
+    """One S a layer and one E, and each M after what it reads."""
+    definition = rules.get(rule)
     for sizes in ((7, 5, 4, 3), (7, 5, 3)):
-        spec = NetworkSpec(sizes, loss=module.DEFAULT_LOSS)
+        spec = NetworkSpec(sizes, loss=definition.loss)
         try:
-            rules.check(module, spec)
+            rules.check(definition, spec)
         except BadOption:
             continue
-        tasks = module.tasks(spec, module.Hyperparameters(), 0)
+        tasks = definition.tasks(spec, definition.hyperparameters(), 0)
         kinds = [(task.kind, task.layer) for task in tasks]
         last = spec.layers
         assert kinds[: last + 1] == [*(("S", n) for n in range(1, last + 1)), ("E", 0)]
-        order = range(1, last + 1) if module.ASCENDING else range(last, 0, -1)
+        order = range(1, last + 1)
         learning = [layer for kind, layer in kinds[last + 1 :] if kind == "M"]
         assert sorted(learning) == sorted(order)
-        assert sum(task.multiply_adds for task in tasks) == module.multiply_adds(sizes)
         written = [ref for task in tasks for ref in task.writes]
         assert len(set(written)) == len(written)
         assert {("W", n) for n in order} <= {ref for task in tasks for ref in task.updates}
@@ -386,9 +426,9 @@ def test_the_work_items_of_a_rule(rule: str) -> None:
 def test_when_it_mirrors_is_what_the_rule_counts() -> None:
     from rate_models.rules import _mirroring
 
-    pepita = lookup.get(RULES, "pepita")
+    pepita = rules.get("pepita")
     for before, every in ((0, 3), (4, 0), (3, 5)):
-        hyper = pepita.Hyperparameters(mirror_before=before, mirror_every=every)
+        hyper = pepita.hyperparameters(mirror_before=before, mirror_every=every)
         params = {"phase": np.zeros(1)}
         counted = [_mirroring.turn(params, hyper, 1) for _ in range(25)]
         assert counted == [_mirroring.when(hyper, t) for t in range(25)]
@@ -478,10 +518,10 @@ def test_what_is_held_is_what_some_moment_needs(rule: str, layers: int, delay: i
 @pytest.mark.parametrize(("delay", "batch"), [(0, 1), (3, 1), (1, 4), (0, 3)])
 def test_how_old_the_weights_of_a_pass_are(rule: str, delay: int, batch: int) -> None:
     """S of a sample sees every update but those of the last ``delay`` batches and its own."""
-    module = lookup.get(RULES, rule)
-    spec, how = NetworkSpec((3, 3, 3), loss=module.DEFAULT_LOSS), Schedule("delayed", delay, batch)
+    definition = rules.get(rule)
+    spec, how = NetworkSpec((3, 3, 3), loss=definition.loss), Schedule("delayed", delay, batch)
     updates = dict.fromkeys((1, 2), 0)
-    todo = list(items(module, spec, module.Hyperparameters(), how, 22))
+    todo = list(items(definition, spec, definition.hyperparameters(), how, 22))
     for task, t in todo:
         if task.kind == "S":
             assert updates[task.layer] == max(0, t // batch - delay)
@@ -491,9 +531,9 @@ def test_how_old_the_weights_of_a_pass_are(rule: str, delay: int, batch: int) ->
 
 
 def test_the_order_of_a_delay() -> None:
-    module = lookup.get(RULES, "pepita")
+    definition = rules.get("pepita")
     spec, how = NetworkSpec((3, 3, 3)), Schedule("delayed", 2)
-    todo = list(items(module, spec, module.Hyperparameters(), how, 6))
+    todo = list(items(definition, spec, definition.hyperparameters(), how, 6))
     assert all(j < i for i, found in enumerate(dependencies(todo, how)) for j in found)
     assert [(i.task.kind, i.sample) for i in todo if i.task.layer == 1][:5] == [
         ("S", 0), ("S", 1), ("S", 2), ("M", 0), ("S", 3)

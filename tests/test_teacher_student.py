@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from rate_models import lookup
+from rate_models import rules
 from rate_models.network import NetworkSpec
 from rate_models.rules import Draws
-from rate_models.textbook import RULES
 from streaming import papers
 
 paper: Any = papers.get("srinivasan-teacher-student")
@@ -89,12 +88,12 @@ def test_a_step_is_the_rules(way: str, rule: str, hyper: dict[str, Any]) -> None
     D, eta = run["D"], run["eta"]
     x = np.random.default_rng(9).normal(size=D)
     target = student.A @ g(student.teacher @ x / np.sqrt(D))
-    module = lookup.get(RULES, rule)
+    definition = rules.get(rule)
     params = {"W": [student.w.copy(), student.v[None].copy()], "b": [],
               "F": student.f[:, None] / D}  # fmt: skip
     spec = NetworkSpec((D, 2, 1), "erf", "mse")
-    (stage,) = module.batch(
-        spec, params, module.Hyperparameters(**hyper), x[None] / np.sqrt(D), target[None, None],
+    (stage,) = definition.batch(
+        spec, params, definition.hyperparameters(**hyper), x[None] / np.sqrt(D), target[None, None],
         Draws(),
     )  # fmt: skip
     (first,), (second,) = stage.terms

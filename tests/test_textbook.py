@@ -23,7 +23,7 @@ def textbook_gradients(
     spec: NetworkSpec, rule: str, params: Any, x: Any, y: Any, draws: Draws, **hyper: Any
 ) -> dict[str, list[Any]]:
     book = Textbook(spec, rule, params, **hyper)
-    (stage,) = book.module.batch(spec, params, book.hyper, x, y, draws)
+    (stage,) = book.definition.batch(spec, params, book.hyper, x, y, draws)
     return gradients(spec, stage, params, len(x))
 
 

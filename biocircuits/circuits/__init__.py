@@ -8,9 +8,8 @@ docstring     equations, which neuron is what, a paragraph ``Source:`` with the 
 `Settings`    NamedTuple of the circuit's own options, each field annotated with its range
 `build(spec, hyper, settings)`   the `Circuit`; BadOption for a variant it has no neurons for
 
-A circuit that is no rule of `rate_models` has RULE None, and of its own `DEFAULT_LOSS`, `LOSSES`,
-`PROPERTIES`, `FIXED`, `Hyperparameters`, ``init(spec, hyper, rng)``, ``noise_widths`` and
-``noise_of``, and perhaps ``check(spec)`` and `DEFAULTS`, as a rule file has them.
+A circuit that is no rule of `rate_models` has as its RULE what it states of itself, a
+`rate_models.rules.Description`, at the end of its file.
 
 What only some circuits have:
 

@@ -43,24 +43,11 @@ from biocircuits.populations import Compartment, Coupling, Formula, Population
 from biocircuits.projections import Plasticity, Projection
 from biocircuits.signals import Local, activation
 from rate_models import activations
-from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import Properties
-from rate_models.rules._plain import noise_of, noise_widths, random_feedback  # noqa: F401
+from rate_models.rules import FIXED, Defaults, Description, Properties
+from rate_models.rules._plain import random_feedback
 
-RULE = None
-DEFAULT_LOSS = "mse"
-LOSSES = ("mse",)
-DEFAULTS = Defaults(rate=1.6, squared=0.3)
-FIXED = ("g_leak", "g_basal", "g_apical", "g_dendrite", "g_soma", "feedback_scale", "init")
-PROPERTIES = Properties(
-    passes=2,
-    weight_transport=False,
-    nonlocal_signals=False,
-    frozen_activity=False,
-    update_locking="full",
-)
 FREE, TAUGHT = "free", "taught"
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -72,15 +59,15 @@ class Hyperparameters(NamedTuple):
     weights stay as drawn: the control. init: of W.
     """
 
-    g_leak: Positive = 0.1
-    g_basal: Positive = 1.0
-    g_apical: Positive = 0.8
-    g_dendrite: Positive = 1.0
-    g_soma: Positive = 0.8
+    g_leak: Annotated[Positive, FIXED] = 0.1
+    g_basal: Annotated[Positive, FIXED] = 1.0
+    g_apical: Annotated[Positive, FIXED] = 0.8
+    g_dendrite: Annotated[Positive, FIXED] = 1.0
+    g_soma: Annotated[Positive, FIXED] = 0.8
     eta_predict: NotNegative = 1.0
     eta_inhibit: NotNegative = 1.0
-    feedback_scale: NotNegative = 1.0
-    init: Literal["he_uniform", "he_normal"] = "he_uniform"
+    feedback_scale: Annotated[NotNegative, FIXED] = 1.0
+    init: Annotated[Literal["he_uniform", "he_normal"], FIXED] = "he_uniform"
 
 
 class Settings(NamedTuple):
@@ -221,3 +208,21 @@ def _predict(spec: NetworkSpec, hyper: Hyperparameters, layer: int) -> Plasticit
 
 def _inhibit(hyper: Hyperparameters) -> Plasticity:
     return Plasticity(lambda s: -s.apical * s.pre, (FREE,), hyper.eta_inhibit)
+
+
+RULE = Description(
+    __name__,
+    hyperparameters=Hyperparameters,
+    losses=("mse",),
+    properties=Properties(
+        passes=2,
+        weight_transport=False,
+        nonlocal_signals=False,
+        frozen_activity=False,
+        update_locking="full",
+    ),
+    init=init,
+    forward_pass=forward_pass,
+    check=check,
+    defaults=Defaults(rate=1.6, squared=0.3),
+)

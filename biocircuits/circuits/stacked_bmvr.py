@@ -26,26 +26,10 @@ from pydantic import Field
 from biocircuits.circuit import Circuit
 from biocircuits.circuits.bmvr import Parameter, Settings, assembled
 from rate_models import activations
-from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import Properties
-from rate_models.rules._plain import noise_of, noise_widths
+from rate_models.rules import FIXED, Defaults, Description, Properties
 
-__all__ = ["Hyperparameters", "Settings", "build", "noise_of", "noise_widths"]
-
-RULE = None
-DEFAULT_LOSS = "mse"
-LOSSES = ("mse",)
-DEFAULTS = Defaults(rate=2, squared=0.2, scale="global")
-FIXED = ("init_w", "init_v", "init_q")
-PROPERTIES = Properties(
-    passes=1,
-    weight_transport=False,
-    nonlocal_signals=False,
-    frozen_activity=False,
-    update_locking="none",
-)
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -58,9 +42,9 @@ class Hyperparameters(NamedTuple):
     eta_apical: Positive = 0.25
     eta_q: Positive = 0.25
     mean_rate: Annotated[float, Field(ge=0, le=1)] = 1e-3
-    init_w: NotNegative = 0.01
-    init_v: NotNegative = 0.1
-    init_q: NotNegative = 1 / 3
+    init_w: Annotated[NotNegative, FIXED] = 0.01
+    init_v: Annotated[NotNegative, FIXED] = 0.1
+    init_q: Annotated[NotNegative, FIXED] = 1 / 3
 
 
 def check(spec: NetworkSpec) -> None:
@@ -117,3 +101,21 @@ def build(spec: NetworkSpec, hyper: Hyperparameters, settings: Settings) -> Circ
         labels = {key: f"{key}_{layer}" for key in names}
         stages.append((f"_{layer}", names, labels))
     return assembled("stacked_bmvr", spec, stages, hyper, settings)
+
+
+RULE = Description(
+    __name__,
+    hyperparameters=Hyperparameters,
+    losses=("mse",),
+    properties=Properties(
+        passes=1,
+        weight_transport=False,
+        nonlocal_signals=False,
+        frozen_activity=False,
+        update_locking="none",
+    ),
+    init=init,
+    forward_pass=forward_pass,
+    check=check,
+    defaults=Defaults(rate=2, squared=0.2, scale="global"),
+)

@@ -80,7 +80,7 @@ def measure(trained: Any, X: ArrayLike, spec: NetworkSpec | None = None) -> Trai
     if isinstance(net, Mapping):
         a, h = network.forward(spec, params, inputs)
     else:
-        a, h = forward(net.module, spec, params, net.hyper, inputs)
+        a, h = forward(net.definition, spec, params, net.hyper, inputs)
     return Trained(inputs, tuple(_layers(spec, params, a, h, _names(net, spec))), np.asarray(h[-1]))
 
 

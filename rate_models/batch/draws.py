@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from rate_models.errors import BadOption
+from rate_models.rules import Rule
 
 if TYPE_CHECKING:
     from rate_models.batch.network import BatchNetwork
@@ -33,11 +33,11 @@ def masks(net: BatchNetwork, given: Sequence[Any] | None, n: int) -> list[Tensor
     ]
 
 
-def noise(rule: ModuleType, net: BatchNetwork, given: Sequence[Any] | None, n: int) -> list[Tensor]:
+def noise(rule: Rule, net: BatchNetwork, given: Sequence[Any] | None, n: int) -> list[Tensor]:
     """The rule's noise for n samples, handed in or drawn."""
-    widths = rule.noise_widths(net.spec, net.hyper)
+    widths = rule.noise.widths(net.spec, net.hyper)
     if given is None:
-        return [rule.noise_of(net.hyper, u) for u in _uniform(net, n, widths)]
+        return [rule.noise.transform(net.hyper, u) for u in _uniform(net, n, widths)]
     return _handed(net, "noise", given, widths, n)
 
 

@@ -15,7 +15,6 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from rate_models import lookup, textbook
 from rate_models.batch.going_on import State
 from rate_models.batch.network import BatchNetwork
 from rate_models.batch.optim import Sgd
@@ -185,7 +184,7 @@ def _check_alike(nets: Sequence[BatchNetwork], seeds: Sequence[int]) -> None:
 
 def _shared(net: BatchNetwork) -> dict[str, Any]:
     """What networks must have in common: also which weights learn, and what a rule counts by."""
-    arrays, counts = net.arrays(), getattr(lookup.get(textbook.RULES, net.rule), "COUNTS", ())
+    arrays, counts = net.arrays(), net.definition.named("counts")
     return {
         **{what: getattr(net, what) for what in ("spec", "rule", "hyper", "dtype", "device")},
         "requires_grad": [weight.requires_grad for weight in net.parameters()],

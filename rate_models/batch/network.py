@@ -5,14 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
-from types import ModuleType
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from rate_models import lookup, losses, rules, textbook
+from rate_models import losses, rules, textbook
 from rate_models.batch import draws
 from rate_models.batch.onednn import OneDnnSpec
 from rate_models.batch.samples import classes, tensor
@@ -22,30 +20,25 @@ from rate_models.kernel import DTYPES
 from rate_models.network import NetworkSpec, Parameters, check_seed, check_whole
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
-from rate_models.rules import Draws
-
-
-@cache
-def _module(rule: str) -> ModuleType:
-    return lookup.get(textbook.RULES, rule)
+from rate_models.rules import Draws, Rule
 
 
 def _deltas(
-    module: ModuleType, spec: NetworkSpec, hyper: Any, params: Parameters, x: Tensor, y: Tensor,
+    rule: Rule, spec: NetworkSpec, hyper: Any, params: Parameters, x: Tensor, y: Tensor,
     draws: Draws, batch_size: int,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Gradients of every optimiser step of a batch."""
-    for stage in module.batch(spec, params, hyper, x, y, draws):
+    for stage in rule.batch(spec, params, hyper, x, y, draws):
         yield textbook.gradients(spec, stage, params, batch_size)
 
 
-def _only_deltas(module: ModuleType, *given: Any) -> dict[str, Any]:
+def _only_deltas(rule: Rule, *given: Any) -> dict[str, Any]:
     """Those of the one step that there is."""
-    found = list(_deltas(module, *given))
+    found = list(_deltas(rule, *given))
     if len(found) != 1:
-        name = module.__name__.rpartition(".")[2]
-        raise BadOption(f"compile with rule {name}", got=f"{len(found)} optimiser steps a batch",
-                        expected="one", remedy="learn without")  # fmt: skip
+        got = f"{len(found)} optimiser steps a batch"
+        raise BadOption(f"compile with rule {rule.name}", got=got, expected="one",
+                        remedy="learn without")  # fmt: skip
     return found[0]
 
 
@@ -85,10 +78,10 @@ class BatchNetwork(nn.Module):
         if dtype not in DTYPES:
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
         check_seed(seed)
-        module = _module(rule)
+        self.definition = rules.get(rule)
         self.spec, self.rule, self.seed = spec, rule, int(seed)
-        self.hyper = checked(module.Hyperparameters(), **hyperparameters)
-        rules.check(module, spec, self.hyper)
+        self.hyper = checked(self.definition.hyperparameters(), **hyperparameters)
+        rules.check(self.definition, spec, self.hyper)
         self.generator: torch.Generator | None = None
         self._followed: dict[str, nn.Parameter] = {}
         self._deltas: Any = _deltas
@@ -103,7 +96,7 @@ class BatchNetwork(nn.Module):
                 for i, array in enumerate(value):
                     holder.register_buffer(str(i), array)
                 self.add_module(name, holder)
-            elif name in getattr(module, "LEARNED", ()):
+            elif name in self.definition.named("stepped"):
                 self.register_parameter(name, nn.Parameter(value))
             else:
                 self.register_buffer(name, value)
@@ -168,9 +161,9 @@ class BatchNetwork(nn.Module):
         self, x: Tensor, y: Tensor, drawn: Draws, batch_size: int | None = None
     ) -> Iterator[None]:
         """`stages` of what `samples`, `targets` and `draws` give."""
-        module, params = _module(self.rule), {**self.arrays(), **self._followed}
+        params = {**self.arrays(), **self._followed}
         spec = self._computed()
-        given = module, spec, self.hyper, params, x, y, drawn, batch_size or len(x)
+        given = self.definition, spec, self.hyper, params, x, y, drawn, batch_size or len(x)
         for deltas in self._deltas(*given):
             for name, gradients in deltas.items():
                 single = not isinstance(gradients, list)
@@ -207,8 +200,8 @@ class BatchNetwork(nn.Module):
         numbers that are linear in W and ΔW, as those of gradient descent with momentum and weight
         decay are.
         """
-        rule = _module(self.rule)
-        needed = hasattr(rule, "follows") and rule.follows(self.spec, self.hyper)
+        follows = self.definition.follows
+        needed = follows is not None and follows(self.spec, self.hyper)
         if asked and needed and self.W[0].requires_grad:
             self._followed = {"WF": nn.Parameter(self.W[0].detach() @ self.F)}
         try:
@@ -243,7 +236,7 @@ class BatchNetwork(nn.Module):
     def forward(self, x: Any) -> Tensor:
         """h_L (batch, n_L), without dropout; autograd can go through it."""
         x = self.rows("x", x, self.spec.sizes[0])
-        _, h = rules.forward(_module(self.rule), self.spec, self.arrays(), self.hyper, x)
+        _, h = rules.forward(self.definition, self.spec, self.arrays(), self.hyper, x)
         output: Tensor = h[-1]
         return output
 
@@ -256,11 +249,11 @@ class BatchNetwork(nn.Module):
         x, y = self.samples(x, y)
         check_whole("batch_size", batch_size)
         last, right, loss = self.spec.layers, 0.0, 0.0
-        module, params, labelled = _module(self.rule), self.arrays(), y.ndim == 1
+        params, labelled = self.arrays(), y.ndim == 1
         spec = self._computed()
         for at in range(0, len(x), batch_size):
             part = x[at : at + batch_size]
-            a, h = rules.forward(module, spec, params, self.hyper, part)
+            a, h = rules.forward(self.definition, spec, params, self.hyper, part)
             part = y[at : at + batch_size]
             right += int((h[last].argmax(1) == part).sum()) if labelled else 0
             target = self.targets(part)
@@ -345,4 +338,4 @@ class BatchNetwork(nn.Module):
         self, n: int, masks: Sequence[Any] | None = None, noise: Sequence[Any] | None = None
     ) -> Draws:
         """Masks and noise of a batch of n: those handed in, else the generator's next."""
-        return Draws(draws.masks(self, masks, n), draws.noise(_module(self.rule), self, noise, n))
+        return Draws(draws.masks(self, masks, n), draws.noise(self.definition, self, noise, n))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from rate_models import lookup, textbook
+from rate_models import textbook
 from rate_models.batch.network import BatchNetwork
 from rate_models.batch.optim import lasts, settle, step
 from rate_models.optimizers import Optimizer
@@ -26,8 +26,8 @@ class Stacked:
 
     def __init__(self, nets: Sequence[BatchNetwork], momentum: float) -> None:
         self.nets = nets
-        self.module = lookup.get(textbook.RULES, nets[0].rule)
-        self._counts = getattr(self.module, "COUNTS", ())
+        self.definition = nets[0].definition
+        self._counts = self.definition.named("counts")
         each = [net.arrays() for net in nets]
         self.params = {
             name: [self._stacked(name, [net[name][i] for net in each]) for i in range(len(value))]
@@ -35,7 +35,7 @@ class Stacked:
             else self._stacked(name, [net[name] for net in each])
             for name, value in each[0].items()
         }
-        learned = ("W", "b", *getattr(self.module, "LEARNED", ()))
+        learned = ("W", "b", *self.definition.named("stepped"))
         stepped = {name: self.params[name] for name in learned} if momentum else {}
         self.velocity = textbook.mapped(stepped, torch.zeros_like)
         self._steps, self._settled = 0, lasts(self.params["W"][0], momentum) if momentum else 0
@@ -69,7 +69,7 @@ class Stacked:
         learns = textbook.mapped(of.arrays(), lambda weight: weight.requires_grad)
 
         def all_steps(params: Any, velocity: Any, x: Tensor, y: Tensor, draws: Draws) -> None:
-            for stage in self.module.batch(of.spec, params, of.hyper, x, y, draws):
+            for stage in self.definition.batch(of.spec, params, of.hyper, x, y, draws):
                 deltas = textbook.gradients(of.spec, stage, params, batch_size)
                 for name, given in deltas.items():
                     parts = (params[name], given, velocity.get(name), learns[name])

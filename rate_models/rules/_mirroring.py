@@ -78,6 +78,11 @@ def init(spec: NetworkSpec, hyper: Any, rng: np.random.Generator) -> Parameters:
     return {"F": reduce(np.matmul, parts), "B": parts, "phase": np.zeros(1)}
 
 
+def joins(layers: int, hyper: Any) -> list[tuple[int, int]]:
+    """Factor B_l joins layer l - 1 with l, from the layer up that F reaches."""
+    return [(n, n + 1) for n in range(hyper.inject, layers)] if asked(hyper) else []
+
+
 def noise_widths(spec: NetworkSpec, hyper: Any) -> list[int]:
     """One number per unit that a layer l > j listens to."""
     return list(spec.sizes[hyper.inject : -1])

@@ -1,24 +1,23 @@
-"""What rules share that take one forward pass, without noise or a second pattern at the input."""
+"""What rules share that take one forward pass: hyperparameters and random feedback."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from rate_models.kernel import Array
-from rate_models.network import Init, NetworkSpec, Parameters, draw
+from rate_models.hyperparameters import FIXED
+from rate_models.network import Init, draw
 
 
 class Hyperparameters(NamedTuple):
     """dropout: probability that a hidden unit is silent for a sample. init: of W."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Init = "he_uniform"
+    init: Annotated[Init, FIXED] = "he_uniform"
 
 
 class FeedbackHyperparameters(NamedTuple):
@@ -28,23 +27,8 @@ class FeedbackHyperparameters(NamedTuple):
     """
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Init = "he_uniform"
-    feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-
-
-def noise_widths(spec: NetworkSpec, hyper: Any) -> list[int]:
-    """No noise."""
-    return []
-
-
-def noise_of(hyper: Any, u: Array) -> Array:
-    """No noise."""
-    return u
-
-
-def input_feedback(params: Parameters, hyper: Any) -> Array | None:
-    """Errors do not travel through the input."""
-    return None
+    init: Annotated[Init, FIXED] = "he_uniform"
+    feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False), FIXED] = 1.0
 
 
 def random_feedback(
@@ -56,8 +40,3 @@ def random_feedback(
     """
     fans = [(shape, math.prod(shape) // shape[1]) for shape in shapes]
     return [hyper.feedback_scale * draw("he_uniform", rng, s, fan_in=n) for s, n in fans]
-
-
-def synapses(sizes: Sequence[int]) -> int:
-    """Σ n_l n_{l-1}: multiply-adds of one forward pass, or of one update of all weights."""
-    return sum(n * m for n, m in pairwise(sizes))

@@ -21,24 +21,31 @@ Deviations: any depth. With a squared error and a non-linear output, ΔW_L uses 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from rate_models import activations, input_synapses, layers, losses, rows
-from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import Init, NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
+from rate_models.rules import (
+    FIXED,
+    Defaults,
+    Draws,
+    Own,
+    Properties,
+    Rule,
+    Stage,
+    Task,
+    Term,
+    _tasks,
+)
 from rate_models.rules._feedback import feedback
 
-DEFAULT_LOSS = "cross_entropy"
-LOSSES = losses.NAMES
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
 DEFAULTS = Defaults(rate=5, squared=0.3)
@@ -51,26 +58,9 @@ class Hyperparameters(NamedTuple):
     """
 
     sign: Literal[1, -1] = -1
-    feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
+    feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False), FIXED] = 0.05
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Init = "he_uniform"
-
-
-class State(NamedTuple):
-    """F: the feedback matrix (n_0, n_L), flat, row by row."""
-
-    F: Array
-
-
-PROPERTIES = Properties(
-    passes=1,
-    weight_transport=True,
-    nonlocal_signals=True,
-    frozen_activity=True,
-    update_locking="partial",
-)
-FIXED = ("feedback_scale", "init")
-noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
+    init: Annotated[Init, FIXED] = "he_uniform"
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
@@ -103,12 +93,6 @@ def batch(
     yield Stage([*terms, [Term(error, h[last - 1])]])
 
 
-def multiply_adds(sizes: Sequence[int]) -> int:
-    """Per sample: a pass forward, F e, the errors up to h_{L-1}, and the update."""
-    n = _plain.synapses(sizes)
-    return n + sizes[0] * sizes[-1] + (n - sizes[-2] * sizes[-1]) + n
-
-
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     """Errors travel up: layer l hands δ_l on through W_{l+1}."""
     learning = []
@@ -125,20 +109,12 @@ def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     return [*_tasks.standard(spec), *learning, _tasks.output(spec)]
 
 
-def batches(hyper: Hyperparameters) -> bool:
-    """In every form."""
-    return True
-
-
-ASCENDING = True
-
-
 @stage
 def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: State,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -161,3 +137,25 @@ def teach(
     if layer == 1:
         work.c[:] = 0  # the input learns from x alone
     layers.update(net, syn, layer, delta, work.h, work.c, step)
+
+
+RULE = Rule(
+    __name__,
+    hyperparameters=Hyperparameters,
+    losses=losses.NAMES,
+    properties=Properties(
+        passes=1,
+        weight_transport=True,
+        nonlocal_signals=True,
+        frozen_activity=True,
+        update_locking="partial",
+    ),
+    init=init,
+    own=(Own("F", joins=lambda layers, hyper: (0, layers)),),
+    batch=batch,
+    teach=teach,
+    tasks=tasks,
+    input_feedback=input_feedback,
+    batches=lambda hyper: True,
+    defaults=DEFAULTS,
+)

@@ -47,7 +47,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -55,23 +54,28 @@ from array_api_compat import array_namespace, device
 from pydantic import Field
 
 from rate_models import activations, input_synapses, layers, rows
-from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Ref, Stage, Task, Term, _plain, _stability, _tasks
+from rate_models.rules import (
+    FIXED,
+    Defaults,
+    Draws,
+    Own,
+    Properties,
+    Ref,
+    Rule,
+    Stage,
+    Task,
+    Term,
+    _stability,
+    _tasks,
+)
 
-DEFAULT_LOSS = "mse"
-LOSSES = ("mse",)
 DEFAULTS = Defaults(scale="global")
-LEARNED = ("Q", "R")
-noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
-input_feedback = _plain.input_feedback
-advise = _stability.advise
-FIXED = ("ridge", "decoupled", "init_1", "init_2", "init_q")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -85,32 +89,13 @@ class Hyperparameters(NamedTuple):
 
     eta_apical: Positive = 0.25
     eta_q: Positive = 0.25
-    ridge: NotNegative = 0.0
-    decoupled: bool = False
+    ridge: Annotated[NotNegative, FIXED] = 0.0
+    decoupled: Annotated[bool, FIXED] = False
     mean_rate: Annotated[float, Field(ge=0, le=1)] = 1e-4
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init_1: NotNegative = 0.01
-    init_2: NotNegative = 0.1
-    init_q: NotNegative = 1 / 3
-
-
-class State(NamedTuple):
-    """Q, R (k, k), their velocities or empty, and z̄ (k,), which the linear form has not."""
-
-    Q: Array
-    R: Array
-    vQ: Array
-    vR: Array
-    mean: Array
-
-
-PROPERTIES = Properties(
-    passes=1,
-    weight_transport=False,
-    nonlocal_signals=False,
-    frozen_activity=False,
-    update_locking="none",
-)
+    init_1: Annotated[NotNegative, FIXED] = 0.01
+    init_2: Annotated[NotNegative, FIXED] = 0.1
+    init_q: Annotated[NotNegative, FIXED] = 1 / 3
 
 
 def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
@@ -210,11 +195,6 @@ def batch(
     yield Stage([input_terms, [Term(-hyper.eta_apical * y, z), leak]], own)
 
 
-def multiply_adds(sizes: Sequence[int]) -> int:
-    """Per sample: forward, apical current, R z and Q n, and the update of all four matrices."""
-    return 2 * _plain.synapses(sizes) + sizes[-1] * sizes[1] + 4 * sizes[1] ** 2
-
-
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     """No error is waited for, but the hidden layer hears the target through W_2."""
     k, n = spec.sizes[1:]
@@ -229,11 +209,8 @@ def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     return [first, second, error, hidden, above]
 
 
-ASCENDING = True
-
-
 @stage
-def respond(layer: int, net: Layers, state: State, a: Array, h: Array, mask: Array) -> None:
+def respond(layer: int, net: Layers, state: Any, a: Array, h: Array, mask: Array) -> None:
     """Fill a_l and h_l, given h_1, or a_1. Readable form: `forward_pass`."""
     layers.standard_pass(layer, net, a, h, mask)
     if layer == 1 and state.mean.size > 0:
@@ -246,7 +223,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: State,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -292,7 +269,7 @@ def teach(
 
 
 @stage
-def _inhibit(state: State, z: Array, n: Array, inhibition: Array) -> None:
+def _inhibit(state: Any, z: Array, n: Array, inhibition: Array) -> None:
     """n = R z, inhibition = Q n."""
     q, r = state.Q.reshape(z.size, z.size), state.R.reshape(z.size, z.size)
     for i in range(z.size):
@@ -302,7 +279,7 @@ def _inhibit(state: State, z: Array, n: Array, inhibition: Array) -> None:
 
 
 @stage
-def _inhibit_and_step(state: State, z: Array, n: Array, inhibition: Array, rate: Scalar) -> None:
+def _inhibit_and_step(state: Any, z: Array, n: Array, inhibition: Array, rate: Scalar) -> None:
     """n = R z, inhibition = Q n; Q += η_q (z nᵀ − Q), R += η_q (n zᵀ − R).
 
     Row i of R says n_i and row i of Q the inhibition of i; after that nothing needs them, so each
@@ -324,7 +301,7 @@ def _inhibit_and_step(state: State, z: Array, n: Array, inhibition: Array, rate:
 
 
 @stage
-def _accelerate(state: State, z: Array, n: Array, hyper: Any, step: Step) -> None:
+def _accelerate(state: Any, z: Array, n: Array, hyper: Any, step: Step) -> None:
     """Velocities of Q and R: v ← μ v + η_q (Q − z nᵀ) + η λ Q."""
     k, rate = z.size, hyper.eta_q * step.eta
     leak = rate + step.eta * step.lam
@@ -337,7 +314,7 @@ def _accelerate(state: State, z: Array, n: Array, hyper: Any, step: Step) -> Non
 
 
 @stage
-def _shrink(syn: InputSynapses, state: State, hyper: Any, step: Step, n: Array) -> None:
+def _shrink(syn: InputSynapses, state: Any, hyper: Any, step: Step, n: Array) -> None:
     """The ridge: W_1 −= η c Q R W_1; c W_1 W_1ᵀ Rᵀ for Q and its transpose for R.
 
     Before the update of W_1, or, with velocities, after it: W_1 + V is then what W_1 was.
@@ -365,3 +342,28 @@ def _shrink(syn: InputSynapses, state: State, hyper: Any, step: Step, n: Array) 
             w[i] -= change
             if syn.V.size > 0:
                 syn.V[row, i] += change
+
+
+RULE = Rule(
+    __name__,
+    hyperparameters=Hyperparameters,
+    losses=("mse",),
+    properties=Properties(
+        passes=1,
+        weight_transport=False,
+        nonlocal_signals=False,
+        frozen_activity=False,
+        update_locking="none",
+    ),
+    init=init,
+    own=(Own("Q", "stepped"), Own("R", "stepped"), Own("mean", "learned")),
+    batch=batch,
+    teach=teach,
+    tasks=tasks,
+    forward_pass=forward_pass,
+    respond=respond,
+    check=check,
+    suits=suits,
+    advise=_stability.advise,
+    defaults=DEFAULTS,
+)

@@ -16,109 +16,23 @@ Source: Nøkland, NeurIPS 2016; initialisation as in Dellaferrera & Kreiman 2022
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from rate_models import losses
+from rate_models.rules import Defaults, Properties
+from rate_models.rules._alignment import from_output
 
-import numpy as np
-
-from rate_models import layers, losses
-from rate_models.defaults import Defaults
-from rate_models.input_synapses import InputSynapses
-from rate_models.kernel import Array, stage
-from rate_models.layers import Layers, Work
-from rate_models.network import NetworkSpec, Parameters, forward
-from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
-
-DEFAULT_LOSS = "cross_entropy"
-LOSSES = losses.NAMES
 # With one hidden layer it is feedback alignment, whose rates these are.
 DEFAULTS = Defaults(rate=1, squared=0.3)
-Hyperparameters = _plain.FeedbackHyperparameters
 
-
-class State(NamedTuple):
-    """B: the feedback matrices B_1..B_{L-1}, flat, row by row."""
-
-    B: Array
-
-
-PROPERTIES = Properties(
-    passes=1,
-    weight_transport=False,
-    nonlocal_signals=True,
-    frozen_activity=True,
-    update_locking="partial",
+RULE = from_output(
+    __name__,
+    signal="error",
+    losses=losses.NAMES,
+    properties=Properties(
+        passes=1,
+        weight_transport=False,
+        nonlocal_signals=True,
+        frozen_activity=True,
+        update_locking="partial",
+    ),
+    defaults=DEFAULTS,
 )
-FIXED = ("feedback_scale", "init")
-noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
-input_feedback = _plain.input_feedback
-CONVOLVES = True
-
-
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """B_l (n_l, n_L) ~ U(±κ √(6/n_l)), l = 1..L-1, κ = feedback_scale."""
-    return {
-        "B": _plain.random_feedback([(n, spec.sizes[-1]) for n in spec.sizes[1:-1]], hyper, rng)
-    }
-
-
-def batch(
-    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
-) -> Any:
-    """The rule on (batch, n) arrays; yields one `Stage`."""
-    last = spec.layers
-    a, h = forward(spec, params, x, draws.masks)
-    error = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
-    terms: list[list[Term] | None] = []
-    for layer in range(1, last):
-        back = error @ params["B"][layer - 1].T
-        delta = spec.gate(layer, a[layer], back, draws.mask(layer))
-        terms.append([Term(delta, h[layer - 1])])
-    yield Stage([*terms, [Term(error, h[last - 1])]])
-
-
-def multiply_adds(sizes: Sequence[int]) -> int:
-    """Per sample: a pass forward, B_l δ_L for each hidden layer, and the update."""
-    return 2 * _plain.synapses(sizes) + sizes[-1] * sum(sizes[1:-1])
-
-
-def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
-    """All layers learn at once when the error is there."""
-    learning = [
-        _tasks.modulated(
-            spec, n, [_tasks.E, ("B", n), ("h", n), ("h", n - 1)],
-            more=spec.sizes[n] * spec.sizes[-1],
-        )
-        for n in range(1, spec.layers)
-    ]  # fmt: skip
-    return [*_tasks.standard(spec), _tasks.output(spec), *learning]
-
-
-def batches(hyper: Hyperparameters) -> bool:
-    """In every form."""
-    return True
-
-
-ASCENDING = False
-
-
-@stage
-def teach(
-    layer: int,
-    net: Layers,
-    syn: InputSynapses,
-    state: State,
-    hyper: Any,  # Hyperparameters as numbers
-    step: Step,
-    work: Work,
-    mask: Array,
-    noise: Array,
-) -> None:
-    """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
-    last = net.sizes.size - 1
-    if layer < last:
-        at, size = net.unit[layer] * work.e.size, net.sizes[layer] * work.e.size
-        error = layers.units(net, work.delta, last)
-        layers.feed_back(net, layer, state.B[at : at + size], error, work, mask)
-    layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)

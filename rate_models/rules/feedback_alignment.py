@@ -17,113 +17,24 @@ Dellaferrera & Kreiman 2022, table 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from rate_models import losses
+from rate_models.rules import Defaults, Properties
+from rate_models.rules._alignment import layer_to_layer
 
-import numpy as np
-
-from rate_models import layers, losses
-from rate_models.defaults import Defaults
-from rate_models.input_synapses import InputSynapses
-from rate_models.kernel import Array, stage
-from rate_models.layers import Layers, Work
-from rate_models.network import NetworkSpec, Parameters, forward
-from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Task, Term, _plain, _tasks
-
-DEFAULT_LOSS = "cross_entropy"
-LOSSES = losses.NAMES
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
 DEFAULTS = Defaults(rate=1, squared=0.3)
-Hyperparameters = _plain.FeedbackHyperparameters
 
-
-class State(NamedTuple):
-    """B: the feedback matrices B_2..B_L, flat, row by row; B_l lies where W_l does."""
-
-    B: Array
-
-
-PROPERTIES = Properties(
-    passes=1,
-    weight_transport=False,
-    nonlocal_signals=True,
-    frozen_activity=True,
-    update_locking="full",
+RULE = layer_to_layer(
+    __name__,
+    through="B",
+    losses=losses.NAMES,
+    properties=Properties(
+        passes=1,
+        weight_transport=False,
+        nonlocal_signals=True,
+        frozen_activity=True,
+        update_locking="full",
+    ),
+    defaults=DEFAULTS,
 )
-FIXED = ("feedback_scale", "init")
-noise_widths, noise_of = _plain.noise_widths, _plain.noise_of
-input_feedback = _plain.input_feedback
-CONVOLVES = True
-
-
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """B_{l+1} (n_l, n_{l+1}) ~ U(±κ √(6/n_l)), l = 1..L-1, κ = feedback_scale."""
-    swapped = [(below, n, *rest) for n, below, *rest in spec.shapes[1:]]
-    return {"B": _plain.random_feedback(swapped, hyper, rng)}
-
-
-def batch(
-    spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
-) -> Any:
-    """The rule on (batch, n) arrays; yields one `Stage`."""
-    last = spec.layers
-    a, h = forward(spec, params, x, draws.masks)
-    delta = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
-    terms: list[list[Term] | None] = [None] * last
-    for layer in range(last, 0, -1):
-        below = layer - 1
-        terms[below] = [Term(delta, h[below])]
-        if below > 0:
-            feedback = params["B"][below - 1].swapaxes(0, 1)
-            back = spec.back(layer, feedback, delta, h[below])
-            delta = spec.gate(below, a[below], back, draws.mask(below))
-    yield Stage(terms)
-
-
-def multiply_adds(sizes: Sequence[int]) -> int:
-    """Per sample: as backpropagation."""
-    n = _plain.synapses(sizes)
-    return n + (n - sizes[0] * sizes[1]) + n
-
-
-def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
-    """Layer l sends δ_{l-1} down through B_l before it learns: the first layer is the last."""
-    learning = []
-    for n in range(spec.layers, 0, -1):
-        delta = _tasks.E if n == spec.layers else ("delta", n)
-        if n > 1:
-            reads, writes = [delta, ("h", n - 1), ("B", n)], [("delta", n - 1)]
-            learning.append(_tasks.modulated(spec, n, reads, writes, sweeps=2))
-        else:
-            learning.append(_tasks.modulated(spec, 1, [delta, _tasks.X]))
-    return [*_tasks.standard(spec), *learning]
-
-
-def batches(hyper: Hyperparameters) -> bool:
-    """In every form."""
-    return True
-
-
-ASCENDING = False
-
-
-@stage
-def teach(
-    layer: int,
-    net: Layers,
-    syn: InputSynapses,
-    state: State,
-    hyper: Any,  # Hyperparameters as numbers
-    step: Step,
-    work: Work,
-    mask: Array,
-    noise: Array,
-) -> None:
-    """Teaching signal and update of one layer of one sample. Readable form: `batch`."""
-    delta = layers.units(net, work.delta, layer)
-    if layer > 1:
-        at, size = net.weight[layer], net.sizes[layer - 1] * net.sizes[layer]
-        layers.feed_back(net, layer - 1, state.B[at : at + size], delta, work, mask)
-    layers.update(net, syn, layer, delta, work.h, work.c, step)

@@ -44,14 +44,26 @@ import numpy as np
 from pydantic import Field
 
 from rate_models import activations, input_synapses, layers, rows
-from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import Init, NetworkSpec, Parameters
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Ref, Stage, Task, Term, _plain, _tasks
+from rate_models.rules import (
+    FIXED,
+    Defaults,
+    Draws,
+    Noise,
+    Own,
+    Properties,
+    Ref,
+    Rule,
+    Stage,
+    Task,
+    Term,
+    _tasks,
+)
 from rate_models.rules._goodness import (
     goodness,
     goodness_of,
@@ -63,8 +75,6 @@ from rate_models.rules._goodness import (
     wrong_label,
 )
 
-DEFAULT_LOSS = "cross_entropy"
-LOSSES = ("cross_entropy", "binary_cross_entropy")
 DEFAULTS = Defaults()
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -81,28 +91,14 @@ class Hyperparameters(NamedTuple):
     objective: Literal["threshold", "contrast"] = "threshold"
     threshold: Positive = 2.0
     temperature: Positive = 0.125
-    label_scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
+    label_scale: Annotated[float, Field(ge=0, allow_inf_nan=False), FIXED] = 3.0
     negatives: Literal["predicted", "uniform"] = "predicted"
     eta_hidden: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
     eta_above: Positive = 20.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Init = "he_uniform"
+    init: Annotated[Init, FIXED] = "he_uniform"
 
 
-class State(NamedTuple):
-    """K: the labels as the input shows them (n_0, n_L), flat, row by row."""
-
-    K: Array
-
-
-PROPERTIES = Properties(
-    passes=3,
-    weight_transport=False,
-    nonlocal_signals=True,  # G, one number per layer, is a sum over its units
-    frozen_activity=False,
-    update_locking="partial",
-)
-FIXED = ("label_scale", "init")
 CONTRAST, UNIFORM = 1, 1  # places of these choices in their Literals
 
 
@@ -206,12 +202,6 @@ def batch(
     yield Stage([*terms, [Term(h[last] - y, h[last - 1], rate)]])
 
 
-def multiply_adds(sizes: Sequence[int]) -> int:
-    """Per sample: the neutral pass, K y, K ȳ, two passes up to h_{L-1}, two terms of ΔW below L."""
-    n, readout = _plain.synapses(sizes), sizes[-2] * sizes[-1]
-    return n + 2 * sizes[0] * sizes[-1] + 4 * (n - readout) + readout
-
-
 def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
     """The first layer waits for the prediction that the wrong label is drawn from, if it is."""
     learning = []
@@ -229,11 +219,8 @@ def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
     return [*_tasks.standard(spec), *learning, _tasks.output(spec)]
 
 
-ASCENDING = True
-
-
 @stage
-def respond(layer: int, net: Layers, state: State, a: Array, h: Array, mask: Array) -> None:
+def respond(layer: int, net: Layers, state: Any, a: Array, h: Array, mask: Array) -> None:
     """Fill a_l and h_l, given h_{l-1}, or a_1. Readable form: `forward_pass`."""
     layers.standard_pass(layer, net, a, h, mask)
     if layer < net.sizes.size - 1:
@@ -245,7 +232,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: State,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -313,3 +300,29 @@ def _drive(layer: int, net: Layers, source: Array, post: Array, gain: Scalar, ma
         post[i] *= factor
     layers.activity(net, layer, source, source, mask)
     normalise(layers.units(net, source, layer))
+
+
+RULE = Rule(
+    __name__,
+    hyperparameters=Hyperparameters,
+    losses=("cross_entropy", "binary_cross_entropy"),
+    properties=Properties(
+        passes=3,
+        weight_transport=False,
+        nonlocal_signals=True,  # G, one number per layer, is a sum over its units
+        frozen_activity=False,
+        update_locking="partial",
+    ),
+    init=init,
+    own=(Own("K"),),
+    batch=batch,
+    teach=teach,
+    tasks=tasks,
+    noise=Noise(noise_widths, noise_of),
+    forward_pass=forward_pass,
+    respond=respond,
+    input_feedback=input_feedback,
+    check=check,
+    suits=suits,
+    defaults=DEFAULTS,
+)

@@ -36,7 +36,6 @@ cross-entropy unless told; dropout is ours.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -44,7 +43,6 @@ from array_api_compat import array_namespace
 from pydantic import Field
 
 from rate_models import layers, losses, rows
-from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage, view
@@ -52,26 +50,27 @@ from rate_models.layers import Layers, Work
 from rate_models.network import Init, NetworkSpec, Parameters, draw, forward
 from rate_models.optimizers import Step
 from rate_models.rules import (
+    FIXED,
+    Defaults,
     Draws,
+    Noise,
+    Own,
     Properties,
     Ref,
+    Rule,
     Stage,
     Task,
     Term,
     _perturbation,
-    _plain,
     _tasks,
 )
-from rate_models.rules._perturbation import (  # noqa: F401  parts of the contract
+from rate_models.rules._perturbation import (
     estimate,
     estimates,
     noise_of,
     noise_widths,
 )
-from rate_models.rules._plain import input_feedback  # noqa: F401  part of the contract
 
-DEFAULT_LOSS = "cross_entropy"
-LOSSES = losses.NAMES
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
 DEFAULTS = Defaults(rate=1, squared=0.3)
@@ -86,35 +85,15 @@ class Hyperparameters(NamedTuple):
     """
 
     c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
-    solver: Literal["gradient", "ridge"] = "gradient"
-    feedback: Literal["fa", "dfa"] = "fa"
+    solver: Annotated[Literal["gradient", "ridge"], FIXED] = "gradient"
+    feedback: Annotated[Literal["fa", "dfa"], FIXED] = "fa"
     eta_b: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5e-4
-    gamma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
-    warmup: Annotated[int, Field(ge=0, le=2**24)] = 0  # float32 counts no further
+    gamma: Annotated[float, Field(gt=0, allow_inf_nan=False), FIXED] = 0.1
+    warmup: Annotated[int, Field(ge=0, le=2**24), FIXED] = 0  # float32 counts no further
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Init = "he_normal"
+    init: Annotated[Init, FIXED] = "he_normal"
 
 
-class State(NamedTuple):
-    """B: the feedback matrices, flat, row by row. R: factors of V, empty without ridge.
-    seen: number of samples seen (1,), empty without warmup.
-    """
-
-    B: Array
-    R: Array
-    seen: Array
-
-
-PROPERTIES = Properties(
-    passes=2,
-    weight_transport=False,
-    nonlocal_signals=True,
-    frozen_activity=True,
-    update_locking="full",
-)
-COUNTS = ("seen",)
-FIXED = ("solver", "feedback", "gamma", "warmup", "init")
-CONVOLVES = True
 RIDGE, DIRECT = 1, 1  # places of these choices in their Literals
 
 
@@ -198,13 +177,6 @@ def _grown(factor: Any, signal: Any) -> Any:
     return xp.where(diagonal < 0, -one, one)[:, None] * grown
 
 
-def multiply_adds(sizes: Sequence[int]) -> int:
-    """Per sample: both passes (layer 1 once), errors back, and the updates of B and W."""
-    n = _plain.synapses(sizes)
-    above = n - sizes[0] * sizes[1]
-    return n + above + above + above + n
-
-
 def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
     """The output layer comes first: the noisy pass needs all weights as they were."""
     last, direct, ridge = spec.layers, hyper.feedback == "dfa", hyper.solver == "ridge"
@@ -233,7 +205,9 @@ def regime(hyper: Hyperparameters, sample: int) -> bool:
     return sample < hyper.warmup
 
 
-ASCENDING = False
+def _joins(layers: int, hyper: Hyperparameters) -> list[tuple[int, int]]:
+    """B_2..B_L with the layer above, or B_1..B_{L-1} with the output."""
+    return [(n, layers if hyper.feedback == "dfa" else n + 1) for n in range(1, layers)]
 
 
 @stage
@@ -241,7 +215,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: State,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -318,3 +292,32 @@ def _absorb(r: Array, signal: Array, gain: Array) -> None:
         rows.axpy(x[k + 1 :], -x[k], r[k, k + 1 :])
     for k in range(n - 1, -1, -1):  # R gain = z
         x[k] = (x[k] - rows.dot(r[k, k + 1 :], x[k + 1 :])) / r[k, k]
+
+
+RULE = Rule(
+    __name__,
+    hyperparameters=Hyperparameters,
+    losses=losses.NAMES,
+    properties=Properties(
+        passes=2,
+        weight_transport=False,
+        nonlocal_signals=True,
+        frozen_activity=True,
+        update_locking="full",
+    ),
+    init=init,
+    own=(
+        Own("B", "learned", joins=_joins, forward=True),
+        Own("R", "learned"),
+        Own("seen", "counts"),
+    ),
+    batch=batch,
+    teach=teach,
+    tasks=tasks,
+    noise=Noise(noise_widths, noise_of),
+    check_hyperparameters=check_hyperparameters,
+    suits=suits,
+    regime=regime,
+    convolves=True,
+    defaults=DEFAULTS,
+)

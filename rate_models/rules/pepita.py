@@ -43,7 +43,6 @@ hidden layer is an ablation of ours: layers at and below it do not learn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -51,7 +50,6 @@ from array_api_compat import array_namespace
 from pydantic import Field
 
 from rate_models import activations, layers, losses, rows
-from rate_models.defaults import Defaults
 from rate_models.errors import BadOption
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
@@ -60,21 +58,23 @@ from rate_models.network import Init, NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
 from rate_models.products import added
 from rate_models.rules import (
+    FIXED,
+    Defaults,
     Draws,
+    Noise,
+    Own,
     Properties,
     Ref,
+    Rule,
     Stage,
     Task,
     Term,
     _mirroring,
     _perturbation,
-    _plain,
     _tasks,
 )
 from rate_models.rules._feedback import feedback
 
-DEFAULT_LOSS = "cross_entropy"
-LOSSES = losses.NAMES
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
 DEFAULTS = Defaults(rate=7.5, squared=0.3)
@@ -100,39 +100,19 @@ class Hyperparameters(NamedTuple):
     sign: Literal[1, -1] = 1
     presynaptic: Literal["modulated", "standard"] = "modulated"
     modulation: Literal["error", "sign", "random"] = "error"
-    feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
+    feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False), FIXED] = 0.05
     perturbation: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     range: Literal["symmetric", "positive"] = "symmetric"
-    inject: Annotated[int, Field(ge=0)] = 0
+    inject: Annotated[int, Field(ge=0), FIXED] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Init = "he_uniform"
-    mirror_before: Annotated[int, Field(ge=0, le=_mirroring.LONGEST)] = 0
-    mirror_every: Annotated[int, Field(ge=0, le=_mirroring.LONGEST)] = 0
+    init: Annotated[Init, FIXED] = "he_uniform"
+    mirror_before: Annotated[int, Field(ge=0, le=_mirroring.LONGEST), FIXED] = 0
+    mirror_every: Annotated[int, Field(ge=0, le=_mirroring.LONGEST), FIXED] = 0
     mirror_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
     mirror_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
     mirror_noise: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
 
 
-class State(NamedTuple):
-    """F: the feedback matrix (n_j, n_L), flat, row by row. Of mirroring, else empty: B, the factors
-    of F, and phase, the count that says when.
-    """
-
-    F: Array
-    B: Array
-    phase: Array
-
-
-PROPERTIES = Properties(
-    passes=2,
-    weight_transport=False,
-    nonlocal_signals=False,
-    frozen_activity=False,
-    update_locking="partial",
-)
-COUNTS = ("phase",)
-FIXED = ("feedback_scale", "inject", "init", "mirror_before", "mirror_every")
-CONVOLVES = True
 # Places of these choices in their Literals
 MISMATCH, HEBBIAN, TIME_LOCAL = range(3)
 STANDARD, SIGN, RANDOM = 1, 1, 2
@@ -240,12 +220,6 @@ def batch(
         yield Stage([*frozen, *([term] for term in minus)])
 
 
-def multiply_adds(sizes: Sequence[int]) -> int:
-    """Per sample: the standard pass, F e, the modulated pass up to h_{L-1}, and the update."""
-    n = _plain.synapses(sizes)
-    return n + sizes[0] * sizes[-1] + (n - sizes[-2] * sizes[-1]) + n
-
-
 def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
     """The modulated pass goes up as the standard one does, and each layer learns in it.
 
@@ -290,18 +264,12 @@ def delays(hyper: Hyperparameters) -> bool:
     return hyper.form == "mismatch" and not _mirroring.asked(hyper)
 
 
-batches = delays  # the same forms
-
-
-ASCENDING = True
-
-
 @stage
 def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: State,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -372,7 +340,7 @@ def _mismatch(layer: int, net: Layers, hyper: Any, work: Work, p: Array) -> None
 
 
 @stage
-def _modulate(net: Layers, state: State, hyper: Any, work: Work, noise: Array) -> None:
+def _modulate(net: Layers, state: Any, hyper: Any, work: Work, noise: Array) -> None:
     """What goes through F, s times; added to layer j's activity when j is not the input."""
     j, outputs, zero = int(hyper.inject), work.e.size, work.e.dtype.type(0)
     for i in range(outputs):
@@ -387,3 +355,36 @@ def _modulate(net: Layers, state: State, hyper: Any, work: Work, noise: Array) -
         f = state.F.reshape(h.size, outputs)
         for i in range(h.size):
             p[i] = h[i] + rows.dot(f[i], work.c)
+
+
+RULE = Rule(
+    __name__,
+    hyperparameters=Hyperparameters,
+    losses=losses.NAMES,
+    properties=Properties(
+        passes=2,
+        weight_transport=False,
+        nonlocal_signals=False,
+        frozen_activity=False,
+        update_locking="partial",
+    ),
+    init=init,
+    own=(
+        # by mirroring; without it F is fixed, and the others are empty
+        Own("F", "learned", joins=lambda layers, hyper: (hyper.inject, layers)),
+        Own("B", "learned", joins=_mirroring.joins),
+        Own("phase", "counts"),
+    ),
+    batch=batch,
+    teach=teach,
+    tasks=tasks,
+    noise=Noise(noise_widths, noise_of),
+    input_feedback=input_feedback,
+    check_hyperparameters=check_hyperparameters,
+    regime=regime,
+    delays=delays,
+    follows=follows,
+    batches=delays,  # the same forms
+    convolves=True,
+    defaults=DEFAULTS,
+)

@@ -29,30 +29,37 @@ Source: Williams, Machine Learning 8, 1992; as the estimator in Lansdell, Prakas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from rate_models import layers, losses, rows
-from rate_models.defaults import Defaults
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
 from rate_models.network import Init, NetworkSpec, Parameters, forward
 from rate_models.optimizers import Step
-from rate_models.rules import Draws, Properties, Stage, Task, Term, _perturbation, _plain, _tasks
-from rate_models.rules._perturbation import (  # noqa: F401  parts of the contract
+from rate_models.rules import (
+    FIXED,
+    Defaults,
+    Draws,
+    Noise,
+    Properties,
+    Rule,
+    Stage,
+    Task,
+    Term,
+    _perturbation,
+    _tasks,
+)
+from rate_models.rules._perturbation import (
     estimate,
     estimates,
     noise_of,
     noise_widths,
 )
-from rate_models.rules._plain import input_feedback  # noqa: F401  part of the contract
 
-DEFAULT_LOSS = "cross_entropy"
-LOSSES = losses.NAMES
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
 DEFAULTS = Defaults(rate=0.06, squared=0.3, width=1.75)
@@ -65,24 +72,7 @@ class Hyperparameters(NamedTuple):
 
     c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    init: Init = "he_normal"
-
-
-class State(NamedTuple):
-    """Nothing beside the weights; `none` is empty (kernels take no empty tuples)."""
-
-    none: Array
-
-
-PROPERTIES = Properties(
-    passes=2,
-    weight_transport=False,
-    nonlocal_signals=True,  # the change of the loss, one number for all
-    frozen_activity=True,
-    update_locking="partial",
-)
-FIXED = ("init",)
-CONVOLVES = True
+    init: Annotated[Init, FIXED] = "he_normal"
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
@@ -106,12 +96,6 @@ def batch(
     yield Stage(terms)
 
 
-def multiply_adds(sizes: Sequence[int]) -> int:
-    """Per sample: both passes (the first layer once), and the update."""
-    n = _plain.synapses(sizes)
-    return n + (n - sizes[0] * sizes[1]) + n
-
-
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     """The output layer comes first: the noisy pass needs all weights as they were."""
     top = _perturbation.first_task(spec)
@@ -122,15 +106,12 @@ def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     return [*_tasks.standard(spec), top, *learning]
 
 
-ASCENDING = False
-
-
 @stage
 def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: State,
+    state: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -145,3 +126,25 @@ def teach(
         rows.copy(delta, layers.units(net, work.p, layer))
         layers.gate(net, layer, work, mask)
     layers.update(net, syn, layer, delta, work.h, work.c, step)
+
+
+RULE = Rule(
+    __name__,
+    hyperparameters=Hyperparameters,
+    losses=losses.NAMES,
+    properties=Properties(
+        passes=2,
+        weight_transport=False,
+        nonlocal_signals=True,  # the change of the loss, one number for all
+        frozen_activity=True,
+        update_locking="partial",
+    ),
+    init=init,
+    own=(),
+    batch=batch,
+    teach=teach,
+    tasks=tasks,
+    noise=Noise(noise_widths, noise_of),
+    convolves=True,
+    defaults=DEFAULTS,
+)

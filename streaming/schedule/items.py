@@ -9,12 +9,11 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, Literal, NamedTuple, Self
 
 from rate_models.errors import BadOption, quoted
 from rate_models.network import NetworkSpec
-from rate_models.rules import Ref, Task
+from rate_models.rules import Ref, Rule, Task
 
 Weights = Literal["stash", "current", "copies"]
 WEIGHTS: tuple[Weights, ...] = ("stash", "current", "copies")
@@ -95,7 +94,7 @@ delayed:d or delayed:d:current, for example delayed:3
 
 
 def items(
-    rule: ModuleType,
+    rule: Rule,
     spec: NetworkSpec,
     hyper: Any,
     schedule: Schedule,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
+from rate_models.rules import Rule
 from streaming.schedule.dependencies import Reason, dependencies
 from streaming.schedule.items import Item, Schedule, items
 
 
-def refuse_if_locked(rule: ModuleType, spec: NetworkSpec, hyper: Any, schedule: Schedule) -> None:
+def refuse_if_locked(rule: Rule, spec: NetworkSpec, hyper: Any, schedule: Schedule) -> None:
     """BadOption where a schedule that should overlap samples cannot; says what waits for what."""
     if schedule.kind == "sequential" or schedule.batch > 1 or schedule.delay:
         return  # with a batch or a delay S of the next sample waits for no update of this one
@@ -29,9 +29,8 @@ def refuse_if_locked(rule: ModuleType, spec: NetworkSpec, hyper: Any, schedule: 
         reason = _reason(waits[at][before])
         steps.append(f"{_name(todo[at])} waits for {_name(todo[before])} ({reason})")
         at = before
-    name = rule.__name__.rpartition(".")[2]
     raise BadOption(
-        f"schedule of {name}",
+        f"schedule of {rule.name}",
         got=str(schedule),
         expected="sequential, since no two items can run at the same time: "
         f"{', '.join(steps)}, and so on",
@@ -53,7 +52,7 @@ def _reason(reason: Reason) -> str:
 
 
 def refuse_if_planned_only(
-    rule: ModuleType,
+    rule: Rule,
     spec: NetworkSpec,
     hyper: Any,
     schedule: Schedule,
@@ -64,11 +63,11 @@ def refuse_if_planned_only(
 
     structured: whether the first layer is; moving: whether there is momentum or weight decay.
     """
-    how, name = schedule, rule.__name__.rpartition(".")[2]
+    how, name = schedule, rule.name
     if how.weights == "copies" or (how.batch > 1 and how.delay):
         expected = "weights in place, and no delay of mini-batches: others are planned only"
         raise BadOption("schedule", got=str(how), expected=expected)
-    if how.batch > 1 and not (hasattr(rule, "batches") and rule.batches(hyper)):
+    if how.batch > 1 and not rule.batches(hyper):
         expected = f"one sample per update: {name} changes more than it could add up"
         raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
     if how.batch > 1 and not structured:
@@ -79,7 +78,7 @@ def refuse_if_planned_only(
     tasks = rule.tasks(spec, hyper, 0)
     passed = {ref for task in tasks if task.kind == "S" for ref in task.reads}
     again = {ref for task in tasks if task.kind == "M" for ref in task.reads} & passed
-    if again and not (hasattr(rule, "delays") and rule.delays(hyper)):
+    if again and not rule.delays(hyper):
         expected = f"no delay: with these hyperparameters {name} needs the weights as they are"
         raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
     if again and how.weights == "stash" and (moving or not structured):

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 
-from rate_models import estimates, lookup, rules
+from rate_models import estimates, rules
 from rate_models.errors import BadOption, quoted
 from rate_models.hyperparameters import checked
 from rate_models.network import NetworkSpec
+from rate_models.rules import Rule
 from streaming.schedule import placing
 from streaming.schedule.dependencies import dependencies
 from streaming.schedule.items import Item, Schedule, items
 from streaming.schedule.locking import refuse_if_locked
 from streaming.schedule.plan import Floats, Ints, Plan, Times
 
-RULES = "rate_models.rules"
 MOST_WORKERS = 100_000  # of a plan, which may be for chips that nobody has
 Assignment = Literal["layers", "waves"]
 
@@ -50,10 +49,10 @@ def plan(
         raise BadOption("samples", got=samples, expected="1 or more")
     if not 0 <= handover < np.inf:
         raise BadOption("handover", got=handover, expected="a finite time, 0 or more")
-    module, spec, hyper = network(rule, sizes, activation, options or {})
-    check(module, spec, hyper, schedule, workers)
+    definition, spec, hyper = network(rule, sizes, activation, options or {})
+    check(definition, spec, hyper, schedule, workers)
     estimates.check_planned("samples", samples, spec.layers)
-    todo = list(items(module, spec, hyper, schedule, samples))
+    todo = list(items(definition, spec, hyper, schedule, samples))
     best = lay_out(todo, spec, schedule, workers, times, handover, assignment)
     warn_of_idle(best)
     return best
@@ -67,9 +66,7 @@ def warn_of_idle(plan: Plan) -> None:
         warnings.warn(text, stacklevel=3)
 
 
-def check(
-    rule: ModuleType, spec: NetworkSpec, hyper: Any, schedule: Schedule, workers: int
-) -> None:
+def check(rule: Rule, spec: NetworkSpec, hyper: Any, schedule: Schedule, workers: int) -> None:
     """BadOption for workers below 1 and a schedule under which no two items could ever run at the
     same time."""
     if workers < 1:
@@ -124,13 +121,13 @@ def _candidates(workers: int, handover: float) -> list[tuple[Assignment, int]]:
 
 def network(
     rule: str, sizes: Sequence[int], activation: str, options: Mapping[str, Any]
-) -> tuple[ModuleType, NetworkSpec, Any]:
+) -> tuple[Rule, NetworkSpec, Any]:
     """(rule, network, hyperparameters), checked."""
-    module = lookup.get(RULES, rule)
-    hyper = checked(module.Hyperparameters(), **options)
-    spec = NetworkSpec(tuple(sizes), activation, module.DEFAULT_LOSS)
-    rules.check(module, spec, hyper)
-    return module, spec, hyper
+    definition = rules.get(rule)
+    hyper = checked(definition.hyperparameters(), **options)
+    spec = NetworkSpec(tuple(sizes), activation, definition.loss)
+    rules.check(definition, spec, hyper)
+    return definition, spec, hyper
 
 
 def _durations(todo: Sequence[Item], spec: NetworkSpec, times: Times | None) -> Floats:

@@ -26,7 +26,7 @@ import numpy as np
 from tqdm import tqdm
 
 from biocircuits import CircuitNetwork
-from rate_models import lookup
+from rate_models import lookup, rules
 from rate_models.errors import UserError
 from rate_models.network import NetworkSpec
 from rate_models.online import OnlineNetwork
@@ -83,15 +83,15 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def spec_of(rule: str) -> NetworkSpec:
-    module = lookup.get("rate_models.rules", rule)
-    spec = nearest(module, NetworkSpec(SIZES, "tanh", module.DEFAULT_LOSS, bias=True))
+    definition = rules.get(rule)
+    spec = nearest(definition, NetworkSpec(SIZES, "tanh", definition.loss, bias=True))
     assert spec is not None
     return spec
 
 
 def online() -> Iterator[Item]:
     forms = product(
-        lookup.names("rate_models.rules"), ("float32", "float64"), (True, False), OPTIMIZERS,
+        rules.names(), ("float32", "float64"), (True, False), OPTIMIZERS,
         SCHEDULES,
     )  # fmt: skip
     for rule, dtype, structured, optimizer, schedule in forms:
@@ -132,7 +132,7 @@ def circuits() -> Iterator[Item]:
 def batches() -> Iterator[Item]:
     from rate_models.batch import BatchNetwork, fit  # extras are asked for where they are needed
 
-    for rule, dtype in product(lookup.names("rate_models.rules"), ("float32", "float64")):
+    for rule, dtype in product(rules.names(), ("float32", "float64")):
 
         def make(rule: str = rule, dtype: str = dtype) -> str:
             X, y = digits()

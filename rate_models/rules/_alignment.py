@@ -1,0 +1,262 @@
+"""A family: rules that differ only in the signal that teaches the hidden layers.
+
+    h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l),  e = h_L - y
+    δ_L = ∂L/∂a_L,    δ_l = m_l ∘ s_l'(a_l) ∘ signal_l,    ΔW_l = δ_l h_{l-1}ᵀ
+
+                       signal_l
+    `layer_to_layer`   W_{l+1}ᵀ δ_{l+1}   through the forward weights
+                       B_{l+1} δ_{l+1}    through matrices of their own, (n_l, n_{l+1})
+    `from_output`      B_l δ_L            the error of the output, B_l (n_l, n_L)
+                       B_l y              the target
+
+x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask.
+B is fixed, U(-b, b) with b = κ √(6/n_l), κ = feedback_scale; flat and row by row in kernels.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+
+from rate_models import layers, losses
+from rate_models.input_synapses import InputSynapses
+from rate_models.kernel import Array, stage
+from rate_models.layers import Layers, Work
+from rate_models.network import NetworkSpec, Parameters, forward
+from rate_models.optimizers import Step
+from rate_models.rules import (
+    Defaults,
+    Draws,
+    Own,
+    Properties,
+    Rule,
+    Stage,
+    Task,
+    Term,
+    _plain,
+    _tasks,
+)
+
+
+def layer_to_layer(
+    module: str,
+    *,
+    through: Literal["W", "B"],
+    losses: tuple[str, ...],
+    properties: Properties,
+    defaults: Defaults,
+) -> Rule:
+    """The rule of a file whose errors travel down through W, or through a B of their own."""
+    own = through == "B"
+    return Rule(
+        module,
+        hyperparameters=_plain.FeedbackHyperparameters if own else _plain.Hyperparameters,
+        losses=losses,
+        properties=properties,
+        init=_b_between_layers if own else _none,
+        own=(Own("B", joins=lambda layers, hyper: [(n, n + 1) for n in range(1, layers)]),)
+        if own
+        else (),
+        batch=partial(_batch_down, through),
+        teach=_teach_through_b if own else _teach_through_w,
+        tasks=partial(_tasks_down, through),
+        batches=_always,
+        convolves=True,
+        defaults=defaults,
+    )
+
+
+def from_output(
+    module: str,
+    *,
+    signal: Literal["error", "target"],
+    losses: tuple[str, ...],
+    properties: Properties,
+    defaults: Defaults,
+) -> Rule:
+    """The rule of a file whose hidden layers all receive the output's error, or the target."""
+    return Rule(
+        module,
+        hyperparameters=_plain.FeedbackHyperparameters,
+        losses=losses,
+        properties=properties,
+        init=_b_from_output,
+        own=(Own("B", joins=lambda layers, hyper: [(n, layers) for n in range(1, layers)]),),
+        batch=partial(_batch_direct, signal),
+        teach=_teach_from_error if signal == "error" else _teach_from_target,
+        tasks=partial(_tasks_direct, signal),
+        batches=_always,
+        convolves=True,
+        defaults=defaults,
+    )
+
+
+def _always(hyper: Any) -> bool:
+    return True
+
+
+def _none(spec: NetworkSpec, hyper: Any, rng: np.random.Generator) -> Parameters:
+    """No parameters beside W and b."""
+    return {}
+
+
+def _b_between_layers(
+    spec: NetworkSpec, hyper: _plain.FeedbackHyperparameters, rng: np.random.Generator
+) -> Parameters:
+    """B_2..B_L, B_{l+1} (n_l, n_{l+1})."""
+    swapped = [(below, n, *rest) for n, below, *rest in spec.shapes[1:]]
+    return {"B": _plain.random_feedback(swapped, hyper, rng)}
+
+
+def _b_from_output(
+    spec: NetworkSpec, hyper: _plain.FeedbackHyperparameters, rng: np.random.Generator
+) -> Parameters:
+    """B_1..B_{L-1}, B_l (n_l, n_L)."""
+    shapes = [(n, spec.sizes[-1]) for n in spec.sizes[1:-1]]
+    return {"B": _plain.random_feedback(shapes, hyper, rng)}
+
+
+# -- from layer to layer
+
+
+def _batch_down(
+    through: str, spec: NetworkSpec, params: Parameters, hyper: Any, x: Any, y: Any, draws: Draws
+) -> Any:
+    """The rules on (batch, n) arrays; yields one `Stage`."""
+    last = spec.layers
+    a, h = forward(spec, params, x, draws.masks)
+    delta = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
+    terms: list[list[Term] | None] = [None] * last
+    for layer in range(last, 0, -1):
+        below = layer - 1
+        terms[below] = [Term(delta, h[below])]
+        if below > 0:
+            w = params["W"][below] if through == "W" else params["B"][below - 1].swapaxes(0, 1)
+            back = spec.back(layer, w, delta, h[below])
+            delta = spec.gate(below, a[below], back, draws.mask(below))
+    yield Stage(terms)
+
+
+def _tasks_down(through: str, spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
+    """Layer l sends δ_{l-1} down before it learns: the first layer is the last."""
+    learning = []
+    for n in range(spec.layers, 0, -1):
+        delta = _tasks.E if n == spec.layers else ("delta", n)
+        if n > 1:
+            reads, writes = [delta, ("h", n - 1), (through, n)], [("delta", n - 1)]
+            learning.append(_tasks.modulated(spec, n, reads, writes, sweeps=2))
+        else:
+            learning.append(_tasks.modulated(spec, 1, [delta, _tasks.X]))
+    return [*_tasks.standard(spec), *learning]
+
+
+@stage
+def _teach_through_w(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: Any,
+    hyper: Any,  # Hyperparameters as numbers
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """Teaching signal and update of one layer of one sample. Readable form: `_batch_down`."""
+    if layer > 1:
+        layers.back_project(net, layer, work, mask)  # with W_l as the standard pass saw it
+    layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)
+
+
+@stage
+def _teach_through_b(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: Any,
+    hyper: Any,
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """The same through B."""
+    delta = layers.units(net, work.delta, layer)
+    if layer > 1:
+        at, size = net.weight[layer], net.sizes[layer - 1] * net.sizes[layer]
+        layers.feed_back(net, layer - 1, state.B[at : at + size], delta, work, mask)
+    layers.update(net, syn, layer, delta, work.h, work.c, step)
+
+
+# -- from the output
+
+
+def _batch_direct(
+    signal: str, spec: NetworkSpec, params: Parameters, hyper: Any, x: Any, y: Any, draws: Draws
+) -> Any:
+    """The rules on (batch, n) arrays; yields one `Stage`."""
+    last = spec.layers
+    a, h = forward(spec, params, x, draws.masks)
+    error = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
+    terms: list[list[Term] | None] = []
+    for layer in range(1, last):
+        back = (error if signal == "error" else y) @ params["B"][layer - 1].T
+        delta = spec.gate(layer, a[layer], back, draws.mask(layer))
+        terms.append([Term(delta, h[layer - 1])])
+    yield Stage([*terms, [Term(error, h[last - 1])]])
+
+
+def _tasks_direct(signal: str, spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
+    """All layers learn once the error is there; from the target, once their own pass is done."""
+    sent = _tasks.E if signal == "error" else _tasks.Y
+    hidden = [
+        _tasks.modulated(
+            spec, n, [sent, ("B", n), ("h", n), ("h", n - 1)], more=spec.sizes[n] * spec.sizes[-1]
+        )
+        for n in range(1, spec.layers)
+    ]
+    output = _tasks.output(spec)
+    learning = [output, *hidden] if signal == "error" else [*hidden, output]
+    return [*_tasks.standard(spec), *learning]
+
+
+@stage
+def _teach_from_error(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: Any,
+    hyper: Any,
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """Teaching signal and update of one layer of one sample. Readable form: `_batch_direct`."""
+    last = net.sizes.size - 1
+    if layer < last:
+        at, size = net.unit[layer] * work.e.size, net.sizes[layer] * work.e.size
+        error = layers.units(net, work.delta, last)
+        layers.feed_back(net, layer, state.B[at : at + size], error, work, mask)
+    layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)
+
+
+@stage
+def _teach_from_target(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    state: Any,
+    hyper: Any,
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """The same from y."""
+    if layer < net.sizes.size - 1:
+        at, size = net.unit[layer] * work.y.size, net.sizes[layer] * work.y.size
+        layers.feed_back(net, layer, state.B[at : at + size], work.y, work, mask)
+    layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)
