@@ -533,3 +533,23 @@ def test_labels_of_classes_are_not_complained_of(tmp_path: Path) -> None:
     source = numbers(tmp_path / "p.csv", 60, 6000)
     config = RunConfig.checked(source=source, hidden=(4,), epochs=1, samples=300)
     assert len(run(config, tmp_path / "r", QUIET)["classes"]) == 60
+
+
+def test_a_disk_that_is_full_says_up_to_where_all_is_kept(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, through, saves = tmp_path / "r", checkpoint._write_through, [0]
+
+    def full(path: Path, data: bytes) -> None:
+        saves[0] += path.name == checkpoint.ARRAYS
+        if saves[0] > 2:  # after those of 0 and 700 samples
+            raise OSError(errno.ENOSPC, "No space left on device")
+        through(path, data)
+
+    monkeypatch.setattr(checkpoint, "_write_through", full)
+    with pytest.raises(UserError, match=r"No space left.*what was learned up to sample 700 is kept"):
+        run(RunConfig.checked(**OPTIONS), folder, QUIET)
+    assert OnlineLearner.load(folder / "checkpoint").samples_seen == 700
+    monkeypatch.undo()
+    resume(folder, QUIET)
+    assert_same(folder, undisturbed)
