@@ -512,7 +512,9 @@ def numbers(path: Path, n: int, rows: int) -> str:
 
 def test_labels_that_look_like_numbers_and_how_much_room_they_take(tmp_path: Path) -> None:
     source = numbers(tmp_path / "p.csv", 3000, 6000)
-    config = RunConfig.checked(source=source, hidden=(4,), epochs=1, rule="backprop")
+    config = RunConfig.checked(
+        source=source, hidden=(4,), epochs=1, rule="backprop", task="classification"
+    )
     with pytest.warns(UserWarning, match=r"3,000 different whole numbers.*--task regression"):
         summary = run(config, tmp_path / "r")
     size = sum(path.stat().st_size for path in (tmp_path / "r").rglob("*") if path.is_file())
@@ -524,7 +526,9 @@ def test_labels_that_look_like_numbers_and_how_much_room_they_take(tmp_path: Pat
 @pytest.mark.slow
 def test_fifty_thousand_labels(tmp_path: Path) -> None:
     source = numbers(tmp_path / "p.csv", 50_000, 50_000)
-    config = RunConfig.checked(source=source, hidden=(4,), epochs=1, samples=2000)
+    config = RunConfig.checked(
+        source=source, hidden=(4,), epochs=1, samples=2000, task="classification"
+    )
     with pytest.warns(UserWarning, match="50,000 different whole numbers"):
         assert run(config, tmp_path / "r")["samples_seen"] == 2000
 
