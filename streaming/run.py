@@ -238,7 +238,8 @@ class Run:
                 self.save()
         with contextlib.suppress(OSError, UserError):
             self.lock.check()
-            error.args = (f"{error}; what was learned is kept in {self.folder}",)
+            upto = "" if self._kept == self.position else f" up to sample {self._kept:,}"
+            error.args = (f"{error}; what was learned{upto} is kept in {self.folder}",)
             self._summarise("diverged" if diverged else "error")
 
     def _lost(self) -> str:

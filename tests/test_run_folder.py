@@ -512,9 +512,12 @@ def numbers(path: Path, n: int, rows: int) -> str:
 
 def test_labels_that_look_like_numbers_and_how_much_room_they_take(tmp_path: Path) -> None:
     source = numbers(tmp_path / "p.csv", 3000, 6000)
-    config = RunConfig.checked(source=source, hidden=(4,), epochs=1, rule="backprop")
-    with pytest.warns(UserWarning, match=r"3,000 different whole numbers.*--task regression"):
-        summary = run(config, tmp_path / "r")
+    config = RunConfig.checked(
+        source=source, hidden=(4,), epochs=1, rule="backprop", task="classification"
+    )
+    guess = getattr(RunConfig.checked(source=source).open(), "guess", "")
+    assert guess.startswith("task: regression")
+    summary = run(config, tmp_path / "r")
     size = sum(path.stat().st_size for path in (tmp_path / "r").rglob("*") if path.is_file())
     assert size < 1e6
     assert len(summary["confusion_classes"]) == len(summary["confusion"]) == 20
@@ -524,12 +527,33 @@ def test_labels_that_look_like_numbers_and_how_much_room_they_take(tmp_path: Pat
 @pytest.mark.slow
 def test_fifty_thousand_labels(tmp_path: Path) -> None:
     source = numbers(tmp_path / "p.csv", 50_000, 50_000)
-    config = RunConfig.checked(source=source, hidden=(4,), epochs=1, samples=2000)
-    with pytest.warns(UserWarning, match="50,000 different whole numbers"):
-        assert run(config, tmp_path / "r")["samples_seen"] == 2000
+    config = RunConfig.checked(
+        source=source, hidden=(4,), epochs=1, samples=2000, task="classification"
+    )
+    assert run(config, tmp_path / "r")["samples_seen"] == 2000
 
 
 def test_labels_of_classes_are_not_complained_of(tmp_path: Path) -> None:
     source = numbers(tmp_path / "p.csv", 60, 6000)
     config = RunConfig.checked(source=source, hidden=(4,), epochs=1, samples=300)
     assert len(run(config, tmp_path / "r", QUIET)["classes"]) == 60
+
+
+def test_a_disk_that_is_full_says_up_to_where_all_is_kept(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, through, saves = tmp_path / "r", checkpoint._write_through, [0]
+
+    def full(path: Path, data: bytes) -> None:
+        saves[0] += path.name == checkpoint.ARRAYS
+        if saves[0] > 2:  # after those of 0 and 700 samples
+            raise OSError(errno.ENOSPC, "No space left on device")
+        through(path, data)
+
+    monkeypatch.setattr(checkpoint, "_write_through", full)
+    with pytest.raises(UserError, match=r"No space left.*learned up to sample 700 is kept"):
+        run(RunConfig.checked(**OPTIONS), folder, QUIET)
+    assert OnlineLearner.load(folder / "checkpoint").samples_seen == 700
+    monkeypatch.undo()
+    resume(folder, QUIET)
+    assert_same(folder, undisturbed)
