@@ -24,8 +24,9 @@ The result is rounded to two digits, so that it can be read, and is the same on 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rate_models.network import NetworkSpec
 
@@ -39,6 +40,7 @@ class Defaults(NamedTuple):
     rate: η̂ for labels, with a cross-entropy or the rule's own loss. squared: η̂ for the squared
     error in all other cases, with targets of variance 1 or below. width: w.
     activation: of the hidden layers. scale: input scaling, None: the source's own.
+    slower: (option, choice, factor), the factor of the rate with that choice of an option.
     """
 
     rate: float = 1.0
@@ -46,6 +48,7 @@ class Defaults(NamedTuple):
     width: float = 1.0
     activation: str = "relu"
     scale: str | None = None
+    slower: tuple[tuple[str, str, float], ...] = ()
 
 
 def of(module: ModuleType) -> Defaults:
@@ -55,11 +58,16 @@ def of(module: ModuleType) -> Defaults:
 
 
 def options(
-    module: ModuleType, spec: NetworkSpec, labels: bool, power: float, momentum: float = 0.0
+    module: ModuleType,
+    spec: NetworkSpec,
+    labels: bool,
+    power: float,
+    momentum: float = 0.0,
+    given: Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
     """{"lr": η} of the rule for this network, and what goes with it; rounded to two digits.
 
-    labels: whether it learns classes. power: P. momentum: μ.
+    labels: whether it learns classes. power: P. momentum: μ. given: the other options.
 
     >>> from rate_models.rules import pepita
     >>> options(pepita, NetworkSpec((784, 256, 10)), labels=True, power=0.1)
@@ -70,8 +78,14 @@ def options(
     found = {"lr": _hat(module, spec, labels) / size}
     if hasattr(module, "suits"):
         found |= module.suits(spec, labels, power)
-    found["lr"] *= 1 - momentum
+    found["lr"] *= (1 - momentum) * slower(module, given or {})
     return {name: float(f"{value:.1e}") for name, value in found.items()}
+
+
+def slower(module: ModuleType, given: Mapping[str, Any]) -> float:
+    """The factor of the rate for these options."""
+    lower = of(module).slower
+    return math.prod(by for name, choice, by in lower if given.get(name) == choice)
 
 
 def formula(module: ModuleType, spec: NetworkSpec, labels: bool, power: float) -> str:
