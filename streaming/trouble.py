@@ -108,7 +108,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _hidden_weights(learner: OnlineLearner) -> tuple[int, ...]:
-    return tuple(zlib.crc32(np.ascontiguousarray(w)) for w in learner.parameters()["W"][:-1])
+    return tuple(zlib.crc32(np.ascontiguousarray(w).data) for w in learner.parameters()["W"][:-1])
 
 
 def _teaches(learner: OnlineLearner) -> bool:
