@@ -48,7 +48,7 @@ def test_the_formula_by_hand() -> None:
 
 
 def test_a_choice_of_an_option_can_take_a_lower_rate() -> None:
-    spec, form = NetworkSpec((64, 256, 10)), {"form": "time_local"}
+    spec, form = NetworkSpec((64, 256, 10)), dict[str, Any](form="time_local")
     usual, slow = (defaults.options(rule("pepita"), spec, True, 1.0, 0.0, g) for g in ({}, form))
     assert slow["lr"] == pytest.approx(0.02 * usual["lr"], rel=0.05)
     assert OnlineLearner(sizes=spec.sizes, scale="running", **form).lr == slow["lr"]
