@@ -24,6 +24,8 @@ The result is rounded to two digits, so that it can be read, and is the same on 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from rate_models.network import NetworkSpec
 from rate_models.rules import Description
@@ -33,11 +35,16 @@ SMALLEST, LARGEST = 1e-20, 1e20  # of a mean square that a rate can make up for
 
 
 def options(
-    rule: Description, spec: NetworkSpec, labels: bool, power: float, momentum: float = 0.0
+    rule: Description,
+    spec: NetworkSpec,
+    labels: bool,
+    power: float,
+    momentum: float = 0.0,
+    given: Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
     """{"lr": η} of the rule for this network, and what goes with it; rounded to two digits.
 
-    labels: whether it learns classes. power: P. momentum: μ.
+    labels: whether it learns classes. power: P. momentum: μ. given: the other options.
 
     >>> from rate_models import rules
     >>> options(rules.get("pepita"), NetworkSpec((784, 256, 10)), labels=True, power=0.1)
@@ -48,8 +55,14 @@ def options(
     found = {"lr": _hat(rule, spec, labels) / size}
     if rule.suits is not None:
         found |= rule.suits(spec, labels, power)
-    found["lr"] *= 1 - momentum
+    found["lr"] *= (1 - momentum) * slower(rule, given or {})
     return {name: float(f"{value:.1e}") for name, value in found.items()}
+
+
+def slower(rule: Description, given: Mapping[str, Any]) -> float:
+    """The factor of the rate for these options."""
+    lower = rule.defaults.slower
+    return math.prod(by for name, choice, by in lower if given.get(name) == choice)
 
 
 def formula(rule: Description, spec: NetworkSpec, labels: bool, power: float) -> str:

@@ -66,7 +66,8 @@ def options(config: RunConfig, source: Source) -> dict[str, float]:
         momentum = 0  # refused when the network is built
     rule = realisation.rule_of(config.rule, config.circuit)[1]
     labels = source.classes is not None
-    return defaults.options(rule, _spec(config, source), labels, power, momentum)
+    how = _spec(config, source), labels, power, momentum, config.settings
+    return defaults.options(rule, *how)
 
 
 def _spec(config: RunConfig, source: Source) -> NetworkSpec:
@@ -113,7 +114,9 @@ def line(asked: RunConfig, resolved: RunConfig, source: Source) -> str:
     elif asked.lr is None:
         power = power_of(source, str(resolved.scale)) or 1.0
         how = rule, _spec(resolved, source), source.classes is not None, power
-        found.append(f"lr {resolved.lr:g} ({defaults.formula(*how)})")
+        less = defaults.slower(rule, settings)
+        factor = f"{less:g} x " if less != 1 else ""
+        found.append(f"lr {resolved.lr:g} ({factor}{defaults.formula(*how)})")
     for name in ("activation", "loss"):
         if name not in asked.settings:
             found.append(f"{name} {settings[name]}")

@@ -109,7 +109,7 @@ class Following:
 
     def _found(self) -> dict[str, float]:
         net = self._network
-        how = self._labels, self._power.value, net.optimizer.momentum
+        how = self._labels, self._power.value, net.optimizer.momentum, net.options
         return defaults.options(net.definition, net.spec, *how)
 
     def _set(self) -> None:

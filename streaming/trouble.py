@@ -109,8 +109,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _hidden_weights(learner: OnlineLearner) -> tuple[int, ...]:
     return tuple(
-        zlib.crc32(np.ascontiguousarray(w).data.cast("B"))
-        for w in learner.parameters()["W"][:-1]
+        zlib.crc32(np.ascontiguousarray(w).data.cast("B")) for w in learner.parameters()["W"][:-1]
     )
 
 

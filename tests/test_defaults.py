@@ -14,6 +14,7 @@ from rate_models import defaults, lookup, rules
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
 from streaming import OnlineLearner, trouble
+from streaming import defaults as chosen
 from streaming.config import RunConfig
 from streaming.divergence import ENOUGH
 from streaming.evaluate import Metrics
@@ -44,6 +45,18 @@ def test_the_formula_by_hand() -> None:
     assert found == {"lr": float(f"{0.1 * 0.3 / (0.5 * 150 * more):.1e}")}
     noisy = defaults.options(rule("reinforce"), numbers, labels=False, power=0.5)
     assert noisy == {"lr": float(f"{0.3 / (0.5 * 150 * more**1.75):.1e}")}
+
+
+def test_a_choice_of_an_option_can_take_a_lower_rate() -> None:
+    spec, form = NetworkSpec((64, 256, 10)), dict[str, Any](form="time_local")
+    usual, slow = (defaults.options(rule("pepita"), spec, True, 1.0, 0.0, g) for g in ({}, form))
+    assert slow["lr"] == pytest.approx(0.02 * usual["lr"], rel=0.05)
+    assert OnlineLearner(sizes=spec.sizes, scale="running", **form).lr == slow["lr"]
+    config = RunConfig.checked(settings=form)
+    asked, source = config, config.open()
+    config = config.resolved(source)
+    assert config.lr == pytest.approx(0.02 * (RunConfig().resolved(source).lr or 0), rel=0.05)
+    assert "(0.02 x pepita's 7.5" in chosen.line(asked, config, source)
 
 
 @pytest.mark.parametrize("name", RULES)

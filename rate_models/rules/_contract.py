@@ -110,6 +110,7 @@ class Defaults(NamedTuple):
     rate: η̂ for labels, with a cross-entropy or the rule's own loss, see `rate_models.defaults`.
     squared: η̂ for the squared error in all other cases, with targets of variance 1 or below.
     width: w. activation: of the hidden layers. scale: input scaling, None: the source's own.
+    slower: (option, choice, factor), the factor of the rate with that choice of an option.
     """
 
     rate: float = 1.0
@@ -117,6 +118,7 @@ class Defaults(NamedTuple):
     width: float = 1.0
     activation: str = "relu"
     scale: str | None = None
+    slower: tuple[tuple[str, str, float], ...] = ()
 
 
 class Noise(NamedTuple):

@@ -77,7 +77,8 @@ from rate_models.rules._feedback import feedback
 
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
-DEFAULTS = Defaults(rate=7.5, squared=0.3)
+# slower: 0.002 for digits, 0.0005 for synthetic.
+DEFAULTS = Defaults(rate=7.5, squared=0.3, slower=(("form", "time_local", 0.02),))
 
 
 class Hyperparameters(NamedTuple):
