@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rate_models import catalogue, defaults, lookup
+from rate_models import rules
 from rate_models.network import NetworkSpec
 from streaming.run import Hooks, RunConfig, run
 
-RULES = lookup.names(catalogue.RULES)
-WITH_NUMBERS = [n for n in RULES if "mse" in lookup.get(catalogue.RULES, n).LOSSES]
+RULES = rules.names()
+WITH_NUMBERS = [name for name in RULES if "mse" in rules.get(name).losses]
 FLOORS = {"digits": 0.80, "synthetic:samples=20000": 0.60}
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "defaults.md"
 
@@ -36,11 +36,11 @@ def test_the_page_has_the_numbers_of_the_rules() -> None:
     rows = re.findall(r"^\| (\w+) \| (.+?) \| (.+?) \| (\w+) \| (.+?) \|$", PAGE.read_text(), re.M)
     want = []
     for name in RULES:
-        rule = lookup.get(catalogue.RULES, name)
-        suits = defaults.of(rule)
-        spec = NetworkSpec((20, 10, 3), loss=rule.DEFAULT_LOSS)
-        own = hasattr(rule, "suits") and "lr" in rule.suits(spec, True, 1.0)
-        squared = "mse" in rule.LOSSES
+        rule = rules.get(name)
+        suits = rule.defaults
+        spec = NetworkSpec((20, 10, 3), loss=rule.loss)
+        own = rule.suits is not None and "lr" in rule.suits(spec, True, 1.0)
+        squared = "mse" in rule.losses
         labels, numbers = ("own",) * 2 if own else (f"{suits.rate:g}", f"{suits.squared:g}")
         scale = suits.scale or "of the source"
         want.append((name, labels, numbers if squared else "-", suits.activation, scale))
