@@ -168,7 +168,7 @@ def short_run(folder: Path, source: str, lr: float, **settings: Any) -> list[str
         dtype="float64", settings={"activation": "identity", **settings},
     )  # fmt: skip
     run(config, folder / "run", Hooks(say=lines.append))
-    return [line for line in lines if "bmvr" in line]
+    return [line for line in lines if "bmvr" in line and not line.startswith("chosen:")]
 
 
 ENDLESS = "synthetic:features=8,classes=4"
