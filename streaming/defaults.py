@@ -123,4 +123,6 @@ def line(asked: RunConfig, resolved: RunConfig, source: Source) -> str:
     if asked.scale is None:
         whose = resolved.rule if resolved.scale == suits.scale else source.name.partition(":")[0]
         found.append(f"scale {resolved.scale} ({whose})")
+    if settings.get("decay_at") and not asked.settings.keys() & {"decay_at", "decay_epochs"}:
+        found.append(f"decay_at {settings['decay_at']}")
     return f"chosen: {', '.join(found)}" if found else ""

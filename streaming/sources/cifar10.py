@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from streaming.data_files import load_cifar_batches, locate
 from streaming.sources import ArraySource, Options, no_argument
+from streaming.sources._arrays import IMAGE_DEFAULTS
 
 MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -39,4 +40,5 @@ def open(argument: str | None, options: Options) -> ArraySource:
         scale="global",
         maximum=255.0,
         image_shape=(3, 32, 32),
+        defaults=IMAGE_DEFAULTS,
     )

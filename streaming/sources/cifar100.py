@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from streaming.bounded import REMEDY, DamagedData
 from streaming.data_files import checked_batch, data_root, labelled, locate, unpickled
 from streaming.sources import ArraySource, Chunk, Options, no_argument
+from streaming.sources._arrays import IMAGE_DEFAULTS
 
 MD5 = {
     "train": "16019d7e3df5f24257cddd939b257f8d",
@@ -54,6 +55,7 @@ def open(argument: str | None, options: Options) -> ArraySource:
         scale="global",
         maximum=255.0,
         image_shape=(3, 32, 32),
+        defaults=IMAGE_DEFAULTS,
     )
 
 

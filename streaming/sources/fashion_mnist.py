@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from streaming.data_files import load_idx_set
 from streaming.sources import ArraySource, Options, no_argument
+from streaming.sources._arrays import IMAGE_DEFAULTS
 
 NAMES = (
     "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
@@ -27,4 +28,5 @@ def open(argument: str | None, options: Options) -> ArraySource:
         scale="range",
         maximum=255.0,
         image_shape=(28, 28),
+        defaults=IMAGE_DEFAULTS,
     )
