@@ -3,6 +3,7 @@ checkpoint, or its folder is taken as one in which nothing was learned; the end 
 
 The dying runs are forks of a process that has compiled all it needs, so that hundreds of deaths
 take seconds. DENDROSTREAM_KILLS: how many there are at random moments in the slow test.
+DENDROSTREAM_EVERY: a death at every so-many-th operation; 1 is every one of them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pytest
 from test_resume import ROOT
 
 KILLS = int(os.environ.get("DENDROSTREAM_KILLS", "30"))
+EVERY = int(os.environ.get("DENDROSTREAM_EVERY", "8"))
 
 DEATHS = """
 import builtins, json, os, random, shutil, signal, sys, time, warnings
@@ -230,8 +232,8 @@ def test_death_at_some_operations_on_files(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_death_at_every_operation_on_files(tmp_path: Path, kind: str) -> None:
-    assert deaths(tmp_path, kind, every=1, kills=0) > 150
+def test_death_at_many_operations_on_files(tmp_path: Path, kind: str) -> None:
+    assert deaths(tmp_path, kind, every=EVERY, kills=0) > 150 // EVERY
 
 
 @pytest.mark.slow
