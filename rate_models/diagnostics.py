@@ -74,6 +74,7 @@ def feedback_links(params: Parameters) -> list[Link]:
     each layer either with the one above or with the output. Raises BadOption where there are no
     such matrices, and where layers of one size leave open what B joins: `rule_links` then says it.
 
+    >>> from rate_models.textbook import initial_parameters
     >>> params = initial_parameters(NetworkSpec((6, 5, 4, 3)), "feedback_alignment", seed=0)
     >>> [str(link) for link in feedback_links(params)]
     ['B to layer 1', 'B to layer 2']
@@ -199,6 +200,7 @@ def updates(
     twice in a batch is taken in the limit of a small learning rate, where its updates add up.
 
     >>> spec = NetworkSpec((4, 3, 2))
+    >>> from rate_models.textbook import initial_parameters
     >>> params = initial_parameters(spec, "backprop", seed=0)
     >>> [delta.shape for delta in updates(spec, "backprop", params, np.eye(4), np.ones((4, 2)))]
     [(3, 4), (2, 3)]

@@ -75,7 +75,8 @@ class NetworkSpec:
         else:
             names = elements("activation", given, expected)
         for name in names:
-            check_text("activation", name, expected)
+            if not isinstance(name, str):
+                raise BadOption("activation", got=quoted(name), expected=expected)
         for name in names if names else (given,) if isinstance(given, str) else ():
             if activations.code(name) == activations.SOFTMAX:
                 raise BadOption("activation", got="softmax", expected="an elementwise activation")

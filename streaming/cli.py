@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rate_models import catalogue, lookup
+from rate_models import lookup
 from rate_models.errors import BadOption, Diverged, UserError, quoted
 from streaming.paper_command import paper
 from streaming.schedule.command import schedule
@@ -329,6 +329,7 @@ def rules(
 ) -> None:
     """List the learning rules: what each needs, and multiply-adds per sample of a network."""
     from biocircuits import parity as circuits
+    from rate_models import catalogue
     from streaming.config import parse_sizes
 
     n = parse_sizes(sizes, "--sizes")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -44,9 +44,9 @@ class Scaler:
         if kind not in KINDS:
             raise BadOption("scale", got=repr(kind), expected=f"one of {', '.join(KINDS)}")
         number = isinstance(maximum, Real | np.bool_) and not isinstance(maximum, np.timedelta64)
-        if not number or not 0 < maximum <= sys.float_info.max:
+        if not number or not 0 < (largest := _float(maximum)) < math.inf:
             raise BadOption("maximum", got=quoted(maximum), expected="a finite number above 0")
-        self.kind, self.n_features, self.maximum = kind, n_features, float(maximum)
+        self.kind, self.n_features, self.maximum = kind, n_features, largest
         n = {"running": n_features, "global": 1}.get(kind, 0)
         self._state = {"count": np.zeros(1, np.int64), "mean": np.zeros(n), "m2": np.zeros(n)}
 
@@ -97,6 +97,14 @@ class Scaler:
         scale = _running if self.kind == "running" else _global
         scale(X, out, learn, *self._state.values())
         return out.astype(out_dtype, copy=False)
+
+
+def _float(number: Any) -> float:
+    """The number as a float; infinite where it is beyond all floats."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 @kernel

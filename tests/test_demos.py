@@ -82,9 +82,9 @@ def test_every_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row["rule"] for row in rows] == names
     lines = (tmp_path / "rules.md").read_text().splitlines()
     table = [line for line in lines if line.startswith("|")]
-    assert [line.split()[1] for line in table[2:]] == rules
+    assert [line.split()[1] for line in table[2:]] == names
     reasons = [line for line in lines if line.startswith("Why ")]
-    explained = [rule for rule in rules if catalogue.paragraph(rule, "Gap")]
+    explained = [rule for rule in names if catalogue.paragraph(rule, "Gap")]
     assert [line.split()[1] for line in reasons] == explained and "reinforce" in explained
     assert (tmp_path / "rules.png").stat().st_size > 10_000
 

@@ -299,9 +299,7 @@ def test_save_carries_more_and_load_refuses_what_is_no_learner(tmp_path: Path) -
     assert arrays["metrics.loss"].sum() == 2
     assert bits(OnlineLearner.load(tmp_path / "c")) == bits(learner)
     checkpoint.write(tmp_path / "d", {"a": np.ones(1)}, {})
-    with pytest.raises(
-        DamagedCheckpoint, match=r"got KeyError \('learner'\); expected the learner of this"
-    ):
+    with pytest.raises(DamagedCheckpoint, match=r"got .*'learner'.*; expected the learner of this"):
         OnlineLearner.load(tmp_path / "d")
     with pytest.raises(DamagedCheckpoint, match="nowhere"):
         OnlineLearner.load(tmp_path / "nowhere")

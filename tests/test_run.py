@@ -201,7 +201,7 @@ def test_a_run_that_is_lost_is_stopped_while_its_numbers_are_finite(
 ) -> None:
     with pytest.raises(Diverged, match=message) as error:
         run(RunConfig.checked(**options), tmp_path / "r")
-    assert str(error.value).endswith(f"what was learned is kept in {tmp_path / 'r'}")
+    assert str(error.value).endswith(f"what was learned up to sample 0 is kept in {tmp_path / 'r'}")
 
 
 def test_a_hard_stream_is_no_divergence(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -112,7 +113,10 @@ def test_a_presentation_cut_short_is_a_shorter_presentation() -> None:
     assert 10 < short.counts("output").sum() < long.counts("output").sum()
 
 
-def test_progress_is_a_bar_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_a_bar_on_stderr(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # bars are for terminals
     to_brian2(PARAMS, X, **FEW).run(progress=True)
     said = capfd.readouterr()
     assert "spiking" in said.err and "/5" in said.err and not said.out

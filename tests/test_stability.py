@@ -27,7 +27,7 @@ def said(x: np.ndarray, y: np.ndarray, k: int, rates: Any, activation: str = "id
     eta, eta_2, eta_q = rates
     hyper = bmvr.Hyperparameters(eta_apical=eta_2 / eta, eta_q=eta_q / eta)
     spec = NetworkSpec((x.shape[1], k, y.shape[1]), activation, "mse")
-    return bmvr.advise(spec, hyper, Optimizer(eta), x, y)
+    return bmvr.RULE.advise(spec, hyper, Optimizer(eta), x, y)
 
 
 def may_not_settle(advice: list[Advice]) -> bool:

@@ -95,6 +95,7 @@ def test_every_field_and_every_setting_may_vary(tmp_path: Path) -> None:
         "hidden": [[7, 6], 5], "epochs": [1, 2], "lr": [0.1, 0.2], "seed": [0, 1],
         "dtype": ["float32", "float64"], "schedule": ["pipelined", "delayed:1"],
         "workers": [1, 2], "batch": [1, 2], "target": ["label", "input"],
+        "task": ["classification", "regression"],
         "scale": ["none", "running"], "data": [str(tmp_path), None], "download": [False, True],
         "samples": [10, 20], "seconds": [1, 2], "accuracy": [0.5, 0.6], "interval": [5, 6],
         "save_every": [7, 8], "on_bad": ["raise", "skip"], "record": ["weight_norms", None],

@@ -133,7 +133,8 @@ def test_a_bar_is_for_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     loud = [word for word in SMALL if word != "--quiet"]
-    assert called(capsys, *loud, tmp_path / "log").err == ""
+    err = called(capsys, *loud, tmp_path / "log").err
+    assert err.startswith("chosen: ") and err.count("\n") == 1 and "\r" not in err
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert "pepita on digits" in called(capsys, *loud, tmp_path / "terminal").err
 
