@@ -69,7 +69,7 @@ def build(
     alone = how.kind == "sequential" and workers == 1 and batch == 1
     if circuit is not None and not alone:
         expected = "sequential, 1 and 1: circuits have no other"
-        got = ", ".join(map(quoted, (schedule, workers, batch)))
+        got = f"{how}, {workers}, {batch}"
         raise BadOption("schedule, workers, batch", got=got, expected=expected)
     if circuit is not None:
         if dtype != CircuitNetwork.dtype:

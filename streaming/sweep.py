@@ -37,7 +37,7 @@ FIELDS = RunConfig.model_fields.keys() - {"settings", "lineage"}
 MOST = 100_000  # cells of a sweep: more are a slip, and would fill the memory before the first ran
 LONGEST = 40  # digits of an end of a range
 # What decides how a source is opened, besides the seed; the second where the input is the target.
-OPENING = {"source", "data", "download", "on_bad", "target", *TABLE}
+OPENING = {"source", "data", "download", "on_bad", "target", "task", *TABLE}
 SCALING = {"scale", "rule", "circuit"}
 
 
@@ -170,7 +170,7 @@ def _settled(asked: RunConfig, sources: dict[str, tuple[Source, str]]) -> tuple[
     Beside it a hash of the data set, for sources that are no file.
     """
     reads = OPENING | SCALING if asked.target == "input" else OPENING
-    key = asked.model_dump_json(include=reads)
+    key = asked.model_dump_json(include=reads) + str(asked.settings.get("loss"))
     if key not in sources:
         opened = asked.open()
         sources[key] = opened, content("", opened)
