@@ -179,7 +179,7 @@ def _confusion(axes: Axes, summary: dict[str, Any]) -> None:
                 f"{counts[i, j]:.0f}",
                 ha="center",
                 va="center",
-                fontsize=7,
+                fontsize=7 if counts.max() < 100 else 5.5,
                 color="white" if share[i, j] > 0.5 else "#333333",
             )
     axes.set_xlabel("predicted")
