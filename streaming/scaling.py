@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from rate_models import bounds
 from rate_models.arguments import check_text
 from rate_models.errors import BadOption, quoted
-from rate_models.kernel import coerce, kernel
+from rate_models.kernel import coerce, kernel, stage
 
 Array = NDArray[Any]
 
@@ -110,35 +110,47 @@ def _float(number: Any) -> float:
 @kernel
 def _running(X: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
     for t in range(X.shape[0]):
-        if learn:
-            count[0] += 1
-            for i in range(X.shape[1]):
-                delta = X[t, i] - mean[i]
-                mean[i] += delta / count[0]
-                m2[i] += delta * (X[t, i] - mean[i])
-        for i in range(X.shape[1]):
-            # constant so far, or nothing learned yet: the spread is 0 and so is the output
-            spread = np.sqrt(m2[i] / max(count[0], 1))
-            out[t, i] = (X[t, i] - mean[i]) / spread if spread > 0 else 0.0
+        running_step(X[t], out[t], learn, count, mean, m2)
 
 
 @kernel
 def _global(X: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
-    n = X.shape[1]
     for t in range(X.shape[0]):
-        if learn:
-            # the moments of this sample, then those of both together (Chan et al. 1983)
-            own, square = 0.0, 0.0
-            for i in range(n):
-                own += X[t, i]
-            own /= n
-            for i in range(n):
-                square += (X[t, i] - own) ** 2
-            delta = own - mean[0]
-            count[0] += 1
-            mean[0] += delta / count[0]
-            m2[0] += square + delta * (own - mean[0]) * n
-        spread = np.sqrt(m2[0] / max(count[0] * n, 1))
-        alike = spread <= 1e-12 * abs(mean[0])  # the rounding of a mean is no spread
+        global_step(X[t], out[t], learn, count, mean, m2)
+
+
+@stage
+def running_step(x: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
+    """Scale one sample by each feature's own moments, after learning them from it if asked."""
+    if learn:
+        count[0] += 1
+        for i in range(x.size):
+            delta = x[i] - mean[i]
+            mean[i] += delta / count[0]
+            m2[i] += delta * (x[i] - mean[i])
+    for i in range(x.size):
+        # constant so far, or nothing learned yet: the spread is 0 and so is the output
+        spread = np.sqrt(m2[i] / max(count[0], 1))
+        out[i] = (x[i] - mean[i]) / spread if spread > 0 else 0.0
+
+
+@stage
+def global_step(x: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
+    """Scale one sample by the moments of all features, after learning them from it if asked."""
+    n = x.size
+    if learn:
+        # the moments of this sample, then those of both together (Chan et al. 1983)
+        own, square = 0.0, 0.0
         for i in range(n):
-            out[t, i] = 0.0 if alike else (X[t, i] - mean[0]) / spread
+            own += x[i]
+        own /= n
+        for i in range(n):
+            square += (x[i] - own) ** 2
+        delta = own - mean[0]
+        count[0] += 1
+        mean[0] += delta / count[0]
+        m2[0] += square + delta * (own - mean[0]) * n
+    spread = np.sqrt(m2[0] / max(count[0] * n, 1))
+    alike = spread <= 1e-12 * abs(mean[0])  # the rounding of a mean is no spread
+    for i in range(n):
+        out[i] = 0.0 if alike else (x[i] - mean[0]) / spread

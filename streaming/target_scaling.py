@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from rate_models.errors import BadOption
 from rate_models.kernel import coerce, kernel
 from rate_models.network import NetworkSpec
-from streaming.scaling import KINDS, Scaler, _global, _running
+from streaming.scaling import KINDS, Scaler, global_step, running_step
 from streaming.sources._task import TASKS
 
 Array = NDArray[Any]
@@ -130,6 +130,6 @@ def _learned(
             means[t, i] = mean[i]
             spreads[t, i] = np.sqrt(m2[i] / max(count[0] * shared, 1))
         if each:
-            _running(Y[t : t + 1], z[t : t + 1], True, count, mean, m2)
+            running_step(Y[t], z[t], True, count, mean, m2)
         else:
-            _global(Y[t : t + 1], z[t : t + 1], True, count, mean, m2)
+            global_step(Y[t], z[t], True, count, mean, m2)
