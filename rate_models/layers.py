@@ -39,7 +39,7 @@ class Layers(NamedTuple):
     c: Array  # T (rows, n_L): c of the first layer's
     changes: NDArray[np.int64]  # (L+1,): how many layer l has had; in mini-batches: is to have
     gather: int  # 1: `update` remembers only
-    undo: int  # how many of the last updates `current` is not to see
+    undo: int  # 1: `current` is to see none of the last updates, as far as they are remembered
     afresh: int  # 1: the second pass takes W_1 x anew, 0: as the standard pass had it
 
 
@@ -126,8 +126,10 @@ def _current_of(net: Layers, layer: int, source: Array, out: Array, first: int, 
 @stage
 def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
     """What `current` would say of the weights before the last updates."""
-    x, a = units(net, source, layer - 1), units(net, out, layer)
-    for k in range(net.changes[layer] - net.undo, net.changes[layer]):
+    if net.undo == 0:
+        return
+    x, a, now = units(net, source, layer - 1), units(net, out, layer), net.changes[layer]
+    for k in range(now - min(now, net.change.shape[0]), now):
         # (W + η post preᵀ) x = W x + η post (pre·x), and the bias likewise
         row, one = k % net.change.shape[0], a.dtype.type(1 if net.b.size > 0 else 0)
         was = rows.dot(units(net, net.pre[row], layer - 1), x) + one
@@ -138,6 +140,12 @@ def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
 def in_place(net: Layers) -> bool:
     """Whether passes go through the weights as they are, and updates change them at once."""
     return net.gather == 0 and net.undo == 0
+
+
+def lagging(net: Layers, stash: bool) -> Layers:
+    """The network for M of a sample with a delay; stash: `current` goes through the weights that
+    the standard pass of the sample went through, as far as updates are remembered."""
+    return net._replace(undo=int(stash), afresh=int(not stash))
 
 
 @stage
@@ -167,31 +175,6 @@ def pass_and_update(
     _bias_step(net, layer, at, step)
     if net.change.shape[0] > 0:
         remember(net, layer, at, pre, at[:0], step)
-
-
-@stage
-def lagging(net: Layers, layer: int, undo: bool, afresh: bool) -> Layers:
-    """The network for M of a layer with a delay; undo: `current` goes through the weights that the
-    standard pass of the sample went through, as far as updates are remembered."""
-    last = min(net.changes[layer], net.change.shape[0]) if undo else 0
-    return Layers(
-        net.sizes,
-        net.unit,
-        net.weight,
-        net.kind,
-        net.loss,
-        net.W,
-        net.vW,
-        net.b,
-        net.vb,
-        net.change,
-        net.pre,
-        net.c,
-        net.changes,
-        net.gather,
-        last,
-        1 if afresh else 0,
-    )
 
 
 @stage

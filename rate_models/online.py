@@ -20,11 +20,13 @@ from rate_models import (
     rules,
 )
 from rate_models.arguments import check_text
+from rate_models.compiler.records import Record
 from rate_models.errors import BadOption, Diverged
 from rate_models.hyperparameters import checked, numeric, unknown
 from rate_models.kernel import DTYPES, Array, aligned, coerce
 from rate_models.learned import Learned, class_indices, restored
 from rate_models.network import NetworkSpec, Parameters
+from rate_models.online_kernel import Options, Parts
 from rate_models.optimizers import Optimizer, moves
 
 MOST_STRUCTURED = 8192  # outputs
@@ -39,6 +41,17 @@ class Outcome(NamedTuple):
     predicted: NDArray[np.int64]
     losses: NDArray[np.float64]
     outputs: Array
+
+
+class Single(NamedTuple):
+    """Room for one sample, and for what the network says of it; see `OnlineNetwork.learn_one`."""
+
+    X: Array  # (1, n_0)
+    labels: NDArray[np.int64]  # (1,)
+    Y: Array  # (1, 0): no target vector
+    masks: Array  # (1, hidden units) or (1, 0)
+    noise: Array  # (1, width)
+    said: Outcome
 
 
 class OnlineNetwork(Learned):
@@ -132,6 +145,27 @@ class OnlineNetwork(Learned):
         self._state = self.definition.state(
             *(aligned(_flat(own.get(k, [])), self.dtype) for k in fields)
         )
+        parts = Parts(self._net, self._syn, self._state, self._work, self._clock)
+        self._parts = Record(parts)
+        self._predictor = online_kernel.predictor(self.definition, parts)
+        self._open()
+
+    def _open(self) -> None:
+        """What kernels take of ``hyper`` and ``optimizer``."""
+        rates = optimizers.rates(self.optimizer)
+        self._options = Record(Options(numeric(self.hyper, self.dtype), rates))
+        self._kernel = online_kernel.learner(self.definition, self._parts, self._options)
+        self.single = self._room()
+
+    def _room(self) -> Single:
+        """Room for one sample."""
+        masks, noise = self._masks(1, None), self._noise(1, None)
+        x, y = np.zeros((1, self.spec.sizes[0]), self.dtype), np.zeros((1, 0), self.dtype)
+        return Single(x, np.zeros(1, np.int64), y, masks, noise, self._nothing_said(1))
+
+    def _nothing_said(self, n: int) -> Outcome:
+        outputs = np.zeros((n, self.spec.sizes[-1]), self.dtype)
+        return Outcome(np.zeros(n, np.int64), np.zeros(n), outputs)
 
     def learn(
         self,
@@ -157,7 +191,7 @@ class OnlineNetwork(Learned):
         width = 0 if targets is None else sizes[-1]
         y = coerce("targets", y, self.dtype, (n, width))
         index = class_indices(np.zeros(n) if labels is None else labels, n, sizes[-1])
-        said = Outcome(np.zeros(n, np.int64), np.zeros(n), np.zeros((n, sizes[-1]), self.dtype))
+        said = self._nothing_said(n)
         with self.lock:
             draws = self._masks(n, masks), self._noise(n, noise)
             learned = self._learn(X, index, y, *draws, said)
@@ -167,16 +201,28 @@ class OnlineNetwork(Learned):
                 raise self._diverged(so_far)
         return said
 
+    def learn_one(self, label: int) -> None:
+        """`learn` from the sample in ``single.X``, checked, whose class is ``label``; at once.
+
+        Whoever fills ``single`` and whoever reads what was said of it holds the lock all the while.
+        """
+        with self.lock:
+            one = self.single
+            one.labels[0] = label
+            if one.masks.size:
+                one.masks[...] = self._masks(1, None)
+            if one.noise.size:
+                one.noise[...] = self._noise(1, None)
+            if not self._learn(*one):
+                raise self._diverged(self._nothing_said(0))
+
     def _learn(
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
     ) -> int:
         """Learn from checked samples in order, fill ``said``; how many were learned from."""
-        kernel = online_kernel.learner(self.definition)
-        learned: int = kernel(
-            self._net, self._syn, self._state, numeric(self.hyper, self.dtype),
-            optimizers.rates(self.optimizer), self._work, X, labels, Y, masks, noise, self._clock,
-            *said,
-        )  # fmt: skip
+        learned: int = self._kernel(
+            self._parts.address, self._options.address, X, labels, Y, masks, noise, *said
+        )
         return learned
 
     def _masks(self, n: int, given: Sequence[ArrayLike] | None) -> Array:
@@ -228,10 +274,19 @@ class OnlineNetwork(Learned):
         X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         out = np.zeros((len(X), self.spec.sizes[-1]), self.dtype)
         with self.lock:  # one scratch for all
-            online_kernel.predict(
-                self.definition, self._net, self._syn, self._state, self._work, X, out
-            )
+            self._predict(X, out)
         return out
+
+    def predict_one(self) -> Array:
+        """`predict` of the sample in ``single.X``, checked: h_L (1, n_L)."""
+        with self.lock:
+            one = self.single
+            self._predict(one.X, one.said.outputs)
+            return one.said.outputs.copy()
+
+    def _predict(self, X: Array, out: Array) -> None:
+        kernel, parts = self._predictor
+        kernel(parts.address, X, out)
 
     def parameters(self) -> Parameters:
         """Copies of all parameters, as the plain form would hold them; changes nothing."""
@@ -272,6 +327,7 @@ class OnlineNetwork(Learned):
             before, self.optimizer, self.hyper = self._moving, optimizer, hyper
             if self._moving != before:  # velocities appear or go
                 self._rebuild()
+            self._open()
 
     def _admit(self, optimizer: Optimizer, hyper: Any) -> None:
         """Refuse what the network cannot learn with."""

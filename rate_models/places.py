@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.input_synapses import InputSynapses
-from rate_models.kernel import CACHE_LINE, Array, aligned, stage
+from rate_models.kernel import CACHE_LINE, Array, aligned
 from rate_models.layers import Layers, Work
 
 
@@ -51,51 +51,15 @@ def _rows(like: NDArray[Any], places: int) -> NDArray[Any]:
     return aligned(np.zeros((places, -(-like.size // line) * line)), like.dtype)
 
 
-@stage
 def work_at(net: Layers, ring: Work, place: int) -> Work:
     """The activities and the scratch of the sample in a place."""
-    last = net.sizes.size - 1
-    units, outputs = net.unit[last] + net.sizes[last], net.sizes[last]
-    return Work(
-        ring.a[place][:units],
-        ring.h[place][:units],
-        ring.p[place][:units],
-        ring.q[place][:units],
-        ring.delta[place][:units],
-        ring.post[place][:units],
-        ring.c[place][:outputs],
-        ring.e[place][:outputs],
-        ring.y[place][:outputs],
-        ring.a0[place][:units],
-        ring.h0[place][:units],
-    )
+    units, outputs = int(net.unit[-1] + net.sizes[-1]), int(net.sizes[-1])
+    widths = [outputs if name in ("c", "e", "y") else units for name in Work._fields]
+    return Work(*(rows[place][:width] for rows, width in zip(ring, widths, strict=True)))
 
 
-@stage
 def synapses_at(s: InputSynapses, ring: Inputs, place: int) -> InputSynapses:
     """The input synapses, with the sample in a place as their input."""
-    n, k, wks = s.x.size, s.Kx.size, s.WK
-    if ring.WKS.shape[1] > 0:
-        wks = ring.WKS[place][: s.WK.size].reshape(s.WK.shape)
-    return InputSynapses(
-        s.S,
-        s.V,
-        s.K,
-        s.G,
-        s.U,
-        s.VU,
-        s.WK,
-        s.VWK,
-        wks,
-        s.upto,
-        s.map,
-        s.pending_post,
-        s.pending_x,
-        s.pending_at,
-        ring.rows[place][:n],
-        ring.active[place][:1],
-        ring.x[place][:n],
-        ring.Kx[place][:k],
-        ring.shift[place][: s.shift.size],
-        s.counts,
-    )
+    mine = {name: getattr(ring, name)[place][: getattr(s, name).size] for name in Inputs._fields}
+    mine["WKS"] = mine["WKS"].reshape(s.WK.shape) if ring.WKS.shape[1] else s.WK
+    return s._replace(**mine)

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models import gathering, input_synapses, online_kernel, rows
+from rate_models.compiler.records import Record, kind_of, opened
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, specialise, stage
-from rate_models.layers import lagging
 from rate_models.online_kernel import FOLD_EVERY, judge
 from rate_models.optimizers import Step, step_at
-from rate_models.places import synapses_at, work_at
 from rate_models.rules import Rule
 from streaming.atomics import CELL, give_way, load_acquire, nanoseconds, store_release
 
@@ -87,10 +86,14 @@ class Stream(NamedTuple):
 
 
 def _walk(  # type: ignore[no-untyped-def]
-    me, program, board, stream, ring, inputs, kept, net, syn, state, hyper, rates,
-    predicted, losses, out,
-):  # fmt: skip
-    """Do the rows of worker ``me`` round after round, each when what it waits for is done."""
+    me, program, board, stream, places, kept, options, predicted, losses, out
+):
+    """Do the rows of worker ``me`` round after round, each when what it waits for is done.
+
+    places (2, R): addresses of `Parts`, for each place of a sample one for S and E and one for M,
+    which with a delay sees older weights. kept: see `gathering.keep`. options: of `Options`.
+    """
+    by = opened(options, OPTIONS)  # type: ignore[name-defined]  # noqa: F821
     begin = program.begin[me]
     many = program.begin[me + 1] - begin
     if many == 0:
@@ -111,39 +114,29 @@ def _walk(  # type: ignore[no-untyped-def]
         board.span[round_, row, 0] = nanoseconds()
         task, t = program.task[row], program.sample[row] + past
         kind, layer, number = program.kind[task], program.layer[task], stream.first + t
-        place, new = number % ring.a.shape[0], t - stream.lead
-        work, mask, done = work_at(net, ring, place), stream.masks[t], True
-        mine = synapses_at(syn, inputs, place) if layer == 1 else syn
+        new, mask, done = t - stream.lead, stream.masks[t], True
+        address = places[1 if kind == M else 0, number % places.shape[1]]
+        of = opened(address, PARTS)  # type: ignore[name-defined]  # noqa: F821
+        net, syn, state, work = of.net, of.syn, of.state, of.work
         if kind == S:
             standard(  # type: ignore[name-defined]  # noqa: F821
-                layer,
-                net,
-                mine,
-                state,
-                work,
-                stream.X[new],
-                stream.labels[new],
-                stream.Y[new],
-                mask,
+                layer, net, syn, state, work, stream.X[new], stream.labels[new], stream.Y[new], mask
             )
-            if layer == 1 and inputs.WKS.shape[1] > 0:
+            if layer == 1 and stream.stash:
                 for k in range(syn.WK.shape[0]):
-                    rows.copy(mine.WKS[k], syn.WK[k])
+                    rows.copy(syn.WKS[k], syn.WK[k])
         elif kind == E:
             done = judge(net, work, mask.size > 0, new, predicted, losses, out)
         else:
-            seen = net
-            if stream.delay > 0:
-                seen = lagging(net, layer, stream.stash, not stream.stash)
-            step = step_at(rates, number - number % stream.batch, net.W)
+            step = step_at(by.rates, number - number % stream.batch, net.W)
             share = Step(step.eta / net.W.dtype.type(stream.batch), step.mu, step.lam)
             had = net.changes[1]
             teach(  # type: ignore[name-defined]  # noqa: F821
-                layer, seen, mine, state, hyper, share, work, mask, stream.noise[t]
+                layer, net, syn, state, by.hyper, share, work, mask, stream.noise[t]
             )
             if stream.batch > 1:
                 if layer == 1 and net.changes[1] > had:
-                    gathering.keep(net, mine, kept)
+                    gathering.keep(net, syn, kept)
                 if (number + 1) % stream.batch == 0:
                     gathering.apply(net, syn, kept, layer, step)
             if layer == 1:
@@ -207,11 +200,15 @@ def _over(turn: int, board: Board) -> bool:
     return bool(turn >= lost or turn >= load_acquire(board.control, ENDED * CELL))
 
 
-_compiled: dict[str, Any] = {}
+_compiled: dict[Any, Any] = {}
 
 
-def walker(rule: Rule) -> Any:
-    """The compiled worker of a rule."""
-    if rule.name not in _compiled:
-        _compiled[rule.name] = specialise(_walk, rule.name, **online_kernel.parts(rule))
-    return _compiled[rule.name]
+def walker(rule: Rule, parts: Record, options: Record) -> Any:
+    """The compiled worker of a rule, for records of these kinds."""
+    kinds = kind_of(parts.values), kind_of(options.values)
+    key = rule.name, *kinds
+    if key not in _compiled:
+        name = f"{rule.name}_{parts.values.work.a.dtype}"
+        bound = {"PARTS": kinds[0], "OPTIONS": kinds[1], **online_kernel.stages(rule)}
+        _compiled[key] = specialise(_walk, name, **bound)
+    return _compiled[key]

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from rate_models.arguments import check_text
 from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, Diverged, UserError
 from rate_models.network import NetworkSpec, one_hot
+from rate_models.online import OnlineNetwork
 from rate_models.rules import forward
 from streaming import checkpoint, realisation
 from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pair, several
@@ -106,6 +107,8 @@ class OnlineLearner:
         self._network = realisation.build(
             rule, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
+        # circuits have no compiled step of one sample
+        self._at_once = self._network if isinstance(self._network, OnlineNetwork) else None
         self._how = {"schedule": schedule, "workers": int(workers), "batch": int(batch)}
         labels = None if regression else labels_of(classes, spec.sizes[-1])
         self._labels = None if labels is None else as_array(labels)
@@ -121,7 +124,27 @@ class OnlineLearner:
         masks, noise: the random draws of this step, one array per hidden layer (or list entry of
         the rule's noise), in place of the seed's own.
         """
-        self.learn_scored([x], [y], masks, noise)
+        if masks is not None or noise is not None or not self._learned_at_once(x, y):
+            self.learn_scored([x], [y], masks, noise)
+
+    def _learned_at_once(self, x: Any, y: Any) -> bool:
+        """Learn from one sample of the usual kind, with the same result as `learn_scored`.
+
+        False where it has to take a closer look, and nothing has changed.
+        """
+        network = self._at_once
+        if network is None or self.classes is None or (label := self._door.code(y)) < 0:
+            return False
+        if (sample := self._door.at_a_glance(x)) is None:
+            return False
+        with network.lock:
+            X = network.single.X
+            self._scaler.scale_one(sample, X[0], learn=True)
+            if self._rates.open:
+                self._rates.see(X)
+                network.single.X[...] = X  # a new rate may have made new room
+            network.learn_one(label)
+        return True
 
     def learn_many(
         self, X: Any, y: Any, masks: Draws = None, noise: Draws = None
@@ -174,7 +197,7 @@ class OnlineLearner:
     def predict_one(self, x: Any) -> Any:
         """The label, or the output vector for regression; never changes what is learned."""
         with self._network.lock:
-            predicted = self._predicted(self._outputs(self._door.sample(x)[None]))
+            predicted = self._predicted(self._outputs_one(x))
         return self._said(predicted)[0] if self.classes is None else self.classes[int(predicted[0])]
 
     def predict_many(self, X: Any) -> Array:
@@ -187,8 +210,7 @@ class OnlineLearner:
     def predict_proba_one(self, x: Any) -> dict[Label, float]:
         """{label: probability}; BadOption where the outputs are no probabilities."""
         labels = self._labelled()
-        outputs = self._outputs(self._door.sample(x)[None])[0]
-        return dict(zip(labels, outputs.tolist(), strict=True))
+        return dict(zip(labels, self._outputs_one(x)[0].tolist(), strict=True))
 
     def predict_proba_many(self, X: Any) -> Array:
         """Probabilities (N, n_L), columns in the order of `classes`."""
@@ -421,6 +443,14 @@ class OnlineLearner:
             return self._targets.units().predictions(outputs)
         indices: Array = outputs.argmax(axis=1)
         return indices
+
+    def _outputs_one(self, x: Any) -> Array:
+        """h_L (1, n_L) of one sample."""
+        if self._at_once is None or (sample := self._door.at_a_glance(x)) is None:
+            return self._outputs(self._door.sample(x)[None])
+        with self._at_once.lock:
+            self._scaler.scale_one(sample, self._at_once.single.X[0], learn=False)
+            return self._at_once.predict_one()
 
     def _outputs_many(self, X: Any) -> Array:
         X = several("X", X)

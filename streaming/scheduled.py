@@ -30,9 +30,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import bounds, estimates, kernel, optimizers, places
+from rate_models import bounds, estimates, kernel, layers, places
+from rate_models.compiler.records import Records
 from rate_models.errors import BadOption
-from rate_models.hyperparameters import numeric
 from rate_models.network import NetworkSpec
 from rate_models.online import OnlineNetwork, Outcome
 from rate_models.optimizers import Optimizer, moves
@@ -118,6 +118,9 @@ class ScheduledNetwork(OnlineNetwork):
         super()._build(params)
         room = self.schedule.batch if self._gathering else 0
         _, self._gathered = places.allocate(self._work, self._syn, room)
+        self._gathered_at = Records(
+            places.synapses_at(self._syn, self._gathered, place) for place in range(room)
+        )
         if hasattr(self, "_places"):
             self._empty()
 
@@ -134,6 +137,16 @@ class ScheduledNetwork(OnlineNetwork):
         self._places = room
         self._ring, self._inputs = places.allocate(
             self._work, self._syn, room, stash=self._stashing
+        )
+        late = layers.lagging(self._net, self._stashing) if self.schedule.delay else self._net
+        self._places_at = Records(
+            self._parts.values._replace(
+                net=net,
+                syn=places.synapses_at(self._syn, self._inputs, place),
+                work=places.work_at(self._net, self._ring, place),
+            )
+            for net in (self._net, late)
+            for place in range(room)
         )
         self._blocks: dict[tuple[int, int, int, Any], Block] = {}
         for name, array in old.items():
@@ -350,12 +363,12 @@ class ScheduledNetwork(OnlineNetwork):
             X, labels, Y, masks, noise,
         )  # fmt: skip
         shared = (
-            block.rows, board, stream, self._ring, self._inputs, self._gathered, self._net,
-            self._syn, self._state, numeric(self.hyper, self.dtype),
-            optimizers.rates(self.optimizer), *said,
+            block.rows, board, stream, self._places_at.addresses.reshape(2, -1),
+            self._gathered_at.addresses, self._options.address, *said,
         )  # fmt: skip
+        walk = kernels.walker(self.definition, self._parts, self._options)
         try:
-            together(self._threads, kernels.walker(self.definition), *shared)
+            together(self._threads, walk, *shared)
         finally:
             upto = done(board)
             self._clock[0] = first + upto
