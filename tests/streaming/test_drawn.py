@@ -146,7 +146,7 @@ def test_legends_lie_inside_the_figure() -> None:
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense"])
 def test_a_backend_that_is_not_there_is_none_of_ours(backend: str) -> None:
     code = (
-        "from rate_models.drawing.style import new_figure; import os\n"
+        "from rate_models.drawing.figures import new_figure; import os\n"
         "new_figure((1, 1)).savefig('/dev/null', format='png')\n"
         "print(os.environ['MPLBACKEND'])"
     )
