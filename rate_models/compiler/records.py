@@ -30,7 +30,7 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import models, register_model
 from numba.np.arrayobj import make_array
 
-from rate_models.kernel import intrinsic
+from rate_models.compiler.kernel import intrinsic
 
 WORD = ir.IntType(64)
 
