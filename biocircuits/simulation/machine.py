@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, kernel, stage
 from rate_models.kernels import rows
 from rate_models.model import activations
@@ -114,14 +115,14 @@ def _learn(
     for i in range(n):
         e = E[at + i * m : at + i * m + m]
         if code == LEARN:
-            rows.axpy(e, share * c[0] * v[op[2] + i * op[3]], v[op[4] : op[4] + m])
+            vectors.axpy(e, share * c[0] * v[op[2] + i * op[3]], v[op[4] : op[4] + m])
         elif code == LEARN_BY_WEIGHT:
             factor, h = share * c[0] * v[op[2] + i * op[3]], op[1] + i * m
             for j in range(m):
                 e[j] += factor * v[op[4] + j] * v[h + j]
         else:
             w = op[4] + i * m
-            rows.axpy(e, -share * c[0], W[w : w + m])
+            vectors.axpy(e, -share * c[0], W[w : w + m])
 
 
 @stage
@@ -148,9 +149,9 @@ def execute(
         elif code <= RELEASE:
             _current(code, op, c, v, W, noise)
         elif code == TRANSFER:
-            rows.axpy(v[op[1] : op[1] + op[6]], c[0], v[op[2] : op[2] + op[6]])
+            vectors.axpy(v[op[1] : op[1] + op[6]], c[0], v[op[2] : op[2] + op[6]])
         elif code == WEIGHTS:
-            rows.copy(v[op[1] : op[1] + op[6]], W[op[8] : op[8] + op[6]])
+            vectors.copy(v[op[1] : op[1] + op[6]], W[op[8] : op[8] + op[6]])
         elif code in (LEARN, LEARN_BY_WEIGHT, DECAY):
             _learn(code, op, c, v, W, E, share, gain)
         else:
@@ -216,7 +217,7 @@ def settle(
 
     ``sweeps`` of 1: a circuit without loops, which one sweep settles. old: scratch, as large as v.
     """
-    rows.copy(old, v)
+    vectors.copy(old, v)
     taken = 0
     for t in range(sweeps):
         execute(solve, v, W, E, noise, 0, 0.0, 0.0)

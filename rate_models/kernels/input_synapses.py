@@ -31,9 +31,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, Scalar, aligned, inlined, stage
+from rate_models.compiler.lanes import lanewise
 from rate_models.kernels import rows
-from rate_models.model.optimizers import Step, outer_step
+from rate_models.model.optimizers import Step, moving_step, outer_step
 
 STEPS, PENDING = range(2)  # places in `counts`
 BLOCK = 128  # samples between two sweeps over all inputs; part of the trajectory, so not an option
@@ -149,7 +151,7 @@ def settle(s: InputSynapses) -> None:
 def _apply(s: InputSynapses, row: int) -> None:
     """Sweep in what is pending for one input."""
     if s.pending_x[row] != 0:
-        rows.axpy(s.S[row], -s.pending_x[row], s.pending_post[s.pending_at[row]])
+        vectors.axpy(s.S[row], -s.pending_x[row], s.pending_post[s.pending_at[row]])
         s.pending_x[row] = 0
 
 
@@ -181,7 +183,7 @@ def fold(s: InputSynapses) -> None:
 def replace(s: InputSynapses, k: Array) -> None:
     """K ← k (n_0, k) with the weights as they are; after `collect`, before `modulate`."""
     for row in range(k.shape[0]):
-        rows.copy(s.K[row], k[row])
+        vectors.copy(s.K[row], k[row])
     rows.project(s.S, s.K, s.WK)
     rows.project(s.V, s.K, s.VWK)
     rows.project(s.K, s.K, s.G)
@@ -199,8 +201,12 @@ def load(s: InputSynapses, x: Array) -> None:
     s.active[0] = active
     s.shift[:] = 0
     s.Kx[:] = 0
-    for n in range(active):
-        rows.axpy(s.Kx, s.x[s.rows[n]], s.K[s.rows[n]])
+    fours = active - active % 4
+    for n in range(0, fours, 4):
+        a, b, c, d = s.rows[n], s.rows[n + 1], s.rows[n + 2], s.rows[n + 3]
+        rows.axpy_in_turn(s.Kx, s.x[a], s.x[b], s.x[c], s.x[d], s.K[a], s.K[b], s.K[c], s.K[d])
+    for n in range(fours, active):
+        vectors.axpy(s.Kx, s.x[s.rows[n]], s.K[s.rows[n]])
 
 
 @stage
@@ -212,12 +218,12 @@ def peek(s: InputSynapses, x: Array, a: Array) -> None:
         row = s.rows[n]
         if s.upto.size > 0:
             _, _, pc, pd = rows.power(s.map[0], s.map[1], s.counts[STEPS] - s.upto[row])
-            rows.axpy(a, a.dtype.type(pc) * s.x[row], s.V[row])
-            rows.axpy(a, a.dtype.type(pd) * s.x[row], s.S[row])
+            vectors.axpy(a, a.dtype.type(pc) * s.x[row], s.V[row])
+            vectors.axpy(a, a.dtype.type(pd) * s.x[row], s.S[row])
         else:
-            rows.axpy(a, s.x[row], s.S[row])
+            vectors.axpy(a, s.x[row], s.S[row])
             if s.pending_x[row] != 0:
-                rows.axpy(a, -s.pending_x[row] * s.x[row], s.pending_post[s.pending_at[row]])
+                vectors.axpy(a, -s.pending_x[row] * s.x[row], s.pending_post[s.pending_at[row]])
     rows.combine(a, s.Kx, s.U)
 
 
@@ -242,14 +248,14 @@ def _sweep(s: InputSynapses, a: Array) -> None:
     for n in range(fours, s.active[0]):
         row = s.rows[n]
         _apply(s, row)
-        rows.axpy(a, s.x[row], s.S[row])
+        vectors.axpy(a, s.x[row], s.S[row])
 
 
 @stage
 def modulate(s: InputSynapses, c: Array, a: Array, out: Array) -> None:
     """out = W(x + K c), given a = W x."""
     if s.U.shape[0] > 0:
-        rows.copy(out, a)
+        vectors.copy(out, a)
         rows.combine(out, c, s.WKS)
     else:
         for row in range(s.x.size):  # the plain form: x ← x + K c, all of it active
@@ -272,7 +278,7 @@ def through(s: InputSynapses, c: Array, out: Array) -> None:
     else:
         settle(s)
         for row in range(s.x.size):
-            rows.axpy(out, rows.dot(s.K[row], c), s.S[row])
+            vectors.axpy(out, rows.dot(s.K[row], c), s.S[row])
 
 
 @stage
@@ -283,7 +289,7 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
         for row in range(s.pending_at.size):  # whose time is up: its post is to be overwritten
             if s.pending_at[row] == now:
                 _apply(s, row)
-        rows.copy(s.pending_post[now], post_x)
+        vectors.copy(s.pending_post[now], post_x)
         for n in range(s.active[0]):
             row = s.rows[n]
             if s.pending_x[row] != 0:  # with a delay, since this sample was integrated
@@ -302,7 +308,7 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
         s.counts[STEPS] += 1
         for n in range(s.active[0]):
             row = s.rows[n]
-            rows.moving_step(s.S[row], s.V[row], s.x[row], post_x, step)
+            moving_step(s.S[row], s.V[row], step.mu, decay, step.eta * s.x[row], post_x)
             s.upto[row] = s.counts[STEPS]
     if s.U.shape[0] > 0:
         _update_structure(s, post_x, post_c, c, step)
@@ -369,15 +375,26 @@ def _update_structure(s: InputSynapses, post_x: Array, post_c: Array, c: Array, 
         outer_step(s.U, s.VU, c, post_c, step)
         # the two parts of ΔW K are one gradient: velocity and decay act once
         for m in range(c.size):
-            wk, v, gc, decay = s.WK[m], s.VWK[m], rows.dot(s.G[m], c), step.eta * step.lam
-            for i in range(wk.size):
-                gradient = s.Kx[m] * post_x[i] + gc * post_c[i]
-                v[i] = step.mu * v[i] + decay * wk[i] + step.eta * gradient
-                wk[i] -= v[i]
+            gc, decay = rows.dot(s.G[m], c), step.eta * step.lam
+            _moving_sum(s.WK[m], s.VWK[m], step.mu, decay, step.eta, s.Kx[m], post_x, gc, post_c)
     else:
         for m in range(c.size):
-            u, wk, uc = s.U[m], s.WK[m], step.eta * c[m]
+            vectors.axpy(s.U[m], -(step.eta * c[m]), post_c)
             kx, gc = step.eta * s.Kx[m], step.eta * rows.dot(s.G[m], c)
-            for i in range(wk.size):
-                u[i] -= uc * post_c[i]
-                wk[i] -= kx * post_x[i] + gc * post_c[i]
+            _minus_sum(s.WK[m], kx, post_x, gc, post_c)
+
+
+@lanewise
+def _minus_sum(w: Array, a: Scalar, x: Array, b: Scalar, y: Array) -> None:
+    """w -= a x + b y"""
+    w[...] = w[...] - (a * x[...] + b * y[...])
+
+
+@lanewise
+def _moving_sum(
+    w: Array, v: Array, mu: Scalar, decay: Scalar, eta: Scalar,
+    a: Scalar, x: Array, b: Scalar, y: Array,
+) -> None:  # fmt: skip
+    """One step with momentum and decay and the gradient a x + b y."""
+    v[...] = mu * v[...] + decay * w[...] + eta * (a * x[...] + b * y[...])
+    w[...] = w[...] - v[...]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, aligned, inlined, stage, view
 from rate_models.kernels import input_synapses, rows
 from rate_models.model import activations, losses
@@ -121,7 +122,7 @@ def _current_of(net: Layers, layer: int, source: Array, out: Array, first: int, 
         a[i] = rows.dot(w[i], x)
     if net.b.size > 0:
         b, one = units(net, net.b, layer), a.dtype.type(1)
-        rows.axpy(a[first:end], one, b[first:end])
+        vectors.axpy(a[first:end], one, b[first:end])
 
 
 @stage
@@ -134,7 +135,7 @@ def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
         # (W + η post preᵀ) x = W x + η post (pre·x), and the bias likewise
         row, one = k % net.change.shape[0], a.dtype.type(1 if net.b.size > 0 else 0)
         was = rows.dot(units(net, net.pre[row], layer - 1), x) + one
-        rows.axpy(a, -was, units(net, net.change[row], layer))
+        vectors.axpy(a, -was, units(net, net.change[row], layer))
 
 
 @inlined
@@ -186,9 +187,9 @@ def remember(net: Layers, layer: int, post: Array, pre: Array, c: Array, step: S
     for i in range(post.size):
         change[i] = -step.eta * post[i]
     if layer > 1:
-        rows.copy(units(net, net.pre[row], layer - 1), units(net, pre, layer - 1))
+        vectors.copy(units(net, net.pre[row], layer - 1), units(net, pre, layer - 1))
     elif c.size > 0:
-        rows.copy(net.c[row], c)
+        vectors.copy(net.c[row], c)
     net.changes[layer] += 1
 
 
@@ -198,7 +199,7 @@ def input_current(net: Layers, syn: input_synapses.InputSynapses, x: Array, out:
     a = units(net, out, 1)
     input_synapses.integrate(syn, x, a)
     if net.b.size > 0:
-        rows.axpy(a, a.dtype.type(1), units(net, net.b, 1))
+        vectors.axpy(a, a.dtype.type(1), units(net, net.b, 1))
 
 
 @stage
@@ -210,7 +211,7 @@ def modulated_current(net: Layers, syn: input_synapses.InputSynapses, work: Work
         a = p
     input_synapses.modulate(syn, work.c, a, p)
     if net.b.size > 0 and syn.U.shape[0] == 0:
-        rows.axpy(p, p.dtype.type(1), units(net, net.b, 1))
+        vectors.axpy(p, p.dtype.type(1), units(net, net.b, 1))
 
 
 @stage
@@ -237,7 +238,7 @@ def output_delta(net: Layers, work: Work) -> None:
     """δ_L = e, through s'(a_L) for a squared error."""
     last = net.sizes.size - 1
     delta = units(net, work.delta, last)
-    rows.copy(delta, work.e)
+    vectors.copy(delta, work.e)
     if net.loss == losses.MSE:
         activations.gate(net.kind[last], units(net, work.a, last), delta)
 
@@ -250,7 +251,7 @@ def back_project(net: Layers, layer: int, work: Work, mask: Array) -> None:
     out[:] = 0
     for i in range(delta.size):
         if delta[i] != 0:
-            rows.axpy(out, delta[i], w[i])
+            vectors.axpy(out, delta[i], w[i])
     gate(net, layer - 1, work, mask)
 
 

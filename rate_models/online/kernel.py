@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, specialise, stage
 from rate_models.compiler.records import Record, kind_of, opened
-from rate_models.kernels import input_synapses, layers, rows
+from rate_models.kernels import input_synapses, layers
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
 from rate_models.model.optimizers import Rates, step_at
@@ -76,7 +76,7 @@ def _standard(  # type: ignore[no-untyped-def]
         target(work.y, label, vector)
     if mask.size > 0:
         if layer == 1:
-            rows.copy(layers.units(net, work.a0, 1), layers.units(net, work.a, 1))
+            vectors.copy(layers.units(net, work.a0, 1), layers.units(net, work.a, 1))
         respond(layer, net, state, work.a0, work.h0, mask[:0])  # type: ignore[name-defined]  # noqa: F821
     respond(layer, net, state, work.a, work.h, mask)  # type: ignore[name-defined]  # noqa: F821
 
@@ -116,7 +116,7 @@ def error(work: Work, h: Array) -> None:
 def target(y: Array, label: int, vector: Array) -> None:
     """y = the given vector, or one-hot at ``label``."""
     if vector.size > 0:
-        rows.copy(y, vector)
+        vectors.copy(y, vector)
     else:
         y[:] = 0
         y[label] = 1
@@ -146,7 +146,7 @@ def _predict(parts, X, out):  # type: ignore[no-untyped-def]
         a = layers.units(net, work.a, 1)
         input_synapses.peek(syn, X[t], a)
         if net.b.size > 0:
-            rows.axpy(a, a.dtype.type(1), layers.units(net, net.b, 1))
+            vectors.axpy(a, a.dtype.type(1), layers.units(net, net.b, 1))
         for layer in range(1, last + 1):
             respond(layer, net, state, work.a, work.h, work.a[:0])  # type: ignore[name-defined]  # noqa: F821
         h = layers.units(net, work.h, last)

@@ -38,6 +38,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
+from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
 from rate_models.kernels import input_synapses, layers, rows
@@ -234,11 +235,11 @@ def _respond(
         for i in range(a.size):
             a[i] = rows.dot(w[i], xi)
     if net.b.size > 0:
-        rows.copy(rest, layers.units(net, net.b, layer))
-    rows.axpy(a, a.dtype.type(1), rest)
+        vectors.copy(rest, layers.units(net, net.b, layer))
+    vectors.axpy(a, a.dtype.type(1), rest)
     activations.activate(net.kind[layer], a, z)
     activations.activate(net.kind[layer], rest, a)
-    rows.axpy(z, a.dtype.type(-1), a)
+    vectors.axpy(z, a.dtype.type(-1), a)
     if mask.size > 0 and layer < net.sizes.size - 1:
         m = layers.units(net, mask, layer)
         for i in range(z.size):

@@ -53,6 +53,7 @@ import numpy as np
 from array_api_compat import array_namespace, device
 from pydantic import Field
 
+from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
 from rate_models.kernels import input_synapses, layers, rows
@@ -216,7 +217,7 @@ def respond(layer: int, net: Layers, state: Any, a: Array, h: Array, mask: Array
     layers.standard_pass(layer, net, a, h, mask)
     if layer == 1 and state.mean.size > 0:
         z = layers.units(net, h, 1)
-        rows.axpy(z, z.dtype.type(-1), state.mean)
+        vectors.axpy(z, z.dtype.type(-1), state.mean)
 
 
 @stage
@@ -244,7 +245,7 @@ def teach(
             _inhibit_and_step(state, z, n, delta, hyper.eta_q * step.eta)
         for i in range(work.y.size):
             if work.y[i] != 0:
-                rows.axpy(delta, -work.y[i], w[i])
+                vectors.axpy(delta, -work.y[i], w[i])
         layers.gate(net, 1, work, mask)
         if hyper.ridge > 0 and not moving:
             _shrink(syn, state, hyper, step, n)
@@ -266,7 +267,7 @@ def teach(
             net.W[i] -= own.eta * net.W[i]
     layers.update(net, syn, 2, delta, work.h, work.c, own)
     if state.mean.size > 0:
-        rows.axpy(state.mean, hyper.mean_rate, z)
+        vectors.axpy(state.mean, hyper.mean_rate, z)
 
 
 @stage

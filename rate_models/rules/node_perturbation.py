@@ -42,6 +42,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from pydantic import Field
 
+from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, Scalar, stage, view
 from rate_models.errors import BadOption
 from rate_models.kernels import layers, rows
@@ -241,7 +242,7 @@ def teach(
         delta[:] = 0
         for i in range(signal.size):
             if signal[i] != 0:
-                rows.axpy(delta, signal[i], b[i])
+                vectors.axpy(delta, signal[i], b[i])
         for i in range(n):
             surprise[i] -= delta[i]
         if hyper.solver == RIDGE:
@@ -260,7 +261,7 @@ def teach(
 def _correct(b: Array, gain: Array, surprise: Array, rate: Scalar) -> None:
     """B += rate gain surpriseᵀ"""
     for i in range(gain.size):
-        rows.axpy(b[i], rate * gain[i], surprise)
+        vectors.axpy(b[i], rate * gain[i], surprise)
 
 
 @view
@@ -277,7 +278,7 @@ def _factor(net: Layers, flat: Array, above: int, direct: bool) -> Array:
 def _absorb(r: Array, signal: Array, gain: Array) -> None:
     """RᵀR += ẽẽᵀ by Givens rotations of (R; ẽᵀ), then gain = (RᵀR)⁻¹ ẽ by two substitutions."""
     n, x = gain.size, gain
-    rows.copy(x, signal)
+    vectors.copy(x, signal)
     for k in range(n):
         if x[k] != 0:
             length = math.hypot(r[k, k], x[k])
@@ -287,10 +288,10 @@ def _absorb(r: Array, signal: Array, gain: Array) -> None:
                 old = r[k, j]
                 r[k, j] = cos * old + sin * x[j]
                 x[j] = cos * x[j] - sin * old
-    rows.copy(x, signal)
+    vectors.copy(x, signal)
     for k in range(n):  # Rᵀ z = ẽ
         x[k] /= r[k, k]
-        rows.axpy(x[k + 1 :], -x[k], r[k, k + 1 :])
+        vectors.axpy(x[k + 1 :], -x[k], r[k, k + 1 :])
     for k in range(n - 1, -1, -1):  # R gain = z
         x[k] = (x[k] - rows.dot(r[k, k + 1 :], x[k + 1 :])) / r[k, k]
 

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, specialise, stage
 from rate_models.compiler.records import Record, kind_of, opened
-from rate_models.kernels import gathering, input_synapses, rows
+from rate_models.kernels import gathering, input_synapses
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.model.optimizers import Step, step_at
 from rate_models.online import kernel as online_kernel
@@ -125,7 +126,7 @@ def _walk(  # type: ignore[no-untyped-def]
             )
             if layer == 1 and stream.stash:
                 for k in range(syn.WK.shape[0]):
-                    rows.copy(syn.WKS[k], syn.WK[k])
+                    vectors.copy(syn.WKS[k], syn.WK[k])
         elif kind == E:
             done = judge(net, work, mask.size > 0, new, predicted, losses, out)
         else:
