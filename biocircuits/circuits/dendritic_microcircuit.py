@@ -36,7 +36,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field
 
 from biocircuits.circuit import Circuit, Phase
 from biocircuits.populations import Compartment, Coupling, Formula, Population
@@ -44,13 +43,12 @@ from biocircuits.projections import Plasticity, Projection
 from biocircuits.signals import Local, activation
 from rate_models import activations
 from rate_models.errors import BadOption
+from rate_models.hyperparameters import Milliseconds, NotNegative, Positive
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import FIXED, Defaults, Description, Properties
 from rate_models.rules._plain import random_feedback
 
 FREE, TAUGHT = "free", "taught"
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Hyperparameters(NamedTuple):
@@ -75,8 +73,8 @@ class Settings(NamedTuple):
     of the somata at rest. synaptic_noise: relative, per √ms.
     """
 
-    tau: Positive = 10.0
-    phase: Positive = 200.0
+    tau: Milliseconds = 10.0
+    phase: Milliseconds = 200.0
     membrane_noise: NotNegative = 0.0
     synaptic_noise: NotNegative = 0.0
 

@@ -27,11 +27,9 @@ from biocircuits.circuit import Circuit
 from biocircuits.circuits.bmvr import Parameter, Settings, assembled
 from rate_models import activations
 from rate_models.errors import BadOption
+from rate_models.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import FIXED, Defaults, Description, Properties
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Hyperparameters(NamedTuple):

@@ -7,16 +7,15 @@ from collections.abc import Iterable
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import Field
 
-from rate_models.hyperparameters import FIXED
+from rate_models.hyperparameters import FIXED, NotNegative, Share
 from rate_models.network import Init, draw
 
 
 class Hyperparameters(NamedTuple):
     """dropout: probability that a hidden unit is silent for a sample. init: of W."""
 
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
 
 
@@ -26,9 +25,9 @@ class FeedbackHyperparameters(NamedTuple):
     feedback_scale: factor of B; at 0 the hidden weights stay as drawn: the control.
     """
 
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
-    feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False), FIXED] = 1.0
+    feedback_scale: Annotated[NotNegative, FIXED] = 1.0
 
 
 def random_feedback(

@@ -24,9 +24,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field
 
 from rate_models import activations, input_synapses, layers, losses, rows
+from rate_models.hyperparameters import NotNegative, Share
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -58,8 +58,8 @@ class Hyperparameters(NamedTuple):
     """
 
     sign: Literal[1, -1] = -1
-    feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False), FIXED] = 0.05
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    feedback_scale: Annotated[NotNegative, FIXED] = 0.05
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
 
 

@@ -55,6 +55,7 @@ from pydantic import Field
 
 from rate_models import activations, input_synapses, layers, rows
 from rate_models.errors import BadOption
+from rate_models.hyperparameters import NotNegative, Positive, Share
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
@@ -76,8 +77,6 @@ from rate_models.rules import (
 )
 
 DEFAULTS = Defaults(scale="global")
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Hyperparameters(NamedTuple):
@@ -92,7 +91,7 @@ class Hyperparameters(NamedTuple):
     ridge: Annotated[NotNegative, FIXED] = 0.0
     decoupled: Annotated[bool, FIXED] = False
     mean_rate: Annotated[float, Field(ge=0, le=1)] = 1e-4
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Share = 0.0
     init_1: Annotated[NotNegative, FIXED] = 0.01
     init_2: Annotated[NotNegative, FIXED] = 0.1
     init_q: Annotated[NotNegative, FIXED] = 1 / 3

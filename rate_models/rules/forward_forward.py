@@ -41,10 +41,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field
 
 from rate_models import activations, input_synapses, layers, rows
 from rate_models.errors import BadOption
+from rate_models.hyperparameters import NotNegative, Positive, Share
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage
 from rate_models.layers import Layers, Work
@@ -76,7 +76,6 @@ from rate_models.rules._goodness import (
 )
 
 DEFAULTS = Defaults()
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Hyperparameters(NamedTuple):
@@ -91,11 +90,11 @@ class Hyperparameters(NamedTuple):
     objective: Literal["threshold", "contrast"] = "threshold"
     threshold: Positive = 2.0
     temperature: Positive = 0.125
-    label_scale: Annotated[float, Field(ge=0, allow_inf_nan=False), FIXED] = 3.0
+    label_scale: Annotated[NotNegative, FIXED] = 3.0
     negatives: Literal["predicted", "uniform"] = "predicted"
-    eta_hidden: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
+    eta_hidden: NotNegative = 0.05
     eta_above: Positive = 20.0
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
 
 

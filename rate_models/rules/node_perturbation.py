@@ -44,6 +44,7 @@ from pydantic import Field
 
 from rate_models import layers, losses, rows
 from rate_models.errors import BadOption
+from rate_models.hyperparameters import NotNegative, Positive, Share
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, Scalar, stage, view
 from rate_models.layers import Layers, Work
@@ -84,13 +85,13 @@ class Hyperparameters(NamedTuple):
     dropout: probability that a hidden unit is silent for a sample. init: of W.
     """
 
-    c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
+    c: Positive = 0.01
     solver: Annotated[Literal["gradient", "ridge"], FIXED] = "gradient"
     feedback: Annotated[Literal["fa", "dfa"], FIXED] = "fa"
-    eta_b: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5e-4
-    gamma: Annotated[float, Field(gt=0, allow_inf_nan=False), FIXED] = 0.1
+    eta_b: NotNegative = 5e-4
+    gamma: Annotated[Positive, FIXED] = 0.1
     warmup: Annotated[int, Field(ge=0, le=2**24), FIXED] = 0  # float32 counts no further
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_normal"
 
 

@@ -51,6 +51,7 @@ from pydantic import Field
 
 from rate_models import activations, layers, losses, rows
 from rate_models.errors import BadOption
+from rate_models.hyperparameters import NotNegative, Positive, Share
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -101,17 +102,17 @@ class Hyperparameters(NamedTuple):
     sign: Literal[1, -1] = 1
     presynaptic: Literal["modulated", "standard"] = "modulated"
     modulation: Literal["error", "sign", "random"] = "error"
-    feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False), FIXED] = 0.05
-    perturbation: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    feedback_scale: Annotated[NotNegative, FIXED] = 0.05
+    perturbation: NotNegative = 1.0
     range: Literal["symmetric", "positive"] = "symmetric"
     inject: Annotated[int, Field(ge=0), FIXED] = 0
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
     mirror_before: Annotated[int, Field(ge=0, le=_mirroring.LONGEST), FIXED] = 0
     mirror_every: Annotated[int, Field(ge=0, le=_mirroring.LONGEST), FIXED] = 0
-    mirror_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
-    mirror_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
-    mirror_noise: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    mirror_rate: NotNegative = 0.1
+    mirror_decay: NotNegative = 0.5
+    mirror_noise: Positive = 0.1
 
 
 # Places of these choices in their Literals

@@ -32,9 +32,9 @@ from __future__ import annotations
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import Field
 
 from rate_models import layers, losses, rows
+from rate_models.hyperparameters import Positive, Share
 from rate_models.input_synapses import InputSynapses
 from rate_models.kernel import Array, stage
 from rate_models.layers import Layers, Work
@@ -70,8 +70,8 @@ class Hyperparameters(NamedTuple):
     dropout: probability that a hidden unit is silent for a sample. init: of W.
     """
 
-    c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    c: Positive = 0.01
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_normal"
 
 

@@ -18,18 +18,16 @@ equations 5-7, 21-23; the spiking form is ours.
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
-
-from pydantic import Field
+from typing import NamedTuple
 
 from biocircuits.spiking.learning._answer import Answer
-from biocircuits.spiking.learning._cells import Builder, Firing, Floats, Positive
+from biocircuits.spiking.learning._cells import Builder, Firing, Floats
+from rate_models.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec
 from rate_models.textbook import initial_parameters
 
 PHASES = ("presentation",)
 FIRING = Firing(peak=60.0)
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(NamedTuple):

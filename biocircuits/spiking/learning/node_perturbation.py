@@ -16,18 +16,16 @@ Source: Lansdell, Prakash & Kording, ICLR 2020, section 2.3, for the estimate; s
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
-
-from pydantic import Field
+from typing import NamedTuple
 
 from biocircuits.spiking.learning._answer import Answer
-from biocircuits.spiking.learning._cells import Builder, Firing, Floats, Positive
+from biocircuits.spiking.learning._cells import Builder, Firing, Floats
 from rate_models.errors import BadOption
+from rate_models.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec, initial_weights
 
 PHASES = ("clean", "noisy")
 FIRING = Firing(peak=100.0)
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(NamedTuple):

@@ -18,19 +18,17 @@ Source: Dellaferrera & Kreiman, ICML 2022, section 5; the spiking form is ours.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
-
-from pydantic import Field
+from typing import Literal, NamedTuple
 
 from biocircuits.spiking.learning._answer import Answer
-from biocircuits.spiking.learning._cells import Builder, Firing, Floats, Positive
+from biocircuits.spiking.learning._cells import Builder, Firing, Floats
+from rate_models.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec
 from rate_models.textbook import initial_parameters
 
 PHASES = ("standard", "modulated")
 FIRING = Firing()
 FULL = 1.0  # errors are at most 1: their cells' spontaneous activity
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(NamedTuple):
