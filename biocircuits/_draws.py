@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import draws, network
+from rate_models.draws import numbers
 from rate_models.network import NetworkSpec
-from rate_models.rules import Description
+from rate_models.rules import Description, draws
 
 
 def of_sample(
@@ -25,19 +25,14 @@ def of_sample(
 
     masks, noise: handed in for row ``row`` of a call, or None for the seed's own.
     """
-    hidden, dropout = list(spec.sizes[1:-1]), getattr(hyper, "dropout", 0.0)
-    widths = rule.noise.widths(spec, hyper)
-    if masks is None and dropout:
-        u = draws.uniform(seed, network.MASKS, sample, 1, sum(hidden))
-        masks = np.split(draws.dropout_masks(u, dropout)[0], np.cumsum(hidden)[:-1])
-    elif masks is None:
-        masks = [np.ones(n) for n in hidden]
-    else:
-        masks = [part[row] if np.ndim(part) == 2 else part for part in masks]
-    if noise is None:
-        u = draws.uniform(seed, network.NOISE, sample, 1, sum(widths))
-        noise = np.split(rule.noise.transform(hyper, u)[0], np.cumsum(widths)[:-1])
-    else:
-        noise = [part[row] if np.ndim(part) == 2 else part for part in noise]
-    given = {f"mask.{i}": part for i, part in enumerate(masks)}
-    return given | {f"noise.{i}": part for i, part in enumerate(noise[: len(widths)])}
+    at_hand = [None if given is None else [_row(part, row) for part in given]
+               for given in (masks, noise)]  # fmt: skip
+    drawn = draws(rule, spec, hyper, numbers(seed, sample, 1), *at_hand)
+    ones = [np.ones(n) for n in spec.sizes[1:-1]]
+    found = {f"mask.{i}": np.ravel(m) for i, m in enumerate(drawn.masks or ones)}
+    return found | {f"noise.{i}": np.ravel(part) for i, part in enumerate(drawn.noise or ())}
+
+
+def _row(part: Any, row: int) -> Any:
+    """Of what was handed in for a layer: the row of a sample, or what is for all samples alike."""
+    return part[row] if np.ndim(part) == 2 else part

@@ -74,11 +74,7 @@ class CircuitNetwork(Learned):
         self._change(options)
         network.check_dense("CircuitNetwork", spec)
         rules.check(self.definition, spec, self.hyper)
-        params = network.initial_weights(spec, seed, getattr(self.hyper, "init", "he_uniform"))
-        rng = np.random.default_rng([seed, network.FEEDBACK])
-        params |= self.definition.init(spec, self.hyper, rng)
-        if hasattr(self.made, "prepare"):
-            self.made.prepare(spec, self.hyper, params)
+        params = rules.start(self.definition, spec, self.hyper, seed)
         self._clock = np.zeros(1, np.int64)
         if size := self.simulation.asymmetry:
             rng = np.random.default_rng([seed, network.ASYMMETRY])
@@ -120,8 +116,7 @@ class CircuitNetwork(Learned):
             mine = {k: v for k, v in options.items() if k in record._fields}
             setattr(self, place, checked(record, **mine))
         for name in ("momentum", "weight_decay"):
-            if getattr(self.optimizer, name):
-                got = getattr(self.optimizer, name)
+            if got := self.optimizer._asdict()[name]:
                 raise BadOption(f"{name} of a circuit", got=got, expected="0")
 
     def _build(self, params: Parameters) -> None:
@@ -153,7 +148,7 @@ class CircuitNetwork(Learned):
             with self.lock:
                 given = self._given(x, target, t, masks, noise)
                 try:
-                    if getattr(self.hyper, "dropout", 0):  # what is said before knows no dropout
+                    if rules.dropout(self.hyper):  # what is said before knows no dropout
                         before = [one[0] for one in self._steady(x[None])]
                         self._present(given, phase)
                     else:

@@ -125,13 +125,12 @@ def rule_links(rule: str, layers: int, **hyperparameters: Any) -> list[Link]:
     """
     definition = rules.get(rule)
     hyper = checked(definition.hyperparameters(), **hyperparameters)
+    spec = NetworkSpec((1,) * (layers + 1), loss=definition.loss)
     found: list[Link] = []
     for own in definition.own:
-        ends = [] if own.joins is None else own.joins(layers, hyper)
-        if isinstance(ends, tuple):
-            found.append(Link(own.name, None, *ends, own.forward))
-        else:
-            found += [Link(own.name, i, *one, own.forward) for i, one in enumerate(ends)]
+        for i, (one, other) in enumerate(own.places(spec, hyper) if own.feedback else ()):
+            item, ends = None if own.each is None else i, (min(one, other), max(one, other))
+            found.append(Link(own.name, item, *ends, forward=one > other))
     return found or _no_feedback()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import draws, network, rules
+from rate_models import draws, rules
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
@@ -70,13 +70,7 @@ class Case:
         """Masks and noise of sample t as the online network draws them."""
         definition = rules.get(self.rule)
         hyper = definition.hyperparameters(**self.hyper)
-        hidden, widths = self.sizes[1:-1], definition.noise.widths(self.network, hyper)
-        masks = None
-        if getattr(hyper, "dropout", 0):
-            u = draws.uniform(seed, network.MASKS, t, 1, sum(hidden))
-            masks = split(draws.dropout_masks(u, hyper.dropout), hidden)
-        u = draws.uniform(seed, network.NOISE, t, 1, sum(widths))
-        return masks, split(definition.noise.transform(hyper, u), widths)
+        return rules.draws(definition, self.network, hyper, draws.numbers(seed, t, 1))
 
     def learn(self, net: OnlineNetwork, x: np.ndarray, labels: np.ndarray, y: np.ndarray) -> Any:
         if self.network.loss == "mse":

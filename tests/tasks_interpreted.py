@@ -56,17 +56,17 @@ class Network:
         online_kernel.target(work.y, 1, np.zeros(0))
         respond = definition.respond or online_kernel.standard_pass
         for layer in range(1, len(sizes)):
-            respond(layer, net, self.of._state, work.a, work.h, work.a[:0])
+            respond(layer, net, self.of._params, work.a, work.h, work.a[:0])
         online_kernel.error(work, layers.units(net, work.h, net.sizes.size - 1))
         layers.output_delta(net, work)
         self.step = step_at(rates(self.of.optimizer), 2, net.W)
-        self.noise = self.of._noise(1, None)[0]
+        self.noise = self.of._draws(1, None, None)[1][0]
         self.hyper = numeric(self.of.hyper, "float64")
 
     def teach(self, task: Task) -> None:
         of = self.of
         with np.errstate(invalid="ignore", over="ignore"):
-            of.definition.teach(task.layer, of._net, of._syn, of._state, self.hyper, self.step,
+            of.definition.teach(task.layer, of._net, of._syn, of._params, self.hyper, self.step,
                             of._work, of._work.a[:0], self.noise)  # fmt: skip
 
     def arrays(self, ref: Ref) -> list[np.ndarray]:
@@ -90,16 +90,15 @@ class Network:
 
     def own(self, name: str, layer: int) -> list[np.ndarray]:
         """Arrays of the rule; of a list of arrays the part of a layer."""
-        flat, shapes = getattr(self.of._state, name), self.of._shapes[name]
-        if not isinstance(shapes, list) or layer == 0:
-            return [flat] + ([self.of._syn.K] if name in ("F", "K") else [])
-        ends = np.cumsum([0, *map(np.prod, shapes)])
-        below = {"B": 1, "R": 2}[name]  # the layer of the first
-        if self.of.rule == "feedback_alignment":
-            below = 2
-        if name == "R" and len(shapes) == 1:
-            below = layer
-        return [flat[ends[layer - below] : ends[layer - below + 1]]]
+        params = self.of._params._asdict()
+        (own,) = (own for own in self.of.definition.own if own.name == name)
+        if own.each is None or layer == 0:
+            return [params[name]] + ([self.of._syn.K] if name in ("F", "K") else [])
+        # called by the layer that it sends from where this is the one above, else by the other
+        called = max if self.of.rule == "feedback_alignment" else min
+        places = [called(place) for place in own.places(self.of.spec, self.of.hyper)]
+        begin, end = params[own.begins][places.index(layer) :][:2]
+        return [params[name][begin:end]]
 
     def everything(self) -> list[Ref]:
         sizes = self.of.spec.sizes
@@ -107,7 +106,7 @@ class Network:
         refs: list[Ref] = [("e", -1), ("y", -1), ("h", 0)]
         refs += [(name, n) for n in above for name in ("W", "h", "p", "q", "delta")]
         return refs + sorted({ref for task in self.tasks for ref in (*task.reads, *task.updates)
-                              if ref[0] in self.of._state._fields})  # fmt: skip
+                              if ref[0] in self.of._params._fields})  # fmt: skip
 
 
 def snapshot(network: Network, refs: list[Ref]) -> list[np.ndarray]:
@@ -146,7 +145,7 @@ def test_nothing_that_lasts_is_changed_but_what_is_said(rule: str, options: dict
     for i, task in enumerate(learning):
         later = {ref for after in learning[i + 1 :] for ref in after.reads}
         lasting = [ref for ref in network.everything()
-                   if ref[0] in ("W", "h") or ref[0] in network.of._state._fields]  # fmt: skip
+                   if ref[0] in ("W", "h") or ref[0] in network.of._params._fields]  # fmt: skip
         before = {ref: snapshot(network, [ref]) for ref in lasting}
         network.teach(task)
         for ref in lasting:

@@ -20,7 +20,7 @@ from rate_models.kernel import DTYPES
 from rate_models.network import NetworkSpec, Parameters, check_seed, check_whole
 from rate_models.online import OnlineNetwork
 from rate_models.optimizers import Optimizer
-from rate_models.rules import Draws, Rule
+from rate_models.rules import Draws, Own, Rule
 
 
 def _deltas(
@@ -90,22 +90,30 @@ class BatchNetwork(nn.Module):
         self.W = nn.ParameterList(params.pop("W"))
         self.b = nn.ParameterList(params.pop("b"))
         self._own = list(params)
-        for name, value in params.items():
-            if isinstance(value, list):
-                holder = nn.Module()
-                for i, array in enumerate(value):
-                    holder.register_buffer(str(i), array)
-                self.add_module(name, holder)
-            elif name in self.definition.named("stepped"):
-                self.register_parameter(name, nn.Parameter(value))
-            else:
-                self.register_buffer(name, value)
+        for own in self.definition.own:
+            if own.name in params:
+                self._hold(own, params[own.name])
         try:
             if torch.device(device).type == "meta":
                 raise RuntimeError("there are no numbers on meta")
             self.to(torch.device(device))
         except (RuntimeError, AssertionError) as error:  # no such device; torch without CUDA
             raise BadOption("device", got=repr(device), expected=f"another: {error}") from error
+
+    def _hold(self, own: Own, value: Any) -> None:
+        """An own array or a list: parameters where the optimiser steps it, buffers else."""
+        stepped = own.changes == "stepped"
+        if isinstance(value, list) and stepped:
+            self.add_module(own.name, nn.ParameterList(value))
+        elif isinstance(value, list):
+            holder = nn.Module()
+            for i, array in enumerate(value):
+                holder.register_buffer(str(i), array)
+            self.add_module(own.name, holder)
+        elif stepped:
+            self.register_parameter(own.name, nn.Parameter(value))
+        else:
+            self.register_buffer(own.name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies follow nothing, and are not compiled."""
@@ -127,7 +135,8 @@ class BatchNetwork(nn.Module):
         params: Parameters = {"W": list(self.W), "b": list(self.b)}
         for name in self._own:
             value = getattr(self, name)
-            params[name] = list(value.buffers()) if isinstance(value, nn.Module) else value
+            several = isinstance(value, nn.Module)
+            params[name] = [*value.parameters(), *value.buffers()] if several else value
         return params
 
     @torch.no_grad()
@@ -338,4 +347,4 @@ class BatchNetwork(nn.Module):
         self, n: int, masks: Sequence[Any] | None = None, noise: Sequence[Any] | None = None
     ) -> Draws:
         """Masks and noise of a batch of n: those handed in, else the generator's next."""
-        return Draws(draws.masks(self, masks, n), draws.noise(self.definition, self, noise, n))
+        return draws.of_batch(self, n, masks, noise)

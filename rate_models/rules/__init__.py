@@ -20,16 +20,16 @@ from rate_models import lookup, network
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import FIXED
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules._contract import (
+from rate_models.rules._contract import Description, Rule
+from rate_models.rules._draws import draws, dropout
+from rate_models.rules._own import Own, Start, start, uniform_feedback
+from rate_models.rules._records import (
     Advice,
     Defaults,
-    Description,
     Draws,
     Noise,
-    Own,
     Properties,
     Ref,
-    Rule,
     Stage,
     Task,
     Term,
@@ -37,7 +37,8 @@ from rate_models.rules._contract import (
 
 __all__ = [
     "FIXED", "Advice", "Defaults", "Description", "Draws", "Noise", "Own", "Properties", "Ref",
-    "Rule", "Stage", "Task", "Term", "check", "forward", "get", "names", "nearest",
+    "Rule", "Stage", "Start", "Task", "Term", "check", "draws", "dropout", "forward", "get",
+    "names", "nearest", "start", "uniform_feedback",
 ]  # fmt: skip
 
 

@@ -1,15 +1,11 @@
-"""What rules share that take one forward pass: hyperparameters and random feedback."""
+"""Hyperparameters of rules that take one forward pass."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from typing import Annotated, Any, NamedTuple
-
-import numpy as np
+from typing import Annotated, NamedTuple
 
 from rate_models.hyperparameters import FIXED, NotNegative, Share
-from rate_models.network import Init, draw
+from rate_models.network import Init
 
 
 class Hyperparameters(NamedTuple):
@@ -28,14 +24,3 @@ class FeedbackHyperparameters(NamedTuple):
     dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
     feedback_scale: Annotated[NotNegative, FIXED] = 1.0
-
-
-def random_feedback(
-    shapes: Iterable[tuple[int, ...]], hyper: FeedbackHyperparameters, rng: np.random.Generator
-) -> list[Any]:
-    """Matrices (n_l, width) ~ U(±κ √(6/n_l)), κ = feedback_scale, n_l the layer that receives.
-
-    Of a filter (channels, filters, rows, columns), n_l = channels · rows · columns: what it sees.
-    """
-    fans = [(shape, math.prod(shape) // shape[1]) for shape in shapes]
-    return [hyper.feedback_scale * draw("he_uniform", rng, s, fan_in=n) for s, n in fans]

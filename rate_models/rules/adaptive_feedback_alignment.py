@@ -23,8 +23,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-import numpy as np
-
 from rate_models import activations, input_synapses, layers, losses, rows
 from rate_models.hyperparameters import NotNegative, Share
 from rate_models.input_synapses import InputSynapses
@@ -61,11 +59,6 @@ class Hyperparameters(NamedTuple):
     feedback_scale: Annotated[NotNegative, FIXED] = 0.05
     dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
-
-
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """F as PEPITA draws it."""
-    return {"F": feedback(hyper.init, hyper.feedback_scale, spec.sizes, rng)}
 
 
 def input_feedback(params: Parameters, hyper: Hyperparameters) -> Array | None:
@@ -114,7 +107,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -150,8 +143,7 @@ RULE = Rule(
         frozen_activity=True,
         update_locking="partial",
     ),
-    init=init,
-    own=(Own("F", joins=lambda layers, hyper: (0, layers)),),
+    own=(Own("F", lambda spec, hyper: (0, spec.layers), drawn=feedback, feedback=True),),
     batch=batch,
     teach=teach,
     tasks=tasks,

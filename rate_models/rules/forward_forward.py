@@ -40,8 +40,6 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
-import numpy as np
-
 from rate_models import activations, input_synapses, layers, rows
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import NotNegative, Positive, Share
@@ -60,6 +58,7 @@ from rate_models.rules import (
     Ref,
     Rule,
     Stage,
+    Start,
     Task,
     Term,
     _tasks,
@@ -117,10 +116,10 @@ def check(spec: NetworkSpec) -> None:
         raise BadOption("sizes for forward_forward", got=spec.sizes, expected="two classes or more")
 
 
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """K (n_0, n_L) ~ U(±κ √(3/n_0))."""
-    n, labels = spec.sizes[0], spec.sizes[-1]
-    return {"K": rng.uniform(-1, 1, (n, labels)) * (hyper.label_scale * math.sqrt(3 / n))}
+def label_pattern(start: Start) -> Array:
+    """K (n_0, n_L) ~ U(±κ √(3/n_0)), κ ``label_scale``."""
+    bound: float = start.hyper.label_scale * math.sqrt(3 / start.shape[0])
+    return start.rng.uniform(-1, 1, start.shape) * bound
 
 
 def noise_widths(spec: NetworkSpec, hyper: Hyperparameters) -> list[int]:
@@ -219,7 +218,7 @@ def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
 
 
 @stage
-def respond(layer: int, net: Layers, state: Any, a: Array, h: Array, mask: Array) -> None:
+def respond(layer: int, net: Layers, params: Any, a: Array, h: Array, mask: Array) -> None:
     """Fill a_l and h_l, given h_{l-1}, or a_1. Readable form: `forward_pass`."""
     layers.standard_pass(layer, net, a, h, mask)
     if layer < net.sizes.size - 1:
@@ -231,7 +230,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -312,8 +311,7 @@ RULE = Rule(
         frozen_activity=False,
         update_locking="partial",
     ),
-    init=init,
-    own=(Own("K"),),
+    own=(Own("K", lambda spec, hyper: (0, spec.layers), drawn=label_pattern),),
     batch=batch,
     teach=teach,
     tasks=tasks,

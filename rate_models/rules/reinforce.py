@@ -31,8 +31,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-import numpy as np
-
 from rate_models import layers, losses, rows
 from rate_models.hyperparameters import Positive, Share
 from rate_models.input_synapses import InputSynapses
@@ -75,11 +73,6 @@ class Hyperparameters(NamedTuple):
     init: Annotated[Init, FIXED] = "he_normal"
 
 
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """No parameters beside W and b."""
-    return {}
-
-
 def batch(
     spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
 ) -> Any:
@@ -111,7 +104,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -139,7 +132,6 @@ RULE = Rule(
         frozen_activity=True,
         update_locking="partial",
     ),
-    init=init,
     own=(),
     batch=batch,
     teach=teach,
