@@ -200,7 +200,7 @@ def test_a_rule_with_two_steps_per_batch_and_arrays_of_its_own(
         assert torch.is_grad_enabled()  # the caller's setting holds between the stages
         sgd.step()
     assert not torch.equal(seen[0], seen[1])
-    assert net.numpy()["B"][1].tolist() == [1, 1, 1]
+    assert set(net.numpy()["B"][1]) == {1}
     with pytest.raises(BadOption, match=r"for _ in net\.stages"):
         net.fill_grad(X, LABELS)
 
