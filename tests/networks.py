@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import draws, rules
+from rate_models import rules
+from rate_models.model import draws
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, one_hot
-from rate_models.online import OnlineNetwork
-from rate_models.optimizers import Optimizer
+from rate_models.online.network import OnlineNetwork
 from rate_models.rules import nearest
 from rate_models.textbook import Textbook, initial_parameters
 
@@ -70,7 +71,7 @@ class Case:
         """Masks and noise of sample t as the online network draws them."""
         definition = rules.get(self.rule)
         hyper = definition.hyperparameters(**self.hyper)
-        return rules.draws(definition, self.network, hyper, draws.numbers(seed, t, 1))
+        return rules.masks_and_noise(definition, self.network, hyper, draws.numbers(seed, t, 1))
 
     def learn(self, net: OnlineNetwork, x: np.ndarray, labels: np.ndarray, y: np.ndarray) -> Any:
         if self.network.loss == "mse":

@@ -35,13 +35,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from biocircuits.circuit import Circuit, Phase
-from biocircuits.populations import Compartment, Coupling, Formula, Population
-from biocircuits.projections import Plasticity, Projection
-from biocircuits.signals import Local, activation
-from rate_models import activations
+from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.populations import Compartment, Coupling, Formula, Population
+from biocircuits.description.projections import Plasticity, Projection
+from biocircuits.description.signals import Local, activation
 from rate_models.errors import BadOption
-from rate_models.hyperparameters import Milliseconds, NotNegative, Positive
+from rate_models.model import activations
+from rate_models.model.hyperparameters import Milliseconds, NotNegative, Positive
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import (
     FIXED,

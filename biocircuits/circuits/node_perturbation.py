@@ -25,12 +25,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from biocircuits.circuit import Circuit, Phase
-from biocircuits.populations import Compartment, Coupling, Formula, Population
-from biocircuits.projections import Plasticity, Projection
-from biocircuits.signals import Local, activation, log, slope
+from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.populations import Compartment, Coupling, Formula, Population
+from biocircuits.description.projections import Plasticity, Projection
+from biocircuits.description.signals import Local, activation, log, slope
 from rate_models.errors import BadOption
-from rate_models.hyperparameters import Milliseconds, NotNegative
+from rate_models.model.hyperparameters import Milliseconds, NotNegative
 from rate_models.network import NetworkSpec
 
 RULE = "node_perturbation"

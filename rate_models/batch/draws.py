@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rate_models.errors import BadOption
-from rate_models.rules import Draws, draws
+from rate_models.rules import Draws, masks_and_noise
 
 if TYPE_CHECKING:
     from rate_models.batch.network import BatchNetwork
@@ -20,7 +20,7 @@ def of_batch(
 ) -> Draws:
     """Masks and noise of n samples: those handed in, else from the network's generator."""
     hidden, widths = list(net.spec.sizes[1:-1]), net.definition.noise.widths(net.spec, net.hyper)
-    return draws(
+    return masks_and_noise(
         net.definition, net.spec, net.hyper, lambda stream, widths: _uniform(net, n, widths),
         masks=None if masks is None else _handed(net, "masks", masks, hidden, n),
         noise=None if noise is None else _handed(net, "noise", noise, widths, n),

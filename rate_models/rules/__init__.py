@@ -16,13 +16,13 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from rate_models import lookup, network
+from rate_models import network
 from rate_models.errors import BadOption
-from rate_models.hyperparameters import FIXED
+from rate_models.model.hyperparameters import FIXED
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules._contract import Description, Rule
-from rate_models.rules._draws import draws, dropout
-from rate_models.rules._own import Own, Start, start, uniform_feedback
+from rate_models.rules._draws import dropout, masks_and_noise
+from rate_models.rules._own import Own, Start, uniform_feedback
 from rate_models.rules._records import (
     Advice,
     Defaults,
@@ -34,11 +34,13 @@ from rate_models.rules._records import (
     Task,
     Term,
 )
+from rate_models.rules._start import start
+from rate_models.support import lookup
 
 __all__ = [
     "FIXED", "Advice", "Defaults", "Description", "Draws", "Noise", "Own", "Properties", "Ref",
-    "Rule", "Stage", "Start", "Task", "Term", "check", "draws", "dropout", "forward", "get",
-    "names", "nearest", "start", "uniform_feedback",
+    "Rule", "Stage", "Start", "Task", "Term", "check", "dropout", "forward", "get",
+    "masks_and_noise", "names", "nearest", "start", "uniform_feedback",
 ]  # fmt: skip
 
 

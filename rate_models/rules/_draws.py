@@ -22,7 +22,7 @@ def dropout(hyper: Any) -> float:
     return float(hyper._asdict().get("dropout", 0.0))
 
 
-def draws(
+def masks_and_noise(
     rule: Description,
     spec: NetworkSpec,
     hyper: Any,
@@ -35,11 +35,11 @@ def draws(
     m_l (n, n_l) = [u ≥ p] / (1 - p), or ones (n_l,) where no dropout falls on the layer; no masks
     where p = 0. noise: an array (n, width) for each of the rule's widths.
 
-    >>> from rate_models import draws as seeded
+    >>> from rate_models.model import draws
     >>> from rate_models.rules import get
     >>> rule, spec = get("pepita"), NetworkSpec((4, 3, 2))
     >>> hyper = rule.hyperparameters(dropout=0.5)
-    >>> drawn = draws(rule, spec, hyper, seeded.numbers(seed=0, start=0, n=2))
+    >>> drawn = masks_and_noise(rule, spec, hyper, draws.numbers(seed=0, start=0, n=2))
     >>> sorted(set(drawn.masks[0].ravel().tolist())), drawn.noise
     ([0.0, 2.0], [])
     """

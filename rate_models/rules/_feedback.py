@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from rate_models.kernel import Array
+from rate_models.compiler.kernel import Array
 from rate_models.rules import Start
 
 

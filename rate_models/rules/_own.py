@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from rate_models import network
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, Parameters
-
-if TYPE_CHECKING:
-    from rate_models.rules._contract import Description
 
 Array = NDArray[Any]
 Place = tuple[int, ...]  # a layer for each axis of an array; layer 0 is the input
@@ -128,21 +125,3 @@ class Own(NamedTuple):
         if self.each is not None:
             return made
         return made[0] if made else None
-
-
-def start(rule: Description, spec: NetworkSpec, hyper: Any, seed: int) -> Parameters:
-    """All parameters of a network under a rule: the same for the same seed in every realisation.
-
-    W as the rule's hyperparameter ``init`` says, he_uniform where it has none; b = 0; then what
-    `Description.init` draws, and the own arrays that it does not.
-    """
-    drawn_by = hyper._asdict().get("init", "he_uniform")
-    params = network.initial_weights(spec, seed, drawn_by)
-    rng = np.random.default_rng([seed, network.FEEDBACK])
-    if rule.init is not None:
-        params |= rule.init(spec, hyper, rng)
-    for own in rule.own:
-        if own.name not in params:
-            value = own.start(spec, hyper, params, rng)
-            params |= {} if value is None else {own.name: value}
-    return params

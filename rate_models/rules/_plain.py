@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from rate_models.hyperparameters import FIXED, NotNegative, Share
+from rate_models.model.hyperparameters import FIXED, NotNegative, Share
 from rate_models.network import Init
 
 

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from biocircuits.spiking.cells import Builder, Firing, Floats
 from biocircuits.spiking.learning._answer import Answer
-from biocircuits.spiking.learning._cells import Builder, Firing, Floats
 from rate_models.errors import BadOption
-from rate_models.hyperparameters import NotNegative, Positive
+from rate_models.model.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec, initial_weights
 
 PHASES = ("clean", "noisy")

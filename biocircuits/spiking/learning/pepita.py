@@ -20,9 +20,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from biocircuits.spiking.cells import Builder, Firing, Floats
 from biocircuits.spiking.learning._answer import Answer
-from biocircuits.spiking.learning._cells import Builder, Firing, Floats
-from rate_models.hyperparameters import NotNegative, Positive
+from rate_models.model.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec
 from rate_models.textbook import initial_parameters
 

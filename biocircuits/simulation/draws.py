@@ -1,0 +1,38 @@
+"""The random numbers that clamp a circuit for one sample: dropout masks and the rule's noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rate_models.model.draws import numbers
+from rate_models.network import NetworkSpec
+from rate_models.rules import Description, masks_and_noise
+
+
+def of_sample(
+    spec: NetworkSpec,
+    rule: Description,
+    hyper: Any,
+    seed: int,
+    sample: int,
+    row: int,
+    masks: Any,
+    noise: Any,
+) -> dict[str, Any]:
+    """{"mask.0": m_1, ..., "noise.0": ...} of a sample, by its number.
+
+    masks, noise: handed in for row ``row`` of a call, or None for the seed's own.
+    """
+    at_hand = [None if given is None else [_row(part, row) for part in given]
+               for given in (masks, noise)]  # fmt: skip
+    drawn = masks_and_noise(rule, spec, hyper, numbers(seed, sample, 1), *at_hand)
+    ones = [np.ones(n) for n in spec.sizes[1:-1]]
+    found = {f"mask.{i}": np.ravel(m) for i, m in enumerate(drawn.masks or ones)}
+    return found | {f"noise.{i}": np.ravel(part) for i, part in enumerate(drawn.noise or ())}
+
+
+def _row(part: Any, row: int) -> Any:
+    """Of what was handed in for a layer: the row of a sample, or what is for all samples alike."""
+    return part[row] if np.ndim(part) == 2 else part
