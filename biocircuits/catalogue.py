@@ -1,34 +1,19 @@
-"""The files of `biocircuits.circuits`, and whether each holds what a circuit's file must."""
+"""The circuits of `biocircuits.circuits`, by name."""
 
 from __future__ import annotations
 
-from types import ModuleType
-
-from rate_models import rules
-from rate_models.errors import BadOption
-from rate_models.rules import Description
+from biocircuits.description.circuit_file import CircuitFile
 from rate_models.support import lookup
 
 CIRCUITS = "biocircuits.circuits"
-ALL = ("RULE", "Settings", "build")
 
 
-def load(name: str) -> ModuleType:
-    """The file of a circuit. Raises UnknownName, and BadOption where something is not in it."""
-    made = lookup.get(CIRCUITS, name)
-    got = ""
-    if missing := [what for what in ALL if what not in vars(made)]:
-        got = f"no {', '.join(missing)}"
-    elif not isinstance(made.RULE, str | Description):
-        got = f"RULE = {made.RULE!r}"
-    if got:
-        expected = "RULE, Settings and build; RULE the name of a rule, or a Description"
-        raise BadOption(f"file of circuit {name}", got=got, expected=expected,
-                        remedy="see biocircuits.circuits")  # fmt: skip
-    return made
+def load(name: str) -> CircuitFile:
+    """What the file of a circuit states.
 
+    Raises UnknownName, listing the circuits, and BadOption for a file that states none.
 
-def rule_of(made: ModuleType) -> Description:
-    """What a circuit's losses, hyperparameters and start values are: its rule's, or its own."""
-    rule: str | Description = made.RULE
-    return rules.get(rule) if isinstance(rule, str) else rule
+    >>> load("pepita").definition.name
+    'pepita'
+    """
+    return lookup.stated(CIRCUITS, name, "CIRCUIT", CircuitFile)

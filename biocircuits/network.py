@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from biocircuits import catalogue
-from biocircuits.catalogue import CIRCUITS, rule_of
+from biocircuits.catalogue import CIRCUITS
 from biocircuits.description.circuit import Circuit
 from biocircuits.simulation import divergence, draws, symmetry
 from biocircuits.simulation.recording import Probe, Trace, joined
@@ -26,7 +26,7 @@ from rate_models.online.learned import Learned, class_indices, restored
 from rate_models.online.network import Outcome
 from rate_models.support import bounds
 
-__all__ = ["CIRCUITS", "CircuitNetwork", "rule_of"]
+__all__ = ["CIRCUITS", "CircuitNetwork"]
 FIXED = ("dale", "excitatory", "asymmetry")
 
 
@@ -68,12 +68,12 @@ class CircuitNetwork(Learned):
             got, expected = f"a {type(circuit).__name__}", "a name in biocircuits.circuits"
             raise BadOption("circuit", got=got, expected=expected, remedy=remedy)
         self._name, self.made = str(circuit), catalogue.load(circuit)
-        self.definition = rule_of(self.made)
+        self.definition = self.made.definition
         self.spec, self.seed = spec, int(seed)
         self.rule = self.definition.name
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = self.definition.hyperparameters()
-        self.own, self.simulation = self.made.Settings(), Settings()
+        self.own, self.simulation = self.made.settings(), Settings()
         self._change(options)
         network.check_dense("CircuitNetwork", spec)
         rules.check(self.definition, spec, self.hyper)
@@ -129,7 +129,7 @@ class CircuitNetwork(Learned):
         self._twin: Simulator | None = None
 
     def _described(self) -> Circuit:
-        circuit: Circuit = self.made.build(self.spec, self.hyper, self.own)
+        circuit = self.made.build(self.spec, self.hyper, self.own)
         return circuit if circuit.name == self._name else replace(circuit, name=self._name)
 
     def learn(

@@ -24,6 +24,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.circuit_file import CircuitFile
 from biocircuits.description.populations import Compartment, Population
 from biocircuits.description.projections import Plasticity, Projection
 from biocircuits.description.signals import Local, activation, slope
@@ -31,7 +32,6 @@ from rate_models.errors import BadOption
 from rate_models.model.hyperparameters import Milliseconds, NotNegative
 from rate_models.network import NetworkSpec
 
-RULE = "bmvr"
 Parameter = tuple[str, int | None]
 PRESENTATION = "presentation"
 
@@ -163,3 +163,6 @@ def _synapses(
                        parameter=parameters["mean"], plasticity=(slow,))
         )  # fmt: skip
     return projections
+
+
+CIRCUIT = CircuitFile(__name__, rule="bmvr", settings=Settings, build=build)

@@ -36,6 +36,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, NamedTuple
 
 from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.circuit_file import CircuitFile
 from biocircuits.description.populations import Compartment, Coupling, Formula, Population
 from biocircuits.description.projections import Plasticity, Projection
 from biocircuits.description.signals import Local, activation
@@ -245,3 +246,5 @@ RULE = Description(
     check=check,
     defaults=Defaults(rate=1.6, squared=0.3),
 )
+
+CIRCUIT = CircuitFile(__name__, rule=RULE, settings=Settings, build=build)

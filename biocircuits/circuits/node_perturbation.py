@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.circuit_file import CircuitFile
 from biocircuits.description.populations import Compartment, Coupling, Formula, Population
 from biocircuits.description.projections import Plasticity, Projection
 from biocircuits.description.signals import Local, activation, log, slope
@@ -33,7 +34,6 @@ from rate_models.errors import BadOption
 from rate_models.model.hyperparameters import Milliseconds, NotNegative
 from rate_models.network import NetworkSpec
 
-RULE = "node_perturbation"
 CLEAN, NOISY = "clean", "noisy"
 
 
@@ -186,3 +186,6 @@ def _evaluator(settings: Settings) -> Population:
         {"rate": lambda n: n.loss - n.baseline},
         (Coupling(lambda n: n.loss, "baseline", phases=(CLEAN,)),), "modulator",
     )  # fmt: skip
+
+
+CIRCUIT = CircuitFile(__name__, rule="node_perturbation", settings=Settings, build=build)

@@ -31,6 +31,7 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.circuit_file import CircuitFile
 from biocircuits.description.populations import Compartment, Coupling, Formula, Population
 from biocircuits.description.projections import Plasticity, Projection, Synapse
 from biocircuits.description.signals import Local, activation, positive, slope
@@ -38,7 +39,6 @@ from rate_models.errors import BadOption
 from rate_models.model.hyperparameters import Milliseconds, NotNegative, Positive
 from rate_models.network import NetworkSpec
 
-RULE = "pepita"
 STANDARD, MODULATED = "standard", "modulated"
 
 
@@ -208,3 +208,6 @@ def _plasticity(
     at_once = hyper.form == "time_local"
     rules: list[tuple[Synapse, str]] = [(before, STANDARD), (after, MODULATED)]
     return tuple(Plasticity(f, (phase,), immediately=at_once) for f, phase in rules)
+
+
+CIRCUIT = CircuitFile(__name__, rule="pepita", settings=Settings, build=build)

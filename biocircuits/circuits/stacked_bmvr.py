@@ -25,6 +25,7 @@ from pydantic import Field
 
 from biocircuits.circuits.bmvr import Parameter, Settings, assembled
 from biocircuits.description.circuit import Circuit
+from biocircuits.description.circuit_file import CircuitFile
 from rate_models.errors import BadOption
 from rate_models.model import activations
 from rate_models.model.hyperparameters import NotNegative, Positive
@@ -136,3 +137,5 @@ RULE = Description(
     check=check,
     defaults=Defaults(rate=2, squared=0.2, scale="global"),
 )
+
+CIRCUIT = CircuitFile(__name__, rule=RULE, settings=Settings, build=build)

@@ -54,11 +54,7 @@ def get(name: str) -> Rule:
 
     Raises UnknownName, listing the valid names, and BadOption for a file that states no rule.
     """
-    rule = vars(lookup.get(__name__, name)).get("RULE")
-    if not isinstance(rule, Rule):
-        got, expected = repr(rule), "RULE = Rule(__name__, ...) at its end"
-        raise BadOption(f"file of rule {name}", got=got, expected=expected)
-    return rule
+    return lookup.stated(__name__, name, "RULE", Rule)
 
 
 def forward(

@@ -14,9 +14,12 @@ import pkgutil
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
-from rate_models.errors import UnknownName, quoted
+from rate_models.errors import BadOption, UnknownName, quoted
 from rate_models.support.arguments import check_text
+
+T = TypeVar("T")
 
 
 def names(package: str) -> list[str]:
@@ -54,6 +57,19 @@ def get(package: str, name: str) -> ModuleType:
             remedy=f"did you mean {near[0]!r}?" if near else "",
         )
     return importlib.import_module(f"{package}.{name}")
+
+
+def stated(package: str, name: str, what: str, kind: type[T]) -> T:
+    """The object of that kind that a file ends in, under the name ``what``.
+
+    Raises UnknownName as `get` does, and BadOption for a file that states no such object.
+    """
+    found = vars(get(package, name)).get(what)
+    if not isinstance(found, kind):
+        file = f"file of {package.rpartition('.')[2].removesuffix('s')} {name}"
+        expected = f"{what} = {kind.__name__}(__name__, ...) at its end"
+        raise BadOption(file, got=repr(found), expected=expected)
+    return found
 
 
 def document(module: ModuleType) -> str:

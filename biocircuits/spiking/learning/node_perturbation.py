@@ -19,13 +19,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from biocircuits.spiking.cells import Builder, Firing, Floats
-from biocircuits.spiking.learning._answer import Answer
+from biocircuits.spiking.spiking_file import Answer, SpikingFile
 from rate_models.errors import BadOption
 from rate_models.model.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec, initial_weights
 
 PHASES = ("clean", "noisy")
-FIRING = Firing(peak=100.0)
 
 
 class Settings(NamedTuple):
@@ -76,3 +75,14 @@ def build(
     make.project("W_2", hidden, output, "heard_dendrite", weights["W_2"],
                  learn="w -= eta * error_post * soma_pre")  # fmt: skip
     return Answer(output, "soma", sizes[2])
+
+
+CIRCUIT = SpikingFile(
+    __name__,
+    phases=PHASES,
+    settings=Settings,
+    parameters=parameters,
+    rates=rates,
+    build=build,
+    firing=Firing(peak=100.0),
+)

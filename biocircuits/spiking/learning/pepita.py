@@ -21,13 +21,12 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from biocircuits.spiking.cells import Builder, Firing, Floats
-from biocircuits.spiking.learning._answer import Answer
+from biocircuits.spiking.spiking_file import Answer, SpikingFile
 from rate_models.model.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec
 from rate_models.textbook import initial_parameters
 
 PHASES = ("standard", "modulated")
-FIRING = Firing()
 FULL = 1.0  # errors are at most 1: their cells' spontaneous activity
 
 
@@ -81,3 +80,14 @@ def build(
                      learn=f"w -= eta * {post} * axon_pre")  # fmt: skip
     make.project("F", error, layers[0], "thalamic", weights["F"])
     return Answer(output, "soma", sizes[-1])
+
+
+CIRCUIT = SpikingFile(
+    __name__,
+    phases=PHASES,
+    settings=Settings,
+    parameters=parameters,
+    rates=rates,
+    build=build,
+    firing=Firing(),
+)
