@@ -256,7 +256,7 @@ def relative_error(W: ArrayLike, B: ArrayLike) -> float:
 
 
 def weight_norms(params: Parameters) -> list[float]:
-    """‖W_1‖_F .. ‖W_L‖_F. Source: Dellaferrera & Kreiman 2022, appendix.
+    """‖W_1‖_F .. ‖W_L‖_F. Source: Dellaferrera & Kreiman 2022, figure 3c.
 
     >>> weight_norms({"W": [np.array([[3.0, 4.0]]), np.array([[2.0]])]})
     [5.0, 2.0]

@@ -182,6 +182,7 @@ def lagging(net: Layers, layer: int, undo: bool, afresh: bool) -> Layers:
     """The network for M of a layer with a delay; undo: `current` goes through the weights that the
     standard pass of the sample went through, as far as updates are remembered."""
     last = min(net.changes[layer], net.change.shape[0]) if undo else 0
+    again = 1 if afresh else 0  # not below: numba has no choices within so long a call
     return Layers(
         sizes=net.sizes,
         unit=net.unit,
@@ -198,7 +199,7 @@ def lagging(net: Layers, layer: int, undo: bool, afresh: bool) -> Layers:
         changes=net.changes,
         gather=net.gather,
         undo=last,
-        afresh=1 if afresh else 0,
+        afresh=again,
     )
 
 

@@ -160,11 +160,11 @@ def batch(
         if hyper.solver == "gradient":
             change = hyper.eta_b * change
         else:
-            factor = params["R"][0 if direct else layer - 1]
+            R = params["R"][0 if direct else layer - 1]
             if not direct or layer == last - 1:
-                factor[...] = _grown(factor, signal)
+                R[...] = _grown(R, signal)
             solve = array_namespace(x).linalg.solve
-            change = solve(factor, solve(factor.T, change))
+            change = solve(R, solve(R.T, change))
         params["B"][layer - 1] -= change
         delta = spec.gate(layer, a[layer], predicted, draws.mask(layer))
         terms[layer - 1] = [Term(delta, h[layer - 1])]
@@ -175,13 +175,13 @@ def batch(
     yield Stage(terms)
 
 
-def _grown(factor: Any, signal: Any) -> Any:
+def _grown(R: Any, signal: Any) -> Any:
     """The upper triangular factor of V + Σ ẽ ẽᵀ; signal: ẽ (batch, n).
 
     Without V itself, of which single precision has too few digits after a million batches.
     """
     xp = array_namespace(signal)
-    _, grown = xp.linalg.qr(xp.concat([factor, signal]))
+    _, grown = xp.linalg.qr(xp.concat([R, signal]))
     diagonal = xp.linalg.diagonal(grown)
     one = xp.ones_like(diagonal)
     return xp.where(diagonal < 0, -one, one)[:, None] * grown
@@ -267,25 +267,25 @@ def _correct(b: Array, gain: Array, surprise: Array, rate: Scalar) -> None:
 
 
 @stage
-def _absorb(r: Array, signal: Array, gain: Array) -> None:
+def _absorb(R: Array, signal: Array, gain: Array) -> None:
     """RᵀR += ẽẽᵀ by Givens rotations of (R; ẽᵀ), then gain = (RᵀR)⁻¹ ẽ by two substitutions."""
     n, x = gain.size, gain
     rows.copy(x, signal)
     for k in range(n):
         if x[k] != 0:
-            length = math.hypot(r[k, k], x[k])
-            cos, sin = r[k, k] / length, x[k] / length
-            r[k, k] = length
+            length = math.hypot(R[k, k], x[k])
+            cos, sin = R[k, k] / length, x[k] / length
+            R[k, k] = length
             for j in range(k + 1, n):
-                old = r[k, j]
-                r[k, j] = cos * old + sin * x[j]
+                old = R[k, j]
+                R[k, j] = cos * old + sin * x[j]
                 x[j] = cos * x[j] - sin * old
     rows.copy(x, signal)
     for k in range(n):  # Rᵀ z = ẽ
-        x[k] /= r[k, k]
-        rows.axpy(x[k + 1 :], -x[k], r[k, k + 1 :])
+        x[k] /= R[k, k]
+        rows.axpy(x[k + 1 :], -x[k], R[k, k + 1 :])
     for k in range(n - 1, -1, -1):  # R gain = z
-        x[k] = (x[k] - rows.dot(r[k, k + 1 :], x[k + 1 :])) / r[k, k]
+        x[k] = (x[k] - rows.dot(R[k, k + 1 :], x[k + 1 :])) / R[k, k]
 
 
 RULE = Rule(
