@@ -25,14 +25,11 @@ def of_sample(
 
     masks, noise: handed in for row ``row`` of a call, or None for the seed's own.
     """
-    at_hand = [None if given is None else [_row(part, row) for part in given]
-               for given in (masks, noise)]  # fmt: skip
-    drawn = masks_and_noise(rule, spec, hyper, numbers(seed, sample, 1), *at_hand)
+
+    def given(what: str, part: Any, width: int) -> Any:
+        return part[row] if np.ndim(part) == 2 else part  # or what is for all samples alike
+
+    drawn = masks_and_noise(rule, spec, hyper, numbers(seed, sample, 1), masks, noise, given)
     ones = [np.ones(n) for n in spec.sizes[1:-1]]
     found = {f"mask.{i}": np.ravel(m) for i, m in enumerate(drawn.masks or ones)}
     return found | {f"noise.{i}": np.ravel(part) for i, part in enumerate(drawn.noise or ())}
-
-
-def _row(part: Any, row: int) -> Any:
-    """Of what was handed in for a layer: the row of a sample, or what is for all samples alike."""
-    return part[row] if np.ndim(part) == 2 else part

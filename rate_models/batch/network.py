@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -21,7 +22,7 @@ from rate_models.model.hyperparameters import checked, unknown
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, check_seed, check_whole
 from rate_models.online.network import OnlineNetwork
-from rate_models.rules import Draws, Own, Rule
+from rate_models.rules import Draws, Own, Rule, masks_and_noise
 
 
 def _deltas(
@@ -348,4 +349,10 @@ class BatchNetwork(nn.Module):
         self, n: int, masks: Sequence[Any] | None = None, noise: Sequence[Any] | None = None
     ) -> Draws:
         """Masks and noise of a batch of n: those handed in, else the generator's next."""
-        return draws.of_batch(self, n, masks, noise)
+        if self.generator is None or self.generator.device != self.device:
+            self.generator = torch.Generator(self.device).manual_seed(self.seed)
+        return masks_and_noise(
+            self.definition, self.spec, self.hyper,
+            partial(draws.uniform, self.generator, self.W[0].dtype, n), masks, noise,
+            lambda what, part, width: self.rows(what, part, width, n),
+        )  # fmt: skip

@@ -179,26 +179,17 @@ class OnlineNetwork(Learned):
         self, n: int, masks: Sequence[ArrayLike] | None, noise: Sequence[ArrayLike] | None
     ) -> tuple[Array, Array]:
         """Masks (n, hidden units or 0) and noise (n, width) of the next n samples."""
-        hidden = list(self.spec.sizes[1:-1])
-        widths = self.definition.noise.widths(self.spec, self.hyper)
-        drawn = rules.masks_and_noise(
-            self.definition, self.spec, self.hyper, draws.numbers(self.seed, self.samples_seen, n),
-            masks=None if masks is None else self._handed("masks", masks, hidden, n),
-            noise=None if noise is None else self._handed("noise", noise, widths, n),
-        )  # fmt: skip
-        return self._joined("masks", drawn.masks, n), self._joined("noise", drawn.noise, n)
 
-    def _handed(
-        self, what: str, given: Sequence[ArrayLike], widths: list[int], n: int
-    ) -> list[Array]:
-        """What was handed in, an array (n, width) for each width; BadOption for other shapes."""
-        if len(given) != len(widths):
-            raise BadOption(what, got=f"{len(given)} arrays", expected=f"{len(widths)}")
-        return [
-            coerce(what, np.broadcast_to(part, (n, width)) if np.ndim(part) == 1 and
-                   np.shape(part) == (width,) else part, self.dtype, (n, width))
-            for part, width in zip(given, widths, strict=True)
-        ]  # fmt: skip
+        def given(what: str, part: ArrayLike, width: int) -> Array:
+            alike = np.shape(part) == (width,)  # for all samples
+            whole = np.broadcast_to(part, (n, width)) if alike else part
+            return coerce(what, whole, self.dtype, (n, width))
+
+        numbers = draws.numbers(self.seed, self.samples_seen, n)
+        drawn = rules.masks_and_noise(
+            self.definition, self.spec, self.hyper, numbers, masks, noise, given
+        )
+        return self._joined("masks", drawn.masks, n), self._joined("noise", drawn.noise, n)
 
     def _joined(self, what: str, parts: Sequence[Array] | None, n: int) -> Array:
         whole = np.hstack([np.zeros((n, 0), self.dtype), *(parts or ())])
