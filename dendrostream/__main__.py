@@ -48,7 +48,7 @@ def main() -> None:
     if error := stranger():
         _refuse(error)
     try:
-        from streaming.cli import main as command
+        from streaming.app import main as command
     except ImportError:
         if error := shared():
             _refuse(error)

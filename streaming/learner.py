@@ -17,9 +17,9 @@ from streaming import checkpoint, realisation
 from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pair, several
 from streaming.evaluate import Scored, joined, losses_of
 from streaming.following import Following
-from streaming.realisation import Network
-from streaming.restoring import beyond, check_count, check_room
+from streaming.restoring import check_room
 from streaming.scaling import Scaler
+from streaming.stored import Stored, arguments
 from streaming.target_scaling import TargetScaler, settled
 
 Array = NDArray[Any]
@@ -30,7 +30,7 @@ BLOCK = 1024
 NUMBERS = 2**22  # outputs at a time, where there are many classes
 
 
-class OnlineLearner:
+class OnlineLearner(Stored):
     """A network that learns from one sample at a time.
 
     rule: a name in `rate_models.rules`; None: pepita, or the rule of the circuit. sizes: n_0, ...,
@@ -106,7 +106,7 @@ class OnlineLearner:
         self._network = realisation.build(
             rule, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
-        self._how = {"schedule": schedule, "workers": int(workers), "batch": int(batch)}
+        self.schedule, self.workers, self.batch = schedule, int(workers), int(batch)
         labels = None if regression else labels_of(classes, spec.sizes[-1])
         self._labels = None if labels is None else as_array(labels)
         self._door = Door(spec.sizes, labels, dtype)
@@ -243,53 +243,6 @@ class OnlineLearner:
         """Whether all that was learned is finite."""
         return self._network.is_finite()
 
-    def save(
-        self,
-        folder: str | os.PathLike[str],
-        extra_arrays: Mapping[str, Array] | None = None,
-        extra_meta: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write a checkpoint; what is loaded from it goes on bit for bit.
-
-        extra_arrays, extra_meta: kept beside the learner, read by `checkpoint.read`.
-        Raises Diverged, with what is there left as it is, where a number of the state is not finite
-        or beyond all use.
-        """
-        with self._network.lock:
-            arrays, meta = self._stored()
-        if odd := beyond(arrays, self.dtype):
-            raise Diverged(
-                f"{odd} after {meta['samples_seen']} samples", got="infinite, NaN or huge numbers",
-                remedy=f"it is not saved; lower the learning rate (lr={self.lr:g})",
-            )  # fmt: skip
-        checkpoint.write(folder, arrays | dict(extra_arrays or {}), meta | dict(extra_meta or {}))
-
-    def _stored(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Arrays and meta of a checkpoint: copies, as things stand now."""
-        network, scaler = self._network, self._scaler
-        arrays = {f"network.{name}": a for name, a in network.state().items()}
-        arrays |= {f"scaler.{name}": a for name, a in scaler.state().items()}
-        arrays |= {f"targets.{name}": a for name, a in self._targets.state().items()}
-        measured, follows = self._rates.state()
-        arrays |= {f"rate.{name}": a for name, a in measured.items()}
-        spec = network.spec
-        learner = {
-            "rule": network.rule, "sizes": spec.sizes, "seed": network.seed,
-            "dtype": network.dtype, "loss": spec.loss, "activation": spec.activation,
-            "bias": spec.bias, "output": spec.output, "classes": self.classes,
-            "scale": scaler.kind, "maximum": scaler.maximum, "on_bad": self.on_bad,
-            "target_scale": self._targets.kind,
-            "circuit": realisation.circuit_of(network), **self._how, **network.options,
-        }  # fmt: skip
-        meta = {
-            "learner": learner,
-            "features": self._door.features,
-            "skipped": self.skipped,
-            "samples_seen": self.samples_seen,
-            "follows": follows,
-        }
-        return arrays, meta
-
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> OnlineLearner:
         """The learner of a checkpoint; DamagedCheckpoint when there is none that is whole."""
@@ -304,16 +257,7 @@ class OnlineLearner:
             made_with = meta["learner"]
             check_room(made_with, arrays)
             learner = cls(**made_with)
-            learner._network.load_state(checkpoint.part("network.", arrays))
-            learner._scaler.load_state(checkpoint.part("scaler.", arrays))
-            learner._targets.load_state(checkpoint.part("targets.", arrays))
-            follows = meta.get("follows", ())  # checkpoints of before have none
-            learner._rates.load_state(checkpoint.part("rate.", arrays), follows)
-            learner._door.take_features(meta["features"])
-            learner.skipped = check_count("skipped", meta["skipped"])
-            mine = learner._stored()[0]
-            if odd := beyond(mine, learner.dtype):
-                raise BadOption(odd, got="infinite, NaN or huge numbers", expected="finite numbers")
+            learner._take(arrays, meta)
         except Exception as problem:  # a file that someone made can raise whatever there is
             clear = isinstance(problem, UserError | LookupError | TypeError)
             raise DamagedCheckpoint(
@@ -322,61 +266,6 @@ class OnlineLearner:
                 expected="the learner of this version of dendrostream",
             ) from problem
         return learner
-
-    @property
-    def network(self) -> Network:
-        """What learns inside, on arrays; to be read: changing it bypasses all checks."""
-        return self._network
-
-    @property
-    def samples_seen(self) -> int:
-        """How many samples were learned from."""
-        return self._network.samples_seen
-
-    @property
-    def lr(self) -> float:
-        """The learning rate, before any decay; of the next sample, while it follows the input."""
-        return self._network.optimizer.lr
-
-    @property
-    def seed(self) -> int:
-        """Of weights, feedback, dropout and noise."""
-        return self._network.seed
-
-    @property
-    def rule(self) -> str:
-        """The learning rule's name."""
-        return self._network.rule
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """n_0, ..., n_L."""
-        return self._network.spec.sizes
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all state that a checkpoint has."""
-        arrays = [*self._network.state().values(), *self._scaler.state().values()]
-        return sum(array.nbytes for array in arrays)
-
-    @property
-    def scaling(self) -> tuple[str, float]:
-        """Kind of the input scaling, and what "range" divides by; see `streaming.scaling`."""
-        return self._scaler.kind, self._scaler.maximum
-
-    @property
-    def classes(self) -> tuple[Label, ...] | None:
-        """The label of each output unit; None for regression."""
-        return self._door.classes
-
-    @property
-    def dtype(self) -> str:
-        """float64 or float32."""
-        return self._network.dtype
-
-    def __repr__(self) -> str:
-        fields = ("rule", "sizes", "lr", "seed", "dtype", "samples_seen")
-        return f"OnlineLearner({', '.join(f'{name}={getattr(self, name)!r}' for name in fields)})"
 
     def _blocks(self, X: Any, y: Any, learning: bool = False) -> Iterator[tuple[slice, Checked]]:
         """Rows checked; one at a time while the rate follows the samples that are learned from."""
@@ -443,3 +332,6 @@ class OnlineLearner:
                 expected="outputs that are probabilities of classes: loss='cross_entropy'",
             )
         return self.classes
+
+
+ARGUMENTS = arguments(OnlineLearner)

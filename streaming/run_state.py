@@ -17,6 +17,7 @@ from rate_models.errors import BadOption, DamagedCheckpoint
 from streaming import checkpoint
 from streaming.config import RunConfig
 from streaming.divergence import ENOUGH
+from streaming.records import option_of
 from streaming.run_log import read_summary, summary_digest, warn_of_summary
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ RECENT = "run.recent"  # the samples that were learned last
 EXAMPLES = "run.examples"  # of a regression: what was predicted of them, see `streaming.examples`
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Number = Annotated[float, Field(allow_inf_nan=False)] | None
-# Where the data lies decides nothing of what is computed.
-FREE = ("data", "download")
+# Options that may change between a checkpoint and what goes on from it.
+FREE = tuple(name for name, option in option_of(RunConfig).items() if not option.decides)
 
 
 class EpochScores(BaseModel):

@@ -37,7 +37,7 @@ from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.network import NetworkSpec
 from rate_models.optimizers import Optimizer
 from streaming import OnlineLearner, checkpoint
-from streaming.cli import main
+from streaming.app import main
 
 ROOT = Path(__file__).resolve().parents[1]
 X = np.random.default_rng(0).random((6, 4))

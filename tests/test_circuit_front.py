@@ -27,7 +27,7 @@ from rate_models.optimizers import Optimizer
 from rate_models.parity import run as compare
 from rate_models.rules import nearest
 from streaming import OnlineLearner
-from streaming.cli import main
+from streaming.app import main
 from streaming.evaluate import held_out
 from streaming.run import RunConfig, resume, run
 from streaming.sources import Options, open_source

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streaming.cli import main
+from streaming.app import main
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

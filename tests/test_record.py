@@ -17,7 +17,7 @@ from rate_models.errors import BadOption, UnknownName
 from rate_models.network import one_hot
 from rate_models.recordables import RECORDABLES
 from streaming import OnlineLearner
-from streaming.cli import main
+from streaming.app import main
 from streaming.config import RunConfig
 from streaming.run import Hooks, Run, resume, run
 from streaming.sources import open_source

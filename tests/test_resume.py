@@ -24,7 +24,7 @@ TIMES = ("seconds", "samples_per_second", "memory", "latency", "out")
 SIGNALLED = """
 import os, sys
 from streaming import run
-from streaming.cli import main
+from streaming.app import main
 
 at, number = int(sys.argv[1]), int(sys.argv[2])
 count = run.Run._count
@@ -41,7 +41,7 @@ main(sys.argv[3:])
 # The same, dying in the n-th rename: where checkpoints and files are put into place.
 DYING = """
 import os, sys
-from streaming.cli import main
+from streaming.app import main
 
 left = int(sys.argv[1])
 

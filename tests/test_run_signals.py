@@ -25,7 +25,7 @@ from streaming.run import Hooks, Run, RunConfig, resume, run
 SEVERAL = """
 import os, signal, sys, threading, time
 from streaming import run
-from streaming.cli import main
+from streaming.app import main
 
 at, pauses = int(sys.argv[1]), [float(pause) for pause in sys.argv[2].split(",")]
 count, save = run.Run._count, run.Run.save

@@ -14,7 +14,7 @@ import pytest
 from command_line import called
 
 from streaming import terminal
-from streaming.cli import main
+from streaming.app import main
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ("run", "--samples", "300", "--hidden", "8", "--quiet", "--out")

@@ -9,6 +9,7 @@ import typer
 
 from rate_models.errors import BadOption
 from rate_models.estimates import check_memory
+from streaming.options import parse_sizes
 
 MOST_ITEMS = 400_000  # laid out one by one, in seconds; a longer stream goes on at the steady pace
 
@@ -70,7 +71,7 @@ def schedule(
     ] = False,
 ) -> None:
     """Plan which worker learns which layer of which sample when, and what that is worth."""
-    from streaming.config import parse_settings, parse_sizes
+    from streaming.config import parse_settings
     from streaming.drawn import check_path
     from streaming.schedule.items import Schedule
     from streaming.schedule.plan import equal_times

@@ -1,0 +1,115 @@
+"""``dendrostream sweep``: runs over all combinations of some options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rate_models.errors import BadOption
+from streaming import terminal
+from streaming.commands._options import command_line, flags, given, with_options
+from streaming.commands._output import Json, Quiet, print_json
+from streaming.options import RunOptions
+from streaming.records import Checked, Option
+
+
+class SweepOptions(Checked):
+    """What can be asked of a sweep, beside the options of its runs."""
+
+    over: Annotated[
+        list[str],
+        Option(
+            "What varies: an option below, or a name that --set takes, with its values: "
+            "rule=pepita,drtp or seed=0..4 or a list in JSON, hidden=[[256,128],64]. Repeatable: "
+            "all combinations are run.",
+            metavar="NAME=VALUES",
+        ),
+    ]
+    workers: Annotated[
+        int | None,
+        Option(
+            "Processes of a local cluster; for threads of a run see --over "
+            "workers=1,2.  [default: one per core]"
+        ),
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        Option(
+            "A Dask cluster that exists instead: tcp://10.0.0.1:8786.",
+            metavar="ADDRESS",
+            decides=False,
+        ),
+    ] = None
+    out: Annotated[Path, Option("Folder of the finished cells.", decides=False)] = Path(
+        "runs/sweep"
+    )
+    table: Annotated[
+        Path | None,
+        Option("A row per cell: FILE.csv or FILE.parquet  [default: OUT/sweep.csv]", decides=False),
+    ] = None
+    runs: Annotated[
+        Path | None,
+        Option("Keep the run folders there, on the workers' machines.", decides=False),
+    ] = None
+    dashboard: Annotated[bool, Option("Dask's pages about the local cluster.")] = False
+
+
+@with_options(SweepOptions, RunOptions)
+def sweep(
+    context: typer.Context, json_: Json = False, quiet: Quiet = False, **options: Any
+) -> None:
+    """Run all combinations of some options on Dask workers; finished cells are not run twice."""
+    asked = SweepOptions(**{name: options[name] for name in SweepOptions.model_fields})
+    result = _swept(context, asked, (lambda _: None) if quiet else terminal.say, quiet)
+    if json_:
+        print_json(result)
+    else:
+        from streaming import sweep_table
+
+        print(sweep_table.text(result["settings"]))
+        print(f"table: {result['table']}")
+    if result["failed"]:
+        failed = [row["error"] for row in result["rows"] if row["stopped"] == "error"]
+        failures = f"{len(failed)} of {result['cells']} cells failed, the first with: {failed[0]}"
+        terminal.say(f"{failures}; the same command tries them again")
+        raise typer.Exit(2)
+
+
+def _swept(
+    context: typer.Context, asked: SweepOptions, say: Callable[[str], None], quiet: bool
+) -> dict[str, Any]:
+    """What came out; ends the command where it is interrupted."""
+    from streaming.progress import Interrupts
+    from streaming.sweep import parse_over
+    from streaming.sweep import sweep as run_all
+
+    varies = parse_over(asked.over)
+    options = _of_all_runs(context)
+    for name in options.keys() & varies.keys():
+        raise BadOption(flags(context)[name], got="beside --over", expected="one of the two")
+    interrupts = Interrupts()
+    try:
+        with interrupts.caught():
+            return run_all(
+                options, varies, asked.out, table=asked.table, scheduler=asked.scheduler,
+                workers=asked.workers, runs=asked.runs, dashboard=asked.dashboard,
+                command=command_line(context, SweepOptions, RunOptions), say=say,
+                bar=sys.stderr.isatty() and not quiet,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        kept = asked.out / "cells"
+        say(f"interrupted; finished cells are kept in {kept}: the same command goes on")
+        raise typer.Exit(interrupts.exit_code) from None
+
+
+def _of_all_runs(context: typer.Context) -> dict[str, Any]:
+    """The options of a run that stand on the command line; those of the sweep are no such."""
+    from streaming.config import parse_settings
+
+    names = RunOptions.model_fields.keys() - SweepOptions.model_fields.keys()
+    options = {name: value for name, value in given(context).items() if name in names}
+    return {**options, "settings": parse_settings(options.get("settings", ()))}
