@@ -9,9 +9,9 @@ A field of `RunOptions` is an option. Its name, type, range and default are pyda
 - `TableOptions`: to sources that are tables.
 
 All else follows from the fields: the options of ``dendrostream run`` and ``dendrostream sweep``,
-`streaming.config.RunConfig` with the ``config.json`` of a run, what a checkpoint remembers, what a
-sweep can vary, and what a run that goes on from another one takes over. To add an option, add a
-field.
+`streaming.runs.config.RunConfig` with the ``config.json`` of a run, what a checkpoint remembers,
+what a sweep can vary, and what a run that goes on from another one takes over. To add an option,
+add a field.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _listed(what: str, value: Any) -> Any:
     """A sequence as a tuple, as pydantic would read one without end; anything else as it is."""
     if value is None or isinstance(value, float):
         return value
-    from rate_models.arguments import elements  # with NumPy: not for --help
+    from rate_models.support.arguments import elements  # with NumPy: not for --help
 
     return elements(f"--{what}", value, "a list")
 
@@ -87,7 +87,7 @@ class LearnerOptions(Checked):
     """What the learner is built with.
 
     ``None`` means: as suits rule and source; for ``rule`` and ``dtype``: pepita and float32, or
-    what the ``circuit`` has. ``schedule``, ``workers``, ``batch``: see `streaming.scheduled`.
+    what the ``circuit`` has. ``schedule``, ``workers``, ``batch``: see `streaming.threads.network`.
     ``settings`` holds hyperparameters of rule, network and optimiser, and settings of the circuit.
     """
 
@@ -213,7 +213,7 @@ class SourceOptions(Checked):
     seed: seed of the order of the training samples.
     on_bad: "raise" on a bad sample in a file, or "skip" it and count it.
     task: what is learned from the labels, "regression" (numbers) or "classification"; None: the
-    source tells, or guesses it (see `streaming.sources._task`).
+    source tells, or guesses it (see `streaming.samples.task`).
     """
 
     seed: Annotated[

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rate_models.estimates import duration
+from rate_models.support.estimates import duration
 from streaming.progress import _total
-from streaming.run import Run
+from streaming.runs.run import Run
 
 MEASURED = 5.0  # seconds of streaming after which its pace is known
 LONG = 3600.0  # seconds left from which on it is worth a line

@@ -12,7 +12,7 @@ from types import FrameType
 
 from tqdm import tqdm
 
-from streaming.run import Run
+from streaming.runs.run import Run
 
 PATIENCE = 3.0  # seconds in which the third signal ends everything
 

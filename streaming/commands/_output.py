@@ -12,7 +12,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No bar, no messages.")]
 
 def print_json(values: dict[str, Any]) -> None:
     """One JSON object on one line."""
-    from streaming.run_folder import json_line
+    from streaming.files.folder import json_line
 
     print(json_line(values))
 

@@ -18,7 +18,7 @@ def bench(
 ) -> None:
     """Measure samples per second beside other implementations on this machine."""
     given = {"seconds": seconds, "repeats": repeats}
-    measure = importlib.import_module("streaming.bench").run
+    measure = importlib.import_module("streaming.benchmarks.bench").run
     if not json_:
         say("measuring, each scenario several times: some minutes")
     result = measure(**{name: value for name, value in given.items() if value is not None})

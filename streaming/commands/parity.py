@@ -16,7 +16,7 @@ def parity(json_: Json = False) -> None:
     from streaming.progress import Steps
 
     circuit = importlib.import_module("biocircuits.parity").maker
-    compare = importlib.import_module("rate_models.parity").run
+    compare = importlib.import_module("rate_models.checks.parity").run
     if not json_:
         say("comparing all realisations of every rule: some minutes")
     with contextlib.closing(Steps("parity", " samples")) as bar:

@@ -16,7 +16,7 @@ from streaming.options import RunOptions
 from streaming.terminal import say
 
 if TYPE_CHECKING:
-    from streaming.run import Hooks
+    from streaming.runs.run import Hooks
 
 BESIDE_RESUME = ("resume", "json_", "quiet")
 
@@ -49,7 +49,7 @@ def run(
     """Stream samples through a network that learns from each as it arrives."""
     from streaming.outlook import Outlook
     from streaming.progress import Bar, Interrupts
-    from streaming.run import Hooks
+    from streaming.runs.run import Hooks
     from streaming.tables.table_file import BARS
 
     interrupts, bar = Interrupts(), Bar()
@@ -77,9 +77,9 @@ def _streamed(
     context: typer.Context, resume: Path | None, parent: Path | None, out: Path | None, hooks: Hooks
 ) -> dict[str, Any]:
     """The summary of a new run, of one that is resumed, or of one that goes on from another."""
-    from streaming import run as runs  # the compiler takes a while: not for --help
-    from streaming.config import RunConfig, parse_settings
-    from streaming.going_on import go_on
+    from streaming.runs import run as runs  # the compiler takes a while: not for --help
+    from streaming.runs.config import RunConfig, parse_settings
+    from streaming.runs.going_on import go_on
 
     if resume is not None:
         _refuse_others(context)
@@ -105,8 +105,8 @@ def _refuse_others(context: typer.Context) -> None:
 
 def _report(summary: dict[str, Any]) -> str:
     """The end of a run for a person to read."""
-    from streaming import footprint
-    from streaming.summary import score_rows
+    from streaming.runs import footprint
+    from streaming.runs.summary import score_rows
 
     scores = score_rows(summary)
     rows = [

@@ -17,8 +17,8 @@ MOST_ITEMS = 400_000  # laid out one by one, in seconds; a longer stream goes on
 
 if TYPE_CHECKING:
     from streaming.schedule.items import Schedule
-    from streaming.schedule.measuring import Comparison
     from streaming.schedule.plan import Plan, Times
+    from streaming.threads.measuring import Comparison
 
 
 class ScheduleOptions(Checked):
@@ -73,8 +73,8 @@ class ScheduleOptions(Checked):
 @with_options(ScheduleOptions)
 def schedule(json_: Json = False, **options: Any) -> None:
     """Plan which worker learns which layer of which sample when, and what that is worth."""
-    from streaming.config import parse_settings
-    from streaming.drawn import check_path
+    from streaming.pictures.drawn import check_path
+    from streaming.runs.config import parse_settings
 
     asked = ScheduleOptions(**options)
     sizes, how = parse_sizes(asked.layers, "--layers"), asked.how
@@ -125,8 +125,8 @@ def _compared(
     asked: ScheduleOptions, sizes: list[int], how: Schedule, settings: dict[str, Any]
 ) -> Comparison:
     """The plan as threads run it, beside one thread."""
-    from rate_models.estimates import check_memory
-    from streaming.schedule.measuring import measure
+    from rate_models.support.estimates import check_memory
+    from streaming.threads.measuring import measure
 
     n = asked.samples
     check_memory("--samples", f"{n:,} samples", 8 * n * (sizes[0] + sizes[-1]))
@@ -135,8 +135,8 @@ def _compared(
 
 def _drawn(plan: Plan, out: Path, *rest: Any) -> str | None:
     """The name of the picture; None, with a warning, where it cannot be drawn."""
-    from rate_models.style import drawing
-    from streaming.drawn import attempt
+    from rate_models.drawing.style import drawing
+    from streaming.pictures.drawn import attempt
 
     with attempt(str(out), "the same command draws it again"), drawing():
         from streaming.schedule import pictures

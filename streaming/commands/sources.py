@@ -7,7 +7,7 @@ from streaming.commands._output import Json, print_json
 
 def sources(json_: Json = False) -> None:
     """List the sources of samples."""
-    from rate_models import lookup
+    from rate_models.support import lookup
 
     package = "streaming.sources"
     names = lookup.names(package)

@@ -67,11 +67,12 @@ def spiking(
     ] = False,
 ) -> None:  # fmt: skip
     """Convert a trained network to spiking neurons in Brian 2 and show it held-out samples."""
-    from biocircuits.spiking import backend, export, pictures, to_brian2
-    from rate_models.style import plain
+    from biocircuits.spiking import backend, pictures, to_brian2
+    from biocircuits.spiking.conversion import export
+    from rate_models.drawing.style import plain
     from streaming import terminal
-    from streaming.drawn import attempt
-    from streaming.run_folder import json_line
+    from streaming.files.folder import json_line
+    from streaming.pictures.drawn import attempt
 
     if samples < 1 or presentation < 1:
         raise BadOption("--samples and --presentation", got=f"{samples}, {presentation}",
@@ -189,7 +190,7 @@ def _first(chunks: Any, n: int) -> tuple[Any, Any]:
 
 def _liveliest(learner: Any, x: Any) -> tuple[str, int] | None:
     """(population, unit) of the first layer whose value changes most over the first samples."""
-    from biocircuits.spiking.trained import measure
+    from biocircuits.spiking.conversion.trained import measure
 
     layers = measure(learner, x[:3]).layers
     if len(layers) < 2:

@@ -68,7 +68,7 @@ def sweep(
     if json_:
         print_json(result)
     else:
-        from streaming import sweep_table
+        from streaming.sweeps import table as sweep_table
 
         print(sweep_table.text(result["settings"]))
         print(f"table: {result['table']}")
@@ -84,8 +84,8 @@ def _swept(
 ) -> dict[str, Any]:
     """What came out; ends the command where it is interrupted."""
     from streaming.progress import Interrupts
-    from streaming.sweep import parse_over
-    from streaming.sweep import sweep as run_all
+    from streaming.sweeps.sweep import parse_over
+    from streaming.sweeps.sweep import sweep as run_all
 
     varies = parse_over(asked.over)
     options = _of_all_runs(context)
@@ -108,7 +108,7 @@ def _swept(
 
 def _of_all_runs(context: typer.Context) -> dict[str, Any]:
     """The options of a run that stand on the command line; those of the sweep are no such."""
-    from streaming.config import parse_settings
+    from streaming.runs.config import parse_settings
 
     names = RunOptions.model_fields.keys() - SweepOptions.model_fields.keys()
     options = {name: value for name, value in given(context).items() if name in names}

@@ -12,10 +12,10 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, cast, runtime_checkable
 
-from rate_models import lookup
 from rate_models.errors import BadOption, quoted
+from rate_models.support import lookup
 from streaming.options import SourceOptions, TableOptions
-from streaming.sources._arrays import ArraySource, Chunk
+from streaming.samples.arrays import ArraySource, Chunk
 
 __all__ = ["ArraySource", "Chunk", "Options", "Source", "content", "no_argument", "open_source"]
 
