@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from streaming.learner import realisation
-from streaming.learner.entry import Door, Label
+from streaming.learner.entry import Door
+from streaming.learner.labels import Label
 from streaming.learner.realisation import Network
 from streaming.samples.scaling import Scaler
 from streaming.samples.target_scaling import TargetScaler
@@ -109,6 +112,10 @@ class Facts:
     def target_scale(self) -> str:
         """Kind of the target scaling; see `streaming.samples.target_scaling`."""
         return self._targets.kind
+
+    def parameters(self) -> dict[str, Any]:
+        """{"W": [W_1, ...], "b": [...], "F": F, ...}: folded copies, W_l (n_l, n_{l-1})."""
+        return self._network.parameters()
 
     @property
     def nbytes(self) -> int:

@@ -17,7 +17,7 @@ import safetensors.numpy
 from rate_models.errors import BadOption, MissingData
 from rate_models.model.hyperparameters import unknown
 from streaming.files import checkpoint
-from streaming.learner.entry import listed
+from streaming.learner.labels import listed
 from streaming.learner.learner import OnlineLearner
 from streaming.options import RunOptions, TableOptions
 from streaming.records import option_of

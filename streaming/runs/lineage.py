@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from rate_models.errors import BadOption
-from streaming.learner.entry import listed
+from streaming.learner.labels import listed
 from streaming.sources import Chunk, Source
 
 

@@ -22,7 +22,8 @@ from streaming.runs.divergence import ENOUGH
 from streaming.runs.state import RunState, Standing
 from streaming.runs.summary import Summary, held_out_scores, summarised
 from streaming.runs.trouble import Trouble
-from streaming.scores.evaluate import Scored, Stopped, held_out
+from streaming.scores.evaluate import Stopped, held_out
+from streaming.scores.metrics import Scored
 from streaming.sources import Chunk
 from streaming.terminal import slow
 

@@ -23,7 +23,7 @@ from streaming.records import option_of
 from streaming.runs.config import RunConfig
 from streaming.runs.divergence import ENOUGH
 from streaming.runs.record import Recorder
-from streaming.scores.evaluate import Metrics
+from streaming.scores.metrics import Metrics
 from streaming.sources import Source, content
 
 Array = NDArray[Any]

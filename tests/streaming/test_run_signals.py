@@ -17,8 +17,7 @@ import pytest
 from command_runs import ARGUMENTS, OPTIONS, assert_same, script
 from project import ROOT
 
-from streaming import OnlineLearner
-from streaming.commands import progress
+from streaming import OnlineLearner, progress
 from streaming.files import checkpoint
 from streaming.progress import Interrupts
 from streaming.runs.run import Hooks, Run, RunConfig, resume, run
