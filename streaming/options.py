@@ -22,8 +22,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
-from rate_models.errors import BadOption, quoted
-from streaming.records import Checked, Option
+from rate_models.errors import BadOption
+from streaming.records import Checked, Option, parse_sizes
 
 # Options that other commands have too.
 Data = Annotated[
@@ -37,17 +37,6 @@ Batch = Annotated[
     PositiveInt, Option("Samples per update, streamed through the layers.", inherited="fixed")
 ]
 Count = Annotated[int, Field(gt=0, lt=2**63)]
-
-
-def parse_sizes(text: str, option: str = "--hidden") -> list[int]:
-    """
-    >>> parse_sizes("256,128")
-    [256, 128]
-    """
-    try:
-        return [int(size) for size in text.split(",")]
-    except ValueError:
-        raise BadOption(option, got=quoted(text), expected="sizes, e.g. 256,128") from None
 
 
 def _sizes(value: Any) -> Any:

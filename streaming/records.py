@@ -70,3 +70,14 @@ def option_of(record: type[BaseModel]) -> dict[str, Option]:
         for name, field in record.model_fields.items()
     }
     return {name: several[0] for name, several in found.items() if several}
+
+
+def parse_sizes(text: str, option: str = "--hidden") -> list[int]:
+    """
+    >>> parse_sizes("256,128")
+    [256, 128]
+    """
+    try:
+        return [int(size) for size in text.split(",")]
+    except ValueError:
+        raise BadOption(option, got=quoted(text), expected="sizes, e.g. 256,128") from None

@@ -8,7 +8,7 @@ import typer
 
 from rate_models.errors import BadOption
 from streaming.commands._output import Json, print_json, table
-from streaming.options import parse_sizes
+from streaming.records import parse_sizes
 
 
 def rules(

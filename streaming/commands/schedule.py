@@ -10,8 +10,7 @@ from pydantic import Field
 from rate_models.errors import BadOption
 from streaming.commands._options import with_options
 from streaming.commands._output import Json, print_json
-from streaming.options import parse_sizes
-from streaming.records import Checked, Option
+from streaming.records import Checked, Option, parse_sizes
 
 MOST_ITEMS = 400_000  # laid out one by one, in seconds; a longer stream goes on at the steady pace
 

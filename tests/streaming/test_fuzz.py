@@ -276,7 +276,7 @@ def nothing_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("streaming.benchmarks.bench.run", lambda **_: table)
     monkeypatch.setattr("streaming.threads.measuring.measure", lambda *_: _no_paper())
     monkeypatch.setattr("streaming.papers.reproduce.reproduce", lambda *_, **__: _no_paper())
-    monkeypatch.setattr("streaming.commands.spiking._learned", lambda *_: _no_paper())
+    monkeypatch.setattr("streaming.commands._conversion.learned", lambda *_: _no_paper())
 
 
 def _no_paper() -> Any:
