@@ -11,8 +11,6 @@ square P of what the network gets, is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from rate_models import defaults, rules
@@ -20,11 +18,9 @@ from rate_models.errors import BadOption, UserError
 from rate_models.network import NetworkSpec
 from streaming.learner import realisation
 from streaming.learner.following import MEASURED, OF_ONE, Power
+from streaming.options import RunOptions
 from streaming.samples.scaling import Scaler
 from streaming.sources import Source
-
-if TYPE_CHECKING:
-    from streaming.runs.config import RunConfig
 
 
 def power_of(source: Source, scale: str) -> float | None:
@@ -52,7 +48,7 @@ def power_of(source: Source, scale: str) -> float | None:
     return measured.value
 
 
-def options(config: RunConfig, source: Source) -> dict[str, float]:
+def options(config: RunOptions, source: Source) -> dict[str, float]:
     """{"lr": η} that suits rule and source, and what goes with it; empty where only learning can
     tell.
 
@@ -70,7 +66,7 @@ def options(config: RunConfig, source: Source) -> dict[str, float]:
     return defaults.options(rule, *how)
 
 
-def _spec(config: RunConfig, source: Source) -> NetworkSpec:
+def _spec(config: RunOptions, source: Source) -> NetworkSpec:
     """The network of a resolved configuration, as far as the rate depends on it."""
     assert config.hidden is not None
     outputs = source.outputs
@@ -78,7 +74,7 @@ def _spec(config: RunConfig, source: Source) -> NetworkSpec:
     return NetworkSpec(sizes, loss=config.settings["loss"])
 
 
-def scale_of(config: RunConfig, source: Source) -> str:
+def scale_of(config: RunOptions, source: Source) -> str:
     """The input scaling: what the person asks for, else the rule, else the source.
 
     A source whose features differ in kind (running) keeps its own.
@@ -88,7 +84,7 @@ def scale_of(config: RunConfig, source: Source) -> str:
     return config.scale or own or source.scale
 
 
-def check_task(config: RunConfig, source: Source) -> None:
+def check_task(config: RunOptions, source: Source) -> None:
     """BadOption where numbers are to be learned by a rule that has no squared error."""
     name, rule = realisation.rule_of(config.rule, config.circuit)
     if source.classes is not None or "mse" in rule.losses or "loss" in config.settings:
@@ -102,7 +98,7 @@ def check_task(config: RunConfig, source: Source) -> None:
     )
 
 
-def line(asked: RunConfig, resolved: RunConfig, source: Source) -> str:
+def line(asked: RunOptions, resolved: RunOptions, source: Source) -> str:
     """What was chosen for a run that did not say it, and why, on one line; empty where nothing."""
     rule = realisation.rule_of(resolved.rule, resolved.circuit)[1]
     suits, settings = rule.defaults, resolved.settings

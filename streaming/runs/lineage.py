@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from rate_models.errors import BadOption
-from streaming.learner.entry import listed
+from streaming.learner.labels import listed
 from streaming.samples.source import Chunk, Source, Wrapped
 
 

@@ -8,12 +8,12 @@ from streaming.runs.footprint import footprint
 from streaming.scores.regression import SCORES
 
 if TYPE_CHECKING:
-    from streaming.runs.run import Run
+    from streaming.runs.state import Standing
 
 Summary = dict[str, Any]
 
 
-def summarised(run: Run, stopped: str, tested: dict[str, Any]) -> Summary:
+def summarised(run: Standing, stopped: str, tested: dict[str, Any]) -> Summary:
     """The summary of a run; tested: scores of the held-out samples as things stand, or nothing."""
     config, source, scores = run.config, run.source, run.metrics.get()
     (shown, confusion), tested_shown = run.metrics.shown(), tested.get("confusion_classes")

@@ -6,7 +6,6 @@ Arrays in memory need no file and no name: they are streamed with `ArraySource`.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 from collections.abc import Callable
@@ -15,92 +14,29 @@ from pathlib import Path
 
 from rate_models.errors import BadOption, quoted
 from rate_models.support import lookup
+from streaming.options import SourceOptions, TableOptions
 from streaming.samples.arrays import ArraySource
 from streaming.samples.source import Chunk, Source
-from streaming.samples.task import TASKS
 
 __all__ = [
     "ArraySource", "Chunk", "Options", "Source", "SourceFile", "content", "get", "no_argument",
     "open_source",
 ]  # fmt: skip
 
-MISSING = ("raise", "skip", "mean", "last", "zero")
-# Options that tables alone take.
-TABLE = (
-    "label", "drop", "sep", "decimal", "encoding", "header", "missing", "missing_indicator",
-    "held_out", "stratify",
-)  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Options:
+class Options(SourceOptions, TableOptions):
     """What every source is told.
 
-    data: folder of the data sets (None: DENDROSTREAM_DATA, else the user's cache folder).
-    download: fetch a missing data set through torchvision.
-    seed: seed of the order of the training samples.
-    on_bad: "raise" on a bad sample in a file, or "skip" it and count it.
-    task: what is learned from the labels, "regression" (numbers) or "classification"; None: the
-    source tells, or guesses it (see `streaming.samples.task`).
     loss: the loss that was asked for, if any; "mse" has whole-number labels guessed to be numbers.
-
-    For tables alone (sources whose file has ``table=True``):
-
-    label: the column of the labels; None: the one called label, or the last one.
-    drop: columns that are left out.
-    sep: what separates cells; None: a comma, or what the first line has instead of it.
-    decimal: what numbers have before their decimals, "." or ",".
-    encoding: of the text, e.g. "latin-1"; None: UTF-8, or UTF-16 where the file begins so.
-    header: whether the first line names the columns; else they are called 1, 2, ...
-    missing: what becomes of a missing cell: "raise", "skip" the row, or filled in with "zero",
-    the "last" value or the "mean" of the column so far.
-    missing_indicator: for each column with gaps, one more that tells where they are.
-    held_out: the share of the rows that is not learned from but tested on: the last ones.
-    stratify: hold out a random sample of every class instead.
+    All else: see `streaming.options`. Raises BadOption.
     """
 
-    data: Path | None = None
-    download: bool = False
-    seed: int = 0
-    on_bad: str = "raise"
-    task: str | None = None
     loss: str | None = None
-    label: str | None = None
-    drop: tuple[str, ...] = ()
-    sep: str | None = None
-    decimal: str = "."
-    encoding: str | None = None
-    header: bool = True
-    missing: str = "raise"
-    missing_indicator: bool = False
-    held_out: float = 0.0
-    stratify: bool = False
-
-    def __post_init__(self) -> None:
-        if self.task not in (None, *TASKS):
-            raise BadOption("task", got=repr(self.task), expected=" or ".join(TASKS))
-        if self.seed < 0:
-            raise BadOption("seed", got=self.seed, expected="a whole number of at least 0")
-        if self.on_bad not in ("raise", "skip"):
-            raise BadOption("on_bad", got=repr(self.on_bad), expected="raise or skip")
-        drop = (self.drop,) if isinstance(self.drop, str) else tuple(self.drop)
-        object.__setattr__(self, "drop", drop)
-        if self.missing not in MISSING:
-            raise BadOption("--missing", got=repr(self.missing), expected=", ".join(MISSING))
-        if self.missing_indicator and self.missing in ("raise", "skip"):
-            expected = "--missing mean, last or zero beside it"
-            raise BadOption("--missing-indicator", got=f"missing={self.missing}", expected=expected)
-        if self.decimal not in (".", ","):
-            raise BadOption("--decimal", got=repr(self.decimal), expected=". or ,")
-        if not 0 <= self.held_out < 1:
-            raise BadOption("--held-out", got=self.held_out, expected="a share from 0 to below 1")
-        if self.stratify and not self.held_out:
-            raise BadOption("--stratify", got="nothing held out", expected="--held-out 0.2, say")
 
     def of_a_table(self) -> list[str]:
         """The options given that tables alone take."""
-        fields = dataclasses.fields(self)
-        return [f.name for f in fields if f.name in TABLE and getattr(self, f.name) != f.default]
+        fields = TableOptions.model_fields.items()
+        return [name for name, field in fields if getattr(self, name) != field.default]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from streaming.runs import trouble
 from streaming.runs.config import RunConfig
 from streaming.runs.divergence import ENOUGH
 from streaming.runs.run import Hooks, run
-from streaming.scores.evaluate import Metrics
+from streaming.scores.metrics import Metrics
 from streaming.sources import ArraySource
 
 RULES = rules.names()

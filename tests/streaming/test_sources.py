@@ -42,7 +42,7 @@ def open_one(name: str, sets: Path, seed: int = 0) -> Source:
     asked = {"csv": f"csv:{sets / 'rows.csv'}", "synthetic": "synthetic:samples=700,seed=3"}
     try:
         held_out = 0.2 if name == "csv" else 0.0
-        return open_source(asked.get(name, name), Options(sets, seed=seed, held_out=held_out))
+        return open_source(asked.get(name, name), Options(data=sets, seed=seed, held_out=held_out))
     except UserError as error:  # a live source without its extra or its device
         pytest.skip(str(error))
 

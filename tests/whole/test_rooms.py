@@ -41,8 +41,10 @@ LAYERS = {
         {"description"},
     ],
     "streaming": [
+        {"app"},
         {"commands"},
-        {"benchmarks", "sweeps"},
+        {"outlook"},
+        {"progress", "benchmarks", "sweeps"},
         {"papers"},
         {"runs"},
         {"pictures"},
@@ -50,10 +52,11 @@ LAYERS = {
         {"threads", "scores"},
         {"schedule"},
         {"sources"},
+        {"options"},
         {"tables"},
         {"samples"},
         {"files"},
-        {"machine", "terminal"},
+        {"machine", "terminal", "records"},
     ],
 }
 CROWDED = {"rate_models.rules", "dendrostream_demos", "dendrostream_demos.papers"}
