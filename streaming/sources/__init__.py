@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from rate_models.errors import BadOption, quoted
 from rate_models.support import lookup
