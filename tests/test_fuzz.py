@@ -273,7 +273,8 @@ def nothing_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("rate_models.parity.run", lambda **_: nothing)
     monkeypatch.setattr("streaming.bench.run", lambda **_: {"machine": {}, "data": "", "rows": [],
                                                             "repeats": 1})  # fmt: skip
-    monkeypatch.setattr("streaming.schedule.measuring.measure", lambda *_: _no_paper())
+    for name, little in (("REPEATS", 1), ("TURN", 0), ("FOUND", 0)):
+        monkeypatch.setattr(f"streaming.schedule.measuring.{name}", little)
     monkeypatch.setattr("streaming.papers.reproduce.reproduce", lambda *_, **__: _no_paper())
     monkeypatch.setattr("streaming.spiking_command._learned", lambda *_: _no_paper())
 

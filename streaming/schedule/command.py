@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rate_models.errors import BadOption
-from rate_models.estimates import check_memory
 
 MOST_ITEMS = 400_000  # laid out one by one, in seconds; a longer stream goes on at the steady pace
 
@@ -94,9 +93,10 @@ def schedule(
     measured = None
     if measure:
         from streaming.schedule.measuring import measure as compare
+        from streaming.terminal import slow
 
-        check_memory("--samples", f"{samples:,} samples", 8 * samples * (sizes[0] + sizes[-1]))
-        told = compare(rule, sizes, how, workers, samples, options)
+        with slow("measuring: some seconds, or minutes where kernels are compiled first"):
+            told = compare(rule, sizes, how, workers, samples, options)
         measured = _measured(told)
         title = f"{rule}, {_short(sizes)}, {how}: {told.speedup:.2f} times one thread"
         picture = _drawn(told.plan, out, title, "seconds", told.ran)
