@@ -49,10 +49,12 @@ def main() -> None:
         _refuse(error)
     try:
         from streaming.cli import main as command
+        from streaming.terminal import unraisable
     except ImportError:
         if error := shared():
             _refuse(error)
         raise
+    sys.unraisablehook = unraisable
     command()
 
 

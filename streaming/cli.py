@@ -48,6 +48,10 @@ def main(arguments: list[str] | None = None) -> None:
         except UserError as error:
             _say(f"error: {error}")
             sys.exit(3 if isinstance(error, Diverged) else 2)
+        except SystemExit as end:
+            if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+                _say("interrupted")  # of commands that keep nothing, and say nothing themselves
+            raise
         except MemoryError:
             _say("error: got no more memory; what was saved before is kept; choose smaller layers, "
                  "a smaller --batch or fewer workers")  # fmt: skip
