@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from rate_models import lookup, rules
+from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.rules import Description
+from rate_models.support import lookup
 
 CIRCUITS = "biocircuits.circuits"
 ALL = ("RULE", "Settings", "build")

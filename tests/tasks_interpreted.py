@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rate_models import layers, online_kernel, rules
-from rate_models.hyperparameters import numeric
+from rate_models import rules
+from rate_models.kernels import layers
+from rate_models.model.hyperparameters import numeric
+from rate_models.model.optimizers import rates, step_at
 from rate_models.network import NetworkSpec
-from rate_models.online import OnlineNetwork
-from rate_models.optimizers import rates, step_at
+from rate_models.online import kernel as online_kernel
+from rate_models.online.network import OnlineNetwork
 from rate_models.rules import Ref, Task
 
 VARIANTS: dict[str, list[dict[str, Any]]] = {

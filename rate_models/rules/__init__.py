@@ -16,9 +16,9 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from rate_models import lookup, network
+from rate_models import network
 from rate_models.errors import BadOption
-from rate_models.hyperparameters import FIXED
+from rate_models.model.hyperparameters import FIXED
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules._contract import (
     Advice,
@@ -34,6 +34,7 @@ from rate_models.rules._contract import (
     Task,
     Term,
 )
+from rate_models.support import lookup
 
 __all__ = [
     "FIXED", "Advice", "Defaults", "Description", "Draws", "Noise", "Own", "Properties", "Ref",

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.errors import BadOption
-from rate_models.hyperparameters import fixed
+from rate_models.model.hyperparameters import fixed
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.optimizers import Optimizer
 from rate_models.rules import _state
 
 Array = NDArray[Any]

@@ -33,9 +33,9 @@ from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from rate_models import lookup
 from rate_models.errors import UnknownName
-from rate_models.hyperparameters import closest
+from rate_models.model.hyperparameters import closest
+from rate_models.support import lookup
 from streaming.sources import Options
 
 GROUP = "dendrostream.papers"

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from rate_models.errors import BadOption, BadSample
-from rate_models.estimates import check_memory
+from rate_models.support.estimates import check_memory
 from streaming.sources import Chunk, Options
 from streaming.tables.columns import beginning, columns
 from streaming.tables.labels import Labels
