@@ -10,7 +10,12 @@ import numpy as np
 import typer
 
 from rate_models.errors import BadOption
+from rate_models.support.estimates import check_learning, check_memory, check_time
 
+EPOCHS = 8  # of the network that is trained here
+PACE = 1e8  # updates of a neuron per second: more than a core does
+TRACED = 3 * 8  # bytes of a millisecond: its time, the soma and the dendrite of a neuron
+MANY = 10**12  # ms: more are as good as these
 HELD_OUT = 0.2  # of a table's rows, to be shown
 MOST_LEARNED = 20_000  # samples of a stream that is not held in memory
 TIMES = (25, 50, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000)  # ms
@@ -87,6 +92,7 @@ def spiking(
     learner, shown, truth, calibration = _learned(
         checkpoint, source, hidden, seed, data, samples, say
     )
+    _check_length(cells * sum(learner.sizes), len(truth), presentation, dt)
     right = float(np.mean(learner.predict_many(shown) == truth))
     neuron = _liveliest(learner, shown)
     traces = [f"{neuron[0]}.{v}[{neuron[1]}]" for v in ("v", "v_dendrite")] if neuron else []
@@ -129,6 +135,18 @@ def spiking(
     print(json_line(result) if json_ else _report(result))
 
 
+def _check_length(neurons: int, samples: int, presentation: int, dt: float) -> None:
+    """BadOption for a simulation of hours, or traces that fill the memory."""
+    milliseconds = samples * min(presentation, MANY)
+    got = f"{samples:,} samples of {presentation:,} ms"
+    check_memory("--presentation", got, TRACED * milliseconds)
+    if dt > 0:
+        got = f"{got} in steps of {dt:g} ms, {neurons:,} neurons"
+        seconds = milliseconds / dt * neurons / PACE
+        remedy = "choose fewer --samples, a shorter --presentation or a longer --dt"
+        check_time("--presentation", got, seconds, remedy)
+
+
 def _learned(
     checkpoint: Path | None, source: str, hidden: int, seed: int, data: Path | None, samples: int,
     say: Any,
@@ -153,12 +171,14 @@ def _learned(
                 expected=f"{learner.sizes[0]} features in {classes} classes, as --checkpoint has",
             )
         return learner, x[:samples], truth[:samples], X
+    sizes = (X.shape[1], hidden, len(opened.classes))
+    check_learning(EPOCHS * len(X), sizes)
     learner = OnlineLearner(
-        "pepita", (X.shape[1], hidden, len(opened.classes)), lr=0.1, seed=seed,
+        "pepita", sizes, lr=0.1, seed=seed,
         scale="range" if opened.scale == "range" else "running",
         maximum=opened.maximum, classes=opened.classes,
     )  # fmt: skip
-    for epoch in range(8):
+    for epoch in range(EPOCHS):
         order = np.random.default_rng([seed, epoch]).permutation(len(X))
         learner.learn_many(X[order], y[order])
         say(f"epoch {epoch + 1}: {np.mean(learner.predict_many(x) == truth):.4f} of held-out right")
