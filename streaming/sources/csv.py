@@ -20,19 +20,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from rate_models.errors import BadOption, BadSample
+from rate_models.support.estimates import check_memory
 from streaming.sources import Chunk, Options, Source, SourceFile
-from streaming.tables.columns import SAMPLE, columns
+from streaming.tables.columns import beginning, columns
 from streaming.tables.labels import Labels
 from streaming.tables.missing import Filler
 from streaming.tables.rows import Block, Rows
 from streaming.tables.split import Split
 from streaming.tables.table_file import TableFile
+
+BLOCK, COPIES = 256, 3  # rows that are learned together: as they are read, scaled and cast
 
 
 def open(argument: str | None, options: Options) -> CsvSource:
@@ -61,8 +63,11 @@ class CsvSource(Source):
         self.name = name or f"csv:{path}"
         self._options, self._path = options, path
         self._file = TableFile(path, options)
-        first = list(islice(self._file.records(), SAMPLE))
+        first = beginning(self._file.records())
         self._columns = columns(str(path), first, options, self._file.encoding)
+        wide = len(self._columns.features)
+        needed = COPIES * BLOCK * wide * np.dtype(float).itemsize
+        check_memory(str(path), f"{wide:,} features", needed, "leave some out by --drop")
         self._label = self._columns.names[self._columns.label]
         self._labels = Labels(
             str(path), self._label, task=options.task, loss=options.loss, decimal=options.decimal
@@ -88,7 +93,7 @@ class CsvSource(Source):
         """Rows left out."""
         return self._left_out
 
-    def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
+    def chunks(self, epoch: int, start: int = 0, size: int = BLOCK) -> Iterator[Chunk]:
         """See `Source.chunks`. Reads the file from its beginning.
 
         Raises BadOption where the file has changed since it was opened.
@@ -170,19 +175,28 @@ class CsvSource(Source):
 
 def _cut(blocks: Iterator[Chunk], start: int, size: int) -> Iterator[Chunk]:
     """The samples from number ``start`` on, ``size`` at a time."""
-    X, y = np.zeros((0, 0)), np.zeros(0)  # what is left of the blocks before
+    parts, n = list[Chunk](), 0  # what is left of the blocks before; rows in it
     for values, labels in blocks:
         if start >= len(labels):
             start -= len(labels)
             continue
-        values, labels, start = values[start:], labels[start:], 0
-        X, y = (np.vstack([X, values]), np.hstack([y, labels])) if len(y) else (values, labels)
-        whole = len(y) - len(y) % size
+        parts.append((values[start:], labels[start:]))
+        n, start = n + len(labels) - start, 0
+        if n < size:
+            continue
+        X, y = _joined(parts)
+        whole = n - n % size
         for at in range(0, whole, size):
             yield X[at : at + size], y[at : at + size]
-        X, y = X[whole:], y[whole:]
-    if len(y):
-        yield X, y
+        parts, n = [(X[whole:], y[whole:])] if n > whole else [], n - whole
+    if n:
+        yield _joined(parts)
+
+
+def _joined(parts: list[Chunk]) -> Chunk:
+    if len(parts) == 1:
+        return parts[0]
+    return np.vstack([X for X, _ in parts]), np.hstack([y for _, y in parts])
 
 
 SOURCE = SourceFile(__name__, open=open, table=True)

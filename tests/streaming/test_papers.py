@@ -23,7 +23,8 @@ from project import ROOT
 from rate_models.errors import MissingData, UnknownName
 from streaming import papers
 from streaming.files.bounded import DamagedData
-from streaming.papers import Context, Paper, Published, Scale, page, table
+from streaming.papers import Context, Paper, Published, Scale, outlook, page, table
+from streaming.papers import reproduce as of_papers
 from streaming.papers.cells import Store
 from streaming.papers.reproduce import reproduce
 
@@ -346,6 +347,49 @@ def test_a_cell_that_the_table_cannot_read_is_one_clear_error(
         return
     assert said.code == 2 and said.out == ""
     assert said.err.splitlines()[-1].startswith("error: finished cell slow, here: got a result")
+
+
+def test_a_paper_of_hours_says_so_once(
+    paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outlook, "MEASURED", 0.0)
+    told: list[str] = []
+    reproduce("slow-paper", tmp_path, say=told.append)
+    assert not any("at this pace" in line for line in told)
+    monkeypatch.setattr(outlook, "LONG", 0.0)
+    reproduce("slow-paper", tmp_path, seeds=4, columns=["here", "there"], say=told.append)
+    (line,) = (line for line in told if "at this pace" in line)
+    assert line.startswith("1 of 4 runs took 2 minutes; at this pace the others take about 2 min")
+
+
+@pytest.mark.parametrize(("done", "taken", "told"), [(1, 50.0, 0), (1, 61.0, 0), (1, 400.0, 1)])
+def test_the_pace_of_a_paper_is_that_of_what_is_done(
+    done: int, taken: float, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten more: in a time in which it is known, and of more than an hour."""
+    clock, lines = [0.0], list[str]()
+    monkeypatch.setattr(outlook.time, "monotonic", lambda: clock[0])
+    look = outlook.Outlook(11, lines.append)
+    clock[0] = taken
+    look(0, {})
+    assert len(lines) == told
+
+
+def test_of_many_seeds_some_are_computed_at_a_time(
+    paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that as many fit into the memory, and those before are kept."""
+    monkeypatch.setattr(of_papers, "TOGETHER", 2)
+    module, asked = papers.get("slow-paper"), list[list[int]]()
+    measure = module.measure
+
+    def noted(run: Any, seeds: Any, context: Context) -> None:
+        asked.append(list(seeds))
+        measure(run, seeds, context)
+
+    monkeypatch.setattr(module, "measure", noted)
+    result = reproduce("slow-paper", tmp_path, seeds=5, rows=["slow"], columns=["here"])
+    assert asked == [[0, 1], [2, 3], [4]] and cell(result, "slow", "here")["seeds"] == 5
 
 
 def test_a_cell_without_data_does_not_count_as_run(paper: Path) -> None:
