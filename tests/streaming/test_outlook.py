@@ -7,10 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from streaming import outlook
 from streaming.app import main
 from streaming.outlook import LONG, MEASURED, Outlook, seconds_left
-
-from streaming.commands import outlook
 
 
 def standing(position: int, after: float, length: int | None = 1000, **limits: Any) -> Any:
