@@ -1,4 +1,4 @@
-"""The files of `biocircuits.circuits`, and whether each holds what a circuit's file must."""
+"""The circuit files in `biocircuits.circuits`, and a check of their contents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALL = ("RULE", "Settings", "build")
 
 
 def load(name: str) -> ModuleType:
-    """The file of a circuit. Raises UnknownName, and BadOption where something is not in it."""
+    """The module of a circuit. Raises UnknownName, and BadOption where a member is missing."""
     made = lookup.get(CIRCUITS, name)
     got = ""
     if missing := [what for what in ALL if what not in vars(made)]:
@@ -29,6 +29,6 @@ def load(name: str) -> ModuleType:
 
 
 def rule_of(made: ModuleType) -> Description:
-    """What a circuit's losses, hyperparameters and start values are: its rule's, or its own."""
+    """The description of losses, hyperparameters and initial values: of its rule, or its own."""
     rule: str | Description = made.RULE
     return rules.get(rule) if isinstance(rule, str) else rule

@@ -1,17 +1,17 @@
-"""Circuits, one file each; the file name is the circuit's public name.
+"""Circuits, one file each; the file name is the public name of the circuit.
 
-A circuit file holds, in this order:
+A circuit file contains, in this order:
 
-docstring     equations, which neuron is what, a paragraph ``Source:`` with the paper
-`RULE`        the name of the rule in `rate_models.rules` whose algorithm the circuit is; its
-              hyperparameters, losses and start values are then the circuit's too
-`Settings`    NamedTuple of the circuit's own options, each field annotated with its range
-`build(spec, hyper, settings)`   the `Circuit`; BadOption for a variant it has no neurons for
+docstring     equations, the role of each population, a paragraph ``Source:`` with the paper
+`RULE`        the name of the rule in `rate_models.rules` that the circuit implements; the circuit
+              has the hyperparameters, losses and initial values of this rule
+`Settings`    NamedTuple of further options, each field annotated with its range
+`build(spec, hyper, settings)`   returns the `Circuit`; BadOption for an unsupported variant
 
-A circuit that is no rule of `rate_models` has as its RULE what it states of itself, a
-`rate_models.rules.Description`, at the end of its file.
+A circuit that implements no rule of `rate_models` has a `rate_models.rules.Description` as its
+RULE, at the end of its file.
 
-What only some circuits have:
+Optional:
 
-`prepare(spec, hyper, params)`   changes all parameters, W too, before the first sample, in place
+`prepare(spec, hyper, params)`   changes all parameters, W too, in place before the first sample
 """
