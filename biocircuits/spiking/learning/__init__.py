@@ -2,13 +2,14 @@
 
 A file holds, in this order:
 
-docstring     what the cells and the synapses do; a paragraph ``Source:``
-`PHASES`      the names of the phases that every sample goes through
-`FIRING`      `_cells.Firing`, its defaults of how cells fire
-`Settings`    NamedTuple of learning rates and what else is the rule's own
-`parameters(sizes, settings, seed)`        {projection: weights (n_target, n_source)} at the start
+docstring     the equations of cells and synapses; a paragraph ``Source:``
+`PHASES`      the names of the phases of every sample
+`FIRING`      the default `cells.Firing` of the rule
+`Settings`    NamedTuple of learning rates and other options of the rule
+`parameters(sizes, settings, seed)`        {projection: initial weights (n_target, n_source)}
 `rates(sizes, settings)`                    {plastic projection: its learning rate}
-`build(make, sizes, settings, weights)`     the parts, by a `_cells.Builder`; returns `Answer`
+`build(make, sizes, settings, weights)`     builds the parts by a `cells.Builder`; returns `Answer`
 
-All plasticity is in equations of Brian 2 synapses, which name variables of their own two ends.
+Plasticity is written as equations of Brian 2 synapses, with variables of the presynaptic and the
+postsynaptic cell only.
 """

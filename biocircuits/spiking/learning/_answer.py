@@ -1,4 +1,4 @@
-"""Where a network of this folder says what it says."""
+"""The variable that holds the output of a network."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from typing import Any, NamedTuple
 
 
 class Answer(NamedTuple):
-    """group: a NeuronGroup. trace: its variable that holds the answer when a sample is over.
-    units: how many numbers that are."""
+    """The output of a network.
+
+    group: a NeuronGroup. trace: its variable that holds the output at the end of a sample. units:
+    the size of the output.
+    """
 
     group: Any
     trace: str
