@@ -1,4 +1,4 @@
-"""The circuits of `biocircuits.circuits`, by name."""
+"""The circuit files in `biocircuits.circuits`, by name."""
 
 from __future__ import annotations
 
