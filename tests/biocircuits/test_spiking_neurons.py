@@ -13,6 +13,7 @@ from biocircuits.spiking import (
     Neuron,
     Receptor,
     backend,
+    brian,
     check_step,
     connect,
     fi,
@@ -91,7 +92,7 @@ def test_adaptation_slows_down() -> None:
     mean = 0.1 * 10e-12 * float(tired[0])
     less = fi.closed_form(point_lif(), currents - mean * load().amp)
     assert float(tired[0] / less[0]) == pytest.approx(1, abs=0.05)
-    with pytest.raises(BadOption, match="take `measured`"):
+    with pytest.raises(BadOption, match="use `measured`"):
         fi.closed_form(point_lif(adaptive=True), currents)
 
 
@@ -180,7 +181,7 @@ def test_without_a_compiler_or_cython_numpy_runs_with_a_warning(
     monkeypatch.setattr(backend, "find_spec", lambda n: None if n == "Cython" else find(n))
     with pytest.warns(RuntimeWarning, match=r"package Cython is missing.*pip install cython"):
         assert backend.codegen_target() == "numpy"
-    monkeypatch.setattr(backend, "find_spec", lambda name: None)
+    monkeypatch.setattr(brian, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"dendrostream\[spiking\]"):
         load()
 
