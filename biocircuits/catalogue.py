@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from rate_models import lookup, rules
+from rate_models import lookup, own_files, rules
 from rate_models.errors import BadOption
 from rate_models.rules import Description
 
-CIRCUITS = "biocircuits.circuits"
+CIRCUITS = lookup.Kind(
+    "circuit", "biocircuits.circuits", "CIRCUIT", ModuleType, "RULE, Settings and build"
+)
 ALL = ("RULE", "Settings", "build")
 
 
 def load(name: str) -> ModuleType:
-    """The file of a circuit. Raises UnknownName, and BadOption where something is not in it."""
-    made = lookup.get(CIRCUITS, name)
+    """The file of a circuit of that name or path.
+
+    Raises what `lookup.module` raises, and BadOption where something is not in it.
+    """
+    made = lookup.module(CIRCUITS, name)
     got = ""
     if missing := [what for what in ALL if what not in vars(made)]:
         got = f"no {', '.join(missing)}"
@@ -22,9 +27,14 @@ def load(name: str) -> ModuleType:
         got = f"RULE = {made.RULE!r}"
     if got:
         expected = "RULE, Settings and build; RULE the name of a rule, or a Description"
-        raise BadOption(f"file of circuit {name}", got=got, expected=expected,
+        raise BadOption(f"file of circuit {own_files.shown(name)}", got=got, expected=expected,
                         remedy="see biocircuits.circuits")  # fmt: skip
     return made
+
+
+def reference(made: ModuleType) -> str:
+    """What runs and checkpoints name a circuit by: its name, or path and digest of its file."""
+    return lookup.reference(CIRCUITS, made.__name__, f"circuit {made.__name__}")
 
 
 def rule_of(made: ModuleType) -> Description:

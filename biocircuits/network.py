@@ -14,7 +14,7 @@ from biocircuits.catalogue import CIRCUITS, rule_of
 from biocircuits.circuit import Circuit
 from biocircuits.recording import Probe, Trace, joined
 from biocircuits.simulate import Settings, Simulator
-from rate_models import bounds, losses, network, rules
+from rate_models import bounds, losses, network, own_files, rules
 from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.hyperparameters import checked, unknown
 from rate_models.kernel import Array, coerce
@@ -32,8 +32,9 @@ class CircuitNetwork(Learned):
 
     ``net.circuit`` is the circuit, ``net.circuit.name`` its name.
 
-    spec: sizes, activations, loss, biases. circuit: a name in `biocircuits.circuits`. seed: of
-    weights, masks, noise of the rule and of the simulation. options: fields of the optimiser (lr
+    spec: sizes, activations, loss, biases. circuit: a name in `biocircuits.circuits`, or the
+    path of a file of one's own. seed: of weights, masks, noise of the rule and of the simulation.
+    options: fields of the optimiser (lr
     and its schedules; a synapse has no momentum), of the rule's Hyperparameters, of the circuit's
     Settings and of `simulate.Settings`, by name.
 
@@ -64,7 +65,9 @@ class CircuitNetwork(Learned):
             remedy = "a Circuit itself runs in biocircuits.Simulator"
             got, expected = f"a {type(circuit).__name__}", "a name in biocircuits.circuits"
             raise BadOption("circuit", got=got, expected=expected, remedy=remedy)
-        self._name, self.made = str(circuit), catalogue.load(circuit)
+        self.made = catalogue.load(circuit)
+        self.reference = catalogue.reference(self.made)
+        self._name = own_files.shown(circuit)
         self.definition = rule_of(self.made)
         self.spec, self.seed = spec, int(seed)
         self.rule = self.definition.name
@@ -103,7 +106,12 @@ class CircuitNetwork(Learned):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies are built as this one was, and take over its state."""
-        made_with = {"spec": self.spec, "circuit": self._name, "seed": self.seed, **self.options}
+        made_with = {
+            "spec": self.spec,
+            "circuit": self.reference,
+            "seed": self.seed,
+            **self.options,
+        }
         return restored, (type(self), made_with, self.state())
 
     def _records(self) -> dict[str, NamedTuple]:

@@ -15,7 +15,7 @@ def circuits_of(rule: str) -> list[str]:
     >>> circuits_of("pepita"), circuits_of("backprop")
     (['pepita'], [])
     """
-    return [name for name in lookup.names(CIRCUITS) if rule == lookup.get(CIRCUITS, name).RULE]
+    return [name for name in lookup.names(CIRCUITS) if rule == lookup.module(CIRCUITS, name).RULE]
 
 
 def maker(case: Case, dtype: str, seed: int) -> Twin | None:
@@ -24,11 +24,14 @@ def maker(case: Case, dtype: str, seed: int) -> Twin | None:
     None where there is none that could follow: no circuit of the rule, or not of this variant; a
     precision that circuits do not have; momentum or weight decay, which synapses do not have.
     """
-    named = circuits_of(case.rule)
-    if not named or dtype != CircuitNetwork.dtype:
-        return None
+    named = circuits_of(case.rule.name)
+    return twin_of(named[0], case, seed) if named and dtype == CircuitNetwork.dtype else None
+
+
+def twin_of(circuit: str, case: Case, seed: int) -> Twin | None:
+    """A circuit in steady state; None where it has not this variant of its rule."""
     try:
-        net = CircuitNetwork(case.spec, named[0], seed=seed, optimizer=case.optimizer, **case.hyper)
+        net = CircuitNetwork(case.spec, circuit, seed=seed, optimizer=case.optimizer, **case.hyper)
     except BadOption:
         return None
 

@@ -1,5 +1,5 @@
-"""The command line: ``dendrostream run | rules | sources | parity | bench | schedule | paper |
-sweep | spiking``."""
+"""The command line: ``dendrostream run | rules | sources | parity | check | bench | schedule |
+paper | sweep | spiking``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import typer
 
 from rate_models import lookup
 from rate_models.errors import BadOption, Diverged, UserError, quoted
+from streaming.check_command import check
 from streaming.paper_command import paper
 from streaming.schedule.command import schedule
 from streaming.spiking_command import spiking
@@ -345,7 +346,9 @@ def rules(
 @app.command()
 def sources(json_: Json = False) -> None:
     """List the sources of samples."""
-    _catalogue("streaming.sources", json_)
+    from streaming.sources import SOURCES
+
+    _catalogue(SOURCES, json_)
 
 
 @app.command()
@@ -390,6 +393,7 @@ def bench(
 
 
 app.command()(schedule)
+app.command()(check)
 app.command()(paper)
 app.command()(beside(run))
 app.command()(spiking)
@@ -451,14 +455,14 @@ def _report(summary: dict[str, Any]) -> str:
     return "\n".join(f"{name:<22}{value}" for name, value in rows)
 
 
-def _catalogue(package: str, as_json: bool) -> None:
-    names = lookup.names(package)
+def _catalogue(kind: lookup.Kind[Any], as_json: bool) -> None:
+    names = lookup.names(kind)
     if as_json:
         _print_json({"names": names})
         return
     width = max(map(len, names), default=0)
     for name in names:
-        about = lookup.document(lookup.get(package, name)).partition("\n")[0]
+        about = lookup.document(lookup.module(kind, name)).partition("\n")[0]
         print(f"{name:<{width}}  {about}")
 
 

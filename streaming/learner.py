@@ -10,9 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.arguments import check_text
-from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, Diverged, UserError
+from rate_models.errors import (
+    BadOption,
+    BadSample,
+    DamagedCheckpoint,
+    Diverged,
+    MissingData,
+    OtherFile,
+    UserError,
+)
 from rate_models.network import NetworkSpec, one_hot
-from rate_models.rules import forward
+from rate_models.rules import Description, forward
 from streaming import checkpoint, realisation
 from streaming.door import Checked, Door, Label, as_array, draws, labels_of, pair, several
 from streaming.evaluate import Scored, joined, losses_of
@@ -33,19 +41,19 @@ NUMBERS = 2**22  # outputs at a time, where there are many classes
 class OnlineLearner:
     """A network that learns from one sample at a time.
 
-    rule: a name in `rate_models.rules`; None: pepita, or the rule of the circuit. sizes: n_0, ...,
-    n_L. lr: learning rate; the rule's own rates are scaled by it; None takes what suits rule and
-    input, see `streaming.following`. seed: of weights, feedback, dropout and noise. dtype: float64,
-    float32. loss: cross_entropy, binary_cross_entropy or mse; activation: of the hidden layers;
-    None takes the rule's own. output: of the last layer, None takes the loss's own. bias: whether
-    biases learn.
+    rule: a name in `rate_models.rules`, the path of a file of one's own, or a `Rule`; None: pepita,
+    or the rule of the circuit. sizes: n_0, ..., n_L. lr: learning rate; the rule's own rates are
+    scaled by it; None takes what suits rule and input, see `streaming.following`. seed: of weights,
+    feedback, dropout and noise. dtype: float64, float32. loss: cross_entropy, binary_cross_entropy
+    or mse; activation: of the hidden layers; None takes the rule's own. output: of the last layer,
+    None takes the loss's own. bias: whether biases learn.
     classes: the label of each output unit (text, whole number or boolean), 0, 1, ... when None.
     task: "regression": y and predictions are vectors (n_L,), the loss is mse and targets are
     scaled as "running". "classification": y are labels. None: ``loss="mse"`` without classes is a
     regression on targets as they are.
-    circuit: a name in `biocircuits.circuits`, to learn as neurons and synapses (in float64), or
-    None. schedule, workers: how samples overlap, in how many threads; batch: samples per update:
-    see `streaming.scheduled`.
+    circuit: a name in `biocircuits.circuits`, or the path of a file, to learn as neurons and
+    synapses (in float64), or None. schedule, workers: how samples overlap, in how many threads;
+    batch: samples per update: see `streaming.scheduled`.
     scale, maximum: see `streaming.scaling`. target_scale: the same for the targets of a regression;
     predictions are in the targets' own units, losses in those of the network: see
     `streaming.target_scaling`. on_bad: "raise" on a bad sample, or "skip" and
@@ -66,7 +74,7 @@ class OnlineLearner:
     def __init__(
         self,
         /,
-        rule: str | None = None,
+        rule: str | Description | None = None,
         sizes: Sequence[int] = (64, 256, 10),
         lr: float | None = None,
         seed: int = 0,
@@ -89,14 +97,14 @@ class OnlineLearner:
         **options: Any,
     ) -> None:
         for what, text in {
-            "on_bad": on_bad, "rule": rule, "circuit": circuit, "dtype": dtype, "loss": loss,
+            "on_bad": on_bad, "circuit": circuit, "dtype": dtype, "loss": loss,
             "output": output, "schedule": schedule, "scale": scale, "task": task,
             "target_scale": target_scale,
         }.items():  # fmt: skip
             check_text(what, text)
         if on_bad not in ("raise", "skip"):
             raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
-        rule, definition = realisation.rule_of(rule, circuit)
+        definition = realisation.rule_of(rule, circuit)
         names = definition.defaults.activation if activation is None else activation
         if loss is None:
             loss = "mse" if task == "regression" else definition.loss
@@ -104,7 +112,7 @@ class OnlineLearner:
         regression, target_scale = settled(spec, task, classes, target_scale)
         options = options if lr is None else {"lr": lr, **options}
         self._network = realisation.build(
-            rule, spec, circuit, seed, dtype, options, schedule, workers, batch
+            definition, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
         self._how = {"schedule": schedule, "workers": int(workers), "batch": int(batch)}
         labels = None if regression else labels_of(classes, spec.sizes[-1])
@@ -274,12 +282,13 @@ class OnlineLearner:
         arrays |= {f"rate.{name}": a for name, a in measured.items()}
         spec = network.spec
         learner = {
-            "rule": network.rule, "sizes": spec.sizes, "seed": network.seed,
+            **realisation.named(network.definition, realisation.circuit_of(network)),
+            "sizes": spec.sizes, "seed": network.seed,
             "dtype": network.dtype, "loss": spec.loss, "activation": spec.activation,
             "bias": spec.bias, "output": spec.output, "classes": self.classes,
             "scale": scaler.kind, "maximum": scaler.maximum, "on_bad": self.on_bad,
             "target_scale": self._targets.kind,
-            "circuit": realisation.circuit_of(network), **self._how, **network.options,
+            **self._how, **network.options,
         }  # fmt: skip
         meta = {
             "learner": learner,
@@ -314,6 +323,8 @@ class OnlineLearner:
             mine = learner._stored()[0]
             if odd := beyond(mine, learner.dtype):
                 raise BadOption(odd, got="infinite, NaN or huge numbers", expected="finite numbers")
+        except (OtherFile, MissingData):  # the checkpoint is whole
+            raise
         except Exception as problem:  # a file that someone made can raise whatever there is
             clear = isinstance(problem, UserError | LookupError | TypeError)
             raise DamagedCheckpoint(

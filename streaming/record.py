@@ -49,7 +49,7 @@ class Recorder:
         u = draws.uniform(net.seed, network.NOISE, 0, len(x), sum(widths))
         noise = np.split(of_rule.transform(net.hyper, u), np.cumsum(widths)[:-1], axis=1)
         drawn = Draws(None, noise if widths else None)
-        return Probe(net.spec, net.rule, net.hyper, net.parameters(), x, y, drawn)
+        return Probe(net.spec, net.definition, net.hyper, net.parameters(), x, y, drawn)
 
 
 def _first(source: Source) -> tuple[Any, Any]:

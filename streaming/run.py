@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models import own_files
 from rate_models.errors import BadOption, BadSample, Diverged, MissingData, UserError
 from streaming import checkpoint, defaults, divergence, drawn, run_state
 from streaming.advice import Adviser
@@ -84,8 +85,8 @@ def run(
     else:
         source, learner = begun
     recorder = Recorder(config.record, learner, source)
-    way = f"{config.circuit}-circuit" if config.circuit else str(config.rule)
-    folder = new_folder(config.source, way, out)
+    way = f"{own_files.shown(config.circuit)}-circuit" if config.circuit else learner.rule
+    folder = new_folder(own_files.shown(config.source), way, out)
     with disk(folder), locked(folder) as lock:
         refuse_used(folder)
         write_text(folder / "config.json", config.model_dump_json(indent=2) + "\n")

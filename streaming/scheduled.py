@@ -36,6 +36,7 @@ from rate_models.hyperparameters import numeric
 from rate_models.network import NetworkSpec
 from rate_models.online import OnlineNetwork, Outcome
 from rate_models.optimizers import Optimizer, moves
+from rate_models.rules import Rule
 from streaming import _runner_kernel as kernels
 from streaming.runner import Block, Measured, Threads, done, together
 from streaming.schedule import planner
@@ -71,7 +72,7 @@ class ScheduledNetwork(OnlineNetwork):
     def __init__(
         self,
         spec: NetworkSpec,
-        rule: str = "pepita",
+        rule: str | Rule = "pepita",
         *,
         schedule: Schedule,
         workers: int = 1,

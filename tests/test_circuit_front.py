@@ -43,7 +43,7 @@ MODES: list[dict[str, Any]] = [
 
 
 def learner(name: str, **options: Any) -> OnlineLearner:
-    definition = rule_of(lookup.get(CIRCUITS, name))
+    definition = rule_of(lookup.module(CIRCUITS, name))
     spec = nearest(definition, NetworkSpec(SIZES, loss=definition.loss))
     assert spec is not None
     options = {k: v for k, v in options.items() if k != "dropout" or
@@ -115,7 +115,7 @@ def test_predictions_are_one_by_one_what_they_are_together(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_another_seed_another_network(name: str) -> None:
-    made = lookup.get(CIRCUITS, name)
+    made = lookup.module(CIRCUITS, name)
     definition = rule_of(made)
     spec = nearest(definition, NetworkSpec(SIZES, loss=definition.loss))
     assert spec is not None
@@ -126,7 +126,7 @@ def test_another_seed_another_network(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_documents_and_option_names(name: str) -> None:
-    made = lookup.get(CIRCUITS, name)
+    made = lookup.module(CIRCUITS, name)
     definition = rule_of(made)
     assert re.search(r"^Source: .*(19|20)\d\d", made.__doc__, re.M | re.S)
     assert made.Settings.__doc__ and made.build.__doc__
@@ -237,7 +237,7 @@ def test_what_can_be_recorded_of_a_circuit_without_a_rule(tmp_path: Path) -> Non
         run(config, tmp_path / "b")
     assert not (tmp_path / "b").exists()
     spec = NetworkSpec((6, 5, 4), loss="mse")
-    definition = rule_of(lookup.get(CIRCUITS, "dendritic_microcircuit"))
+    definition = rule_of(lookup.module(CIRCUITS, "dendritic_microcircuit"))
     suits = defaults.options(definition, spec, True, 1 + 0.3**2)
     assert config.resolved(config.open()).lr == suits["lr"]
 
@@ -285,7 +285,7 @@ def written(tmp_path: Path) -> Iterator[str]:
     biocircuits.circuits.__path__.append(str(tmp_path))
     yield name
     biocircuits.circuits.__path__.remove(str(tmp_path))
-    sys.modules.pop(f"{CIRCUITS}.{name}", None)
+    sys.modules.pop(f"{CIRCUITS.package}.{name}", None)
 
 
 def test_a_new_circuit_is_one_new_file(

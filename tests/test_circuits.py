@@ -9,6 +9,7 @@ import pytest
 from networks import deviation
 
 from biocircuits import CircuitNetwork
+from biocircuits.catalogue import CIRCUITS
 from rate_models import lookup
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.optimizers import Optimizer
@@ -73,9 +74,9 @@ def follow(circuit: str, network: NetworkSpec, options: dict[str, Any], samples:
 
 
 def test_every_circuit_is_claimed() -> None:
-    found = lookup.names("biocircuits.circuits")
+    found = lookup.names(CIRCUITS)
     assert set(CLAIMS) <= set(found)
-    ruled = [n for n in found if isinstance(lookup.get("biocircuits.circuits", n).RULE, str)]
+    ruled = [n for n in found if isinstance(lookup.module(CIRCUITS, n).RULE, str)]
     assert set(ruled) == set(CLAIMS)
 
 

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from biocircuits import Circuit, CircuitNetwork, Probe, example
 from biocircuits._layout import WIDTH, layout, shown
 from biocircuits._routes import Lanes, Ports, ends, lines_of
-from biocircuits.catalogue import rule_of
+from biocircuits.catalogue import CIRCUITS, rule_of
 from biocircuits.drawings import draw_circuit, draw_traces
 from rate_models import lookup
 from rate_models.errors import BadOption
@@ -39,8 +39,8 @@ def described(name: str, spec: NetworkSpec, options: dict[str, Any]) -> Circuit:
 
 def every_circuit() -> list[Circuit]:
     found = [described(*variant) for variant in VARIANTS]
-    for name in lookup.names("biocircuits.circuits"):
-        rule = rule_of(lookup.get("biocircuits.circuits", name))
+    for name in lookup.names(CIRCUITS):
+        rule = rule_of(lookup.module(CIRCUITS, name))
         found.append(described(name, NetworkSpec((4, 3, 2), loss=rule.loss), {}))
     return [*found, example()]
 

@@ -37,7 +37,7 @@ NUMBER = 0.5
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_read_off_is_what_the_rule_declares(name: str) -> None:
-    definition = rule_of(lookup.get(CIRCUITS, name))
+    definition = rule_of(lookup.module(CIRCUITS, name))
     assert locality.needs(locality.example(name)) == definition.properties
 
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from rate_models import lookup
 from rate_models.errors import BadOption, BadSample, UnknownName, UserError
-from streaming.sources import ArraySource, Options, Source, open_source
+from streaming.sources import SOURCES, ArraySource, Options, Source, open_source
 from streaming.sources._split import hold_out
 
-NAMES = lookup.names("streaming.sources")
+NAMES = lookup.names(SOURCES)
 IN_MEMORY = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 
 

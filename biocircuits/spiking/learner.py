@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,9 @@ from rate_models.errors import BadOption
 from rate_models.hyperparameters import checked, unknown
 from rate_models.network import check_seed
 
-RULES = "biocircuits.spiking.learning"
+RULES = lookup.Kind(
+    "spiking_rule", "biocircuits.spiking.learning", "RULE", ModuleType, "build and Settings"
+)
 
 
 class Stream(NamedTuple):
@@ -65,7 +67,7 @@ class SpikingLearner:
         check_seed(seed)
         if snapshots < 0:
             raise BadOption("snapshots", got=snapshots, expected="a number of samples, 0 for none")
-        self.module = lookup.get(RULES, rule)
+        self.module = lookup.module(RULES, rule)
         own, common = self.module.Settings(), self.module.FIRING
         for name in options:
             if name not in own._fields + common._fields:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from importlib import import_module
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models import lookup, own_files
 from rate_models.errors import BadOption
 from rate_models.hyperparameters import fixed
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.optimizers import Optimizer
-from rate_models.rules import _state
+from rate_models.rules import _plain, _state
 
 Array = NDArray[Any]
 Activity = tuple[list[Any], list[Any]]  # (a, h) of layers 0..L, (batch, n_l) each
@@ -140,8 +140,19 @@ def _nothing(*_: Any) -> None:
     """No matrix; nothing to object to."""
 
 
+def _none(*_: Any) -> Parameters:
+    """No parameters beside W and b."""
+    return {}
+
+
 def _never(hyper: Any) -> bool:
     return False
+
+
+def _no_kernel(*_: Any) -> NoReturn:
+    """In place of `teach` and `tasks` of a rule that has `batch` alone."""
+    got, expected = "a rule that has its textbook form, `batch`, alone", "teach and tasks as well"
+    raise BadOption("kernel", got=got, expected=expected)
 
 
 Ends = tuple[int, int]  # the layers below and above that a feedback matrix joins; 0: the input
@@ -172,17 +183,18 @@ class Description:
     A circuit that follows no rule of `rate_models` describes itself so.
 
     module: ``__name__`` of the file; its last part is the name of the rule. The file's docstring
-    has one line; the equations and every symbol; a paragraph ``Example:`` with a command and the
-    score it ends with; where the rule lies far below backpropagation a paragraph ``Gap:`` that
-    says why; a paragraph ``Source:`` with the paper.
-    hyperparameters: a NamedTuple. Each field is annotated with its range, and with `FIXED` where
-    it shapes the initial parameters; its default is the paper's.
+    has one line; the equations and every symbol; a paragraph ``Source:`` with the paper. Of our own
+    rules also a paragraph ``Example:`` with a command and the score it ends with, and where the
+    rule lies far below backpropagation a paragraph ``Gap:`` that says why.
     losses: those the rule allows; the first is the loss of a network when none is asked for.
     properties: what the rule asks of the biology.
-    init(spec, hyper, rng): the rule's own parameters, {name: array or list of arrays}.
 
     What only some have:
 
+    hyperparameters: a NamedTuple; without it dropout and the distribution of W. Each field is
+    annotated with its range, and with `FIXED` where it shapes the initial parameters; its default
+    is the paper's.
+    init(spec, hyper, rng): the rule's own parameters, {name: array or list of arrays}.
     noise: random numbers for every sample.
     forward_pass(spec, params, hyper, x, masks): textbook: the (a, h) of the rule in place of
     `network.forward`, for learning and predictions alike.
@@ -197,10 +209,10 @@ class Description:
 
     module: str
     _: KW_ONLY
-    hyperparameters: type[Any]
     losses: tuple[str, ...]
     properties: Properties
-    init: Callable[[NetworkSpec, Any, np.random.Generator], Parameters]
+    hyperparameters: type[Any] = _plain.Hyperparameters
+    init: Callable[[NetworkSpec, Any, np.random.Generator], Parameters] = _none
     noise: Noise = NO_NOISE
     forward_pass: Callable[[NetworkSpec, Parameters, Any, Any, Any], Activity] | None = None
     check: Callable[[NetworkSpec], None] = _nothing
@@ -209,11 +221,13 @@ class Description:
     suits: Callable[[NetworkSpec, bool, float], dict[str, float]] | None = None
     advise: Callable[[NetworkSpec, Any, Optimizer, Any, Any], list[Advice]] | None = None
 
+    def __post_init__(self) -> None:
+        own_files.note(self.module)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        if _stated_in(self.module) is not self:  # another process would find the file's own
-            expected = "the RULE of its file, as it is"
-            raise BadOption(f"copy of rule {self.name}", got="a changed one", expected=expected)
-        return _stated_in, (self.module,)
+        place = own_files.place(self.module, f"copy of rule {self.name}")
+        self._check_file(place)
+        return _stated_in, (place,)
 
     def __deepcopy__(self, _: Any) -> Self:
         return self
@@ -222,6 +236,22 @@ class Description:
     def name(self) -> str:
         """The public name: that of the file."""
         return self.module.rpartition(".")[2]
+
+    @property
+    def reference(self) -> str:
+        """What runs and checkpoints name it by: its name, or path and digest of a file of one's
+        own.
+
+        Raises BadOption where that would be another one: it was changed, or typed at a prompt.
+        """
+        found = lookup.reference(RULES, self.module, f"rule {self.name}")
+        self._check_file(own_files.place(self.module, f"rule {self.name}"))
+        return found
+
+    def _check_file(self, place: str) -> None:
+        if _stated_in(place) is not self:
+            got, expected = "a changed one", "the RULE of its file, as it is"
+            raise BadOption(f"copy of rule {self.name}", got=got, expected=expected)
 
     @property
     def loss(self) -> str:
@@ -234,9 +264,9 @@ class Description:
         return fixed(self.hyperparameters)
 
 
-def _stated_in(module: str) -> Any:
+def _stated_in(place: str) -> Any:
     """The `RULE` of a file."""
-    return import_module(module).RULE
+    return vars(own_files.at(place, "rule")).get("RULE")
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,11 +275,13 @@ class Rule(Description):
 
     Averaging, optimisers, sparsity, noise, scheduling and recording are written once, elsewhere. A
     rule's file ends in ``RULE = Rule(__name__, ...)``. Required are, of `Description`, its
-    docstring, hyperparameters, losses, properties and init, and
+    docstring, losses and properties, and
 
-    own: the rule's own arrays, see `Own`; `teach` finds them as fields of ``state``.
     batch(spec, params, hyper, x, y, draws): textbook: a generator; yields one `Stage` per
     optimiser step; after each yield ``params`` holds the stepped weights.
+
+    With `batch` alone a rule learns in batches, and online slowly; its kernel are
+
     teach(layer, net, syn, state, hyper, step, work, mask, noise): kernel stage: teaching signal
     and update of one layer; e and δ_L are there. Layers may learn at the same time: it touches
     what its work item names, and scratch of its own layer.
@@ -258,6 +290,7 @@ class Rule(Description):
 
     Every function sees arrays only; random numbers are handed in. What only some rules have:
 
+    own: the rule's own arrays, see `Own`; `teach` finds them as fields of ``state``.
     respond(layer, net, state, a, h, mask): kernel stage of ``forward_pass``, one layer: fills a_l
     and h_l, given h_{l-1}, or a_1; changes nothing else. A rule has both or neither.
     input_feedback(params, hyper): K of `input_synapses`: the matrix (n_0, k) through which the
@@ -276,10 +309,10 @@ class Rule(Description):
     steps W_1 steps it too, see `textbook.gradients`.
     """
 
-    own: tuple[Own, ...]
     batch: Callable[[NetworkSpec, Parameters, Any, Any, Any, Draws], Any]
-    teach: Callable[..., None]
-    tasks: Callable[[NetworkSpec, Any, int], list[Task]]
+    teach: Callable[..., None] = _no_kernel
+    tasks: Callable[[NetworkSpec, Any, int], list[Task]] = _no_kernel
+    own: tuple[Own, ...] = ()
     respond: Callable[..., None] | None = None
     input_feedback: Callable[[Parameters, Any], Array | None] = _nothing
     regime: Callable[[Any, int], Hashable] | None = None
@@ -287,6 +320,20 @@ class Rule(Description):
     batches: Callable[[Any], bool] = _never
     convolves: bool = False
     follows: Callable[[NetworkSpec, Any], bool] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.teach is _no_kernel) is not (self.tasks is _no_kernel):
+            got = "no tasks" if self.tasks is _no_kernel else "no teach"
+            raise BadOption(f"rule {self.name}", got=got, expected="teach and tasks, or neither")
+        if self.compiled and (self.forward_pass is None) is not (self.respond is None):
+            got = "respond alone" if self.forward_pass is None else "forward_pass alone"
+            raise BadOption(f"rule {self.name}", got=got, expected="both, or neither")
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it has a kernel, not `batch` alone."""
+        return self.teach is not _no_kernel
 
     def named(self, changes: str) -> tuple[str, ...]:
         """The names of the own arrays that change so, see `Own`."""
@@ -312,3 +359,8 @@ class Rule(Description):
         """Whether the kernel teaches the first layer first, as one worker does by `tasks`."""
         tasks = self.tasks(NetworkSpec((1, 1, 1), loss=self.loss), self.hyperparameters(), 0)
         return next(task.layer for task in tasks if task.kind == "M") == 1
+
+
+RULES = lookup.Kind(
+    "rule", "rate_models.rules", "RULE", Rule, "RULE = Rule(__name__, ...) at its end"
+)

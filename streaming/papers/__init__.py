@@ -26,20 +26,29 @@ What only some have:
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from rate_models import lookup
+from rate_models import lookup, own_files
 from rate_models.errors import UnknownName
 from rate_models.hyperparameters import closest
 from streaming.sources import Options
 
-GROUP = "dendrostream.papers"
 OURS = ("dendrostream_demos.papers", "demos.papers")  # installed, or in a bare checkout
+
+
+def _exists(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+PAPERS = lookup.Kind(
+    "paper", next(filter(_exists, OURS), OURS[0]), "PAPER", ModuleType, "ROWS, COLUMNS and run"
+)
 
 Result = dict[str, Any]
 Cell = tuple[str, str]
@@ -87,34 +96,35 @@ class Context(NamedTuple):
     checkpoint: Callable[[int, Callable[[], Unfinished]], object] = lambda *_: None
 
 
-def catalogue() -> dict[str, tuple[str, str]]:
-    """{public name: (package, module name)} of all papers, sorted."""
-    ours = [package for package in OURS if _exists(package)][:1]
-    named = {point.value for point in entry_points(group=GROUP)} - set(OURS)
-    found = {}
-    for package in [*ours, *sorted(named)]:
-        for name in lookup.names(package):
-            found[name.replace("_", "-")] = (package, name)
-    return dict(sorted(found.items()))
+def catalogue() -> dict[str, str]:
+    """{public name: name of the file} of all papers that are installed, sorted."""
+    return {name.replace("_", "-"): name for name in lookup.names(PAPERS)}
 
 
 def get(name: str) -> ModuleType:
-    """The module of a paper; UnknownName lists the valid names."""
-    valid = catalogue()
-    public = name.replace("_", "-")
+    """The module of a paper, by its name or the path of a file.
+
+    Raises UnknownName, which lists the valid names, and what `own_files.load` raises.
+    """
+    if own_files.parse(name):
+        return lookup.module(PAPERS, name)
+    valid, public = catalogue(), name.replace("_", "-")
     if public not in valid:
         raise UnknownName("paper", got=repr(name), expected=f"one of {', '.join(valid)}",
                           remedy=closest(public, list(valid)))  # fmt: skip
-    return lookup.get(*valid[public])
+    return lookup.module(PAPERS, valid[public])
+
+
+def named(name: str) -> str:
+    """The public name: with - for _, of a file its stem."""
+    return own_files.shown(name).replace("_", "-")
+
+
+def reference(name: str) -> str:
+    """What finds a paper in another process: its name, or path and digest of its file."""
+    return lookup.reference(PAPERS, get(name).__name__, f"paper {name}")
 
 
 def citation(paper: ModuleType) -> str:
     """The first paragraph of a paper's file."""
     return " ".join(lookup.document(paper).partition("\n\n")[0].split())
-
-
-def _exists(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ModuleNotFoundError:
-        return False

@@ -56,8 +56,8 @@ def reproduce(
     Raises UnknownName and BadOption for what cannot be, and MissingData or DamagedData where there
     is no data for any of the chosen cells.
     """
-    paper = papers.get(name)
-    name = name.replace("_", "-")
+    paper, asked = papers.get(name), papers.reference(name)
+    name = papers.named(name)
     chosen = _chosen("--rows", rows, paper.ROWS), _chosen("--columns", columns, paper.COLUMNS)
     scale, setting, stem = _scale(paper, name, seeds, epochs, quick)
     if device != "cpu" and not getattr(paper, "TORCH", True):
@@ -75,7 +75,7 @@ def reproduce(
         if spreads and (tasks := _missing(paper, todo, scale, store)):
             say(f"{name}: {len(tasks)} cells are computed by workers")
             with cluster(scheduler, workers, say=say) as client:
-                for n, _ in enumerate(spread(client, name, tasks, context, store), 1):
+                for n, _ in enumerate(spread(client, asked, tasks, context, store), 1):
                     tick(f"{n} of {len(tasks)} cells by workers")
         absent: dict[Cell, UserError] = {}
         for cell in todo:

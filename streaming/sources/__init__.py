@@ -13,15 +13,26 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, cast, runtime_checkable
 
-from rate_models import lookup
+from rate_models import lookup, own_files
 from rate_models.errors import BadOption, quoted
 from streaming.sources._arrays import ArraySource, Chunk
 from streaming.sources._task import TASKS
 
-__all__ = ["ArraySource", "Chunk", "Options", "Source", "content", "no_argument", "open_source"]
+__all__ = [
+    "ArraySource",
+    "Chunk",
+    "Options",
+    "Source",
+    "content",
+    "no_argument",
+    "open_source",
+    "parts",
+]
 
+SOURCES = lookup.Kind("source", __name__, "SOURCE", ModuleType, "open(argument, options)")
 MISSING = ("raise", "skip", "mean", "last", "zero")
 # Options that tables alone take.
 TABLE = (
@@ -140,6 +151,7 @@ class Source(Protocol):
 def open_source(name: str, options: Options | None = None) -> Source:
     """The source called ``name``; what follows the first colon is its argument.
 
+    name: ``digits``, ``csv:FILE.csv``, or the path of a file of one's own, ``./noisy.py:ARGUMENT``.
     Raises UnknownName (listing the sources), BadOption, BadSample or MissingData.
 
     >>> source = open_source("digits")
@@ -151,22 +163,44 @@ def open_source(name: str, options: Options | None = None) -> Source:
     """
     if not isinstance(name, str):
         raise BadOption("source", got=quoted(name), expected="a name, e.g. digits or csv:FILE.csv")
-    kind, colon, argument = name.partition(":")
-    module = lookup.get(__name__, kind)
+    kind, argument = parts(name)
+    module = lookup.module(SOURCES, kind)
     options = options or Options()
     if not is_table(name) and (given := options.of_a_table()):
         raise BadOption(
             "--" + given[0].replace("_", "-").replace("header", "no-header"),
-            got=f"beside the source {kind}",
+            got=f"beside the source {own_files.shown(kind)}",
             expected="a table, e.g. csv:FILE.csv",
             remedy="its samples are fixed: leave the option out",
         )
-    return cast(Source, module.open(argument if colon else None, options))
+    source = cast(Source, module.open(argument, options))
+    if own_files.parse(kind):
+        _rename(source, lookup.reference(SOURCES, module.__name__, f"source {kind}"))
+    return source
+
+
+def parts(name: str) -> tuple[str, str | None]:
+    """What finds a source, and its argument: what follows the first colon, or the path of a file.
+
+    >>> parts("csv:FILE.csv"), parts("digits"), parts("./noisy.py:3")
+    (('csv', 'FILE.csv'), ('digits', None), ('./noisy.py', '3'))
+    """
+    if found := own_files.parse(name):
+        argument = found.argument
+        return name if argument is None else name[: -len(argument) - 1], argument
+    kind, colon, argument = name.partition(":")
+    return kind, argument if colon else None
+
+
+def _rename(source: Source, reference: str) -> None:
+    """Have the name of a source of one's own find its file again; its argument stays."""
+    _, colon, argument = source.name.partition(":")
+    source.name = reference + colon + argument
 
 
 def is_table(name: str) -> bool:
     """Whether the source called ``name`` takes the options of tables."""
-    return bool(getattr(lookup.get(__name__, name.partition(":")[0]), "TABLE", False))
+    return bool(getattr(lookup.module(SOURCES, parts(name)[0]), "TABLE", False))
 
 
 def content(name: str, source: Source | None = None) -> str:
@@ -174,7 +208,7 @@ def content(name: str, source: Source | None = None) -> str:
 
     Empty where the name alone decides what is streamed.
     """
-    path = os.path.expanduser(name.partition(":")[2])
+    path = os.path.expanduser(parts(name)[1] or "")
     if not os.path.isfile(path):
         own = getattr(source, "content", None)
         return str(own()) if own else ""
