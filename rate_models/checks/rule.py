@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 from collections.abc import Callable, Iterator, Sequence
@@ -40,8 +41,15 @@ class Subject:
 
     @property
     def cases(self) -> list[Case]:
-        """The networks of `parity`; BadOption where the rule can learn none of them."""
-        found = [c._replace(hyper={**c.hyper, **self.hyper}) for c in parity.cases_of(self.rule)]
+        """The networks of `parity`; BadOption where the rule can learn none of them so."""
+        found = []
+        for case in parity.cases_of(self.rule):
+            case = case._replace(hyper={**case.hyper, **self.hyper})
+            with contextlib.suppress(BadOption):
+                rules.check(
+                    self.rule, case.spec, checked(self.rule.hyperparameters(), **case.hyper)
+                )
+                found.append(case)
         if not found:
             expected = "one of the networks that are tried: see rate_models.rules.nearest"
             raise BadOption(f"check() of {self.rule.name}", got="none allowed", expected=expected)
