@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from rate_models import lookup, own_files, rules
+from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.rules import Description
+from rate_models.support import lookup, own_files
 
 CIRCUITS = lookup.Kind(
     "circuit", "biocircuits.circuits", "CIRCUIT", ModuleType, "RULE, Settings and build"

@@ -32,14 +32,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from biocircuits._graph import Graph, Node
 from biocircuits.catalogue import CIRCUITS, load, rule_of
-from biocircuits.circuit import Circuit
-from biocircuits.projections import Projection
-from rate_models import lookup
+from biocircuits.description.circuit import Circuit
+from biocircuits.description.graph import Graph, Node
+from biocircuits.description.projections import Projection
 from rate_models.errors import BadOption, UserError
 from rate_models.network import NetworkSpec
 from rate_models.rules import Properties, nearest
+from rate_models.support import lookup
 
 NEURONS = ("point", "pyramidal")
 

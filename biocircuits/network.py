@@ -1,4 +1,4 @@
-"""A circuit with the face of `rate_models.online.OnlineNetwork`, so that it learns on streams."""
+"""A circuit with the methods of `OnlineNetwork`, so that it learns on streams."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from biocircuits import _divergence, _draws, catalogue, symmetry
+from biocircuits import catalogue
 from biocircuits.catalogue import CIRCUITS, rule_of
-from biocircuits.circuit import Circuit
-from biocircuits.recording import Probe, Trace, joined
-from biocircuits.simulate import Settings, Simulator
-from rate_models import bounds, losses, network, own_files, rules
+from biocircuits.description.circuit import Circuit
+from biocircuits.simulation import divergence, draws, symmetry
+from biocircuits.simulation.recording import Probe, Trace, joined
+from biocircuits.simulation.simulate import Settings, Simulator
+from rate_models import network, rules
+from rate_models.compiler.kernel import Array, coerce
 from rate_models.errors import BadOption, Diverged, UserError
-from rate_models.hyperparameters import checked, unknown
-from rate_models.kernel import Array, coerce
-from rate_models.learned import Learned, class_indices, restored
+from rate_models.model import losses
+from rate_models.model.hyperparameters import checked, unknown
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, one_hot
-from rate_models.online import Outcome
-from rate_models.optimizers import Optimizer
+from rate_models.online.learned import Learned, class_indices, restored
+from rate_models.online.network import Outcome
+from rate_models.support import bounds, own_files
 
 __all__ = ["CIRCUITS", "CircuitNetwork", "rule_of"]
 FIXED = ("dale", "excitatory", "asymmetry")
@@ -97,7 +100,7 @@ class CircuitNetwork(Learned):
     def remedy(self) -> str:
         """What to do where it diverges: phases too short for their time constants are named."""
         continuous = self.simulation.mode == "continuous"
-        return _divergence.remedy(self.circuit, continuous, self.optimizer.lr, self.own._fields)
+        return divergence.remedy(self.circuit, continuous, self.optimizer.lr, self.own._fields)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -238,7 +241,7 @@ class CircuitNetwork(Learned):
     def _given(self, x: Array, y: Array, t: int, masks: Any, noise: Any) -> dict[str, Any]:
         """What clamps the circuit for row t of a call."""
         net = self.spec, self.definition, self.hyper, self.seed
-        drawn = _draws.of_sample(*net, self.samples_seen, t, masks, noise)
+        drawn = draws.of_sample(*net, self.samples_seen, t, masks, noise)
         return {"x": x, "y": y, **drawn}
 
     def _outcome(self, outputs: Array, currents: Array, y: Array) -> Outcome:
@@ -246,7 +249,7 @@ class CircuitNetwork(Learned):
         return Outcome(outputs.argmax(axis=1), lost, outputs)
 
     def _check_finite(self) -> None:
-        where = _divergence.not_finite(self.simulator)
+        where = divergence.not_finite(self.simulator)
         if where:
             raise Diverged(f"{where} not finite", remedy=self.remedy)
 

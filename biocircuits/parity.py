@@ -1,12 +1,12 @@
-"""Circuits as one more realisation of their rules: for `rate_models.parity` and the catalogue."""
+"""Circuits as one more realisation of their rules, for `parity` and the catalogue."""
 
 from __future__ import annotations
 
 from biocircuits.network import CIRCUITS, CircuitNetwork
-from rate_models import lookup
+from rate_models.checks.parity import Array, Case, Sample, Twin
 from rate_models.errors import BadOption
 from rate_models.network import Parameters
-from rate_models.parity import Array, Case, Sample, Twin
+from rate_models.support import lookup
 
 
 def circuits_of(rule: str) -> list[str]:

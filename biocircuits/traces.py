@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biocircuits.circuit import Circuit, circuit_of
-from biocircuits.recording import SYNAPSE, Trace
+from biocircuits.description.circuit import Circuit, circuit_of
+from biocircuits.simulation.recording import SYNAPSE, Trace
 from rate_models.errors import BadOption
-from rate_models.extras import import_extra
+from rate_models.support.extras import import_extra
 
 if TYPE_CHECKING:
     import xarray

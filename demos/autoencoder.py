@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rate_models.errors import UserError
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, forward
-from rate_models.online import OnlineNetwork
-from rate_models.optimizers import Optimizer
+from rate_models.online.network import OnlineNetwork
 from streaming.sources import Options, Source, open_source
 
 RULES: dict[str, dict[str, Any]] = {
@@ -93,7 +93,8 @@ def mean_image(mnist: Source) -> Any:
 def draw(x: Any, labels: Any, results: dict[str, Result], path: Path) -> None:
     """Left: ten digits and their reconstructions. Right: the code of 2,000 digits."""
 
-    from rate_models.style import drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import drawing
 
     chosen = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
     rows = {"input": x, **{f"{rule.replace('_', ' ')}\nloss {result.loss:.1f}": result.images

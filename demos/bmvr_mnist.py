@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rate_models.compiler.kernel import Array
+from rate_models.diagnostics.fits import bmvr_loss, bmvr_optimum
 from rate_models.errors import Diverged, UserError
-from rate_models.fits import bmvr_loss, bmvr_optimum
-from rate_models.kernel import Array
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, one_hot
-from rate_models.online import OnlineNetwork
-from rate_models.optimizers import Optimizer
+from rate_models.online.network import OnlineNetwork
 from streaming.sources import ArraySource, Options, open_source
 
 
@@ -220,8 +220,9 @@ def markdown(found: list[tuple[str, str]], epochs: int, curve: Array, best: floa
 def draw(curve: Array, best: float, z: Array, path: Path) -> None:
     """The linear form on its way, and the spectrum of the nonlinear one."""
 
-    from rate_models.diagnostic_plots import objective, spectrum
-    from rate_models.style import ORANGE, drawing, new_figure
+    from rate_models.diagnostics.plots import objective, spectrum
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import ORANGE, drawing
 
     with drawing():
         figure = new_figure((9.5, 3))

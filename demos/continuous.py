@@ -151,7 +151,8 @@ def markdown(scores: Scores, epochs: int) -> str:
 def draw(curves: dict[str, Any], scores: Scores, path: Path) -> None:
     """Left, error over the length of a phase; right, accuracy over the length of a phase."""
 
-    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, COLOURS, GREY, ORANGE, drawing
 
     with drawing():
         figure = new_figure((9, 3.6))

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rate_models.errors import UserError
-from rate_models.optimizers import Optimizer
+from rate_models.model.optimizers import Optimizer
 from streaming.sources import Options, open_source
 
 BATCH, LAST, PROBES = 100, 3, 1000

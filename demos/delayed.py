@@ -22,7 +22,7 @@ import numpy as np
 
 from rate_models.errors import Diverged, UserError
 from streaming import OnlineLearner
-from streaming.evaluate import held_out
+from streaming.scores.evaluate import held_out
 from streaming.sources import Options, Source, open_source
 
 DELAYS = (0, 1, 3, 7, 15, 63)
@@ -120,7 +120,8 @@ def markdown(rows: list[Row], passes: int, power: float) -> str:
 def draw(rows: list[Row], passes: int, path: Path) -> None:
     """Accuracy against delay; a panel per network."""
 
-    from rate_models.style import COLOURS, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import COLOURS, drawing
 
     networks = list(dict.fromkeys(row.network for row in rows))
     with drawing():

@@ -62,7 +62,8 @@ def guesses(seed: int, samples: int, **options: Any) -> NDArray[np.bool_]:
 def draw(curves: dict[str, NDArray[np.float64]], drift: int, seeds: int, path: Path) -> None:
     """Accuracy in each window against samples."""
 
-    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, GREY, ORANGE, drawing
 
     with drawing():
         figure = new_figure((7, 3.4))

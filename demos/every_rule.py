@@ -25,7 +25,7 @@ import numpy as np
 from rate_models import catalogue, rules
 from rate_models.errors import UserError
 from streaming import OnlineLearner
-from streaming.evaluate import held_out
+from streaming.scores.evaluate import held_out
 from streaming.sources import Options, Source, open_source
 
 # Points below backpropagation in the paper's table 1, FC MNIST.
@@ -157,7 +157,8 @@ def markdown(rows: list[Row], passes: int, seeds: int) -> str:
 def draw(rows: list[Row], passes: int, path: Path) -> None:
     """A line per rule: one pass and all; digits beside their control."""
 
-    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, GREY, ORANGE, drawing
 
     with drawing():
         figure = new_figure((8, 1.4 + 0.3 * len(rows)))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from streaming import OnlineLearner
-from streaming.evaluate import held_out
+from streaming.scores.evaluate import held_out
 from streaming.sources import Options, open_source
 
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -59,7 +59,8 @@ def held_out_accuracy(seed: int, epochs: int, **options: Any) -> float:
 def draw(scores: Scores, path: Path) -> None:
     """A row per network: a point per seed, a bar at the mean."""
 
-    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, GREY, ORANGE, drawing
 
     with drawing():
         figure = new_figure((7, 2.6))

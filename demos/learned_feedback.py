@@ -25,10 +25,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rate_models import diagnostics, rules, textbook
+from rate_models import rules, textbook
+from rate_models.diagnostics import measures
 from rate_models.errors import UserError
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, one_hot
-from rate_models.optimizers import Optimizer
 from rate_models.rules import Draws, Rule
 from rate_models.textbook import Textbook
 from streaming.sources import Options, Source, open_source
@@ -115,16 +116,14 @@ def measure(net: Textbook, x: Any, y: Any) -> Values:
     exact = rules.get("backprop")
     truth = signals(exact, net.params, exact.hyperparameters(), x, y)
     name = net.definition.name
-    links = diagnostics.rule_links(name, SPEC.layers, **net.hyper._asdict())
-    for link, pair in zip(
-        links, diagnostics.feedback_pairs(net.params, links).values(), strict=True
-    ):
+    links = measures.rule_links(name, SPEC.layers, **net.hyper._asdict())
+    for link, pair in zip(links, measures.feedback_pairs(net.params, links).values(), strict=True):
         B, W = pair
         told, true = ours[link.below - 1], truth[link.below - 1]
-        angles = [diagnostics.angle(*both) for both in zip(told, true, strict=True)]
+        angles = [measures.angle(*both) for both in zip(told, true, strict=True)]
         found[f"angle {link.below}"] = float(np.mean(angles))
-        found[f"signs {link.below}"] = 100 * diagnostics.sign_congruence(W, B)
-        found[f"distance {link.below}"] = diagnostics.relative_error(W, B)
+        found[f"signs {link.below}"] = 100 * measures.sign_congruence(W, B)
+        found[f"distance {link.below}"] = measures.relative_error(W, B)
     return found
 
 
@@ -179,7 +178,8 @@ def cell(values: Any, form: str) -> str:
 def draw(curves: dict[str, Curves], path: Path) -> None:
     """A panel per quantity; solid lines for the last hidden layer, dashed for the first."""
 
-    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, GREY, ORANGE, drawing
 
     with drawing():
         from matplotlib.lines import Line2D

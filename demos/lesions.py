@@ -23,12 +23,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from biocircuits import CircuitNetwork
+from rate_models.compiler.kernel import Array
+from rate_models.diagnostics.fits import constraint_spectrum
 from rate_models.errors import Diverged
-from rate_models.fits import constraint_spectrum
-from rate_models.kernel import Array
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, one_hot
-from rate_models.online import OnlineNetwork
-from rate_models.optimizers import Optimizer
+from rate_models.online.network import OnlineNetwork
 from streaming.sources import Options, open_source
 
 MEMORIES = (
@@ -225,7 +225,8 @@ def markdown(results: Results, epochs: int) -> str:
 def draw(results: Results, path: Path) -> None:
     """A panel per lesion; two for the first."""
 
-    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, COLOURS, GREY, ORANGE, drawing
 
     with drawing():
         figure = new_figure((11, 3.4))

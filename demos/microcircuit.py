@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from biocircuits import CircuitNetwork, Probe
-from biocircuits.drawings import draw_circuit
-from rate_models.fits import bmvr_loss, bmvr_optimum
-from rate_models.kernel import Array
+from biocircuits.drawing.drawings import draw_circuit
+from rate_models.compiler.kernel import Array
+from rate_models.diagnostics.fits import bmvr_loss, bmvr_optimum
 from rate_models.network import NetworkSpec, one_hot
 from streaming.sources import Options, open_source
 
@@ -120,8 +120,9 @@ def smooth(values: Array, width: int = 200) -> Array:
 def draw(net: CircuitNetwork, result: Result, path: Path) -> None:
     """The circuit, and four panels."""
 
-    from rate_models import diagnostic_plots as plots
-    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
+    from rate_models.diagnostics import plots
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, GREY, ORANGE, drawing
 
     with drawing():
         figure = new_figure((12, 5.4))

@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rate_models.diagnostics import alignment_angle
+from rate_models.diagnostics.measures import alignment_angle
 from rate_models.errors import UserError
 from streaming import OnlineLearner
-from streaming.evaluate import held_out
+from streaming.scores.evaluate import held_out
 from streaming.sources import Options, Source, open_source
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -96,7 +96,8 @@ def angle(learner: OnlineLearner) -> float:
 def draw(courses: Courses, path: Path) -> None:
     """A panel of angles per depth; accuracies beside the names."""
 
-    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, COLOURS, GREY, ORANGE, drawing
 
     colours = dict(zip(KINDS, (GREY, ORANGE, COLOURS[2], BLUE), strict=True))
     with drawing():

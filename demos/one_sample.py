@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from biocircuits import CircuitNetwork, Probe, Trace
-from biocircuits.drawings import draw_circuit, draw_traces
+from biocircuits.drawing.drawings import draw_circuit, draw_traces
 from rate_models.network import NetworkSpec
 from streaming.sources import Options, open_source
 
@@ -55,7 +55,8 @@ def synapses(net: CircuitNetwork, x: np.ndarray, y: np.ndarray) -> list[str]:
 def draw(net: CircuitNetwork, trace: Trace, path: Path) -> None:
     """The circuit on the left, traces on the right."""
 
-    from rate_models.style import drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import drawing
 
     mismatch = trace.values["hidden_1.rate"] - trace.values["hidden_1.soma"]
     trace = trace._replace(values={**trace.values, MISMATCH: mismatch})

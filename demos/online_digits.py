@@ -10,7 +10,7 @@ Run time: 4 s, and 8 s of compilation the first time
 from __future__ import annotations
 
 from streaming import OnlineLearner
-from streaming.evaluate import held_out
+from streaming.scores.evaluate import held_out
 from streaming.sources import Options, open_source
 
 

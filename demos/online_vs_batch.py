@@ -26,7 +26,7 @@ import numpy as np
 from rate_models.errors import UserError
 from rate_models.network import NetworkSpec
 from streaming import OnlineLearner
-from streaming.evaluate import held_out
+from streaming.scores.evaluate import held_out
 from streaming.sources import Options, Source, open_source
 
 After = tuple[float, float]  # seconds of learning so far, test accuracy
@@ -89,7 +89,8 @@ def online(mnist: Source, hidden: int, seed: int) -> Iterator[After]:
 def draw(curves: dict[str, list[After]], hidden: int, path: Path) -> None:
     """Accuracy against epochs and against seconds."""
 
-    from rate_models.style import BLUE, ORANGE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, ORANGE, drawing
 
     with drawing():
         from matplotlib.ticker import MaxNLocator

@@ -23,8 +23,8 @@ from pathlib import Path
 
 from rate_models.batch import BatchNetwork, fit, joined
 from rate_models.errors import UserError
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
-from rate_models.optimizers import Optimizer
 from streaming.sources import ArraySource, Options, open_source
 
 

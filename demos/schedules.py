@@ -212,7 +212,8 @@ def charts() -> dict[str, Plan]:
 def draw(rows: list[Row], curves: dict[str, Curves], path: Path) -> None:
     """Charts above; throughput and memory; four speed-ups."""
 
-    from rate_models.style import COLOURS, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import COLOURS, drawing
     from streaming.schedule import pictures
 
     with drawing():
@@ -258,7 +259,7 @@ def speedup_panel(axes: Axes, against: str, curves: Curves) -> None:
     """Speed-up over one worker."""
     from matplotlib.ticker import MaxNLocator
 
-    from rate_models.style import COLOURS
+    from rate_models.drawing.style import COLOURS
 
     for colour, (name, (x, y)) in zip(COLOURS, curves.items(), strict=False):
         axes.plot(x, y, "o-", ms=3.5, color=colour, label=name)

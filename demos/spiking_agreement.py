@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from biocircuits.spiking.learner import SpikingLearner
-from rate_models.kernel import Array
+from rate_models.compiler.kernel import Array
 from rate_models.network import NetworkSpec
 from rate_models.rules import Draws, pepita
 from rate_models.textbook import gradients
@@ -98,7 +98,8 @@ def rule_changes(weights: dict[str, Array], X: Array, Y: Array) -> list[Array]:
 def draw(found: list[Agreement], path: Path) -> None:
     """A panel per layer."""
 
-    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, GREY, ORANGE, drawing
 
     marks = {"cells": "o", "time": "s", "rate": "^"}
     colours = {"escape": ORANGE, "integrate": BLUE}

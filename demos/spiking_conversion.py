@@ -92,7 +92,8 @@ def main(
 def draw_fi(path: Path) -> float:
     """The largest relative deviation of measured rates from the closed form."""
 
-    from rate_models.style import drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import drawing
 
     with drawing():
         figure = new_figure((5.4, 3.6))

@@ -22,8 +22,8 @@ import numpy as np
 
 from biocircuits import CircuitNetwork
 from biocircuits.spiking.learner import SpikingLearner
-from rate_models.fits import bmvr_loss, bmvr_optimum
-from rate_models.kernel import Array
+from rate_models.compiler.kernel import Array
+from rate_models.diagnostics.fits import bmvr_loss, bmvr_optimum
 from rate_models.network import NetworkSpec, one_hot
 from streaming.sources import Options, open_source
 
@@ -144,7 +144,8 @@ def draw(
 ) -> None:  # fmt: skip
     """Accuracies, the first seed's curve, the objective, the loss."""
 
-    from rate_models.style import BLUE, GREY, ORANGE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, GREY, ORANGE, drawing
 
     with drawing():
         figure = new_figure((9.6, 5.4))

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from rate_models.errors import UserError
 from streaming.schedule.items import Schedule
-from streaming.schedule.measuring import Comparison, measure
+from streaming.threads.measuring import Comparison, measure
 
 LATE = Schedule("delayed", 3)
 BATCHES = Schedule(batch=16)
@@ -124,7 +124,8 @@ def markdown(found: dict[str, list[Row]]) -> str:
 def draw(found: dict[str, list[Row]], path: Path) -> None:
     """Speed-ups against depth, width, workers and delay; below, what ran."""
 
-    from rate_models.style import COLOURS, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import COLOURS, drawing
     from streaming.schedule import pictures
 
     main_rows = found["schedule"]

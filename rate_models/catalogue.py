@@ -9,9 +9,10 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
-from rate_models import lookup, rules
+from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.rules import Rule
+from rate_models.support import lookup
 
 
 def paragraph(rule: str, heading: str) -> str:

@@ -95,7 +95,7 @@ class DamagedCheckpoint(UserError, ValueError):
 class Diverged(UserError, ArithmeticError):
     """Weights or activity stopped being finite; names the sample and the layer.
 
-    outcome: what the network said of the samples before, see `rate_models.online.Outcome`.
+    outcome: what the network said of the samples before, see `rate_models.online.network.Outcome`.
     """
 
     outcome: Any = None

@@ -14,11 +14,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import activations, losses, products
-from rate_models.arguments import check_text, elements
 from rate_models.errors import BadOption, UnknownName, quoted
-from rate_models.estimates import check_network
-from rate_models.hyperparameters import bounded
+from rate_models.model import activations, losses, products
+from rate_models.model.hyperparameters import bounded
+from rate_models.support.arguments import check_text, elements
+from rate_models.support.estimates import check_network
 
 Parameters = dict[str, Any]
 Init = Literal["he_uniform", "he_normal", "torch_uniform"]

@@ -16,9 +16,9 @@ from itertools import product
 import numpy as np
 
 from rate_models import rules
-from rate_models.kernel import DTYPES
+from rate_models.compiler.kernel import DTYPES
 from rate_models.network import NetworkSpec
-from rate_models.online import OnlineNetwork
+from rate_models.online.network import OnlineNetwork
 
 
 def seconds(rule: str, dtype: str) -> float:

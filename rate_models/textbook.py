@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from rate_models import network, rules
-from rate_models.hyperparameters import checked
+from rate_models.model.hyperparameters import checked
+from rate_models.model.optimizers import Optimizer, Sgd
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.optimizers import Optimizer, Sgd
 from rate_models.rules import Draws, Rule, Stage
 
 

@@ -1,4 +1,15 @@
-"""Streams: samples arrive, are learned from, scored, recorded.
+"""Time: samples arrive, are learned from, scored, recorded; the only packages that do files.
+
+Open `learner` first, then `runs`.
+
+`learner`     `OnlineLearner`: labels and dicts outside, a network inside
+`samples`     what sources are made of; `sources`: one file per source; `tables`: text files
+`scores`      test-then-train
+`runs`        a stream through a learner, kept in a folder; `files`, `pictures`: what lies there
+`schedule`    which worker does what when; `threads`: carries it out
+`commands`    the command line
+`sweeps`, `papers`, `benchmarks`: many runs, published tables, speed
+`cluster`     workers of Dask; `machine`: what a measurement ran on; `terminal`: what is printed
 
 >>> from streaming import OnlineLearner, progressive_val_score
 """
@@ -8,19 +19,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streaming.evaluate import progressive_val_score
-    from streaming.learner import OnlineLearner
+    from streaming.learner.learner import OnlineLearner
+    from streaming.scores.evaluate import progressive_val_score
 
 __all__ = ["OnlineLearner", "progressive_val_score"]
 
 
 def __getattr__(name: str) -> Any:  # the compiler behind the learner takes a while to import
     if name == "OnlineLearner":
-        from streaming.learner import OnlineLearner
+        from streaming.learner.learner import OnlineLearner
 
         return OnlineLearner
     if name == "progressive_val_score":
-        from streaming.evaluate import progressive_val_score
+        from streaming.scores.evaluate import progressive_val_score
 
         return progressive_val_score
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

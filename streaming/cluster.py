@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from rate_models.errors import BadOption, UserError
-from rate_models.estimates import check_workers
-from rate_models.extras import import_extra
+from rate_models.support.estimates import check_workers
+from rate_models.support.extras import import_extra
 
 HERE = "127.0.0.1"
 ADDRESS = r".+:\d+/?|inproc://.+"

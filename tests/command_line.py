@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from streaming.cli import main
+from streaming.commands.cli import main
 
 
 class Said(SimpleNamespace):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from project import ROOT
 
 
 def blocks(guide: str, language: str = "python") -> list[str]:

@@ -9,7 +9,7 @@ from networks import suited_network
 
 from rate_models import rules
 from rate_models.network import NetworkSpec
-from streaming.learner import OnlineLearner
+from streaming.learner.learner import OnlineLearner
 
 SIZES = (12, 9, 7, 3)
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import draws, network, rules
+from rate_models import network, rules
+from rate_models.model import draws
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, one_hot
-from rate_models.online import OnlineNetwork
-from rate_models.optimizers import Optimizer
+from rate_models.online.network import OnlineNetwork
 from rate_models.rules import nearest
 from rate_models.textbook import Textbook, initial_parameters
 

@@ -11,10 +11,10 @@ import pytest
 from networks import EVERYTHING, MOMENTUM, Case
 
 from rate_models.errors import Diverged
-from rate_models.online import OnlineNetwork
-from rate_models.optimizers import Optimizer
+from rate_models.model.optimizers import Optimizer
+from rate_models.online.network import OnlineNetwork
 from streaming.schedule.items import Schedule
-from streaming.scheduled import ScheduledNetwork
+from streaming.threads.network import ScheduledNetwork
 
 BLOCK = 128  # shorter than outside of tests
 PIPELINED = Schedule("pipelined")

@@ -9,11 +9,11 @@ import numpy as np
 
 from biocircuits import catalogue, locality, parity
 from biocircuits.network import CircuitNetwork
-from rate_models import lookup, own_files
+from rate_models.checks.parity import TOLERANCE, cases_of, deviations_of
 from rate_models.checks.report import Line, Report, carried_out
 from rate_models.network import NetworkSpec
-from rate_models.parity import TOLERANCE, cases_of, deviations_of
 from rate_models.rules import Rule, nearest
+from rate_models.support import lookup, own_files
 
 SAMPLES = 20
 SPEC = NetworkSpec((6, 5, 4, 3))

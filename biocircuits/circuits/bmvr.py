@@ -25,10 +25,10 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from biocircuits.circuit import Circuit, Phase
-from biocircuits.populations import Compartment, Population
-from biocircuits.projections import Plasticity, Projection
-from biocircuits.signals import Local, activation, slope
+from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.populations import Compartment, Population
+from biocircuits.description.projections import Plasticity, Projection
+from biocircuits.description.signals import Local, activation, slope
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
 

@@ -38,12 +38,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from biocircuits.circuit import Circuit, Phase
-from biocircuits.populations import Compartment, Coupling, Formula, Population
-from biocircuits.projections import Plasticity, Projection
-from biocircuits.signals import Local, activation
-from rate_models import activations
+from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.populations import Compartment, Coupling, Formula, Population
+from biocircuits.description.projections import Plasticity, Projection
+from biocircuits.description.signals import Local, activation
 from rate_models.errors import BadOption
+from rate_models.model import activations
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import FIXED, Defaults, Description, Properties
 from rate_models.rules._plain import random_feedback

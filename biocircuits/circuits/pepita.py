@@ -32,10 +32,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from biocircuits.circuit import Circuit, Phase
-from biocircuits.populations import Compartment, Coupling, Formula, Population
-from biocircuits.projections import Plasticity, Projection, Synapse
-from biocircuits.signals import Local, activation, positive, slope
+from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.populations import Compartment, Coupling, Formula, Population
+from biocircuits.description.projections import Plasticity, Projection, Synapse
+from biocircuits.description.signals import Local, activation, positive, slope
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
 

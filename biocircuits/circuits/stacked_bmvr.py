@@ -23,10 +23,10 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from biocircuits.circuit import Circuit
 from biocircuits.circuits.bmvr import Parameter, Settings, assembled
-from rate_models import activations
+from biocircuits.description.circuit import Circuit
 from rate_models.errors import BadOption
+from rate_models.model import activations
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import FIXED, Defaults, Description, Properties
 

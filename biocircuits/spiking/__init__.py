@@ -22,9 +22,9 @@ What is made are ordinary Brian 2 objects, with units, that can be taken apart a
 from __future__ import annotations
 
 from biocircuits.spiking.backend import finish, load, prepare, runtime
-from biocircuits.spiking.convert import to_brian2
+from biocircuits.spiking.conversion.convert import to_brian2
+from biocircuits.spiking.conversion.network import SpikingNetwork
 from biocircuits.spiking.learner import SpikingLearner
-from biocircuits.spiking.network import SpikingNetwork
 from biocircuits.spiking.neurons import (
     Neuron,
     Receptor,

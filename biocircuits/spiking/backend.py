@@ -1,4 +1,4 @@
-"""Brian 2 itself: imported when first asked for, and told how to run.
+"""How Brian 2 runs: device, code generation, seeds.
 
 Two modes. ``runtime`` runs step by step from Python: every object can be looked at and changed
 between runs; code by Cython, or by NumPy where there is no compiler, which is said as a warning.
@@ -7,7 +7,6 @@ between runs; code by Cython, or by NumPy where there is no compiler, which is s
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import tempfile
@@ -18,26 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from rate_models.errors import BadOption, MissingExtra, UserError
+from biocircuits.spiking.brian import load as load
+from biocircuits.spiking.units import quantity
+from rate_models.errors import BadOption, UserError
 
 _prepared = 0  # how often `prepare` was called
 MODES = ("runtime", "cpp_standalone")
 TARGETS = ("auto", "cython", "numpy")
 COMPILER = "install one (Debian: apt install g++; macOS: xcode-select --install)"
-
-
-def load() -> ModuleType:
-    """The module brian2; MissingExtra where it is not installed or does not import."""
-    if find_spec("brian2") is None:
-        raise MissingExtra("brian2", got="no package brian2",
-                           remedy='pip install "dendrostream[spiking]"')  # fmt: skip
-    try:
-        with warnings.catch_warnings():  # it calls pyparsing by its old names
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return importlib.import_module("brian2")
-    except (ImportError, AttributeError) as error:  # 2.9 with numpy 2.4: no ndarray.ptp
-        remedy = 'pip install "dendrostream[spiking]" takes versions that fit each other'
-        raise MissingExtra("brian2", got=error, remedy=remedy) from error
 
 
 def compiler() -> str | None:
@@ -85,8 +72,6 @@ def prepare(dt: Any, mode: str = "runtime", target: str = "auto", seed: int = 0)
     after this call. In cpp_standalone they belong to one program: build and run it by
     `finish`. Raises BadOption, and UserError where cpp_standalone finds no compiler.
     """
-    from biocircuits.spiking.units import quantity
-
     b = load()
     if mode not in MODES:
         raise BadOption("mode", got=repr(mode), expected=f"one of {', '.join(MODES)}")

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from biocircuits.spiking import backend
-from biocircuits.spiking.learning._cells import Builder, Floats, gathered, spread
-from biocircuits.spiking.network import Bar
-from rate_models import lookup
+from biocircuits.spiking.cells import Builder, Floats, gathered, spread
+from biocircuits.spiking.conversion.network import Bar
 from rate_models.errors import BadOption
-from rate_models.hyperparameters import checked, unknown
+from rate_models.model.hyperparameters import checked, unknown
 from rate_models.network import check_seed
+from rate_models.support import lookup
 
 RULES = lookup.Kind(
     "spiking_rule", "biocircuits.spiking.learning", "RULE", ModuleType, "build and Settings"

@@ -29,7 +29,7 @@ from typing import Any, Literal, NamedTuple
 from biocircuits.spiking.backend import load
 from biocircuits.spiking.units import check_step, quantity
 from rate_models.errors import BadOption
-from rate_models.hyperparameters import unknown
+from rate_models.model.hyperparameters import unknown
 
 # {parameter: (default, unit)}
 SOMA = {

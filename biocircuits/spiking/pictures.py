@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from biocircuits.spiking import fi
 from biocircuits.spiking.neurons import Neuron
 from biocircuits.spiking.recording import Recording, rank_correlation
+from rate_models.drawing.figures import new_figure
+from rate_models.drawing.style import BLUE, COLOURS, GREY, ORANGE, drawing
 from rate_models.errors import BadOption
-from rate_models.style import BLUE, COLOURS, GREY, ORANGE, drawing, new_figure
 
 Floats = NDArray[np.float64]
 NAMES = {"v": "soma", "v_dendrite": "dendrite"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from biocircuits.spiking.backend import load
+from biocircuits.spiking.brian import load
 from rate_models.errors import BadOption
 
 # A step may be this part of the shortest time constant; the error of exponential Euler is half it.

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rate_models import diagnostics
+from rate_models.diagnostics import measures
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
-from rate_models.optimizers import Optimizer
 from streaming.papers import Context, Result, Results, Scale, Unfinished
 from streaming.sources import ArraySource, Options, open_source
 
@@ -183,10 +183,10 @@ class _Record:
 
     def _weights(self) -> None:
         params = self.net.numpy()
-        self.curves["norms"].append(diagnostics.weight_norms(params))
+        self.curves["norms"].append(measures.weight_norms(params))
         if "F" in params and all(w.ndim == 2 for w in params["W"]):
-            link = diagnostics.Link("F", None, 0, len(params["W"]), forward=False)
-            for name, angle in diagnostics.alignment_angle(params, [link]).items():
+            link = measures.Link("F", None, 0, len(params["W"]), forward=False)
+            for name, angle in measures.alignment_angle(params, [link]).items():
                 self.angles.setdefault(name, []).append(angle)
         for name, seen in self.watch().items() if self.watch else ():
             self.curves.setdefault(name, []).append(seen)
@@ -251,7 +251,8 @@ def whitened(X: Array, X_test: Array, epsilon: float) -> tuple[Array, Array]:
 def draw_curves(found: Results, rows: Any, columns: Any, published: Any, path: Path) -> None:
     """Test accuracy over epochs, a panel per column, a colour per row; published values dashed."""
 
-    from rate_models.style import COLOURS, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import COLOURS, drawing
 
     shown = [column for column in columns if any(c == column for _, c in found)]
     with drawing():

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rate_models.compiler.kernel import kernel
+from rate_models.diagnostics.fits import bmvr_loss
 from rate_models.errors import Diverged
-from rate_models.fits import bmvr_loss
-from rate_models.kernel import kernel
 from streaming.papers import Context, Published, Result, Results, Scale
 from streaming.sources import Options
 
@@ -224,7 +224,15 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 def draw(found: Results, path: Path) -> None:
     """Objective over samples, BMVR's and backpropagation's, and BMVR's constraint."""
 
-    from rate_models.style import BLUE, COLOURS, GREY, ORANGE, drawing, new_figure, plain_numbers
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import (
+        BLUE,
+        COLOURS,
+        GREY,
+        ORANGE,
+        drawing,
+        plain_numbers,
+    )
 
     courses = {
         column: found.get(("objective", column)) or found.get(("objective-ours", column))

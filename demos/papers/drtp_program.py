@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rate_models.fits import slowness
+from rate_models.diagnostics.fits import slowness
 from streaming.papers import Context, Published, Result, Results, Scale
 
 from . import _training

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from rate_models.errors import Diverged
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
-from rate_models.optimizers import Optimizer
 from streaming.papers import Context, Published, Result, Results, Scale
 from streaming.sources import ArraySource, Options, open_source
 
@@ -191,7 +191,8 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 def draw(found: Results, path: Path) -> None:
     """Test losses, and ten digits with what each makes of them: panels a and c."""
 
-    from rate_models.style import COLOURS, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import COLOURS, drawing
 
     with drawing():
         from matplotlib.ticker import MaxNLocator

@@ -78,7 +78,8 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 def draw(found: Results, path: Path) -> None:
     """Test error over batches."""
 
-    from rate_models.style import COLOURS, drawing, new_figure, plain_numbers
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import COLOURS, drawing, plain_numbers
 
     with drawing():
         figure = new_figure((5, 3.4))

@@ -46,7 +46,8 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 def draw(found: Results, path: Path) -> None:
     """Accuracy, angle and norm over epochs: the three panels of figure 3."""
 
-    from rate_models.style import COLOURS, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import COLOURS, drawing
 
     with drawing():
         figure = new_figure((9.2, 3))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rate_models.fits import Plateau, slowness
+from rate_models.diagnostics.fits import Plateau, slowness
 from streaming.papers import Published, Result, Results, Scale
 
 from . import pepita_table1
@@ -52,8 +52,9 @@ def mean(row: str, column: str, results: Sequence[Result]) -> float:
 def draw(found: Results, path: Path) -> None:
     """Averaged curves and their laws, a panel per data set: figure 8."""
 
-    from rate_models.diagnostic_plots import plateau
-    from rate_models.style import drawing, new_figure
+    from rate_models.diagnostics.plots import plateau
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import drawing
 
     shown = [column for column in COLUMNS if any(c == column for _, c in found)]
     with drawing():

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rate_models.fits import embedding
+from rate_models.diagnostics.fits import embedding
 from streaming.papers import Cell, Context, Published, Result, Results, Scale
 
 from . import _training
@@ -70,8 +70,9 @@ def neighbours(places: Any, labels: Any) -> float:
 def draw(found: Results, path: Path) -> None:
     """The two maps of the first seed."""
 
-    from rate_models.diagnostic_plots import map_of
-    from rate_models.style import drawing, new_figure
+    from rate_models.diagnostics.plots import map_of
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import drawing
 
     result = next(iter(found.values()))[0]
     with drawing():

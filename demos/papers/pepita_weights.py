@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rate_models.fits import distribution_fits
+from rate_models.diagnostics.fits import distribution_fits
 from streaming.papers import Cell, Context, Published, Result, Results, Scale
 
 from . import _training
@@ -79,7 +79,8 @@ def draw(found: Results, path: Path) -> None:
     """The output layer of the first seed with both laws, a panel per network: figure 10."""
     from scipy import stats
 
-    from rate_models.style import BLUE, ORANGE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, ORANGE, drawing
 
     shown = [row for row in ROWS if (row, "last-df") in found]
     with drawing():

@@ -59,7 +59,8 @@ def _place(row: str, result: Result) -> int:
 def draw(found: Results, path: Path) -> None:
     """The histograms of the first seed: figure S2."""
 
-    from rate_models.style import BLUE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, drawing
 
     result = next(iter(found.values()))[0]
     with drawing():

@@ -188,7 +188,8 @@ def _stays(result: Result) -> float:
 def draw(found: Results, path: Path) -> None:
     """Error and angles of the first seed; what leaves the equations in the left panel alone."""
 
-    from rate_models.style import BLUE, COLOURS, ORANGE, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, COLOURS, ORANGE, drawing
 
     with drawing():
         figure = new_figure((8.4, 3.2))

@@ -22,8 +22,8 @@ from rate_models.batch.precision import Precision, matmul_precision
 from rate_models.batch.stacked import Stacked
 from rate_models.batch.train import Metrics, checked_numbers, checked_samples, finite, fit, order
 from rate_models.errors import BadOption, Diverged
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import check_seed
-from rate_models.optimizers import Optimizer
 
 Way = Literal["together", "side by side", "in turn"]
 Record = Callable[[int, Metrics], None]  # of the place of a net, after an epoch

@@ -10,16 +10,17 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from rate_models import losses, rules, textbook
+from rate_models import rules, textbook
 from rate_models.batch import draws
 from rate_models.batch.onednn import OneDnnSpec
 from rate_models.batch.samples import classes, tensor
+from rate_models.compiler.kernel import DTYPES
 from rate_models.errors import BadOption
-from rate_models.hyperparameters import checked, unknown
-from rate_models.kernel import DTYPES
+from rate_models.model import losses
+from rate_models.model.hyperparameters import checked, unknown
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, check_seed, check_whole
-from rate_models.online import OnlineNetwork
-from rate_models.optimizers import Optimizer
+from rate_models.online.network import OnlineNetwork
 from rate_models.rules import Draws, Rule
 
 

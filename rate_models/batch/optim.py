@@ -9,8 +9,8 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from rate_models.hyperparameters import checked
-from rate_models.optimizers import Optimizer
+from rate_models.model.hyperparameters import checked
+from rate_models.model.optimizers import Optimizer
 
 
 class Sgd(torch.optim.SGD):

@@ -12,7 +12,7 @@ from torch.func import vmap
 from rate_models import textbook
 from rate_models.batch.network import BatchNetwork
 from rate_models.batch.optim import lasts, settle, step
-from rate_models.optimizers import Optimizer
+from rate_models.model.optimizers import Optimizer
 from rate_models.rules import Draws
 
 

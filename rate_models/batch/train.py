@@ -16,9 +16,9 @@ from rate_models.batch.optim import Sgd
 from rate_models.batch.precision import Precision, matmul_precision
 from rate_models.batch.processes import Together
 from rate_models.errors import BadOption, Diverged
-from rate_models.hyperparameters import checked
+from rate_models.model.hyperparameters import checked
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import check_seed, check_whole
-from rate_models.optimizers import Optimizer
 
 Metrics = dict[str, float | None]
 
@@ -117,7 +117,9 @@ def checked_numbers(optimizer: Any) -> Optimizer:
     if optimizer is None:
         return Optimizer()
     if not isinstance(optimizer, Optimizer):
-        expected = "rate_models.optimizers.Optimizer, or for one network an optimiser of torch"
+        expected = (
+            "rate_models.model.optimizers.Optimizer, or for one network an optimiser of torch"
+        )
         raise BadOption("optimizer", got=repr(optimizer)[:60], expected=expected)
     return checked(Optimizer(), **optimizer._asdict())
 

@@ -1,7 +1,8 @@
-"""Does a rule keep its contract? The checks behind ``dendrostream check`` and of our own rules.
+"""Whether a rule keeps its contract, and whether what is computed in several forms is the same.
 
-`check_rule` gives a `Report`, a line for each promise. Open `rule` first; `tasks` holds what takes
-a process of its own, `report` what a report is and how errors of others' code read.
+Open `rule` first: `check_rule`, behind ``dendrostream check`` and the tests of our own rules, gives
+a `Report`, a line for each promise. `parity`: every realisation against the textbook, after every
+sample. `tasks`: what a kernel reads and writes. `report`: what a report is.
 
 >>> from rate_models.checks import check_rule
 >>> check_rule("backprop", only=["own arrays"]).ok

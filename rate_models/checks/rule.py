@@ -14,17 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import lookup, own_files, parity, rules
+from rate_models import rules
+from rate_models.checks import parity
+from rate_models.checks.parity import TOLERANCE, Case
 from rate_models.checks.report import Line, Report, carried_out
 from rate_models.checks.tasks import problems
 from rate_models.errors import BadOption
-from rate_models.hyperparameters import checked
+from rate_models.model.hyperparameters import checked
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.online import OnlineNetwork
-from rate_models.parity import TOLERANCE, Case
+from rate_models.online.network import OnlineNetwork
+from rate_models.online.textbook import TextbookNetwork
 from rate_models.rules import Rule
+from rate_models.support import lookup, own_files
 from rate_models.textbook import Textbook, initial_parameters
-from rate_models.textbook_network import TextbookNetwork
 
 SHORT = 6  # samples after which what learns has changed
 SMALL = NetworkSpec((8, 7, 6, 5), bias=True)

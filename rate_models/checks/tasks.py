@@ -16,13 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import layers, online_kernel, rules
+from rate_models import rules
+from rate_models.compiler.kernel import Array
 from rate_models.errors import UserError
-from rate_models.hyperparameters import numeric
-from rate_models.kernel import Array
+from rate_models.kernels import layers
+from rate_models.model.hyperparameters import numeric
+from rate_models.model.optimizers import rates, step_at
 from rate_models.network import NetworkSpec
-from rate_models.online import OnlineNetwork
-from rate_models.optimizers import rates, step_at
+from rate_models.online import kernel as online_kernel
+from rate_models.online.network import OnlineNetwork
 from rate_models.rules import Ref, Rule, Task
 
 Asked = tuple[str, dict[str, Any]]  # a rule by its name or file, and hyperparameters

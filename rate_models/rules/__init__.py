@@ -16,9 +16,9 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from rate_models import lookup, network
+from rate_models import network
 from rate_models.errors import BadOption, quoted
-from rate_models.hyperparameters import FIXED
+from rate_models.model.hyperparameters import FIXED
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules._contract import (
     RULES,
@@ -37,6 +37,7 @@ from rate_models.rules._contract import (
 )
 from rate_models.rules._plain import FeedbackHyperparameters, Hyperparameters
 from rate_models.rules._tasks import modulated, output, passed_down, standard
+from rate_models.support import lookup
 
 __all__ = [
     "FIXED", "RULES", "Advice", "Defaults", "Description", "Draws", "FeedbackHyperparameters",

@@ -20,12 +20,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rate_models import layers, losses
-from rate_models.input_synapses import InputSynapses
-from rate_models.kernel import Array, stage
-from rate_models.layers import Layers, Work
+from rate_models.compiler.kernel import Array, stage
+from rate_models.kernels import layers
+from rate_models.kernels.input_synapses import InputSynapses
+from rate_models.kernels.layers import Layers, Work
+from rate_models.model import losses
+from rate_models.model.optimizers import Step
 from rate_models.network import NetworkSpec, Parameters, forward
-from rate_models.optimizers import Step
 from rate_models.rules import (
     Defaults,
     Draws,

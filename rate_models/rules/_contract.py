@@ -11,12 +11,12 @@ from typing import Any, Literal, NamedTuple, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models import lookup, own_files
 from rate_models.errors import BadOption
-from rate_models.hyperparameters import fixed
+from rate_models.model.hyperparameters import fixed
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.optimizers import Optimizer
 from rate_models.rules import _plain, _state
+from rate_models.support import lookup, own_files
 
 Array = NDArray[Any]
 Activity = tuple[list[Any], list[Any]]  # (a, h) of layers 0..L, (batch, n_l) each

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from rate_models.kernel import Array
+from rate_models.compiler.kernel import Array
 
 
 def feedback(init: str, scale: float, sizes: Sequence[int], rng: np.random.Generator) -> Array:

@@ -14,8 +14,8 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from rate_models import rows
-from rate_models.kernel import Array, Scalar, stage
+from rate_models.compiler.kernel import Array, Scalar, stage
+from rate_models.kernels import rows
 
 SMALL = 1e-4  # added to √G in N
 UNLIKELY = 1e-6  # added to every prediction: a network that is sure still has a wrong label

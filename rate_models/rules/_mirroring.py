@@ -38,11 +38,12 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from rate_models import activations, input_synapses, layers, rows
+from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
-from rate_models.input_synapses import InputSynapses
-from rate_models.kernel import Array, Scalar, stage
-from rate_models.layers import Layers, Work
+from rate_models.kernels import input_synapses, layers, rows
+from rate_models.kernels.input_synapses import InputSynapses
+from rate_models.kernels.layers import Layers, Work
+from rate_models.model import activations
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import Draws, Ref, Task, _tasks
 from rate_models.rules._feedback import factors

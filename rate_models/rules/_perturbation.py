@@ -27,9 +27,11 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
-from rate_models import activations, layers, losses, rows
-from rate_models.kernel import Array, Scalar, stage
-from rate_models.layers import Layers, Work
+from rate_models.compiler import vectors
+from rate_models.compiler.kernel import Array, Scalar, stage
+from rate_models.kernels import layers, rows
+from rate_models.kernels.layers import Layers, Work
+from rate_models.model import activations, losses
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.rules import Draws, Ref, Task, _tasks
 
@@ -137,7 +139,7 @@ def _loss_change(net: Layers, work: Work) -> float:
     """L̃ - L from a_L and D_L, in double precision."""
     last = net.sizes.size - 1
     a, d, y = layers.units(net, work.a, last), layers.units(net, work.p, last), work.y
-    change, top, before, after = 0.0, np.float64(a[rows.largest(a)]), 0.0, 0.0
+    change, top, before, after = 0.0, np.float64(a[vectors.largest(a)]), 0.0, 0.0
     for i in range(d.size):
         clean, step, wanted = np.float64(a[i]), np.float64(d[i]), np.float64(y[i])
         moved = clean + step

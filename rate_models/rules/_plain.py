@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from rate_models.hyperparameters import FIXED
+from rate_models.model.hyperparameters import FIXED
 from rate_models.network import Init, draw
 
 

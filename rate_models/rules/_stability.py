@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
-from rate_models.optimizers import Optimizer
 from rate_models.rules import Advice
 
 Array = NDArray[np.float64]

@@ -26,12 +26,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from rate_models import activations, input_synapses, layers, losses, rows
-from rate_models.input_synapses import InputSynapses
-from rate_models.kernel import Array, stage
-from rate_models.layers import Layers, Work
+from rate_models.compiler.kernel import Array, stage
+from rate_models.kernels import input_synapses, layers, rows
+from rate_models.kernels.input_synapses import InputSynapses
+from rate_models.kernels.layers import Layers, Work
+from rate_models.model import activations, losses
+from rate_models.model.optimizers import Step
 from rate_models.network import Init, NetworkSpec, Parameters, forward
-from rate_models.optimizers import Step
 from rate_models.rules import (
     FIXED,
     Defaults,

@@ -15,7 +15,7 @@ table 2.
 
 from __future__ import annotations
 
-from rate_models import losses
+from rate_models.model import losses
 from rate_models.rules import Defaults, Properties
 from rate_models.rules._alignment import layer_to_layer
 

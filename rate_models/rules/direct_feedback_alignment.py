@@ -16,7 +16,7 @@ Source: Nøkland, NeurIPS 2016; initialisation as in Dellaferrera & Kreiman 2022
 
 from __future__ import annotations
 
-from rate_models import losses
+from rate_models.model import losses
 from rate_models.rules import Defaults, Properties
 from rate_models.rules._alignment import from_output
 

@@ -42,13 +42,14 @@ import numpy as np
 from array_api_compat import array_namespace
 from pydantic import Field
 
-from rate_models import layers, losses, rows
+from rate_models.compiler.kernel import Array, Scalar, stage, view
 from rate_models.errors import BadOption
-from rate_models.input_synapses import InputSynapses
-from rate_models.kernel import Array, Scalar, stage, view
-from rate_models.layers import Layers, Work
+from rate_models.kernels import layers, rows
+from rate_models.kernels.input_synapses import InputSynapses
+from rate_models.kernels.layers import Layers, Work
+from rate_models.model import losses
+from rate_models.model.optimizers import Step
 from rate_models.network import Init, NetworkSpec, Parameters, draw, forward
-from rate_models.optimizers import Step
 from rate_models.rules import (
     FIXED,
     Defaults,

@@ -49,14 +49,15 @@ import numpy as np
 from array_api_compat import array_namespace
 from pydantic import Field
 
-from rate_models import activations, layers, losses, rows
+from rate_models.compiler.kernel import Array, stage
 from rate_models.errors import BadOption
-from rate_models.input_synapses import InputSynapses
-from rate_models.kernel import Array, stage
-from rate_models.layers import Layers, Work
+from rate_models.kernels import layers, rows
+from rate_models.kernels.input_synapses import InputSynapses
+from rate_models.kernels.layers import Layers, Work
+from rate_models.model import activations, losses
+from rate_models.model.optimizers import Step
+from rate_models.model.products import added
 from rate_models.network import Init, NetworkSpec, Parameters, forward
-from rate_models.optimizers import Step
-from rate_models.products import added
 from rate_models.rules import (
     FIXED,
     Defaults,

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rate_models import lookup, own_files
 from rate_models.checks.report import Line, Report, carried_out
+from rate_models.support import lookup, own_files
 from streaming.sources import SOURCES, Chunk, Options, Source, open_source, parts
 
 MOST = 600  # samples that are looked at

@@ -31,9 +31,9 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from rate_models import lookup, own_files
 from rate_models.errors import UnknownName
-from rate_models.hyperparameters import closest
+from rate_models.model.hyperparameters import closest
+from rate_models.support import lookup, own_files
 from streaming.sources import Options
 
 OURS = ("dendrostream_demos.papers", "demos.papers")  # installed, or in a bare checkout

@@ -12,10 +12,10 @@ from types import ModuleType, NoneType
 from typing import Any
 
 from rate_models.errors import Diverged, UserError
+from streaming.files.folder import disk, finite, json_line, write_text
 from streaming.machine import machine
 from streaming.papers import Context, Result
 from streaming.papers.unfinished import Checkpoints
-from streaming.run_folder import disk, finite, json_line, write_text
 
 Run = dict[str, Any]
 UNFINISHED = "unfinished"  # a folder beside the cells

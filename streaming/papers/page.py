@@ -10,9 +10,9 @@ from typing import Any
 
 from rate_models.errors import UserError
 from streaming import papers
+from streaming.files.folder import disk, write_text
 from streaming.papers import table
 from streaming.papers.reproduce import NO_DATA, NOT_YET, PAPERS
-from streaming.run_folder import disk, write_text
 
 HEAD = """# Published numbers and ours
 

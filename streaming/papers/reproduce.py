@@ -14,14 +14,14 @@ from tqdm import tqdm
 
 from rate_models.errors import BadOption, MissingData, UnknownName, UserError
 from streaming import papers
-from streaming.bounded import DamagedData
 from streaming.cluster import cluster
-from streaming.drawn import attempt
+from streaming.files.bounded import DamagedData
+from streaming.files.folder import disk, finite, replacing, write_text
 from streaming.machine import machine
 from streaming.papers import Cell, Context, Scale, table
 from streaming.papers.cells import Store
 from streaming.papers.spread import Task, spread
-from streaming.run_folder import disk, finite, replacing, write_text
+from streaming.pictures.drawn import attempt
 from streaming.sources import Options
 
 NOT_YET, NO_DATA, PAPERS = "not run yet", "no data", "the paper's"

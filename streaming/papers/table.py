@@ -150,7 +150,8 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 def picture(cells: Sequence[dict[str, Any]], unit: str, title: str, path: Path) -> None:
     """A line per cell: what was published (open), what was measured (filled), ± σ."""
 
-    from rate_models.style import BLUE, GREY, drawing, new_figure
+    from rate_models.drawing.figures import new_figure
+    from rate_models.drawing.style import BLUE, GREY, drawing
 
     shown = [c for c in cells if c["mean"] is not None]
     with drawing():

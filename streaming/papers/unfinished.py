@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rate_models.errors import DamagedCheckpoint, UserError
-from streaming import checkpoint
+from streaming.files import checkpoint
 from streaming.papers import Unfinished
 
 EVERY = 60.0  # seconds; a checkpoint is twice the weights

@@ -22,8 +22,8 @@ instead of 2LN.
 `planner`       `plan`: several plans are laid out, the shortest is kept
 `plan`          `Plan`, its figures; `closed_form` has those that a formula gives
 `program`       a plan as the int64 arrays that a runner's workers walk
-`pictures`      Gantt charts; `command`: ``dendrostream schedule``
-`measuring`     a plan as it runs in threads, beside one thread; the threads: `streaming.runner`
+`pictures`      Gantt charts
+`measuring`     a plan as it runs in threads (`streaming.threads`), beside one thread
 
 For a runner: `program(plan)` lists for each worker its items in order, and for each item the
 counters that it waits for and the one that it sets; `Plan.slots` says how many samples' places each

@@ -11,8 +11,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
-from rate_models.style import BLUE, COLOURS, ORANGE, drawing, new_figure
-from streaming.run_folder import disk
+from rate_models.drawing.figures import new_figure
+from rate_models.drawing.style import BLUE, COLOURS, ORANGE, drawing
+from streaming.files.folder import disk
 from streaming.schedule.plan import Plan
 
 KINDS = {"S": (BLUE, "standard pass"), "E": (COLOURS[2], "error"),

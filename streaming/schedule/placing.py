@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rate_models.kernel import Array, kernel
+from rate_models.compiler.kernel import Array, kernel
 
 
 @kernel

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rate_models import estimates, rules
+from rate_models import rules
 from rate_models.errors import BadOption, quoted
-from rate_models.hyperparameters import checked
+from rate_models.model.hyperparameters import checked
 from rate_models.network import NetworkSpec
 from rate_models.rules import Rule
+from rate_models.support import estimates
 from streaming.schedule import placing
 from streaming.schedule.dependencies import dependencies
 from streaming.schedule.items import Item, Schedule, items

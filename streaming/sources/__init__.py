@@ -16,10 +16,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast, runtime_checkable
 
-from rate_models import lookup, own_files
 from rate_models.errors import BadOption, quoted
-from streaming.sources._arrays import ArraySource, Chunk
-from streaming.sources._task import TASKS
+from rate_models.support import lookup, own_files
+from streaming.samples.arrays import ArraySource, Chunk
+from streaming.samples.task import TASKS
 
 __all__ = [
     "ArraySource",
@@ -50,7 +50,7 @@ class Options:
     seed: seed of the order of the training samples.
     on_bad: "raise" on a bad sample in a file, or "skip" it and count it.
     task: what is learned from the labels, "regression" (numbers) or "classification"; None: the
-    source tells, or guesses it (see `streaming.sources._task`).
+    source tells, or guesses it (see `streaming.samples.task`).
     loss: the loss that was asked for, if any; "mse" has whole-number labels guessed to be numbers.
 
     For tables alone (sources whose module has ``TABLE = True``):

@@ -6,9 +6,9 @@ airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck.
 
 from __future__ import annotations
 
-from streaming.data_files import load_cifar_batches, locate
+from streaming.files.data_sets import load_cifar_batches, locate
+from streaming.samples.arrays import IMAGE_DEFAULTS
 from streaming.sources import ArraySource, Options, no_argument
-from streaming.sources._arrays import IMAGE_DEFAULTS
 
 MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.bounded import REMEDY, DamagedData
-from streaming.data_files import checked_batch, data_root, labelled, locate, unpickled
+from streaming.files.bounded import REMEDY, DamagedData
+from streaming.files.data_sets import checked_batch, data_root, labelled, locate, unpickled
+from streaming.samples.arrays import IMAGE_DEFAULTS
 from streaming.sources import ArraySource, Chunk, Options, no_argument
-from streaming.sources._arrays import IMAGE_DEFAULTS
 
 MD5 = {
     "train": "16019d7e3df5f24257cddd939b257f8d",

@@ -6,9 +6,9 @@ pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot.
 
 from __future__ import annotations
 
-from streaming.data_files import load_idx_set
+from streaming.files.data_sets import load_idx_set
+from streaming.samples.arrays import IMAGE_DEFAULTS
 from streaming.sources import ArraySource, Options, no_argument
-from streaming.sources._arrays import IMAGE_DEFAULTS
 
 NAMES = (
     "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",

@@ -5,9 +5,9 @@ LeCun, Bottou, Bengio, Haffner, Proc. IEEE 86, 1998. Pixels 0 to 255, classes 0 
 
 from __future__ import annotations
 
-from streaming.data_files import load_idx_set
+from streaming.files.data_sets import load_idx_set
+from streaming.samples.arrays import IMAGE_DEFAULTS
 from streaming.sources import ArraySource, Options, no_argument
-from streaming.sources._arrays import IMAGE_DEFAULTS
 
 
 def open(argument: str | None, options: Options) -> ArraySource:

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, UnknownName, quoted
-from rate_models.estimates import check_memory
+from rate_models.support.estimates import check_memory
 from streaming.sources import Chunk, Options
 
 BLOCK = 256

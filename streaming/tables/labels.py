@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.errors import BadOption
-from streaming.sources._task import task_of
+from streaming.samples.task import task_of
 from streaming.tables.numbers import INFINITE, MISSING, number, numbers
 
 MAX_CLASSES = 65_536

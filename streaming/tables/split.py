@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.sources._split import SPLIT_SEED
+from streaming.samples.split import SPLIT_SEED
 
 
 class Split:

@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple, Protocol
 from tqdm import tqdm
 
 from rate_models.errors import BadOption, BadSample, MissingData
-from streaming.data_files import DamagedData
+from streaming.files.data_sets import DamagedData
 
 LONGEST = 1 << 24  # characters of a record: one without an end must not fill the memory
 PIECE = 1 << 18  # characters read at a time

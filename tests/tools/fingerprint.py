@@ -26,16 +26,17 @@ import numpy as np
 from tqdm import tqdm
 
 from biocircuits import CircuitNetwork
-from rate_models import lookup, rules
+from rate_models import rules
 from rate_models.errors import UserError
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
-from rate_models.online import OnlineNetwork
-from rate_models.optimizers import Optimizer
+from rate_models.online.network import OnlineNetwork
 from rate_models.rules import nearest
+from rate_models.support import lookup
 from streaming import papers
 from streaming.schedule.items import Schedule
-from streaming.scheduled import ScheduledNetwork
 from streaming.sources import open_source
+from streaming.threads.network import ScheduledNetwork
 
 SAMPLES = 300
 SIZES = (64, 20, 12, 10)

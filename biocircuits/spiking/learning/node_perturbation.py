@@ -20,8 +20,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
+from biocircuits.spiking.cells import Builder, Firing, Floats, Positive
 from biocircuits.spiking.learning._answer import Answer
-from biocircuits.spiking.learning._cells import Builder, Firing, Floats, Positive
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, initial_weights
 

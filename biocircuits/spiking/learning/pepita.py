@@ -22,8 +22,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
+from biocircuits.spiking.cells import Builder, Firing, Floats, Positive
 from biocircuits.spiking.learning._answer import Answer
-from biocircuits.spiking.learning._cells import Builder, Firing, Floats, Positive
 from rate_models.network import NetworkSpec
 from rate_models.textbook import initial_parameters
 

@@ -1,0 +1,303 @@
+"""The algebra behind `signals`: formulas of one side of a synapse, and sums of their products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from rate_models.errors import BadOption
+from rate_models.model import activations
+
+POST, PRE, SYNAPSE = "post", "pre", "synapse"
+SYNAPSE_NEEDS = "numbers and what the function was given: a synapse sees its own place only"
+FUNCTIONS = "abs, exp, log, positive, relu, sqrt, activation, slope"
+FORMULA = f"a formula is numbers and signals with + - * / ** < > and {FUNCTIONS}"
+PRODUCTS = "a sum of products f(postsynaptic) * g(presynaptic) * h(weight)"
+GRAMMAR = (
+    f"a plasticity is {PRODUCTS}, each of numbers and signals with + - * / ** < > and {FUNCTIONS}"
+)
+LONGEST, MOST_TERMS, HIGHEST_POWER = 200, 256, 16
+
+
+class _Arithmetic:
+    """The operators that signals and changes share, and a clear error for all others."""
+
+    __array_ufunc__ = None  # an array on the left hands over to `_of`, which refuses it
+    __hash__ = object.__hash__
+
+    def __add__(self, other: Any) -> Any:
+        return _joined("add", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _joined("add", other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return _joined("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _joined("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return _joined("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _joined("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _joined("divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _joined("divide", other, self)
+
+    def __neg__(self) -> Any:
+        return _joined("multiply", -1.0, self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __pow__(self, power: Any) -> Any:
+        power = power.item() if isinstance(power, np.generic) else power
+        if isinstance(power, float) and power.is_integer():
+            power = int(power)
+        if type(power) is not int or not 1 <= power <= HIGHEST_POWER:
+            got = f"** {_shown(power)}"
+            raise _refused(got, f"a whole power from 1 to {HIGHEST_POWER}", "or sqrt, exp, log")
+        result = self
+        for _ in range(power - 1):
+            result = result * self
+        return result
+
+    def __gt__(self, other: Any) -> Any:
+        return function("positive", self - other)
+
+    def __lt__(self, other: Any) -> Any:
+        return function("positive", other - self)
+
+    def __ge__(self, other: Any) -> Any:
+        return 1.0 - function("positive", other - self)
+
+    def __le__(self, other: Any) -> Any:
+        return 1.0 - function("positive", self - other)
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise _refused("== or !=", "< or >, which are 1 or 0")
+
+    __ne__ = __eq__
+
+    def __bool__(self) -> bool:
+        got = "a truth value: if, and, or, not, min, max or a < b < c"
+        raise _refused(got, "one formula for all cases", "multiply by (a < b), or use relu")
+
+    def __float__(self) -> float:
+        raise _refused("a number: float, int, round or a function of math or numpy", "signals")
+
+    __int__ = __index__ = __round__ = __float__
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Signal(_Arithmetic):
+    """A formula over one number per neuron, or, of the weight alone, per synapse.
+
+    op: read | number | add | subtract | multiply | divide | activation | slope | positive | log |
+    absolute | exp | sqrt. name: what a read reads, or the name of an activation. side: of the
+    synapse: post, pre, or synapse where it is a formula of the weight; empty for numbers.
+    Raises BadOption where the formula is too long.
+    """
+
+    op: str
+    args: tuple[Signal, ...] = ()
+    name: str = ""
+    value: float = 0.0
+    side: str = POST
+    depth: int = field(init=False, default=0)
+    names: frozenset[str] = field(init=False, default=frozenset())
+
+    def __post_init__(self) -> None:
+        depth = 1 + max((arg.depth for arg in self.args), default=0)
+        if depth > LONGEST:
+            raise _refused(f"{depth} operations inside each other", f"at most {LONGEST}")
+        names = frozenset({self.name} if self.op == "read" else ()).union(
+            *(arg.names for arg in self.args)
+        )
+        object.__setattr__(self, "depth", depth)
+        object.__setattr__(self, "names", names)
+
+    def __repr__(self) -> str:
+        return f"Signal({self.op}{f' {self.name}' if self.name else ''})"
+
+    @staticmethod
+    def read(name: str, side: str = POST) -> Signal:
+        """The stand-in for a named number."""
+        return Signal("read", name=name, side=side)
+
+    def reads(self) -> set[str]:
+        """The names of all that the formula reads."""
+        return set(self.names)
+
+    def __abs__(self) -> Signal:
+        return Signal("absolute", (self,), side=self.side)
+
+
+class Term(NamedTuple):
+    """One product f(post) g(pre) h(weight): signals of n neurons, of m, and of (n, m) synapses.
+
+    weight: None for a factor of 1.
+    """
+
+    post: Signal
+    pre: Signal
+    weight: Signal | None = None
+
+    def times(self, other: Term) -> Term:
+        """The product of two products, side by side."""
+        weight = self.weight if other.weight is None else other.weight
+        if self.weight is not None and other.weight is not None:
+            weight = self.weight * other.weight
+        return Term(_times(self.post, other.post), _times(self.pre, other.pre), weight)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Change(_Arithmetic):
+    """What a plasticity asks for, per unit of rate: Δw_ij = Σ post_i pre_j h(w_ij) − decay w_ij."""
+
+    terms: tuple[Term, ...] = ()
+    decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if len(self.terms) > MOST_TERMS:
+            raise _refused(f"{len(self.terms)} products", f"at most {MOST_TERMS}")
+
+    def __repr__(self) -> str:
+        return f"Change({len(self.terms)} products, decay {self.decay:g})"
+
+    @staticmethod
+    def of(value: Any) -> Change:
+        """A number or signal as a change: the other factors of its product are 1."""
+        if isinstance(value, Change):
+            return value
+        signal = signal_of(value)
+        if signal.side == PRE:
+            return Change((Term(ONE, signal),))
+        if signal.side == SYNAPSE:
+            slope = _linear(signal)
+            return Change((Term(ONE, ONE, signal),)) if slope is None else Change(decay=-slope)
+        return Change((Term(signal, ONE),))
+
+    def reads(self) -> set[str]:
+        """The names of all that the change reads: post, pre and, where it counts, weight."""
+        found = {"weight"} if self.decay else set()
+        return found.union(
+            *(part.names for term in self.terms for part in term if part is not None)
+        )
+
+    def expanded(self) -> tuple[Term, ...]:
+        """All products, the decay among them."""
+        if not self.decay:
+            return self.terms
+        return (*self.terms, Term(ONE, ONE, WEIGHT if self.decay == -1 else WEIGHT * -self.decay))
+
+    def scaled(self, factor: float) -> Change:
+        """The change times a number."""
+        number = signal_of(factor)
+        terms = tuple(t._replace(post=_times(number, t.post)) for t in self.terms)
+        return Change(terms, self.decay * number.value)
+
+    def __abs__(self) -> Change:
+        terms = self.expanded()
+        if len(terms) != 1:
+            raise _refused("abs of a sum across the synapse", "it of each factor")
+        post, pre, weight = terms[0]
+        return Change((Term(abs(post), abs(pre), None if weight is None else abs(weight)),))
+
+
+def _refused(got: str, expected: str, remedy: str = "") -> BadOption:
+    return BadOption("formula", got=got, expected=expected, remedy=remedy)
+
+
+def _shown(value: object) -> str:
+    """A value for an error, which may be anything."""
+    if isinstance(value, int | float | complex | str):
+        text = repr(value) if not isinstance(value, int) or abs(value) < 1e30 else "a huge number"
+        return text if len(text) < 40 else f"{text[:36]}..."
+    return type(value).__name__
+
+
+def signal_of(value: Any) -> Signal:
+    """A signal as it is, a finite number as one."""
+    if isinstance(value, Signal):
+        return value
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, int | float):
+        if abs(value) < 1e300:  # also False for nan
+            return Signal("number", value=float(value), side="")
+        raise _refused(_shown(value), "finite numbers")
+    if isinstance(value, Change):
+        got = "a function of a product or sum across the synapse"
+        raise _refused(got, "a function of one side, of each factor")
+    raise _refused(f"{'an' if type(value).__name__[0] in 'aeiou' else 'a'} {type(value).__name__}",
+                   SYNAPSE_NEEDS)  # fmt: skip
+
+
+def _joined(op: str, a: Any, b: Any) -> Any:
+    """a + b, a - b, a * b, a / b: a signal within one side of the synapse, else a change."""
+    if not isinstance(a, Change) and not isinstance(b, Change):
+        a, b = signal_of(a), signal_of(b)
+        sides = {a.side, b.side} - {""}
+        if len(sides) < 2:
+            return Signal(op, (a, b), side=sides.pop() if sides else "")
+    if op == "divide":
+        if isinstance(b, Change):
+            raise _refused("division by a sum or product across the synapse", "by one side")
+        return _joined("multiply", a, _joined("divide", 1.0, b))
+    if op == "multiply":
+        return _multiplied(a, b)
+    first, second = Change.of(a), Change.of(b)
+    second = second.scaled(-1.0) if op == "subtract" else second
+    return Change(first.terms + second.terms, first.decay + second.decay)
+
+
+def _multiplied(a: Any, b: Any) -> Change:
+    for number, change in ((a, b), (b, a)):
+        number = number if isinstance(number, Change) else signal_of(number)
+        if isinstance(change, Change) and isinstance(number, Signal) and number.op == "number":
+            return change.scaled(number.value)
+    first, second = Change.of(a).expanded(), Change.of(b).expanded()
+    if len(first) * len(second) > MOST_TERMS:
+        raise _refused(f"{len(first) * len(second)} products", f"at most {MOST_TERMS}")
+    return Change(tuple(s.times(t) for s in first for t in second))
+
+
+def _times(a: Signal, b: Signal) -> Signal:
+    if a is ONE:
+        return b
+    product: Signal = a if b is ONE else a * b
+    return product
+
+
+def _linear(signal: Signal) -> float | None:
+    """k where the signal is k w, else None."""
+    if signal.op == "read":
+        return 1.0
+    if signal.op == "multiply":
+        for number, rest in (signal.args, signal.args[::-1]):
+            if number.op == "number" and (slope := _linear(rest)) is not None:
+                return number.value * slope
+    return None
+
+
+ONE = Signal("number", value=1.0, side="")
+WEIGHT = Signal.read("weight", SYNAPSE)
+
+
+def function(op: str, x: Any, name: str = "") -> Signal:
+    """The signal ``op`` of x; name: of an activation."""
+    x = signal_of(x)
+    if name:
+        if not isinstance(name, str):
+            raise _refused(f"{_shown(name)} for the name of an activation", "its name, then x")
+        code = activations.code(name)
+        if code == activations.SOFTMAX and (op == "slope" or x.side == SYNAPSE):
+            raise _refused(f"softmax in {op} of {x.side or 'a number'}", "an elementwise one")
+    return Signal(op, (x,), name, side=x.side)

@@ -1,0 +1,280 @@
+"""Running a circuit: sample after sample through its phases, in steady state or in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from biocircuits.description import checks
+from biocircuits.description.circuit import Circuit, Phase, circuit_of, weights_of
+from biocircuits.description.projections import Projection
+from biocircuits.simulation import constraints, machine
+from biocircuits.simulation.program import Compiled
+from biocircuits.simulation.recording import Probe, Recorder, Trace
+from biocircuits.simulation.settings import Settings
+from rate_models.compiler.kernel import Array
+from rate_models.errors import BadOption, Diverged
+from rate_models.model.hyperparameters import checked
+from rate_models.network import Parameters
+
+__all__ = ["Settings", "Simulator"]
+SWEEPS, SETTLED = 10_000, 1e-14
+LONGEST = 10_000_000  # steps of a phase
+
+
+class Simulator:
+    """A circuit with its weights and its state.
+
+    params: a network's parameters, which the projections name, or each projection's own. seed: of
+    the signs of neurons under Dale's law.
+    Raises BadOption where settings and circuit do not go together; Diverged where a phase has no
+    steady state.
+
+    >>> from biocircuits import example
+    >>> simulator = Simulator(example(), {"W": [np.eye(2)], "F": np.eye(2)}, Settings())
+    >>> simulator.present({"x": np.array([1.0, 2.0])})
+    >>> simulator.read("hidden.rate")
+    array([1., 2.])
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        params: Parameters,
+        settings: Settings = Settings(),  # noqa: B008  a tuple, which does not change
+        seed: int = 0,
+    ) -> None:
+        if not isinstance(settings, Settings):
+            got = f"a {type(settings).__name__}"
+            raise BadOption("settings", got=got, expected="a biocircuits.Settings")
+        settings = checked(Settings(), **settings._asdict())
+        constraints.check(settings)
+        circuit = circuit_of("Simulator", circuit)
+        circuit = circuit.without(_names(settings.cut), _names(settings.silence))
+        self.circuit, self.settings = circuit, settings
+        for phase in circuit.phases:
+            if settings.mode == "continuous" and phase.duration / settings.dt > LONGEST:
+                expected = f"at least {phase.duration / LONGEST:g} ms, for phase {phase.name}"
+                raise BadOption("dt", got=f"{settings.dt:g} ms", expected=expected)
+            if settings.mode == "continuous" and settings.dt > phase.duration:
+                expected = f"at most {phase.duration:g} ms, the duration of phase {phase.name}"
+                raise BadOption("dt", got=f"{settings.dt:g} ms", expected=expected)
+            if settings.window > phase.duration:
+                expected = f"at most {phase.duration:g} ms, the duration of phase {phase.name}"
+                raise BadOption("window", got=f"{settings.window:g} ms", expected=expected)
+        direct = settings.commit == "step"
+        if direct and settings.mode == "steady":
+            raise BadOption("commit", got="step", expected="sample where mode is steady")
+        dt = settings.dt if settings.mode == "continuous" else 1e-9
+        self.compiled = Compiled(circuit, dt, direct)
+        try:
+            self.v = self.compiled.rest()
+            self.W = np.zeros(self.compiled.n_weights)
+            self.E = self.W if direct else np.zeros(self.compiled.n_traces)
+        except MemoryError:
+            numbers = self.compiled.room.size + self.compiled.n_weights + self.compiled.n_traces
+            got = f"{8e-9 * numbers:,.0f} GB of states and weights"
+            raise BadOption(f"circuit {circuit.name}", got=got, expected="less") from None
+        self.clock = np.zeros(1, np.int64)
+        self._signs = constraints.signs(circuit, seed, settings.excitatory)
+        self.load(params)
+        self._silence = np.zeros(max(self.compiled.noise_width, 1))
+
+    def load(self, params: Parameters) -> None:
+        """Take over all weights from a network's parameters, as far as constraints let them be."""
+        for p in self.circuit.projections:
+            if not p.one_to_one:
+                weights = weights_of(p, params)
+                if weights.shape != (want := self.circuit.shape(p)):
+                    where = f"weights of projection {p.name}"
+                    raise BadOption(where, got=f"shape {weights.shape}", expected=f"shape {want}")
+                self.weights(p.name)[...] = weights
+        for p in self.circuit.projections:
+            if p.name in self._signs:
+                plastic, sign = bool(p.plasticity), self._signs[p.name]
+                constraints.begin(self.weights(p.name), plastic, self.settings, sign)
+                self._share(p)
+
+    def take_over(self, before: Simulator) -> None:
+        """Go on in time from where another simulation of these populations is."""
+        self.clock[:] = before.clock
+        for p in self.circuit.populations:
+            for name in [c.name for c in p.compartments]:
+                old = before.compiled.place.get(("state", p.name, name))
+                if old is not None:
+                    self.v[self.compiled.at("state", p.name, name)] = before.v[old : old + p.size]
+
+    def weights(self, projection: str) -> Array:
+        """The matrix (n_target, n_source) of a projection, to be read; a view."""
+        shape = self.circuit.shape(self.circuit.projection(projection))
+        return self.W[self.compiled.weights[projection]].reshape(shape)
+
+    def read(self, name: str) -> Array:
+        """A copy of what ``population.compartment`` or ``population.output`` is now."""
+        return self.v[self.at(name)].copy()
+
+    def at(self, name: str) -> slice:
+        """Where ``population.compartment`` or ``population.output`` lies in the state."""
+        population, _, part = name.partition(".")
+        p = self.circuit.population(population)
+        if part in p.outputs:
+            return self.compiled.at("out", population, part)
+        parts = [c.name for c in p.compartments]
+        if part not in parts:
+            where = f"compartment of {p.name}"
+            expected, full = f"one of {', '.join([*parts, *p.outputs])}", f"{p.name}.{parts[0]}"
+            raise BadOption(where, got=repr(part), expected=expected, remedy=f"for example {full}")
+        return self.compiled.at("state", population, part)
+
+    def present(
+        self,
+        given: Mapping[str, ArrayLike],
+        lr: float = 0.0,
+        rng: np.random.Generator | None = None,
+        probe: Probe | None = None,
+        until: str | None = None,
+        after: Callable[[str], None] = lambda phase: None,
+    ) -> Trace | None:
+        """One sample through all phases; plasticity at the rate ``lr``, none where it is 0.
+
+        given: what sets the clamped compartments, by the names of their clamps. rng: of noise and
+        of stochastic rounding. until: the phase at whose end to stop, learning nothing. after: told
+        the name of every phase at its end, before weights that learn at once have changed.
+        """
+        given = _numbers(given)
+        lr = checks.number("lr", lr, 0)
+        if until is not None and until not in (names := [p.name for p in self.circuit.phases]):
+            raise BadOption("until", got=repr(until), expected=f"one of {', '.join(names)}")
+        if self.settings.reset:
+            self.v[:] = self.compiled.rest()
+        if self.E is not self.W:
+            self.E[:] = 0
+        recorder = None if probe is None else Recorder(self, probe)
+        spans, dt = [], self.settings.dt
+        for phase in self.circuit.phases:
+            self._clamp(phase, given)
+            begin = float(self.clock[0] * dt)
+            learning = 0.0 if until is not None else lr
+            self._phase(phase, learning, rng, recorder)
+            spans.append((phase.name, begin, float(self.clock[0] * dt)))
+            after(phase.name)
+            self._commit(learning, rng, phase.name)
+            if phase.name == until:
+                break
+        if until is None:
+            self._commit(lr, rng, None)
+        return recorder.trace(spans) if recorder else None
+
+    def _clamp(self, phase: Phase, given: Mapping[str, ArrayLike]) -> None:
+        for p in self.circuit.populations:
+            for c in p.compartments:
+                if c.clamp is None:
+                    continue
+                value: Any = 0.0
+                if c.phases is None or phase.name in c.phases:
+                    value = c.clamp
+                    if isinstance(value, str):
+                        if value not in given:
+                            where = f"clamp of {p.name}.{c.name}"
+                            raise BadOption(where, got=sorted(given), expected=repr(value))
+                        value = given[value]
+                if np.shape(value) not in ((), (p.size,)):
+                    got, expected = f"shape {np.shape(value)}", f"shape {(p.size,)}"
+                    raise BadOption(f"clamp of {p.name}.{c.name}", got=got, expected=expected)
+                self.v[self.compiled.at("state", p.name, c.name)] = value
+
+    def _phase(
+        self,
+        phase: Phase,
+        lr: float,
+        rng: np.random.Generator | None,
+        recorder: Recorder | None,
+    ) -> None:
+        """Runs one phase, and has it recorded."""
+        made, s = self.compiled.phases[phase.name], self.settings
+        learn = made.learn if lr else machine.Program(made.learn.table[:0], made.learn.numbers[:0])
+        places = recorder.places if recorder else np.zeros(0, np.int64)
+        if s.mode == "steady":
+            sweeps = SWEEPS if made.loops else 1
+            taken = machine.settle(
+                made.solve, made.evaluate, learn, self.v, self.W, self.E, self._silence,
+                sweeps, SETTLED, np.empty_like(self.v),
+            )  # fmt: skip
+            if not taken or (made.loops and not np.isfinite(self.v).all()):
+                at_phase = f"phase {phase.name} of circuit {self.circuit.name}"
+                remedy = "lower the learning rate, weaken its loops, or use mode=continuous"
+                raise Diverged(at_phase, got="no steady state", remedy=remedy)
+            self.clock[0] += 1
+            if recorder:
+                line = np.concatenate([self.v, self.E])[places]
+                recorder.take(self.clock * s.dt, line[None], lr)
+            return
+        steps = round(phase.duration / s.dt)
+        every = max(1, round(recorder.probe.interval / s.dt)) if recorder else 0
+        trace = np.zeros((steps // every + 1 if every else 0, len(places)))
+        noise = np.zeros((steps, max(self.compiled.noise_width, 1)))
+        if rng is not None and self.compiled.noise_width:
+            noise = rng.standard_normal(noise.shape)
+        begin = int(self.clock[0])
+        lines = machine.run_phase(
+            made.evaluate, made.move, learn, self.v, self.W, self.E, noise, steps,
+            round(s.window / s.dt), lr if s.commit == "step" else 1.0, self.clock, places, every,
+            trace,
+        )  # fmt: skip
+        if recorder:
+            first = -(-begin // every) * every
+            recorder.take((first + every * np.arange(lines)) * s.dt, trace[:lines], lr)
+
+    def _commit(self, lr: float, rng: np.random.Generator | None, phase: str | None) -> None:
+        """Weights take over what was learned: in ``phase`` at once, or (None) in the sample."""
+        if lr == 0:
+            return
+        for p in self.circuit.projections:
+            changed = False
+            for i, plasticity in enumerate(p.plasticity):
+                due = phase is None
+                if plasticity.immediately:
+                    due = phase is not None and phase in plasticity.phases
+                if not due:
+                    continue
+                changed = True
+                if self.E is not self.W:
+                    at = self.compiled.traces[p.name, i]
+                    rate = lr if plasticity.scaled else 1.0
+                    self.W[self.compiled.weights[p.name]] += rate * self.E[at]
+                    self.E[at] = 0
+            if changed and p.name in self._signs:
+                constraints.apply(self.weights(p.name), self.settings, self._signs[p.name], rng)
+            if changed:
+                self._share(p)
+
+    def _share(self, learned: Projection) -> None:
+        """Projections with the same parameter follow the one that learned."""
+        w = self.weights(learned.name)
+        for p in self.circuit.projections:
+            if p is not learned and p.parameter and p.parameter == learned.parameter:
+                same = p.transposed == learned.transposed
+                self.weights(p.name)[...] = w if same else w.T
+
+
+def _numbers(given: Mapping[str, ArrayLike]) -> dict[str, Array]:
+    """What clamps a circuit, as arrays; BadOption for what is no finite number."""
+    if not isinstance(given, Mapping):
+        got, expected = f"a {type(given).__name__}", "{'x': numbers, ...} by the names of clamps"
+        raise BadOption("present", got=got, expected=expected)
+    arrays = {}
+    for name, value in given.items():
+        try:
+            arrays[name] = np.asarray(value, float)
+        except (TypeError, ValueError):
+            raise BadOption(f"clamp {name}", got=repr(value), expected="numbers") from None
+        if not np.isfinite(arrays[name]).all():
+            raise BadOption(f"clamp {name}", got="a number that is not finite", expected="finite")
+    return arrays
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

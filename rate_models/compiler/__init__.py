@@ -1,0 +1,5 @@
+"""How Python functions become machine code: flags, cache, and what a kernel may be handed.
+
+Open `kernel` first: the decorators `kernel`, `stage` and their kin. `cache` keeps what was
+compiled, `stages` compiles a part of a kernel alone, `vectors` has stages on vectors.
+"""

@@ -1,0 +1,206 @@
+"""Where compiled kernels are kept, and who is believed about what lies there.
+
+What is kept is machine code: reading it is running it. So it is read from folders alone that this
+user or the administrator owns and that nobody else can write to, and a file that is not whole is
+removed and compiled again. Where nothing can be kept, each process compiles for itself.
+
+A file per kernel and signature, written under another name and then renamed: processes that save
+at once leave one whole file each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import inspect
+import os
+import pickle
+import re
+import stat
+import warnings
+from pathlib import Path
+from types import FunctionType
+from typing import Any, NamedTuple
+
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from rate_models.compiler import foreign
+
+try:
+    import grp
+    import pwd
+except ImportError:  # not on Windows
+    grp = pwd = None  # type: ignore[assignment]
+
+VARIABLE = "DENDROSTREAM_CACHE"
+MODE = 0o755  # of the folders made here: others may read what an administrator has compiled
+DIGEST = hashlib.sha256().digest_size
+
+
+class Place(NamedTuple):
+    """folder: that of the kernels, or None where none is to be used, for the reason ``why``."""
+
+    folder: Path | None
+    why: str = ""
+
+
+def place(key: str) -> Place:
+    """Where kernels are kept: ``DENDROSTREAM_CACHE``, or ``dendrostream`` in the user's cache.
+
+    key: the name of the innermost folder. What is not there is made.
+    """
+    named = os.environ.get(VARIABLE)
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    try:
+        base = Path(named or os.path.join(cache, "dendrostream")).expanduser()
+    except RuntimeError:  # a user without a name, in a container
+        return Place(None, "this user has no home folder")
+    folders = (base, base / "kernels", base / "kernels" / key)
+    try:
+        for folder in folders:
+            folder.mkdir(MODE, parents=True, exist_ok=True)
+        why = next((text for folder in folders if (text := distrust(folder, folder == base))), "")
+    except OSError as error:
+        return Place(None, f"{error.filename or folders[-1]}: {error.strerror}")
+    return Place(None, why) if why else Place(folders[-1])
+
+
+def distrust(folder: Path, shared: bool = False) -> str:
+    """Why code in ``folder`` is not to be run; empty where only this user or root can write there.
+
+    shared: the folder may be one like /tmp, where all write and nobody can move what is another's.
+    """
+    if pwd is None:
+        return ""
+    about = folder.stat()
+    if about.st_uid not in (0, os.geteuid()):
+        return f"{folder} belongs to another user (number {about.st_uid})"
+    open_to = stat.S_IWOTH if _private(about) else stat.S_IWOTH | stat.S_IWGRP
+    if about.st_mode & open_to and not (shared and about.st_mode & stat.S_ISVTX):
+        return f"others can write to {folder}: chmod go-w {folder}"
+    return ""
+
+
+def distrust_file(path: Path) -> str:
+    """Why the code in a file is not to be run; empty where only this user or root can change it."""
+    if pwd is None:
+        return ""
+    about = path.stat()
+    if about.st_uid not in (0, os.geteuid()):
+        return f"it belongs to another user (number {about.st_uid})"
+    open_to = stat.S_IWOTH if _private(about) else stat.S_IWOTH | stat.S_IWGRP
+    return f"others can write to it: chmod go-w {path}" if about.st_mode & open_to else ""
+
+
+def _private(about: os.stat_result) -> bool:
+    """Whether the folder's group is its owner's own, of nobody else."""
+    try:
+        owner, group = pwd.getpwuid(about.st_uid), grp.getgrgid(about.st_gid)
+    except KeyError:
+        return False
+    return owner.pw_name == group.gr_name and set(group.gr_mem) <= {owner.pw_name}
+
+
+class KernelCache:
+    """What numba's dispatcher asks for compiled code, in place of numba's own cache.
+
+    Numba's takes whatever lies in its folder, ends the process's work where a file is cut, and
+    keeps nothing where it cannot write. ``kept`` is `place`'s answer.
+    """
+
+    def __init__(self, function: FunctionType, kept: Place) -> None:
+        self._function, self._kept = function, kept
+
+    @property
+    def cache_path(self) -> str:
+        """The folder, for numba's statistics."""
+        return str(self._kept.folder or "")
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """The compiled code for a signature, or None."""
+        target_context.refresh()
+        path = self._path(signature, target_context.codegen())
+        if path is None:
+            return None
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        try:
+            if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
+                raise ValueError("cut or changed")
+            reduced = pickle.loads(content[DIGEST:])
+            return CompileResult._rebuild(target_context, *reduced)  # type: ignore[no-untyped-call]
+        except Exception:  # whatever is wrong with it, it can be made anew
+            _remove(path)
+            return None
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Keep compiled code, or warn that it cannot be kept."""
+        path = self._path(signature, compiled.codegen)
+        if compiled.library.has_dynamic_globals:  # addresses, which hold for this process alone
+            return
+        if path is None:
+            _warn("no folder for them", self._kept.why)
+            return
+        content = dumps(compiled._reduce())  # type: ignore[no-untyped-call]
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(MODE, parents=True, exist_ok=True)
+            part.write_bytes(hashlib.sha256(content).digest() + content)
+            part.replace(path)
+        except OSError as error:
+            _remove(part)
+            _warn(str(self._kept.folder), str(error.strerror or error))
+
+    def flush(self) -> None:
+        """Numba's way to recompile; ours is another name of the folder."""
+
+    def _path(self, signature: Any, codegen: Any) -> Path | None:
+        if self._kept.folder is None:
+            return None
+        function = self._function
+        about = [
+            [_described(kind) for kind in signature], codegen.magic_tuple(), _code(function),
+            foreign.digest(function),
+        ]  # fmt: skip
+        digest = hashlib.sha256(repr(about).encode()).hexdigest()[:24]
+        module = function.__module__.rpartition(".")[2]
+        name = re.sub(r"[^\w.]", "", function.__qualname__)  # of <locals>, which Windows refuses
+        return self._kept.folder / f"{module}.{name}-{digest}"
+
+
+def _described(kind: Any) -> str:
+    """A type of numba in words that tell it from all others; named tuples by their class too."""
+    of = getattr(kind, "instance_class", None)
+    return f"{kind!r} {of.__module__}.{of.__qualname__}" if inspect.isclass(of) else repr(kind)
+
+
+def _code(function: FunctionType) -> str:
+    code = function.__code__
+    text = repr((code.co_filename, code.co_firstlineno, code.co_names)).encode() + code.co_code
+    return hashlib.sha256(text + _file(code.co_filename)).hexdigest()
+
+
+@functools.cache
+def _file(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError:
+        return b""
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _warn(where: str, why: str) -> None:
+    warnings.warn(
+        f"compiled kernels cannot be kept: {where} ({why}); each process compiles them anew; "
+        f"{VARIABLE}=FOLDER names another folder",
+        RuntimeWarning,
+        stacklevel=3,
+    )

@@ -1,0 +1,15 @@
+"""Stages on vectors that models and kernels share."""
+
+from __future__ import annotations
+
+from rate_models.compiler.kernel import Array, stage
+
+
+@stage
+def largest(x: Array) -> int:
+    """Where the largest of x is, the first of several."""
+    best = 0
+    for i in range(1, x.size):
+        if x[i] > x[best]:
+            best = i
+    return best

@@ -1,0 +1,103 @@
+"""Mini-batches: the updates of their samples are remembered and come together at the end.
+
+    W_l ← W_l + Σ_b change_b pre_bᵀ,    change_b = −η/B post_b,    b = 1..B in the order of samples
+
+post_b (n_l,) teaching signal and pre_b (n_{l-1},) presynaptic activity of sample b, both with the
+weights before the mini-batch. With momentum and weight decay they are one step: see `optimizers`.
+One sweep through the weights serves all samples.
+"""
+
+from __future__ import annotations
+
+from rate_models.compiler.kernel import Array, Scalar, stage
+from rate_models.kernels import input_synapses, rows
+from rate_models.kernels.input_synapses import InputSynapses
+from rate_models.kernels.layers import Layers, matrix, units
+from rate_models.kernels.places import Inputs, synapses_at
+from rate_models.model.optimizers import Step
+
+
+@stage
+def keep(net: Layers, syn: InputSynapses, kept: Inputs) -> None:
+    """Keep the input of the sample whose update of the first layer was remembered last."""
+    at = net.changes[1] - 1
+    kept.active[at, 0] = syn.active[0]
+    for n in range(syn.active[0]):
+        row = syn.rows[n]
+        kept.rows[at, n] = row
+        kept.x[at, row] = syn.x[row]
+    rows.copy(kept.Kx[at][: syn.Kx.size], syn.Kx)
+    rows.copy(kept.shift[at][: syn.shift.size], syn.shift)
+
+
+@stage
+def apply(net: Layers, syn: InputSynapses, kept: Inputs, layer: int, step: Step) -> None:
+    """One optimiser step of a layer with all that is remembered of it, which is then forgotten."""
+    count = net.changes[layer]
+    net.changes[layer] = 0
+    if count == 0:
+        return
+    if layer == 1:
+        _apply_to_input(net, syn, kept, count, step)
+    else:
+        _apply(net, layer, count, step)
+    if net.b.size > 0:
+        b, v = units(net, net.b, layer), net.vb
+        if v.size > 0:
+            v = units(net, v, layer)
+        for i in range(b.size):
+            total = b.dtype.type(0)
+            for k in range(count):
+                total += units(net, net.change[k], layer)[i]
+            if v.size > 0:
+                v[i] = step.mu * v[i] + step.eta * step.lam * b[i] - total
+                b[i] -= v[i]
+            else:
+                b[i] += total
+
+
+@stage
+def _apply(net: Layers, layer: int, count: int, step: Step) -> None:
+    w, v, at = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0), net.unit[layer]
+    if net.vW.size > 0:
+        v = matrix(net, net.vW, layer)
+    decay = step.eta * step.lam
+    for i in range(w.shape[0]):
+        row = w[i]
+        if v.size > 0:
+            for j in range(row.size):
+                change = step.mu * v[i, j] + decay * row[j]
+                row[j] -= change
+                v[i, j] = change
+        _add(row, net, layer, at + i, count, row.dtype.type(1))
+        if v.size > 0:
+            _add(v[i], net, layer, at + i, count, row.dtype.type(-1))
+
+
+@stage
+def _add(row: Array, net: Layers, layer: int, unit: int, count: int, sign: Scalar) -> None:
+    """row += sign Σ_b change_b[unit] pre_b, four samples at a time."""
+    fours = count - count % 4
+    for k in range(0, fours, 4):
+        c0, c1 = sign * net.change[k, unit], sign * net.change[k + 1, unit]
+        c2, c3 = sign * net.change[k + 2, unit], sign * net.change[k + 3, unit]
+        x0, x1 = units(net, net.pre[k], layer - 1), units(net, net.pre[k + 1], layer - 1)
+        x2, x3 = units(net, net.pre[k + 2], layer - 1), units(net, net.pre[k + 3], layer - 1)
+        for j in range(row.size):
+            row[j] += c0 * x0[j] + c1 * x1[j] + c2 * x2[j] + c3 * x3[j]
+    for k in range(fours, count):
+        rows.axpy(row, sign * net.change[k, unit], units(net, net.pre[k], layer - 1))
+
+
+@stage
+def _apply_to_input(net: Layers, syn: InputSynapses, kept: Inputs, count: int, step: Step) -> None:
+    """Changes stand for gradients at a rate of -1, by which the decay is divided."""
+    one = net.W.dtype.type(1)
+    own = Step(-one, step.mu, -step.eta * step.lam)
+    for k in range(count):
+        sample, change = synapses_at(syn, kept, k), units(net, net.change[k], 1)
+        c = net.c[k]
+        if k == 0 or syn.V.size == 0:
+            input_synapses.update(sample, change, change, c, own)
+        else:
+            input_synapses.also(sample, change, c, own)

@@ -1,0 +1,366 @@
+"""Layers of an online network as kernels see them: flat vectors, and stages on one layer.
+
+One vector holds the weights of all layers above the first, one the biases, one each kind of
+activity; `Layers` says where a layer begins. So one compiled signature serves every depth.
+The first layer's weights are in `input_synapses`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models.compiler.kernel import Array, aligned, inlined, stage, view
+from rate_models.kernels import input_synapses, rows
+from rate_models.model import activations, losses
+from rate_models.model.optimizers import Step, contrast_step, outer_step, vector_step
+from rate_models.network import NetworkSpec
+
+FETCHED = 16  # rows of weights that are used again at once, while they are in the nearest cache
+
+
+class Layers(NamedTuple):
+    """The network above its input synapses. T is the dtype of the network."""
+
+    sizes: NDArray[np.int64]  # n_0..n_L
+    unit: NDArray[np.int64]  # (L+1,): place of layer l's first unit in a flat activity, l = 1..L
+    weight: NDArray[np.int64]  # (L+1,): place of W_l in W, l = 2..L
+    kind: NDArray[np.int64]  # (L+1,): code of layer l's activation
+    loss: int
+    W: Array  # T: W_2..W_L, row by row
+    vW: Array  # T: their velocities, or empty
+    b: Array  # T: b_1..b_L, or empty
+    vb: Array
+    # Updates that are remembered, a row each: with a delay of d samples the last d that each layer
+    # has had, in mini-batches of B those that it is to have, at the end; else no rows
+    change: Array  # T (rows, units): −η post
+    pre: Array  # T (rows, units): pre, at the units of the layer below
+    c: Array  # T (rows, n_L): c of the first layer's
+    changes: NDArray[np.int64]  # (L+1,): how many layer l has had; in mini-batches: is to have
+    gather: int  # 1: `update` remembers only
+    undo: int  # how many of the last updates `current` is not to see
+    afresh: int  # 1: the second pass takes W_1 x anew, 0: as the standard pass had it
+
+
+class Work(NamedTuple):
+    """Activities of the sample at hand, flat over layers 1..L; T throughout."""
+
+    a: Array  # pre-activation of the standard pass
+    h: Array  # soma: activity of the standard pass
+    p: Array  # dendrite: activity of the second pass
+    q: Array  # activity of a third pass
+    delta: Array  # teaching signal
+    post: Array  # teaching signal of one pass, where passes teach apart
+    c: Array  # (n_L,): what the rule adds to its second pattern
+    e: Array  # (n_L,): error h_L - y
+    y: Array  # (n_L,): target
+    a0: Array  # as a, without dropout, where there is dropout
+    h0: Array  # as h, without dropout, where there is dropout
+
+
+def allocate(
+    spec: NetworkSpec, dtype: str, *, moving: bool, remembered: int = 0, gather: bool = False
+) -> tuple[Layers, Work]:
+    """Zeroed layers and scratch for ``spec``; moving: momentum or weight decay is on; remembered:
+    how many updates are."""
+    n = np.array(spec.sizes, np.int64)
+    unit = np.concatenate([[0, 0], np.cumsum(n[1:-1])]).astype(np.int64)
+    size = np.concatenate([[0, 0], n[2:] * n[1:-1]]).astype(np.int64)
+    weight = np.concatenate([[0], np.cumsum(size)[:-1]]).astype(np.int64)
+    units, weights = int(n[1:].sum()), int(size.sum())
+    biases = units if spec.bias else 0
+    layers = Layers(
+        n,
+        unit,
+        weight,
+        np.array([0, *map(activations.code, spec.names)], np.int64),
+        losses.NAMES.index(spec.loss),
+        aligned(np.zeros(weights), dtype),
+        aligned(np.zeros(weights if moving else 0), dtype),
+        aligned(np.zeros(biases), dtype),
+        aligned(np.zeros(biases if moving else 0), dtype),
+        aligned(np.zeros((remembered, units)), dtype),
+        aligned(np.zeros((remembered, units)), dtype),
+        aligned(np.zeros((remembered, spec.sizes[-1])), dtype),
+        np.zeros(len(n), np.int64),
+        int(gather),
+        0,
+        0,
+    )
+    widths = [units] * 6 + [spec.sizes[-1]] * 3 + [units] * 2
+    return layers, Work(*(aligned(np.zeros(n), dtype) for n in widths))
+
+
+@view
+def units(net: Layers, flat: Array, layer: int) -> Array:
+    """Layer ``layer``'s part of a flat activity."""
+    return flat[net.unit[layer] : net.unit[layer] + net.sizes[layer]]
+
+
+@view
+def matrix(net: Layers, flat: Array, layer: int) -> Array:
+    """W_l (n_l, n_{l-1}) as a view, l ≥ 2."""
+    n, m, at = net.sizes[layer], net.sizes[layer - 1], net.weight[layer]
+    return flat[at : at + n * m].reshape(n, m)
+
+
+@stage
+def current(net: Layers, layer: int, source: Array, out: Array) -> None:
+    """out_l = W_l source_{l-1} + b_l for l ≥ 2."""
+    _current_of(net, layer, source, out, 0, net.sizes[layer])
+    _add_past(net, layer, source, out)
+
+
+@inlined
+def _current_of(net: Layers, layer: int, source: Array, out: Array, first: int, end: int) -> None:
+    """`current` of some units of a layer, through the weights as they are."""
+    w, x, a = matrix(net, net.W, layer), units(net, source, layer - 1), units(net, out, layer)
+    for i in range(first, end):
+        a[i] = rows.dot(w[i], x)
+    if net.b.size > 0:
+        b, one = units(net, net.b, layer), a.dtype.type(1)
+        rows.axpy(a[first:end], one, b[first:end])
+
+
+@stage
+def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
+    """What `current` would say of the weights before the last updates."""
+    x, a = units(net, source, layer - 1), units(net, out, layer)
+    for k in range(net.changes[layer] - net.undo, net.changes[layer]):
+        # (W + η post preᵀ) x = W x + η post (pre·x), and the bias likewise
+        row, one = k % net.change.shape[0], a.dtype.type(1 if net.b.size > 0 else 0)
+        was = rows.dot(units(net, net.pre[row], layer - 1), x) + one
+        rows.axpy(a, -was, units(net, net.change[row], layer))
+
+
+@inlined
+def in_place(net: Layers) -> bool:
+    """Whether passes go through the weights as they are, and updates change them at once."""
+    return net.gather == 0 and net.undo == 0
+
+
+@stage
+def pass_and_update(
+    net: Layers, layer: int, pre: Array, h: Array, p: Array, delta: Array, mask: Array, step: Step
+) -> None:
+    """p_l = m ∘ s(W_l p_{l-1} + b_l), δ_l = h_l − p_l and the step with ΔW_l = δ_l pre_{l-1}ᵀ, for
+    1 < l < L: `current`, `activity` and `update`, with each row of W_l fetched once. Where the pass
+    goes through the weights that the step changes, which `in_place` says.
+    """
+    w, v, at = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0), units(net, delta, layer)
+    if net.vW.size > 0:
+        v = matrix(net, net.vW, layer)
+    stored, dendrite = units(net, h, layer), units(net, p, layer)
+    for first in range(0, at.size, FETCHED):
+        end = min(first + FETCHED, at.size)
+        _current_of(net, layer, p, p, first, end)
+        activations.activate(net.kind[layer], dendrite[first:end], dendrite[first:end])
+        if mask.size > 0:
+            m = units(net, mask, layer)
+            for i in range(first, end):
+                dendrite[i] *= m[i]
+        for i in range(first, end):
+            at[i] = stored[i] - dendrite[i]
+        some = slice(first, end)
+        outer_step(w[some], v[first:end], at[some], units(net, pre, layer - 1), step)
+    _bias_step(net, layer, at, step)
+    if net.change.shape[0] > 0:
+        remember(net, layer, at, pre, at[:0], step)
+
+
+@stage
+def lagging(net: Layers, layer: int, undo: bool, afresh: bool) -> Layers:
+    """The network for M of a layer with a delay; undo: `current` goes through the weights that the
+    standard pass of the sample went through, as far as updates are remembered."""
+    last = min(net.changes[layer], net.change.shape[0]) if undo else 0
+    return Layers(
+        net.sizes,
+        net.unit,
+        net.weight,
+        net.kind,
+        net.loss,
+        net.W,
+        net.vW,
+        net.b,
+        net.vb,
+        net.change,
+        net.pre,
+        net.c,
+        net.changes,
+        net.gather,
+        last,
+        1 if afresh else 0,
+    )
+
+
+@stage
+def remember(net: Layers, layer: int, post: Array, pre: Array, c: Array, step: Step) -> None:
+    """Write down an update of a layer: W_l changes by −η post pre_{l-1}ᵀ."""
+    row = net.changes[layer] % net.change.shape[0]
+    change = units(net, net.change[row], layer)
+    for i in range(post.size):
+        change[i] = -step.eta * post[i]
+    if layer > 1:
+        rows.copy(units(net, net.pre[row], layer - 1), units(net, pre, layer - 1))
+    elif c.size > 0:
+        rows.copy(net.c[row], c)
+    net.changes[layer] += 1
+
+
+@stage
+def input_current(net: Layers, syn: input_synapses.InputSynapses, x: Array, out: Array) -> None:
+    """out_1 = W_1 x + b_1, with the pending update swept in."""
+    a = units(net, out, 1)
+    input_synapses.integrate(syn, x, a)
+    if net.b.size > 0:
+        rows.axpy(a, a.dtype.type(1), units(net, net.b, 1))
+
+
+@stage
+def modulated_current(net: Layers, syn: input_synapses.InputSynapses, work: Work) -> None:
+    """p_1 = W_1 (x + K c) + b_1, not yet through the activation."""
+    p, a = units(net, work.p, 1), units(net, work.a, 1)
+    if net.afresh > 0:
+        input_current(net, syn, syn.x, work.p)
+        a = p
+    input_synapses.modulate(syn, work.c, a, p)
+    if net.b.size > 0 and syn.U.shape[0] == 0:
+        rows.axpy(p, p.dtype.type(1), units(net, net.b, 1))
+
+
+@stage
+def activity(net: Layers, layer: int, source: Array, out: Array, mask: Array) -> None:
+    """out_l = m_l ∘ s_l(source_l); an empty mask stands for no dropout."""
+    h = units(net, out, layer)
+    activations.activate(net.kind[layer], units(net, source, layer), h)
+    if mask.size > 0 and layer < net.sizes.size - 1:
+        m = units(net, mask, layer)
+        for i in range(h.size):
+            h[i] *= m[i]
+
+
+@stage
+def standard_pass(layer: int, net: Layers, a: Array, h: Array, mask: Array) -> None:
+    """Fill a_l and h_l, given h_{l-1}, or a_1."""
+    if layer > 1:
+        current(net, layer, h, a)
+    activity(net, layer, a, h, mask)
+
+
+@stage
+def output_delta(net: Layers, work: Work) -> None:
+    """δ_L = e, through s'(a_L) for a squared error."""
+    last = net.sizes.size - 1
+    delta = units(net, work.delta, last)
+    rows.copy(delta, work.e)
+    if net.loss == losses.MSE:
+        activations.gate(net.kind[last], units(net, work.a, last), delta)
+
+
+@stage
+def back_project(net: Layers, layer: int, work: Work, mask: Array) -> None:
+    """δ_{l-1} = m ∘ s'(a_{l-1}) ∘ W_lᵀ δ_l for l ≥ 2."""
+    w, delta = matrix(net, net.W, layer), units(net, work.delta, layer)
+    out = units(net, work.delta, layer - 1)
+    out[:] = 0
+    for i in range(delta.size):
+        if delta[i] != 0:
+            rows.axpy(out, delta[i], w[i])
+    gate(net, layer - 1, work, mask)
+
+
+@stage
+def feed_back(
+    net: Layers, layer: int, feedback: Array, signal: Array, work: Work, mask: Array
+) -> None:
+    """δ_l = m ∘ s'(a_l) ∘ B signal; feedback: B (n_l, width of signal), flat."""
+    delta = units(net, work.delta, layer)
+    b = feedback.reshape(delta.size, signal.size)
+    for i in range(delta.size):
+        delta[i] = rows.dot(b[i], signal)
+    gate(net, layer, work, mask)
+
+
+@stage
+def gate(net: Layers, layer: int, work: Work, mask: Array) -> None:
+    """δ_l ← m_l ∘ s'(a_l) ∘ δ_l."""
+    delta = units(net, work.delta, layer)
+    activations.gate(net.kind[layer], units(net, work.a, layer), delta)
+    if mask.size > 0:
+        m = units(net, mask, layer)
+        for i in range(delta.size):
+            delta[i] *= m[i]
+
+
+@stage
+def update(
+    net: Layers,
+    syn: input_synapses.InputSynapses,
+    layer: int,
+    post: Array,
+    pre: Array,
+    c: Array,
+    step: Step,
+) -> None:
+    """One optimiser step of layer ``layer`` with ΔW_l = post pre_{l-1}ᵀ, Δb_l = post.
+
+    pre: flat activity; for the first layer the presynaptic activity is x + K c.
+    """
+    if net.change.shape[0] > 0:
+        remember(net, layer, post, pre, c, step)
+    if net.gather > 0:
+        return
+    if layer == 1:
+        input_synapses.update(syn, post, post, c, step)
+    else:
+        w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
+        if net.vW.size > 0:
+            v = matrix(net, net.vW, layer)
+        outer_step(w, v, post, units(net, pre, layer - 1), step)
+    _bias_step(net, layer, post, step)
+
+
+@stage
+def contrast(
+    net: Layers,
+    syn: input_synapses.InputSynapses,
+    layer: int,
+    post: Array,
+    pre: Array,
+    c: Array,
+    minus_post: Array,
+    minus_pre: Array,
+    work: Work,
+    step: Step,
+) -> None:
+    """One optimiser step, ΔW_l = post pre_{l-1}ᵀ − minus_post minus_pre_{l-1}ᵀ, Δb_l = δ_l.
+
+    δ_l = post − minus_post is given. pre, minus_pre: flat activities; for the first layer x + K c
+    (x alone where c is empty) and x + K work.c; it leaves work.c negated.
+    """
+    delta = units(net, work.delta, layer)
+    if layer == 1:
+        for i in range(work.c.size):
+            work.c[i] = -work.c[i]
+        input_synapses.update(syn, delta, minus_post, work.c, step)
+        if c.size > 0:
+            input_synapses.extend(syn, post, c, step)
+    else:
+        w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
+        if net.vW.size > 0:
+            v = matrix(net, net.vW, layer)
+        below, minus_below = units(net, pre, layer - 1), units(net, minus_pre, layer - 1)
+        contrast_step(w, v, post, below, minus_post, minus_below, step)
+    _bias_step(net, layer, delta, step)
+
+
+@inlined
+def _bias_step(net: Layers, layer: int, post: Array, step: Step) -> None:
+    """One optimiser step of b_l with Δb_l = post, where there are biases."""
+    if net.b.size > 0:
+        v_b = net.vb
+        if net.vb.size > 0:
+            v_b = units(net, net.vb, layer)
+        vector_step(units(net, net.b, layer), v_b, post, step)

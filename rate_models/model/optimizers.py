@@ -1,0 +1,168 @@
+"""From a gradient-like ΔW to a weight change, one place for all realisations.
+
+With momentum μ, weight decay λ, and η_t the learning rate at sample t (SPEC: η inside the
+velocity, so that a decay of η leaves the velocity as it is):
+
+    v ← μ v + η_t (ΔW + λ W),   W ← W − v          (v = 0 at the start)
+
+η_t = lr · decay_factor^(number of entries of decay_at that are ≤ t) / (1 + t / decay_time).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from rate_models.compiler.kernel import Array, stage
+
+
+class Optimizer(NamedTuple):
+    """Stochastic gradient descent with momentum, weight decay and step decay of the rate.
+
+    lr: learning rate η. momentum: μ in [0, 1). weight_decay: λ ≥ 0 (L2).
+    decay_at: sample counts from which on the rate is multiplied by decay_factor once more.
+    decay_time: samples after which the rate is half of what it would be; 0 for never.
+
+    >>> Optimizer(lr=0.1, decay_at=(100,)).rate(100)
+    0.010000000000000002
+    """
+
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.03
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    decay_at: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = ()
+    decay_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    decay_time: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+    def rate(self, sample: int) -> float:
+        """η at the sample with this number (the first is 0)."""
+        eta = self.lr * self.decay_factor ** sum(at <= sample for at in self.decay_at)
+        return eta / (1 + sample / self.decay_time) if self.decay_time else eta
+
+
+def moves(optimizer: Optimizer) -> bool:
+    """Whether weights go on changing without a gradient, so that kernels keep velocities."""
+    return optimizer.momentum > 0 or optimizer.weight_decay > 0
+
+
+class Sgd:
+    """Steps arrays of any namespace in place; holds one velocity per array when it needs one."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self.velocity: dict[tuple[str, int], Any] = {}
+
+    def step(self, params: dict[str, Any], gradients: dict[str, Any], sample: int) -> None:
+        """One step: ``gradients[name][i]`` is ΔW of ``params[name][i]``, None leaves it alone.
+
+        Where ``params[name]`` is no list but an array, ``gradients[name]`` is its own.
+        """
+        eta = self.optimizer.rate(sample)
+        _, mu, lam = self.optimizer[:3]
+        for name, given in gradients.items():
+            single = not isinstance(given, list)
+            for i, gradient in enumerate([given] if single else given):
+                if gradient is None:
+                    continue
+                weight = params[name] if single else params[name][i]
+                change = eta * (gradient + lam * weight if lam else gradient)
+                if mu:
+                    change = change + mu * self.velocity.get((name, i), 0.0)
+                    self.velocity[name, i] = change
+                weight -= change
+
+
+class Rates(NamedTuple):
+    """What a kernel is told about the optimiser: `Optimizer` in machine types."""
+
+    lr: float
+    momentum: float
+    weight_decay: float
+    decay_at: NDArray[np.int64]
+    decay_factor: float
+    decay_time: float
+
+
+class Step(NamedTuple):
+    """The optimiser at one sample, in the dtype of the weights: η, μ, λ."""
+
+    eta: float
+    mu: float
+    lam: float
+
+
+def rates(optimizer: Optimizer) -> Rates:
+    """``optimizer`` as kernels take it."""
+    lr, momentum, decay, at, factor, time = optimizer
+    places = np.array(at, np.int64)
+    return Rates(float(lr), float(momentum), float(decay), places, float(factor), float(time))
+
+
+@stage
+def step_at(r: Rates, sample: int, like: Array) -> Step:
+    """η, μ and λ at this sample, in the dtype of ``like``; textbook: `Optimizer.rate`."""
+    dtype = like.dtype
+    eta = r.lr
+    for at in r.decay_at:
+        if at <= sample:
+            eta *= r.decay_factor
+    if r.decay_time > 0:
+        eta /= 1.0 + sample / r.decay_time
+    return Step(dtype.type(eta), dtype.type(r.momentum), dtype.type(r.weight_decay))
+
+
+@stage
+def outer_step(w: Array, v: Array, post: Array, pre: Array, step: Step) -> None:
+    """One optimiser step of W (n, m) with ΔW = post preᵀ; v has no elements when not needed."""
+    n, m = w.shape
+    zero = w.dtype.type(0)
+    if v.size == 0:
+        for i in range(n):
+            # W_i -= η post_i pre; a silent mismatch leaves its row exactly as it is
+            if post[i] != zero:
+                change = step.eta * post[i]
+                for j in range(m):
+                    w[i, j] -= change * pre[j]
+    else:
+        decay = step.eta * step.lam
+        for i in range(n):
+            change = step.eta * post[i]
+            for j in range(m):
+                v[i, j] = step.mu * v[i, j] + decay * w[i, j] + change * pre[j]
+                w[i, j] -= v[i, j]
+
+
+@stage
+def contrast_step(
+    w: Array, v: Array, post: Array, pre: Array, minus_post: Array, minus_pre: Array, step: Step
+) -> None:
+    """One optimiser step of W (n, m) with ΔW = post preᵀ − minus_post minus_preᵀ."""
+    n, m = w.shape
+    zero = w.dtype.type(0)
+    decay = step.eta * step.lam
+    for i in range(n):
+        plus, minus = step.eta * post[i], step.eta * minus_post[i]
+        if v.size > 0:
+            for j in range(m):
+                v[i, j] = step.mu * v[i, j] + decay * w[i, j]
+                v[i, j] += plus * pre[j] - minus * minus_pre[j]
+                w[i, j] -= v[i, j]
+        elif plus != zero or minus != zero:
+            for j in range(m):
+                w[i, j] -= plus * pre[j] - minus * minus_pre[j]
+
+
+@stage
+def vector_step(w: Array, v: Array, gradient: Array, step: Step) -> None:
+    """One optimiser step of a vector (a bias)."""
+    decay = step.eta * step.lam
+    if v.size == 0:
+        for i in range(w.size):
+            w[i] -= step.eta * gradient[i]
+    else:
+        for i in range(w.size):
+            v[i] = step.mu * v[i] + decay * w[i] + step.eta * gradient[i]
+            w[i] -= v[i]

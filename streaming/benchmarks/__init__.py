@@ -1,0 +1,1 @@
+"""Samples per second beside other implementations. Open `bench` first."""

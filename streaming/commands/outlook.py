@@ -1,0 +1,46 @@
+"""How long a run is going to take, said while it can still be ended at no cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rate_models.support.estimates import duration
+from streaming.commands.progress import _total
+from streaming.runs.run import Run
+
+MEASURED = 5.0  # seconds of streaming after which its pace is known
+LONG = 3600.0  # seconds left from which on it is worth a line
+
+
+class Outlook:
+    """Called after every block: says once, by ``say``, where a run has more than an hour to go.
+
+    watch: called after every block too.
+    """
+
+    def __init__(self, say: Callable[[str], None], watch: Callable[[Run], None]) -> None:
+        self._say, self._watch, self._done = say, watch, False
+        self._start: tuple[int, float] | None = None
+
+    def __call__(self, run: Run) -> None:
+        self._watch(run)
+        if self._done:
+            return
+        if self._start is None:
+            self._start = run.position, run.seconds
+        samples, seconds = run.position - self._start[0], run.seconds - self._start[1]
+        if seconds >= MEASURED:
+            self._done = True
+            if (left := seconds_left(run, samples / seconds)) > LONG:
+                self._say(
+                    f"at {samples / seconds:,.0f} samples per second this takes about "
+                    f"{duration(left)}; --seconds or --samples limit a run, and Ctrl-C ends it "
+                    "with what was learned saved"
+                )
+
+
+def seconds_left(run: Run, pace: float) -> float:
+    """Until the run is over, at ``pace`` samples per second; 0 where only Ctrl-C ends it."""
+    total, most = _total(run), run.config.seconds
+    left = [] if total is None else [(total - run.position) / pace]
+    return min(left if most is None else [*left, most - run.seconds], default=0.0)

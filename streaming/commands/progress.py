@@ -1,0 +1,137 @@
+"""What a person sees of a run while it goes on: a bar on stderr, and Ctrl-C as a request."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+from tqdm import tqdm
+
+from rate_models.support import own_files
+from streaming.runs.run import Run
+
+PATIENCE = 3.0  # seconds in which the third signal ends everything
+
+
+class Bar:
+    """A progress bar with samples per second, windowed accuracy (or R² and RMSE) and loss.
+
+    Call it after every block; it looks at the scores ten times a second at most.
+    """
+
+    def __init__(self) -> None:
+        self._bar: tqdm[None] | None = None
+        self._due = 0.0
+
+    def __call__(self, run: Run) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + 0.1
+        if self._bar is None:
+            self._bar = tqdm(
+                desc=f"{run.learner.rule} on {own_files.shown(run.config.source)}",
+                total=_total(run),
+                initial=run.position,
+                unit=" samples",
+                file=sys.stderr,
+                disable=None,  # where stderr is a file
+                dynamic_ncols=True,
+                leave=False,
+            )
+        scores = run.metrics.get()
+        shown = {"accuracy": scores["windowed_accuracy"], "R2": scores.get("windowed_r2"),
+                 "loss": scores["windowed_loss"]}  # fmt: skip
+        known = {name: f"{value:.3f}" for name, value in shown.items() if value is not None}
+        if (rmse := scores.get("windowed_rmse")) is not None:
+            known["RMSE"] = f"{rmse:.4g}"  # in the units of the targets
+        self._bar.set_postfix(known, refresh=False)
+        self._bar.update(run.position - self._bar.n)
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class Steps:
+    """A progress bar over steps that somebody counts: ``tell(what, done, total)``."""
+
+    def __init__(self, name: str, unit: str) -> None:
+        self._bar = tqdm(
+            desc=name,
+            unit=unit,
+            total=0,
+            file=sys.stderr,
+            disable=None,  # where stderr is a file
+            dynamic_ncols=True,
+            leave=False,
+        )
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self._bar.total = total
+        self._bar.set_postfix_str(what, refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        self._bar.close()
+
+
+def _total(run: Run) -> int | None:
+    """Stream samples that the run takes at most, if that is known."""
+    c, length = run.config, run.source.length
+    ends = [] if length is None or c.epochs is None else [c.epochs * length]
+    return min(ends if c.samples is None else [*ends, c.samples], default=None)
+
+
+class Interrupts:
+    """SIGINT and SIGTERM as a request that a run asks for between two blocks.
+
+    One signal may arrive twice, as Ctrl-C does where one program starts another. The third within
+    three seconds raises KeyboardInterrupt: nobody need wait for what is stuck. So does the first
+    one if nobody has asked yet: nothing was learned. A signal that is ignored stays so.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._asked = False
+        self._times: list[float] = []
+
+    def __call__(self) -> bool:
+        self._asked = True
+        return self.signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a program that this signal ended."""
+        return 128 + (self.signal or signal.SIGINT)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        first, self.signal = self.signal is None, number
+        self._times = [*self._times[-2:], time.monotonic()]
+        at_once = len(self._times) == 3 and self._times[2] - self._times[0] <= PATIENCE
+        if at_once or (first and not self._asked):
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def caught(self) -> Iterator[None]:
+        """Catch the signals inside the block; only the main thread can."""
+        numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if _is_ours(n)]
+        before = {n: signal.signal(n, self._handle) for n in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _is_ours(number: int) -> bool:
+    """Whether a signal can be caught, and was not made to be ignored (nohup, & in a shell)."""
+    main = threading.current_thread() is threading.main_thread()
+    return main and signal.getsignal(number) not in (signal.SIG_IGN, None)

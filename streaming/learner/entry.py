@@ -1,0 +1,339 @@
+"""The door: what a person hands in becomes arrays, or one message that says what is wrong."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rate_models.errors import BadOption, BadSample, quoted
+from rate_models.support.arguments import elements
+from streaming.learner.as_numbers import as_float, numbers, on_the_host, short
+from streaming.learner.named import (
+    Table,
+    mapping_of,
+    one_column,
+    plain,
+    plain_names,
+    same_rows,
+    table_of,
+)
+
+Array = NDArray[Any]
+Label = str | int | bool
+
+# Squares of inputs must stay finite, in the running scaling as in the network.
+LARGEST = {"float64": 1e100, "float32": 1e18}
+_FIRST = threading.Lock()
+SHOWN = 10  # classes or names in a message
+
+
+class Checked(NamedTuple):
+    """Samples that passed: rows X (m, n_0) float64, truth: class indices (m,) or targets (m, n_L).
+
+    good: which of the rows handed in these are, (N,) bool. bad: what is wrong with the first
+    that is not, or None.
+    """
+
+    X: NDArray[np.float64]
+    truth: Array
+    good: NDArray[np.bool_]
+    bad: BadSample | None
+
+
+class Door:
+    """Checks and converts samples of one shape; everything it refuses is a BadSample.
+
+    classes: labels in the order of the output units, None for regression.
+    features: names in the order of the inputs, None until a sample came as a dict.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        classes: tuple[Label, ...] | None,
+        dtype: str,
+        features: tuple[str | int, ...] | None = None,
+    ) -> None:
+        self.n_features, self.n_outputs = sizes[0], sizes[-1]
+        self.classes, self.features, self._limit = classes, features, LARGEST[dtype]
+        self._index = {label: i for i, label in enumerate(classes or ())}
+
+    def sample(self, x: object) -> NDArray[np.float64]:
+        """One sample as a fresh (n_0,) vector; one with names fixes the order of the features."""
+        if type(x) is np.ndarray:
+            return self._vector("x", x, self.n_features)
+        if (named := mapping_of(x)) is None:
+            if (table := table_of(x)) is not None:
+                raise BadSample(
+                    "x",
+                    got=f"a table of {len(table)} rows",
+                    expected="one sample",
+                    remedy="take a row of it, or learn_many or predict_many",
+                )
+            return self._vector("x", x, self.n_features)
+        x, names = named, self._names(named)
+        vector = self._vector("x", [x[name] for name in names], self.n_features, names)
+        return vector if self._settled(names) else self.sample(x)
+
+    def _settled(self, names: tuple[str | int, ...]) -> bool:
+        """Whether these are the features, in this order; of two threads with the first sample one
+        decides.
+        """
+        with _FIRST:
+            if self.features is None:
+                self.features = names
+        return self.features == names
+
+    def _names(self, given: Mapping[Any, Any] | Sequence[Any]) -> tuple[str | int, ...]:
+        """The names of the features in their order; BadSample where these are others."""
+        names = plain_names(given) if self.features is None else self.features
+        if len(names) != self.n_features or len(given) != len(names) or set(names) != {*given}:
+            missing, more = (
+                [n for n in names if n not in given],
+                [plain(n) for n in given if n not in names],
+            )
+            said = [f"{what} {listed(of)}" for what, of in
+                    (("missing", missing), ("unknown", more)) if of]  # fmt: skip
+            raise BadSample(
+                "x",
+                got="; ".join(said) or f"{len(given)} features",
+                expected=f"these {self.n_features} features: {listed(names)}"
+                if said
+                else f"{self.n_features} features",
+                remedy="give every sample the same features",
+            )
+        return names
+
+    def take_features(self, names: Sequence[Any] | None) -> None:
+        """Features in the order of a checkpoint; BadOption where they cannot be."""
+        if names is not None:
+            kinds = {type(name) for name in names}
+            if (
+                len(set(names)) != self.n_features
+                or len(names) != self.n_features
+                or not (kinds <= {str, int})
+            ):
+                expected = f"{self.n_features} different names"
+                raise BadOption("features", got=listed(names), expected=expected)
+        self.features = None if names is None else tuple(names)
+
+    def truth(self, y: object) -> Any:
+        """The class index of a label, or a regression target as a fresh (n_L,) vector."""
+        if self.classes is None:
+            if y is None:
+                raise BadSample("y", got="nothing", expected=f"{self.n_outputs} numbers")
+            y = plain(y)
+            if self.n_outputs == 1 and not isinstance(y, Sequence) and _is_scalar(y):
+                y = [y]
+            return self._vector("y", y, self.n_outputs)
+        index = self._code(y)
+        if index < 0:
+            absent = y is None or (isinstance(y, float | np.floating) and np.isnan(y))
+            raise BadSample(
+                "label",
+                got="nothing" if absent else short(y),
+                expected=f"one of {listed(self.classes)}",
+                remedy="leave out samples without a label" if absent else "",
+            )
+        return index
+
+    def check(self, X: Any, y: Any, *, to_first: bool) -> Checked:
+        """Several samples at once; ``to_first``: rows from the first bad one on are left out.
+
+        X and y are arrays or lists of the same length, as `pair` leaves them.
+        """
+        n = len(y)
+        if self.classes is not None:
+            labels = y.tolist() if isinstance(y, np.ndarray) else y
+            truth: Array = np.array([self._code(label) for label in labels], np.int64)
+            good = truth >= 0
+        else:
+            truth, good = self._table(y, self.n_outputs, np.ones(n, np.bool_), to_first, self.truth)
+        table, good = self._table(X, self.n_features, good, to_first, self.sample)
+        if good.all():
+            return Checked(table, truth, good, None)
+        first = int(np.argmin(good))
+        if to_first:
+            good[first:] = False
+        return Checked(table[good], truth[good], good, self._refusal(X[first], y[first]))
+
+    def rows(self, X: Any, number: int) -> NDArray[np.float64]:
+        """Rows without truth, (N, n_0); the message counts rows from ``number`` on."""
+        table, good = self._table(X, self.n_features, np.ones(len(X), np.bool_), True, self.sample)
+        if not good.all():
+            first = int(np.argmin(good))
+            try:
+                self.sample(X[first])
+            except BadSample as error:
+                raise BadSample(f"row {number + first}: {error}") from None
+        return table
+
+    def _refusal(self, x: object, y: object) -> BadSample:
+        try:
+            self.truth(y)
+            self.sample(x)
+        except BadSample as error:
+            return error
+        raise AssertionError("the table and the row disagree")
+
+    def _code(self, label: Any) -> int:
+        try:  # numpy scalars and whole floats are found too: they hash like the number
+            return self._index.get(plain(label), -1)
+        except Exception:  # no hash, or whatever a foreign object raises
+            return -1
+
+    def _table(
+        self, rows: Any, width: int, good: NDArray[np.bool_], to_first: bool,
+        one: Callable[[object], Array],
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:  # fmt: skip
+        """The rows (N, width) and which of those marked good still are."""
+        names = self._names(rows.names) if isinstance(rows, Table) else None
+        if names is not None:
+            ordered = rows.ordered(names)
+            if ordered.values.dtype.kind in "biuf":
+                table, fine = self._table(ordered.values, width, good, to_first, one)
+                if fine.any() and not self._settled(names):
+                    return self._table(rows, width, good, to_first, one)
+                return table, fine
+            rows = ordered
+        if isinstance(rows, np.ndarray) and rows.dtype.kind in "biuf":
+            if rows.ndim == 1 and width == 1:
+                rows = rows[:, None]
+            if rows.shape[1:] == (width,):
+                table = as_float(rows)
+                if table.size and -self._limit <= table.min() and table.max() <= self._limit:
+                    return table, good  # NaN is on neither side
+                return table, good & (np.abs(table) <= self._limit).all(axis=1)
+            return np.broadcast_to(0.0, (len(rows), width)), np.zeros(len(rows), np.bool_)
+        table, good = np.zeros((len(rows), width)), good.copy()
+        for i, row in enumerate(rows):
+            if good[i]:
+                try:
+                    table[i] = one(row)
+                except BadSample:
+                    good[i] = False
+            if to_first and not good[i]:
+                break
+        return table, good
+
+    def _vector(
+        self, where: str, value: object, width: int, names: tuple[str | int, ...] | None = None
+    ) -> NDArray[np.float64]:
+        def place(i: int) -> str:
+            return f"feature {names[i]!r}" if names else f"{where}[{i}]"
+
+        given = getattr(value, "shape", ())
+        if isinstance(given, tuple) and given and given != (width,):  # before a copy is made of it
+            raise _misshapen(where, given, width)
+        vector = numbers(where, value, place)
+        if vector.shape != (width,):
+            raise _misshapen(where, vector.shape, width)
+        fine = np.abs(vector) <= self._limit
+        if not fine.all():
+            i = int(np.argmin(fine))
+            raise BadSample(
+                place(i),
+                got=vector[i],
+                expected=f"a finite number, at most {self._limit:g} in size",
+                remedy="fill it in or leave the sample out (on_bad='skip')",
+            )
+        return vector
+
+
+def _is_scalar(y: object) -> bool:
+    try:
+        return np.ndim(y) == 0  # type: ignore[arg-type]
+    except Exception:  # as in `numbers`
+        return False
+
+
+def _misshapen(where: str, shape: tuple[Any, ...], width: int) -> BadSample:
+    size = math.prod(shape) if all(isinstance(n, int) for n in shape) else 0
+    return BadSample(
+        where,
+        got=f"shape {tuple(shape)}",
+        expected=f"shape ({width},)",
+        remedy="flatten it" if size == width else "",
+    )
+
+
+def several(what: str, rows: Any) -> Any:
+    """Rows as an array, a table or a list that can be sliced; masked entries become NaN."""
+    if isinstance(rows, list | tuple):
+        return rows
+    if type(rows) is not np.ndarray:
+        rows = on_the_host(rows)
+        if (table := table_of(rows)) is not None:
+            return table
+    if isinstance(rows, np.ma.MaskedArray) and rows.dtype.kind in "biuf" and rows.ndim:
+        return as_float(rows)
+    try:
+        array = np.asarray(rows)
+    except Exception as problem:  # as in `numbers`
+        raise BadSample(what, got=short(rows), expected="an array or a list") from problem
+    if array.ndim == 0:
+        raise BadSample(what, got=short(rows), expected="an array or a list, one row a sample")
+    return array
+
+
+def pair(X: Any, y: Any) -> tuple[Any, Any]:
+    """X and y as arrays, tables or lists, as many rows as labels."""
+    same_rows(X, y)
+    X, y = several("X", X), several("y", one_column(y))
+    y = y.values if isinstance(y, Table) else y
+    if len(X) != len(y):
+        raise BadSample("X and y", got=f"{len(X)} and {len(y)} rows", expected="as many")
+    return X, y
+
+
+def draws(
+    what: str, given: Sequence[ArrayLike] | None, widths: Sequence[int], n: int
+) -> list[Array] | None:
+    """masks or noise handed in, (width,) or (n, width) each, as (n, width) arrays."""
+    if given is None:
+        return None
+    expected = f"{len(widths)} arrays of numbers, of shapes {[(n, width) for width in widths]}"
+    several_ = elements(what, given, expected)
+    if len(several_) != len(widths):
+        raise BadOption(what, got=f"{len(several_)} arrays", expected=f"{len(widths)}")
+    try:
+        return [
+            np.broadcast_to(np.asarray(part, np.float64), (n, width))
+            for part, width in zip(several_, widths, strict=True)
+        ]
+    except Exception:  # whatever a foreign object raises when asked to be an array
+        raise BadOption(what, got=quoted(given), expected=expected) from None
+
+
+def labels_of(classes: Sequence[Any] | None, n_outputs: int) -> tuple[Label, ...]:
+    """The label of each output unit as plain Python values; BadOption when they cannot be."""
+    if classes is None:
+        return tuple(range(n_outputs))
+    expected = f"{n_outputs} labels, one for each output unit"
+    labels = [plain(c) for c in elements("classes", classes, expected)]
+    labels = [int(c) if isinstance(c, float) and c.is_integer() else c for c in labels]
+    if odd := [c for c in labels if type(c) not in (str, int, bool)]:
+        raise BadOption("classes", got=short(odd[0]), expected="texts, whole numbers or booleans")
+    if len(set(labels)) != len(labels) or len(labels) != n_outputs:
+        raise BadOption(
+            "classes",
+            got=f"{len(labels)}: {listed(labels)}",
+            expected=f"{n_outputs} different labels, one for each output unit",
+        )
+    return tuple(labels)
+
+
+def as_array(labels: tuple[Label, ...]) -> Array:
+    """Labels as an array to index; one of objects where the kinds are mixed."""
+    return np.array(labels, dtype=None if len({type(c) for c in labels}) == 1 else object)
+
+
+def listed(values: Sequence[Any]) -> str:
+    """The first few values, and how many there are in all."""
+    text = ", ".join(short(v) for v in values[:SHOWN])
+    return text if len(values) <= SHOWN else f"{text}, ... ({len(values)} in all)"

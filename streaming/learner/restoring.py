@@ -1,0 +1,70 @@
+"""What a stored learner must be before it is built: a file that someone made may say anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models.errors import BadOption
+from rate_models.network import check_whole
+from rate_models.support.bounds import MOST
+
+# Products of two such numbers are beyond what the dtype can hold.
+USABLE = {"float64": 1e200, "float32": 1e30}
+FINITE = float(np.finfo(float).max)
+RAW = ("scaler.", "targets.", "rate.")
+MOST_WAITING, MOST_WORKERS = 100_000, 4096
+
+
+def check_count(what: str, value: Any, most: int = MOST) -> int:
+    """``value``, where it is a whole number from 0 to ``most``; else BadOption.
+
+    >>> check_count("lines", 3)
+    3
+    """
+    check_whole(what, value, 0)
+    if value > most:
+        raise BadOption(what, got=value, expected=f"{most} at most")
+    return int(value)
+
+
+def check_room(learner: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a learner that takes more memory than the arrays that are stored of it.
+
+    learner: arguments of `OnlineLearner`. Raises BadOption.
+    """
+    sizes, batch = learner["sizes"], learner.get("batch", 1)
+    for size in sizes:
+        check_count("sizes", size)
+    weights = sum(math.prod(two) for two in pairwise(sizes))
+    held = sum(a.size for name, a in arrays.items() if name.startswith("network."))
+    if weights > held:
+        raise BadOption("sizes", got=f"{weights:,} weights", expected=f"{held:,} numbers at most")
+    if check_count("batch", batch) > 1 and len(arrays["network.layers.change"]) != batch:
+        kept = len(arrays["network.layers.change"])
+        raise BadOption("batch", got=batch, expected=f"{kept}, as many as there are updates kept")
+    _, _, delay = str(learner.get("schedule", "")).partition("delayed:")
+    if delay and int(delay.partition(":")[0]) > MOST_WAITING:
+        raise BadOption("schedule", got=learner["schedule"], expected=f"a delay to {MOST_WAITING}")
+    if check_count("workers", learner.get("workers", 1)) > MOST_WORKERS:
+        raise BadOption("workers", got=learner["workers"], expected=f"{MOST_WORKERS} at most")
+
+
+def beyond(arrays: Mapping[str, NDArray[Any]], dtype: str) -> str:
+    """The name of the first array with a number that is NaN, infinite or larger than any that a
+    network of this dtype can be used with; empty where there is none.
+
+    >>> beyond({"W": np.array([1.0, -1e31])}, "float32"), beyond({"W": np.ones(2)}, "float32")
+    ('W', '')
+    """
+    for name, a in arrays.items():
+        # squares of what comes in may be larger than anything in a network
+        most = FINITE if name.startswith(RAW) else USABLE[dtype]
+        if a.dtype.kind == "f" and a.size and not -most <= a.min() <= a.max() <= most:
+            return name
+    return ""

@@ -1,0 +1,174 @@
+"""``dendrostream run --from RUN``: a new run that begins with the learner of another one.
+
+The learner comes from the other run's checkpoint with all of its state: weights, velocities,
+scaling, and the count of samples that a decay of the learning rate goes by. The run has a folder of
+its own; the other one is only read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.numpy
+
+from rate_models.errors import BadOption, MissingData
+from rate_models.model.hyperparameters import unknown
+from streaming.files import checkpoint
+from streaming.learner.entry import listed
+from streaming.learner.learner import OnlineLearner
+from streaming.runs.config import RunConfig, sample_counts
+from streaming.runs.lineage import Lineage
+from streaming.runs.run import Hooks, run
+from streaming.runs.summary import Summary
+from streaming.sources import Source, content
+
+# What the learner is: no run that goes on can change it.
+FIXED = (
+    "rule", "circuit", "hidden", "dtype", "scale", "target", "task", "seed", "schedule", "workers",
+    "batch",
+)  # fmt: skip
+BUILT = ("bias", "loss", "activation", "output", "target_scale")  # the same, of what --set takes
+ENDS = ("samples", "seconds", "accuracy")  # each run has its own
+# What tells how a source is read: it stays with the kind of source.
+READING = (
+    "data", "download", "label", "drop", "sep", "decimal", "encoding", "header", "missing",
+    "missing_indicator", "held_out", "stratify",
+)  # fmt: skip
+
+
+def go_on(
+    parent: Path, given: Mapping[str, Any], out: Path | None = None, hooks: Hooks | None = None
+) -> Summary:
+    """Go on with the learner of the run in ``parent``, in a run of its own; its summary.
+
+    given: fields of `RunConfig` that are asked for: a ``source`` (the same one if there is none),
+    ``epochs`` (1), when to stop, ``lr``, what is recorded and how often, and ``settings`` that
+    `OnlineLearner.set` takes. All else is as it was.
+    Raises BadOption where that is something that cannot change, or where the source does not fit
+    the learner; MissingData and DamagedCheckpoint where there is no run in ``parent``.
+    """
+    hooks = hooks or Hooks()
+    before = _config(parent)
+    arrays, meta = checkpoint.read(parent / "checkpoint")
+    learner = OnlineLearner.load(parent / "checkpoint")
+    settings = dict(given.get("settings") or {})
+    for name in (*FIXED, *BUILT):
+        if name in given or name in settings:
+            raise BadOption(
+                f"--{name.replace('_', '-')}" if name in given else f"--set {name}",
+                got="beside --from",
+                expected="the learner as it is, with its network, rule and seed",
+                remedy="leave it out, or start a new run",
+            )
+    lineage = Lineage(
+        parent=str(parent.absolute()),
+        samples_seen=learner.samples_seen,
+        sha256=hashlib.sha256(safetensors.numpy.save(arrays)).hexdigest(),
+        classes=learner.classes,
+    )
+    config = _asked(before, given, lineage)
+    source = config.open()
+    ran = meta.get("run", {})
+    _check_features(source, learner, ran, lineage)
+    if source.name == before.source and content(source.name, source) == ran.get("content"):
+        passed = ran["epoch"] + bool(ran["index"])
+        epoch = passed + (before.lineage.epoch if before.lineage else 0)
+        config = config.model_copy(update={"lineage": lineage.model_copy(update={"epoch": epoch})})
+        source = config.open()
+    config = _settled(config, settings, source, learner, "lr" in given)
+    learner.skipped = 0
+    hooks.say(
+        f"going on from {parent}: {learner.samples_seen:,} samples learned, "
+        f"lr {learner.network.optimizer.rate(learner.samples_seen):g}"
+    )
+    return run(config, out, hooks, begun=(source, learner))
+
+
+def _config(parent: Path) -> RunConfig:
+    path = parent / "config.json"
+    if not path.is_file():
+        raise MissingData(
+            "--from",
+            got=f"no {path}",
+            expected="the folder of a run",
+            remedy="a learner that Python saved goes on there: OnlineLearner.load(FOLDER)",
+        )
+    return RunConfig.read(path)
+
+
+def _asked(before: RunConfig, given: Mapping[str, Any], lineage: Lineage) -> RunConfig:
+    """The configuration of the run before with what is asked for in place of what was."""
+    kept = before.model_dump(exclude={*ENDS, "epochs", "lineage"})
+    if str(given.get("source", before.source)).partition(":")[0] != before.source.partition(":")[0]:
+        kept = {name: value for name, value in kept.items() if name not in ("label", *READING[2:])}
+    fields = {name: value for name, value in given.items() if name != "settings"}
+    asked = {**kept, "epochs": 1, **{k: v for k, v in fields.items() if v is not None}}
+    return RunConfig.checked(**asked, lineage=lineage)
+
+
+def _check_features(
+    source: Source, learner: OnlineLearner, ran: Mapping[str, Any], lineage: Lineage
+) -> None:
+    """Raises BadOption where samples are not such as the learner has learned from."""
+    where = f"--source {source.name}"
+    if source.n_features != learner.sizes[0]:
+        expected = f"{learner.sizes[0]}, as {lineage.parent} has"
+        raise BadOption(where, got=f"{source.n_features} features", expected=expected)
+    outputs = getattr(source, "n_outputs", 1)
+    if learner.classes is None and outputs != learner.sizes[-1]:
+        expected = f"{learner.sizes[-1]}, as {lineage.parent} has"
+        raise BadOption(where, got=f"{outputs} numbers to predict", expected=expected)
+    names, known = list(getattr(source, "feature_names", ())), list(ran.get("features", ()))
+    if names and known and names != known:
+        order = "in another order" if sorted(names) == sorted(known) else "of other names"
+        raise BadOption(
+            where,
+            got=f"columns {order}: {listed(names)}",
+            expected=listed(known),
+            remedy="put the columns in this order, under these names",
+        )
+    scale, maximum = learner.scaling
+    if scale == source.scale == "range" and source.maximum != maximum:
+        raise BadOption(
+            where,
+            got=f"numbers up to {source.maximum:g}",
+            expected=f"up to {maximum:g}, by which the learner divides",
+        )
+
+
+def _settled(
+    config: RunConfig,
+    settings: dict[str, Any],
+    source: Source,
+    learner: OnlineLearner,
+    new_rate: bool,
+) -> RunConfig:
+    """The configuration with its source's own name, after ``learner`` was set to it.
+
+    A new learning rate is the rate from now on: decays that are past are left out.
+    """
+    seen = learner.samples_seen
+    passed = [at for at in learner.network.optimizer.decay_at if at <= seen]
+    if "decay_epochs" in settings:
+        ahead = sample_counts(settings.pop("decay_epochs"), source)
+        settings["decay_at"] = passed + [seen + at for at in ahead]
+    known = learner.network.options
+    for name in settings:
+        if name not in known:
+            raise unknown(name, list(known))
+    if new_rate:
+        counts = settings.get("decay_at", learner.network.optimizer.decay_at)
+        settings["decay_at"] = [at for at in counts if at > seen]
+        settings["lr"] = config.lr
+    if settings:
+        learner.set(**settings)
+    settings.pop("lr", None)
+    filled = {
+        "source": source.name,
+        "data": config.data and config.data.absolute(),
+        "settings": {**config.settings, **settings},
+    }
+    return config.model_copy(update=filled)

@@ -1,0 +1,174 @@
+"""What a checkpoint holds of a run beside its learner: checked before anything is gone on with."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rate_models.errors import BadOption, DamagedCheckpoint
+from rate_models.support.bounds import MOST
+from streaming.files import checkpoint
+from streaming.files.log import read_summary, summary_digest, warn_of_summary
+from streaming.runs.config import RunConfig
+from streaming.runs.divergence import ENOUGH
+
+if TYPE_CHECKING:
+    from streaming.runs.run import Run
+
+Array = NDArray[Any]
+POSITION = ("position", "epoch", "index", "seconds", "epochs", "line_at", "over")
+RECENT = "run.recent"  # the samples that were learned last
+EXAMPLES = "run.examples"  # of a regression: what was predicted of them, see `pictures.examples`
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Number = Annotated[float, Field(allow_inf_nan=False)] | None
+# Where the data lies decides nothing of what is computed.
+FREE = ("data", "download")
+
+
+class EpochScores(BaseModel):
+    """What is known after an epoch: its number from 1 on, samples so far, scores if held out."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, Number] = {}
+
+    epoch: Count
+    samples: Count
+
+
+class RunState(BaseModel):
+    """The place of a run in its stream, and what belongs to it.
+
+    position: stream samples taken in all epochs; index: in this ``epoch`` (from 0); over: whether
+    the epoch's samples are learned and its held-out test is still to come. seconds: of streaming.
+    line_at: position at the last metrics line. lines, recorded: how many lines the checkpoint
+    counts on; of metrics.jsonl and record.jsonl the digests. content: hash of the source's data.
+    config: the options of the run. summary_digest: of the summary, once the run has finished.
+    """
+
+    model_config = ConfigDict(strict=True)  # keys of later versions are passed over
+
+    position: Count
+    epoch: Count
+    index: Count
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    epochs: list[EpochScores]
+    line_at: Count
+    over: bool = False
+    lines: Count
+    recorded: Count
+    lines_digest: str | None = None
+    recorded_digest: str | None = None
+    content: str = ""
+    config: dict[str, Any] | None = None
+    summary_digest: str | None = None
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any], folder: Path) -> Self:
+        """The state in a checkpoint's meta; DamagedCheckpoint where it cannot be one."""
+        try:
+            return cls.model_validate(meta["run"])
+        except (ValidationError, KeyError) as problem:
+            got = str(problem).splitlines()
+            raise DamagedCheckpoint(
+                f"checkpoint in {folder}", got="; ".join(got[1:3]) or got[0],
+                expected="the position of a run",
+            ) from None  # fmt: skip
+
+
+def options(config: RunConfig) -> dict[str, Any]:
+    """The options of a run as JSON has them."""
+    return dict(json.loads(config.model_dump_json()))
+
+
+def check_options(state: RunState, config: RunConfig, path: Path) -> None:
+    """Refuse to go on with options other than those that the checkpoint was learned with.
+
+    Raises BadOption, naming the first option that differs; where the data lies may change.
+    """
+    now = options(config)
+    for name, was in (state.config or {}).items():
+        if name not in FREE and name in now and now[name] != was:
+            where = f"{path}, {name}"
+            if name == "settings" and isinstance(was, dict):
+                both = {**was, **now[name]}
+                odd = next(k for k in both if was.get(k) != now[name].get(k))
+                where, was, now[name] = f"{where}.{odd}", was.get(odd), now[name].get(odd)
+            raise BadOption(
+                where,
+                got=repr(now[name]),
+                expected=f"{was!r}, with which the checkpoint was learned",
+                remedy="put it back, or start a new run",
+            )
+
+
+def finished(folder: Path, config: RunConfig, endings: tuple[str, ...]) -> dict[str, Any] | None:
+    """The summary of the run in ``folder``, if it ended in one of these ways and is as it was
+    written; else None. Raises what `check_options` raises.
+    """
+    path = folder / "summary.json"
+    summary = read_summary(path)
+    if summary is None or summary["stopped"] not in endings:
+        return None
+    try:
+        state = RunState.of(checkpoint.read(folder / "checkpoint")[1], folder)
+    except DamagedCheckpoint as damaged:
+        warnings.warn(f"{damaged}", stacklevel=2)
+        return summary
+    check_options(state, config, folder / "config.json")
+    if state.summary_digest not in (None, summary_digest(summary)):
+        warn_of_summary(path)
+        return None
+    return summary
+
+
+def stored(run: Run) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Arrays and meta of a run that its checkpoint holds beside the learner."""
+    state = {name: getattr(run, name) for name in POSITION}
+    state |= {"lines": run.log.lines, "lines_digest": run.log.digest}
+    state |= {"recorded": run.record.lines, "recorded_digest": run.record.digest}
+    features = list(getattr(run.source, "feature_names", ()))
+    state |= {"content": run.content, "features": features, "config": options(run.config)}
+    if run.summary is not None:
+        state["summary_digest"] = summary_digest(run.summary)
+    arrays = {f"metrics.{name}": array for name, array in run.metrics.state().items()}
+    arrays[RECENT] = np.asarray(run.recent, np.float64)
+    if run.examples:
+        arrays[EXAMPLES] = run.examples.state()
+    return arrays, {"run": state}
+
+
+def restore(run: Run, arrays: dict[str, Array], state: RunState) -> None:
+    """Put a run at the place and to the scores of a checkpoint.
+
+    Raises BadOption where the source is not the one that the run was streaming,
+    DamagedCheckpoint where the scores cannot be those of a run.
+    """
+    if (state.content or run.content) != run.content:
+        kind = "a file" if ":" in run.source.name else "a data set"
+        raise BadOption(
+            f"--resume: {run.source.name}",
+            got=f"{kind} that changed since the run stopped",
+            expected="the same samples, as some of them are learned and others held out",
+            remedy="put the old one back, or go on with the new one by --from",
+        )
+    for name, value in state.model_dump(include=set(POSITION)).items():
+        setattr(run, name, value)
+    try:
+        run.metrics.load_state(checkpoint.part("metrics.", arrays))
+        seen = arrays.get("metrics.regression.seen")
+        if seen is not None and seen.shape[1:] != run.learner.sizes[-1:]:
+            raise BadOption("seen", got=f"shape {seen.shape}", expected="as many as are predicted")
+        recent = np.asarray(arrays.get(RECENT, run.recent), np.float64)
+        run.recent = recent.reshape(-1, run.source.n_features)[-ENOUGH:]
+        if run.examples and EXAMPLES in arrays:  # checkpoints of before have none
+            run.examples.load_state(arrays[EXAMPLES])
+    except (BadOption, LookupError, TypeError, ValueError) as problem:
+        where = f"checkpoint in {run.folder}"
+        raise DamagedCheckpoint(where, got=problem, expected="the scores of a run") from None

@@ -1,0 +1,72 @@
+"""What came out of a run: ``summary.json``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rate_models.support import own_files
+from streaming.runs.footprint import footprint
+from streaming.scores.regression import SCORES
+
+if TYPE_CHECKING:
+    from streaming.runs.run import Run
+
+Summary = dict[str, Any]
+
+
+def summarised(run: Run, stopped: str, tested: dict[str, Any]) -> Summary:
+    """The summary of a run; tested: scores of the held-out samples as things stand, or nothing."""
+    config, source, scores = run.config, run.source, run.metrics.get()
+    (shown, confusion), tested_shown = run.metrics.shown(), tested.get("confusion_classes")
+    labels = source.classes or ()
+    return {
+        "rule": run.learner.rule,
+        "circuit": config.circuit and own_files.shown(config.circuit),
+        "source": config.source,
+        "target": config.target,
+        "sizes": list(run.learner.sizes),
+        "seed": config.seed,
+        "stopped": stopped,
+        "samples_seen": scores.pop("samples"),
+        "skipped": run.learner.skipped + getattr(source, "skipped", 0),
+        **scores,
+        "test_accuracy": None,
+        **held_out_scores(tested),
+        **run.times(),
+        **footprint(run, stopped),
+        "epochs": run.epochs,
+        "classes": source.classes,
+        "class_names": getattr(source, "class_names", None),
+        "confusion": confusion,
+        "test_confusion": tested.get("confusion"),
+        # the labels that these stand for, where there are too many for all of them
+        "confusion_classes": None if shown is None else [labels[i] for i in shown],
+        "test_confusion_classes": tested_shown and [labels[i] for i in tested_shown],
+        "image_shape": getattr(source, "image_shape", None),
+        "lineage": config.lineage and config.lineage.model_dump(mode="json", exclude={"classes"}),
+        "out": str(run.folder),
+    }
+
+
+def held_out_scores(tested: dict[str, Any]) -> dict[str, Any]:
+    """Accuracy, loss and scores of a regression on the held-out samples, as far as there are."""
+    names = ("accuracy", "loss", *SCORES)
+    return {f"test_{name}": tested[name] for name in names if name in tested}
+
+
+def score_rows(summary: Summary) -> list[tuple[str, str]]:
+    """Names and texts of the scores in a summary, for a person to read."""
+    forms = {"accuracy": ".4f"}
+    if summary["classes"] is None:
+        forms = {"r2": ".4f", "rmse": ".6g"}
+    rows = []
+    none = "none held out" if summary.get("test_loss") is None else "-"
+    for name, form in forms.items():
+        progressive = summary["progressive_accuracy" if name == "accuracy" else name]
+        for kind, value, unknown in (
+            ("held-out", summary.get(f"test_{name}"), none),
+            ("progressive", progressive, "-"),
+        ):
+            shown = name if name == "accuracy" else name.upper()
+            rows.append((f"{kind} {shown}", unknown if value is None else format(value, form)))
+    return rows

@@ -1,0 +1,156 @@
+"""Input scaling: what is done to a source's raw numbers before a network sees them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from rate_models.compiler.kernel import coerce, kernel, stage
+from rate_models.errors import BadOption, quoted
+from rate_models.support import bounds
+from rate_models.support.arguments import check_text
+
+Array = NDArray[Any]
+
+KINDS = ("none", "range", "running", "global")
+
+
+class Scaler:
+    """Scales samples X (N, n_features); its state belongs into the checkpoint.
+
+    kind: "none"; "range" divides by ``maximum``; "running" takes off each feature's mean and
+    divides by its standard deviation, both over all samples learned so far (Welford), the sample
+    itself among them; a feature that was constant so far becomes 0. "global" takes off one mean
+    and divides by one standard deviation, over all features of all samples learned so far: for
+    pixels, whose relative brightness stays.
+
+    Raises BadOption for an unknown kind, a maximum not above 0, or another number of features.
+
+    >>> scaler = Scaler("running", 2)
+    >>> scaler.learn_transform([[1.0, 5.0], [3.0, 5.0]])
+    array([[0., 0.],
+           [1., 0.]])
+    >>> scaler.transform([[2.0, 7.0]])
+    array([[0., 0.]])
+    """
+
+    def __init__(self, kind: str, n_features: int, maximum: float = 1.0) -> None:
+        check_text("scale", kind, f"one of {', '.join(KINDS)}")
+        if kind not in KINDS:
+            raise BadOption("scale", got=repr(kind), expected=f"one of {', '.join(KINDS)}")
+        number = isinstance(maximum, Real | np.bool_) and not isinstance(maximum, np.timedelta64)
+        if not number or not 0 < (largest := _float(maximum)) < math.inf:
+            raise BadOption("maximum", got=quoted(maximum), expected="a finite number above 0")
+        self.kind, self.n_features, self.maximum = kind, n_features, largest
+        n = {"running": n_features, "global": 1}.get(kind, 0)
+        self._state = {"count": np.zeros(1, np.int64), "mean": np.zeros(n), "m2": np.zeros(n)}
+
+    @property
+    def moments(self) -> tuple[Array, Array, Array]:
+        """The arrays count, mean and m2 themselves, for a kernel that goes on with them."""
+        count, mean, m2 = self._state.values()
+        return count, mean, m2
+
+    def learn_transform(self, X: ArrayLike, out_dtype: DTypeLike = np.float64) -> Array:
+        """X scaled, each sample by what is known up to and with it, whatever the chunks are."""
+        return self._scaled(X, out_dtype, True)
+
+    def transform(self, X: ArrayLike, out_dtype: DTypeLike = np.float64) -> Array:
+        """X scaled by what is known now; changes nothing."""
+        return self._scaled(X, out_dtype, False)
+
+    def state(self) -> dict[str, Array]:
+        """Copies of count (1,), mean and m2 (n_features,) or (1,); empty if nothing is learned."""
+        if not self._state["mean"].size:
+            return {}
+        return {name: array.copy() for name, array in self._state.items()}
+
+    def load_state(self, arrays: Mapping[str, Array]) -> None:
+        """Go on from `state`. Raises BadOption where it is that of another kind or size, or holds
+        numbers that cannot be.
+        """
+        want = self.state()
+        if arrays.keys() != want.keys():
+            raise BadOption("scaling state", got=sorted(arrays), expected=f"{sorted(want)}")
+        where = "scaling state "
+        given = bounds.fitting(
+            {where + name: np.array(array) for name, array in arrays.items()},
+            {where + name: array for name, array in want.items()},
+        )
+        bounds.check(given, {where + "count": (0, bounds.MOST), where + "m2": (0, np.inf)})
+        if odd := bounds.finite(given):
+            raise BadOption(odd, got="NaN or infinite numbers", expected="finite numbers")
+        self._state |= {name: given[where + name] for name in want}
+
+    def _scaled(self, X: ArrayLike, out_dtype: DTypeLike, learn: bool) -> Array:
+        shape = (None, self.n_features)
+        if not self._state["mean"].size:
+            X = coerce("X", X, np.dtype(out_dtype).name, shape)
+            return X if self.kind == "none" else X / X.dtype.type(self.maximum)
+        X = coerce("X", X, "float64", shape)
+        out = np.empty_like(X)
+        scale = _running if self.kind == "running" else _global
+        scale(X, out, learn, *self._state.values())
+        return out.astype(out_dtype, copy=False)
+
+
+def _float(number: Any) -> float:
+    """The number as a float; infinite where it is beyond all floats."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
+
+
+@kernel
+def _running(X: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
+    for t in range(X.shape[0]):
+        running_step(X[t], out[t], learn, count, mean, m2)
+
+
+@kernel
+def _global(X: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
+    for t in range(X.shape[0]):
+        global_step(X[t], out[t], learn, count, mean, m2)
+
+
+@stage
+def running_step(x: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
+    """Scale one sample by each feature's own moments, after learning them from it if asked."""
+    if learn:
+        count[0] += 1
+        for i in range(x.size):
+            delta = x[i] - mean[i]
+            mean[i] += delta / count[0]
+            m2[i] += delta * (x[i] - mean[i])
+    for i in range(x.size):
+        # constant so far, or nothing learned yet: the spread is 0 and so is the output
+        spread = np.sqrt(m2[i] / max(count[0], 1))
+        out[i] = (x[i] - mean[i]) / spread if spread > 0 else 0.0
+
+
+@stage
+def global_step(x: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
+    """Scale one sample by the moments of all features, after learning them from it if asked."""
+    n = x.size
+    if learn:
+        # the moments of this sample, then those of both together (Chan et al. 1983)
+        own, square = 0.0, 0.0
+        for i in range(n):
+            own += x[i]
+        own /= n
+        for i in range(n):
+            square += (x[i] - own) ** 2
+        delta = own - mean[0]
+        count[0] += 1
+        mean[0] += delta / count[0]
+        m2[0] += square + delta * (own - mean[0]) * n
+    spread = np.sqrt(m2[0] / max(count[0] * n, 1))
+    alike = spread <= 1e-12 * abs(mean[0])  # the rounding of a mean is no spread
+    for i in range(n):
+        out[i] = 0.0 if alike else (x[i] - mean[0]) / spread

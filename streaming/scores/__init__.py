@@ -1,0 +1,1 @@
+"""Scores of a stream, each sample tested before it is learned. Open `evaluate` first."""

@@ -1,0 +1,99 @@
+"""The benchmark runs, and says what a reader needs. Its numbers are for people, not for tests."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_sets import joined
+
+from biocircuits import CircuitNetwork
+from rate_models.errors import BadOption
+from rate_models.network import NetworkSpec
+from streaming.benchmarks import batches, bench, tables
+from streaming.benchmarks import circuits as bench_circuits
+from streaming.sources import open_source
+
+RNG = np.random.default_rng(0)
+pytestmark = pytest.mark.filterwarnings("ignore:.*synchroniz")
+
+
+def test_every_peer_is_timed_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "ROWS", 3000)
+    result = bench.run(seconds=1e-6, repeats=1)
+    assert {"cpu", "python", "numba", "numpy"} <= result["machine"].keys()
+    scenarios = {row["scenario"] for row in result["rows"]}
+    circuits = {bench_circuits.scenario(sizes) for sizes in bench_circuits.SIZES}
+    online = {"pepita-784-1024-10", "backprop-784-1024-10"}
+    assert scenarios == online | {batches.SCENARIO, tables.SCENARIO} | circuits
+    for row in result["rows"]:
+        if row["peer"] in ("pandas", "pyarrow") and find_spec(row["peer"]) is None:
+            assert row["samples_per_second"] is None and row["ratio"] is None
+            continue
+        needs_torch = row["peer"].startswith("torch") or row["scenario"] == batches.SCENARIO
+        if needs_torch and find_spec("torch") is None:
+            assert row["samples_per_second"] is None and row["ratio"] is None
+        else:
+            assert row["samples_per_second"] > 0 and row["ratio"] > 0
+        if row["peer"] == "online kernel":
+            assert row["ratio"] == 1
+
+
+def test_the_loop_by_hand_is_the_circuit() -> None:
+    spec = NetworkSpec((64, 20, 12, 10))
+    X, labels = bench_circuits.data(3)
+    net = CircuitNetwork(
+        spec, "pepita", lr=bench_circuits.LR, mode="continuous", window=bench_circuits.WINDOW
+    )
+    net.learn(X, labels=labels)
+    by_hand = bench_circuits._by_hand(spec)
+    by_hand(X, labels)
+    for ours, theirs in zip(net.parameters()["W"], by_hand.weights, strict=True):  # type: ignore
+        assert np.abs(ours - theirs).max() < 1e-12 * np.abs(theirs).max()
+
+
+def test_every_reader_reads_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "ROWS", 3000)
+    X, labels = tables.data(tmp_path / "t.csv")
+    readers = [tables._by_hand]
+    readers += [tables._pandas] if find_spec("pandas") else []
+    readers += [tables._pyarrow] if find_spec("pyarrow") else []
+    read = [joined(reader(tmp_path / "t.csv")) for reader in readers]
+    read.append(joined(open_source(f"csv:{tmp_path / 't.csv'}").chunks(0)))
+    for got_X, got in read:
+        assert np.array_equal(got_X, X) and np.array_equal(got, labels)
+
+
+@pytest.mark.parametrize("bad", [{"seconds": 0}, {"seconds": float("nan")}, {"repeats": 0}])
+def test_senseless_lengths_are_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(BadOption, match="above 0"):
+        bench.run(**bad)
+
+
+@pytest.mark.parametrize("rule", ["pepita", "backprop"])
+def test_batches_by_hand_are_those_of_the_rule(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    from rate_models.batch import BatchNetwork, fit
+
+    made: list[BatchNetwork] = []
+
+    class Kept(BatchNetwork):
+        def __init__(self, *given: object) -> None:
+            super().__init__(*given)  # type: ignore[arg-type]
+            made.append(self)
+
+    monkeypatch.setattr("rate_models.batch.BatchNetwork", Kept)
+    monkeypatch.setattr(torch, "randperm", torch.arange)
+    monkeypatch.setattr(
+        "rate_models.batch.train.order", lambda seed, epoch, x: torch.arange(len(x))
+    )
+    X, labels = RNG.random((192, 784), np.float32), RNG.integers(0, 10, 192)
+    batches._by_hand(rule == "pepita")(X, labels)
+    net = BatchNetwork(batches.SPEC, rule)
+    fit(net, X, labels, epochs=1, batch_size=64, optimizer=batches.NUMBERS)
+    start = BatchNetwork(batches.SPEC, rule).W
+    for ours, theirs, before in zip(net.W, made[0].W, start, strict=True):
+        step = (ours - before).abs().max()
+        assert step > 0 and (ours - theirs).abs().max() < 1e-3 * step

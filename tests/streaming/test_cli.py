@@ -1,0 +1,370 @@
+"""The command line: names, one JSON object, one line for every error, no traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from command_line import assert_one_error, called
+from project import ROOT
+
+from rate_models.errors import MissingData
+from streaming import OnlineLearner
+
+SMALL = ["--source", "synthetic:samples=1500,features=6", "--hidden", "8", "--quiet"]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Any:
+    """``call("run", ...)``: exit code, stdout, stderr of the command line."""
+    return partial(called, capsys)
+
+
+def test_json_is_one_object_on_stdout(call: Any, tmp_path: Path) -> None:
+    said = call("run", *SMALL, "--json", "--seed", 3, "--out", tmp_path / "r")
+    assert said.code == 0 and said.err == ""
+    summary = json.loads(said.out)
+    assert said.out.count("\n") == 1
+    wanted = "rule source samples_seen progressive_accuracy test_accuracy samples_per_second"
+    for key in [*wanted.split(), "seconds", "seed", "out"]:
+        assert summary[key] is not None, key
+    assert (summary["rule"], summary["seed"], summary["samples_seen"]) == ("pepita", 3, 1500)
+    assert Path(summary["out"]) == tmp_path / "r"
+
+
+def test_a_person_is_told_the_score_and_where_things_are(call: Any, tmp_path: Path) -> None:
+    said = call("run", *SMALL[:-1], "--out", tmp_path / "r")
+    assert said.code == 0
+    for word in ("held-out accuracy", "samples per second", "learning_curve.png"):
+        assert word in said.out
+    assert said.err.startswith("chosen: lr ") and said.err.count("\n") == 1  # no bar in a file
+
+
+def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
+    said = call(
+        *("run", "--source", "synthetic:samples=1500,features=6", "--rule", "backprop"),
+        *("--hidden", "9,7", "--epochs", 2, "--lr", 0.02, "--seed", 5, "--dtype", "float64"),
+        *("--scale", "running", "--samples", 1600, "--interval", 350, "--save-every", 500),
+        *("--on-bad", "skip", "--seconds", 100, "--accuracy", 0.999, "--schedule", "sequential"),
+        *("--workers", 1, "--target", "label", "--task", "classification"),
+        *("--data", tmp_path, "--quiet", "--json"),
+        *("--set", "momentum=0.5", "--set", "decay_epochs=[1]", "--set", "activation=tanh"),
+        *("--record", "weight_norms", "--record", "teaching_angles", "--out", tmp_path / "r"),
+    )
+    assert said.code == 0, said.err
+    assert json.loads((tmp_path / "r" / "config.json").read_text()) == {
+        "source": "synthetic:samples=1500,features=6",
+        "rule": "backprop",
+        "circuit": None,
+        "hidden": [9, 7],
+        "epochs": 2,
+        "lr": 0.02,
+        "seed": 5,
+        "dtype": "float64",
+        "target": "label",
+        "task": "classification",
+        "scale": "running",
+        "data": str(tmp_path),
+        "download": False,
+        "samples": 1600,
+        "seconds": 100.0,
+        "accuracy": 0.999,
+        "interval": 350,
+        "save_every": 500,
+        "on_bad": "skip",
+        "label": None,
+        "drop": [],
+        "sep": None,
+        "decimal": ".",
+        "encoding": None,
+        "header": True,
+        "missing": "raise",
+        "missing_indicator": False,
+        "held_out": 0.0,
+        "stratify": False,
+        "record": ["weight_norms", "teaching_angles"],
+        "schedule": "sequential",
+        "workers": 1,
+        "batch": 1,
+        "lineage": None,
+        "settings": {
+            "momentum": 0.5,
+            "activation": "tanh",
+            "loss": "cross_entropy",
+            "decay_at": [1500],
+        },
+    }
+    learner = OnlineLearner.load(tmp_path / "r" / "checkpoint")
+    assert (learner.rule, learner.sizes, learner.dtype) == ("backprop", (6, 9, 7, 4), "float64")
+
+
+def test_the_folder_has_a_name_of_its_own(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folders = {json.loads(call("run", *SMALL, "--json").out)["out"] for _ in range(2)}
+    assert len(folders) == 2
+    assert all(folder.startswith("runs/synthetic-pepita-") for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rule", "pepitta"], ["pepita", "backprop"]),
+        (["--source", "minst"], ["mnist", "digits"]),
+        (["--source", "csv:/nowhere/file.csv"], ["/nowhere/file.csv"]),
+        (["--source", "synthetic:colour=red"], ["colour"]),
+        (["--set", "momentun=0.9"], ["momentun", "did you mean 'momentum'"]),
+        (["--set", "momentum=2"], ["momentum", "2"]),
+        (["--set", "momentum"], ["name=value"]),
+        (["--set", "lr=0.1"], ["--lr"]),
+        (["--hidden", "8;4"], ["--hidden", "256,128"]),
+        (["--hidden", "0"], ["--hidden"]),
+        (["--lr", "-0.1"], ["--lr"]),
+        (["--lr", "nan"], ["--lr"]),
+        (["--epochs", "0"], ["--epochs"]),
+        (["--seed", "-1"], ["--seed"]),
+        (["--accuracy", "2"], ["--accuracy"]),
+        (["--circuit", "pepitta"], ["circuit", "bmvr", "did you mean 'pepita'"]),
+        (["--circuit", "bmvr", "--rule", "pepita"], ["rule of circuit bmvr", "'bmvr' or none"]),
+        (["--circuit", "pepita", "--dtype", "float32"], ["circuit pepita", "float32", "float64"]),
+        (["--circuit", "pepita", "--set", "taw=5"], ["tau_memory", "did you mean 'tau'", "mode"]),
+        (["--circuit", "pepita", "--set", "tau=-5"], ["tau", "-5", "greater than 0"]),
+        (["--circuit", "pepita", "--set", "mode=fast"], ["mode", "'steady' or 'continuous'"]),
+        (["--circuit", "pepita", "--set", "cut=feedbck"], ["feedbck", "feedback", "W_1"]),
+        (["--circuit", "pepita", "--set", "silence=eror"], ["eror", "error", "hidden_1"]),
+        (["--circuit", "pepita", "--set", "momentum=0.9"], ["momentum of a circuit"]),
+        (["--circuit", "pepita", "--set", "asymmetry=0.1"], ["mirror images"]),
+        (["--set", "mode=continuous"], ["mode", "feedback_scale"]),
+        (["--schedule", "pipelin"], ["schedule: got 'pipelin'", "delayed:3"]),
+        (["--schedule", "delayed:2", "--set", "momentum=0.5"], ["delayed:2", "no momentum"]),
+        (["--schedule", "pipelined", "--rule", "backprop"], ["backprop", "S(t+1,1) waits for"]),
+        (["--schedule", "pipelined", "--circuit", "pepita"], ["pipelined, 1", "circuits"]),
+        (["--workers", "0"], ["--workers", "greater than 0"]),
+        (["--record", "W"], ["--record", "one of", "weight_norms"]),
+    ],
+)
+def test_every_error_is_one_line(
+    call: Any, tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    assert_one_error(call("run", *SMALL, "--out", tmp_path / "r", *arguments), *words)
+    assert not (tmp_path / "r").exists()
+
+
+def test_missing_data_says_where_it_was_looked_for(call: Any, tmp_path: Path) -> None:
+    said = call("run", "--source", "mnist", "--data", tmp_path, "--out", tmp_path / "r")
+    assert_one_error(said, str(tmp_path), "--download")
+
+
+def test_bad_cells_are_named_by_their_line(call: Any, tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("a,b,label\n1,2,x\n3,oops,y\n")
+    said = call("run", "--source", f"csv:{path}", "--out", tmp_path / "r")
+    assert_one_error(said, "line 3", "oops")
+
+
+def test_a_folder_in_use(call: Any, tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("")
+    assert_one_error(call("run", *SMALL, "--out", tmp_path), "not empty", "--resume")
+
+
+def test_divergence_is_told_with_a_code_of_its_own(call: Any, tmp_path: Path) -> None:
+    said = call("run", *SMALL, "--lr", "1e30", "--out", tmp_path / "r")
+    assert_one_error(said, "lr", code=3)
+    assert OnlineLearner.load(tmp_path / "r" / "checkpoint").is_finite()
+
+
+def test_resume_takes_no_other_options(call: Any, tmp_path: Path) -> None:
+    first = call("run", *SMALL, "--json", "--out", tmp_path / "r")
+    assert_one_error(call("run", "--resume", tmp_path / "r", "--epochs", 3), "--epochs")
+    assert_one_error(call("run", "--resume", tmp_path / "r", "--set", "momentum=0"), "--set")
+    again = call("run", "--resume", tmp_path / "r", "--json")
+    assert again.code == 0 and json.loads(again.out) == json.loads(first.out)
+    assert "finished already" in again.err
+
+
+def test_resume_of_nothing(call: Any, tmp_path: Path) -> None:
+    assert_one_error(call("run", "--resume", tmp_path / "none"), "--resume")
+
+
+def test_a_damaged_checkpoint_is_refused(call: Any, tmp_path: Path) -> None:
+    call("run", *SMALL, "--out", tmp_path / "r")
+    (tmp_path / "r" / "summary.json").unlink()
+    for name in ("checkpoint", "checkpoint.previous"):
+        (tmp_path / "r" / name / "arrays.safetensors").write_bytes(b"no")
+    assert_one_error(call("run", "--resume", tmp_path / "r"), "arrays.safetensors")
+
+
+def test_the_previous_checkpoint_is_gone_back_to_with_a_warning(call: Any, tmp_path: Path) -> None:
+    first = json.loads(call("run", *SMALL, "--json", "--out", tmp_path / "r").out)
+    (tmp_path / "r" / "summary.json").unlink()
+    (tmp_path / "r" / "checkpoint" / "arrays.safetensors").write_bytes(b"no")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        again = call("run", "--resume", tmp_path / "r", "--json")
+    assert again.err.startswith("warning: ") and again.err.count("\n") == 1
+    assert json.loads(again.out)["confusion"] == first["confusion"]
+
+
+def test_catalogues(call: Any) -> None:
+    rules, sources = (json.loads(call(name, "--json").out) for name in ("rules", "sources"))
+    assert {"pepita", "backprop"} <= set(rules["names"])
+    assert {"digits", "mnist", "csv", "synthetic"} <= set(sources["names"])
+    for name, known, heads in (("rules", rules, 1), ("sources", sources, 0)):
+        rows = call(name).out.splitlines()[heads:]
+        assert [row.split()[0] for row in rows] == known["names"]
+        assert all(len(row.split()) > 2 for row in rows)
+
+
+def test_the_cost_is_that_of_the_network_asked_for(call: Any) -> None:
+    (row,) = (
+        row
+        for row in json.loads(call("rules", "--sizes", "4,3,2", "--json").out)["rows"]
+        if row["rule"] == "backprop"
+    )
+    assert row["multiply-adds"] == 18 + 6 + 18
+    assert_one_error(call("rules", "--sizes", "4,x"), "--sizes")
+    assert_one_error(call("rules", "--sizes", "4"), "--sizes")
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_parity(call: Any, monkeypatch: pytest.MonkeyPatch, ok: bool) -> None:
+    row = {"rule": "pepita", "realisation": "online", "deviation": 3.2e-16, "ok": ok}
+    fake = SimpleNamespace(run=lambda **_: SimpleNamespace(ok=ok, rows=[row], missing=["batch"]))
+    monkeypatch.setitem(sys.modules, "rate_models.checks.parity", fake)
+    said = call("parity")
+    assert said.code == (0 if ok else 1)
+    assert "3.2e-16" in said.out and "batch: not installed" in said.out
+    said = call("parity", "--json")
+    assert said.code == (0 if ok else 1)
+    assert json.loads(said.out)["ok"] is ok and json.loads(said.out)["deviations"] == [row]
+
+
+def test_bench(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"scenario": "mnist", "peer": "torch", "samples_per_second": 2100.0, "ratio": None}
+    asked: dict[str, Any] = {}
+
+    def run(**options: Any) -> dict[str, Any]:
+        asked.update(options)
+        return {"machine": {"cpu": "a machine"}, "data": "d", "repeats": 5, "rows": [row]}
+
+    monkeypatch.setitem(sys.modules, "streaming.benchmarks.bench", SimpleNamespace(run=run))
+    assert json.loads(call("bench", "--json", "--repeats", 3).out)["rows"] == [row]
+    assert asked == {"repeats": 3}
+    out = call("bench").out
+    assert "cpu: a machine" in out and "torch" in out and "2,100" in out
+
+
+def test_schedule(call: Any, tmp_path: Path) -> None:
+    chart = tmp_path / "s.png"
+    ours = ("schedule", "--rule", "pepita", "--layers", "9,8,8,4", "--workers", 2, "--out", chart)
+    said = call(*ours, "--equal", "--samples", 60, "--json")
+    assert said.code == 0 and said.err == ""
+    plan = json.loads(said.out)["plan"]
+    assert plan["makespan"] == 242 and plan["speedup"] == 360 / 242
+    assert chart.stat().st_size > 5_000
+    said = call(*ours, "--equal", "--samples", 10**9, "--json")  # at the steady pace
+    assert json.loads(said.out)["plan"]["makespan"] == 6 + (10**9 - 1) * 4
+    said = call(*ours, "--standard-times", "3,1,1", "--modulated-times", "2,2,1", "--handover", 0.5)
+    assert said.code == 0 and "speedup" in said.out and "given unit" in said.out
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        said = call(*ours[:5], "--delay", 2, "--workers", 30, "--out", chart)
+    assert said.code == 0 and said.err.startswith("warning: workers: ")
+
+
+def test_a_schedule_is_measured(call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streaming.threads.measuring.TURN", 0)
+    chart = tmp_path / "g.png"
+    ours = ("schedule", "--layers", "9,8,8,4", "--samples", 40, "--workers", 2, "--out", chart)
+    said = call(*ours, "--measure", "--json")
+    assert said.code == 0, said.err
+    told = json.loads(said.out)
+    assert told["measured"]["bit_identical"] is True and told["measured"]["speedup"] > 0
+    assert len(told["measured"]["standard_seconds"]) == 3
+    late = call(*ours, "--measure", "--delay", 2)
+    assert late.code == 0 and "measured bit identical            True" in late.out
+    batches = call(*ours, "--measure", "--batch", 2)
+    assert batches.code == 0 and "measured bit identical            True" in batches.out
+    wrong = call(*ours, "--measure", "--batch", 2, "--delay", 2)
+    assert_one_error(wrong, "schedule", "batches of 2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--workers", 0], ["workers", "got 0"]),
+        (["--delay", -1], ["delay", "got -1"]),
+        (["--rule", "backprop"], ["backprop", "S(t+1,1) waits for M(t,1) (W_1)", "batch"]),
+        (["--standard-times", "1,2"], ["--modulated-times"]),
+        (["--standard-times", "x", "--modulated-times", "1"], ["--standard-times"]),
+        (["--layers", "4,3,2", "--standard-times", "1", "--modulated-times", "1"], ["2 finite"]),
+        (["--set", "inject=9"], ["inject"]),
+        (["--out", "/nowhere/at/all.png"], ["--out"]),
+    ],
+)
+def test_schedules_that_cannot_be(call: Any, arguments: list[object], words: list[str]) -> None:
+    assert_one_error(call("schedule", *arguments), *words)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "--epoch", "1"], ["runn"], ["run", "--lr", "x"], ["run", "--target", "y"]]
+)
+def test_typos_in_names(call: Any, arguments: list[str]) -> None:
+    said = call(*arguments)
+    assert said.code == 2 and "Error" in said.err and "Traceback" not in said.err
+
+
+def test_help_says_what_every_option_is_for(call: Any) -> None:
+    text = call("run", "--help").out
+    options = "rule circuit source target hidden epochs lr seed schedule workers dtype scale data"
+    for name in [*options.split(), "download", "record", "out", "resume", "from", "json", "set"]:
+        assert f"--{name}" in text
+    for line in text.splitlines():
+        if line.lstrip().startswith("--"):
+            assert len(line.split()) > 1
+
+
+def test_ctrl_c_before_anything_was_learned(
+    call: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("streaming.runs.config.open_source", interrupted)
+    said = call("run", *SMALL, "--out", tmp_path / "r")
+    assert (said.code, said.out, said.err) == (130, "", "interrupted\n")
+
+
+def test_help_and_names_need_no_compiler() -> None:
+    """`--help` answers at once: numba, torch, matplotlib and scikit-learn stay unloaded."""
+    code = (
+        "import sys, streaming.commands.cli\n"
+        "try: streaming.commands.cli.main(['run', '--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(sorted({'numba', 'torch', 'matplotlib', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr.strip() in ("", "[]"), done.stderr
+
+
+def test_a_run_draws_late_and_without_torch() -> None:
+    code = (
+        "import sys, streaming.commands.progress, streaming.runs.run\n"
+        "sys.exit(sorted({'torch', 'matplotlib', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr.strip() in ("", "[]"), done.stderr
+
+
+def test_errors_know_files(call: Any) -> None:
+    """MissingData is an OSError too; it must not be mistaken for a full disk."""
+    assert issubclass(MissingData, OSError)
+    assert_one_error(call("run", "--source", "csv:/nowhere.csv"), "/nowhere.csv")

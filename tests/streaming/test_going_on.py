@@ -1,0 +1,407 @@
+"""Runs that begin with the learner of another run, on its data or on other data."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import assert_one_error, called
+from project import ROOT
+
+from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, MissingData, UserError
+from streaming import OnlineLearner
+from streaming.files import checkpoint
+from streaming.runs.going_on import go_on
+from streaming.runs.run import Hooks, Run, RunConfig, resume, run
+
+TIMES = ("seconds", "samples_per_second", "memory", "latency", "out")
+OPTIONS: dict[str, Any] = {
+    "source": "synthetic:samples=900,features=6",
+    "hidden": (8, 6),
+    "epochs": 2,
+    "interval": 300,
+    "save_every": 700,
+    "scale": "running",
+    "lr": 0.003,
+    "settings": {"momentum": 0.9, "dropout": 0.2},
+}
+DIGITS: dict[str, Any] = {
+    "source": "digits", "hidden": 8, "lr": 0.02, "epochs": 2, "interval": 400,
+    "settings": {"decay_at": [2000], "momentum": 0.5},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "parent"
+    run(RunConfig.checked(**OPTIONS), folder, Hooks(draw=False))
+    return folder
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Any:
+    return partial(called, capsys)
+
+
+def go(parent: Path, out: Path, **given: Any) -> dict[str, Any]:
+    return go_on(parent, given, out, Hooks(draw=False))
+
+
+def learned(folder: Path) -> dict[str, Any]:
+    """All state of a run's learner."""
+    return checkpoint.read(folder / "checkpoint")[0]
+
+
+def assert_same_learner(ours: Path, theirs: Path) -> None:
+    a, b = ({k: v for k, v in learned(f).items() if not k.startswith("metrics.")}
+            for f in (ours, theirs))  # fmt: skip
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("options", [OPTIONS, DIGITS], ids=["synthetic", "digits"])
+def test_epochs_in_several_runs_are_those_of_one(options: dict[str, Any], tmp_path: Path) -> None:
+    """Weights, velocities, scaling, masks, order of samples and decay: bit for bit."""
+    config = RunConfig.checked(**options)
+    run(config.model_copy(update={"epochs": 4}), tmp_path / "whole", Hooks(draw=False))
+    run(config, tmp_path / "a", Hooks(draw=False))
+    before = files(tmp_path / "a")
+    b = go(tmp_path / "a", tmp_path / "b")
+    c = go(tmp_path / "b", tmp_path / "c", source=options["source"], epochs=1)
+    assert_same_learner(tmp_path / "c", tmp_path / "whole")
+    assert files(tmp_path / "a") == before
+    whole = json.loads((tmp_path / "whole" / "summary.json").read_text())
+    assert c["test_accuracy"] == whole["test_accuracy"]
+    per_epoch = whole["samples_seen"] // 4
+    assert b["samples_seen"] == c["samples_seen"] == per_epoch
+    lineage = json.loads((tmp_path / "c" / "config.json").read_text())["lineage"]
+    assert lineage["parent"] == str(tmp_path / "b")
+    assert (lineage["samples_seen"], lineage["epoch"]) == (3 * per_epoch, 3)
+    saved = (tmp_path / "b" / "checkpoint" / "arrays.safetensors").read_bytes()
+    assert lineage["sha256"] == hashlib.sha256(saved).hexdigest()
+    assert c["lineage"]["parent"] == lineage["parent"]
+
+
+def test_python_goes_on_as_the_command_does(parent: Path, tmp_path: Path) -> None:
+    go(parent, tmp_path / "r", source="synthetic:samples=500,features=6,seed=4")
+    learner = OnlineLearner.load(parent / "checkpoint")
+    source = RunConfig.checked(source="synthetic:samples=500,features=6,seed=4").open()
+    for X, y in source.chunks(0):
+        learner.learn_many(X, y)
+    other = OnlineLearner.load(tmp_path / "r" / "checkpoint")
+    for name, value in learner.parameters().items():
+        for a, b in zip(value, other.parameters()[name], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("at", [200, 900, 1500])
+def test_a_killed_run_that_went_on_is_resumed_bit_for_bit(
+    at: int, parent: Path, tmp_path: Path
+) -> None:
+    given = {"epochs": 2, "lr": 0.002, "settings": {"momentum": 0.5}, "save_every": 400}
+
+    def die(this: Run) -> None:
+        if this.position >= at:
+            raise Killed
+
+    go(parent, tmp_path / "whole", **given)
+    with pytest.raises(Killed):
+        go_on(parent, given, tmp_path / "r", Hooks(watch=die, draw=False))
+    resume(tmp_path / "r", Hooks(draw=False))
+    assert_same_learner(tmp_path / "r", tmp_path / "whole")
+    a, b = (json.loads((tmp_path / n / "summary.json").read_text()) for n in ("r", "whole"))
+    assert {k: v for k, v in a.items() if k not in TIMES} == (
+        {k: v for k, v in b.items() if k not in TIMES}
+    )
+
+
+SIGNALLED = """
+import os, sys
+from streaming.runs import run
+from streaming.commands.cli import main
+count = run.Run._count
+def counted(self, scored, taken):
+    count(self, scored, taken)
+    if self.position >= 500:
+        os.kill(os.getpid(), 9)
+run.Run._count = counted
+main(sys.argv[1:])
+"""
+
+
+def test_kill_9_and_the_command_line(parent: Path, tmp_path: Path, call: Any) -> None:
+    arguments = ["run", "--from", parent, "--epochs", 2, "--save-every", 300, "--out"]
+    words = [sys.executable, "-c", SIGNALLED, *map(str, [*arguments, tmp_path / "r"])]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, timeout=300)
+    assert done.returncode == -signal.SIGKILL
+    assert call(*arguments, tmp_path / "whole", "--json", "--quiet").code == 0
+    said = call("run", "--resume", tmp_path / "r")
+    assert said.code == 0 and f"goes on from          {parent}, 1,800 samples" in said.out
+    assert_same_learner(tmp_path / "r", tmp_path / "whole")
+
+
+def test_a_stopped_run_goes_on_with_a_new_pass(tmp_path: Path) -> None:
+    run(RunConfig.checked(**{**DIGITS, "samples": 500}), tmp_path / "a", Hooks(draw=False))
+    b = go(tmp_path / "a", tmp_path / "b")
+    assert (b["stopped"], b["samples_seen"]) == ("epochs", 1437)
+    assert json.loads((tmp_path / "b" / "config.json").read_text())["lineage"]["epoch"] == 1
+
+
+def table(path: Path, header: str, rows: list[str]) -> str:
+    path.write_text("\n".join([header, *rows, ""]))
+    return f"csv:{path}"
+
+
+def numbers(n: int, seed: int, labels: str = "0123") -> list[str]:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 6)).round(3)
+    return [f"{','.join(map(str, x))},{labels[i % len(labels)]}" for i, x in enumerate(X)]
+
+
+NAMES = "a,b,c,d,e,f,label"
+
+
+def test_a_file_that_has_grown_is_new_data(tmp_path: Path) -> None:
+    source = table(tmp_path / "t.csv", NAMES, numbers(100, 0))
+    options = {**OPTIONS, "source": source, "epochs": 1}
+    run(RunConfig.checked(**options), tmp_path / "a", Hooks(draw=False))
+    table(tmp_path / "t.csv", NAMES, numbers(150, 0))
+    b = go(tmp_path / "a", tmp_path / "b", source=source)
+    assert b["samples_seen"] > 100
+    assert json.loads((tmp_path / "b" / "config.json").read_text())["lineage"]["epoch"] == 0
+
+
+def test_some_of_the_classes_are_enough(parent: Path, tmp_path: Path) -> None:
+    source = table(tmp_path / "t.csv", NAMES, numbers(200, 1, labels="31"))
+    found = go(parent, tmp_path / "r", source=source)
+    assert found["classes"] == [0, 1, 2, 3]
+    confusion = np.array(found["confusion"])
+    assert confusion.shape == (4, 4) and confusion[[0, 2]].sum() == 0
+    assert confusion[[1, 3]].sum() == found["samples_seen"]
+    assert (tmp_path / "r" / "checkpoint").exists()
+
+
+@pytest.mark.parametrize(
+    ("header", "labels", "words"),
+    [
+        (NAMES, "0124", ["labels that the learner does not know: 4", "among 0, 1, 2, 3"]),
+        (NAMES, "abc", ["does not know: 'a', 'b', 'c'"]),
+        ("b,a,c,d,e,f,label", "0123", ["columns in another order: 'b', 'a'", "'a', 'b'"]),
+        ("a,b,c,d,e,g,label", "0123", ["columns of other names", "'f'"]),
+    ],
+)
+def test_tables_that_do_not_fit(header: str, labels: str, words: list[str], tmp_path: Path) -> None:
+    options = {**OPTIONS, "source": table(tmp_path / "a.csv", NAMES, numbers(100, 0)), "epochs": 1}
+    run(RunConfig.checked(**options), tmp_path / "a", Hooks(draw=False))
+    source = table(tmp_path / "b.csv", header, numbers(100, 1, labels))
+    with pytest.raises(BadOption) as error:
+        go(tmp_path / "a", tmp_path / "b", source=source)
+    assert all(word in str(error.value) for word in (*words, "b.csv")), error.value
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--source", "digits"], ["--source digits: ", "labels that the learner does not know: 4"]),
+        (["--source", "synthetic:features=7,samples=9"], ["got 7 features; expected 6, as"]),
+        (["--hidden", 9], ["--hidden: got beside --from", "start a new run"]),
+        (["--rule", "pepita"], ["--rule: got beside --from"]),
+        (["--circuit", "pepita"], ["--circuit: got beside"]),
+        (["--dtype", "float64"], ["--dtype: got beside"]),
+        (["--seed", 1], ["--seed: got beside"]),
+        (["--scale", "none"], ["--scale: got beside"]),
+        (["--target", "input"], ["--target: got beside"]),
+        (["--workers", 2], ["--workers: got beside"]),
+        (["--batch", 2], ["--batch: got beside"]),
+        (["--set", "bias=true"], ["--set bias: got beside --from"]),
+        (["--set", "activation=tanh"], ["--set activation: got beside"]),
+        (["--set", "momentun=0.5"], ["momentun", "did you mean 'momentum'"]),
+        (["--set", "momentum=2"], ["momentum: got 2"]),
+        (["--set", "decay_epochs=x"], ["decay_epochs"]),
+        (["--lr", -1], ["--lr: got -1"]),
+        (["--epochs", 0], ["--epochs: got 0"]),
+        (["--record", "nothing"], ["nothing"]),
+        (["--resume", "x"], ["--resume: got --from beside it"]),
+        (["--source", "csv:nowhere.csv"], ["nowhere.csv"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_change_is_refused_before_anything_is_made(
+    arguments: list[Any], words: list[str], parent: Path, call: Any, tmp_path: Path
+) -> None:
+    said = call("run", "--from", parent, "--out", tmp_path / "r", "--quiet", *arguments)
+    assert_one_error(said, *words)
+    assert not (tmp_path / "r").exists()
+
+
+def test_no_run_to_go_on_from(parent: Path, tmp_path: Path, call: Any) -> None:
+    said = call("run", "--from", tmp_path / "none", "--out", tmp_path / "r")
+    assert_one_error(said, "--from: got no ", "config.json", "OnlineLearner.load")
+    assert_one_error(
+        call("run", "--from", parent, "--out", parent, "--quiet"), "which is not empty"
+    )
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "config.json").write_bytes((parent / "config.json").read_bytes())
+    with pytest.raises(DamagedCheckpoint, match="checkpoint"):
+        go(tmp_path / "half", tmp_path / "r")
+    assert issubclass(MissingData, UserError)
+
+
+def test_a_new_rate_is_the_rate(tmp_path: Path) -> None:
+    """Decays that are past would make another one of it; those ahead stay."""
+    options = {**DIGITS, "settings": {"decay_at": [100, 5000]}}
+    run(RunConfig.checked(**options), tmp_path / "a", Hooks(draw=False))
+    said: list[str] = []
+    go_on(tmp_path / "a", {"lr": 0.05}, tmp_path / "b", Hooks(say=said.append, draw=False))
+    optimizer = OnlineLearner.load(tmp_path / "b" / "checkpoint").network.optimizer
+    assert (optimizer.lr, optimizer.decay_at) == (0.05, (5000,))
+    assert any("2,874 samples learned, lr 0.05" in line for line in said)
+    go(tmp_path / "a", tmp_path / "c", settings={"decay_epochs": [1]}, epochs=2)
+    optimizer = OnlineLearner.load(tmp_path / "c" / "checkpoint").network.optimizer
+    assert (optimizer.lr, optimizer.decay_at) == (0.02, (100, 2874 + 1437))
+    go(tmp_path / "a", tmp_path / "d")
+    assert OnlineLearner.load(tmp_path / "d" / "checkpoint").network.optimizer.decay_at == (
+        100, 5000,
+    )  # fmt: skip
+
+
+def test_where_a_run_ends_is_its_own(tmp_path: Path) -> None:
+    options = {**OPTIONS, "source": "synthetic:features=6", "samples": 600}
+    run(RunConfig.checked(**{**options, "epochs": None}), tmp_path / "a", Hooks(draw=False))
+    b = go(tmp_path / "a", tmp_path / "b", source="synthetic:samples=700,features=6")
+    assert (b["stopped"], b["samples_seen"], b["skipped"]) == ("epochs", 700, 0)
+    c = go(tmp_path / "b", tmp_path / "c", samples=300)
+    assert (c["stopped"], c["samples_seen"]) == ("samples", 300)
+
+
+def test_a_regression_goes_on_with_numbers_alone(tmp_path: Path) -> None:
+    rows = [row[:-1] + "0.5" for row in numbers(100, 0)]
+    rows = [row + str(i) for i, row in enumerate(rows)]
+    source = table(tmp_path / "t.csv", NAMES, rows)
+    options = {**OPTIONS, "source": source, "epochs": 1, "rule": "backprop", "settings": {}}
+    run(RunConfig.checked(**options), tmp_path / "a", Hooks(draw=False))
+    assert go(tmp_path / "a", tmp_path / "b")["samples_seen"] > 50
+    texts = table(tmp_path / "texts.csv", NAMES, [f"{row.rpartition(',')[0]},no" for row in rows])
+    with pytest.raises(BadSample, match="a number, for a regression"):
+        go(tmp_path / "a", tmp_path / "c", source=texts)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"circuit": "pepita", "hidden": 5, "settings": {}},
+        {"schedule": "delayed:2", "settings": {}},
+        {"batch": 4, "settings": {"momentum": 0.5}},
+        {"rule": "node_perturbation", "settings": {}},
+    ],
+)
+def test_all_that_learns_can_go_on(options: dict[str, Any], tmp_path: Path) -> None:
+    config = RunConfig.checked(
+        **{**OPTIONS, "source": "synthetic:samples=96,features=6", **options}
+    )
+    run(config.model_copy(update={"epochs": 2}), tmp_path / "whole", Hooks(draw=False))
+    run(config.model_copy(update={"epochs": 1}), tmp_path / "a", Hooks(draw=False))
+    go(tmp_path / "a", tmp_path / "b")
+    assert_same_learner(tmp_path / "b", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion"])
+def test_other_data_of_the_same_name_is_not_resumed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from data_sets import write_data_sets
+
+    write_data_sets(tmp_path, monkeypatch)
+    options = {"source": "fashion_mnist", "data": tmp_path, "hidden": 4, "epochs": 2}
+    hooks = Hooks(stop=lambda: True, draw=False)
+    run(RunConfig.checked(**options), tmp_path / "r", hooks)
+    folder = tmp_path / "FashionMNIST" / "raw"
+    images = sorted(folder.glob("t10k-images*" if name == "digits" else "train-labels*"))[0]
+    other = tmp_path / "MNIST" / "raw" / images.name.removesuffix(".gz")
+    images.unlink()
+    (folder / other.name).write_bytes(other.read_bytes())
+    with pytest.raises(BadOption, match="fashion_mnist: got a data set that changed"):
+        resume(tmp_path / "r")
+    # the checkpoint of a version that did not know what data it was
+    arrays, meta = checkpoint.read(tmp_path / "r" / "checkpoint")
+    meta["run"]["content"] = ""
+    checkpoint.write(tmp_path / "r" / "checkpoint", arrays, meta)
+    assert resume(tmp_path / "r", Hooks(draw=False))["stopped"] == "epochs"
+
+
+def test_the_report_says_what_a_learner_costs(parent: Path, call: Any, tmp_path: Path) -> None:
+    said = call("run", "--from", parent, "--out", tmp_path / "r", "--quiet")
+    lines = dict(line.split(maxsplit=1) for line in said.out.splitlines()[4:])
+    summary = json.loads((tmp_path / "r" / "summary.json").read_text())
+    # W: 8 x 6, 6 x 8, 4 x 6; PEPITA's F: 6 x 4
+    assert summary["parameters"] == 48 + 48 + 24 + 24 == int(lines["parameters"])
+    assert summary["memory"]["parameters"] == 4 * summary["parameters"]
+    assert summary["memory"]["state"] > 2 * summary["memory"]["parameters"]  # velocities
+    assert summary["memory"]["peak"] > 2e7
+    assert "latency per sample    p50" in said.out and "process" in lines["memory"]
+
+
+def test_latency_is_that_of_single_calls_and_changes_nothing(parent: Path) -> None:
+    from streaming.runs.footprint import latency
+
+    learner = OnlineLearner.load(parent / "checkpoint")
+    before = {k: v.tobytes() for k, v in learner.network.state().items()}
+    X, y = next(RunConfig.checked(**OPTIONS).open().chunks(0))
+    calls: list[int] = []
+    slow = OnlineLearner.learn_one
+
+    found = latency(learner, X, y, 5.0)
+    assert found and 0 < found["p50_us"] <= found["p99_us"] and found["samples"] == 1000
+    with pytest.MonkeyPatch.context() as patch:
+        import time
+
+        def slower(self: Any, x: Any, label: Any) -> None:
+            calls.append(1)
+            time.sleep(0.002)
+            slow(self, x, label)
+
+        patch.setattr(OnlineLearner, "learn_one", slower)
+        found = latency(learner, X, y, 0.1)
+    assert found and found["p50_us"] > 2000 and found["p99_us"] is None
+    assert 5 < len(calls) < 100 and found["samples"] == len(calls) - 3
+    assert latency(learner, X[:0], y[:0], 1.0) is None
+    assert {k: v.tobytes() for k, v in learner.network.state().items()} == before
+
+
+def test_a_source_that_cannot_be_read_again_has_no_latency(
+    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(tmp_path / "t.csv")
+    source = table(tmp_path / "t.csv", NAMES, numbers(60, 3))
+    ended = Run._ended
+
+    def gone(self: Run) -> str:
+        why = ended(self)
+        if why:
+            (tmp_path / "t.csv").unlink(missing_ok=True)
+        return why
+
+    monkeypatch.setattr(Run, "_test", lambda self, stop: {})
+    monkeypatch.setattr(Run, "_ended", gone)
+    found = go(parent, tmp_path / "r", source=source)
+    assert found["latency"] is None and found["stopped"] == "epochs"
