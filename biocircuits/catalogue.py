@@ -1,44 +1,27 @@
-"""The files of `biocircuits.circuits`, and whether each holds what a circuit's file must."""
+"""The circuits of `biocircuits.circuits`, of installed packages and of one's own, by name."""
 
 from __future__ import annotations
 
-from types import ModuleType
-
-from rate_models import rules
-from rate_models.errors import BadOption
-from rate_models.rules import Description
-from rate_models.support import lookup, own_files
+from biocircuits.description.circuit_file import CircuitFile
+from rate_models.support import lookup
 
 CIRCUITS = lookup.Kind(
-    "circuit", "biocircuits.circuits", "CIRCUIT", ModuleType, "RULE, Settings and build"
-)
-ALL = ("RULE", "Settings", "build")
+    "circuit", "biocircuits.circuits", "CIRCUIT", CircuitFile,
+    "CIRCUIT = CircuitFile(__name__, ...) at its end",
+)  # fmt: skip
 
 
-def load(name: str) -> ModuleType:
-    """The file of a circuit of that name or path.
+def load(name: str) -> CircuitFile:
+    """What the file of a circuit states, by its name or path.
 
-    Raises what `lookup.module` raises, and BadOption where something is not in it.
+    Raises what `lookup.get` raises.
+
+    >>> load("pepita").definition.name
+    'pepita'
     """
-    made = lookup.module(CIRCUITS, name)
-    got = ""
-    if missing := [what for what in ALL if what not in vars(made)]:
-        got = f"no {', '.join(missing)}"
-    elif not isinstance(made.RULE, str | Description):
-        got = f"RULE = {made.RULE!r}"
-    if got:
-        expected = "RULE, Settings and build; RULE the name of a rule, or a Description"
-        raise BadOption(f"file of circuit {own_files.shown(name)}", got=got, expected=expected,
-                        remedy="see biocircuits.circuits")  # fmt: skip
-    return made
+    return lookup.get(CIRCUITS, name)
 
 
-def reference(made: ModuleType) -> str:
+def reference(made: CircuitFile) -> str:
     """What runs and checkpoints name a circuit by: its name, or path and digest of its file."""
-    return lookup.reference(CIRCUITS, made.__name__, f"circuit {made.__name__}")
-
-
-def rule_of(made: ModuleType) -> Description:
-    """What a circuit's losses, hyperparameters and start values are: its rule's, or its own."""
-    rule: str | Description = made.RULE
-    return rules.get(rule) if isinstance(rule, str) else rule
+    return lookup.reference(CIRCUITS, made.module, f"circuit {made.name}")

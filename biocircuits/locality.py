@@ -32,7 +32,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from biocircuits.catalogue import CIRCUITS, load, rule_of
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.description.circuit import Circuit
 from biocircuits.description.graph import Graph, Node
 from biocircuits.description.projections import Projection
@@ -152,13 +152,12 @@ def _locking(d: Dependencies, said: Node, target: set[Node]) -> Any:
 def example(name: str) -> Circuit:
     """The circuit of that name with two hidden layers, or as many as it can have."""
     made = load(name)
-    rule = rule_of(made)
+    rule = made.definition
     spec = nearest(rule, NetworkSpec((6, 5, 4, 3), loss=rule.loss))
     if spec is None:
         got = "check() refuses every network that was tried"
         raise BadOption(f"circuit {name}", got=got, expected="one that it takes")
-    circuit: Circuit = made.build(spec, rule.hyperparameters(), made.Settings())
-    return circuit
+    return made.build(spec, rule.hyperparameters(), made.settings())
 
 
 def table(problems: dict[str, str] | None = None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from biocircuits import catalogue
-from biocircuits.catalogue import CIRCUITS, rule_of
+from biocircuits.catalogue import CIRCUITS
 from biocircuits.description.circuit import Circuit
 from biocircuits.simulation import divergence, draws, symmetry
 from biocircuits.simulation.recording import Probe, Trace, joined
@@ -26,7 +26,7 @@ from rate_models.online.learned import Learned, class_indices, restored
 from rate_models.online.network import Outcome
 from rate_models.support import bounds, own_files
 
-__all__ = ["CIRCUITS", "CircuitNetwork", "rule_of"]
+__all__ = ["CIRCUITS", "CircuitNetwork"]
 FIXED = ("dale", "excitatory", "asymmetry")
 
 
@@ -71,20 +71,16 @@ class CircuitNetwork(Learned):
         self.made = catalogue.load(circuit)
         self.reference = catalogue.reference(self.made)
         self._name = own_files.shown(circuit)
-        self.definition = rule_of(self.made)
+        self.definition = self.made.definition
         self.spec, self.seed = spec, int(seed)
         self.rule = self.definition.name
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = self.definition.hyperparameters()
-        self.own, self.simulation = self.made.Settings(), Settings()
+        self.own, self.simulation = self.made.settings(), Settings()
         self._change(options)
         network.check_dense("CircuitNetwork", spec)
         rules.check(self.definition, spec, self.hyper)
-        params = network.initial_weights(spec, seed, getattr(self.hyper, "init", "he_uniform"))
-        rng = np.random.default_rng([seed, network.FEEDBACK])
-        params |= self.definition.init(spec, self.hyper, rng)
-        if hasattr(self.made, "prepare"):
-            self.made.prepare(spec, self.hyper, params)
+        params = rules.start(self.definition, spec, self.hyper, seed)
         self._clock = np.zeros(1, np.int64)
         if size := self.simulation.asymmetry:
             rng = np.random.default_rng([seed, network.ASYMMETRY])
@@ -131,8 +127,7 @@ class CircuitNetwork(Learned):
             mine = {k: v for k, v in options.items() if k in record._fields}
             setattr(self, place, checked(record, **mine))
         for name in ("momentum", "weight_decay"):
-            if getattr(self.optimizer, name):
-                got = getattr(self.optimizer, name)
+            if got := self.optimizer._asdict()[name]:
                 raise BadOption(f"{name} of a circuit", got=got, expected="0")
 
     def _build(self, params: Parameters) -> None:
@@ -142,7 +137,7 @@ class CircuitNetwork(Learned):
         self._twin: Simulator | None = None
 
     def _described(self) -> Circuit:
-        circuit: Circuit = self.made.build(self.spec, self.hyper, self.own)
+        circuit = self.made.build(self.spec, self.hyper, self.own)
         return circuit if circuit.name == self._name else replace(circuit, name=self._name)
 
     def learn(
@@ -164,7 +159,7 @@ class CircuitNetwork(Learned):
             with self.lock:
                 given = self._given(x, target, t, masks, noise)
                 try:
-                    if getattr(self.hyper, "dropout", 0):  # what is said before knows no dropout
+                    if rules.dropout(self.hyper):  # what is said before knows no dropout
                         before = [one[0] for one in self._steady(x[None])]
                         self._present(given, phase)
                     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from biocircuits.catalogue import load
 from biocircuits.network import CIRCUITS, CircuitNetwork
 from rate_models.checks.parity import Array, Case, Sample, Twin
 from rate_models.errors import BadOption
@@ -15,7 +16,7 @@ def circuits_of(rule: str) -> list[str]:
     >>> circuits_of("pepita"), circuits_of("backprop")
     (['pepita'], [])
     """
-    return [name for name in lookup.names(CIRCUITS) if rule == lookup.module(CIRCUITS, name).RULE]
+    return [name for name in lookup.names(CIRCUITS) if rule == load(name).rule]
 
 
 def maker(case: Case, dtype: str, seed: int) -> Twin | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import network, rules
+from rate_models import rules
 from rate_models.model.hyperparameters import checked
 from rate_models.model.optimizers import Optimizer, Sgd
 from rate_models.network import NetworkSpec, Parameters
@@ -30,9 +30,7 @@ def initial_parameters(
     definition = rules.get(rule)
     hyper = checked(definition.hyperparameters(), **hyperparameters)
     rules.check(definition, spec, hyper)
-    params = network.initial_weights(spec, seed, getattr(hyper, "init", "he_uniform"))
-    params |= definition.init(spec, hyper, np.random.default_rng([seed, network.FEEDBACK]))
-    return mapped(params, lambda a: np.array(a, dtype))
+    return mapped(rules.start(definition, spec, hyper, seed), lambda a: np.array(a, dtype))
 
 
 def mapped(params: Parameters, function: Any) -> Parameters:

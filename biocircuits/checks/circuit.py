@@ -39,7 +39,7 @@ def check_circuit(
 
 
 def _description(on: Subject) -> Iterator[Line]:
-    if "Source:" in lookup.document(catalogue.load(on.name)):
+    if "Source:" in lookup.document(lookup.module(catalogue.CIRCUITS, on.name)):
         yield Line("description", True)
     else:
         yield Line("description", False, "no paragraph `Source:` in the docstring of the file")
@@ -47,7 +47,7 @@ def _description(on: Subject) -> Iterator[Line]:
 
 def _needs(on: Subject) -> Iterator[Line]:
     """What the rule declares that it asks of the biology is read off the circuit."""
-    declared = catalogue.rule_of(catalogue.load(on.name)).properties
+    declared = catalogue.load(on.name).definition.properties
     found = locality.needs(locality.example(on.name))
     odd = [f"{field}: the circuit has {now}, the rule declares {said}"
            for field, now, said in zip(found._fields, found, declared, strict=True)
@@ -57,7 +57,7 @@ def _needs(on: Subject) -> Iterator[Line]:
 
 def _steady(on: Subject) -> Iterator[Line]:
     """In the steady state the circuit is the textbook of its rule, after every sample."""
-    what, rule = "steady state = textbook", catalogue.rule_of(catalogue.load(on.name))
+    what, rule = "steady state = textbook", catalogue.load(on.name).definition
     if not isinstance(rule, Rule):
         yield Line(what, None, "it follows no rule: there is no textbook")
         return
@@ -81,7 +81,7 @@ def _steady(on: Subject) -> Iterator[Line]:
 
 
 def _network(on: Subject) -> CircuitNetwork:
-    rule = catalogue.rule_of(catalogue.load(on.name))
+    rule = catalogue.load(on.name).definition
     near = nearest(rule, NetworkSpec(SPEC.sizes, loss=rule.loss)) or SPEC
     return CircuitNetwork(near, on.name, seed=0)
 

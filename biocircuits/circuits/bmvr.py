@@ -21,22 +21,19 @@ equations 5-9, 21-24; the equations in time are ours.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
-
-from pydantic import Field
+from typing import Any, NamedTuple
 
 from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.circuit_file import CircuitFile
 from biocircuits.description.populations import Compartment, Population
 from biocircuits.description.projections import Plasticity, Projection
 from biocircuits.description.signals import Local, activation, slope
 from rate_models.errors import BadOption
+from rate_models.model.hyperparameters import Milliseconds, NotNegative
 from rate_models.network import NetworkSpec
 
-RULE = "bmvr"
 Parameter = tuple[str, int | None]
 PRESENTATION = "presentation"
-Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(NamedTuple):
@@ -166,3 +163,6 @@ def _synapses(
                        parameter=parameters["mean"], plasticity=(slow,))
         )  # fmt: skip
     return projections
+
+
+CIRCUIT = CircuitFile(__name__, rule="bmvr", settings=Settings, build=build)

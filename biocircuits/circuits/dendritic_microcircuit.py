@@ -35,22 +35,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-import numpy as np
-from pydantic import Field
-
 from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.circuit_file import CircuitFile
 from biocircuits.description.populations import Compartment, Coupling, Formula, Population
 from biocircuits.description.projections import Plasticity, Projection
 from biocircuits.description.signals import Local, activation
 from rate_models.errors import BadOption
 from rate_models.model import activations
+from rate_models.model.hyperparameters import Milliseconds, NotNegative, Positive
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import FIXED, Defaults, Description, Properties
-from rate_models.rules._plain import random_feedback
+from rate_models.rules import (
+    FIXED,
+    Defaults,
+    Description,
+    Own,
+    Properties,
+    Start,
+    uniform_feedback,
+)
 
 FREE, TAUGHT = "free", "taught"
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Hyperparameters(NamedTuple):
@@ -75,8 +79,8 @@ class Settings(NamedTuple):
     of the somata at rest. synaptic_noise: relative, per √ms.
     """
 
-    tau: Positive = 10.0
-    phase: Positive = 200.0
+    tau: Milliseconds = 10.0
+    phase: Milliseconds = 200.0
     membrane_noise: NotNegative = 0.0
     synaptic_noise: NotNegative = 0.0
 
@@ -90,20 +94,32 @@ def check(spec: NetworkSpec) -> None:
         raise BadOption(at, got=spec.output, expected="identity")
 
 
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """B as feedback alignment draws it; P and V at 0 until `prepare`."""
-    shapes = spec.shapes[1:]
-    down: Any = random_feedback([shape[::-1] for shape in shapes], hyper, rng)  # type: ignore[arg-type]
-    return {"B": [b.T.copy() for b in down], "P": [np.zeros(s) for s in shapes],
-            "V": [np.zeros(s[::-1]) for s in shapes]}  # fmt: skip
+def top_down(start: Start) -> Any:
+    """B as feedback alignment draws it."""
+    return uniform_feedback(start._replace(shape=start.shape[::-1])).T.copy()
 
 
-def prepare(spec: NetworkSpec, hyper: Hyperparameters, params: Parameters) -> None:
-    """The self-predicting state, in place."""
-    for k, (p, v, b) in enumerate(zip(params["P"], params["V"], params["B"], strict=True)):
-        above = _total(hyper) if k + 2 < spec.layers else hyper.g_leak + hyper.g_basal
-        ratio = (hyper.g_basal / above) * (hyper.g_leak + hyper.g_dendrite) / hyper.g_dendrite
-        p[...], v[...] = ratio * params["W"][k + 1], -b.T
+def predicting(start: Start) -> Any:
+    """P_k: the interneurons say what the layer above says."""
+    hyper, above = start.hyper, start.layers[0]
+    total = _total(hyper) if above < start.spec.layers else hyper.g_leak + hyper.g_basal
+    ratio = (hyper.g_basal / total) * (hyper.g_leak + hyper.g_dendrite) / hyper.g_dendrite
+    return ratio * start.params["W"][above - 1]
+
+
+def cancelling(start: Start) -> Any:
+    """V_k = −B_{k+1}ᵀ: they take off what comes from there."""
+    return -start.params["B"][start.layers[0] - 1].T.copy()
+
+
+def _upwards(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]]:
+    """(n_{k+1}, n_k), k = 1..L−1."""
+    return [(k + 1, k) for k in range(1, spec.layers)]
+
+
+def _downwards(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]]:
+    """(n_k, n_{k+1}), k = 1..L−1."""
+    return [(k, k + 1) for k in range(1, spec.layers)]
 
 
 def forward_pass(
@@ -221,8 +237,14 @@ RULE = Description(
         frozen_activity=False,
         update_locking="full",
     ),
-    init=init,
+    own=(
+        Own("B", each=_upwards, drawn=top_down, feedback=True),
+        Own("P", each=_upwards, drawn=predicting, changes="learned"),
+        Own("V", each=_downwards, drawn=cancelling, changes="learned"),
+    ),
     forward_pass=forward_pass,
     check=check,
     defaults=Defaults(rate=1.6, squared=0.3),
 )
+
+CIRCUIT = CircuitFile(__name__, rule=RULE, settings=Settings, build=build)

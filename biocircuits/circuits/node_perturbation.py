@@ -21,22 +21,20 @@ Source: Lansdell, Prakash & Kording, ICLR 2020, section 2; the equations in time
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import Field
 
 from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.circuit_file import CircuitFile
 from biocircuits.description.populations import Compartment, Coupling, Formula, Population
 from biocircuits.description.projections import Plasticity, Projection
 from biocircuits.description.signals import Local, activation, log, slope
 from rate_models.errors import BadOption
+from rate_models.model.hyperparameters import Milliseconds, NotNegative
 from rate_models.network import NetworkSpec
 
-RULE = "node_perturbation"
 CLEAN, NOISY = "clean", "noisy"
-Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(NamedTuple):
@@ -188,3 +186,6 @@ def _evaluator(settings: Settings) -> Population:
         {"rate": lambda n: n.loss - n.baseline},
         (Coupling(lambda n: n.loss, "baseline", phases=(CLEAN,)),), "modulator",
     )  # fmt: skip
+
+
+CIRCUIT = CircuitFile(__name__, rule="node_perturbation", settings=Settings, build=build)

@@ -28,21 +28,18 @@ two passes); the equations in time are ours.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
-
-from pydantic import Field
+from typing import Any, Literal, NamedTuple
 
 from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.circuit_file import CircuitFile
 from biocircuits.description.populations import Compartment, Coupling, Formula, Population
 from biocircuits.description.projections import Plasticity, Projection, Synapse
 from biocircuits.description.signals import Local, activation, positive, slope
 from rate_models.errors import BadOption
+from rate_models.model.hyperparameters import Milliseconds, NotNegative, Positive
 from rate_models.network import NetworkSpec
 
-RULE = "pepita"
 STANDARD, MODULATED = "standard", "modulated"
-Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(NamedTuple):
@@ -54,7 +51,7 @@ class Settings(NamedTuple):
     tau: Milliseconds = 10.0
     tau_memory: Milliseconds = 1.0
     phase: Milliseconds = 100.0
-    coupling: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    coupling: Positive = 1.0
     memory_leak: NotNegative = 0.0
     store: Literal["soma", "interneuron"] = "soma"
     memory: Literal["rate", "prospective"] = "rate"
@@ -211,3 +208,6 @@ def _plasticity(
     at_once = hyper.form == "time_local"
     rules: list[tuple[Synapse, str]] = [(before, STANDARD), (after, MODULATED)]
     return tuple(Plasticity(f, (phase,), immediately=at_once) for f, phase in rules)
+
+
+CIRCUIT = CircuitFile(__name__, rule="pepita", settings=Settings, build=build)

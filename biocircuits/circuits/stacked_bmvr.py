@@ -25,13 +25,12 @@ from pydantic import Field
 
 from biocircuits.circuits.bmvr import Parameter, Settings, assembled
 from biocircuits.description.circuit import Circuit
+from biocircuits.description.circuit_file import CircuitFile
 from rate_models.errors import BadOption
 from rate_models.model import activations
+from rate_models.model.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import FIXED, Defaults, Description, Properties
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from rate_models.rules import FIXED, Defaults, Description, Own, Properties, Start
 
 
 class Hyperparameters(NamedTuple):
@@ -62,16 +61,29 @@ def check(spec: NetworkSpec) -> None:
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """Normal W_l and V_l; Q_l = R_l = init_q I, z̄_l = 0. V_L, of the last stage, is W's last."""
+    """Normal W_l and V_l; V of the last stage is W's last."""
     hidden, outputs = spec.sizes[1:-1], spec.sizes[-1]
     weights = [hyper.init_w * rng.normal(size=shape) for shape in spec.shapes[:-1]]
     tufts = [hyper.init_v * rng.normal(size=(outputs, k)) for k in hidden]
-    return {
-        "W": [*weights, tufts[-1]], "V": tufts[:-1],
-        "Q": [hyper.init_q * np.eye(k) for k in hidden],
-        "R": [hyper.init_q * np.eye(k) for k in hidden],
-        "mean": [np.zeros(k) for k in hidden],
-    }  # fmt: skip
+    return {"W": [*weights, tufts[-1]], "V": tufts[:-1]}
+
+
+def inhibition(start: Start) -> Any:
+    """Q_l = R_l = init_q I"""
+    return start.hyper.init_q * np.eye(start.shape[0])
+
+
+def _tufts(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]]:
+    """V_l (n_L, n_l) of the stages below the last."""
+    return [(spec.layers, layer) for layer in range(1, spec.layers - 1)]
+
+
+def _squares(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]]:
+    return [(layer, layer) for layer in range(1, spec.layers)]
+
+
+def _means(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int]]:
+    return [(layer,) for layer in range(1, spec.layers)]
 
 
 def forward_pass(
@@ -114,8 +126,16 @@ RULE = Description(
         frozen_activity=False,
         update_locking="none",
     ),
+    own=(
+        Own("V", each=_tufts, changes="learned"),
+        Own("Q", each=_squares, drawn=inhibition, changes="learned"),
+        Own("R", each=_squares, drawn=inhibition, changes="learned"),
+        Own("mean", each=_means, changes="learned"),  # z̄
+    ),
     init=init,
     forward_pass=forward_pass,
     check=check,
     defaults=Defaults(rate=2, squared=0.2, scale="global"),
 )
+
+CIRCUIT = CircuitFile(__name__, rule=RULE, settings=Settings, build=build)

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from rate_models.model.hyperparameters import Milliseconds, NotNegative
+
 Names = Annotated[str, BeforeValidator(lambda v: ",".join(v) if isinstance(v, list | tuple) else v)]
 
 
@@ -23,7 +24,7 @@ class Settings(NamedTuple):
     """
 
     mode: Literal["steady", "continuous"] = "steady"
-    dt: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    dt: Milliseconds = 1.0
     window: NotNegative = 0.0
     commit: Literal["sample", "step"] = "sample"
     reset: bool = False

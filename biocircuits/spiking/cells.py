@@ -24,9 +24,9 @@ from pydantic import Field
 from biocircuits.spiking.neurons import point_lif
 from biocircuits.spiking.units import check_step
 from rate_models.errors import BadOption
+from rate_models.model.hyperparameters import Milliseconds, Positive
 
 Floats = NDArray[np.float64]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 # The current in which the base's neuron fires at ``rate``: its f-I curve in closed form, inverted.
 # The refractory period of Brian 2 is a step shorter than it is called.
@@ -48,13 +48,13 @@ class Firing(NamedTuple):
     integrates and fires; "escape" fires with the same rate but at random, as a Poisson process.
     """
 
-    dt: Positive = 0.5
-    phase: Positive = 100.0
-    settle: Positive = 40.0
+    dt: Milliseconds = 0.5
+    phase: Milliseconds = 100.0
+    settle: Milliseconds = 40.0
     peak: Positive = 200.0
-    tau_soma: Positive = 200.0
-    tau_synapse: Positive = 5.0
-    tau_dendrite: Positive = 5.0
+    tau_soma: Milliseconds = 200.0
+    tau_synapse: Milliseconds = 5.0
+    tau_dendrite: Milliseconds = 5.0
     cells: Annotated[int, Field(ge=1, le=1000)] = 1
     firing: Literal["integrate", "escape"] = "integrate"
 

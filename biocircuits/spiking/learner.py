@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,14 +14,16 @@ from numpy.typing import ArrayLike
 from biocircuits.spiking import backend
 from biocircuits.spiking.cells import Builder, Floats, gathered, spread
 from biocircuits.spiking.conversion.network import Bar
+from biocircuits.spiking.spiking_file import SpikingFile
 from rate_models.errors import BadOption
 from rate_models.model.hyperparameters import checked, unknown
 from rate_models.network import check_seed
 from rate_models.support import lookup
 
 RULES = lookup.Kind(
-    "spiking_rule", "biocircuits.spiking.learning", "RULE", ModuleType, "build and Settings"
-)
+    "spiking_rule", "biocircuits.spiking.learning", "CIRCUIT", SpikingFile,
+    "CIRCUIT = SpikingFile(__name__, ...) at its end",
+)  # fmt: skip
 
 
 class Stream(NamedTuple):
@@ -67,8 +69,8 @@ class SpikingLearner:
         check_seed(seed)
         if snapshots < 0:
             raise BadOption("snapshots", got=snapshots, expected="a number of samples, 0 for none")
-        self.module = lookup.module(RULES, rule)
-        own, common = self.module.Settings(), self.module.FIRING
+        self.circuit = lookup.get(RULES, rule)
+        own, common = self.circuit.settings(), self.circuit.firing
         for name in options:
             if name not in own._fields + common._fields:
                 raise unknown(name, [*own._fields, *common._fields])
@@ -76,8 +78,8 @@ class SpikingLearner:
         self.firing = checked(common, **{k: v for k, v in options.items() if k in common._fields})
         self.sizes, self.seed, self.mode, self.target = tuple(sizes), seed, mode, target
         self.snapshots, self.progress = snapshots, progress
-        self.weights = self.module.parameters(self.sizes, self.settings, seed)
-        self.rates = self.module.rates(self.sizes, self.settings)
+        self.weights = dict(self.circuit.parameters(self.sizes, self.settings, seed))
+        self.rates = dict(self.circuit.rates(self.sizes, self.settings))
         self._built, self._prepared = 0, 0
         self._folder: Any = None
 
@@ -159,8 +161,8 @@ class SpikingLearner:
         self.close()
         b = backend.prepare(f"{self.firing.dt!r} ms", self.mode, self.target, self.seed)
         self._prepared = backend.prepared()
-        make = Builder(b, self.module.PHASES, self.firing, streams)
-        self.answer = self.module.build(make, self.sizes, self.settings, weights)
+        make = Builder(b, self.circuit.phases, self.firing, streams)
+        self.answer = self.circuit.build(make, self.sizes, self.settings, weights)
         self.groups = {o.name: o for o in make.objects if isinstance(o, b.NeuronGroup)}
         self.synapses, self._make = make.synapses, make
         self._answers = b.StateMonitor(self.answer.group, self.answer.trace, record=True,

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from rate_models import rules as known
 from rate_models.errors import BadOption, Diverged
-from rate_models.model import draws
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, one_hot
 from rate_models.online.network import OnlineNetwork
-from rate_models.rules import Rule, forward, nearest
+from rate_models.rules import Rule, forward, masks_and_noise, nearest
 from rate_models.textbook import Textbook, initial_parameters, mapped
 
 Array = NDArray[Any]
@@ -58,8 +57,8 @@ class Sample(NamedTuple):
 
     x: Array
     labels: NDArray[np.int64]
-    masks: list[Array] | None
-    noise: list[Array]
+    masks: Sequence[Array] | None
+    noise: Sequence[Array] | None
 
 
 # Learns one sample; returns what the network put out before, and its parameters after.
@@ -133,16 +132,13 @@ def cases_of(rule: Rule) -> list[Case]:
 def _stream(case: Case, seed: int) -> Iterator[Sample]:
     """Sparse inputs that single precision holds exactly, with labels, masks and noise."""
     definition, sizes = case.rule, case.spec.sizes
-    hyper, dropout = definition.hyperparameters(**case.hyper), case.hyper.get("dropout")
+    hyper = definition.hyperparameters(**case.hyper)
     rng = np.random.default_rng([seed, *sizes])
     while True:
         x = np.where(rng.random((1, sizes[0])) < 0.2, rng.random((1, sizes[0])), 0)
-        masks = None
-        if dropout:
-            masks = [draws.dropout_masks(rng.random((1, n)), dropout) for n in sizes[1:-1]]
-        widths = definition.noise.widths(case.spec, hyper)
-        noise = [definition.noise.transform(hyper, rng.random((1, n))) for n in widths]
-        yield Sample(x.astype(np.float32), rng.integers(0, sizes[-1], 1), masks, noise)
+        drawn = masks_and_noise(definition, case.spec, hyper,
+                      lambda stream, widths: [rng.random((1, n)) for n in widths])  # fmt: skip
+        yield Sample(x.astype(np.float32), rng.integers(0, sizes[-1], 1), *drawn)
 
 
 def online(case: Case, dtype: str, seed: int) -> Twin | None:

@@ -151,23 +151,14 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _links(on: Subject) -> Iterator[Line]:
-    """Feedback has the shape of the layers that it is declared to join."""
+    """Feedback says which two layers it joins."""
     spec, wrong = on.small, list[str]()
-    params = initial_parameters(spec, on.rule, seed=on.seed, **on.hyper)
     hyper = checked(on.rule.hyperparameters(), **on.hyper)
     for own in on.rule.own:
-        if own.joins is None or own.name not in params:
-            continue
-        ends, held = own.joins(spec.layers, hyper), params[own.name]
-        several, arrays = ([ends], [held]) if isinstance(ends, tuple) else (ends, held)
-        if len(several) != len(arrays):
-            wrong.append(f"{own.name} is {len(arrays)} arrays, and joins {len(several)} pairs")
-            continue
-        for (below, above), array in zip(several, arrays, strict=True):
-            shape = (spec.sizes[below], spec.sizes[above])
-            shape = shape[::-1] if own.forward else shape
-            if array.shape != shape:
-                wrong.append(f"{own.name} has shape {array.shape}, and joins layers of {shape}")
+        for layers in own.places(spec, hyper) if own.feedback else ():
+            inside = all(0 <= layer <= spec.layers for layer in layers)
+            if len(set(layers)) != 2 or len(layers) != 2 or not inside:
+                wrong.append(f"{own.name} is declared as feedback, and joins the layers {layers}")
     yield Line("feedback links", not wrong, "; ".join(wrong))
 
 

@@ -66,11 +66,11 @@ class Midway(OnlineNetwork):
         online_kernel.target(work.y, 1, np.zeros(0))
         respond = rule.respond or online_kernel.standard_pass
         for layer in range(1, len(spec.sizes)):
-            respond(layer, net, self._state, work.a, work.h, work.a[:0])
+            respond(layer, net, self._params, work.a, work.h, work.a[:0])
         online_kernel.error(work, layers.units(net, work.h, net.sizes.size - 1))
         layers.output_delta(net, work)
         self.step = step_at(rates(self.optimizer), 2, net.W)
-        self.drawn = self._noise(1, None)[0]
+        self.drawn = self._draws(1, None, None)[1][0]
 
     @property
     def teaching(self) -> list[Task]:
@@ -81,7 +81,7 @@ class Midway(OnlineNetwork):
         """Carry out a work item."""
         work, numbers = self._work, numeric(self.hyper, self.dtype)
         with np.errstate(invalid="ignore", over="ignore"):
-            self.definition.teach(task.layer, self._net, self._syn, self._state, numbers,
+            self.definition.teach(task.layer, self._net, self._syn, self._params, numbers,
                                   self.step, work, work.a[:0], self.drawn)  # fmt: skip
 
     def arrays(self, ref: Ref) -> list[Array]:
@@ -105,17 +105,18 @@ class Midway(OnlineNetwork):
 
     def own(self, name: str, layer: int) -> list[Array]:
         """Arrays of the rule; of a list of arrays the part that work items give this layer."""
-        if name not in self._shapes:
-            known = ["W", "e", "y", *WORK, *self._shapes]
+        declared = {own.name: own for own in self.definition.own}
+        if name not in declared:
+            known = ["W", "e", "y", *WORK, *declared]
             raise UserError(f"work item with {name!r}", expected=f"one of {', '.join(known)}")
-        flat, shapes = self._state._asdict()[name], self._shapes[name]
-        if not isinstance(shapes, list) or layer == 0:
-            return [flat] + ([self._syn.K] if name in ("F", "K") else [])
+        params, own = self._params._asdict(), declared[name]
+        if own.each is None or layer == 0:
+            return [params[name]] + ([self._syn.K] if name in ("F", "K") else [])
         named = sorted({ref[1] for task in self.tasks for ref in (*task.reads, *task.updates)
                         if ref[0] == name})  # fmt: skip
-        ends = np.cumsum([0, *map(np.prod, shapes)])
-        at = 0 if len(shapes) == 1 else named.index(layer)
-        return [flat[ends[at] : ends[at + 1]]]
+        begins = params[own.begins]
+        at = 0 if len(begins) == 2 else named.index(layer)
+        return [params[name][begins[at] : begins[at + 1]]]
 
     def everything(self) -> list[Ref]:
         """All that a work item could touch."""
@@ -123,7 +124,7 @@ class Midway(OnlineNetwork):
         refs: list[Ref] = [("e", -1), ("y", -1), ("h", 0)]
         refs += [(name, n) for n in above for name in ("W", "h", "p", "q", "delta")]
         return refs + sorted({ref for task in self.tasks for ref in (*task.reads, *task.updates)
-                              if ref[0] in self._shapes})  # fmt: skip
+                              if ref[0] in self._params._fields})  # fmt: skip
 
     def after(self, earlier: Sequence[Task]) -> Midway:
         """Another one like this one was, after these work items."""
@@ -169,7 +170,7 @@ def unsaid_changes(rule: Rule, hyper: dict[str, Any]) -> list[str]:
     network, wrong = Midway(rule, hyper), list[str]()
     for i, task in enumerate(network.teaching):
         later = {ref for after in network.teaching[i + 1 :] for ref in after.reads}
-        lasting = [r for r in network.everything() if r[0] in ("W", "h", *network._shapes)]
+        lasting = [r for r in network.everything() if r[0] in ("W", "h", *network._params._fields)]
         before = {ref: network.held([ref]) for ref in lasting}
         network.teach(task)
         for ref in lasting:

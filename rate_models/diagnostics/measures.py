@@ -116,13 +116,12 @@ def rule_links(rule: str | Description, layers: int, **hyperparameters: Any) -> 
     """
     definition = rules.get(rule)
     hyper = checked(definition.hyperparameters(), **hyperparameters)
+    spec = NetworkSpec((1,) * (layers + 1), loss=definition.loss)
     found: list[Link] = []
     for own in definition.own:
-        ends = [] if own.joins is None else own.joins(layers, hyper)
-        if isinstance(ends, tuple):
-            found.append(Link(own.name, None, *ends, own.forward))
-        else:
-            found += [Link(own.name, i, *one, own.forward) for i, one in enumerate(ends)]
+        for i, (one, other) in enumerate(own.places(spec, hyper) if own.feedback else ()):
+            item, ends = None if own.each is None else i, (min(one, other), max(one, other))
+            found.append(Link(own.name, item, *ends, forward=one > other))
     return found or _no_feedback()
 
 
@@ -257,7 +256,7 @@ def relative_error(W: ArrayLike, B: ArrayLike) -> float:
 
 
 def weight_norms(params: Parameters) -> list[float]:
-    """‖W_1‖_F .. ‖W_L‖_F. Source: Dellaferrera & Kreiman 2022, appendix.
+    """‖W_1‖_F .. ‖W_L‖_F. Source: Dellaferrera & Kreiman 2022, figure 3c.
 
     >>> weight_norms({"W": [np.array([[3.0, 4.0]]), np.array([[2.0]])]})
     [5.0, 2.0]

@@ -20,30 +20,30 @@ from rate_models import network
 from rate_models.errors import BadOption, quoted
 from rate_models.model.hyperparameters import FIXED
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules._contract import (
-    RULES,
+from rate_models.rules._contract import RULES, Description, Rule
+from rate_models.rules._draws import dropout, masks_and_noise
+from rate_models.rules._own import Own, Start, uniform_feedback
+from rate_models.rules._plain import FeedbackHyperparameters, Hyperparameters
+from rate_models.rules._records import (
     Advice,
     Defaults,
-    Description,
     Draws,
     Noise,
-    Own,
     Properties,
     Ref,
-    Rule,
     Stage,
     Task,
     Term,
 )
-from rate_models.rules._plain import FeedbackHyperparameters, Hyperparameters
+from rate_models.rules._start import start
 from rate_models.rules._tasks import modulated, output, passed_down, standard
 from rate_models.support import lookup
 
 __all__ = [
     "FIXED", "RULES", "Advice", "Defaults", "Description", "Draws", "FeedbackHyperparameters",
-    "Hyperparameters", "Noise", "Own", "Properties", "Ref", "Rule", "Stage", "Task", "Term",
-    "check", "forward", "get", "modulated", "names", "nearest", "output", "passed_down",
-    "standard",
+    "Hyperparameters", "Noise", "Own", "Properties", "Ref", "Rule", "Stage", "Start", "Task",
+    "Term", "check", "dropout", "forward", "get", "masks_and_noise", "modulated", "names",
+    "nearest", "output", "passed_down", "standard", "start", "uniform_feedback",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rate_models.network import NetworkSpec
-from rate_models.rules._contract import Ref, Task
+from rate_models.rules._records import Ref, Task
 
 E, X, Y = ("e", -1), ("h", 0), ("y", -1)
 

@@ -70,9 +70,9 @@ def kind_of(name: str) -> Kind:
     held = vars(own_files.load("file", name))
     if isinstance(held.get("RULE"), Rule):
         return "rule"
-    if "build" in held or "CIRCUIT" in held:
+    if "CIRCUIT" in held:
         return "circuit"
-    if "open" in held or "SOURCE" in held:
+    if "SOURCE" in held:
         return "source"
-    expected = "a file with RULE = Rule(...), a circuit or a source"
+    expected = "a file that ends in RULE = Rule(...), CIRCUIT = ... or SOURCE = ..."
     raise BadOption(f"file {own_files.shown(name)}", got="none of them", expected=expected)

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from rate_models.errors import BadOption
+from streaming.sources import ArraySource, Source
 
 HELD_OUT = 0.2  # of a table's rows, to be shown
 MOST_LEARNED = 20_000  # samples of a stream that is not held in memory
@@ -135,10 +136,10 @@ def _learned(
 ) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     """(learner, held-out samples, their labels, samples that it learned from)."""
     from streaming import OnlineLearner
-    from streaming.sources import Options, is_table, open_source
+    from streaming.sources import Options, get, open_source
 
-    held_out = HELD_OUT if is_table(source) else 0.0  # other sources hold some out by themselves
-    opened: Any = open_source(source, Options(data=data, seed=seed, held_out=held_out))
+    held_out = HELD_OUT if get(source).table else 0.0  # other sources hold some out by themselves
+    opened = open_source(source, Options(data=data, seed=seed, held_out=held_out))
     if not opened.classes:
         raise BadOption("--source", got=source, expected="samples with labels")
     X, y, x, truth = _samples(opened, samples)
@@ -165,9 +166,9 @@ def _learned(
     return learner, x[:samples], truth[:samples], X
 
 
-def _samples(opened: Any, samples: int) -> tuple[Any, Any, Any, Any]:
+def _samples(opened: Source, samples: int) -> tuple[Any, Any, Any, Any]:
     """X, y to learn and x, truth held out: all that arrays have, of other sources a beginning."""
-    if hasattr(opened, "train_arrays"):
+    if isinstance(opened, ArraySource):
         (X, y), (x, truth) = opened.train_arrays(), opened.test_arrays()
     else:
         X, y = _first(opened.chunks(0), MOST_LEARNED)

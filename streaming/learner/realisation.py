@@ -6,7 +6,6 @@ from typing import Any
 
 from biocircuits import catalogue
 from biocircuits.network import CircuitNetwork
-from biocircuits.network import rule_of as rule_of_circuit
 from rate_models import rules
 from rate_models.errors import BadOption, quoted
 from rate_models.model.hyperparameters import unknown
@@ -34,8 +33,7 @@ def rule_of(rule: str | Description | None, circuit: str | None) -> Description:
     """
     if circuit is None:
         return rules.get(DEFAULT if rule is None else rule)
-    made = catalogue.load(circuit)
-    own = rule_of_circuit(made)
+    own = catalogue.load(circuit).definition
     if rule not in (None, own, own.name):
         expected = f"{own.name!r} or none"
         raise BadOption(f"rule of circuit {circuit}", got=quoted(rule), expected=expected)

@@ -214,7 +214,7 @@ class RunConfig(BaseModel):
         assert self.hidden is not None and self.scale is not None and self.dtype is not None
         for name in filter(not_by_set, self.settings):
             raise BadOption("settings", got=f"{name} among them", expected=f"the option {name}")
-        outputs = len(source.classes) if source.classes else getattr(source, "n_outputs", 1)
+        outputs = source.outputs
         return OnlineLearner(
             rule=self.rule,
             circuit=self.circuit,

@@ -36,7 +36,7 @@ def power_of(source: Source, scale: str) -> float | None:
     if scale in OF_ONE:
         return 1.0
     factor = source.maximum if scale == "range" else 1.0
-    if (known := getattr(source, "power", None)) is not None:
+    if (known := source.power) is not None:
         return float(known) / factor**2
     if source.length is None:
         return None
@@ -74,7 +74,7 @@ def options(config: RunConfig, source: Source) -> dict[str, float]:
 def _spec(config: RunConfig, source: Source) -> NetworkSpec:
     """The network of a resolved configuration, as far as the rate depends on it."""
     assert config.hidden is not None
-    outputs = len(source.classes) if source.classes else getattr(source, "n_outputs", 1)
+    outputs = source.outputs
     sizes = (source.n_features, *config.hidden, outputs)
     return NetworkSpec(sizes, loss=config.settings["loss"])
 

@@ -81,7 +81,7 @@ def run(
     asked = config
     if begun is None:
         source = _opened(config, hooks)
-        if guess := getattr(source, "guess", ""):
+        if guess := source.guess:
             hooks.say(guess)
         config = config.resolved(source)
         learner = config.learner(source)

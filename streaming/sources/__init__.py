@@ -1,8 +1,7 @@
 """Where samples come from: one file per source, its name is its public name.
 
-A source file holds ``open(argument, options) -> Source``; ``argument`` is what stands after the
-first colon of the name (``csv:FILE.csv``), or None. Arrays in memory need no file and no name:
-they are streamed with `ArraySource`.
+A source's file ends in ``SOURCE = SourceFile(__name__, open=...)``; what it opens is a `Source`.
+Arrays in memory need no file and no name: they are streamed with `ArraySource`.
 """
 
 from __future__ import annotations
@@ -10,29 +9,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Protocol, cast, runtime_checkable
 
 from rate_models.errors import BadOption, quoted
 from rate_models.support import lookup, own_files
-from streaming.samples.arrays import ArraySource, Chunk
+from streaming.samples.arrays import ArraySource
+from streaming.samples.source import Chunk, Source
 from streaming.samples.task import TASKS
 
 __all__ = [
-    "ArraySource",
-    "Chunk",
-    "Options",
-    "Source",
-    "content",
-    "no_argument",
-    "open_source",
-    "parts",
-]
+    "SOURCES", "ArraySource", "Chunk", "Options", "Source", "SourceFile", "content", "get",
+    "no_argument", "open_source", "parts",
+]  # fmt: skip
 
-SOURCES = lookup.Kind("source", __name__, "SOURCE", ModuleType, "open(argument, options)")
 MISSING = ("raise", "skip", "mean", "last", "zero")
 # Options that tables alone take.
 TABLE = (
@@ -53,7 +44,7 @@ class Options:
     source tells, or guesses it (see `streaming.samples.task`).
     loss: the loss that was asked for, if any; "mse" has whole-number labels guessed to be numbers.
 
-    For tables alone (sources whose module has ``TABLE = True``):
+    For tables alone (sources whose file has ``table=True``):
 
     label: the column of the labels; None: the one called label, or the last one.
     drop: columns that are left out.
@@ -112,40 +103,33 @@ class Options:
         return [f.name for f in fields if f.name in TABLE and getattr(self, f.name) != f.default]
 
 
-@runtime_checkable
-class Source(Protocol):
-    """A stream of samples that can be read again.
+@dataclass(frozen=True)
+class SourceFile:
+    """What the file of a source states: ``SOURCE = SourceFile(__name__, open=open)``.
 
-    name: what opens it again from any folder, e.g. "csv:/data/FILE.csv".
-    classes: the label of each output unit, in order; None for regression.
-    length: training samples per epoch; None where the stream has no end.
-    scale: the input scaling that suits it: "none", "range", "running" or "global".
-    maximum: what "range" divides by (255 for images).
-    defaults: run options that suit it, e.g. {"epochs": 12}.
-    power: some have it: the mean square of a raw feature, where it is known beforehand, None else.
-
-    A source that had to guess its task also has ``guess``, a text that gives task and reason.
+    module: ``__name__`` of the file; its last part is the name of the source.
+    open(argument, options): the stream; ``argument`` is what stands after the first colon of the
+    name (``csv:FILE.csv``), or None. Raises BadOption, BadSample or MissingData.
+    table: whether it takes the options of tables, see `Options`.
     """
 
-    name: str
-    n_features: int
-    classes: tuple[Any, ...] | None
-    length: int | None
-    scale: str
-    maximum: float
-    defaults: Mapping[str, Any]
+    module: str
+    open: Callable[[str | None, Options], Source]
+    table: bool = False
 
-    def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
-        """Training samples from number ``start`` of the epoch on: X (m, n_features), y (m,).
 
-        X holds the raw numbers, y labels (members of ``classes``) or, for regression, floats.
-        The concatenation depends on (seed, epoch, start) alone, never on ``size``.
-        """
-        ...
+SOURCES = lookup.Kind(
+    "source", "streaming.sources", "SOURCE", SourceFile,
+    "SOURCE = SourceFile(__name__, open=...) at its end",
+)  # fmt: skip
 
-    def test(self, size: int = 1024) -> Iterator[Chunk] | None:
-        """The held-out samples; None where nothing is held out."""
-        ...
+
+def get(name: str) -> SourceFile:
+    """What the file of the source ``name`` states; what follows a colon does not matter.
+
+    Raises UnknownName, listing the sources, and BadOption for a file that states no source.
+    """
+    return lookup.get(SOURCES, parts(name)[0])
 
 
 def open_source(name: str, options: Options | None = None) -> Source:
@@ -164,18 +148,17 @@ def open_source(name: str, options: Options | None = None) -> Source:
     if not isinstance(name, str):
         raise BadOption("source", got=quoted(name), expected="a name, e.g. digits or csv:FILE.csv")
     kind, argument = parts(name)
-    module = lookup.module(SOURCES, kind)
-    options = options or Options()
-    if not is_table(name) and (given := options.of_a_table()):
+    file, options = lookup.get(SOURCES, kind), options or Options()
+    if not file.table and (given := options.of_a_table()):
         raise BadOption(
             "--" + given[0].replace("_", "-").replace("header", "no-header"),
             got=f"beside the source {own_files.shown(kind)}",
             expected="a table, e.g. csv:FILE.csv",
             remedy="its samples are fixed: leave the option out",
         )
-    source = cast(Source, module.open(argument, options))
+    source = file.open(argument, options)
     if own_files.parse(kind):
-        _rename(source, lookup.reference(SOURCES, module.__name__, f"source {kind}"))
+        _rename(source, lookup.reference(SOURCES, file.module, f"source {kind}"))
     return source
 
 
@@ -198,11 +181,6 @@ def _rename(source: Source, reference: str) -> None:
     source.name = reference + colon + argument
 
 
-def is_table(name: str) -> bool:
-    """Whether the source called ``name`` takes the options of tables."""
-    return bool(getattr(lookup.module(SOURCES, parts(name)[0]), "TABLE", False))
-
-
 def content(name: str, source: Source | None = None) -> str:
     """A hash of the data behind a source: of its file, or of the arrays that ``source`` holds.
 
@@ -210,8 +188,7 @@ def content(name: str, source: Source | None = None) -> str:
     """
     path = os.path.expanduser(parts(name)[1] or "")
     if not os.path.isfile(path):
-        own = getattr(source, "content", None)
-        return str(own()) if own else ""
+        return "" if source is None else source.content()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 

@@ -355,7 +355,7 @@ class ScheduledNetwork(OnlineNetwork):
         )  # fmt: skip
         shared = (
             block.rows, board, stream, self._ring, self._inputs, self._gathered, self._net,
-            self._syn, self._state, numeric(self.hyper, self.dtype),
+            self._syn, self._params, numeric(self.hyper, self.dtype),
             optimizers.rates(self.optimizer), *said,
         )  # fmt: skip
         try:

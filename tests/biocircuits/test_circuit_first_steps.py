@@ -176,15 +176,18 @@ def test_networks_and_set_take_numpy_numbers_too() -> None:
 
 # -- files of one's own
 
+STATED = """
+from biocircuits.description.circuit_file import CircuitFile
+def build(spec, hyper, settings):
+    1 / 0
+CIRCUIT = CircuitFile(__name__, rule={}, settings=tuple, build=build)
+"""
 BROKEN = {
-    "no_settings": ("RULE = 'pepita'\n", "file of circuit no_settings: got no Settings, build"),
-    "no_rule": (
-        "RULE = None\nSettings = build = int\n",
-        "got RULE = None; expected RULE, Settings and build",
-    ),
-    "no_such_rule": ("RULE = 'peptia'\nSettings = build = int\n", "did you mean 'pepita'"),
+    "no_circuit": ("", "file of circuit no_circuit: got None; expected CIRCUIT = CircuitFile(__na"),
+    "no_rule": (STATED.format(None), "rule of circuit no_rule: got None; expected the name of a r"),
+    "no_such_rule": (STATED.format("'peptia'"), "did you mean 'pepita'"),
     "raises": (
-        "RULE = 'pepita'\nclass Settings: pass\ndef build(spec, hyper, settings):\n    1 / 0\n",
+        STATED.format("'pepita'"),
         "ZeroDivisionError: division by zero (raises.py, line 4)",
     ),
     "wont_parse": ("RULE = (\n", "SyntaxError"),
@@ -225,11 +228,11 @@ def test_the_command_exits_with_one(tmp_path: Path) -> None:
         assert done.returncode == status, done.stderr
         assert "| pepita | 2 |" in done.stdout and "Traceback" not in done.stderr
     assert (
-        "circuit half does not build: file of circuit half: got no Settings, build" in done.stderr
+        "circuit half does not build: file of circuit half: got None; expected CIRC" in done.stderr
     )
 
 
-@pytest.mark.parametrize("name", ["no_settings", "no_rule", "no_such_rule"])
+@pytest.mark.parametrize("name", ["no_circuit", "no_rule", "no_such_rule"])
 def test_a_file_that_lacks_something_says_what(
     name: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,7 +19,7 @@ from project import ROOT
 
 import biocircuits.circuits
 from biocircuits import CircuitNetwork, parity
-from biocircuits.network import CIRCUITS, rule_of
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.simulation.simulate import Settings
 from rate_models import defaults
 from rate_models.checks.parity import run as compare
@@ -44,7 +44,7 @@ MODES: list[dict[str, Any]] = [
 
 
 def learner(name: str, **options: Any) -> OnlineLearner:
-    definition = rule_of(lookup.module(CIRCUITS, name))
+    definition = load(name).definition
     spec = nearest(definition, NetworkSpec(SIZES, loss=definition.loss))
     assert spec is not None
     options = {k: v for k, v in options.items() if k != "dropout" or
@@ -116,8 +116,8 @@ def test_predictions_are_one_by_one_what_they_are_together(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_another_seed_another_network(name: str) -> None:
-    made = lookup.module(CIRCUITS, name)
-    definition = rule_of(made)
+    made = load(name)
+    definition = made.definition
     spec = nearest(definition, NetworkSpec(SIZES, loss=definition.loss))
     assert spec is not None
     one, same, other = (CircuitNetwork(spec, name, seed=s).parameters() for s in (0, 0, 1))
@@ -127,13 +127,15 @@ def test_another_seed_another_network(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_documents_and_option_names(name: str) -> None:
-    made = lookup.module(CIRCUITS, name)
-    definition = rule_of(made)
-    assert re.search(r"^Source: .*(19|20)\d\d", made.__doc__, re.M | re.S)
-    assert made.Settings.__doc__ and made.build.__doc__
-    for field in made.Settings._fields:
-        assert re.search(rf"\b{field}\b", made.Settings.__doc__), field
-    kinds = [Optimizer, definition.hyperparameters, made.Settings, Settings]
+    made = load(name)
+    definition = made.definition
+    assert re.search(
+        r"^Source: .*(19|20)\d\d", lookup.document(lookup.module(CIRCUITS, name)), re.M | re.S
+    )
+    assert made.settings.__doc__ and made.build.__doc__
+    for field in made.settings._fields:
+        assert re.search(rf"\b{field}\b", made.settings.__doc__), field
+    kinds = [Optimizer, definition.hyperparameters, made.settings, Settings]
     fields = [field for kind in kinds for field in kind._fields]
     assert len(set(fields)) == len(fields), "one name, one option"
     network = {"rule", "sizes", "loss", "activation", "bias", "classes", "circuit", "output"}
@@ -238,7 +240,7 @@ def test_what_can_be_recorded_of_a_circuit_without_a_rule(tmp_path: Path) -> Non
         run(config, tmp_path / "b")
     assert not (tmp_path / "b").exists()
     spec = NetworkSpec((6, 5, 4), loss="mse")
-    definition = rule_of(lookup.module(CIRCUITS, "dendritic_microcircuit"))
+    definition = load("dendritic_microcircuit").definition
     suits = defaults.options(definition, spec, True, 1 + 0.3**2)
     assert config.resolved(config.open()).lr == suits["lr"]
 
@@ -280,7 +282,9 @@ def _digits(name: str, lr: float, seed: int, **options: Any) -> float:
 def written(tmp_path: Path) -> Iterator[str]:
     """The circuit of docs/circuits.md, in a file of its own."""
     page = (ROOT / "docs" / "circuits.md").read_text(encoding="utf-8")
-    (text,) = (block for block in re.findall(r"```python\n(.+?)```", page, re.S) if "RULE" in block)
+    (text,) = (
+        block for block in re.findall(r"```python\n(.+?)```", page, re.S) if "CIRCUIT" in block
+    )
     name = "direct_feedback"
     (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     biocircuits.circuits.__path__.append(str(tmp_path))

@@ -9,7 +9,7 @@ import pytest
 from networks import deviation
 
 from biocircuits import CircuitNetwork
-from biocircuits.catalogue import CIRCUITS
+from biocircuits.catalogue import CIRCUITS, load
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.support import lookup
@@ -76,7 +76,7 @@ def follow(circuit: str, network: NetworkSpec, options: dict[str, Any], samples:
 def test_every_circuit_is_claimed() -> None:
     found = lookup.names(CIRCUITS)
     assert set(CLAIMS) <= set(found)
-    ruled = [n for n in found if isinstance(lookup.module(CIRCUITS, n).RULE, str)]
+    ruled = [n for n in found if isinstance(load(n).rule, str)]
     assert set(ruled) == set(CLAIMS)
 
 

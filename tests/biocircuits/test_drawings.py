@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from biocircuits import Circuit, CircuitNetwork, Probe, example
-from biocircuits.catalogue import CIRCUITS, rule_of
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.drawing.drawings import draw_circuit, draw_traces
 from biocircuits.drawing.layout import WIDTH, layout, shown
 from biocircuits.drawing.routes import Lanes, Ports, ends, lines_of
@@ -40,7 +40,7 @@ def described(name: str, spec: NetworkSpec, options: dict[str, Any]) -> Circuit:
 def every_circuit() -> list[Circuit]:
     found = [described(*variant) for variant in VARIANTS]
     for name in lookup.names(CIRCUITS):
-        rule = rule_of(lookup.module(CIRCUITS, name))
+        rule = load(name).definition
         found.append(described(name, NetworkSpec((4, 3, 2), loss=rule.loss), {}))
     return [*found, example()]
 

@@ -22,9 +22,8 @@ from biocircuits import (
     Projection,
     locality,
 )  # fmt: skip
-from biocircuits.circuits import node_perturbation, pepita
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.description.signals import positive
-from biocircuits.network import CIRCUITS, rule_of
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
 from rate_models.support import lookup
@@ -37,7 +36,7 @@ NUMBER = 0.5
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_read_off_is_what_the_rule_declares(name: str) -> None:
-    definition = rule_of(lookup.module(CIRCUITS, name))
+    definition = load(name).definition
     assert locality.needs(locality.example(name)) == definition.properties
 
 
@@ -47,10 +46,8 @@ def test_the_page_has_the_table() -> None:
 
 
 def made(name: str, hyper: dict[str, Any], own: dict[str, Any]) -> Circuit:
-    module = {"pepita": pepita, "node_perturbation": node_perturbation}[name]
-    rule = rule_of(module)
-    found: Circuit = module.build(DEEP, rule.hyperparameters(**hyper), module.Settings(**own))
-    return found
+    file = load(name)
+    return file.build(DEEP, file.definition.hyperparameters(**hyper), file.settings(**own))
 
 
 def test_variants() -> None:

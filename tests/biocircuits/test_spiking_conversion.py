@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from biocircuits import CircuitNetwork
-from biocircuits.catalogue import CIRCUITS, rule_of
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.spiking import Recording, backend, fi, point_lif, to_brian2
 from biocircuits.spiking import two_compartment_lif as two_compartments
 from biocircuits.spiking.conversion import coding
@@ -171,8 +171,7 @@ def test_adaptive_neurons_reach_their_targets_too() -> None:
 @pytest.mark.parametrize("name", lookup.names(CIRCUITS))
 def test_every_circuit_has_layers_that_say_what_it_says(name: str) -> None:
     """Values through the layers' weights and biases: the circuit's own predictions."""
-    made = lookup.module(CIRCUITS, name)
-    net = CircuitNetwork(NetworkSpec(SPEC.sizes, loss=rule_of(made).loss), name, lr=1e-9)
+    net = CircuitNetwork(NetworkSpec(SPEC.sizes, loss=load(name).definition.loss), name, lr=1e-9)
     net.learn(X, targets=np.eye(3)[[0, 1, 2, 0, 1]])  # after which BMVR has a mean
     trained = measure(net, X)
     value = X

@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from biocircuits import Circuit, CircuitNetwork, Probe, Trace
-from biocircuits.catalogue import CIRCUITS, rule_of
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.traces import to_nwb, to_xarray
 from rate_models.errors import BadOption, MissingExtra
 from rate_models.network import NetworkSpec
@@ -102,7 +102,7 @@ def test_every_circuit_can_be_written(tmp_path: Path) -> None:
     """All compartments and outputs of all populations of all circuits."""
     pynwb = pytest.importorskip("pynwb")
     for name in lookup.names(CIRCUITS):
-        rule = rule_of(lookup.module(CIRCUITS, name))
+        rule = load(name).definition
         net = CircuitNetwork(NetworkSpec((4, 3, 2), loss=rule.loss), name, lr=0.01)
         circuit = net.simulator.circuit
         names = tuple(

@@ -37,12 +37,14 @@ QUIET = Hooks(draw=False)
 SMALL: dict[str, Any] = {"source": "synthetic:samples=60,features=5", "hidden": (6,), "lr": 0.02}
 SOURCE = '''"""ones:N: N samples of ones and zeros."""
 import numpy as np
-from streaming.sources import ArraySource
+from streaming.sources import ArraySource, SourceFile
 
 def open(argument, options):
     n = int(argument or 40)
     X = np.random.default_rng(0).random((n, 3))
     return ArraySource(X, X[:, 0] > 0.5, name=f"ones:{n}", seed=options.seed)
+
+SOURCE = SourceFile(__name__, open=open)
 '''
 
 
@@ -190,7 +192,6 @@ def test_a_rule_typed_at_a_prompt_learns_but_cannot_be_saved(tmp_path: Path) -> 
         properties=drtp.properties,
         own=drtp.own,
         hyperparameters=drtp.hyperparameters,
-        init=drtp.init,
         batch=drtp.batch,
     )
     with pytest.warns(UserWarning, match="no kernel"):

@@ -18,18 +18,15 @@ equations 5-7, 21-23; the spiking form is ours.
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from pydantic import Field
-
-from biocircuits.spiking.cells import Builder, Firing, Floats, Positive
-from biocircuits.spiking.learning._answer import Answer
+from biocircuits.spiking.cells import Builder, Firing, Floats
+from biocircuits.spiking.spiking_file import Answer, SpikingFile
+from rate_models.model.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec
 from rate_models.textbook import initial_parameters
 
 PHASES = ("presentation",)
-FIRING = Firing(peak=60.0)
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(NamedTuple):
@@ -75,3 +72,14 @@ def build(
     make.project("R", pyramidal, inter, "heard_dendrite", weights["R"], learn=correlate)
     make.project("Q", inter, pyramidal, "heard_inhibition", weights["Q"], learn=correlate)
     return Answer(pyramidal, "trace", k)
+
+
+CIRCUIT = SpikingFile(
+    __name__,
+    phases=PHASES,
+    settings=Settings,
+    parameters=parameters,
+    rates=rates,
+    build=build,
+    firing=Firing(peak=60.0),
+)

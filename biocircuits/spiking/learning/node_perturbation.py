@@ -16,18 +16,15 @@ Source: Lansdell, Prakash & Kording, ICLR 2020, section 2.3, for the estimate; s
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from pydantic import Field
-
-from biocircuits.spiking.cells import Builder, Firing, Floats, Positive
-from biocircuits.spiking.learning._answer import Answer
+from biocircuits.spiking.cells import Builder, Firing, Floats
+from biocircuits.spiking.spiking_file import Answer, SpikingFile
 from rate_models.errors import BadOption
+from rate_models.model.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec, initial_weights
 
 PHASES = ("clean", "noisy")
-FIRING = Firing(peak=100.0)
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(NamedTuple):
@@ -78,3 +75,14 @@ def build(
     make.project("W_2", hidden, output, "heard_dendrite", weights["W_2"],
                  learn="w -= eta * error_post * soma_pre")  # fmt: skip
     return Answer(output, "soma", sizes[2])
+
+
+CIRCUIT = SpikingFile(
+    __name__,
+    phases=PHASES,
+    settings=Settings,
+    parameters=parameters,
+    rates=rates,
+    build=build,
+    firing=Firing(peak=100.0),
+)

@@ -18,19 +18,16 @@ Source: Dellaferrera & Kreiman, ICML 2022, section 5; the spiking form is ours.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from pydantic import Field
-
-from biocircuits.spiking.cells import Builder, Firing, Floats, Positive
-from biocircuits.spiking.learning._answer import Answer
+from biocircuits.spiking.cells import Builder, Firing, Floats
+from biocircuits.spiking.spiking_file import Answer, SpikingFile
+from rate_models.model.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec
 from rate_models.textbook import initial_parameters
 
 PHASES = ("standard", "modulated")
-FIRING = Firing()
 FULL = 1.0  # errors are at most 1: their cells' spontaneous activity
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(NamedTuple):
@@ -83,3 +80,14 @@ def build(
                      learn=f"w -= eta * {post} * axon_pre")  # fmt: skip
     make.project("F", error, layers[0], "thalamic", weights["F"])
     return Answer(output, "soma", sizes[-1])
+
+
+CIRCUIT = SpikingFile(
+    __name__,
+    phases=PHASES,
+    settings=Settings,
+    parameters=parameters,
+    rates=rates,
+    build=build,
+    firing=Firing(),
+)
