@@ -24,7 +24,7 @@ from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, one_hot
 from rate_models.online.learned import Learned, class_indices, restored
 from rate_models.online.network import Outcome
-from rate_models.support import bounds
+from rate_models.support import bounds, own_files
 
 __all__ = ["CIRCUITS", "CircuitNetwork"]
 FIXED = ("dale", "excitatory", "asymmetry")
@@ -35,10 +35,11 @@ class CircuitNetwork(Learned):
 
     ``net.circuit`` is the circuit and ``net.circuit.name`` its name.
 
-    spec: sizes, activations, loss, biases. circuit: a name in `biocircuits.circuits`. seed: of the
-    weights, of masks, and of the noise of the rule and of the simulation. options: by name, fields
-    of the optimiser (lr and its schedules; a synapse has no momentum), of the hyperparameters of
-    the rule, of the `Settings` of the circuit and of `biocircuits.Settings`.
+    spec: sizes, activations, loss, biases. circuit: a name in `biocircuits.circuits`, or the path
+    of a file. seed: of the weights, of masks, and of the noise of the rule and of the
+    simulation. options: by name, fields of the optimiser (lr and its schedules; a synapse has no
+    momentum), of the hyperparameters of the rule, of the `Settings` of the circuit and of
+    `biocircuits.Settings`.
 
     Raises UnknownName and BadOption for invalid options. Learning raises Diverged.
 
@@ -67,7 +68,9 @@ class CircuitNetwork(Learned):
             remedy = "to run a Circuit object, use biocircuits.Simulator"
             got, expected = f"a {type(circuit).__name__}", "a name in biocircuits.circuits"
             raise BadOption("circuit", got=got, expected=expected, remedy=remedy)
-        self._name, self.file = str(circuit), catalogue.load(circuit)
+        self.file = catalogue.load(circuit)
+        self.reference = catalogue.reference(self.file)
+        self._name = own_files.shown(circuit)
         self.definition = self.file.definition
         self.spec, self.seed = spec, int(seed)
         self.rule = self.definition.name
@@ -102,7 +105,9 @@ class CircuitNetwork(Learned):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy is built from the same options and loads this state."""
-        options = {"spec": self.spec, "circuit": self._name, "seed": self.seed, **self.options}
+        options = {
+            "spec": self.spec, "circuit": self.reference, "seed": self.seed, **self.options
+        }  # fmt: skip
         return restored, (type(self), options, self.state())
 
     def _records(self) -> dict[str, NamedTuple]:

@@ -25,11 +25,14 @@ def maker(case: Case, dtype: str, seed: int) -> Twin | None:
     Returns None where no circuit can do the same: the rule or this variant of it has no circuit,
     the precision is not float64, or the optimiser has momentum or weight decay.
     """
-    names = circuits_of(case.rule)
-    if not names or dtype != CircuitNetwork.dtype:
-        return None
+    names = circuits_of(case.rule.name)
+    return twin_of(names[0], case, seed) if names and dtype == CircuitNetwork.dtype else None
+
+
+def twin_of(circuit: str, case: Case, seed: int) -> Twin | None:
+    """A circuit in steady state; None where it has not this variant of its rule."""
     try:
-        net = CircuitNetwork(case.spec, names[0], seed=seed, optimizer=case.optimizer, **case.hyper)
+        net = CircuitNetwork(case.spec, circuit, seed=seed, optimizer=case.optimizer, **case.hyper)
     except BadOption:
         return None
 

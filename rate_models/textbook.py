@@ -16,11 +16,11 @@ from rate_models import rules
 from rate_models.model.hyperparameters import checked
 from rate_models.model.optimizers import Optimizer, Sgd
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import Draws, Stage
+from rate_models.rules import Draws, Rule, Stage
 
 
 def initial_parameters(
-    spec: NetworkSpec, rule: str, seed: int, dtype: str = "float64", **hyperparameters: Any
+    spec: NetworkSpec, rule: str | Rule, seed: int, dtype: str = "float64", **hyperparameters: Any
 ) -> Parameters:
     """All parameters of a network under a rule: the same for the same seed in every realisation.
 
@@ -87,7 +87,7 @@ class Textbook:
     def __init__(
         self,
         spec: NetworkSpec,
-        rule: str,
+        rule: str | Rule,
         params: Parameters,
         optimizer: Optimizer | None = None,
         **hyperparameters: Any,

@@ -20,7 +20,10 @@ from rate_models.model.hyperparameters import checked, unknown
 from rate_models.network import check_seed
 from rate_models.support import lookup
 
-RULES = "biocircuits.spiking.learning"
+RULES = lookup.Kind(
+    "spiking_rule", "biocircuits.spiking.learning", "CIRCUIT", SpikingFile,
+    "CIRCUIT = SpikingFile(__name__, ...) at its end",
+)  # fmt: skip
 
 
 class Stream(NamedTuple):
@@ -67,7 +70,7 @@ class SpikingLearner:
         check_seed(seed)
         if snapshots < 0:
             raise BadOption("snapshots", got=snapshots, expected="a number of samples, 0 for none")
-        self.circuit = lookup.stated(RULES, rule, "CIRCUIT", SpikingFile)
+        self.circuit = lookup.get(RULES, rule)
         own, common = self.circuit.settings(), self.circuit.firing
         for name in options:
             if name not in own._fields + common._fields:

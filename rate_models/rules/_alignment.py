@@ -136,15 +136,7 @@ def _batch_down(
 
 def _tasks_down(through: str, spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     """Layer l sends δ_{l-1} down before it learns: the first layer is the last."""
-    learning = []
-    for n in range(spec.layers, 0, -1):
-        delta = _tasks.E if n == spec.layers else ("delta", n)
-        if n > 1:
-            reads, writes = [delta, ("h", n - 1), (through, n)], [("delta", n - 1)]
-            learning.append(_tasks.modulated(spec, n, reads, writes, sweeps=2))
-        else:
-            learning.append(_tasks.modulated(spec, 1, [delta, _tasks.X]))
-    return [*_tasks.standard(spec), *learning]
+    return _tasks.passed_down(spec, through)
 
 
 @stage

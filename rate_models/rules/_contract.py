@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from importlib import import_module
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from rate_models.errors import BadOption
 from rate_models.model.hyperparameters import fixed
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import _kernel_params
+from rate_models.rules import _kernel_params, _plain
 from rate_models.rules._own import Own
 from rate_models.rules._records import (
     NO_NOISE,
@@ -27,6 +26,7 @@ from rate_models.rules._records import (
     Properties,
     Task,
 )
+from rate_models.support import lookup, own_files
 
 Array = NDArray[Any]
 Activity = tuple[list[Any], list[Any]]  # (a, h) of layers 0..L, (batch, n_l) each
@@ -40,6 +40,12 @@ def _never(hyper: Any) -> bool:
     return False
 
 
+def _no_kernel(*_: Any) -> NoReturn:
+    """In place of `teach` and `tasks` of a rule that has `batch` alone."""
+    got, expected = "a rule that has its textbook form, `batch`, alone", "teach and tasks as well"
+    raise BadOption("kernel", got=got, expected=expected)
+
+
 @dataclass(frozen=True, eq=False)
 class Description:
     """What a way to learn is, whatever carries it out: the first half of a `Rule`.
@@ -47,6 +53,10 @@ class Description:
     A circuit that follows no rule of `rate_models` describes itself so. The required fields are
     documented in `Rule`. What only some have:
 
+    hyperparameters: a NamedTuple; without it dropout and the distribution of W. Each field is
+    annotated with its range, and with `FIXED` where it shapes the initial parameters; its default
+    is the paper's.
+    own: the rule's own arrays beside W and b, see `Own`.
     init(spec, hyper, rng): {name: array or list} of W, and of own arrays, that start otherwise than
     the network and `Own` have it; the others are drawn after these.
     noise: random numbers for every sample.
@@ -63,10 +73,10 @@ class Description:
 
     module: str
     _: KW_ONLY
-    hyperparameters: type[Any]
     losses: tuple[str, ...]
     properties: Properties
-    own: tuple[Own, ...]
+    hyperparameters: type[Any] = _plain.Hyperparameters
+    own: tuple[Own, ...] = ()
     init: Callable[[NetworkSpec, Any, np.random.Generator], Parameters] | None = None
     noise: Noise = NO_NOISE
     forward_pass: Callable[[NetworkSpec, Parameters, Any, Any, Any], Activity] | None = None
@@ -76,11 +86,13 @@ class Description:
     suits: Callable[[NetworkSpec, bool, float], dict[str, float]] | None = None
     advise: Callable[[NetworkSpec, Any, Optimizer, Any, Any], list[Advice]] | None = None
 
+    def __post_init__(self) -> None:
+        own_files.note(self.module)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        if _stated_in(self.module) is not self:  # another process would find the file's own
-            expected = "the RULE of its file, as it is"
-            raise BadOption(f"copy of rule {self.name}", got="a changed one", expected=expected)
-        return _stated_in, (self.module,)
+        place = own_files.place(self.module, f"copy of rule {self.name}")
+        self._check_file(place)
+        return _stated_in, (place,)
 
     def __deepcopy__(self, _: Any) -> Self:
         return self
@@ -89,6 +101,22 @@ class Description:
     def name(self) -> str:
         """The public name: that of the file."""
         return self.module.rpartition(".")[2]
+
+    @property
+    def reference(self) -> str:
+        """What runs and checkpoints name it by: its name, or path and digest of a file of one's
+        own.
+
+        Raises BadOption where that would be another one: it was changed, or typed at a prompt.
+        """
+        found = lookup.reference(RULES, self.module, f"rule {self.name}")
+        self._check_file(own_files.place(self.module, f"rule {self.name}"))
+        return found
+
+    def _check_file(self, place: str) -> None:
+        if _stated_in(place) is not self:
+            got, expected = "a changed one", "the RULE of its file, as it is"
+            raise BadOption(f"copy of rule {self.name}", got=got, expected=expected)
 
     @property
     def loss(self) -> str:
@@ -105,9 +133,9 @@ class Description:
         return fixed(self.hyperparameters)
 
 
-def _stated_in(module: str) -> Any:
+def _stated_in(place: str) -> Any:
     """The `RULE` of a file."""
-    return import_module(module).RULE
+    return vars(own_files.at(place, "rule")).get("RULE")
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,16 +147,16 @@ class Rule(Description):
     numbers are handed in. Required are
 
     module: ``__name__`` of the file; its last part is the name of the rule. The file's docstring
-    has one line; the equations and every symbol; a paragraph ``Example:`` with a command and the
-    score it ends with; where the rule lies far below backpropagation a paragraph ``Gap:`` that
-    says why; a paragraph ``Source:`` with the paper.
-    hyperparameters: a NamedTuple. Each field is annotated with its range, and with `FIXED` where
-    it shapes the initial parameters; its default is the paper's.
+    has one line; the equations and every symbol; a paragraph ``Source:`` with the paper. Of our own
+    rules also a paragraph ``Example:`` with a command and the score it ends with, and where the
+    rule lies far below backpropagation a paragraph ``Gap:`` that says why.
     losses: those the rule allows; the first is the loss of a network when none is asked for.
     properties: what the rule asks of the biology, see `Properties`.
-    own: the rule's own arrays beside W and b, see `Own`; () for none.
     batch(spec, params, hyper, x, y, draws): textbook: a generator; yields one `Stage` per
     optimiser step; after each yield ``params`` holds the stepped weights.
+
+    With `batch` alone a rule learns in batches, and online slowly. Its kernel are
+
     teach(layer, net, syn, params, hyper, step, work, mask, noise): kernel stage: teaching signal
     and update of one layer; e and δ_L are there, and the own arrays as fields of ``params``. Layers
     may learn at the same time: it touches what its work item names, and scratch of its own layer.
@@ -156,8 +184,8 @@ class Rule(Description):
     """
 
     batch: Callable[[NetworkSpec, Parameters, Any, Any, Any, Draws], Any]
-    teach: Callable[..., None]
-    tasks: Callable[[NetworkSpec, Any, int], list[Task]]
+    teach: Callable[..., None] = _no_kernel
+    tasks: Callable[[NetworkSpec, Any, int], list[Task]] = _no_kernel
     respond: Callable[..., None] | None = None
     input_feedback: Callable[[Parameters, Any], Array | None] = _nothing
     regime: Callable[[Any, int], Hashable] | None = None
@@ -165,6 +193,20 @@ class Rule(Description):
     batches: Callable[[Any], bool] = _never
     convolves: bool = False
     follows: Callable[[NetworkSpec, Any], bool] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.teach is _no_kernel) is not (self.tasks is _no_kernel):
+            got = "no tasks" if self.tasks is _no_kernel else "no teach"
+            raise BadOption(f"rule {self.name}", got=got, expected="teach and tasks, or neither")
+        if self.compiled and (self.forward_pass is None) is not (self.respond is None):
+            got = "respond alone" if self.forward_pass is None else "forward_pass alone"
+            raise BadOption(f"rule {self.name}", got=got, expected="both, or neither")
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it has a kernel, not `batch` alone."""
+        return self.teach is not _no_kernel
 
     @cached_property
     def kernel_params(self) -> type[Any]:
@@ -185,3 +227,8 @@ class Rule(Description):
         """Whether the kernel teaches the first layer first, as one worker does by `tasks`."""
         tasks = self.tasks(NetworkSpec((1, 1, 1), loss=self.loss), self.hyperparameters(), 0)
         return next(task.layer for task in tasks if task.kind == "M") == 1
+
+
+RULES = lookup.Kind(
+    "rule", "rate_models.rules", "RULE", Rule, "RULE = Rule(__name__, ...) at its end"
+)

@@ -58,7 +58,7 @@ def reproduce(
     is no data for any of the chosen cells.
     """
     paper = papers.get(name)
-    name = name.replace("_", "-")
+    asked, name = papers.reference(paper), papers.named(name)
     chosen = _chosen("--rows", rows, paper.rows), _chosen("--columns", columns, paper.columns)
     scale, setting, stem = _scale(paper, name, seeds, epochs, quick)
     if device != "cpu" and not paper.torch:
@@ -77,7 +77,7 @@ def reproduce(
         if spreads and (tasks := _missing(paper, todo, scale, store)):
             say(f"{name}: {len(tasks)} cells are computed by workers")
             with cluster(scheduler, workers, say=say) as client:
-                for n, (_, done) in enumerate(spread(client, name, tasks, context, store), 1):
+                for n, (_, done) in enumerate(spread(client, asked, tasks, context, store), 1):
                     tick(f"{n} of {len(tasks)} cells by workers")
                     for seed in done:
                         outlook(seed)

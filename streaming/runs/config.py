@@ -135,7 +135,7 @@ class RunConfig(RunOptions):
         """
         defaults.check_task(self, source)
         own = {**DEFAULTS, **source.defaults}
-        rule, definition = realisation.rule_of(self.rule, self.circuit)
+        definition = realisation.rule_of(self.rule, self.circuit)
         epochs = self.epochs or own["epochs"]
         scale = defaults.scale_of(self, source)
         settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "lr")} | self.settings
@@ -150,7 +150,7 @@ class RunConfig(RunOptions):
             settings["decay_at"] = sample_counts(after, source)
         filled = {
             "source": source.name,
-            "rule": rule,
+            **realisation.named(definition, self.circuit),
             "dtype": self.dtype or ("float64" if self.circuit else "float32"),
             "hidden": own["hidden"] if self.hidden is None else self.hidden,
             "epochs": epochs,

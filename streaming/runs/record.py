@@ -45,7 +45,7 @@ class Recorder:
             raise BadOption("--record", got="no good sample to probe the network with")
         net = learner.network
         drawn = masks_and_noise(net.definition, net.spec, net.hyper, numbers(net.seed, 0, len(x)))
-        return Probe(net.spec, net.rule, net.hyper, net.parameters(), x, y,
+        return Probe(net.spec, net.definition, net.hyper, net.parameters(), x, y,
                      drawn._replace(masks=None))  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rate_models.support import own_files
 from streaming.runs.footprint import footprint
 from streaming.scores.regression import SCORES
 
@@ -19,8 +20,8 @@ def summarised(run: Standing, stopped: str, tested: dict[str, Any]) -> Summary:
     (shown, confusion), tested_shown = run.metrics.shown(), tested.get("confusion_classes")
     labels = source.classes or ()
     return {
-        "rule": config.rule,
-        "circuit": config.circuit,
+        "rule": run.learner.rule,
+        "circuit": config.circuit and own_files.shown(config.circuit),
         "source": config.source,
         "target": config.target,
         "sizes": list(run.learner.sizes),

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rate_models.errors import BadOption, quoted
-from rate_models.support import lookup
+from rate_models.support import lookup, own_files
 from streaming.options import SourceOptions, TableOptions
 from streaming.samples.arrays import ArraySource
 from streaming.samples.source import Chunk, Source
 
 __all__ = [
-    "ArraySource", "Chunk", "Options", "Source", "SourceFile", "content", "get", "no_argument",
-    "open_source",
+    "SOURCES", "ArraySource", "Chunk", "Options", "Source", "SourceFile", "content", "get",
+    "no_argument", "open_source", "parts",
 ]  # fmt: skip
 
 
@@ -53,17 +53,24 @@ class SourceFile:
     table: bool = False
 
 
+SOURCES = lookup.Kind(
+    "source", "streaming.sources", "SOURCE", SourceFile,
+    "SOURCE = SourceFile(__name__, open=...) at its end",
+)  # fmt: skip
+
+
 def get(name: str) -> SourceFile:
     """What the file of the source ``name`` states; what follows a colon does not matter.
 
     Raises UnknownName, listing the sources, and BadOption for a file that states no source.
     """
-    return lookup.stated(__name__, name.partition(":")[0], "SOURCE", SourceFile)
+    return lookup.get(SOURCES, parts(name)[0])
 
 
 def open_source(name: str, options: Options | None = None) -> Source:
     """The source called ``name``; what follows the first colon is its argument.
 
+    name: ``digits``, ``csv:FILE.csv``, or the path of a file of one's own, ``./noisy.py:ARGUMENT``.
     Raises UnknownName (listing the sources), BadOption, BadSample or MissingData.
 
     >>> source = open_source("digits")
@@ -75,16 +82,38 @@ def open_source(name: str, options: Options | None = None) -> Source:
     """
     if not isinstance(name, str):
         raise BadOption("source", got=quoted(name), expected="a name, e.g. digits or csv:FILE.csv")
-    kind, colon, argument = name.partition(":")
-    file, options = get(kind), options or Options()
+    kind, argument = parts(name)
+    file, options = lookup.get(SOURCES, kind), options or Options()
     if not file.table and (given := options.of_a_table()):
         raise BadOption(
             "--" + given[0].replace("_", "-").replace("header", "no-header"),
-            got=f"beside the source {kind}",
+            got=f"beside the source {own_files.shown(kind)}",
             expected="a table, e.g. csv:FILE.csv",
             remedy="its samples are fixed: leave the option out",
         )
-    return file.open(argument if colon else None, options)
+    source = file.open(argument, options)
+    if own_files.parse(kind):
+        _rename(source, lookup.reference(SOURCES, file.module, f"source {kind}"))
+    return source
+
+
+def parts(name: str) -> tuple[str, str | None]:
+    """What finds a source, and its argument: what follows the first colon, or the path of a file.
+
+    >>> parts("csv:FILE.csv"), parts("digits"), parts("./noisy.py:3")
+    (('csv', 'FILE.csv'), ('digits', None), ('./noisy.py', '3'))
+    """
+    if found := own_files.parse(name):
+        argument = found.argument
+        return name if argument is None else name[: -len(argument) - 1], argument
+    kind, colon, argument = name.partition(":")
+    return kind, argument if colon else None
+
+
+def _rename(source: Source, reference: str) -> None:
+    """Have the name of a source of one's own find its file again; its argument stays."""
+    _, colon, argument = source.name.partition(":")
+    source.name = reference + colon + argument
 
 
 def content(name: str, source: Source | None = None) -> str:
@@ -92,7 +121,7 @@ def content(name: str, source: Source | None = None) -> str:
 
     Empty where the name alone decides what is streamed.
     """
-    path = os.path.expanduser(name.partition(":")[2])
+    path = os.path.expanduser(parts(name)[1] or "")
     if not os.path.isfile(path):
         return "" if source is None else source.content()
     with open(path, "rb") as file:

@@ -130,7 +130,7 @@ def test_documents_and_option_names(name: str) -> None:
     file = load(name)
     definition = file.definition
     assert re.search(
-        r"^Source: .*(19|20)\d\d", lookup.document(lookup.get(CIRCUITS, name)), re.M | re.S
+        r"^Source: .*(19|20)\d\d", lookup.document(lookup.module(CIRCUITS, name)), re.M | re.S
     )
     assert file.settings.__doc__ and file.build.__doc__
     for field in file.settings._fields:
@@ -288,7 +288,7 @@ def written(tmp_path: Path) -> Iterator[str]:
     biocircuits.circuits.__path__.append(str(tmp_path))
     yield name
     biocircuits.circuits.__path__.remove(str(tmp_path))
-    sys.modules.pop(f"{CIRCUITS}.{name}", None)
+    sys.modules.pop(f"{CIRCUITS.package}.{name}", None)
 
 
 def test_a_new_circuit_is_one_new_file(

@@ -9,7 +9,7 @@ import pytest
 from networks import deviation
 
 from biocircuits import CircuitNetwork
-from biocircuits.catalogue import load
+from biocircuits.catalogue import CIRCUITS, load
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.support import lookup
@@ -74,7 +74,7 @@ def follow(circuit: str, network: NetworkSpec, options: dict[str, Any], samples:
 
 
 def test_every_circuit_is_claimed() -> None:
-    names = lookup.names("biocircuits.circuits")
+    names = lookup.names(CIRCUITS)
     assert set(CLAIMS) <= set(names)
     ruled = [n for n in names if isinstance(load(n).rule, str)]
     assert set(ruled) == set(CLAIMS)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from biocircuits import Circuit, CircuitNetwork, Probe, example
-from biocircuits.catalogue import load
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.drawing.drawings import draw_circuit, draw_traces
 from biocircuits.drawing.layout import WIDTH, layout, shown
 from biocircuits.drawing.routes import Lanes, Ports, ends, lines_of
@@ -39,7 +39,7 @@ def described(name: str, spec: NetworkSpec, options: dict[str, Any]) -> Circuit:
 
 def every_circuit() -> list[Circuit]:
     circuits = [described(*variant) for variant in VARIANTS]
-    for name in lookup.names("biocircuits.circuits"):
+    for name in lookup.names(CIRCUITS):
         rule = load(name).definition
         circuits.append(described(name, NetworkSpec((4, 3, 2), loss=rule.loss), {}))
     return [*circuits, example()]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from biocircuits import CircuitNetwork
-from biocircuits.catalogue import load
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.spiking import Recording, backend, fi, point_lif, to_brian2
 from biocircuits.spiking import two_compartment_lif as two_compartments
 from biocircuits.spiking.conversion import coding
@@ -172,7 +172,7 @@ def test_adaptive_neurons_reach_their_targets_too() -> None:
     assert np.abs(settled - wanted).mean() < 0.15 * wanted.max()
 
 
-@pytest.mark.parametrize("name", lookup.names("biocircuits.circuits"))
+@pytest.mark.parametrize("name", lookup.names(CIRCUITS))
 def test_every_circuit_has_layers_with_its_predictions(name: str) -> None:
     """Values through the layers' weights and biases: the circuit's own predictions."""
     net = CircuitNetwork(NetworkSpec(SPEC.sizes, loss=load(name).definition.loss), name, lr=1e-9)

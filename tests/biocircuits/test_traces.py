@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from biocircuits import Circuit, CircuitNetwork, Probe, Trace
-from biocircuits.catalogue import load
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.traces import to_nwb, to_xarray
 from rate_models.errors import BadOption, MissingExtra
 from rate_models.network import NetworkSpec
@@ -101,7 +101,7 @@ def test_an_nwb_file_opens_as_plain_hdf5(tmp_path: Path) -> None:
 def test_every_circuit_can_be_written(tmp_path: Path) -> None:
     """All compartments and outputs of all populations of all circuits."""
     pynwb = pytest.importorskip("pynwb")
-    for name in lookup.names("biocircuits.circuits"):
+    for name in lookup.names(CIRCUITS):
         rule = load(name).definition
         net = CircuitNetwork(NetworkSpec((4, 3, 2), loss=rule.loss), name, lr=0.01)
         circuit = net.simulator.circuit

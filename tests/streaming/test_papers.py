@@ -21,6 +21,7 @@ from command_line import assert_one_error, called
 from project import ROOT
 
 from rate_models.errors import MissingData, UnknownName
+from rate_models.support import lookup
 from streaming import papers
 from streaming.files.bounded import DamagedData
 from streaming.papers import Context, Paper, Published, Scale, outlook, page, table
@@ -80,9 +81,9 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "slow_paper.py").write_text(PAPER)
     (folder / "_shared.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    point = EntryPoint("ours", "some_papers", papers.GROUP)
-    monkeypatch.setattr(papers, "entry_points", lambda group: [point])
-    monkeypatch.setattr(papers, "OURS", ())
+    point = EntryPoint("ours", "some_papers", papers.PAPERS.group)
+    monkeypatch.setattr(lookup, "entry_points", lambda group: [point])
+    monkeypatch.setattr(papers, "PAPERS", replace(papers.PAPERS, package="no_papers"))
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
     yield tmp_path / "log"
     for name in [name for name in sys.modules if name.startswith("some_papers")]:
@@ -110,7 +111,7 @@ def test_papers_are_found_and_listed(paper: Path, call: Any) -> None:
 
 
 def test_ours_are_found_installed_or_in_a_bare_checkout(tmp_path: Path) -> None:
-    code = "import streaming.papers as p; print(p.catalogue()['pepita-table1'][0])"
+    code = "import streaming.papers as p; print(p.get('pepita-table1').module.rpartition('.')[0])"
     for name, link in (("dendrostream_demos", True), ("demos", False)):
         path = [str(ROOT)]
         if link:
@@ -124,7 +125,7 @@ def test_ours_are_found_installed_or_in_a_bare_checkout(tmp_path: Path) -> None:
 
 def test_the_entry_point_names_the_folder() -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
-    assert groups[papers.GROUP] == {"demos": "dendrostream_demos.papers"}
+    assert groups[papers.PAPERS.group] == {"demos": "dendrostream_demos.papers"}
     assert papers.OURS[0] == "dendrostream_demos.papers"
 
 
@@ -245,13 +246,10 @@ def test_killed_and_started_again(paper: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
         "import sys; sys.argv[0] = 'x'\n"
-        "from importlib.metadata import EntryPoint\n"
         "from pathlib import Path\n"
-        "from streaming import papers\n"
         "from streaming.papers.reproduce import reproduce\n"
-        "papers.OURS = ()\n"
-        "papers.entry_points = lambda group: [EntryPoint('ours', 'some_papers', group)]\n"
-        f"reproduce('slow-paper', Path({str(out)!r}), rows=['slow'], columns=['here', 'there'])\n"
+        f"reproduce({str(tmp_path / 'some_papers' / 'slow_paper.py')!r}, Path({str(out)!r}), "
+        "rows=['slow'], columns=['here', 'there'])\n"
     )
     path = os.pathsep.join([str(ROOT), str(tmp_path), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": path, "SLOW": "0.3"}
