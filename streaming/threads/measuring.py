@@ -30,7 +30,7 @@ RATE = 1e-3
 REPEATS = 7
 TURN = 0.7  # seconds of each network at least
 CALL = 0.2  # seconds, beside which the Python around a call is little
-ROOM = 2**27  # bytes of samples
+ROOM = 2**25  # bytes of samples
 FOUND = 8 * BLOCK  # samples after which every way to assign items has been tried
 
 
@@ -110,7 +110,7 @@ def measure(
         ran.append(several.ran)
     first, second = same.state(), several.state()
     identical = identical and all(np.array_equal(first[name], second[name]) for name in first)
-    _Race([staged], race.X, race.labels, block).learn(FOUND)
+    _Race([staged], race.X, race.labels, block).learn(max(FOUND, 1))
     best, alone = ran[int(np.argmax(rates[several]))], staged.measured
     plans = [replayed(told) for told in best]
     told = best[-1]
