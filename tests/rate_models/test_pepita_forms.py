@@ -283,7 +283,7 @@ def test_normal_feedback_is_a_product_with_the_wanted_size(hidden: int) -> None:
         assert abs(params["F"].mean()) < 0.05 * params["F"].std()
         for w in params["W"]:
             assert w.std() == pytest.approx(math.sqrt(2 / w.shape[1]), rel=0.02)
-    learned = {"init": "he_normal", "mirror_before": 1}  # the rule learns the factors
+    learned = {"init": "he_normal", "mirror_before": 1, "sign": -1}  # the rule learns the factors
     spec = NetworkSpec(sizes)
     parts = initial_parameters(spec, "pepita", 0, **learned)["B"]
     assert [b.shape for b in parts] == list(pairwise(sizes))
