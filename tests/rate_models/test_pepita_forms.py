@@ -293,8 +293,8 @@ def test_normal_feedback_is_a_product_with_the_wanted_size(hidden: int) -> None:
     for b in parts[1:]:
         product = product @ b
     assert product.std() == pytest.approx(kappa * math.sqrt(2 / 400), rel=0.05)
-    none = initial_parameters(spec, "pepita", 0, feedback_scale=0.0, **learned)["B"]
-    assert not any(b.any() for b in none)
+    none = initial_parameters(spec, "pepita", 0, feedback_scale=0.0, init="he_normal")
+    assert not none["F"].any()
 
 
 def test_normal_weights_are_not_uniform_ones() -> None:
