@@ -98,8 +98,8 @@ class Network:
             return [params[name]] + ([self.of._syn.K] if name in ("F", "K") else [])
         # called by the layer that it sends from where this is the one above, else by the other
         called = max if self.of.rule == "feedback_alignment" else min
-        places = [called(place) for place in own.places(self.of.spec, self.of.hyper)]
-        begin, end = params[own.begins][places.index(layer) :][:2]
+        called_by = [called(axes) for axes in own.axes(self.of.spec, self.of.hyper)]
+        begin, end = params[own.begins][called_by.index(layer) :][:2]
         return [params[name][begin:end]]
 
     def everything(self) -> list[Ref]:
