@@ -386,7 +386,7 @@ def test_a_table_tells_its_task_or_is_told(
 def test_texts_are_no_regression(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"line 2, column 'price'.*regression"):
         open_source(table(tmp_path, ["x", "y"]), Options(task="regression"))
-    with pytest.raises(BadOption, match="task: got rank; expected .regression"):
+    with pytest.raises(BadOption, match="task: got rank; expected"):
         Options(task="rank")
 
 
