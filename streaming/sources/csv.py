@@ -19,15 +19,14 @@ warned of.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rate_models.errors import BadOption, BadSample
 from rate_models.support.estimates import check_memory
-from streaming.sources import Chunk, Options
+from streaming.sources import Chunk, Options, Source, SourceFile
 from streaming.tables.columns import beginning, columns
 from streaming.tables.labels import Labels
 from streaming.tables.missing import Filler
@@ -36,7 +35,6 @@ from streaming.tables.split import Split
 from streaming.tables.table_file import TableFile
 
 BLOCK, COPIES = 256, 3  # rows that are learned together: as they are read, scaled and cast
-TABLE = True  # takes the options of tables
 
 
 def open(argument: str | None, options: Options) -> CsvSource:
@@ -50,7 +48,7 @@ def open(argument: str | None, options: Options) -> CsvSource:
     return CsvSource(path, options, name=f"csv:{path.absolute()}")
 
 
-class CsvSource:
+class CsvSource(Source):
     """See the module. ``feature_names``: of the inputs, in order; ``skipped``: rows left out;
     ``guess``: why the labels are taken for classes or numbers, where that was to be guessed.
 
@@ -63,8 +61,6 @@ class CsvSource:
     ) -> None:
         options = options or Options()
         self.name = name or f"csv:{path}"
-        self.scale, self.maximum = "running", 1.0
-        self.defaults: Mapping[str, Any] = {}
         self._options, self._path = options, path
         self._file = TableFile(path, options)
         first = beginning(self._file.records())
@@ -83,7 +79,7 @@ class CsvSource:
             raise
         counts = self._labels.counts if self.classes is not None else {}
         self._split = Split(options.held_out, options.stratify, rows, counts)
-        self.length: int | None = rows - self._split.n_test
+        self.length = rows - self._split.n_test
         if not self.length:
             raise BadOption(
                 "--held-out", got=f"{options.held_out:g}, all {rows} rows", expected="a smaller one"
@@ -92,15 +88,20 @@ class CsvSource:
             if text:
                 warnings.warn(text, stacklevel=4)
 
+    @property
+    def skipped(self) -> int:
+        """Rows left out."""
+        return self._left_out
+
     def chunks(self, epoch: int, start: int = 0, size: int = BLOCK) -> Iterator[Chunk]:
-        """See `streaming.sources.Source.chunks`. Reads the file from its beginning.
+        """See `Source.chunks`. Reads the file from its beginning.
 
         Raises BadOption where the file has changed since it was opened.
         """
         return _cut(self._part(held_out=False), start, size)
 
     def test(self, size: int = 1024) -> Iterator[Chunk] | None:
-        """See `streaming.sources.Source.test`."""
+        """See `Source.test`."""
         return _cut(self._part(held_out=True), 0, size) if self._split.n_test else None
 
     def _rows(self) -> Rows:
@@ -128,9 +129,9 @@ class CsvSource:
                 expected="a label",
                 remedy="--missing skip or --on-bad skip leaves the row out",
             )
-        self.skipped = rows.skipped + left_out
+        self._left_out = rows.skipped + left_out
         if n == left_out:
-            bad = f" but {self.skipped} bad ones" if self.skipped else ""
+            bad = f" but {self._left_out} bad ones" if self._left_out else ""
             raise BadOption(
                 str(self._path), got=f"an empty stream: no rows{bad}", expected="at least one row"
             )
@@ -196,3 +197,6 @@ def _joined(parts: list[Chunk]) -> Chunk:
     if len(parts) == 1:
         return parts[0]
     return np.vstack([X for X, _ in parts]), np.hstack([y for _, y in parts])
+
+
+SOURCE = SourceFile(__name__, open=open, table=True)

@@ -32,7 +32,7 @@ def test_realisations_agree_after_every_sample(rule: str, seed: int, dtype: str)
     names = ["online", "batch"] if TORCH else ["online"]
     assert seen == {(name, dtype) for name in names}
     wanted = {"W.0", "W.1", "outputs"}
-    for case in parity._cases(rule):
+    for case in parity.cases_of(rules.get(rule)):
         wanted |= {f"W.{i}" for i in range(case.spec.layers)}
         wanted |= {f"b.{i}" for i in range(case.spec.layers if case.spec.bias else 0)}
     for key in seen:
@@ -118,7 +118,7 @@ def test_bad_arguments(wrong: dict[str, Any], error: type[Exception], message: s
 
 @pytest.mark.parametrize("fault", ["nan", "diverged", "small"])
 def test_a_realisation_that_is_off_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = parity._online
+    honest = parity.online
 
     def broken(case: parity.Case, dtype: str, seed: int) -> parity.Twin:
         learn, samples = honest(case, dtype, seed), iter(range(100))
@@ -133,7 +133,7 @@ def test_a_realisation_that_is_off_is_found(fault: str, monkeypatch: pytest.Monk
 
         return once
 
-    monkeypatch.setattr(parity, "_online", broken)
+    monkeypatch.setattr(parity, "online", broken)
     report = parity.run(samples=6, rules=["pepita"], dtypes=["float64"])
     bad = {(row["realisation"], row["array"]) for row in report.rows if not row["ok"]}
     assert not report.ok

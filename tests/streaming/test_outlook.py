@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from streaming.commands import outlook
-from streaming.commands.cli import main
-from streaming.commands.outlook import LONG, MEASURED, Outlook, seconds_left
+from streaming import outlook
+from streaming.app import main
+from streaming.outlook import LONG, MEASURED, Outlook, seconds_left
 
 
 def standing(position: int, after: float, length: int | None = 1000, **limits: Any) -> Any:

@@ -21,7 +21,8 @@ from streaming.runs import run
 from streaming.runs.run import Hooks, RunConfig
 from streaming.runs.summary import score_rows
 from streaming.samples.target_scaling import TargetScaler
-from streaming.scores.evaluate import Metrics, held_out, progressive_val_score
+from streaming.scores.evaluate import held_out, progressive_val_score
+from streaming.scores.metrics import Metrics
 from streaming.scores.regression import RegressionScores
 from streaming.sources import ArraySource, Options, open_source
 
