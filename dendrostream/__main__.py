@@ -14,10 +14,12 @@ def main() -> None:
         _refuse(error)
     try:
         from streaming.app import main as command
+        from streaming.terminal import unraisable
     except ImportError:
         if error := packages.shared():
             _refuse(error)
         raise
+    sys.unraisablehook = unraisable
     command()
 
 

@@ -55,6 +55,10 @@ def main(arguments: list[str] | None = None) -> None:
         except UserError as error:
             say(f"error: {error}")
             sys.exit(3 if isinstance(error, Diverged) else 2)
+        except SystemExit as end:
+            if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+                say("interrupted")  # of commands that keep nothing and print nothing themselves
+            raise
         except MemoryError:
             say(MEMORY)
             sys.exit(2)

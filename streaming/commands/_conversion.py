@@ -16,11 +16,16 @@ from biocircuits.spiking.conversion.trained import measure
 from biocircuits.spiking.recording import rank_correlation
 from rate_models.drawing.style import plain
 from rate_models.errors import BadOption
+from rate_models.support.estimates import check_learning, check_memory, check_time
 from streaming.commands._spiking_options import SpikingOptions
 from streaming.learner.learner import OnlineLearner
 from streaming.pictures.drawn import attempt
-from streaming.sources import Options, Source, is_table, open_source
+from streaming.sources import ArraySource, Options, Source, get, open_source
 
+EPOCHS = 8  # of the network that is trained here
+PACE = 1e8  # updates of a neuron per second: more than a core does
+TRACED = 3 * 8  # bytes of a millisecond: its time, the soma and the dendrite of a neuron
+MANY = 10**12  # ms: more are as good as these
 HELD_OUT = 0.2  # of a table's rows, to be shown
 MOST_LEARNED = 20_000  # samples of a stream that is not held in memory
 TIMES = (25, 50, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000)  # ms
@@ -44,6 +49,7 @@ def shown_as_spikes(asked: SpikingOptions, say: Say, *, progress: bool) -> dict[
     how = backend.fastest() if asked.mode == "auto" else asked.mode
     trained = learned(asked, say)
     learner, truth = trained.learner, trained.truth
+    _check_length(asked, sum(learner.sizes), len(truth))
     right = float(np.mean(learner.predict_many(trained.shown) == truth))
     net = _converted(asked, trained, how, say)
     begin = time.perf_counter()
@@ -61,6 +67,19 @@ def shown_as_spikes(asked: SpikingOptions, say: Say, *, progress: bool) -> dict[
         "accuracy_against_ms": curves, "rank_correlation": ranks, "seconds": seconds,
         "seconds_per_sample": seconds / len(truth), "files": [str(file) for file in files],
     }  # fmt: skip
+
+
+def _check_length(asked: SpikingOptions, units: int, samples: int) -> None:
+    """BadOption for a simulation of hours, or traces that fill the memory."""
+    milliseconds = samples * min(asked.presentation, MANY)
+    got = f"{samples:,} samples of {asked.presentation:,} ms"
+    check_memory("--presentation", got, TRACED * milliseconds)
+    if asked.dt > 0:
+        neurons = asked.cells * units
+        got = f"{got} in steps of {asked.dt:g} ms, {neurons:,} neurons"
+        seconds = milliseconds / asked.dt * neurons / PACE
+        remedy = "choose fewer --samples, a shorter --presentation or a longer --dt"
+        check_time("--presentation", got, seconds, remedy)
 
 
 def _converted(asked: SpikingOptions, trained: Trained, how: str, say: Say) -> Any:
@@ -118,7 +137,7 @@ def _files(
 def learned(asked: SpikingOptions, say: Say) -> Trained:
     """The network of the checkpoint, or one trained here, with samples to show it."""
     # other sources hold some out by themselves
-    held_out = HELD_OUT if is_table(asked.source) else 0.0
+    held_out = HELD_OUT if get(asked.source).table else 0.0
     opened = open_source(asked.source, Options(data=asked.data, seed=asked.seed, held_out=held_out))
     if not opened.classes:
         raise BadOption("--source", got=asked.source, expected="samples with labels")
@@ -126,12 +145,14 @@ def learned(asked: SpikingOptions, say: Say) -> Trained:
     if asked.checkpoint is not None:
         learner = _loaded(asked, X, truth, len(opened.classes))
     else:
+        sizes = (X.shape[1], asked.hidden, len(opened.classes))
+        check_learning(EPOCHS * len(X), sizes)
         learner = OnlineLearner(
-            "pepita", (X.shape[1], asked.hidden, len(opened.classes)), lr=0.1, seed=asked.seed,
+            "pepita", sizes, lr=0.1, seed=asked.seed,
             scale="range" if opened.scale == "range" else "running",
             maximum=opened.maximum, classes=opened.classes,
         )  # fmt: skip
-        for epoch in range(8):
+        for epoch in range(EPOCHS):
             order = np.random.default_rng([asked.seed, epoch]).permutation(len(X))
             learner.learn_many(X[order], y[order])
             right = np.mean(learner.predict_many(x) == truth)
@@ -156,9 +177,8 @@ def _loaded(asked: SpikingOptions, X: Array, truth: Array, classes: int) -> Onli
 
 def _samples(opened: Source, samples: int) -> tuple[Array, Array, Array, Array]:
     """X, y to learn and x, truth held out: all that arrays have, of other sources a beginning."""
-    arrays: Any = opened
-    if hasattr(opened, "train_arrays"):
-        (X, y), (x, truth) = arrays.train_arrays(), arrays.test_arrays()
+    if isinstance(opened, ArraySource):
+        (X, y), (x, truth) = opened.train_arrays(), opened.test_arrays()
     else:
         X, y = _first(opened.chunks(0), MOST_LEARNED)
         x, truth = _first(opened.test(), samples)

@@ -124,12 +124,11 @@ def _compared(
     asked: ScheduleOptions, sizes: list[int], how: Schedule, settings: dict[str, Any]
 ) -> Comparison:
     """The plan as threads run it, beside one thread."""
-    from rate_models.support.estimates import check_memory
+    from streaming.terminal import slow
     from streaming.threads.measuring import measure
 
-    n = asked.samples
-    check_memory("--samples", f"{n:,} samples", 8 * n * (sizes[0] + sizes[-1]))
-    return measure(asked.rule, sizes, how, asked.workers, n, settings)
+    with slow("measuring: some seconds, or minutes where kernels are compiled first"):
+        return measure(asked.rule, sizes, how, asked.workers, asked.samples, settings)
 
 
 def _drawn(plan: Plan, out: Path, *rest: Any) -> str | None:

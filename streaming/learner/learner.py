@@ -9,8 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rate_models.errors import BadOption, DamagedCheckpoint, Diverged, UserError
+from rate_models.errors import (
+    BadOption,
+    DamagedCheckpoint,
+    Diverged,
+    MissingData,
+    OtherFile,
+    UserError,
+)
 from rate_models.network import NetworkSpec
+from rate_models.rules import Description
 from rate_models.support.arguments import check_text
 from streaming.files import checkpoint
 from streaming.learner import realisation
@@ -32,19 +40,19 @@ Draws = Sequence[ArrayLike] | None
 class OnlineLearner(Answers, Stored):
     """A network that learns from one sample at a time.
 
-    rule: a name in `rate_models.rules`; None: pepita, or the rule of the circuit. sizes: n_0, ...,
-    n_L. lr: learning rate; the rule's own rates are scaled by it; None takes what suits rule and
-    input, see `learner.following`. seed: of weights, feedback, dropout and noise. dtype: float64,
-    float32. loss: cross_entropy, binary_cross_entropy or mse; activation: of the hidden layers;
-    None takes the rule's own. output: of the last layer, None takes the loss's own. bias: whether
-    biases learn.
+    rule: a name in `rate_models.rules`, the path of a rule's file, or a `Rule`; None: pepita, or
+    the rule of the circuit. sizes: n_0, ..., n_L. lr: learning rate; the rule's own rates are
+    scaled by it; None takes what suits rule and input, see `learner.following`. seed: of weights,
+    feedback, dropout and noise. dtype: float64, float32. loss: cross_entropy, binary_cross_entropy
+    or mse; activation: of the hidden layers; None takes the rule's own. output: of the last layer,
+    None takes the loss's own. bias: whether biases learn.
     classes: the label of each output unit (text, whole number or boolean), 0, 1, ... when None.
     task: "regression": y and predictions are vectors (n_L,), the loss is mse and targets are
     scaled as "running". "classification": y are labels. None: ``loss="mse"`` without classes is a
     regression on targets as they are.
-    circuit: a name in `biocircuits.circuits`, to learn as neurons and synapses (in float64), or
-    None. schedule, workers: how samples overlap, in how many threads; batch: samples per update:
-    see `streaming.threads.network`.
+    circuit: a name in `biocircuits.circuits`, or the path of a circuit's file, to learn as neurons
+    and synapses (in float64), or None. schedule, workers: how samples overlap, in how many threads;
+    batch: samples per update: see `streaming.threads.network`.
     scale, maximum: see `samples.scaling`. target_scale: the same for the targets of a regression;
     predictions are in the targets' own units, losses in those of the network: see
     `samples.target_scaling`. on_bad: "raise" on a bad sample, or "skip" and
@@ -65,7 +73,7 @@ class OnlineLearner(Answers, Stored):
     def __init__(
         self,
         /,
-        rule: str | None = None,
+        rule: str | Description | None = None,
         sizes: Sequence[int] = (64, 256, 10),
         lr: float | None = None,
         seed: int = 0,
@@ -88,14 +96,14 @@ class OnlineLearner(Answers, Stored):
         **options: Any,
     ) -> None:
         for what, text in {
-            "on_bad": on_bad, "rule": rule, "circuit": circuit, "dtype": dtype, "loss": loss,
+            "on_bad": on_bad, "circuit": circuit, "dtype": dtype, "loss": loss,
             "output": output, "schedule": schedule, "scale": scale, "task": task,
             "target_scale": target_scale,
         }.items():  # fmt: skip
             check_text(what, text)
         if on_bad not in ("raise", "skip"):
             raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
-        rule, definition = realisation.rule_of(rule, circuit)
+        definition = realisation.rule_of(rule, circuit)
         names = definition.defaults.activation if activation is None else activation
         if loss is None:
             loss = "mse" if task == "regression" else definition.loss
@@ -103,7 +111,7 @@ class OnlineLearner(Answers, Stored):
         regression, target_scale = settled(spec, task, classes, target_scale)
         options = options if lr is None else {"lr": lr, **options}
         self._network = realisation.build(
-            rule, spec, circuit, seed, dtype, options, schedule, workers, batch
+            definition, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
         self.schedule, self.workers, self.batch = schedule, int(workers), int(batch)
         labels = None if regression else labels_of(classes, spec.sizes[-1])
@@ -186,6 +194,8 @@ class OnlineLearner(Answers, Stored):
             check_room(made_with, arrays)
             learner = cls(**made_with)
             learner._take(arrays, meta)
+        except (OtherFile, MissingData):  # the checkpoint is whole
+            raise
         except Exception as problem:  # a file that someone made can raise whatever there is
             clear = isinstance(problem, UserError | LookupError | TypeError)
             raise DamagedCheckpoint(

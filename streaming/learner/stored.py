@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, Diverged
 from streaming.files import checkpoint
+from streaming.learner import realisation
 from streaming.learner.facts import Facts
 from streaming.learner.following import Following
 from streaming.learner.restoring import beyond, check_count
@@ -65,6 +66,8 @@ class Stored(Facts):
         }
         arrays = {f"{p}.{name}": a for p, state in parts.items() for name, a in state.items()}
         built_with = {name: getattr(self, name) for name in arguments(type(self))}
+        network = self._network
+        built_with |= realisation.named(network.definition, realisation.circuit_of(network))
         meta = {
             "learner": {**built_with, **self._network.options},
             "features": self._door.features,

@@ -124,8 +124,7 @@ class RunConfig(RunOptions):
         assert self.hidden is not None and self.scale is not None and self.dtype is not None
         for name in filter(not_by_set, self.settings):
             raise BadOption("settings", got=f"{name} among them", expected=f"the option {name}")
-        outputs = len(source.classes) if source.classes else getattr(source, "n_outputs", 1)
-        sizes = (source.n_features, *self.hidden, outputs)
+        sizes = (source.n_features, *self.hidden, source.outputs)
         found = FromSource(sizes, source.classes, source.maximum)._asdict()
         asked = {name: getattr(self, name) for name in BY_OPTION}
         return OnlineLearner(**asked, **found, **self.settings)
@@ -137,7 +136,7 @@ class RunConfig(RunOptions):
         """
         defaults.check_task(self, source)
         own = {**DEFAULTS, **source.defaults}
-        rule, definition = realisation.rule_of(self.rule, self.circuit)
+        definition = realisation.rule_of(self.rule, self.circuit)
         epochs = self.epochs or own["epochs"]
         scale = defaults.scale_of(self, source)
         settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "lr")} | self.settings
@@ -152,7 +151,7 @@ class RunConfig(RunOptions):
             settings["decay_at"] = sample_counts(after, source)
         filled = {
             "source": source.name,
-            "rule": rule,
+            **realisation.named(definition, self.circuit),
             "dtype": self.dtype or ("float64" if self.circuit else "float32"),
             "hidden": own["hidden"] if self.hidden is None else self.hidden,
             "epochs": epochs,

@@ -112,11 +112,11 @@ def _check_features(
     if source.n_features != learner.sizes[0]:
         expected = f"{learner.sizes[0]}, as {lineage.parent} has"
         raise BadOption(where, got=f"{source.n_features} features", expected=expected)
-    outputs = getattr(source, "n_outputs", 1)
+    outputs = source.n_outputs
     if learner.classes is None and outputs != learner.sizes[-1]:
         expected = f"{learner.sizes[-1]}, as {lineage.parent} has"
         raise BadOption(where, got=f"{outputs} numbers to predict", expected=expected)
-    names, known = list(getattr(source, "feature_names", ())), list(ran.get("features", ()))
+    names, known = list(source.feature_names), list(ran.get("features", ()))
     if names and known and names != known:
         order = "in another order" if sorted(names) == sorted(known) else "of other names"
         raise BadOption(

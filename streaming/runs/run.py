@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rate_models.errors import MissingData
+from rate_models.support import own_files
 from streaming.files import checkpoint
 from streaming.files.folder import disk, new_folder, refuse_used, unborn, write_text
 from streaming.files.lock import locked
@@ -46,15 +47,15 @@ def run(
     asked = config
     if begun is None:
         source = _opened(config, hooks)
-        if guess := getattr(source, "guess", ""):
+        if guess := source.guess:
             hooks.say(guess)
         config = config.resolved(source)
         learner = config.learner(source)
     else:
         source, learner = begun
     recorder = Recorder(config.record, learner, source)
-    way = f"{config.circuit}-circuit" if config.circuit else str(config.rule)
-    folder = new_folder(config.source, way, out)
+    way = f"{own_files.shown(config.circuit)}-circuit" if config.circuit else learner.rule
+    folder = new_folder(own_files.shown(config.source), way, out)
     with disk(folder), locked(folder) as lock:
         refuse_used(folder)
         write_text(folder / "config.json", config.model_dump_json(indent=2) + "\n")

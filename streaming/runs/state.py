@@ -176,7 +176,7 @@ def stored(run: Standing) -> tuple[dict[str, Array], dict[str, Any]]:
     state = {name: getattr(run, name) for name in POSITION}
     state |= {"lines": run.log.lines, "lines_digest": run.log.digest}
     state |= {"recorded": run.record.lines, "recorded_digest": run.record.digest}
-    features = list(getattr(run.source, "feature_names", ()))
+    features = list(run.source.feature_names)
     state |= {"content": run.content, "features": features, "config": options(run.config)}
     if run.summary is not None:
         state["summary_digest"] = summary_digest(run.summary)

@@ -88,7 +88,7 @@ class Stream(NamedTuple):
 
 
 def _walk(  # type: ignore[no-untyped-def]
-    me, program, board, stream, ring, inputs, kept, net, syn, state, hyper, rates,
+    me, program, board, stream, ring, inputs, kept, net, syn, params, hyper, rates,
     predicted, losses, out,
 ):  # fmt: skip
     """Do the rows of worker ``me`` round after round, each when what it waits for is done."""
@@ -120,7 +120,7 @@ def _walk(  # type: ignore[no-untyped-def]
                 layer,
                 net,
                 mine,
-                state,
+                params,
                 work,
                 stream.X[new],
                 stream.labels[new],
@@ -140,7 +140,7 @@ def _walk(  # type: ignore[no-untyped-def]
             share = Step(step.eta / net.W.dtype.type(stream.batch), step.mu, step.lam)
             had = net.changes[1]
             teach(  # type: ignore[name-defined]  # noqa: F821
-                layer, seen, mine, state, hyper, share, work, mask, stream.noise[t]
+                layer, seen, mine, params, hyper, share, work, mask, stream.noise[t]
             )
             if stream.batch > 1:
                 if layer == 1 and net.changes[1] > had:
@@ -208,11 +208,11 @@ def _over(turn: int, board: Board) -> bool:
     return bool(turn >= lost or turn >= load_acquire(board.control, ENDED * CELL))
 
 
-_compiled: dict[str, Any] = {}
+_compiled: dict[Rule, Any] = {}
 
 
 def walker(rule: Rule) -> Any:
     """The compiled worker of a rule."""
-    if rule.name not in _compiled:
-        _compiled[rule.name] = specialise(_walk, rule.name, **online_kernel.parts(rule))
-    return _compiled[rule.name]
+    if rule not in _compiled:
+        _compiled[rule] = specialise(_walk, rule.name, **online_kernel.parts(rule))
+    return _compiled[rule]

@@ -37,12 +37,13 @@ from rate_models.model.hyperparameters import numeric
 from rate_models.model.optimizers import Optimizer, moves
 from rate_models.network import NetworkSpec
 from rate_models.online.network import Outcome
+from rate_models.rules import Rule
 from rate_models.support import estimates
 from streaming.schedule import planner
 from streaming.schedule.items import Schedule, items
 from streaming.schedule.locking import refuse_if_planned_only
 from streaming.schedule.plan import Plan, Times
-from streaming.threads import kernels
+from streaming.threads import kernels as kernels
 from streaming.threads.runner import Block, Measured, Threads, done, together
 from streaming.threads.waiting import REMEMBERED, Waiting
 from streaming.threads.ways import Way, Ways
@@ -73,7 +74,7 @@ class ScheduledNetwork(Waiting):
     def __init__(
         self,
         spec: NetworkSpec,
-        rule: str = "pepita",
+        rule: str | Rule = "pepita",
         *,
         schedule: Schedule,
         workers: int = 1,
@@ -246,7 +247,7 @@ class ScheduledNetwork(Waiting):
         )  # fmt: skip
         shared = (
             block.rows, board, stream, self._ring, self._inputs, self._gathered, self._net,
-            self._syn, self._state, numeric(self.hyper, self.dtype),
+            self._syn, self._params, numeric(self.hyper, self.dtype),
             optimizers.rates(self.optimizer), *said,
         )  # fmt: skip
         try:

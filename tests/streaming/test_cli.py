@@ -281,7 +281,8 @@ def test_schedule(call: Any, tmp_path: Path) -> None:
 
 
 def test_a_schedule_is_measured(call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streaming.threads.measuring.TURN", 0)
+    for name, little in (("REPEATS", 2), ("TURN", 0)):
+        monkeypatch.setattr(f"streaming.threads.measuring.{name}", little)
     chart = tmp_path / "g.png"
     ours = ("schedule", "--layers", "9,8,8,4", "--samples", 40, "--workers", 2, "--out", chart)
     said = call(*ours, "--measure", "--json")

@@ -302,6 +302,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_killed_command_runs_only_what_is_missing(tmp_path: Path) -> None:
     child = command(tmp_path)
     workers = wait_for_cells(child, tmp_path, 2)

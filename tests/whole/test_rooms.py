@@ -32,6 +32,7 @@ LAYERS = {
         {"errors"},
     ],
     "biocircuits": [
+        {"checks"},
         {"parity", "spiking"},
         {"drawing", "traces"},
         {"network"},
@@ -44,7 +45,7 @@ LAYERS = {
         {"app"},
         {"commands"},
         {"outlook"},
-        {"progress", "benchmarks", "sweeps"},
+        {"progress", "benchmarks", "checks", "sweeps"},
         {"papers"},
         {"runs"},
         {"pictures"},
