@@ -1,4 +1,4 @@
-"""What a run is told to do: checked at the door, written to ``config.json``, fixed from then on."""
+"""What a run computes: checked when it is asked for, kept in ``config.json``, then fixed."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class RunConfig(RunOptions):
             learner_scales = self.settings.get("target_scale") != "none"
             kind = defaults.scale_of(self, source)
             return InputTarget(source, 1.0 if learner_scales else factor_of(source, kind))
-        source = open_source(self.source, self._asked(loss=self.settings.get("loss")))
+        source = open_source(self.source, self._asked())
         if self.task == "regression" and source.classes is not None:
             return NumberTarget(source)
         if self.task == "classification" and source.classes is None:
@@ -108,14 +108,15 @@ class RunConfig(RunOptions):
     def _asked(self, **more: Any) -> Options:
         """What the source is asked for."""
         fields = {name: getattr(self, name) for name in Options.model_fields if name != "loss"}
-        return Options(**{**fields, **more})
+        loss = self.settings.get("loss")  # where it is no name, the learner refuses it
+        return Options(**{**fields, "loss": loss if isinstance(loss, str) else None, **more})
 
     def opening(self) -> str:
         """What decides which samples `open` gives, but for their order; as text."""
         scale = None
         if self.target == "input":
-            scale = self.scale, self.rule, self.circuit
-        asked = self._asked(loss=self.settings.get("loss")).model_dump(exclude={"seed"})
+            scale = self.scale, self.rule, self.circuit, self.settings.get("target_scale")
+        asked = self._asked().model_dump(exclude={"seed"})
         return repr((self.source, self.target, asked, scale))
 
     def learner(self, source: Source) -> OnlineLearner:
