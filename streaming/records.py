@@ -59,11 +59,9 @@ def _clear(invalid: ValidationError) -> BadOption:
 def option_of(record: type[BaseModel]) -> dict[str, Option]:
     """The `Option` of each field that has one, by the field's name.
 
-    >>> from typing import Annotated
-    >>> class Sizes(Checked):
-    ...     most: Annotated[int, Option("The largest size.")] = 5
-    >>> option_of(Sizes)["most"].help
-    'The largest size.'
+    >>> from streaming.options import TableOptions
+    >>> option_of(TableOptions)["stratify"].help
+    'Hold out a random sample of every class instead.'
     """
     found = {
         name: [one for one in field.metadata if isinstance(one, Option)]
