@@ -155,7 +155,7 @@ def _links(on: Subject) -> Iterator[Line]:
     spec, wrong = on.small, list[str]()
     hyper = checked(on.rule.hyperparameters(), **on.hyper)
     for own in on.rule.own:
-        for layers in own.places(spec, hyper) if own.feedback else ():
+        for layers in own.axes(spec, hyper) if own.feedback else ():
             inside = all(0 <= layer <= spec.layers for layer in layers)
             if len(set(layers)) != 2 or len(layers) != 2 or not inside:
                 wrong.append(f"{own.name} is declared as feedback, and joins the layers {layers}")

@@ -14,7 +14,7 @@ from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, Parameters
 
 Array = NDArray[Any]
-Place = tuple[int, ...]  # the layer of each axis of an array; layer 0 is the input
+Axes = tuple[int, ...]  # the layer of each axis of an array; layer 0 is the input
 
 
 class Start(NamedTuple):
@@ -27,7 +27,7 @@ class Start(NamedTuple):
 
     rng: np.random.Generator
     shape: tuple[int, ...]
-    layers: Place
+    layers: Axes
     spec: NetworkSpec
     hyper: Any
     params: Parameters
@@ -48,12 +48,12 @@ def uniform_feedback(start: Start) -> Array:
     return scale * network.draw("he_uniform", start.rng, start.shape, fan_in=received)
 
 
-def units(spec: NetworkSpec, layers: Place) -> tuple[int, ...]:
+def units(spec: NetworkSpec, layers: Axes) -> tuple[int, ...]:
     """The shape (n_j, n_k, ...) for layers j, k, ...; (1,), a single number, for no layers."""
     return tuple(spec.sizes[layer] for layer in layers) or (1,)
 
 
-def _number(spec: NetworkSpec, hyper: Any) -> Place:
+def _number(spec: NetworkSpec, hyper: Any) -> Axes:
     return ()
 
 
@@ -81,12 +81,12 @@ class Own(NamedTuple):
     """
 
     name: str
-    layers: Callable[[NetworkSpec, Any], Place | None] = _number
-    each: Callable[[NetworkSpec, Any], Sequence[Place] | None] | None = None
+    layers: Callable[[NetworkSpec, Any], Axes | None] = _number
+    each: Callable[[NetworkSpec, Any], Sequence[Axes] | None] | None = None
     drawn: Callable[[Start], Array] = zeros
     changes: Literal["fixed", "learned", "stepped", "counts"] = "fixed"
     feedback: bool = False
-    shape: Callable[[NetworkSpec, Place], tuple[int, ...]] = units
+    shape: Callable[[NetworkSpec, Axes], tuple[int, ...]] = units
 
     @property
     def begins(self) -> str:
@@ -100,7 +100,7 @@ class Own(NamedTuple):
         velocity = (f"v{self.name}",) if self.changes == "stepped" else ()
         return (self.name, *begins, *velocity)
 
-    def places(self, spec: NetworkSpec, hyper: Any) -> Sequence[Place]:
+    def axes(self, spec: NetworkSpec, hyper: Any) -> Sequence[Axes]:
         """The layers of each array, one entry per array; empty where there is no array."""
         if self.each is not None:
             return self.each(spec, hyper) or []
@@ -117,7 +117,7 @@ class Own(NamedTuple):
         if self.each is not None and self.each(spec, hyper) is None:
             return None
         arrays = []
-        for layers in self.places(spec, hyper):
+        for layers in self.axes(spec, hyper):
             shape = self.shape(spec, layers)
             array = self.drawn(Start(rng, shape, layers, spec, hyper, params))
             if np.shape(array) != shape:

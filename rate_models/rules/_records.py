@@ -66,7 +66,6 @@ class Advice(NamedTuple):
 
 class Draws(NamedTuple):
     """Random numbers of a batch: masks of the hidden layers and the rule's noise, or None."""
-    """
 
     masks: Sequence[Any] | None = None
     noise: Sequence[Any] | None = None

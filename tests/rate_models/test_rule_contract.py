@@ -117,7 +117,7 @@ def test_kernels_and_torch_hold_the_declared_arrays(rule: str, hyper: dict[str, 
     net = OnlineNetwork(spec, rule, seed=3, optimizer=Optimizer(momentum=0.5), **hyper)
     params, fields = initial_parameters(spec, rule, 3, **hyper), net._params._asdict()
     for own in definition.own:
-        shapes = [own.shape(spec, place) for place in own.places(spec, net.hyper)]
+        shapes = [own.shape(spec, axes) for axes in own.axes(spec, net.hyper)]
         value = params.get(own.name, [])
         arrays = value if own.each or own.name not in params else [value]
         assert [a.shape for a in arrays] == shapes
