@@ -16,7 +16,7 @@ PREFIX = "Params"
 
 
 def of(names: Sequence[str]) -> type[Any]:
-    """The class with these fields; without any it has the field `none`, as kernels take no empty tuple.
+    """The class with these fields, or with the field `none`, as kernels take no empty tuples.
 
     >>> of(("F", "phase"))._fields
     ('F', 'phase')
