@@ -12,8 +12,8 @@ from command_line import assert_one_error, called
 from rate_models.errors import BadOption
 from rate_models.support import estimates
 from streaming.benchmarks import bench
-from streaming.commands import _conversion
-from streaming.commands._spiking_options import SpikingOptions
+from streaming.spikes import conversion
+from streaming.spikes.options import SpikingOptions
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_spikes(
 
 def check(units: int, samples: int, presentation: int, dt: float) -> None:
     asked = SpikingOptions(presentation=presentation, dt=dt)
-    _conversion._check_length(asked, units, samples)
+    conversion._check_length(asked, units, samples)
 
 
 @pytest.mark.skipif(find_spec("brian2") is None, reason="brian2 is not installed")
