@@ -16,11 +16,7 @@ PREFIX = "Params"
 
 
 def of(names: Sequence[str]) -> type[Any]:
-<<<<<<< HEAD
     """The class with these fields, or with the field `none`, as kernels take no empty tuple.
-=======
-    """The class with these fields, or with the field `none`, as kernels take no empty tuples.
->>>>>>> words_rate
 
     >>> of(("F", "phase"))._fields
     ('F', 'phase')

@@ -1,4 +1,4 @@
-"""``dendrostream spiking``: a network trained on digits, shown them as spikes."""
+"""``dendrostream spiking``: converts a trained network to spiking neurons."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from streaming.spikes.options import SpikingOptions
 
 @with_options(SpikingOptions)
 def spiking(json_: Json = False, **options: Any) -> None:
-    """Convert a trained network to spiking neurons in Brian 2 and show it held-out samples."""
-    from streaming.spikes import conversion  # with NumPy: not for --help
+    """Convert a trained network to spiking neurons in Brian 2 and present held-out samples."""
+    from streaming.spikes import conversion  # imports NumPy, which --help does not need
 
     asked = SpikingOptions(**options)
     if asked.samples < 1 or asked.presentation < 1:
