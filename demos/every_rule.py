@@ -40,6 +40,7 @@ MNIST: dict[str, dict[str, Any]] = {
     "node_perturbation": {"lr": 0.01},
     "pepita": {"lr": 0.05},
     "reinforce": {"lr": 0.001},
+    "sign_symmetry": {"lr": 0.01},
 }
 DIGITS: dict[str, dict[str, Any]] = {
     "adaptive_feedback_alignment": {"lr": 0.1},
@@ -52,6 +53,7 @@ DIGITS: dict[str, dict[str, Any]] = {
     "node_perturbation": {"lr": 0.03},
     "pepita": {"lr": 0.1},
     "reinforce": {"lr": 0.003},
+    "sign_symmetry": {"lr": 0.05},
 }
 GAPS = {"feedback_alignment": 0.21, "drtp": 3.53, "pepita": 0.62}
 SLACK = 1.5

@@ -178,7 +178,7 @@ def test_what_shapes_the_start_is_marked() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", ["backprop", "direct_feedback_alignment", "drtp", "feedback_alignment"]
+    "rule", ["backprop", "direct_feedback_alignment", "drtp", "feedback_alignment", "sign_symmetry"]
 )
 def test_the_rules_of_a_family_are_short(rule: str) -> None:
     source = inspect.getsource(lookup.module(rules.RULES, rule))
