@@ -1,4 +1,4 @@
-"""Circuits, one file each; the file name is the circuit's public name.
+"""Circuits, one file each; the file name is the public name of the circuit.
 
 A file ends in ``CIRCUIT = CircuitFile(__name__, ...)``, see `biocircuits.description.circuit_file`:
 the rule whose algorithm it is, its own settings, and the function that builds the `Circuit`. A

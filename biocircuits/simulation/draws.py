@@ -1,4 +1,4 @@
-"""The random numbers that clamp a circuit for one sample: dropout masks and the rule's noise."""
+"""The random clamps of a circuit for one sample: dropout masks and the noise of the rule."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def of_sample(
     masks: Any,
     noise: Any,
 ) -> dict[str, Any]:
-    """{"mask.0": m_1, ..., "noise.0": ...} of a sample, by its number.
+    """{"mask.0": m_1, ..., "noise.0": ...} of the sample with number ``sample``.
 
-    masks, noise: handed in for row ``row`` of a call, or None for the seed's own.
+    masks, noise: values that the caller gives, of which row ``row`` is taken; None: drawn from the
+    seed.
     """
 
     def given(what: str, part: Any, width: int) -> Any:

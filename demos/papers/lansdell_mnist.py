@@ -64,7 +64,7 @@ def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None
 
 @lru_cache(maxsize=1)
 def _mnist(options: Options, seed: int) -> Source:
-    return open_source("mnist", Options(options.data, options.download, seed))
+    return open_source("mnist", Options(data=options.data, download=options.download, seed=seed))
 
 
 def value(row: str, column: str, results: Sequence[Result]) -> list[float]:

@@ -70,7 +70,7 @@ class BatchNetwork(nn.Module):
     def __init__(
         self,
         spec: NetworkSpec,
-        rule: str = "pepita",
+        rule: str | Rule = "pepita",
         seed: int = 0,
         dtype: str = "float32",
         device: str | torch.device = "cpu",
@@ -81,7 +81,7 @@ class BatchNetwork(nn.Module):
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
         check_seed(seed)
         self.definition = rules.get(rule)
-        self.spec, self.rule, self.seed = spec, rule, int(seed)
+        self.spec, self.rule, self.seed = spec, self.definition.name, int(seed)
         self.hyper = checked(self.definition.hyperparameters(), **hyperparameters)
         rules.check(self.definition, spec, self.hyper)
         self.generator: torch.Generator | None = None
@@ -277,7 +277,7 @@ class BatchNetwork(nn.Module):
     ) -> Self:
         """The twin of an online network with its present parameters; velocities stay behind."""
         hyper = net.hyper._asdict()
-        twin = cls(net.spec, net.rule, net.seed, dtype or net.dtype, device, **hyper)
+        twin = cls(net.spec, net.definition, net.seed, dtype or net.dtype, device, **hyper)
         twin.load_parameters(net.parameters())
         return twin
 
@@ -285,7 +285,7 @@ class BatchNetwork(nn.Module):
         self, dtype: str | None = None, optimizer: Optimizer | None = None
     ) -> OnlineNetwork:
         """An online network with the present parameters; its clock starts at 0."""
-        net = OnlineNetwork(self.spec, self.rule, seed=self.seed, dtype=dtype or self.dtype,
+        net = OnlineNetwork(self.spec, self.definition, seed=self.seed, dtype=dtype or self.dtype,
                             optimizer=optimizer, **self.hyper._asdict())  # fmt: skip
         net.load_parameters(self.numpy())
         return net

@@ -18,7 +18,7 @@ from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.model.hyperparameters import checked
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import Draws
+from rate_models.rules import Description, Draws
 from rate_models.textbook import gradients, mapped
 
 Array = NDArray[np.float64]
@@ -105,7 +105,7 @@ def _no_feedback() -> NoReturn:
     raise BadOption("feedback", got="no F and no B", expected=expected)
 
 
-def rule_links(rule: str, layers: int, **hyperparameters: Any) -> list[Link]:
+def rule_links(rule: str | Description, layers: int, **hyperparameters: Any) -> list[Link]:
     """The links that a rule declares, in a network of so many layers.
 
     Raises UnknownName and BadOption for hyperparameters that are none, and BadOption for a rule
@@ -177,7 +177,7 @@ def signal_angle(B: ArrayLike, W: ArrayLike, errors: ArrayLike) -> float:
 
 def updates(
     spec: NetworkSpec,
-    rule: str,
+    rule: str | Description,
     params: Parameters,
     x: Any,
     y: Any,

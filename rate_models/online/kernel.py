@@ -133,15 +133,17 @@ def settle(syn: input_synapses.InputSynapses) -> None:
     input_synapses.settle(syn)
 
 
-_compiled: dict[str, Any] = {}
+# By rule, not by its name: another file may have a rule of the same name.
+_learners: dict[Rule, Any] = {}
+_predictors: dict[Rule | None, Any] = {}
 
 
 def learner(rule: Rule) -> Any:
     """The compiled loop of a rule."""
-    if rule.name not in _compiled:
+    if rule not in _learners:
         bound = {"ASCENDING": rule.ascending, **parts(rule)}
-        _compiled[rule.name] = specialise(_learn, rule.name, **bound)
-    return _compiled[rule.name]
+        _learners[rule] = specialise(_learn, rule.name, **bound)
+    return _learners[rule]
 
 
 def parts(rule: Rule) -> dict[str, Any]:
@@ -166,8 +168,8 @@ def predict(
 
     Rules without a forward pass of their own share one compiled copy.
     """
-    own = rule.respond is not None
-    name = f"predict_{rule.name}" if own else "predict"
-    if name not in _compiled:
-        _compiled[name] = specialise(_predict, name, respond=rule.respond or standard_pass)
-    _compiled[name](net, syn, params if own else NoParams(work.a[:0]), work, X, out)
+    own = rule if rule.respond is not None else None
+    if own not in _predictors:
+        name = f"predict_{rule.name}" if own else "predict"
+        _predictors[own] = specialise(_predict, name, respond=rule.respond or standard_pass)
+    _predictors[own](net, syn, params if own else NoParams(work.a[:0]), work, X, out)

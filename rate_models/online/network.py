@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models import network, rules
+from rate_models.compiler import foreign
 from rate_models.compiler.kernel import DTYPES, Array, aligned, coerce
 from rate_models.errors import BadOption, Diverged
 from rate_models.kernels import input_synapses, layers
@@ -19,7 +20,7 @@ from rate_models.model.optimizers import Optimizer, moves
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.online import kernel as online_kernel
 from rate_models.online.learned import Learned, class_indices, restored
-from rate_models.rules import Own
+from rate_models.rules import Own, Rule
 from rate_models.support import bounds
 from rate_models.support.arguments import check_text
 
@@ -40,7 +41,8 @@ class Outcome(NamedTuple):
 class OnlineNetwork(Learned):
     """A network, a rule and an optimiser in compiled form.
 
-    spec: the network. rule: a name in `rate_models.rules`. seed: of weights, feedback, masks and
+    spec: the network. rule: a name in `rate_models.rules`, the path of a file of one's own, or a
+    `Rule`; it has a kernel. seed: of weights, feedback, masks and
     noise. dtype: float64 or float32. structured: False for the plain form of the first layer
     (see `input_synapses`), which more than 8,192 outputs always have. Any field of the rule's
     Hyperparameters by name.
@@ -57,7 +59,7 @@ class OnlineNetwork(Learned):
     def __init__(
         self,
         spec: NetworkSpec,
-        rule: str = "pepita",
+        rule: str | Rule = "pepita",
         *,
         seed: int = 0,
         dtype: str = "float64",
@@ -71,7 +73,8 @@ class OnlineNetwork(Learned):
         network.check_seed(seed)
         network.check_dense("OnlineNetwork", spec)
         self.definition = rules.get(rule)
-        self.spec, self.rule, self.seed, self.dtype = spec, rule, int(seed), dtype
+        self._check_kernel()
+        self.spec, self.rule, self.seed, self.dtype = spec, self.definition.name, int(seed), dtype
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = checked(self.definition.hyperparameters(), **hyperparameters)
         rules.check(self.definition, spec, self.hyper)
@@ -79,6 +82,13 @@ class OnlineNetwork(Learned):
         self.structured = structured and spec.sizes[-1] <= MOST_STRUCTURED
         self._clock = np.zeros(1, np.int64)
         self._build(rules.start(self.definition, spec, self.hyper, self.seed))
+
+    def _check_kernel(self) -> None:
+        """Refuse a rule that cannot learn here."""
+        if not self.definition.compiled:
+            remedy = "rate_models.online.textbook.TextbookNetwork learns by it, slowly"
+            raise BadOption(f"rule {self.definition.name}", got="no kernel: batch alone",
+                            expected="teach and tasks as well", remedy=remedy)  # fmt: skip
 
     @property
     def options(self) -> dict[str, Any]:
@@ -168,11 +178,15 @@ class OnlineNetwork(Learned):
     ) -> int:
         """Learn from checked samples in order, fill ``said``; how many were learned from."""
         kernel = online_kernel.learner(self.definition)
-        learned: int = kernel(
-            self._net, self._syn, self._params, numeric(self.hyper, self.dtype),
-            optimizers.rates(self.optimizer), self._work, X, labels, Y, masks, noise, self._clock,
-            *said,
-        )  # fmt: skip
+        try:
+            learned: int = kernel(
+                self._net, self._syn, self._params, numeric(self.hyper, self.dtype),
+                optimizers.rates(self.optimizer), self._work, X, labels, Y, masks, noise,
+                self._clock, *said,
+            )  # fmt: skip
+        except foreign.UNCOMPILED as error:  # in a file of one's own
+            where, got = f"kernel of rule {self.rule}", foreign.explained(error)
+            raise BadOption(where, got=got, expected="what numba compiles") from error
         return learned
 
     def _draws(
@@ -196,12 +210,10 @@ class OnlineNetwork(Learned):
         return coerce(what, whole, self.dtype, whole.shape)
 
     def _diverged(self, outcome: Outcome) -> Diverged:
-        net, a = self._net, self._work.a
-        activity = [a[at:][:n] for at, n in zip(net.unit[1:], net.sizes[1:], strict=True)]
         found = f"the loss {self.spec.loss}"
         with np.errstate(all="ignore"):
             weights = self.parameters()["W"]
-        for what, arrays in (("activity", activity), ("weights", weights)):
+        for what, arrays in (("activity", self._activity()), ("weights", weights)):
             bad = [i for i, x in enumerate(arrays, start=1) if not np.isfinite(x).all()]
             found = f"{what} of layer {bad[0]}" if bad else found
         error = Diverged(
@@ -212,15 +224,24 @@ class OnlineNetwork(Learned):
         error.outcome = outcome
         return error
 
+    def _activity(self) -> list[Array]:
+        """a_1..a_L of the last sample."""
+        net, a = self._net, self._work.a
+        return [a[at:][:n] for at, n in zip(net.unit[1:], net.sizes[1:], strict=True)]
+
     def predict(self, X: ArrayLike) -> Array:
         """h_L (N, n_L) for the rows of X (N, n_0); never changes what is learned."""
         X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         out = np.zeros((len(X), self.spec.sizes[-1]), self.dtype)
         with self.lock:  # one scratch for all
-            online_kernel.predict(
-                self.definition, self._net, self._syn, self._params, self._work, X, out
-            )
+            self._predict(X, out)
         return out
+
+    def _predict(self, X: Array, out: Array) -> None:
+        """Fill ``out`` with h_L for checked rows of X."""
+        online_kernel.predict(
+            self.definition, self._net, self._syn, self._params, self._work, X, out
+        )
 
     def parameters(self) -> Parameters:
         """Copies of all parameters, as the plain form would hold them; changes nothing."""
@@ -276,7 +297,7 @@ class OnlineNetwork(Learned):
     def _made_with(self) -> dict[str, Any]:
         """The arguments that make a network like this one."""
         return {
-            "spec": self.spec, "rule": self.rule, "seed": self.seed, "dtype": self.dtype,
+            "spec": self.spec, "rule": self.definition, "seed": self.seed, "dtype": self.dtype,
             "optimizer": self.optimizer, "structured": self.structured, **self.hyper._asdict(),
         }  # fmt: skip
 

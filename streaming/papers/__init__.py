@@ -6,13 +6,12 @@ public name is the file's, with - for _. It ends in ``PAPER = Paper(__name__, ..
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-from importlib.metadata import entry_points
+import sys
 
 from rate_models.errors import UnknownName
 from rate_models.model.hyperparameters import closest
-from rate_models.support import lookup
+from rate_models.support import lookup, own_files
 from streaming.papers.paper import (
     Cell,
     Context,
@@ -25,42 +24,11 @@ from streaming.papers.paper import (
 )
 
 __all__ = [
-    "Cell", "Context", "Paper", "Published", "Result", "Results", "Scale", "Unfinished",
-    "catalogue", "citation", "get",
+    "PAPERS", "Cell", "Context", "Paper", "Published", "Result", "Results", "Scale", "Unfinished",
+    "catalogue", "citation", "get", "named", "reference",
 ]  # fmt: skip
 
-GROUP = "dendrostream.papers"
 OURS = ("dendrostream_demos.papers", "demos.papers")  # installed, or in a bare checkout
-
-
-def catalogue() -> dict[str, tuple[str, str]]:
-    """{public name: (package, module name)} of all papers, sorted."""
-    ours = [package for package in OURS if _exists(package)][:1]
-    named = {point.value for point in entry_points(group=GROUP)} - set(OURS)
-    found = {}
-    for package in [*ours, *sorted(named)]:
-        for name in lookup.names(package):
-            found[name.replace("_", "-")] = (package, name)
-    return dict(sorted(found.items()))
-
-
-def get(name: str) -> Paper:
-    """What the file of a paper states.
-
-    Raises UnknownName, listing the valid names, and BadOption for a file that states no paper.
-    """
-    valid = catalogue()
-    public = name.replace("_", "-")
-    if public not in valid:
-        raise UnknownName("paper", got=repr(name), expected=f"one of {', '.join(valid)}",
-                          remedy=closest(public, list(valid)))  # fmt: skip
-    return lookup.stated(*valid[public], "PAPER", Paper)
-
-
-def citation(paper: Paper) -> str:
-    """The first paragraph of a paper's file."""
-    text = lookup.document(importlib.import_module(paper.module))
-    return " ".join(text.partition("\n\n")[0].split())
 
 
 def _exists(package: str) -> bool:
@@ -68,3 +36,44 @@ def _exists(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:
         return False
+
+
+PAPERS = lookup.Kind(
+    "paper", next(filter(_exists, OURS), OURS[0]), "PAPER", Paper,
+    "PAPER = Paper(__name__, ...) at its end",
+)  # fmt: skip
+
+
+def catalogue() -> dict[str, str]:
+    """{public name: name of the file} of all papers that are installed, sorted."""
+    return {name.replace("_", "-"): name for name in lookup.names(PAPERS)}
+
+
+def get(name: str) -> Paper:
+    """What the file of a paper states, by its name or path.
+
+    Raises UnknownName, which lists the valid names, and what `lookup.get` raises.
+    """
+    if own_files.parse(name):
+        return lookup.get(PAPERS, name)
+    valid, public = catalogue(), name.replace("_", "-")
+    if public not in valid:
+        raise UnknownName("paper", got=repr(name), expected=f"one of {', '.join(valid)}",
+                          remedy=closest(public, list(valid)))  # fmt: skip
+    return lookup.get(PAPERS, valid[public])
+
+
+def named(name: str) -> str:
+    """The public name: with - for _, of a file its stem."""
+    return own_files.shown(name).replace("_", "-")
+
+
+def reference(paper: Paper) -> str:
+    """What finds a paper in another process: its name, or path and digest of its file."""
+    return lookup.reference(PAPERS, paper.module, f"paper {paper.module}")
+
+
+def citation(paper: Paper) -> str:
+    """The first paragraph of a paper's file."""
+    text = lookup.document(sys.modules[paper.module])
+    return " ".join(text.partition("\n\n")[0].split())

@@ -19,12 +19,14 @@ from streaming.files.folder import disk, finite, replacing, write_text
 from streaming.machine import machine
 from streaming.papers import Cell, Context, Paper, Scale, table
 from streaming.papers.cells import Store
+from streaming.papers.outlook import Outlook
 from streaming.papers.spread import Task, spread
 from streaming.pictures.drawn import attempt
 from streaming.sources import Options
 
 NOT_YET, NO_DATA, PAPERS = "not run yet", "no data", "the paper's"
-MOST_SEEDS = 100_000  # more are a slip, and a list of them for each cell
+MOST_SEEDS = 10_000  # more are a slip
+TOGETHER = 100  # seeds of a cell that are computed at once: more would fill the memory
 MINUTE = 60.0
 
 
@@ -56,7 +58,7 @@ def reproduce(
     is no data for any of the chosen cells.
     """
     paper = papers.get(name)
-    name = name.replace("_", "-")
+    asked, name = papers.reference(paper), papers.named(name)
     chosen = _chosen("--rows", rows, paper.rows), _chosen("--columns", columns, paper.columns)
     scale, setting, stem = _scale(paper, name, seeds, epochs, quick)
     if device != "cpu" and not paper.torch:
@@ -69,13 +71,16 @@ def reproduce(
     todo = [(row, column) for row, column in places if row in chosen[0] and column in chosen[1]]
     with tqdm(total=len(todo), desc=name, disable=not bar, leave=False) as shown:
         tick = shown.set_postfix_str if bar else _now_and_then(say)
-        context = Context(lambda *_: None, device, data or Options(), tick)
+        outlook = Outlook(_open(paper, todo, scale, store), say)
+        context = Context(outlook, device, data or Options(), tick)
         spreads = (scheduler, workers) != (None, None)
         if spreads and (tasks := _missing(paper, todo, scale, store)):
             say(f"{name}: {len(tasks)} cells are computed by workers")
             with cluster(scheduler, workers, say=say) as client:
-                for n, _ in enumerate(spread(client, name, tasks, context, store), 1):
+                for n, (_, done) in enumerate(spread(client, asked, tasks, context, store), 1):
                     tick(f"{n} of {len(tasks)} cells by workers")
+                    for seed in done:
+                        outlook(seed)
         absent: dict[Cell, UserError] = {}
         for cell in todo:
             run = paper.run(*cell, scale)
@@ -84,7 +89,8 @@ def reproduce(
                 kept = store.kept(run, range(scale.seeds))
                 missing = [seed for seed in range(scale.seeds) if seed not in kept]
                 try:
-                    kept |= store.compute(paper, run, missing, context)
+                    for some in _parts(missing):
+                        kept |= store.compute(paper, run, some, context)
                 except (MissingData, DamagedData) as error:
                     if str(error) not in map(str, absent.values()):
                         say(f"skipped: {error}")
@@ -157,9 +163,20 @@ def _missing(paper: Paper, todo: Sequence[Cell], scale: Scale, store: Store) -> 
         if not isinstance(run, dict):
             continue
         kept = store.kept(run, range(scale.seeds))
-        if seeds := [seed for seed in range(scale.seeds) if seed not in kept]:
+        for seeds in _parts([seed for seed in range(scale.seeds) if seed not in kept]):
             found[store.path(run, seeds[0])] = run, seeds
     return list(found.values())
+
+
+def _parts(seeds: list[int]) -> list[list[int]]:
+    return [seeds[at : at + TOGETHER] for at in range(0, len(seeds), TOGETHER)]
+
+
+def _open(paper: Paper, todo: Sequence[Cell], scale: Scale, store: Store) -> int:
+    """How many results there are not yet of cells; those of equal runs count once."""
+    runs = [run for cell in todo if isinstance(run := paper.run(*cell, scale), dict)]
+    paths = {store.path(run, seed) for run in runs for seed in range(scale.seeds)}
+    return sum(not path.exists() for path in paths)
 
 
 def _now_and_then(say: Callable[[str], object]) -> Callable[[str], object]:

@@ -208,11 +208,11 @@ def _over(turn: int, board: Board) -> bool:
     return bool(turn >= lost or turn >= load_acquire(board.control, ENDED * CELL))
 
 
-_compiled: dict[str, Any] = {}
+_compiled: dict[Rule, Any] = {}
 
 
 def walker(rule: Rule) -> Any:
     """The compiled worker of a rule."""
-    if rule.name not in _compiled:
-        _compiled[rule.name] = specialise(_walk, rule.name, **online_kernel.parts(rule))
-    return _compiled[rule.name]
+    if rule not in _compiled:
+        _compiled[rule] = specialise(_walk, rule.name, **online_kernel.parts(rule))
+    return _compiled[rule]

@@ -21,8 +21,8 @@ from streaming.runs import trouble
 from streaming.runs.config import RunConfig
 from streaming.runs.divergence import ENOUGH
 from streaming.runs.run import Hooks, run
-from streaming.scores.evaluate import Metrics
-from streaming.sources import ArraySource
+from streaming.scores.metrics import Metrics
+from streaming.sources import SOURCES, ArraySource
 
 RULES = rules.names()
 WITH_NUMBERS = [r for r in RULES if "mse" in rules.get(r).losses]
@@ -187,7 +187,7 @@ def test_the_scaling_is_the_rule_s_where_features_are_of_one_kind() -> None:
 
 def test_cifar_is_centred() -> None:
     for name in ("cifar10", "cifar100"):
-        text = Path(lookup.get("streaming.sources", name).__file__ or "").read_text()
+        text = Path(lookup.module(SOURCES, name).__file__ or "").read_text()
         assert 'scale="global"' in text
 
 
@@ -289,7 +289,7 @@ def test_looks_at_the_network_get_further_apart(monkeypatch: pytest.MonkeyPatch)
     for seen[0] in range(500, 300_001, 500):
         signs.look(metrics, np.zeros((ENOUGH, 4)))
     assert looks[:5] == [0, 500, 1500, 3500, 7500]
-    assert np.diff(looks[-4:]).tolist() == 3 * [trouble.FURTHEST]
+    assert np.diff(looks[-4:]).tolist() == 3 * [trouble.LONGEST]
 
 
 def test_weights_that_do_not_change_are_warned_of(tmp_path: Path) -> None:

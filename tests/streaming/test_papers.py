@@ -21,9 +21,11 @@ from command_line import assert_one_error, called
 from project import ROOT
 
 from rate_models.errors import MissingData, UnknownName
+from rate_models.support import lookup
 from streaming import papers
 from streaming.files.bounded import DamagedData
-from streaming.papers import Context, Paper, Published, Scale, page, table
+from streaming.papers import Context, Paper, Published, Scale, outlook, page, table
+from streaming.papers import reproduce as of_papers
 from streaming.papers.cells import Store
 from streaming.papers.reproduce import reproduce
 
@@ -79,9 +81,9 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "slow_paper.py").write_text(PAPER)
     (folder / "_shared.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    point = EntryPoint("ours", "some_papers", papers.GROUP)
-    monkeypatch.setattr(papers, "entry_points", lambda group: [point])
-    monkeypatch.setattr(papers, "OURS", ())
+    point = EntryPoint("ours", "some_papers", papers.PAPERS.group)
+    monkeypatch.setattr(lookup, "entry_points", lambda group: [point])
+    monkeypatch.setattr(papers, "PAPERS", replace(papers.PAPERS, package="no_papers"))
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
     yield tmp_path / "log"
     for name in [name for name in sys.modules if name.startswith("some_papers")]:
@@ -109,7 +111,7 @@ def test_papers_are_found_and_listed(paper: Path, call: Any) -> None:
 
 
 def test_ours_are_found_installed_or_in_a_bare_checkout(tmp_path: Path) -> None:
-    code = "import streaming.papers as p; print(p.catalogue()['pepita-table1'][0])"
+    code = "import streaming.papers as p; print(p.get('pepita-table1').module.rpartition('.')[0])"
     for name, link in (("dendrostream_demos", True), ("demos", False)):
         path = [str(ROOT)]
         if link:
@@ -123,7 +125,7 @@ def test_ours_are_found_installed_or_in_a_bare_checkout(tmp_path: Path) -> None:
 
 def test_the_entry_point_names_the_folder() -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
-    assert groups[papers.GROUP] == {"demos": "dendrostream_demos.papers"}
+    assert groups[papers.PAPERS.group] == {"demos": "dendrostream_demos.papers"}
     assert papers.OURS[0] == "dendrostream_demos.papers"
 
 
@@ -244,13 +246,10 @@ def test_killed_and_started_again(paper: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
         "import sys; sys.argv[0] = 'x'\n"
-        "from importlib.metadata import EntryPoint\n"
         "from pathlib import Path\n"
-        "from streaming import papers\n"
         "from streaming.papers.reproduce import reproduce\n"
-        "papers.OURS = ()\n"
-        "papers.entry_points = lambda group: [EntryPoint('ours', 'some_papers', group)]\n"
-        f"reproduce('slow-paper', Path({str(out)!r}), rows=['slow'], columns=['here', 'there'])\n"
+        f"reproduce({str(tmp_path / 'some_papers' / 'slow_paper.py')!r}, Path({str(out)!r}), "
+        "rows=['slow'], columns=['here', 'there'])\n"
     )
     path = os.pathsep.join([str(ROOT), str(tmp_path), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": path, "SLOW": "0.3"}
@@ -346,6 +345,48 @@ def test_a_cell_that_the_table_cannot_read_is_one_clear_error(
         return
     assert said.code == 2 and said.out == ""
     assert said.err.splitlines()[-1].startswith("error: finished cell slow, here: got a result")
+
+
+def test_a_paper_of_hours_says_so_once(
+    paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outlook, "MEASURED", 0.0)
+    told: list[str] = []
+    reproduce("slow-paper", tmp_path, say=told.append)
+    assert not any("at this pace" in line for line in told)
+    monkeypatch.setattr(outlook, "LONG", 0.0)
+    reproduce("slow-paper", tmp_path, seeds=4, columns=["here", "there"], say=told.append)
+    (line,) = (line for line in told if "at this pace" in line)
+    assert line.startswith("1 of 4 runs took 2 minutes; at this pace the others take about 2 min")
+
+
+@pytest.mark.parametrize(("done", "taken", "told"), [(1, 50.0, 0), (1, 61.0, 0), (1, 400.0, 1)])
+def test_the_pace_of_a_paper_is_that_of_what_is_done(
+    done: int, taken: float, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten more: in a time in which it is known, and of more than an hour."""
+    clock, lines = [0.0], list[str]()
+    monkeypatch.setattr(outlook.time, "monotonic", lambda: clock[0])
+    look = outlook.Outlook(11, lines.append)
+    clock[0] = taken
+    look(0, {})
+    assert len(lines) == told
+
+
+def test_of_many_seeds_some_are_computed_at_a_time(
+    paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that as many fit into the memory, and those before are kept."""
+    monkeypatch.setattr(of_papers, "TOGETHER", 2)
+    one, asked = papers.get("slow-paper"), list[list[int]]()
+
+    def noted(run: Any, seeds: Any, context: Any) -> None:
+        asked.append(list(seeds))
+        one.measure(run, seeds, context)
+
+    monkeypatch.setattr(import_module(one.module), "PAPER", replace(one, measure=noted))
+    result = reproduce("slow-paper", tmp_path, seeds=5, rows=["slow"], columns=["here"])
+    assert asked == [[0, 1], [2, 3], [4]] and cell(result, "slow", "here")["seeds"] == 5
 
 
 def test_a_cell_without_data_does_not_count_as_run(paper: Path) -> None:

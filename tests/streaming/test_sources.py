@@ -21,9 +21,9 @@ from rate_models.support import lookup
 from streaming.samples.retargeted import Retargeted
 from streaming.samples.source import Chunk
 from streaming.samples.split import hold_out
-from streaming.sources import ArraySource, Options, Source, get, open_source
+from streaming.sources import SOURCES, ArraySource, Options, Source, get, open_source
 
-NAMES = lookup.names("streaming.sources")
+NAMES = lookup.names(SOURCES)
 IN_MEMORY = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 
 
@@ -42,7 +42,7 @@ def open_one(name: str, sets: Path, seed: int = 0) -> Source:
     asked = {"csv": f"csv:{sets / 'rows.csv'}", "synthetic": "synthetic:samples=700,seed=3"}
     try:
         held_out = 0.2 if name == "csv" else 0.0
-        return open_source(asked.get(name, name), Options(sets, seed=seed, held_out=held_out))
+        return open_source(asked.get(name, name), Options(data=sets, seed=seed, held_out=held_out))
     except UserError as error:  # a live source without its extra or its device
         pytest.skip(str(error))
 
@@ -60,7 +60,7 @@ def test_every_file_states_one_source_by_its_name() -> None:
 
 
 def test_a_file_that_states_no_source_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookup.get("streaming.sources", "digits"), "SOURCE", print)
+    monkeypatch.setattr(lookup.module(SOURCES, "digits"), "SOURCE", print)
     with pytest.raises(
         BadOption, match=r"file of source digits: got .*expected SOURCE = SourceFile"
     ):
