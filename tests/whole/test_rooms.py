@@ -45,7 +45,7 @@ LAYERS = {
         {"app"},
         {"commands"},
         {"outlook"},
-        {"progress", "benchmarks", "checks", "sweeps"},
+        {"progress", "benchmarks", "checks", "sweeps", "spiking"},
         {"papers"},
         {"runs"},
         {"pictures"},

@@ -17,10 +17,10 @@ from biocircuits.spiking.recording import rank_correlation
 from rate_models.drawing.style import plain
 from rate_models.errors import BadOption
 from rate_models.support.estimates import check_learning, check_memory, check_time
-from streaming.commands._spiking_options import SpikingOptions
 from streaming.learner.learner import OnlineLearner
 from streaming.pictures.drawn import attempt
 from streaming.sources import ArraySource, Options, Source, get, open_source
+from streaming.spiking.options import SpikingOptions
 
 EPOCHS = 8  # of the network that is trained here
 PACE = 1e8  # updates of a neuron per second: more than a core does
