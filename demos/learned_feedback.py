@@ -72,7 +72,7 @@ def main(
             mnist = open_source("mnist", Options(data=data, download=download, seed=seed))
             with threadpool_limits(1):  # on matrices this small threads only wait for each other
                 runs.append(list(learn(mnist, rule, hyper, batches, seed)))
-            print(f"{rule:<20} seed {seed}  {said(runs[-1][-1])}", flush=True)
+            print(f"{rule:<20} seed {seed}  {summary(runs[-1][-1])}", flush=True)
         curves[rule] = {name: np.array([[point[name] for point in run] for run in runs])
                         for name in runs[0][0]}  # fmt: skip
         curves[rule]["batches"] = curves[rule]["batches"][0]
@@ -145,7 +145,7 @@ def signals(rule: Rule, params: Any, hyper: Any, x: Any, y: Any) -> list[Any]:
             for terms, nothing in zip(stage.terms, zeros, strict=True)]  # fmt: skip
 
 
-def said(point: Values) -> str:
+def summary(point: Values) -> str:
     return "  ".join(f"{name} {value:,.4g}" for name, value in point.items())
 
 

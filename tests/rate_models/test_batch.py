@@ -1,4 +1,4 @@
-"""The torch twin: same arrays, same mathematics, any torch optimiser."""
+"""`BatchNetwork`: the same arrays and mathematics as online, with any torch optimiser."""
 
 from __future__ import annotations
 

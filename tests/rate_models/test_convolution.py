@@ -140,9 +140,9 @@ def test_every_rule_is_the_loops_of_its_paper(
                 total += part / N
     net.fill_grad(X, Y, masks, noise)
     for layer, (weights, biases) in enumerate(totals):
-        found = net.W[layer].grad
-        assert found is not None and np.abs(weights).max() > 0
-        close(found.numpy().ravel(), weights)
+        gradients = net.W[layer].grad
+        assert gradients is not None and np.abs(weights).max() > 0
+        close(gradients.numpy().ravel(), weights)
         if bias:
             close(net.b[layer].grad.numpy(), biases)
     if rule == "node_perturbation":
@@ -174,7 +174,7 @@ def test_backprop_is_the_gradient_that_autograd_finds(units: str, loss: str) -> 
     net = network("backprop", units=units, loss=loss, bias=True, activation="tanh")
     masks, _ = drawn(net)
     net.fill_grad(X, Y, masks)
-    found = [p.grad.clone() for p in net.parameters()]
+    gradients = [p.grad.clone() for p in net.parameters()]
     net.zero_grad()
     h = torch.tensor(X).unflatten(1, IMAGE)
     for i, layer in enumerate(LAYERS):
@@ -191,7 +191,7 @@ def test_backprop_is_the_gradient_that_autograd_finds(units: str, loss: str) -> 
     y = torch.tensor(Y)
     total = F.cross_entropy(h, y, reduction="sum") if loss != "mse" else ((h - y) ** 2).sum() / 2
     (total / N).backward()
-    for ours, parameter in zip(found, net.parameters(), strict=True):
+    for ours, parameter in zip(gradients, net.parameters(), strict=True):
         close(ours.numpy(), parameter.grad.numpy())
 
 

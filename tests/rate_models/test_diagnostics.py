@@ -1,4 +1,4 @@
-"""Diagnostics against closed forms, data of a known law, and the rules they must agree with."""
+"""Diagnostics against closed forms, data of a known law, and the rules."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_hidden_layer_as_wide_as_the_output_is_no_riddle_at_the_top() -> None:
 
 
 def test_shapes_that_leave_it_open_are_refused_and_the_rule_says() -> None:
-    """Direct and layered feedback of equal layers: not to be told apart by shape."""
+    """For layers of equal size, direct and layered feedback have the same shapes."""
     W = weights(6, 4, 4, 4)
     params = {"W": W, "B": [W[1].T, W[2].T]}
     with pytest.raises(BadOption, match="rule_links"):
@@ -305,12 +305,12 @@ def test_embedding_keeps_clusters_together_and_repeats_itself() -> None:
     centres = 10 * RNG.normal(size=(3, 20))
     kinds = np.repeat(np.arange(3), 15)
     h = centres[kinds] + RNG.normal(size=(45, 20))
-    places = fits.embedding(h, perplexity=8, seed=1)
-    assert places.shape == (45, 2)
-    means = np.array([places[kinds == k].mean(axis=0) for k in range(3)])
-    nearest = ((places[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
+    points = fits.embedding(h, perplexity=8, seed=1)
+    assert points.shape == (45, 2)
+    means = np.array([points[kinds == k].mean(axis=0) for k in range(3)])
+    nearest = ((points[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
     assert (nearest == kinds).all()
-    np.testing.assert_array_equal(places, fits.embedding(h, perplexity=8, seed=1))
+    np.testing.assert_array_equal(points, fits.embedding(h, perplexity=8, seed=1))
 
 
 def test_every_figure_is_drawn_on_given_axes_and_on_its_own(tmp_path: Any) -> None:

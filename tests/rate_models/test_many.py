@@ -1,4 +1,4 @@
-"""Many seeds at once give what they give one by one."""
+"""Training many seeds at once has the same results as one by one."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_single_precision_and_a_test_set() -> None:
 def test_a_trial_finds_the_fastest_way_and_changes_no_number(
     fast: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     times = iter([1.0 if way == fast else 9.0 for way in ("together", "in turn", "side by side")])
 
     def seconds(call: Any, device: Any) -> float:
@@ -107,17 +107,17 @@ def test_a_trial_finds_the_fastest_way_and_changes_no_number(
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(many, "_seconds", seconds)
     ours, theirs = networks("pepita", dropout=0.1), networks("pepita", dropout=0.1)
-    fit_many(ours, X, LABELS, seeds=SEEDS, epochs=2, say=said.append)
+    fit_many(ours, X, LABELS, seeds=SEEDS, epochs=2, say=lines.append)
     fit_many(theirs, X, LABELS, seeds=SEEDS, epochs=2, way=fast)
-    assert len(said) == 1 and said[0].startswith(f"3 networks {fast}: ")
+    assert len(lines) == 1 and lines[0].startswith(f"3 networks {fast}: ")
     for a, b in zip(ours, theirs, strict=True):
         assert_same(a, b, 0.0)
 
 
 def test_the_trial_takes_real_times() -> None:
-    said: list[str] = []
-    fit_many(networks("pepita"), X, LABELS, seeds=SEEDS, epochs=1, say=said.append)
-    assert said[0].endswith("(ms)") and "in turn" in said[0] and "together" in said[0]
+    lines: list[str] = []
+    fit_many(networks("pepita"), X, LABELS, seeds=SEEDS, epochs=1, say=lines.append)
+    assert lines[0].endswith("(ms)") and "in turn" in lines[0] and "together" in lines[0]
 
 
 @pytest.mark.parametrize("way", ["together", "in turn", "side by side"])

@@ -1,4 +1,4 @@
-"""Weight mirroring of PEPITA's feedback: its equations, its realisations, and where it leads."""
+"""Weight mirroring of PEPITA's feedback: its equations, its implementations, and its limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The realisations agree; and where one is broken or missing, that is said."""
+"""The implementations agree, and a broken or missing one is reported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TORCH = find_spec("torch") is not None
 @pytest.mark.parametrize("rule", rules.names())
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("dtype", parity.TOLERANCE)
-def test_realisations_agree_after_every_sample(rule: str, seed: int, dtype: str) -> None:
+def test_implementations_agree_after_every_sample(rule: str, seed: int, dtype: str) -> None:
     report = parity.run(samples=100, rules=[rule], dtypes=[dtype], seed=seed)
     assert report.ok, [row for row in report.rows if not row["ok"]]
     seen = {(row["realisation"], row["dtype"]) for row in report.rows}
@@ -42,7 +42,7 @@ def test_realisations_agree_after_every_sample(rule: str, seed: int, dtype: str)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", rules.names())
-def test_realisations_agree_for_as_long_as_the_command_looks(rule: str) -> None:
+def test_implementations_agree_for_the_default_number_of_samples(rule: str) -> None:
     report = parity.run(rules=[rule])
     assert report.ok, [row for row in report.rows if not row["ok"]]
 
@@ -59,10 +59,10 @@ def test_circuits_are_one_more_realisation_where_a_rule_has_one() -> None:
     for rule in [*ruled, "backprop"]:
         report = parity.run(50, [rule], ["float64"], others={"circuit": circuits.maker})
         assert report.ok, [row for row in report.rows if not row["ok"]]
-        found = [row for row in report.rows if row["realisation"] == "circuit"]
-        assert {row["array"] for row in found} >= ({"W.0", "outputs"} if rule in ruled else set())
-        assert bool(found) == (rule in ruled)
-        assert all(row["tolerance"] == 1e-10 for row in found)
+        circuit = [row for row in report.rows if row["realisation"] == "circuit"]
+        assert {row["array"] for row in circuit} >= ({"W.0", "outputs"} if rule in ruled else set())
+        assert bool(circuit) == (rule in ruled)
+        assert all(row["tolerance"] == 1e-10 for row in circuit)
 
 
 def test_a_circuit_that_is_off_is_found() -> None:
@@ -74,9 +74,9 @@ def test_a_circuit_that_is_off_is_found() -> None:
 
 
 def test_every_sample_is_counted_while_it_compares() -> None:
-    told: list[tuple[str, int, int]] = []
-    parity.run(2, ["backprop"], ["float64"], tell=lambda *at: told.append(at))
-    assert told == [("backprop", n, 4) for n in (1, 2, 3, 4)]  # of two networks
+    calls: list[tuple[str, int, int]] = []
+    parity.run(2, ["backprop"], ["float64"], tell=lambda *at: calls.append(at))
+    assert calls == [("backprop", n, 4) for n in (1, 2, 3, 4)]  # of two networks
 
 
 def test_realisations_that_are_not_installed_are_named_and_not_counted(

@@ -1,4 +1,4 @@
-"""What the theory of PEPITA says of its forms, and of the approximation that it uses."""
+"""The forms of PEPITA against theory, and the approximation that the theory uses."""
 
 from __future__ import annotations
 
@@ -127,8 +127,8 @@ def test_adaptive_feedback_is_the_product_of_weights_and_slopes(dropout: bool) -
                 truth[i] += D[i] @ (-sign * product @ e)[:, None] * h[i] / len(X)
                 product = D[i] @ product
             truth[3] += np.outer(e, h[3]) / len(X)
-        found = updates(spec, AFA, params, X, Y, masks if dropout else None, sign=sign)
-        for ours, theirs in zip(found, truth, strict=True):
+        deltas = updates(spec, AFA, params, X, Y, masks if dropout else None, sign=sign)
+        for ours, theirs in zip(deltas, truth, strict=True):
             assert_allclose(ours, theirs, rtol=1e-10, atol=1e-15)
 
 
@@ -168,7 +168,7 @@ def test_the_hebbian_form_descends_a_difference_of_goodness() -> None:
     spec = NetworkSpec(SIZES)
     params = initial_parameters(spec, "pepita", seed=4, feedback_scale=0.5)
     for sign in (1, -1):
-        found = updates(spec, "pepita", params, X, Y, form="hebbian", sign=sign)
+        deltas = updates(spec, "pepita", params, X, Y, form="hebbian", sign=sign)
         weights = [torch.tensor(w, requires_grad=True) for w in params["W"]]
         h = [torch.tensor(X)]
         for w in weights[:-1]:
@@ -179,10 +179,10 @@ def test_the_hebbian_form_descends_a_difference_of_goodness() -> None:
             p.append(torch.relu(p[-1].detach() @ w.T))
         goodness = sum((a**2).sum() - (b**2).sum() for a, b in zip(h[1:-1], p[1:], strict=True))
         (goodness / 2 / len(X)).backward()
-        for ours, w in zip(found[:-1], weights[:-1], strict=True):
+        for ours, w in zip(deltas[:-1], weights[:-1], strict=True):
             assert_allclose(ours, w.grad, rtol=1e-10, atol=1e-14)
         last = (h[-1].T @ h[-2] - torch.tensor(Y).T @ p[-1]) / len(X)
-        assert_allclose(found[-1], last.detach(), rtol=1e-10, atol=1e-14)
+        assert_allclose(deltas[-1], last.detach(), rtol=1e-10, atol=1e-14)
 
 
 def test_forms_differ_by_the_change_of_the_input_of_a_layer() -> None:

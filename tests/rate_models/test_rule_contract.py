@@ -1,4 +1,4 @@
-"""What a rule states of itself holds for what it does."""
+"""The declarations of a rule agree with its behaviour."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ SPEC = NetworkSpec((8, 7, 6, 5), bias=True)
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_is_known_by_its_file_and_is_one_object(rule: str) -> None:
-    found = rules.get(rule)
-    assert isinstance(found, Rule) and found.name == rule
-    assert found is lookup.module(rules.RULES, rule).RULE
-    assert pickle.loads(pickle.dumps(found)) is copy.deepcopy(found) is found
-    assert (found.forward_pass is None) == (found.respond is None)
-    assert set(found.fixed) <= set(found.hyperparameters._fields)
+    declared = rules.get(rule)
+    assert isinstance(declared, Rule) and declared.name == rule
+    assert declared is lookup.module(rules.RULES, rule).RULE
+    assert pickle.loads(pickle.dumps(declared)) is copy.deepcopy(declared) is declared
+    assert (declared.forward_pass is None) == (declared.respond is None)
+    assert set(declared.fixed) <= set(declared.hyperparameters._fields)
     assert (
-        pickle.loads(pickle.dumps(found.kernel_params)) is found.kernel_params
+        pickle.loads(pickle.dumps(declared.kernel_params)) is declared.kernel_params
     )  # as kept kernels find it
 
 
@@ -112,7 +112,7 @@ def test_links_that_are_declared_are_those_that_shapes_show(
 
 @pytest.mark.parametrize(("rule", "hyper"), CASES, ids=str)
 def test_kernels_and_torch_hold_the_declared_arrays(rule: str, hyper: dict[str, Any]) -> None:
-    """Flat, one after another, with where each of a list begins; velocities beside."""
+    """Flat and concatenated, with the offsets of a list; velocities are separate arrays."""
     spec, definition = suited_network(rule, SPEC), rules.get(rule)
     net = OnlineNetwork(spec, rule, seed=3, optimizer=Optimizer(momentum=0.5), **hyper)
     params, fields = initial_parameters(spec, rule, 3, **hyper), net._params._asdict()

@@ -1,4 +1,4 @@
-"""What every rule promises: its example's score, a hidden layer that learns, its cost."""
+"""Requirements of every rule: its example's score, a hidden layer that learns, its cost."""
 
 from __future__ import annotations
 
