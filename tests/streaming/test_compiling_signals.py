@@ -71,12 +71,12 @@ def test_an_interrupt_that_was_dropped_is_sent_again() -> None:
 
 
 def test_objects_of_the_compiler_complain_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[Any] = []
-    monkeypatch.setattr(sys, "__unraisablehook__", told.append)
+    reported: list[Any] = []
+    monkeypatch.setattr(sys, "__unraisablehook__", reported.append)
     error = AttributeError("_as_parameter_")
     terminal.unraisable(dropped(ffi.ObjectRef.__del__, error))
-    assert not told
+    assert not reported
     others = [dropped(of, error) for of in (Path.exists, None, object())]
     for other in others:
         terminal.unraisable(other)
-    assert told == others
+    assert reported == others

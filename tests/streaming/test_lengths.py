@@ -44,8 +44,8 @@ def test_spikes(
     options: tuple[Any, ...], word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     few = ("--samples", 1, "--hidden", 4, "--out", tmp_path / "o", "--json")
-    said = called(capsys, "spiking", *few, *options)
-    assert_one_error(said, "--presentation: got 1 samples of", word)
+    done = called(capsys, "spiking", *few, *options)
+    assert_one_error(done, "--presentation: got 1 samples of", word)
     assert not (tmp_path / "o").exists()
 
 

@@ -90,7 +90,7 @@ def test_scalars_of_numpy_can_be_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"bias": "False"}, "bias: got 'False'; expected true or false"),
         ({"activation": 3}, "activation: got 3"),
@@ -101,8 +101,8 @@ def test_scalars_of_numpy_can_be_saved(tmp_path: Path) -> None:
         ({"workers": 0}, "workers: got 0"),
     ],
 )
-def test_options_of_another_kind(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(BadOption, match=said):
+def test_options_of_another_kind(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadOption, match=message):
         OnlineLearner(**{"sizes": (4, 5, 3), **options})
 
 
