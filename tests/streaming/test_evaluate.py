@@ -1,4 +1,4 @@
-"""Scores: exact under any chunking; test-then-train with early and late labels."""
+"""Scores: independent of chunking; test-then-train with immediate and delayed labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streaming.scores.metrics import Metrics
 
 
 def stream(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Two classes that a line parts."""
+    """Two linearly separable classes."""
     X = np.random.default_rng(seed).normal(size=(n, 3))
     return X, (X[:, 0] > X[:, 1]).astype(int)
 
@@ -78,7 +78,7 @@ def test_state_is_a_copy() -> None:
     assert m.get()["samples"] == 1
 
 
-def test_many_classes_take_the_room_of_the_pairs_that_occur() -> None:
+def test_the_memory_of_many_classes_is_that_of_occurring_pairs() -> None:
     rng = np.random.default_rng(0)
     true = rng.integers(0, 50_000, 3000) ** 2 // 50_000  # low numbers are the most frequent
     predicted = np.where(rng.random(3000) < 0.5, true, rng.integers(0, 50_000, 3000))
@@ -131,14 +131,14 @@ def test_the_whole_matrix_of_earlier_checkpoints() -> None:
         {"classes": np.array([1])},
     ],
 )
-def test_states_that_cannot_be(wrong: dict[str, np.ndarray]) -> None:
+def test_invalid_states_are_refused(wrong: dict[str, np.ndarray]) -> None:
     m = Metrics(3, window=4)
     m.update([0, 1, 2, 2], [0, 2, 2, 1], np.ones(4))
     with pytest.raises(BadOption):
         Metrics(3).load_state(m.state() | wrong)
 
 
-def test_the_test_hears_that_it_is_to_stop() -> None:
+def test_a_held_out_test_can_be_stopped() -> None:
     X, y = stream(60)
     asked: list[int] = []
 
@@ -151,7 +151,7 @@ def test_the_test_hears_that_it_is_to_stop() -> None:
     with pytest.raises(Stopped):
         held_out(learner, chunks, stop)
     assert len(asked) == 2
-    assert held_out(learner, chunks[:1], lambda: True)["n"] == 10  # it was over
+    assert held_out(learner, chunks[:1], lambda: True)["n"] == 10  # already complete
 
 
 def test_bad_options() -> None:
@@ -162,7 +162,7 @@ def test_bad_options() -> None:
 
 
 class Memory:
-    """Says what came with this x before; counts what it saw."""
+    """Predicts the last label of the same x, and records the calls."""
 
     def __init__(self) -> None:
         self.known: dict[int, str] = {}
@@ -198,7 +198,7 @@ def test_labels_come_late(delay: int) -> None:
     learner = Memory()
     progressive_val_score(PAIRS, learner, delay=delay)
     order = [f"p{i}" for i in range(5)]
-    for i in range(5):  # learned right after the prediction `delay` later, or at the end
+    for i in range(5):  # learned after the prediction of sample i + delay, or at the end
         at = order.index(f"p{min(i + delay, 4)}") + 1
         while at < len(order) and order[at][0] == "l":
             at += 1

@@ -1,4 +1,4 @@
-"""What would run for hours or fill the memory is refused before it begins."""
+"""Commands that would take hours or fill the memory are refused in advance."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def test_spikes(
 
 
 def test_spikes_that_take_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as the command shows without options, and as a person may ask for."""
+    """The default of the command, and a larger number that is reasonable."""
     spiking._check_length(202, 200, 1000, 0.25)
     spiking._check_length(1804, 10_000, 500, 0.5)
-    spiking._check_length(202, 200, 1000, 0.0)  # a step that others refuse
+    spiking._check_length(202, 200, 1000, 0.0)  # another check refuses this step
     monkeypatch.setattr(estimates, "free_memory", lambda: 1000 * 24)
     spiking._check_length(1, 10, 100, 1.0)
     with pytest.raises(BadOption, match="of memory"):

@@ -1,4 +1,4 @@
-"""`set` in the middle of a stream, and copies: nothing is lost; what is refused changes nothing."""
+"""`set` within a stream, and copies: no update is lost, and a refused call changes nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def weights(of: OnlineLearner) -> list[np.ndarray]:
 def test_velocities_come_and_go_and_samples_stay(
     how: dict[str, Any], before: float, after: float
 ) -> None:
-    """A momentum of next to nothing is next to no change, wherever it is set."""
+    """A tiny momentum changes almost nothing, at any sample where it is set."""
     changed, plain = (learner(**how, momentum=before) for _ in range(2))
     for of in (changed, plain):
         of.learn_many(X[:10], Y[:10])

@@ -1,4 +1,4 @@
-"""``dendrostream spiking``: what it prints and writes."""
+"""``dendrostream spiking``: its output and its files."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_stream_that_is_not_held_in_memory(
         (["--seed", "-1"], "seed: got -1"),
     ],
 )
-def test_what_cannot_be_shown_is_one_message(
+def test_unsuitable_samples_give_one_message(
     arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main_ends("spiking", *SHORT, "--out", str(tmp_path), *arguments) == 2

@@ -142,8 +142,8 @@ def test_a_bar_is_shown_only_on_a_terminal(
 def test_names_in_another_encoding_are_refused_before_anything_is_written(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    ended = called(capsys, *SMALL, tmp_path / "r", "--source", "csv:\udcff.csv")
-    assert ended.code == 2 and ended.err.startswith("error: --source: got 'csv:\\udcff.csv'")
+    output = called(capsys, *SMALL, tmp_path / "r", "--source", "csv:\udcff.csv")
+    assert output.code == 2 and output.err.startswith("error: --source: got 'csv:\\udcff.csv'")
     assert not list(tmp_path.iterdir())
 
 
