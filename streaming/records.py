@@ -43,10 +43,10 @@ class Checked(BaseModel):
             try:
                 super().__init__(**values)
             except ValidationError as invalid:
-                raise _clear(invalid) from None
+                raise _bad_option(invalid) from None
 
 
-def _clear(invalid: ValidationError) -> BadOption:
+def _bad_option(invalid: ValidationError) -> BadOption:
     """The first validation error as a BadOption."""
     error = invalid.errors()[0]
     if isinstance(own := error.get("ctx", {}).get("error"), BadOption):
@@ -62,9 +62,9 @@ def _clear(invalid: ValidationError) -> BadOption:
 def option_of(record: type[BaseModel]) -> dict[str, Option]:
     """The `Option` of each field that has one, by the field's name.
 
-    >>> from streaming.options import TableOptions
-    >>> option_of(TableOptions)["stratify"].help
-    'Hold out a random sample of every class instead.'
+    >>> from streaming.options import LearnerOptions
+    >>> option_of(LearnerOptions)["workers"].help
+    'Threads that share the layers.'
     """
     options = {
         name: [one for one in field.metadata if isinstance(one, Option)]

@@ -19,7 +19,7 @@ from streaming.runs import divergence
 from streaming.runs import state as run_state
 from streaming.runs.divergence import ENOUGH
 from streaming.runs.rate_checks import RateChecks
-from streaming.runs.state import RunState, Standing
+from streaming.runs.state import BaseRun, RunState
 from streaming.runs.summary import Summary, held_out_scores, summarised
 from streaming.runs.trouble import Trouble
 from streaming.scores.evaluate import Stopped, held_out
@@ -49,7 +49,7 @@ class Hooks:
     draw: bool = True
 
 
-class Run(Standing):
+class Run(BaseRun):
     """A run that continues its stream from the current position."""
 
     _saved: tuple[int, ...] | None = None  # the state at the last checkpoint, see `save`

@@ -240,8 +240,8 @@ def test_failing_at_any_step(
             try:
                 save(root / "c", 9)
                 done = steps.seen <= k
-            except UserError as said:
-                assert "No space left; expected a folder that can be written" in str(said)
+            except UserError as refused:
+                assert "No space left; expected a folder that can be written" in str(refused)
             except KeyboardInterrupt:
                 pass
         assert version(root / "c") in (old, 9)

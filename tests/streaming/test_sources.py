@@ -1,4 +1,4 @@
-"""Every source that lookup finds keeps the contract; then what is particular to each."""
+"""The contract of all sources, and the specific properties of each."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def taken(source: Source, epoch: int, start: int, size: int, n: int):
     return X[:n], y[:n]
 
 
-def test_every_file_states_one_source_by_its_name() -> None:
+def test_every_file_defines_one_source_by_its_name() -> None:
     assert {get(name).module.rpartition(".")[2] for name in NAMES} == set(NAMES)
     assert [name for name in NAMES if get(name).table] == ["csv"]
 
 
-def test_a_file_that_states_no_source_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_a_source_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookup.module(SOURCES, "digits"), "SOURCE", print)
     with pytest.raises(
         BadOption, match=r"file of source digits: got .*expected SOURCE = SourceFile"
@@ -68,7 +68,7 @@ def test_a_file_that_states_no_source_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 class Few(Source):
-    """Only what every source must have."""
+    """A source with the required attributes only."""
 
     name, n_features, classes, length = "few", 2, ("a", "b"), 3
 
@@ -76,7 +76,7 @@ class Few(Source):
         yield np.eye(3, 2)[start:], np.array(["a", "b", "a"])[start:]
 
 
-def test_what_only_some_sources_have_has_a_default() -> None:
+def test_optional_attributes_have_defaults() -> None:
     few = Few()
     assert few.test() is None and few.power is None and few.content() == ""
     assert (few.scale, few.skipped, few.outputs, few.guess) == ("running", 0, 2, "")
@@ -170,7 +170,7 @@ def test_hold_out_is_that_of_scikit_learn(counts: list[int], seed: int) -> None:
     y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     for labels in (y, None):
         if labels is not None and len(y) // 5 < len(counts):
-            continue  # scikit-learn wants one of every class on both sides
+            continue  # scikit-learn requires every class in both parts
         _, theirs = train_test_split(
             np.arange(len(y)), test_size=0.2, stratify=labels, random_state=0
         )
@@ -241,7 +241,7 @@ def test_arrays_that_do_not_fit(arguments: tuple, error: type) -> None:
 
 
 def accuracy_of_centres(source: Source, start: int, n: int, known: tuple) -> float:
-    """Nearest neighbour among ``known`` samples, on n samples from ``start`` on."""
+    """Accuracy of nearest neighbours among ``known`` samples, on n samples from ``start`` on."""
     X, y = taken(source, 0, start, 256, n)
     nearest = ((X[:, None] - known[0][None]) ** 2).sum(-1).argmin(1)
     return float((known[1][nearest] == y).mean())
