@@ -16,7 +16,7 @@ PREFIX = "Params"
 
 
 def of(names: Sequence[str]) -> type[Any]:
-    """The class with these fields, or with the field `none`, as kernels take no empty tuples.
+    """The class with these fields, or with the field `none`, as kernels take no empty tuple.
 
     >>> of(("F", "phase"))._fields
     ('F', 'phase')

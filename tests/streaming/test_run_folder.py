@@ -123,7 +123,7 @@ def test_a_file_system_without_locks_says_so(copy: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times: int) -> None:
     """One runs, the other says that it does: the folder is as of one."""
-    wait = "import sys, time\nfrom streaming import app, learner, run\n"
+    wait = "import sys, time\nfrom streaming import app\nfrom streaming.runs import run\n"
     wait += "print('ready', flush=True)\nsys.stdin.readline()\n"
     wait += "count = run.Run._count\n"
     wait += "def slow(self, *args):\n    time.sleep(0.2)\n    count(self, *args)\n"
