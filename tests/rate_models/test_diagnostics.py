@@ -75,7 +75,7 @@ def test_feedback_from_the_output(forward: bool) -> None:
     assert list(angles.values()) == pytest.approx([0, 180], abs=1e-5)
 
 
-def test_a_hidden_layer_as_wide_as_the_output_is_no_riddle_at_the_top() -> None:
+def test_a_hidden_layer_as_wide_as_the_output_is_not_ambiguous() -> None:
     W = weights(6, 5, 4)
     for rule in ("feedback_alignment", "direct_feedback_alignment"):
         (link,) = measures.rule_links(rule, 2)
@@ -83,7 +83,7 @@ def test_a_hidden_layer_as_wide_as_the_output_is_no_riddle_at_the_top() -> None:
     assert measures.alignment_angle({"W": W, "B": [W[1].T]}) == {"B to layer 1": 0}
 
 
-def test_shapes_that_leave_it_open_are_refused_and_the_rule_says() -> None:
+def test_ambiguous_shapes_are_refused_and_the_rule_declares_the_links() -> None:
     """For layers of equal size, direct and layered feedback have the same shapes."""
     W = weights(6, 4, 4, 4)
     params = {"W": W, "B": [W[1].T, W[2].T]}
