@@ -132,7 +132,7 @@ def test_the_nonlinear_form_is_the_loop_of_the_paper(batch: int) -> None:
 
 
 def test_a_ridge_is_samples_along_every_input() -> None:
-    """c I more in C_xx is what samples √(c m) e_j with y = 0 add."""
+    """C_xx + c I is the covariance with extra samples √(c m) e_j with y = 0."""
     x, y = regression(60)
     spec, c = NetworkSpec((M, K, N), **LINEAR), 0.3
     axes = np.sqrt(c * len(x)) * np.eye(M)

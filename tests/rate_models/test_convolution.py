@@ -250,7 +250,7 @@ def test_a_weight_that_needs_no_gradient_stays() -> None:
     assert all(not np.array_equal(a, b) for a, b in zip(before[1:], after[1:], strict=True))
 
 
-def test_dropout_falls_on_dense_layers() -> None:
+def test_dropout_applies_to_dense_layers() -> None:
     spec = ConvolutionalSpec.of((1, 4, 4), (Convolution(2, 3), 1000, 2))
     masks = BatchNetwork(spec, dropout=0.5).draws(3).masks
     assert masks is not None
@@ -307,6 +307,6 @@ def conv(*layers: Any, **more: Any) -> ConvolutionalSpec:
         (lambda: OnlineNetwork(conv()), "OnlineNetwork: got convolutions"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_said_at_the_door(call: Any, message: str) -> None:
+def test_invalid_networks_are_refused(call: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         call()

@@ -75,7 +75,7 @@ def test_feedback_from_the_output(forward: bool) -> None:
     assert list(angles.values()) == pytest.approx([0, 180], abs=1e-5)
 
 
-def test_a_hidden_layer_as_wide_as_the_output_is_no_riddle_at_the_top() -> None:
+def test_a_hidden_layer_as_wide_as_the_output_is_not_ambiguous() -> None:
     W = weights(6, 5, 4)
     for rule in ("feedback_alignment", "direct_feedback_alignment"):
         (link,) = measures.rule_links(rule, 2)
@@ -83,7 +83,7 @@ def test_a_hidden_layer_as_wide_as_the_output_is_no_riddle_at_the_top() -> None:
     assert measures.alignment_angle({"W": W, "B": [W[1].T]}) == {"B to layer 1": 0}
 
 
-def test_shapes_that_leave_it_open_are_refused_and_the_rule_says() -> None:
+def test_ambiguous_shapes_are_refused_and_the_rule_declares_the_links() -> None:
     """For layers of equal size, direct and layered feedback have the same shapes."""
     W = weights(6, 4, 4, 4)
     params = {"W": W, "B": [W[1].T, W[2].T]}
@@ -237,8 +237,8 @@ def test_slowness_takes_sixty_points() -> None:
 
 
 def test_normal_weights_are_recovered() -> None:
-    found = fits.distribution_fits(RNG.normal(0.02, 0.003, size=(100, 200)))
-    normal, t = found["normal"], found["t"]
+    laws = fits.distribution_fits(RNG.normal(0.02, 0.003, size=(100, 200)))
+    normal, t = laws["normal"], laws["t"]
     assert normal.parameters["mean"] == pytest.approx(0.02, abs=1e-4)
     assert normal.parameters["std"] == pytest.approx(0.003, rel=0.02)
     assert -1 < t.log_likelihood - normal.log_likelihood < 8  # and many degrees of freedom
@@ -246,13 +246,13 @@ def test_normal_weights_are_recovered() -> None:
 
 
 def test_student_weights_are_recovered() -> None:
-    found = fits.distribution_fits(0.5 + 0.01 * RNG.standard_t(4, size=20_000))
-    assert found["t"].parameters == {
+    laws = fits.distribution_fits(0.5 + 0.01 * RNG.standard_t(4, size=20_000))
+    assert laws["t"].parameters == {
         "df": pytest.approx(4, rel=0.08),
         "loc": pytest.approx(0.5, abs=5e-4),
         "scale": pytest.approx(0.01, rel=0.03),
     }
-    assert found["t"].log_likelihood > found["normal"].log_likelihood + 1000
+    assert laws["t"].log_likelihood > laws["normal"].log_likelihood + 1000
 
 
 def test_equal_weights_have_no_distribution() -> None:

@@ -73,7 +73,7 @@ def test_together_is_one_by_one(rule: str, hyper: dict[str, Any]) -> None:
 def test_one_network_at_a_time_in_each_thread(
     way: Any, rtol: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the last bit in turn; sums of several threads are added up otherwise than those of one."""
+    """With identical bits in turn; several threads sum in another order than one thread does."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     ours, theirs = networks("pepita", dropout=0.1), networks("pepita", dropout=0.1)
     fit_many(ours, X, LABELS, seeds=SEEDS, epochs=2, batch_size=5, way=way)
@@ -94,7 +94,7 @@ def test_single_precision_and_a_test_set() -> None:
 
 
 @pytest.mark.parametrize("fast", ["together", "in turn", "side by side"])
-def test_a_trial_finds_the_fastest_way_and_changes_no_number(
+def test_a_trial_selects_the_fastest_method_and_changes_no_number(
     fast: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
@@ -121,7 +121,7 @@ def test_the_trial_takes_real_times() -> None:
 
 
 @pytest.mark.parametrize("way", ["together", "in turn", "side by side"])
-def test_one_that_diverges_stops_and_the_others_go_on(way: Any) -> None:
+def test_one_that_diverges_stops_and_the_others_continue(way: Any) -> None:
     nets = networks("backprop")
     with torch.no_grad():
         nets[1].W[0][0, 0] = torch.inf
@@ -152,7 +152,7 @@ def test_networks_own_their_arrays_afterwards() -> None:
         ({"epochs": 0}, "epochs: got 0"),
     ],
 )
-def test_what_cannot_be_is_said(change: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_refused(change: dict[str, Any], message: str) -> None:
     given: Any = {"nets": networks("pepita"), "seeds": SEEDS, "epochs": 1, **change}
     with pytest.raises(BadOption, match=message):
         fit_many(given.pop("nets"), X, LABELS, **given)
@@ -160,7 +160,7 @@ def test_what_cannot_be_is_said(change: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("way", ["in turn", "side by side"])
 @pytest.mark.parametrize("rule", ["pepita", "node_perturbation"])
-def test_training_goes_on_from_what_is_kept_to_the_last_bit(
+def test_training_resumes_with_identical_bits(
     rule: str, way: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[str, Any] = {"epochs": 4, "batch_size": 5, "way": way, "seeds": SEEDS}
@@ -183,7 +183,7 @@ def test_training_goes_on_from_what_is_kept_to_the_last_bit(
         assert_same(one, other, rtol=0.0)
 
 
-def test_what_cannot_go_on() -> None:
+def test_invalid_states_to_resume() -> None:
     state = State(1, 1, 0.1, {"net.W.0": np.ones((2, 2))})
     nets = networks("pepita")
     for more in ({"way": "together"}, {"way": "in turn"}):

@@ -53,7 +53,7 @@ def test_single_precision_is_really_compared() -> None:
     assert min(single) > 1e-9  # also of F, which is rounded
 
 
-def test_circuits_are_one_more_realisation_where_a_rule_has_one() -> None:
+def test_circuits_are_one_more_implementation_where_a_rule_has_one() -> None:
     ruled = [rule for rule in rules.names() if circuits.circuits_of(rule)]
     assert {"pepita", "bmvr", "node_perturbation"} <= set(ruled)
     for rule in [*ruled, "backprop"]:
@@ -65,7 +65,7 @@ def test_circuits_are_one_more_realisation_where_a_rule_has_one() -> None:
         assert all(row["tolerance"] == 1e-10 for row in circuit)
 
 
-def test_a_circuit_that_is_off_is_found() -> None:
+def test_a_wrong_circuit_is_detected() -> None:
     def broken(case: parity.Case, dtype: str, seed: int) -> parity.Twin | None:
         return circuits.maker(case._replace(optimizer=case.optimizer._replace(lr=0.031)), dtype, 0)
 
@@ -79,7 +79,7 @@ def test_every_sample_is_counted_while_it_compares() -> None:
     assert calls == [("backprop", n, 4) for n in (1, 2, 3, 4)]  # of two networks
 
 
-def test_realisations_that_are_not_installed_are_named_and_not_counted(
+def test_implementations_that_are_not_installed_are_named_and_not_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(parity, "find_spec", lambda name: None)
@@ -89,7 +89,7 @@ def test_realisations_that_are_not_installed_are_named_and_not_counted(
     assert {row["realisation"] for row in report.rows} == {"online"}
 
 
-def test_the_batch_package_without_torch_says_what_to_install(
+def test_the_batch_package_without_torch_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import rate_models.batch as batch
@@ -117,7 +117,7 @@ def test_bad_arguments(wrong: dict[str, Any], error: type[Exception], message: s
 
 
 @pytest.mark.parametrize("fault", ["nan", "diverged", "small"])
-def test_a_realisation_that_is_off_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_implementation_is_detected(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = parity.online
 
     def broken(case: parity.Case, dtype: str, seed: int) -> parity.Twin:
@@ -142,7 +142,7 @@ def test_a_realisation_that_is_off_is_found(fault: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow  # compiles kernels
-def test_a_kernel_broken_on_purpose_is_found_in_spite_of_the_cache(tmp_path: Path) -> None:
+def test_a_broken_kernel_is_detected_in_spite_of_the_cache(tmp_path: Path) -> None:
     """Also shows that an edit in one file recompiles the kernels of another that call it."""
     for package in ("rate_models", "biocircuits", "streaming"):
         shutil.copytree(

@@ -29,7 +29,7 @@ Y = one_hot(LABELS, 4)
 def updates(
     spec: NetworkSpec, rule: str, params: Any, x: Any, y: Any, masks: Any = None, **hyper: Any
 ) -> list[Any]:
-    """ΔW of the only stage of a rule, mean over the batch."""
+    """ΔW of a rule with one optimiser step, mean over the batch."""
     definition = rules.get(rule)
     hyper = definition.hyperparameters(**hyper)
     (stage,) = definition.batch(spec, params, hyper, x, y, Draws(masks))
@@ -90,7 +90,7 @@ def test_samples_at_a_small_rate_follow_it_too(rule: str, hyper: Any, structured
 
 
 def test_modulated_presynaptic_activity_leaves_the_analytic_update() -> None:
-    """So that the test above can tell: the extra term is A F E (F E)ᵀ, of second order in F."""
+    """The test above is sensitive enough: the extra term is A F E (F E)ᵀ, of second order in F."""
     params = initial_parameters(LINEAR, "pepita", seed=0, feedback_scale=1.0)
     A, W, F = *params["W"], params["F"]
     T, x = RNG.normal(size=(3, 6)), math.sqrt(6) * np.linalg.qr(RNG.normal(size=(6, 6)))[0]

@@ -44,8 +44,8 @@ with joined() as rank:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
-    """Every rule whose arrays the optimiser steps; the others say what they change themselves."""
+def test_two_processes_have_the_result_of_one(tmp_path: Path) -> None:
+    """Every rule whose arrays the optimiser steps; other rules raise an error."""
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]

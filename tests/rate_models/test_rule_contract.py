@@ -49,14 +49,14 @@ def test_a_rule_is_known_by_its_file_and_is_one_object(rule: str) -> None:
     )  # as kept kernels find it
 
 
-def test_a_changed_rule_does_not_pass_for_the_files_own() -> None:
+def test_a_changed_rule_is_not_mistaken_for_that_of_its_file() -> None:
     changed = replace(rules.get("drtp"), losses=("mse",))
     assert copy.deepcopy(changed) is changed
     with pytest.raises(BadOption, match="copy of rule drtp: got a changed one"):
         pickle.dumps(changed)
 
 
-def test_a_file_that_states_no_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_a_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookup.module(rules.RULES, "drtp"), "RULE", "drtp")
     with pytest.raises(BadOption, match="file of rule drtp: got 'drtp'; expected RULE = Rule"):
         rules.get("drtp")
@@ -79,7 +79,7 @@ STILL = {("pepita", "own arrays"): "F did not change in 6 samples"}  # it does w
 
 @pytest.mark.parametrize(("rule", "hyper"), CASES, ids=str)
 def test_the_contract_is_kept(rule: str, hyper: dict[str, Any]) -> None:
-    """But for what compiles for long: `test_parity` compares kernels, `test_tasks` work items."""
+    """Without slow compilations: `test_parity` compares kernels, `test_tasks` checks work items."""
     report = check_rule(rule, only=QUICK, **hyper)
     assert report.ok and [line.check for line in report.lines] == QUICK, report
     for line in report.lines:
@@ -163,12 +163,12 @@ def test_a_start_of_another_shape_is_refused() -> None:
         rules.start(rule, SPEC, rule.hyperparameters(), 0)
 
 
-def test_what_a_rule_starts_otherwise_is_not_drawn_again() -> None:
+def test_arrays_that_init_returns_are_not_drawn_again() -> None:
     rule = replace(rules.get("drtp"), init=lambda spec, hyper, rng: {"B": [np.ones((7, 5))]})
     assert rules.start(rule, SPEC, rule.hyperparameters(), 0)["B"][0].tolist() == [[1.0] * 5] * 7
 
 
-def test_what_shapes_the_start_is_marked() -> None:
+def test_hyperparameters_of_the_initial_parameters_are_marked() -> None:
     assert rules.get("drtp").fixed == ("init", "feedback_scale")
     assert rules.get("bmvr").fixed == ("ridge", "decoupled", "init_1", "init_2", "init_q")
     assert rules.get("pepita").fixed == (
