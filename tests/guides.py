@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 
 from project import ROOT
 
@@ -24,3 +25,10 @@ def lines_of_code(source: str) -> int:
     """Lines that are neither blank nor part of the file's docstring."""
     start = ast.parse(source).body[0].end_lineno
     return sum(bool(line.strip()) for line in source.splitlines()[start:])
+
+
+def commands(guide: str) -> list[list[list[str]]]:
+    """The commands of each console block, as words."""
+    return [
+        [shlex.split(line) for line in block.splitlines()] for block in blocks(guide, "console")
+    ]

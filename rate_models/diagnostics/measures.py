@@ -119,7 +119,7 @@ def rule_links(rule: str | Description, layers: int, **hyperparameters: Any) -> 
     spec = NetworkSpec((1,) * (layers + 1), loss=definition.loss)
     found: list[Link] = []
     for own in definition.own:
-        for i, (one, other) in enumerate(own.places(spec, hyper) if own.feedback else ()):
+        for i, (one, other) in enumerate(own.axes(spec, hyper) if own.feedback else ()):
             item, ends = None if own.each is None else i, (min(one, other), max(one, other))
             found.append(Link(own.name, item, *ends, forward=one > other))
     return found or _no_feedback()

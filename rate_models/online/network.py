@@ -304,8 +304,8 @@ class OnlineNetwork(Learned):
     def _arrays(self) -> dict[str, Array]:
         named = {f"input.{name}": getattr(self._syn, name) for name in input_synapses.STATE}
         named |= {f"layers.{name}": getattr(self._net, name) for name in ("W", "vW", "b", "vb")}
-        places = {own.begins for own in self.definition.own}
-        named |= {f"rule.{k}": v for k, v in self._params._asdict().items() if k not in places}
+        begins = {own.begins for own in self.definition.own}
+        named |= {f"rule.{k}": v for k, v in self._params._asdict().items() if k not in begins}
         return {**named, "clock": self._clock}
 
     def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:

@@ -100,5 +100,5 @@ class Paper:
 
     @property
     def cells(self) -> list[Cell]:
-        """All places of the table, row by row."""
+        """All cells of the table, row by row."""
         return [(row, column) for row in self.rows for column in self.columns]

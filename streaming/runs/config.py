@@ -100,7 +100,7 @@ class RunConfig(RunOptions):
             learner_scales = self.settings.get("target_scale") != "none"
             kind = defaults.scale_of(self, source)
             return InputTarget(source, 1.0 if learner_scales else factor_of(source, kind))
-        source = open_source(self.source, self._source_options(loss=self.settings.get("loss")))
+        source = open_source(self.source, self._source_options())
         if self.task == "regression" and source.classes is not None:
             return NumberTarget(source)
         if self.task == "classification" and source.classes is None:
@@ -111,15 +111,16 @@ class RunConfig(RunOptions):
     def _source_options(self, **more: Any) -> Options:
         """The options of the source."""
         fields = {name: getattr(self, name) for name in Options.model_fields if name != "loss"}
-        return Options(**{**fields, **more})
+        loss = self.settings.get("loss")  # where it is no name, the learner refuses it
+        return Options(**{**fields, "loss": loss if isinstance(loss, str) else None, **more})
 
     def opening(self) -> str:
         """A text that identifies the samples that `open` gives, apart from their order."""
         scale = None
         if self.target == "input":
-            scale = self.scale, self.rule, self.circuit
-        options = self._source_options(loss=self.settings.get("loss")).model_dump(exclude={"seed"})
-        return repr((self.source, self.target, options, scale))
+            scale = self.scale, self.rule, self.circuit, self.settings.get("target_scale")
+        asked = self._source_options().model_dump(exclude={"seed"})
+        return repr((self.source, self.target, asked, scale))
 
     def learner(self, source: Source) -> OnlineLearner:
         """A new learner. The configuration has to be `resolved`."""

@@ -112,12 +112,12 @@ def test_links_that_are_declared_are_those_that_shapes_show(
 
 @pytest.mark.parametrize(("rule", "hyper"), CASES, ids=str)
 def test_kernels_and_torch_hold_the_declared_arrays(rule: str, hyper: dict[str, Any]) -> None:
-    """Flat, one after another, with the places where each of a list begins; velocities beside."""
+    """Flat, one after another, with where each of a list begins; velocities beside."""
     spec, definition = suited_network(rule, SPEC), rules.get(rule)
     net = OnlineNetwork(spec, rule, seed=3, optimizer=Optimizer(momentum=0.5), **hyper)
     params, fields = initial_parameters(spec, rule, 3, **hyper), net._params._asdict()
     for own in definition.own:
-        shapes = [own.shape(spec, place) for place in own.places(spec, net.hyper)]
+        shapes = [own.shape(spec, axes) for axes in own.axes(spec, net.hyper)]
         value = params.get(own.name, [])
         arrays = value if own.each or own.name not in params else [value]
         assert [a.shape for a in arrays] == shapes

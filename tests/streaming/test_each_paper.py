@@ -23,7 +23,12 @@ from streaming.papers import Scale, page
 from streaming.papers.reproduce import reproduce
 
 NAMES = list(papers.catalogue())
-LARGE = {"bmvr-objective", "lansdell-cifar", "srinivasan-depth"}  # images, networks
+LARGE = {  # images, networks
+    "bmvr-objective",
+    "lansdell-cifar",
+    "pepita-table1",
+    "srinivasan-depth",
+}
 PLAN = ("pepita-table1", "pepita-alignment", "pepita-weights", "pepita-slowness")
 
 

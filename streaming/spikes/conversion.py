@@ -17,10 +17,10 @@ from biocircuits.spiking.recording import rank_correlation
 from rate_models.drawing.style import plain
 from rate_models.errors import BadOption
 from rate_models.support.estimates import check_learning, check_memory, check_time
-from streaming.commands._spiking_options import SpikingOptions
 from streaming.learner.learner import OnlineLearner
 from streaming.pictures.drawn import attempt
 from streaming.sources import ArraySource, Options, Source, get, open_source
+from streaming.spikes.options import SpikingOptions
 
 EPOCHS = 8  # of training, if no checkpoint is given
 PACE = 1e8  # neuron updates per second: an upper limit for one core
