@@ -62,9 +62,9 @@ def _bad_option(invalid: ValidationError) -> BadOption:
 def option_of(record: type[BaseModel]) -> dict[str, Option]:
     """The `Option` of each field that has one, by the field's name.
 
-    >>> from streaming.options import LearnerOptions
-    >>> option_of(LearnerOptions)["workers"].help
-    'Threads that share the layers.'
+    >>> from streaming.options import TableOptions
+    >>> option_of(TableOptions)["stratify"].help
+    'Hold out a random sample of every class instead.'
     """
     options = {
         name: [one for one in field.metadata if isinstance(one, Option)]
