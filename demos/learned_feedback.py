@@ -18,7 +18,8 @@ Needs: MNIST
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def main(
             mnist = open_source("mnist", Options(data=data, download=download, seed=seed))
             with threadpool_limits(1):  # on matrices this small threads only wait for each other
                 runs.append(list(learn(mnist, rule, hyper, batches, seed)))
-            print(f"{rule:<20} seed {seed}  {said(runs[-1][-1])}", flush=True)
+            print(f"{rule:<20} seed {seed}  {summary(runs[-1][-1])}", flush=True)
         curves[rule] = {name: np.array([[point[name] for point in run] for run in runs])
                         for name in runs[0][0]}  # fmt: skip
         curves[rule]["batches"] = curves[rule]["batches"][0]
@@ -87,7 +88,6 @@ def learn(
     """What `measure` finds after 0 batches, and at points ever further apart."""
     params = textbook.initial_parameters(SPEC, rule, seed, "float32", **hyper)
     net = Textbook(SPEC, rule, params, Optimizer(lr=lr), **hyper)
-    widths = net.definition.noise.widths(SPEC, net.hyper)
     rng, done, epoch = np.random.default_rng(seed), 0, 0
     test = [np.concatenate(part) for part in zip(*mnist.test() or (), strict=True)]
     x_test, y_test = np.float32(test[0]) / np.float32(255), test[1]
@@ -98,12 +98,20 @@ def learn(
                 yield {"batches": done, **measure(net, x_test, y_test)}
             if done == batches:
                 return
-            u = [rng.random((len(X), width), np.float32) for width in widths]
-            noise = [net.definition.noise.transform(net.hyper, numbers) for numbers in u]
+            drawn = rules.masks_and_noise(
+                net.definition, SPEC, net.hyper, partial(_uniform, rng, len(X))
+            )
             x = np.float32(X) / np.float32(255)
-            net.learn(x, one_hot(y, 10, np.float32), noise=noise, batch_size=1)  # 1: a sum
+            net.learn(x, one_hot(y, 10, np.float32), noise=drawn.noise, batch_size=1)  # 1: a sum
             done += 1
         epoch += 1
+
+
+def _uniform(
+    rng: np.random.Generator, n: int, stream: int, widths: Sequence[int]
+) -> list[np.ndarray]:
+    """Numbers in single precision, see `rules.masks_and_noise`."""
+    return [rng.random((n, width), np.float32) for width in widths]
 
 
 def measure(net: Textbook, x: Any, y: Any) -> Values:
@@ -137,7 +145,7 @@ def signals(rule: Rule, params: Any, hyper: Any, x: Any, y: Any) -> list[Any]:
             for terms, nothing in zip(stage.terms, zeros, strict=True)]  # fmt: skip
 
 
-def said(point: Values) -> str:
+def summary(point: Values) -> str:
     return "  ".join(f"{name} {value:,.4g}" for name, value in point.items())
 
 

@@ -42,7 +42,7 @@ def main(
     """Accuracy on the test samples; ``weights`` gets what was learned, as safetensors."""
     import torch
 
-    read = open_source(source, Options(data))
+    read = open_source(source, Options(data=data))
     assert isinstance(read, ArraySource) and read.classes is not None
     (X, y), (X_test, y_test) = read.train_arrays(), read.test_arrays()
     X, X_test = X / read.maximum, X_test / read.maximum

@@ -7,8 +7,9 @@ Open `learner` first, then `runs`.
 `scores`      test-then-train
 `runs`        a stream through a learner, kept in a folder; `files`, `pictures`: what lies there
 `schedule`    which worker does what when; `threads`: carries it out
-`commands`    the command line
-`sweeps`, `papers`, `benchmarks`: many runs, published tables, speed
+`options`     the one list of what can be asked of a run; `records`: how such lists are declared
+`commands`    one file per command; `app`: the command line; `progress`, `outlook`: while it runs
+`sweeps`, `papers`, `benchmarks`, `spikes`: many runs, published tables, speed, conversions
 `cluster`     workers of Dask; `machine`: what a measurement ran on; `terminal`: what is printed
 
 >>> from streaming import OnlineLearner, progressive_val_score

@@ -1,9 +1,10 @@
-"""Do the realisations agree? The online kernel, the torch batch, ... against the textbook.
+"""Parity: every implementation of a rule, such as the online kernel, against the textbook.
 
-Every rule learns the same samples in each realisation, from the same initial parameters and with
-the same masks and noise. After every sample all its arrays, and the outputs that it gave before
-learning, are compared with the float64 textbook: deviation = max|a − b| / max|b| per array, and
-the largest over all samples is what is reported. Realisations of higher packages are handed in.
+Every implementation learns the same samples, from the same initial parameters and with the same
+masks and noise. After every sample all its arrays, and the outputs that it predicted before
+learning, are compared with the float64 textbook: deviation = max|a − b| / max|b| per array. The
+largest deviation over all samples is reported. Implementations in packages above this one are
+arguments.
 """
 
 from __future__ import annotations
@@ -19,24 +20,24 @@ from numpy.typing import NDArray
 
 from rate_models import rules as known
 from rate_models.errors import BadOption, Diverged
-from rate_models.model import draws
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, one_hot
 from rate_models.online.network import OnlineNetwork
-from rate_models.rules import forward, nearest
+from rate_models.rules import Rule, forward, masks_and_noise, nearest
 from rate_models.textbook import Textbook, initial_parameters, mapped
 
 Array = NDArray[Any]
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
-# Where a ReLU changes its slope, rounding decides which one is taken, and neither is wrong:
-# samples that bring a hidden unit this near are passed over.
+# Where a ReLU changes its slope, rounding decides which slope is used, and neither is wrong.
+# Samples that bring the pre-activation of a hidden unit this close to 0 are skipped.
 KINK = 1e-4
 
 
 class Report(NamedTuple):
-    """ok: every row is. rows: {rule, realisation, dtype, array, deviation, tolerance, ok}.
+    """ok: whether all rows are. rows: {rule, realisation, dtype, array, deviation, tolerance, ok}.
 
-    missing: realisations that are not installed; they are not counted.
+    The column "realisation" has the name of the implementation. missing: implementations that are
+    not installed; they do not affect ``ok``.
     """
 
     ok: bool
@@ -45,9 +46,9 @@ class Report(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A network and how it learns, for one rule."""
+    """A network, optimiser and hyperparameters to test one rule with."""
 
-    rule: str
+    rule: Rule
     spec: NetworkSpec
     optimizer: Optimizer
     hyper: dict[str, Any]
@@ -58,31 +59,31 @@ class Sample(NamedTuple):
 
     x: Array
     labels: NDArray[np.int64]
-    masks: list[Array] | None
-    noise: list[Array]
+    masks: Sequence[Array] | None
+    noise: Sequence[Array] | None
 
 
-# Learns one sample; returns what the network put out before, and its parameters after.
+# Learns one sample; returns the outputs before learning, and the parameters after it.
 Twin = Callable[[Sample], tuple[Array, Parameters]]
-# Of a case, in a dtype, from a seed; None where the realisation has no such case.
+# (case, dtype, seed) -> a Twin; None where the implementation does not support the case.
 Maker = Callable[[Case, str, int], Twin | None]
 
 
 def run(
     samples: int = 1000,
-    rules: Sequence[str] | None = None,
+    rules: Sequence[str | Rule] | None = None,
     dtypes: Sequence[str] = ("float64", "float32"),
     seed: int = 0,
     others: Mapping[str, Maker] = MappingProxyType({}),
     tell: Callable[[str, int, int], object] = lambda rule, done, total: None,
 ) -> Report:
-    """Compare all realisations over ``samples`` samples; rules: all where None.
+    """Compare all implementations over ``samples`` samples; rules: all where None.
 
-    others: realisations of packages above this one, by name. tell: called after every sample with
-    the rule, how many samples are done and how many there are.
+    others: implementations in packages above this one, by name. tell: progress function, called
+    after every sample with the rule, the number of samples done and their total number.
 
     Raises UnknownName for a rule that does not exist, BadOption for a dtype or a number of
-    samples that cannot be.
+    samples that is not allowed.
 
     >>> run(samples=2, rules=["backprop"], dtypes=["float64"]).ok
     True
@@ -92,17 +93,19 @@ def run(
     for dtype in dtypes:
         if dtype not in TOLERANCE:
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(TOLERANCE)}")
-    makers: dict[str, Maker] = {"online": _online}
-    makers |= ({"batch": _batch} if find_spec("torch") else {}) | dict(others)
+    makers: dict[str, Maker] = {"online": online}
+    makers |= ({"batch": batch} if find_spec("torch") else {}) | dict(others)
     rows = []
-    cases = {rule: _cases(rule) for rule in rules or known.names()}
+    cases = {rule.name: cases_of(rule) for rule in map(known.get, rules or known.names())}
     done, total = count(1), samples * sum(map(len, cases.values()))
     for rule, each in cases.items():
         worst: dict[tuple[str, str, str], float] = {}
         for case in each:
-            made = {(name, d): make(case, d, seed) for name, make in makers.items() for d in dtypes}
-            twins = {key: twin for key, twin in made.items() if twin is not None}
-            for deviations in _deviations(case, twins, samples, seed):
+            each_twin = {
+                (name, d): make(case, d, seed) for name, make in makers.items() for d in dtypes
+            }
+            twins = {key: twin for key, twin in each_twin.items() if twin is not None}
+            for deviations in deviations_of(case, twins, samples, seed):
                 for key, deviation in deviations.items():
                     worst[key] = max(worst.get(key, 0.0), deviation)
                 tell(rule, next(done), total)
@@ -116,37 +119,36 @@ def run(
     return Report(all(row["ok"] for row in rows), rows, missing)
 
 
-def _cases(rule: str) -> list[Case]:
-    """A deep network with the defaults; a wide one with all that can move at once.
+def cases_of(rule: Rule) -> list[Case]:
+    """A deep network with the default options, and a wide one with all options of learning in use.
 
-    Where the rule cannot learn these, the nearest ones that it can.
+    Where the rule cannot learn one of these, the most similar network that it can learn.
     """
-    definition = known.get(rule)
     moving = Optimizer(lr=0.01, momentum=0.9, weight_decay=1e-4, decay_at=(300,))
-    dropout = {"dropout": 0.1} if "dropout" in definition.hyperparameters._fields else {}
-    deep = NetworkSpec((20, 16, 12, 5), loss=definition.loss)
-    wide = NetworkSpec((64, 32, 10), loss=definition.loss, bias=True)
-    near_deep, near_wide = nearest(definition, deep), nearest(definition, wide)
+    dropout = {"dropout": 0.1} if "dropout" in rule.hyperparameters._fields else {}
+    deep = NetworkSpec((20, 16, 12, 5), loss=rule.loss)
+    wide = NetworkSpec((64, 32, 10), loss=rule.loss, bias=True)
+    near_deep, near_wide = nearest(rule, deep), nearest(rule, wide)
     cases = [Case(rule, near_deep, Optimizer(), {})] if near_deep else []
     return cases + ([Case(rule, near_wide, moving, dropout)] if near_wide else [])
 
 
 def _stream(case: Case, seed: int) -> Iterator[Sample]:
-    """Sparse inputs that single precision holds exactly, with labels, masks and noise."""
-    definition, sizes = known.get(case.rule), case.spec.sizes
-    hyper, dropout = definition.hyperparameters(**case.hyper), case.hyper.get("dropout")
+    """Sparse inputs that single precision represents exactly, with labels, masks and noise."""
+    definition, sizes = case.rule, case.spec.sizes
+    hyper = definition.hyperparameters(**case.hyper)
     rng = np.random.default_rng([seed, *sizes])
     while True:
         x = np.where(rng.random((1, sizes[0])) < 0.2, rng.random((1, sizes[0])), 0)
-        masks = None
-        if dropout:
-            masks = [draws.dropout_masks(rng.random((1, n)), dropout) for n in sizes[1:-1]]
-        widths = definition.noise.widths(case.spec, hyper)
-        noise = [definition.noise.transform(hyper, rng.random((1, n))) for n in widths]
-        yield Sample(x.astype(np.float32), rng.integers(0, sizes[-1], 1), masks, noise)
+        drawn = masks_and_noise(definition, case.spec, hyper,
+                      lambda stream, widths: [rng.random((1, n)) for n in widths])  # fmt: skip
+        yield Sample(x.astype(np.float32), rng.integers(0, sizes[-1], 1), *drawn)
 
 
-def _online(case: Case, dtype: str, seed: int) -> Twin:
+def online(case: Case, dtype: str, seed: int) -> Twin | None:
+    """The online kernel; None for a rule without one."""
+    if not case.rule.compiled:
+        return None
     net = OnlineNetwork(
         case.spec, case.rule, seed=seed, dtype=dtype, optimizer=case.optimizer, **case.hyper
     )
@@ -159,7 +161,8 @@ def _online(case: Case, dtype: str, seed: int) -> Twin:
     return learn
 
 
-def _batch(case: Case, dtype: str, seed: int) -> Twin:
+def batch(case: Case, dtype: str, seed: int) -> Twin:
+    """The textbook form on torch."""
     from rate_models.batch import BatchNetwork, Sgd
 
     net = BatchNetwork(case.spec, case.rule, seed, dtype, **case.hyper)
@@ -177,10 +180,10 @@ def _batch(case: Case, dtype: str, seed: int) -> Twin:
     return learn
 
 
-def _deviations(
+def deviations_of(
     case: Case, twins: dict[tuple[str, str], Twin], samples: int, seed: int
 ) -> Iterator[dict[tuple[str, str, str], float]]:
-    """{(realisation, dtype, array): deviation} of every array, after every sample."""
+    """{(implementation, dtype, array): deviation} of every array, after every sample."""
     params = initial_parameters(case.spec, case.rule, seed, **case.hyper)
     book = Textbook(case.spec, case.rule, params, case.optimizer, **case.hyper)
     stream = (sample for sample in _stream(case, seed) if not _at_kink(book, sample))
@@ -191,7 +194,7 @@ def _deviations(
         book.learn(x, one_hot(sample.labels, case.spec.sizes[-1]), sample.masks, sample.noise)
         truth = _named(outputs, book.params)
         sizes = {name: np.abs(array).max() for name, array in truth.items()}
-        found: dict[tuple[str, str, str], float] = {}
+        deviations: dict[tuple[str, str, str], float] = {}
         for key, learn in twins.items():
             if key in lost:
                 continue
@@ -203,8 +206,8 @@ def _deviations(
             for name, array in truth.items():
                 off = float(np.abs(arrays[name] - array).max())
                 relative = off / float(sizes[name] or 1.0)  # all zero: compared as it is
-                found[*key, name] = relative if relative == relative else np.inf  # NaN is far
-        yield found
+                deviations[*key, name] = relative if relative == relative else np.inf  # for NaN
+        yield deviations
 
 
 def _at_kink(book: Textbook, sample: Sample) -> bool:

@@ -57,6 +57,7 @@ def lanewise(function: Function) -> Function:
     own += inspect.signature(function).parameters.values()
     stage.__signature__ = inspect.Signature(own)  # numba looks for each argument's name
     stage.__name__ = stage.__qualname__ = function.__name__
+    stage.__wrapped__ = function  # where `foreign` looks for the code
     return cast(Function, intrinsic(stage))
 
 

@@ -9,7 +9,6 @@ One sweep through the weights serves all samples.
 
 from __future__ import annotations
 
-from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.compiler.records import another
 from rate_models.kernels import input_synapses, rows
@@ -30,8 +29,8 @@ def keep(net: Layers, syn: InputSynapses, kept: Array) -> None:
         row = syn.rows[n]
         mine.rows[n] = row
         mine.x[row] = syn.x[row]
-    vectors.copy(mine.Kx, syn.Kx)
-    vectors.copy(mine.shift, syn.shift)
+    rows.copy(mine.Kx, syn.Kx)
+    rows.copy(mine.shift, syn.shift)
 
 
 @stage
@@ -89,7 +88,7 @@ def _add(row: Array, net: Layers, layer: int, unit: int, count: int, sign: Scala
         x2, x3 = units(net, net.pre[k + 2], layer - 1), units(net, net.pre[k + 3], layer - 1)
         rows.axpy_four(row, c0, c1, c2, c3, x0, x1, x2, x3)
     for k in range(fours, count):
-        vectors.axpy(row, sign * net.change[k, unit], units(net, net.pre[k], layer - 1))
+        rows.axpy(row, sign * net.change[k, unit], units(net, net.pre[k], layer - 1))
 
 
 @stage

@@ -31,7 +31,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, Scalar, aligned, inlined, stage
 from rate_models.compiler.lanes import lanewise
 from rate_models.kernels import rows
@@ -151,7 +150,7 @@ def settle(s: InputSynapses) -> None:
 def _apply(s: InputSynapses, row: int) -> None:
     """Sweep in what is pending for one input."""
     if s.pending_x[row] != 0:
-        vectors.axpy(s.S[row], -s.pending_x[row], s.pending_post[s.pending_at[row]])
+        rows.axpy(s.S[row], -s.pending_x[row], s.pending_post[s.pending_at[row]])
         s.pending_x[row] = 0
 
 
@@ -183,7 +182,7 @@ def fold(s: InputSynapses) -> None:
 def replace(s: InputSynapses, k: Array) -> None:
     """K ← k (n_0, k) with the weights as they are; after `collect`, before `modulate`."""
     for row in range(k.shape[0]):
-        vectors.copy(s.K[row], k[row])
+        rows.copy(s.K[row], k[row])
     rows.project(s.S, s.K, s.WK)
     rows.project(s.V, s.K, s.VWK)
     rows.project(s.K, s.K, s.G)
@@ -206,7 +205,7 @@ def load(s: InputSynapses, x: Array) -> None:
         a, b, c, d = s.rows[n], s.rows[n + 1], s.rows[n + 2], s.rows[n + 3]
         rows.axpy_in_turn(s.Kx, s.x[a], s.x[b], s.x[c], s.x[d], s.K[a], s.K[b], s.K[c], s.K[d])
     for n in range(fours, active):
-        vectors.axpy(s.Kx, s.x[s.rows[n]], s.K[s.rows[n]])
+        rows.axpy(s.Kx, s.x[s.rows[n]], s.K[s.rows[n]])
 
 
 @stage
@@ -218,12 +217,12 @@ def peek(s: InputSynapses, x: Array, a: Array) -> None:
         row = s.rows[n]
         if s.upto.size > 0:
             _, _, pc, pd = rows.power(s.map[0], s.map[1], s.counts[STEPS] - s.upto[row])
-            vectors.axpy(a, a.dtype.type(pc) * s.x[row], s.V[row])
-            vectors.axpy(a, a.dtype.type(pd) * s.x[row], s.S[row])
+            rows.axpy(a, a.dtype.type(pc) * s.x[row], s.V[row])
+            rows.axpy(a, a.dtype.type(pd) * s.x[row], s.S[row])
         else:
-            vectors.axpy(a, s.x[row], s.S[row])
+            rows.axpy(a, s.x[row], s.S[row])
             if s.pending_x[row] != 0:
-                vectors.axpy(a, -s.pending_x[row] * s.x[row], s.pending_post[s.pending_at[row]])
+                rows.axpy(a, -s.pending_x[row] * s.x[row], s.pending_post[s.pending_at[row]])
     rows.combine(a, s.Kx, s.U)
 
 
@@ -248,14 +247,14 @@ def _sweep(s: InputSynapses, a: Array) -> None:
     for n in range(fours, s.active[0]):
         row = s.rows[n]
         _apply(s, row)
-        vectors.axpy(a, s.x[row], s.S[row])
+        rows.axpy(a, s.x[row], s.S[row])
 
 
 @stage
 def modulate(s: InputSynapses, c: Array, a: Array, out: Array) -> None:
     """out = W(x + K c), given a = W x."""
     if s.U.shape[0] > 0:
-        vectors.copy(out, a)
+        rows.copy(out, a)
         rows.combine(out, c, s.WKS)
     else:
         for row in range(s.x.size):  # the plain form: x ← x + K c, all of it active
@@ -278,7 +277,7 @@ def through(s: InputSynapses, c: Array, out: Array) -> None:
     else:
         settle(s)
         for row in range(s.x.size):
-            vectors.axpy(out, rows.dot(s.K[row], c), s.S[row])
+            rows.axpy(out, rows.dot(s.K[row], c), s.S[row])
 
 
 @stage
@@ -289,7 +288,7 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
         for row in range(s.pending_at.size):  # whose time is up: its post is to be overwritten
             if s.pending_at[row] == now:
                 _apply(s, row)
-        vectors.copy(s.pending_post[now], post_x)
+        rows.copy(s.pending_post[now], post_x)
         for n in range(s.active[0]):
             row = s.rows[n]
             if s.pending_x[row] != 0:  # with a delay, since this sample was integrated
@@ -379,7 +378,7 @@ def _update_structure(s: InputSynapses, post_x: Array, post_c: Array, c: Array, 
             _moving_sum(s.WK[m], s.VWK[m], step.mu, decay, step.eta, s.Kx[m], post_x, gc, post_c)
     else:
         for m in range(c.size):
-            vectors.axpy(s.U[m], -(step.eta * c[m]), post_c)
+            rows.axpy(s.U[m], -(step.eta * c[m]), post_c)
             kx, gc = step.eta * s.Kx[m], step.eta * rows.dot(s.G[m], c)
             _minus_sum(s.WK[m], kx, post_x, gc, post_c)
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, aligned, inlined, stage, view
 from rate_models.kernels import input_synapses, rows
 from rate_models.model import activations, losses
@@ -73,25 +72,26 @@ def allocate(
     units, weights = int(n[1:].sum()), int(size.sum())
     biases = units if spec.bias else 0
     layers = Layers(
-        n,
-        unit,
-        weight,
-        np.array([0, *map(activations.code, spec.names)], np.int64),
-        losses.NAMES.index(spec.loss),
-        aligned(np.zeros(weights), dtype),
-        aligned(np.zeros(weights if moving else 0), dtype),
-        aligned(np.zeros(biases), dtype),
-        aligned(np.zeros(biases if moving else 0), dtype),
-        aligned(np.zeros((remembered, units)), dtype),
-        aligned(np.zeros((remembered, units)), dtype),
-        aligned(np.zeros((remembered, spec.sizes[-1])), dtype),
-        np.zeros(len(n), np.int64),
-        int(gather),
-        0,
-        0,
+        sizes=n,
+        unit=unit,
+        weight=weight,
+        kind=np.array([0, *map(activations.code, spec.names)], np.int64),
+        loss=losses.NAMES.index(spec.loss),
+        W=aligned(np.zeros(weights), dtype),
+        vW=aligned(np.zeros(weights if moving else 0), dtype),
+        b=aligned(np.zeros(biases), dtype),
+        vb=aligned(np.zeros(biases if moving else 0), dtype),
+        change=aligned(np.zeros((remembered, units)), dtype),
+        pre=aligned(np.zeros((remembered, units)), dtype),
+        c=aligned(np.zeros((remembered, spec.sizes[-1])), dtype),
+        changes=np.zeros(len(n), np.int64),
+        gather=int(gather),
+        undo=0,
+        afresh=0,
     )
-    widths = [units] * 6 + [spec.sizes[-1]] * 3 + [units] * 2
-    return layers, Work(*(aligned(np.zeros(n), dtype) for n in widths))
+    outputs = dict.fromkeys(("c", "e", "y"), spec.sizes[-1])
+    scratch = {name: np.zeros(outputs.get(name, units)) for name in Work._fields}
+    return layers, Work(**{name: aligned(array, dtype) for name, array in scratch.items()})
 
 
 @view
@@ -105,6 +105,12 @@ def matrix(net: Layers, flat: Array, layer: int) -> Array:
     """W_l (n_l, n_{l-1}) as a view, l ≥ 2."""
     n, m, at = net.sizes[layer], net.sizes[layer - 1], net.weight[layer]
     return flat[at : at + n * m].reshape(n, m)
+
+
+@view
+def item(flat: Array, begins: Array, i: int) -> Array:
+    """Array i of a list that lies flat, itself flat; see `rules.Own`."""
+    return flat[begins[i] : begins[i + 1]]
 
 
 @stage
@@ -122,7 +128,7 @@ def _current_of(net: Layers, layer: int, source: Array, out: Array, first: int, 
         a[i] = rows.dot(w[i], x)
     if net.b.size > 0:
         b, one = units(net, net.b, layer), a.dtype.type(1)
-        vectors.axpy(a[first:end], one, b[first:end])
+        rows.axpy(a[first:end], one, b[first:end])
 
 
 @stage
@@ -135,7 +141,7 @@ def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
         # (W + η post preᵀ) x = W x + η post (pre·x), and the bias likewise
         row, one = k % net.change.shape[0], a.dtype.type(1 if net.b.size > 0 else 0)
         was = rows.dot(units(net, net.pre[row], layer - 1), x) + one
-        vectors.axpy(a, -was, units(net, net.change[row], layer))
+        rows.axpy(a, -was, units(net, net.change[row], layer))
 
 
 @inlined
@@ -187,9 +193,9 @@ def remember(net: Layers, layer: int, post: Array, pre: Array, c: Array, step: S
     for i in range(post.size):
         change[i] = -step.eta * post[i]
     if layer > 1:
-        vectors.copy(units(net, net.pre[row], layer - 1), units(net, pre, layer - 1))
+        rows.copy(units(net, net.pre[row], layer - 1), units(net, pre, layer - 1))
     elif c.size > 0:
-        vectors.copy(net.c[row], c)
+        rows.copy(net.c[row], c)
     net.changes[layer] += 1
 
 
@@ -199,7 +205,7 @@ def input_current(net: Layers, syn: input_synapses.InputSynapses, x: Array, out:
     a = units(net, out, 1)
     input_synapses.integrate(syn, x, a)
     if net.b.size > 0:
-        vectors.axpy(a, a.dtype.type(1), units(net, net.b, 1))
+        rows.axpy(a, a.dtype.type(1), units(net, net.b, 1))
 
 
 @stage
@@ -211,7 +217,7 @@ def modulated_current(net: Layers, syn: input_synapses.InputSynapses, work: Work
         a = p
     input_synapses.modulate(syn, work.c, a, p)
     if net.b.size > 0 and syn.U.shape[0] == 0:
-        vectors.axpy(p, p.dtype.type(1), units(net, net.b, 1))
+        rows.axpy(p, p.dtype.type(1), units(net, net.b, 1))
 
 
 @stage
@@ -238,7 +244,7 @@ def output_delta(net: Layers, work: Work) -> None:
     """δ_L = e, through s'(a_L) for a squared error."""
     last = net.sizes.size - 1
     delta = units(net, work.delta, last)
-    vectors.copy(delta, work.e)
+    rows.copy(delta, work.e)
     if net.loss == losses.MSE:
         activations.gate(net.kind[last], units(net, work.a, last), delta)
 
@@ -251,7 +257,7 @@ def back_project(net: Layers, layer: int, work: Work, mask: Array) -> None:
     out[:] = 0
     for i in range(delta.size):
         if delta[i] != 0:
-            vectors.axpy(out, delta[i], w[i])
+            rows.axpy(out, delta[i], w[i])
     gate(net, layer - 1, work, mask)
 
 

@@ -34,10 +34,10 @@ def allocate(
 
     stash: whether the WK of each sample's standard pass is kept.
     """
-    kept = syn._replace(WKS=syn.WKS if stash else syn.WKS[:0])
+    kept = syn._replace(WKS=syn.WKS if stash else syn.WKS[:0])._asdict()
     return (
-        Work(*(_rows(array, places) for array in work)),
-        Inputs(*(_rows(getattr(kept, name), places) for name in Inputs._fields)),
+        Work(**{name: _rows(array, places) for name, array in work._asdict().items()}),
+        Inputs(**{name: _rows(kept[name], places) for name in Inputs._fields}),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, Scalar, inlined, reduction, stage
 from rate_models.compiler.lanes import lanewise
-from rate_models.compiler.vectors import axpy
+from rate_models.compiler.vectors import axpy as axpy
+from rate_models.compiler.vectors import copy as copy
 from rate_models.model.optimizers import Step
 
 

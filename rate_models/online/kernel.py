@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, specialise, stage
 from rate_models.compiler.records import Record, kind_of, opened
-from rate_models.kernels import input_synapses, layers
+from rate_models.kernels import input_synapses, layers, rows
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
 from rate_models.model.optimizers import Rates, step_at
@@ -24,7 +24,7 @@ class Parts(NamedTuple):
 
     net: Layers
     syn: input_synapses.InputSynapses
-    state: Any  # of the rule, see `rules.Rule.state`
+    params: Any  # of the rule, see `rules.Rule.kernel_params`
     work: Work
     clock: NDArray[np.int64]  # (1,): samples seen
 
@@ -42,24 +42,24 @@ def _learn(  # type: ignore[no-untyped-def]
     """Learn from the rows of X in order; returns how many were learned from.
 
     parts, options: addresses of records of `Parts` and `Options`. X (N, n_0); labels (N,) class
-    indices, or Y (N, n_L) target vectors when its width is not 0;
-    masks (N, hidden units) or (N, 0); noise (N, width) or (N, 0).
+    indices, or Y (N, n_L) target vectors when its width is not 0; masks (N, hidden units) or
+    (N, 0); noise (N, width) or (N, 0).
     Fills predicted (N,) and losses_ (N,), and out (N, n_L) when its width is not 0, with what the
     network said before learning and without dropout. Stops where that is not finite.
     """
     of, by = opened(parts, PARTS), opened(options, OPTIONS)  # type: ignore[name-defined]  # noqa: F821
-    net, syn, state, work, clock = of.net, of.syn, of.state, of.work, of.clock
+    net, syn, params, work, clock = of.net, of.syn, of.params, of.work, of.clock
     last = net.sizes.size - 1
     for t in range(X.shape[0]):
         for layer in range(1, last + 1):
-            standard(layer, net, syn, state, work, X[t], labels[t], Y[t], masks[t])  # type: ignore[name-defined]  # noqa: F821
+            standard(layer, net, syn, params, work, X[t], labels[t], Y[t], masks[t])  # type: ignore[name-defined]  # noqa: F821
         if not judge(net, work, masks.shape[1] > 0, t, predicted, losses_, out):
             return t
         step = step_at(by.rates, clock[0], net.W)
         for turn in range(last):
             layer = turn + 1 if ASCENDING else last - turn  # type: ignore[name-defined]  # noqa: F821
             teach(  # type: ignore[name-defined]  # noqa: F821
-                layer, net, syn, state, by.hyper, step, work, masks[t], noise[t]
+                layer, net, syn, params, by.hyper, step, work, masks[t], noise[t]
             )
         clock[0] += 1
         if clock[0] % FOLD_EVERY == 0:
@@ -68,7 +68,7 @@ def _learn(  # type: ignore[no-untyped-def]
 
 
 def _standard(  # type: ignore[no-untyped-def]
-    layer, net, syn, state, work, x, label, vector, mask
+    layer, net, syn, params, work, x, label, vector, mask
 ):
     """S(t,l): fill a_l and h_l, given those below; where there is dropout, also without it."""
     if layer == 1:
@@ -76,9 +76,9 @@ def _standard(  # type: ignore[no-untyped-def]
         target(work.y, label, vector)
     if mask.size > 0:
         if layer == 1:
-            vectors.copy(layers.units(net, work.a0, 1), layers.units(net, work.a, 1))
-        respond(layer, net, state, work.a0, work.h0, mask[:0])  # type: ignore[name-defined]  # noqa: F821
-    respond(layer, net, state, work.a, work.h, mask)  # type: ignore[name-defined]  # noqa: F821
+            rows.copy(layers.units(net, work.a0, 1), layers.units(net, work.a, 1))
+        respond(layer, net, params, work.a0, work.h0, mask[:0])  # type: ignore[name-defined]  # noqa: F821
+    respond(layer, net, params, work.a, work.h, mask)  # type: ignore[name-defined]  # noqa: F821
 
 
 @stage
@@ -116,20 +116,20 @@ def error(work: Work, h: Array) -> None:
 def target(y: Array, label: int, vector: Array) -> None:
     """y = the given vector, or one-hot at ``label``."""
     if vector.size > 0:
-        vectors.copy(y, vector)
+        rows.copy(y, vector)
     else:
         y[:] = 0
         y[label] = 1
 
 
-class Stateless(NamedTuple):
-    """Stands for the state of a rule where it does not matter."""
+class NoParams(NamedTuple):
+    """Stands for the own arrays of a rule where they do not matter."""
 
     none: Array
 
 
 @stage
-def standard_pass(layer: int, net: Layers, state: Any, a: Array, h: Array, mask: Array) -> None:
+def standard_pass(layer: int, net: Layers, params: Any, a: Array, h: Array, mask: Array) -> None:
     """`respond` of the rules that have none of their own."""
     layers.standard_pass(layer, net, a, h, mask)
 
@@ -140,27 +140,28 @@ def _predict(parts, X, out):  # type: ignore[no-untyped-def]
     parts: address of a record of `Parts`.
     """
     of = opened(parts, PARTS)  # type: ignore[name-defined]  # noqa: F821
-    net, syn, state, work = of.net, of.syn, of.state, of.work
+    net, syn, params, work = of.net, of.syn, of.params, of.work
     last = net.sizes.size - 1
     for t in range(X.shape[0]):
         a = layers.units(net, work.a, 1)
         input_synapses.peek(syn, X[t], a)
         if net.b.size > 0:
-            vectors.axpy(a, a.dtype.type(1), layers.units(net, net.b, 1))
+            rows.axpy(a, a.dtype.type(1), layers.units(net, net.b, 1))
         for layer in range(1, last + 1):
-            respond(layer, net, state, work.a, work.h, work.a[:0])  # type: ignore[name-defined]  # noqa: F821
+            respond(layer, net, params, work.a, work.h, work.a[:0])  # type: ignore[name-defined]  # noqa: F821
         h = layers.units(net, work.h, last)
         for i in range(h.size):
             out[t, i] = h[i]
 
 
+# By rule, not by its name: another file may have a rule of the same name.
 _compiled: dict[Any, Any] = {}
 
 
 def learner(rule: Rule, parts: Record, options: Record) -> Any:
     """The compiled loop of a rule over samples, for records of these kinds."""
     kinds = kind_of(parts.values), kind_of(options.values)
-    key = rule.name, *kinds
+    key = rule, *kinds
     if key not in _compiled:
         kinds_of = {"PARTS": kinds[0], "OPTIONS": kinds[1]}
         bound = {"ASCENDING": rule.ascending, **kinds_of, **stages(rule)}
@@ -184,8 +185,8 @@ def predictor(rule: Rule, parts: Parts) -> tuple[Any, Record]:
     Rules without a forward pass of their own share one copy.
     """
     own = rule.respond is not None
-    record = Record(parts if own else parts._replace(state=Stateless(parts.clock[:0])))
-    key = rule.name if own else "", kind_of(record.values)
+    record = Record(parts if own else parts._replace(params=NoParams(parts.clock[:0])))
+    key = rule if own else None, kind_of(record.values)
     if key not in _compiled:
         name = f"{rule.name if own else 'any'}_{parts.work.a.dtype}"
         bound = {"PARTS": key[1], "respond": rule.respond or standard_pass}

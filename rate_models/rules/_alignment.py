@@ -1,24 +1,27 @@
-"""A family: rules that differ only in the signal that teaches the hidden layers.
+"""A family of rules that differ only in the signal that teaches the hidden layers.
 
     h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l),  e = h_L - y
     δ_L = ∂L/∂a_L,    δ_l = m_l ∘ s_l'(a_l) ∘ signal_l,    ΔW_l = δ_l h_{l-1}ᵀ
 
                        signal_l
     `layer_to_layer`   W_{l+1}ᵀ δ_{l+1}   through the forward weights
-                       B_{l+1} δ_{l+1}    through matrices of their own, (n_l, n_{l+1})
+                       c_{l+1} sign(W_{l+1})ᵀ δ_{l+1}   through their signs, c_l = √(1.5 / n_{l-1})
+                       B_{l+1} δ_{l+1}    through feedback matrices, (n_l, n_{l+1})
     `from_output`      B_l δ_L            the error of the output, B_l (n_l, n_L)
                        B_l y              the target
 
 x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask.
-B is fixed, U(-b, b) with b = κ √(6/n_l), κ = feedback_scale; flat and row by row in kernels.
+B is fixed, U(-b, b) with b = κ √(6/n_l), κ = feedback_scale; in kernels flat, in row-major order.
 """
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from rate_models.compiler.kernel import Array, stage
 from rate_models.kernels import layers
@@ -38,33 +41,31 @@ from rate_models.rules import (
     Term,
     _plain,
     _tasks,
+    uniform_feedback,
 )
 
 
 def layer_to_layer(
     module: str,
     *,
-    through: Literal["W", "B"],
+    through: Literal["W", "signs", "B"],
     losses: tuple[str, ...],
     properties: Properties,
     defaults: Defaults,
 ) -> Rule:
-    """The rule of a file whose errors travel down through W, or through a B of their own."""
+    """A rule whose errors travel down layer by layer: through W, its signs, or feedback B."""
     own = through == "B"
     return Rule(
         module,
         hyperparameters=_plain.FeedbackHyperparameters if own else _plain.Hyperparameters,
         losses=losses,
         properties=properties,
-        init=_b_between_layers if own else _none,
-        own=(Own("B", joins=lambda layers, hyper: [(n, n + 1) for n in range(1, layers)]),)
-        if own
-        else (),
+        own=(BETWEEN,) if own else (),
         batch=partial(_batch_down, through),
-        teach=_teach_through_b if own else _teach_through_w,
-        tasks=partial(_tasks_down, through),
+        teach=_TEACH_DOWN[through],
+        tasks=partial(_tasks_down, "B" if own else "W"),
         batches=_always,
-        convolves=True,
+        convolves=through != "signs",
         defaults=defaults,
     )
 
@@ -77,14 +78,13 @@ def from_output(
     properties: Properties,
     defaults: Defaults,
 ) -> Rule:
-    """The rule of a file whose hidden layers all receive the output's error, or the target."""
+    """A rule whose hidden layers all receive the output's error, or the target."""
     return Rule(
         module,
         hyperparameters=_plain.FeedbackHyperparameters,
         losses=losses,
         properties=properties,
-        init=_b_from_output,
-        own=(Own("B", joins=lambda layers, hyper: [(n, layers) for n in range(1, layers)]),),
+        own=(FROM_LAST,),
         batch=partial(_batch_direct, signal),
         teach=_teach_from_error if signal == "error" else _teach_from_target,
         tasks=partial(_tasks_direct, signal),
@@ -98,25 +98,24 @@ def _always(hyper: Any) -> bool:
     return True
 
 
-def _none(spec: NetworkSpec, hyper: Any, rng: np.random.Generator) -> Parameters:
-    """No parameters beside W and b."""
-    return {}
+def _between(spec: NetworkSpec, hyper: Any) -> list[tuple[int, int]]:
+    """B_2..B_L, each of which joins a hidden layer with the one above."""
+    return [(n, n + 1) for n in range(1, spec.layers)]
 
 
-def _b_between_layers(
-    spec: NetworkSpec, hyper: _plain.FeedbackHyperparameters, rng: np.random.Generator
-) -> Parameters:
-    """B_2..B_L, B_{l+1} (n_l, n_{l+1})."""
-    swapped = [(below, n, *rest) for n, below, *rest in spec.shapes[1:]]
-    return {"B": _plain.random_feedback(swapped, hyper, rng)}
+def _swapped(spec: NetworkSpec, layers: tuple[int, ...]) -> tuple[int, ...]:
+    """(n_l, n_{l+1}); for a convolution the shape of W with channels and filters swapped."""
+    n, below, *rest = spec.shapes[layers[1] - 1]
+    return (below, n, *rest)
 
 
-def _b_from_output(
-    spec: NetworkSpec, hyper: _plain.FeedbackHyperparameters, rng: np.random.Generator
-) -> Parameters:
-    """B_1..B_{L-1}, B_l (n_l, n_L)."""
-    shapes = [(n, spec.sizes[-1]) for n in spec.sizes[1:-1]]
-    return {"B": _plain.random_feedback(shapes, hyper, rng)}
+def _from_last(spec: NetworkSpec, hyper: Any) -> list[tuple[int, int]]:
+    """B_1..B_{L-1}, each of which joins a hidden layer with the output."""
+    return [(n, spec.layers) for n in range(1, spec.layers)]
+
+
+BETWEEN = Own("B", each=_between, drawn=uniform_feedback, feedback=True, shape=_swapped)
+FROM_LAST = Own("B", each=_from_last, drawn=uniform_feedback, feedback=True)
 
 
 # -- from layer to layer
@@ -134,23 +133,24 @@ def _batch_down(
         below = layer - 1
         terms[below] = [Term(delta, h[below])]
         if below > 0:
-            w = params["W"][below] if through == "W" else params["B"][below - 1].swapaxes(0, 1)
+            w = params["B"][below - 1].swapaxes(0, 1) if through == "B" else params["W"][below]
+            if through == "signs":  # c, the mean |W| of a new network
+                w = math.sqrt(1.5 / spec.sizes[below]) * _signs(w)
             back = spec.back(layer, w, delta, h[below])
             delta = spec.gate(below, a[below], back, draws.mask(below))
     yield Stage(terms)
 
 
+def _signs(w: Any) -> Any:
+    """-1, 0 or 1 for each weight; as torch's vmap takes it, which takes no ``sign`` of the array
+    API."""
+    xp = array_namespace(w)
+    return xp.astype(w > 0, w.dtype) - xp.astype(w < 0, w.dtype)
+
+
 def _tasks_down(through: str, spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
-    """Layer l sends δ_{l-1} down before it learns: the first layer is the last."""
-    learning = []
-    for n in range(spec.layers, 0, -1):
-        delta = _tasks.E if n == spec.layers else ("delta", n)
-        if n > 1:
-            reads, writes = [delta, ("h", n - 1), (through, n)], [("delta", n - 1)]
-            learning.append(_tasks.modulated(spec, n, reads, writes, sweeps=2))
-        else:
-            learning.append(_tasks.modulated(spec, 1, [delta, _tasks.X]))
-    return [*_tasks.standard(spec), *learning]
+    """Layer l sends δ_{l-1} down before it learns, so the first layer learns last."""
+    return _tasks.passed_down(spec, through)
 
 
 @stage
@@ -158,7 +158,7 @@ def _teach_through_w(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -172,23 +172,51 @@ def _teach_through_w(
 
 
 @stage
-def _teach_through_b(
+def _teach_through_signs(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,
     step: Step,
     work: Work,
     mask: Array,
     noise: Array,
 ) -> None:
-    """The same through B."""
+    """The same through the signs of W_l."""
     delta = layers.units(net, work.delta, layer)
     if layer > 1:
-        at, size = net.weight[layer], net.sizes[layer - 1] * net.sizes[layer]
-        layers.feed_back(net, layer - 1, state.B[at : at + size], delta, work, mask)
+        w, below = layers.matrix(net, net.W, layer), layers.units(net, work.delta, layer - 1)
+        mean = below.dtype.type(math.sqrt(1.5 / below.size))
+        below[:] = 0
+        for i in range(delta.size):
+            for j in range(below.size):
+                below[j] += np.sign(w[i, j]) * (mean * delta[i])
+        layers.gate(net, layer - 1, work, mask)
     layers.update(net, syn, layer, delta, work.h, work.c, step)
+
+
+@stage
+def _teach_through_b(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    params: Any,
+    hyper: Any,
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """Teaching signal and update of one layer, through B. Readable form: `_batch_down`."""
+    delta = layers.units(net, work.delta, layer)
+    if layer > 1:
+        B = layers.item(params.B, params.B_at, layer - 2)
+        layers.feed_back(net, layer - 1, B, delta, work, mask)
+    layers.update(net, syn, layer, delta, work.h, work.c, step)
+
+
+_TEACH_DOWN = {"W": _teach_through_w, "signs": _teach_through_signs, "B": _teach_through_b}
 
 
 # -- from the output
@@ -210,7 +238,7 @@ def _batch_direct(
 
 
 def _tasks_direct(signal: str, spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
-    """All layers learn once the error is there; from the target, once their own pass is done."""
+    """Layers learn after the error is computed; from the target, after their own standard pass."""
     sent = _tasks.E if signal == "error" else _tasks.Y
     hidden = [
         _tasks.modulated(
@@ -228,7 +256,7 @@ def _teach_from_error(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,
     step: Step,
     work: Work,
@@ -238,9 +266,8 @@ def _teach_from_error(
     """Teaching signal and update of one layer of one sample. Readable form: `_batch_direct`."""
     last = net.sizes.size - 1
     if layer < last:
-        at, size = net.unit[layer] * work.e.size, net.sizes[layer] * work.e.size
-        error = layers.units(net, work.delta, last)
-        layers.feed_back(net, layer, state.B[at : at + size], error, work, mask)
+        B = layers.item(params.B, params.B_at, layer - 1)
+        layers.feed_back(net, layer, B, layers.units(net, work.delta, last), work, mask)
     layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)
 
 
@@ -249,15 +276,15 @@ def _teach_from_target(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,
     step: Step,
     work: Work,
     mask: Array,
     noise: Array,
 ) -> None:
-    """The same from y."""
+    """Teaching signal and update of one layer, from y. Readable form: `_batch_direct`."""
     if layer < net.sizes.size - 1:
-        at, size = net.unit[layer] * work.y.size, net.sizes[layer] * work.y.size
-        layers.feed_back(net, layer, state.B[at : at + size], work.y, work, mask)
+        B = layers.item(params.B, params.B_at, layer - 1)
+        layers.feed_back(net, layer, B, work.y, work, mask)
     layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)

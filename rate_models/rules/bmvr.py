@@ -1,8 +1,8 @@
 """BMVR: biological multi-variate regression, with interneurons in place of an error.
 
-A hidden layer z between an input x and a target y. The target arrives at the apical tuft, the
-interneurons inhibit it there, and what is left, the plateau potential, teaches the proximal
-synapses; neither prediction nor error is computed to learn:
+A hidden layer z lies between an input x and a target y. The target arrives at the apical tuft,
+where interneurons inhibit it. The difference, the plateau potential, teaches the proximal synapses.
+Learning computes neither a prediction nor an error:
 
     z = W_1 x                                       linear form (activation identity)
     r = ReLU(W_1 x),  z = r − z̄,  z̄ ← z̄ + ρ z       nonlinear form (activation relu)
@@ -14,33 +14,33 @@ synapses; neither prediction nor error is computed to learn:
     ŷ = W_2 z                                       prediction, with the apical weights
 
 all from the same state before the update. x (m,), z, a, n, p, z̄ (k,), y (n,), W_1 (k, m),
-W_2 (n, k), Q, R (k, k). R, from pyramidal cells to interneurons, starts as Qᵀ and remains so
-(n = Qᵀ z, as in the paper's main text); ``decoupled`` starts it elsewhere: Qᵀ − R shrinks by
-1 − η_q per step.
+W_2 (n, k), Q, R (k, k). R, from pyramidal cells to interneurons, starts as Qᵀ and remains equal to
+it (n = Qᵀ z, as in the paper's main text). With ``decoupled`` it starts from other values: Qᵀ − R
+then shrinks by a factor 1 − η_q per step.
 
 The linear form minimises ⟨‖y − W_2 z‖²⟩ under ⟨z zᵀ⟩ ≼ I, of which Q Qᵀ is the multiplier. At the
 optimum W_2 = C_yz, ⟨z zᵀ⟩ = I, and Q Qᵀ has the k largest eigenvalues of
-C_xx^-½ C_xy C_yx C_xx^-½: reduced-rank regression. It is a saddle around which learning spirals:
-keep η_2 and η_q at or below η / 4, and momentum small; the condition is in `_stability`. Inputs
-should be centred, of variance about one. A ridge c, for the linear form alone, stands for
-C_xx + c I in place of C_xx.
+C_xx^-½ C_xy C_yx C_xx^-½: reduced-rank regression. The optimum is a saddle around which learning
+spirals: keep η_2 and η_q at or below η / 4, and momentum small; the condition is in `_stability`.
+Inputs should be centred, of variance about one. A ridge c, for the linear form only, replaces C_xx
+by C_xx + c I.
 
 Backpropagation on the same objective is the rule `backprop` with loss mse and activation identity
-(relu for the nonlinear form, without z̄). Of the ridge, there c ‖W_2 W_1‖², it has no exact
-counterpart; weight_decay, λ (‖W_1‖² + ‖W_2‖²), is the nearest.
+(relu for the nonlinear form, without z̄). It has no exact counterpart of the ridge, which would be
+c ‖W_2 W_1‖²; the nearest is weight_decay, λ (‖W_1‖² + ‖W_2‖²).
 
 Example: `dendrostream run --rule bmvr --seed 0`
 ends at 0.94 of held-out digits.
 
-Gap: the rates that it bears fall with the size of the input, η ⟨‖x‖²⟩ λ < 2, so five passes are
-few: nine at a constant rate end at 96.6 %. Squared error alone takes backpropagation to 97.9 %, and
-the paper, with 256 units and a sixth of the images, has 0.3 points between the two.
+Gap: stable rates fall with the size of the input, η ⟨‖x‖²⟩ λ < 2, so five passes are too few: nine
+at a constant rate end at 96.6 %. The squared error alone lowers backpropagation to 97.9 %. In the
+paper, with 256 units and a sixth of the images, the two differ by 0.3 points.
 
 Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020; equations 5-9,
 supplement A-E; ridge and start values from its program.
-Deviations: the optimiser is the shared one, for all four matrices alike: with its momentum and
-weight decay, which the paper does not use, off, the steps are the ones above. The start of a
-decoupled R is ours. Targets are used as they come; the paper's program centres them.
+Deviations: all four matrices are changed by the common optimiser. The paper has no momentum and no
+weight decay; without them the steps are those above. The initial values of a decoupled R are ours.
+Targets are used as given; the paper's program centres them.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ import numpy as np
 from array_api_compat import array_namespace, device
 from pydantic import Field
 
-from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
 from rate_models.kernels import input_synapses, layers, rows
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations
+from rate_models.model.hyperparameters import NotNegative, Positive, Share
 from rate_models.model.optimizers import Step
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import (
@@ -71,6 +71,7 @@ from rate_models.rules import (
     Ref,
     Rule,
     Stage,
+    Start,
     Task,
     Term,
     _stability,
@@ -78,15 +79,13 @@ from rate_models.rules import (
 )
 
 DEFAULTS = Defaults(scale="global")
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Hyperparameters(NamedTuple):
     """eta_apical: η_2 / η. eta_q: η_q / η; the learning rate η scales all three.
-    ridge: c, linear form only. decoupled: R starts apart from Qᵀ. mean_rate: ρ of z̄, per sample.
-    dropout: probability that a hidden unit is silent for a sample.
-    init_1, init_2: standard deviation of W_1 and W_2 at the start; init_q: Q = init_q I.
+    ridge: c, linear form only. decoupled: whether R starts from other values than Qᵀ.
+    mean_rate: ρ of z̄, per sample. dropout: probability that a hidden unit is silent for a sample.
+    init_1, init_2: initial standard deviation of W_1 and W_2. init_q: initially Q = init_q I.
     """
 
     eta_apical: Positive = 0.25
@@ -94,22 +93,25 @@ class Hyperparameters(NamedTuple):
     ridge: Annotated[NotNegative, FIXED] = 0.0
     decoupled: Annotated[bool, FIXED] = False
     mean_rate: Annotated[float, Field(ge=0, le=1)] = 1e-4
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Share = 0.0
     init_1: Annotated[NotNegative, FIXED] = 0.01
     init_2: Annotated[NotNegative, FIXED] = 0.1
     init_q: Annotated[NotNegative, FIXED] = 1 / 3
 
 
 def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
-    """η = 0.8 / P (n_0 + n_1 / 16) for labels, the sum 32 at least: W_1 starts small; for numbers
+    """Default rates for labels and for numbers (regression targets of variance 1).
 
-        η = 1 / P (n_0 + n_1 + n_0 n_L / 2),    η_2 = max(P η / 5, 1 / 20 n_1),    η_q = 4 η_2
+        labels:   η = 0.8 / (P max(n_0 + n_1 / 16, 32))
+        numbers:  η = 1 / (P max(n_0 + n_1 + n_0 n_L / 2, 100)),
+                  η_2 / η = max(P / 5, 1 / (20 n_1 η)),    η_q = 4 η_2
 
-    the sum 100 at least. P mean square of the input; numbers have variance 1. Those that go
-    together, as the pixels of an image do, bring Q Rᵀ up to n_L: W_1 has to be slow, see `advise`.
-    W_2 and Q need not be, as long as they average over more samples than there are hidden units; Q,
-    which keeps the prediction small, is ahead. Found on parts of the training samples of digits,
-    MNIST, Fashion-MNIST, CIFAR-10 and synthetic, and on made-up regressions.
+    P: mean square of the input. For labels the first sum is small because W_1 starts small.
+    Correlated targets, such as the pixels of an image, raise Q Rᵀ up to n_L, so W_1 must be slow,
+    see `advise`. W_2 and Q may be faster, as long as they average over more samples than there are
+    hidden units. Q is the fastest, because it keeps the prediction small. Tuned on parts of the
+    training samples of digits, MNIST, Fashion-MNIST, CIFAR-10 and synthetic, and on synthetic
+    regressions.
     """
     inputs, hidden = spec.sizes[0], sum(spec.sizes[1:-1])
     if labels:
@@ -120,7 +122,9 @@ def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
 
 
 def check(spec: NetworkSpec) -> None:
-    """BadOption unless there is one hidden layer, identity or relu, linear output, no biases."""
+    """Raise BadOption unless the network has one hidden layer with identity or relu, a linear
+    output and no biases.
+    """
     if spec.layers != 2:
         expected = "input, one hidden layer, output"
         raise BadOption("sizes of bmvr", got=spec.sizes, expected=expected)
@@ -133,35 +137,50 @@ def check(spec: NetworkSpec) -> None:
         raise BadOption("bias of bmvr", got=True, expected="False", remedy=remedy)
 
 
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """Normal W_1 and W_2, Q = init_q I, R = Qᵀ or init_q (I + N/√k); z̄ = 0 for relu.
+def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:
+    """Raise BadOption for a ridge in the nonlinear form."""
+    if hyper.ridge and not _linear(spec):
+        raise BadOption("ridge of bmvr", got=hyper.ridge, expected="0 with activation relu")
 
-    Warns where the linear form has more hidden units than C_xy can have rank for.
+
+def _linear(spec: NetworkSpec) -> bool:
+    return spec.activation[0] == "identity"
+
+
+def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+    """Normal W_1 and W_2, with standard deviations init_1 and init_2.
+
+    Warns where the linear form has more hidden units than the largest possible rank of C_xy.
     """
     m, k, n = spec.sizes
-    linear = spec.activation[0] == "identity"
-    if linear and k > n:
+    if _linear(spec) and k > n:
         text = (
             f"bmvr: {k} hidden units for {n} outputs; linear units encode {n} directions at most: "
             "in the others Q fades to 0, and the loss is no lower than with fewer units"
         )
         warnings.warn(text, stacklevel=2)
-    if hyper.ridge and not linear:
-        raise BadOption("ridge of bmvr", got=hyper.ridge, expected="0 with activation relu")
-    params: Parameters = {
-        "W": [hyper.init_1 * rng.normal(size=(k, m)), hyper.init_2 * rng.normal(size=(n, k))]
-    }
-    params["Q"] = hyper.init_q * np.eye(k)
-    params["R"] = params["Q"].copy()
+    W_1, W_2 = rng.normal(size=(k, m)), rng.normal(size=(n, k))
+    return {"W": [hyper.init_1 * W_1, hyper.init_2 * W_2]}
+
+
+def inhibition(start: Start) -> Array:
+    """Q = init_q I"""
+    return start.hyper.init_q * np.eye(start.shape[0])  # type: ignore[no-any-return]
+
+
+def excitation(start: Start) -> Array:
+    """R = Qᵀ, or init_q (I + N/√k) where ``decoupled``."""
+    k, hyper = start.shape[0], start.hyper
+    R: Array = start.params["Q"].copy()
     if hyper.decoupled:
-        params["R"] += hyper.init_q / math.sqrt(k) * rng.normal(size=(k, k))
-    return params if linear else params | {"mean": np.zeros(k)}
+        R += hyper.init_q / math.sqrt(k) * start.rng.normal(size=(k, k))
+    return R
 
 
 def forward_pass(
     spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, masks: Any = None
 ) -> tuple[list[Any], list[Any]]:
-    """(a, h) with h_1 = z: the activity less its running mean."""
+    """(a, h) with h_1 = z: the activity minus its running mean."""
     current = x @ params["W"][0].T
     z = activations.apply(spec.activation[0], current)
     if masks is not None:
@@ -188,7 +207,7 @@ def batch(
     leak = Term(W_2.T, one, hyper.eta_apical * samples)
     input_terms = [Term(delta, x)]
     zn = z.T @ n
-    if hyper.ridge:  # what samples √c e_j with y = 0, one for every input j, would add
+    if hyper.ridge:  # equivalent to extra samples √c e_j with y = 0, one for every input j
         input_terms.append(Term((Q @ R).T, W_1, hyper.ridge * samples))
         zn = zn + hyper.ridge * samples * (W_1 @ W_1.T @ R.T)
     own = {"Q": hyper.eta_q * (samples * Q - zn), "R": hyper.eta_q * (samples * R - zn.T)}
@@ -198,7 +217,7 @@ def batch(
 
 
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
-    """No error is waited for, but the hidden layer hears the target through W_2."""
+    """No layer waits for the error; the hidden layer receives the target through W_2."""
     k, n = spec.sizes[1:]
     first, second, error = _tasks.standard(spec)
     mean: list[Ref] = [("mean", 1)] if spec.activation[0] == "relu" else []
@@ -212,12 +231,12 @@ def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
 
 
 @stage
-def respond(layer: int, net: Layers, state: Any, a: Array, h: Array, mask: Array) -> None:
+def respond(layer: int, net: Layers, params: Any, a: Array, h: Array, mask: Array) -> None:
     """Fill a_l and h_l, given h_1, or a_1. Readable form: `forward_pass`."""
     layers.standard_pass(layer, net, a, h, mask)
-    if layer == 1 and state.mean.size > 0:
+    if layer == 1 and params.mean.size > 0:
         z = layers.units(net, h, 1)
-        vectors.axpy(z, z.dtype.type(-1), state.mean)
+        rows.axpy(z, z.dtype.type(-1), params.mean)
 
 
 @stage
@@ -225,7 +244,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -239,23 +258,23 @@ def teach(
         n = layers.units(net, work.p, 1)
         moving, by_steps = syn.V.size > 0, syn.V.size > 0 or hyper.ridge > 0
         if by_steps:
-            _inhibit(state, z, n, delta)
-            _accelerate(state, z, n, hyper, step)
+            _inhibit(params, z, n, delta)
+            _accelerate(params, z, n, hyper, step)
         else:
-            _inhibit_and_step(state, z, n, delta, hyper.eta_q * step.eta)
+            _inhibit_and_step(params, z, n, delta, hyper.eta_q * step.eta)
         for i in range(work.y.size):
             if work.y[i] != 0:
-                vectors.axpy(delta, -work.y[i], w[i])
+                rows.axpy(delta, -work.y[i], w[i])
         layers.gate(net, 1, work, mask)
         if hyper.ridge > 0 and not moving:
-            _shrink(syn, state, hyper, step, n)
+            _shrink(syn, params, hyper, step, n)
         layers.update(net, syn, 1, delta, work.h, work.c, step)
         if hyper.ridge > 0 and moving:
-            _shrink(syn, state, hyper, step, n)
+            _shrink(syn, params, hyper, step, n)
         if by_steps:
-            for i in range(state.Q.size):
-                state.Q[i] -= state.vQ[i]
-                state.R[i] -= state.vR[i]
+            for i in range(params.Q.size):
+                params.Q[i] -= params.vQ[i]
+                params.R[i] -= params.vR[i]
         return
     for i in range(delta.size):
         delta[i] = -work.y[i]
@@ -266,14 +285,14 @@ def teach(
         for i in range(net.W.size):
             net.W[i] -= own.eta * net.W[i]
     layers.update(net, syn, 2, delta, work.h, work.c, own)
-    if state.mean.size > 0:
-        vectors.axpy(state.mean, hyper.mean_rate, z)
+    if params.mean.size > 0:
+        rows.axpy(params.mean, hyper.mean_rate, z)
 
 
 @stage
-def _inhibit(state: Any, z: Array, n: Array, inhibition: Array) -> None:
+def _inhibit(params: Any, z: Array, n: Array, inhibition: Array) -> None:
     """n = R z, inhibition = Q n."""
-    q, r = state.Q.reshape(z.size, z.size), state.R.reshape(z.size, z.size)
+    q, r = params.Q.reshape(z.size, z.size), params.R.reshape(z.size, z.size)
     for i in range(z.size):
         n[i] = rows.dot(r[i], z)
     for i in range(z.size):
@@ -281,14 +300,14 @@ def _inhibit(state: Any, z: Array, n: Array, inhibition: Array) -> None:
 
 
 @stage
-def _inhibit_and_step(state: Any, z: Array, n: Array, inhibition: Array, rate: Scalar) -> None:
+def _inhibit_and_step(params: Any, z: Array, n: Array, inhibition: Array, rate: Scalar) -> None:
     """n = R z, inhibition = Q n; Q += η_q (z nᵀ − Q), R += η_q (n zᵀ − R).
 
-    Row i of R says n_i and row i of Q the inhibition of i; after that nothing needs them, so each
-    row is changed while it is at hand: one pass through memory.
+    Row i of R determines n_i, and row i of Q the inhibition of unit i. Neither is needed later,
+    so each row is changed while it is in the cache: one pass through memory.
     """
     k = z.size
-    q, r = state.Q.reshape(k, k), state.R.reshape(k, k)
+    q, r = params.Q.reshape(k, k), params.R.reshape(k, k)
     for i in range(k):
         row, n_i = r[i], rows.dot(r[i], z)
         n[i] = n_i
@@ -303,28 +322,28 @@ def _inhibit_and_step(state: Any, z: Array, n: Array, inhibition: Array, rate: S
 
 
 @stage
-def _accelerate(state: Any, z: Array, n: Array, hyper: Any, step: Step) -> None:
+def _accelerate(params: Any, z: Array, n: Array, hyper: Any, step: Step) -> None:
     """Velocities of Q and R: v ← μ v + η_q (Q − z nᵀ) + η λ Q."""
     k, rate = z.size, hyper.eta_q * step.eta
     leak = rate + step.eta * step.lam
     for i in range(k):
         for j in range(k):
             at = i * k + j
-            dq, dr = leak * state.Q[at], leak * state.R[at]
-            state.vQ[at] = step.mu * state.vQ[at] + dq - rate * (z[i] * n[j])
-            state.vR[at] = step.mu * state.vR[at] + dr - rate * (z[j] * n[i])
+            dq, dr = leak * params.Q[at], leak * params.R[at]
+            params.vQ[at] = step.mu * params.vQ[at] + dq - rate * (z[i] * n[j])
+            params.vR[at] = step.mu * params.vR[at] + dr - rate * (z[j] * n[i])
 
 
 @stage
-def _shrink(syn: InputSynapses, state: Any, hyper: Any, step: Step, n: Array) -> None:
-    """The ridge: W_1 −= η c Q R W_1; c W_1 W_1ᵀ Rᵀ for Q and its transpose for R.
+def _shrink(syn: InputSynapses, params: Any, hyper: Any, step: Step, n: Array) -> None:
+    """The ridge: W_1 −= η c Q R W_1; adds c W_1 W_1ᵀ Rᵀ to z nᵀ for Q, and its transpose for R.
 
-    Before the update of W_1, or, with velocities, after it: W_1 + V is then what W_1 was.
+    Called before the update of W_1, or, with velocities, after it: W_1 + V is then the old W_1.
     """
     input_synapses.settle(syn)
     k, fall = n.size, step.eta * hyper.ridge
     rise = hyper.eta_q * fall
-    q, r = state.Q.reshape(k, k), state.R.reshape(k, k)
+    q, r = params.Q.reshape(k, k), params.R.reshape(k, k)
     for row in range(syn.S.shape[0]):
         w = syn.S[row]
         for i in range(k):
@@ -338,8 +357,8 @@ def _shrink(syn: InputSynapses, state: Any, hyper: Any, step: Step, n: Array) ->
                 old += syn.V[row, i]
             for j in range(k):
                 change = rise * (old * n[j])
-                state.vQ[i * k + j] -= change
-                state.vR[j * k + i] -= change
+                params.vQ[i * k + j] -= change
+                params.vR[j * k + i] -= change
             change = fall * rows.dot(q[i], n)
             w[i] -= change
             if syn.V.size > 0:
@@ -358,13 +377,19 @@ RULE = Rule(
         update_locking="none",
     ),
     init=init,
-    own=(Own("Q", "stepped"), Own("R", "stepped"), Own("mean", "learned")),
+    own=(
+        Own("Q", lambda spec, hyper: (1, 1), drawn=inhibition, changes="stepped"),
+        Own("R", lambda spec, hyper: (1, 1), drawn=excitation, changes="stepped"),
+        # z̄, in the nonlinear form only
+        Own("mean", lambda spec, hyper: None if _linear(spec) else (1,), changes="learned"),
+    ),
     batch=batch,
     teach=teach,
     tasks=tasks,
     forward_pass=forward_pass,
     respond=respond,
     check=check,
+    check_hyperparameters=check_hyperparameters,
     suits=suits,
     advise=_stability.advise,
     defaults=DEFAULTS,

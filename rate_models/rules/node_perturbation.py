@@ -1,6 +1,6 @@
-"""Feedback weights that learn, from noise, to predict what each unit does to the loss.
+"""Node perturbation: feedback weights learn from noise to predict each unit's effect on the loss.
 
-Besides the clean pass h_l there is a noisy one, in which every hidden unit is moved at once:
+Besides the clean pass h_l there is a noisy pass, in which all hidden units are perturbed at once:
 
     h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l)                      clean pass
     h̃_l = m_l ∘ s_l(W_l h̃_{l-1} + b_l) + c ξ_l,   ξ_l ~ N(0, 1) in hidden layers  noisy pass
@@ -13,24 +13,24 @@ Besides the clean pass h_l there is a noisy one, in which every hidden unit is m
                B_{l+1} ← B_{l+1} - V_{l+1}⁻¹ Σ ẽ_{l+1} (λ_l - λ̂_l)ᵀ
 
 Sums are over the samples of a batch; W learns from B as it was before the batch. The ridge form is
-the recursion of B = V⁻¹ Σ ẽ λ̂ᵀ over all samples so far, and starts from B = 0. From few samples it
-is wild: deep networks diverge unless B learns alone first (``warmup``; one epoch in the paper's
-programs) or γ is large.
+the recursion of B = V⁻¹ Σ ẽ λ̂ᵀ over all samples so far, and starts from B = 0. With few samples B
+varies strongly: deep networks diverge unless B learns alone first (``warmup``; one epoch in the
+paper's programs) or γ is large.
 
 x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), ẽ_l (n_l,) teaching signal, ξ_l and λ̂_l (n_l,), m_l (n_l,)
 dropout mask, c size of the noise in units of activity, L and L̃ the losses of the two passes.
 fa: layer to layer, as above, B_{l+1} (n_{l+1}, n_l) has the shape of W_{l+1}; ``B`` lists B_2..B_L.
 dfa: straight from the output, λ_l = B_lᵀ ẽ_L with B_l (n_L, n_l); ``B`` lists B_1..B_{L-1}.
-Instead of V the upper triangular ``R`` is kept, V = Rᵀ R: one sample changes it in O(n²), and its
-digits suffice where those of V or V⁻¹ in single precision do not. For dfa there is one.
+Instead of V the upper triangular ``R`` with V = Rᵀ R is stored: one sample updates it in O(n²), and
+single precision suffices for R where it does not for V or V⁻¹. For dfa there is one R.
 
 Example: `dendrostream run --rule node_perturbation --seed 0`
 ends at 0.97 of held-out digits.
 
 Source: Lansdell, Prakash & Kording, ICLR 2020, section 2 and appendix; ridge: their programs.
-Deviations: biases have no part in the feedback (in one program the feedback has a row for them);
-the paper's networks have a linear output and L = ½‖h_L - y‖² (``loss="mse"``) where ours have
-cross-entropy unless told; dropout is ours.
+Deviations: biases have no feedback (in one program the feedback has a row for them). The paper's
+networks have a linear output and L = ½‖h_L - y‖² (``loss="mse"``); our default is cross-entropy.
+Dropout is ours.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ import numpy as np
 from array_api_compat import array_namespace
 from pydantic import Field
 
-from rate_models.compiler import vectors
-from rate_models.compiler.kernel import Array, Scalar, stage, view
+from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
 from rate_models.kernels import layers, rows
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
+from rate_models.model.hyperparameters import NotNegative, Positive, Share
 from rate_models.model.optimizers import Step
 from rate_models.network import Init, NetworkSpec, Parameters, draw, forward
 from rate_models.rules import (
@@ -61,6 +61,7 @@ from rate_models.rules import (
     Ref,
     Rule,
     Stage,
+    Start,
     Task,
     Term,
     _perturbation,
@@ -73,64 +74,72 @@ from rate_models.rules._perturbation import (
     noise_widths,
 )
 
-# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
-# CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
+# Tuned with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# CIFAR-10 and synthetic, scored on other parts; squared: on synthetic regressions, autoencoders.
 DEFAULTS = Defaults(rate=1, squared=0.3)
 
 
 class Hyperparameters(NamedTuple):
     """c: size of the noise, in units of activity.
     solver: how B learns. feedback: from the layer above (fa) or from the output (dfa).
-    eta_b: η_B, rate of the gradient solver. gamma: γ, ridge penalty of the other.
+    eta_b: η_B, rate of the gradient solver. gamma: γ, penalty of the ridge solver.
     warmup: number of samples at the start during which B learns and W does not.
     dropout: probability that a hidden unit is silent for a sample. init: of W.
     """
 
-    c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
+    c: Positive = 0.01
     solver: Annotated[Literal["gradient", "ridge"], FIXED] = "gradient"
     feedback: Annotated[Literal["fa", "dfa"], FIXED] = "fa"
-    eta_b: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5e-4
-    gamma: Annotated[float, Field(gt=0, allow_inf_nan=False), FIXED] = 0.1
+    eta_b: NotNegative = 5e-4
+    gamma: Annotated[Positive, FIXED] = 0.1
     warmup: Annotated[int, Field(ge=0, le=2**24), FIXED] = 0  # float32 counts no further
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_normal"
 
 
-RIDGE, DIRECT = 1, 1  # places of these choices in their Literals
+RIDGE, DIRECT = 1, 1  # indices of these choices in their Literals
 
 
 def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
-    """η_B = 5·10⁻⁴, and 8 / n_L² from 127 outputs with a squared error on.
+    """η_B = min(5·10⁻⁴, 8 / n_L²) for a squared error: the second from 127 outputs on.
 
-    ẽ_L and the noise of λ̂ both grow with their number. With 784-256-784 on 8,000 digits of MNIST
-    10⁻⁵ explains 0.66 of the variance, 0 0.62, 4·10⁻⁵ 0.61; at 10⁻⁴ it diverges.
+    ẽ_L and the noise of λ̂ both grow with the number of outputs. With 784-256-784 on 8,000 digits of
+    MNIST, η_B = 10⁻⁵ explains 0.66 of the variance, 0 explains 0.62, 4·10⁻⁵ explains 0.61, and 10⁻⁴
+    diverges.
     """
     return {"eta_b": min(5e-4, 8 / spec.sizes[-1] ** 2)} if spec.loss == "mse" else {}
 
 
 def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:
-    """BadOption for feedback from layer to layer through a convolution: it has no B of its own."""
+    """Raise BadOption for feedback from layer to layer in a network with convolutions."""
     if spec.convolutional and hyper.feedback != "dfa":
         expected = "dfa, from the output, with convolutions"
         raise BadOption("feedback", got=hyper.feedback, expected=expected)
 
 
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """gradient: B ~ N(0, 2/n_l), n_l the layer that receives; ridge: B = 0 and R = √γ I."""
-    hidden = spec.sizes[1:-1]
-    above = spec.sizes[2:]
-    if hyper.feedback == "dfa":
-        above = spec.sizes[-1:] * len(hidden)
-    shapes = list(zip(above, hidden, strict=True))
-    params: Parameters = {"B": [np.zeros(shape) for shape in shapes]}
+def feedback_layers(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]]:
+    """B_2..B_L join hidden layers with the layer above (fa), B_1..B_{L-1} with the output (dfa)."""
+    last = spec.layers
+    return [(last if hyper.feedback == "dfa" else n + 1, n) for n in range(1, last)]
+
+
+def feedback(start: Start) -> Array:
+    """gradient: B ~ N(0, 2/n_l), n_l units of the receiving layer; ridge: B = 0."""
+    if start.hyper.solver == "ridge":
+        return np.zeros(start.shape)
+    return draw("he_normal", start.rng, start.shape, fan_in=start.shape[1])
+
+
+def signal_layers(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]] | None:
+    """The layer of each R: every layer whose signal teaches B; None for the gradient solver."""
     if hyper.solver == "gradient":
-        params["B"] = [draw("he_normal", rng, shape, fan_in=shape[1]) for shape in shapes]
-    else:
-        factors = above[:1] if hyper.feedback == "dfa" else above
-        params["R"] = [math.sqrt(hyper.gamma) * np.eye(n) for n in factors]
-    if hyper.warmup > 0:
-        params["seen"] = np.zeros(1)
-    return params
+        return None
+    return [(above, above) for above in dict.fromkeys(n for n, _ in feedback_layers(spec, hyper))]
+
+
+def factor(start: Start) -> Array:
+    """R = √γ I"""
+    return math.sqrt(start.hyper.gamma) * np.eye(start.shape[0])
 
 
 def batch(
@@ -152,11 +161,11 @@ def batch(
         if hyper.solver == "gradient":
             change = hyper.eta_b * change
         else:
-            factor = params["R"][0 if direct else layer - 1]
+            R = params["R"][0 if direct else layer - 1]
             if not direct or layer == last - 1:
-                factor[...] = _grown(factor, signal)
+                R[...] = _grown(R, signal)
             solve = array_namespace(x).linalg.solve
-            change = solve(factor, solve(factor.T, change))
+            change = solve(R, solve(R.T, change))
         params["B"][layer - 1] -= change
         delta = spec.gate(layer, a[layer], predicted, draws.mask(layer))
         terms[layer - 1] = [Term(delta, h[layer - 1])]
@@ -167,20 +176,20 @@ def batch(
     yield Stage(terms)
 
 
-def _grown(factor: Any, signal: Any) -> Any:
+def _grown(R: Any, signal: Any) -> Any:
     """The upper triangular factor of V + Σ ẽ ẽᵀ; signal: ẽ (batch, n).
 
-    Without V itself, of which single precision has too few digits after a million batches.
+    It does not compute V, for which single precision is too coarse after a million batches.
     """
     xp = array_namespace(signal)
-    _, grown = xp.linalg.qr(xp.concat([factor, signal]))
+    _, grown = xp.linalg.qr(xp.concat([R, signal]))
     diagonal = xp.linalg.diagonal(grown)
     one = xp.ones_like(diagonal)
     return xp.where(diagonal < 0, -one, one)[:, None] * grown
 
 
 def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
-    """The output layer comes first: the noisy pass needs all weights as they were."""
+    """The output layer comes first: the noisy pass needs all weights from before any update."""
     last, direct, ridge = spec.layers, hyper.feedback == "dfa", hyper.solver == "ridge"
     warming = sample < hyper.warmup
     learning = [_perturbation.first_task(spec, learns=not warming)]
@@ -207,17 +216,12 @@ def regime(hyper: Hyperparameters, sample: int) -> bool:
     return sample < hyper.warmup
 
 
-def _joins(layers: int, hyper: Hyperparameters) -> list[tuple[int, int]]:
-    """B_2..B_L with the layer above, or B_1..B_{L-1} with the output."""
-    return [(n, layers if hyper.feedback == "dfa" else n + 1) for n in range(1, layers)]
-
-
 @stage
 def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -228,32 +232,31 @@ def teach(
     last, direct = net.sizes.size - 1, hyper.feedback == DIRECT
     delta = layers.units(net, work.delta, layer)
     if layer == last:
-        for i in range(state.seen.size):
-            state.seen[i] += 1
+        for i in range(params.seen.size):
+            params.seen[i] += 1
         estimate(net, hyper.c, work, mask, noise)  # with the weights before any update
     else:
         above = last if direct else layer + 1
         signal = layers.units(net, work.delta, above)
-        n, at = delta.size, net.weight[layer + 1]
-        if direct:
-            at = signal.size * net.unit[layer]
-        b = state.B[at : at + signal.size * n].reshape(signal.size, n)
+        n = delta.size
+        b = layers.item(params.B, params.B_at, layer - 1).reshape(signal.size, n)
         surprise = layers.units(net, work.p, layer)  # λ̂ - λ
         delta[:] = 0
         for i in range(signal.size):
             if signal[i] != 0:
-                vectors.axpy(delta, signal[i], b[i])
+                rows.axpy(delta, signal[i], b[i])
         for i in range(n):
             surprise[i] -= delta[i]
         if hyper.solver == RIDGE:
-            gain = layers.units(net, work.p, above)  # nothing in it is needed any more
+            gain = layers.units(net, work.p, above)  # scratch: its content is no longer needed
             if not direct or layer == last - 1:
-                _absorb(_factor(net, state.R, above, direct), signal, gain)
+                R = layers.item(params.R, params.R_at, 0 if direct else layer - 1)
+                _absorb(R.reshape(signal.size, signal.size), signal, gain)
             _correct(b, gain, surprise, surprise.dtype.type(1))
         else:
             _correct(b, signal, surprise, hyper.eta_b)
         layers.gate(net, layer, work, mask)
-    if state.seen.size == 0 or state.seen[0] > hyper.warmup:
+    if params.seen.size == 0 or params.seen[0] > hyper.warmup:
         layers.update(net, syn, layer, delta, work.h, work.c, step)
 
 
@@ -261,39 +264,29 @@ def teach(
 def _correct(b: Array, gain: Array, surprise: Array, rate: Scalar) -> None:
     """B += rate gain surpriseᵀ"""
     for i in range(gain.size):
-        vectors.axpy(b[i], rate * gain[i], surprise)
-
-
-@view
-def _factor(net: Layers, flat: Array, above: int, direct: bool) -> Array:
-    """R of the signal of layer ``above``, as a view."""
-    n, at = net.sizes[above], 0
-    if not direct:
-        for layer in range(2, above):
-            at += net.sizes[layer] ** 2
-    return flat[at : at + n * n].reshape(n, n)
+        rows.axpy(b[i], rate * gain[i], surprise)
 
 
 @stage
-def _absorb(r: Array, signal: Array, gain: Array) -> None:
+def _absorb(R: Array, signal: Array, gain: Array) -> None:
     """RᵀR += ẽẽᵀ by Givens rotations of (R; ẽᵀ), then gain = (RᵀR)⁻¹ ẽ by two substitutions."""
     n, x = gain.size, gain
-    vectors.copy(x, signal)
+    rows.copy(x, signal)
     for k in range(n):
         if x[k] != 0:
-            length = math.hypot(r[k, k], x[k])
-            cos, sin = r[k, k] / length, x[k] / length
-            r[k, k] = length
+            length = math.hypot(R[k, k], x[k])
+            cos, sin = R[k, k] / length, x[k] / length
+            R[k, k] = length
             for j in range(k + 1, n):
-                old = r[k, j]
-                r[k, j] = cos * old + sin * x[j]
+                old = R[k, j]
+                R[k, j] = cos * old + sin * x[j]
                 x[j] = cos * x[j] - sin * old
-    vectors.copy(x, signal)
+    rows.copy(x, signal)
     for k in range(n):  # Rᵀ z = ẽ
-        x[k] /= r[k, k]
-        vectors.axpy(x[k + 1 :], -x[k], r[k, k + 1 :])
+        x[k] /= R[k, k]
+        rows.axpy(x[k + 1 :], -x[k], R[k, k + 1 :])
     for k in range(n - 1, -1, -1):  # R gain = z
-        x[k] = (x[k] - rows.dot(r[k, k + 1 :], x[k + 1 :])) / r[k, k]
+        x[k] = (x[k] - rows.dot(R[k, k + 1 :], x[k + 1 :])) / R[k, k]
 
 
 RULE = Rule(
@@ -307,11 +300,10 @@ RULE = Rule(
         frozen_activity=True,
         update_locking="full",
     ),
-    init=init,
     own=(
-        Own("B", "learned", joins=_joins, forward=True),
-        Own("R", "learned"),
-        Own("seen", "counts"),
+        Own("B", each=feedback_layers, drawn=feedback, changes="learned", feedback=True),
+        Own("R", each=signal_layers, drawn=factor, changes="learned"),
+        Own("seen", lambda spec, hyper: () if hyper.warmup else None, changes="counts"),
     ),
     batch=batch,
     teach=teach,

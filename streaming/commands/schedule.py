@@ -1,119 +1,140 @@
-"""``dendrostream schedule``: the figures of a plan, and its Gantt chart."""
+"""``dendrostream schedule``: the statistics of a schedule, and its Gantt chart."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from pydantic import Field
 
 from rate_models.errors import BadOption
-from rate_models.support.estimates import check_memory
+from streaming.commands._options import with_options
+from streaming.commands._output import Json, print_json
+from streaming.records import Checked, Option, parse_sizes
 
-MOST_ITEMS = 400_000  # laid out one by one, in seconds; a longer stream goes on at the steady pace
+MOST_ITEMS = 400_000  # planned one by one; a longer stream is extrapolated at the steady pace
 
 if TYPE_CHECKING:
+    from streaming.schedule.items import Schedule
     from streaming.schedule.plan import Plan, Times
     from streaming.threads.measuring import Comparison
 
 
-def schedule(
-    rule: Annotated[str, typer.Option(help="Learning rule; see `dendrostream rules`.")] = "pepita",
-    layers: Annotated[
-        str, typer.Option(help="Sizes of input, hidden layers and output.")
-    ] = "784,512,512,512,10",
-    workers: Annotated[int, typer.Option(help="Threads, cores or chips.")] = 2,
-    delay: Annotated[
-        int, typer.Option(help="Updates that a sample's learning may be behind; 0: none, exact.")
-    ] = 0,
-    batch: Annotated[
-        int, typer.Option(help="Samples per update, streamed through the layers.")
-    ] = 1,
+class ScheduleOptions(Checked):
+    """Options of a plan."""
+
+    rule: Annotated[str, Option("Learning rule; see `dendrostream rules`.")] = "pepita"
+    layers: Annotated[str, Option("Sizes of input, hidden layers and output.")] = (
+        "784,512,512,512,10"
+    )
+    workers: Annotated[int, Option("Threads, cores or chips.")] = 2
+    delay: Annotated[int, Option("Largest delay of an update in samples; 0: none, exact.")] = 0
+    batch: Annotated[int, Option("Samples per update, streamed through the layers.")] = 1
     weights: Annotated[
         Literal["stash", "current", "copies"],
-        typer.Option(
-            help="With a delay: the learning pass sees the weights that the sample's first pass "
-            "saw (stash; copies: each update makes a new copy) or the current ones (current)."
+        Option(
+            "With a delay: the modulated pass uses the weights of the sample's standard pass "
+            "(stash; copies: each update makes a new copy) or the current weights (current)."
         ),
-    ] = "stash",
-    sequential: Annotated[
-        bool, typer.Option("--sequential", help="All of a sample before any of the next.")
-    ] = False,
-    samples: Annotated[int, typer.Option(help="Length of the stream.")] = 4000,
+    ] = "stash"
+    sequential: Annotated[bool, Option("One sample after the other, without overlap.")] = False
+    samples: Annotated[int, Option("Length of the stream.")] = 4000
     equal: Annotated[
-        bool, typer.Option("--equal", help="Every stage takes one unit of time, the error none.")
-    ] = False,
+        bool, Option("Each pass through a layer takes one unit of time, the error none.")
+    ] = False
     standard_times: Annotated[
         str | None,
-        typer.Option(help="Time of each layer's standard pass: 9,4,4,1  [default: multiply-adds]"),
-    ] = None,
+        Option("Time of each layer's standard pass: 9,4,4,1  [default: multiply-adds]"),
+    ] = None
     modulated_times: Annotated[
-        str | None, typer.Option(help="Time of each layer's learning pass and update.")
-    ] = None,
-    error_time: Annotated[float, typer.Option(help="Time of the error, with these.")] = 0.0,
-    handover: Annotated[
-        float, typer.Option(help="Time until a worker hears what another has done.")
-    ] = 0.0,
+        str | None, Option("Time of each layer's modulated pass and update.")
+    ] = None
+    error_time: Annotated[float, Option("Time of the error computation, in the same unit.")] = 0.0
+    handover: Annotated[float, Option("Time for a signal from one worker to another.")] = 0.0
     settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="A hyperparameter of the rule. Repeatable."
-        ),
-    ] = None,
+        list[str],
+        Option("A hyperparameter of the rule. Repeatable.", flag="--set", metavar="NAME=VALUE"),
+    ] = Field(default_factory=list)
     measure: Annotated[
-        bool,
-        typer.Option("--measure", help="Run it too, on made-up samples, beside one thread."),
-    ] = False,
-    out: Annotated[Path, typer.Option(help="The Gantt chart.")] = Path("schedule.png"),
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
-    ] = False,
-) -> None:
-    """Plan which worker learns which layer of which sample when, and what that is worth."""
+        bool, Option("Also run it, on synthetic samples, and compare it with one thread.")
+    ] = False
+    out: Annotated[Path, Option("File of the Gantt chart.")] = Path("schedule.png")
+
+    @property
+    def how(self) -> Schedule:
+        """The schedule that the options define."""
+        from streaming.schedule.items import Schedule
+
+        delayed = f"delayed:{self.delay}" if self.delay else "pipelined"
+        return Schedule.parse(
+            "sequential" if self.sequential else delayed, self.batch, self.weights
+        )
+
+
+@with_options(ScheduleOptions)
+def schedule(json_: Json = False, **options: Any) -> None:
+    """Plan when each worker computes which layer of which sample, and report the speedup."""
     from streaming.pictures.drawn import check_path
-    from streaming.runs.config import parse_settings, parse_sizes
-    from streaming.schedule.items import Schedule
+    from streaming.runs.config import parse_settings
+
+    chosen = ScheduleOptions(**options)
+    sizes, how = parse_sizes(chosen.layers, "--layers"), chosen.how
+    check_path("--out", chosen.out)
+    settings = parse_settings(chosen.settings)
+    planned, unit = _planned(chosen, sizes, how, settings)
+    figures = {"rule": chosen.rule, "layers": sizes, "schedule": str(how), "unit": unit}
+    figures |= _figures(planned, chosen.samples)
+    title = f"{chosen.rule}, {_short(sizes)}, {how}:"
+    measured = None
+    if chosen.measure:
+        comparison = _compared(chosen, sizes, how, settings)
+        measured = _measured(comparison)
+        title = f"{title} {comparison.speedup:.2f} times one thread"
+        picture = _drawn(comparison.plan, chosen.out, title, "seconds", comparison.ran)
+    else:
+        title = f"{title} {planned.speedup:.2f} times one worker"
+        picture = _drawn(planned, chosen.out, title, unit)
+    if json_:
+        print_json({"plan": figures, "measured": measured, "picture": picture})
+        return
+    measurements = {f"measured {name}": value for name, value in (measured or {}).items()}
+    for name, value in {**figures, **measurements, "picture": picture}.items():
+        print(f"{name.replace('_', ' '):<34}{_text(value)}")
+
+
+def _planned(
+    chosen: ScheduleOptions, sizes: list[int], how: Schedule, settings: dict[str, Any]
+) -> tuple[Plan, str]:
+    """The plan, and the unit of its times."""
     from streaming.schedule.plan import equal_times
     from streaming.schedule.planner import plan
 
-    sizes = parse_sizes(layers, "--layers")
-    times, unit = _times(standard_times, modulated_times, error_time), "given unit"
+    times = _times(chosen.standard_times, chosen.modulated_times, chosen.error_time)
+    unit = "given unit"
     if times is None:
-        times, unit = (equal_times(len(sizes) - 1), "stages") if equal else (None, "multiply-adds")
-    kind = "sequential" if sequential else f"delayed:{delay}" if delay else "pipelined"
-    how = Schedule.parse(kind, batch, weights)
-    check_path("--out", out)
-    laid_out = min(samples, max(4 * batch * (delay + 2), MOST_ITEMS // (2 * len(sizes))))
-    options = parse_settings(settings or [])
-    found = plan(
-        rule, sizes, how, workers, laid_out, times=times, handover=handover, options=options
-    )
-    figures = {"rule": rule, "layers": sizes, "schedule": str(how), "unit": unit}
-    figures |= _figures(found, samples)
-    title = f"{rule}, {_short(sizes)}, {how}: {found.speedup:.2f} times one worker"
-    measured = None
-    if measure:
-        from streaming.threads.measuring import measure as compare
+        times = equal_times(len(sizes) - 1) if chosen.equal else None
+        unit = "stages" if chosen.equal else "multiply-adds"
+    most = max(4 * chosen.batch * (chosen.delay + 2), MOST_ITEMS // (2 * len(sizes)))
+    planned = plan(
+        chosen.rule, sizes, how, chosen.workers, min(chosen.samples, most), times=times,
+        handover=chosen.handover, options=settings,
+    )  # fmt: skip
+    return planned, unit
 
-        check_memory("--samples", f"{samples:,} samples", 8 * samples * (sizes[0] + sizes[-1]))
-        told = compare(rule, sizes, how, workers, samples, options)
-        measured = _measured(told)
-        title = f"{rule}, {_short(sizes)}, {how}: {told.speedup:.2f} times one thread"
-        picture = _drawn(told.plan, out, title, "seconds", told.ran)
-    else:
-        picture = _drawn(found, out, title, unit)
-    if json_:
-        from streaming.files.folder import json_line
 
-        print(json_line({"plan": figures, "measured": measured, "picture": picture}))
-        return
-    told_too = {f"measured {name}": value for name, value in (measured or {}).items()}
-    for name, value in {**figures, **told_too, "picture": picture}.items():
-        print(f"{name.replace('_', ' '):<34}{_word(value)}")
+def _compared(
+    chosen: ScheduleOptions, sizes: list[int], how: Schedule, settings: dict[str, Any]
+) -> Comparison:
+    """The plan run by threads, compared with one thread."""
+    from streaming.terminal import slow
+    from streaming.threads.measuring import measure
+
+    with slow("measuring: some seconds, or minutes if kernels are compiled first"):
+        return measure(chosen.rule, sizes, how, chosen.workers, chosen.samples, settings)
 
 
 def _drawn(plan: Plan, out: Path, *rest: Any) -> str | None:
-    """The name of the picture; None, with a warning, where it cannot be drawn."""
+    """The path of the figure; None, with a warning, if it cannot be drawn."""
     from rate_models.drawing.style import drawing
     from streaming.pictures.drawn import attempt
 
@@ -150,7 +171,7 @@ def _short(sizes: list[int]) -> str:
 
 
 def _figures(plan: Plan, samples: int) -> dict[str, Any]:
-    """The plan's numbers, for a stream that may be longer than what was laid out."""
+    """Statistics of the plan, for a stream that may be longer than the planned part."""
     makespan = plan.makespan_of(samples)
     return {
         "workers": plan.workers,
@@ -170,23 +191,23 @@ def _figures(plan: Plan, samples: int) -> dict[str, Any]:
     }
 
 
-def _measured(told: Comparison) -> dict[str, Any]:
+def _measured(comparison: Comparison) -> dict[str, Any]:
     return {
-        "speedup": told.speedup,
-        "bit_identical": told.identical,
-        "samples_per_second": told.rate,
-        "samples_per_second_alone": told.alone,
-        "predicted_speedup": told.predicted,
-        "bound_of_one_threads_stages": told.bound,
-        "assignment": told.plan.assignment,
-        "standard_seconds": told.times.standard,
-        "modulated_seconds": told.times.modulated,
-        "error_seconds": told.times.error,
+        "speedup": comparison.speedup,
+        "bit_identical": comparison.identical,
+        "samples_per_second": comparison.rate,
+        "samples_per_second_alone": comparison.alone,
+        "predicted_speedup": comparison.predicted,
+        "bound_of_one_threads_stages": comparison.bound,
+        "assignment": comparison.plan.assignment,
+        "standard_seconds": comparison.times.standard,
+        "modulated_seconds": comparison.times.modulated,
+        "error_seconds": comparison.times.error,
     }
 
 
-def _word(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, list):
-        several = [_word(one) for one in value[:16]]
+        several = [_text(one) for one in value[:16]]
         return ", ".join(several) + (" ..." if len(value) > 16 else "")
     return f"{value:,.6g}" if isinstance(value, float) else str(value)

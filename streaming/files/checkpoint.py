@@ -39,10 +39,11 @@ def write(
     """Put a checkpoint at ``folder``; the one that was there becomes ``folder.previous``.
 
     arrays: of numbers or bools. meta: what JSON holds exactly: no NaN, tuples come back as lists.
-    Raises BadOption when ``folder`` holds other files, UserError when the disk refuses; what was
-    there before is then as it was.
+    Raises BadOption when ``folder`` holds other files or is the current one and empty,
+    UserError when the disk refuses; what was there before is then as it was.
     """
     folder = _place(folder)
+    _refuse_current(folder)
     new, previous = _beside(folder)
     data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in arrays.items()})
     about = {"file": ARRAYS, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -191,6 +192,18 @@ def _place(folder: str | os.PathLike[str]) -> Path:
 
 def _beside(folder: Path) -> tuple[Path, Path]:
     return folder.parent / f"{folder.name}.new", folder.parent / f"{folder.name}.previous"
+
+
+def _refuse_current(folder: Path) -> None:
+    """An empty folder is replaced, and would be gone for those who are in it."""
+    with contextlib.suppress(OSError):  # of a current folder that was removed
+        if folder.samefile(".") and not any(folder.iterdir()):
+            raise BadOption(
+                f"checkpoint {folder}",
+                got="the current folder",
+                expected="the name of a folder of its own, which each save replaces",
+                remedy="name one inside, e.g. checkpoint",
+            )
 
 
 def _refuse_foreign(path: Path) -> None:

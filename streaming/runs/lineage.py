@@ -1,23 +1,24 @@
-"""Where a run goes on from: the learner of another run, and a source as that learner sees it."""
+"""The origin of a run that goes on from another run, and its source with the same classes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from rate_models.errors import BadOption
-from streaming.learner.entry import listed
-from streaming.sources import Chunk, Source
+from streaming.learner.labels import listed
+from streaming.samples.source import Chunk, Source, Wrapped
 
 
 class Lineage(BaseModel):
-    """What a run goes on from, as its ``config.json`` has it.
+    """The origin of a run, as stored in its ``config.json``.
 
-    parent: the folder of the run before. samples_seen: what its learner had learned from, in all
-    runs. sha256: of ``checkpoint/arrays.safetensors`` there. classes: of the learner; None for
-    regression. epoch: passes over the same source before this run, whose orders are not repeated.
+    parent: the folder of the earlier run. samples_seen: how many samples its learner had learned,
+    in all runs. sha256: the hash of ``checkpoint/arrays.safetensors`` there. classes: the classes
+    of the learner; None for regression. epoch: the number of passes over the same source before
+    this run; the sample order continues with the next one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,16 +30,17 @@ class Lineage(BaseModel):
     epoch: Annotated[int, Field(ge=0)] = 0
 
 
-class Continued:
-    """``source`` for a learner that knows ``lineage.classes``, of which it may have some only.
+class Continued(Wrapped):
+    """``source`` for a learner with the classes ``lineage.classes``.
 
-    Its first epoch is number ``lineage.epoch`` of the source. All else is the source's.
-    Raises BadOption where the learner cannot learn its labels.
+    The source may have only some of these classes. The first epoch is number ``lineage.epoch`` of
+    the source. Everything else is that of the source.
+    Raises BadOption if the learner cannot learn the labels of the source.
     """
 
     def __init__(self, source: Source, lineage: Lineage) -> None:
-        self._source, self._epoch = source, lineage.epoch
-        self.classes = lineage.classes
+        super().__init__(source)
+        self._epoch, self.classes = lineage.epoch, lineage.classes
         if (source.classes is None) is not (lineage.classes is None):
             kinds = {True: "numbers to predict", False: "labels of classes"}
             raise BadOption(
@@ -55,11 +57,6 @@ class Continued:
                 remedy="start a new run, whose output has a unit for each",
             )
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # not there yet, while a copy is made
-            raise AttributeError(name)
-        return getattr(self._source, name)
-
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
-        """As the source's, whose earlier epochs were other runs'."""
+        """As `Source.chunks`; earlier epochs of the source belong to earlier runs."""
         return self._source.chunks(epoch + self._epoch, start, size)

@@ -26,19 +26,20 @@ from streaming.cluster import cluster, computed, scratch
 from streaming.files.folder import disk
 from streaming.machine import machine
 from streaming.papers.cells import Store
+from streaming.records import option_of
 from streaming.runs.config import RunConfig, not_by_set, parse_value
 from streaming.runs.record import Recorder
 from streaming.runs.run import Hooks, run
-from streaming.sources import TABLE, Source, content
+from streaming.sources import Source, content
 from streaming.sweeps import table as sweep_table
 
 Values = Sequence[Any]
-FIELDS = RunConfig.model_fields.keys() - {"settings", "lineage"}
+FIELDS = option_of(RunConfig).keys() - {"settings"}
 MOST = 100_000  # cells of a sweep: more are a slip, and would fill the memory before the first ran
 LONGEST = 40  # digits of an end of a range
-# What decides how a source is opened, besides the seed; the second where the input is the target.
-OPENING = {"source", "data", "download", "on_bad", "target", "task", *TABLE}
-SCALING = {"scale", "rule", "circuit"}
+# Fields of a configuration that decide no numbers, or are kept beside them.
+APART = {name for name, option in option_of(RunConfig).items() if not option.decides}
+APART |= {"seed", "lineage"}
 
 
 class Cell(NamedTuple):
@@ -56,9 +57,8 @@ class Cell(NamedTuple):
     @property
     def run(self) -> dict[str, Any]:
         """All that decides the numbers, but the seed, as JSON has it."""
-        where = {"seed", "data", "download", "lineage"}
         content = {"content": self.content} if self.content else {}
-        whole = self.config.model_dump(mode="json", exclude=where)
+        whole = self.config.model_dump(mode="json", exclude=APART)
         return {"experiment": "run", **whole, **content}
 
 
@@ -169,8 +169,7 @@ def _settled(asked: RunConfig, sources: dict[str, tuple[Source, str]]) -> tuple[
 
     Beside it a hash of the data set, for sources that are no file.
     """
-    reads = OPENING | SCALING if asked.target == "input" else OPENING
-    key = asked.model_dump_json(include=reads) + str(asked.settings.get("loss"))
+    key = asked.opening()
     if key not in sources:
         opened = asked.open()
         sources[key] = opened, content("", opened)

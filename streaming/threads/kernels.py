@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, specialise, stage
 from rate_models.compiler.records import Record, kind_of, opened
-from rate_models.kernels import gathering, input_synapses
+from rate_models.kernels import gathering, input_synapses, rows
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.model.optimizers import Step, step_at
 from rate_models.online import kernel as online_kernel
@@ -119,14 +118,22 @@ def _walk(  # type: ignore[no-untyped-def]
         new, mask, done = t - stream.lead, stream.masks[t], True
         address = places[1 if kind == M else 0, number % places.shape[1]]
         of = opened(address, PARTS)  # type: ignore[name-defined]  # noqa: F821
-        net, syn, state, work = of.net, of.syn, of.state, of.work
+        net, syn, params, work = of.net, of.syn, of.params, of.work
         if kind == S:
             standard(  # type: ignore[name-defined]  # noqa: F821
-                layer, net, syn, state, work, stream.X[new], stream.labels[new], stream.Y[new], mask
+                layer,
+                net,
+                syn,
+                params,
+                work,
+                stream.X[new],
+                stream.labels[new],
+                stream.Y[new],
+                mask,
             )
             if layer == 1 and stream.stash:
                 for k in range(syn.WK.shape[0]):
-                    vectors.copy(syn.WKS[k], syn.WK[k])
+                    rows.copy(syn.WKS[k], syn.WK[k])
         elif kind == E:
             done = judge(net, work, mask.size > 0, new, predicted, losses, out)
         else:
@@ -134,7 +141,7 @@ def _walk(  # type: ignore[no-untyped-def]
             share = Step(step.eta / net.W.dtype.type(stream.batch), step.mu, step.lam)
             had = net.changes[1]
             teach(  # type: ignore[name-defined]  # noqa: F821
-                layer, net, syn, state, by.hyper, share, work, mask, stream.noise[t]
+                layer, net, syn, params, by.hyper, share, work, mask, stream.noise[t]
             )
             if stream.batch > 1:
                 if layer == 1 and net.changes[1] > had:

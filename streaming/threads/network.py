@@ -32,29 +32,29 @@ from numpy.typing import NDArray
 
 from rate_models.compiler import kernel
 from rate_models.compiler.records import Records
-from rate_models.errors import BadOption
 from rate_models.kernels import layers, places
 from rate_models.model.optimizers import Optimizer, moves
 from rate_models.network import NetworkSpec
-from rate_models.online.network import OnlineNetwork, Outcome
-from rate_models.support import bounds, estimates
+from rate_models.online.network import Outcome
+from rate_models.rules import Rule
+from rate_models.support import estimates
 from streaming.schedule import planner
 from streaming.schedule.items import Schedule, items
 from streaming.schedule.locking import refuse_if_planned_only
 from streaming.schedule.plan import Plan, Times
-from streaming.threads import kernels
+from streaming.threads import kernels as kernels
 from streaming.threads.runner import Block, Measured, Threads, done, together
+from streaming.threads.waiting import REMEMBERED, Waiting
 from streaming.threads.ways import Way, Ways
 
 Array = NDArray[Any]
 ASSIGNMENTS: tuple[planner.Assignment, ...] = ("layers", "waves")
 BLOCK = 512  # samples that are planned together; the workers meet at the end of each block
 ROUNDS = 64  # blocks in a row at most: as long as nothing else is looked after
-REMEMBERED = ("layers.change", "layers.pre", "layers.c", "layers.changes")
 SPARE = 1  # places beyond those that a plan needs if all goes as planned
 
 
-class ScheduledNetwork(OnlineNetwork):
+class ScheduledNetwork(Waiting):
     """An `OnlineNetwork` whose samples go through the layers as ``schedule`` has it.
 
     workers: threads. timed: always go item by item, also where the kernel for one thread would do
@@ -73,7 +73,7 @@ class ScheduledNetwork(OnlineNetwork):
     def __init__(
         self,
         spec: NetworkSpec,
-        rule: str = "pepita",
+        rule: str | Rule = "pepita",
         *,
         schedule: Schedule,
         workers: int = 1,
@@ -104,18 +104,6 @@ class ScheduledNetwork(OnlineNetwork):
         """How the last block ran, if one did."""
         return self.ran[-1] if self.ran else None
 
-    @property
-    def _stashing(self) -> bool:
-        return self.schedule.delay > 0 and self.schedule.weights == "stash"
-
-    @property
-    def _remembered(self) -> int:
-        return self.schedule.batch if self._gathering else self.schedule.delay * self._stashing
-
-    @property
-    def _gathering(self) -> bool:
-        return self.schedule.batch > 1
-
     def _build(self, params: Any) -> None:
         super()._build(params)
         room = self.schedule.batch if self._gathering else 0
@@ -125,12 +113,6 @@ class ScheduledNetwork(OnlineNetwork):
         )
         if hasattr(self, "_places"):
             self._empty()
-
-    def _empty(self) -> None:
-        """Places for samples on their way, of whom there are none."""
-        # masks and noise of the samples that wait for M, a row each
-        self._waiting: list[Array] = []
-        self._make_room(self._places)
 
     def _make_room(self, room: int) -> None:
         """So many places; who waits has one of the new ones."""
@@ -153,16 +135,6 @@ class ScheduledNetwork(OnlineNetwork):
         self._blocks: dict[tuple[int, int, int, Any], Block] = {}
         for name, array in old.items():
             self._kept()[name][self._place_of(np.arange(self.waiting))] = array[before]
-
-    def _kept(self) -> dict[str, Array]:
-        """What S and E leave for M of all that has places, by name."""
-        names = ("a", "h", "delta", "e", "y")
-        return {name: getattr(self._ring, name) for name in names} | self._inputs._asdict()
-
-    @property
-    def waiting(self) -> int:
-        """How many samples have been seen but not learned from yet."""
-        return len(self._waiting[0]) if self._waiting else 0
 
     def set(self, /, **changes: Any) -> None:
         with self.lock:
@@ -187,85 +159,6 @@ class ScheduledNetwork(OnlineNetwork):
     def _made_with(self) -> dict[str, Any]:
         how = {"schedule": self.schedule, "workers": self.workers, "timed": self.timed}
         return {**super()._made_with(), **how}
-
-    def state(self) -> dict[str, Array]:
-        with self.lock:
-            return self._state_with_waiting()
-
-    def _state_with_waiting(self) -> dict[str, Array]:
-        arrays = super().state()
-        if self.schedule.delay:
-            at = self._place_of(np.arange(self.waiting))
-            kept = {name: array[at] for name, array in self._kept().items()}
-            kept["delta"][:, : self._net.unit[-1]] = 0  # scratch, as is what follows the active
-            kept["rows"] *= np.arange(kept["rows"].shape[1]) < kept["active"][:, :1]
-            arrays |= {f"waiting.{name}": array for name, array in kept.items()}
-            masks, noise = self._waiting or self._no_draws()
-            arrays |= {"waiting.masks": masks.copy(), "waiting.noise": noise.copy()}
-        return arrays
-
-    def load_state(self, arrays: dict[str, Array]) -> None:
-        mine = {name: array for name, array in arrays.items() if name.startswith("waiting.")}
-        rest = {name: a for name, a in arrays.items() if name not in mine}
-        kept = self._kept() if self.schedule.delay else {}
-        draws = ("masks", "noise") if kept else ()
-        if mine.keys() != {f"waiting.{name}" for name in (*kept, *draws)}:
-            raise BadOption("state", got="other arrays", expected=f"those of {self.schedule}")
-        with self.lock:
-            if not kept:
-                super().load_state(rest)
-                self._empty()
-                return
-            waiting, given = self._draws_of(mine), self._waiting_of(mine)
-            super().load_state(rest)
-            self._empty()
-            if len(waiting[0]) > self.samples_seen:
-                raise BadOption("waiting", got=len(waiting[0]), expected=f"{self.samples_seen}")
-            self._waiting = waiting
-            at = self._place_of(np.arange(self.waiting))
-            for name, array in self._kept().items():
-                array[at] = given[name]
-
-    def _draws_of(self, stored: dict[str, Array]) -> list[Array]:
-        """Masks and noise of the samples that wait, of a state; BadOption where they cannot be."""
-        masks, noise = (np.asarray(stored[f"waiting.{name}"]) for name in ("masks", "noise"))
-        n, delay = len(masks) if masks.ndim else 0, self.schedule.delay
-        if n > delay:
-            raise BadOption("waiting", got=f"{n} samples", expected=f"{delay} at most")
-        width = sum(self.definition.noise.widths(self.spec, self.hyper)) if n else noise.shape[-1]
-        hidden = sum(self.spec.sizes[1:-1]) if masks.shape[-1:] != (0,) else 0
-        wanted = (("masks", masks, hidden if n else masks.shape[-1]), ("noise", noise, width))
-        return [kernel.coerce(name, a.copy(), self.dtype, (n, width)) for name, a, width in wanted]
-
-    def _waiting_of(self, stored: dict[str, Array]) -> dict[str, Array]:
-        """What S and E left of the samples that wait, of a state, checked."""
-        n = len(stored["waiting.masks"])
-        like = {name: np.zeros((n, a.shape[1]), a.dtype) for name, a in self._kept().items()}
-        given = bounds.fitting({name: stored[f"waiting.{name}"] for name in like}, like)
-        bounds.check(given, places.bounds(self._syn, ""))
-        return given
-
-    def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
-        found = {**super()._bounds(arrays), **places.bounds(self._syn, "gathered.")}
-        if self._gathering:  # the samples of the mini-batch that has begun, at most
-            most = int(arrays["clock"][0]) % self.schedule.batch
-            return found | {"layers.changes": (0, [0, *[most] * self.spec.layers])}
-        return found | {"layers.changes": (0, bounds.MOST)}
-
-    def _arrays(self) -> dict[str, Array]:
-        names = REMEMBERED if self._remembered else ()
-        mine = {name: getattr(self._net, name.removeprefix("layers.")) for name in names}
-        if self._gathering:
-            mine |= {f"gathered.{name}": array for name, array in self._gathered._asdict().items()}
-        return super()._arrays() | mine
-
-    def _place_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The places of samples, the first of those that wait being 0."""
-        return (self.samples_seen - self.waiting + t) % self._places
-
-    def _no_draws(self) -> list[Array]:
-        none = np.zeros((0, 0), self.dtype)
-        return [none, none]
 
     def _learn(
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome

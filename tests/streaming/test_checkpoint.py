@@ -240,8 +240,8 @@ def test_failing_at_any_step(
             try:
                 save(root / "c", 9)
                 done = steps.seen <= k
-            except UserError as said:
-                assert "No space left; expected a folder that can be written" in str(said)
+            except UserError as refused:
+                assert "No space left; expected a folder that can be written" in str(refused)
             except KeyboardInterrupt:
                 pass
         assert version(root / "c") in (old, 9)
@@ -288,6 +288,23 @@ def test_foreign_folders_are_left_alone(tmp_path: Path, where: str) -> None:
         save(tmp_path / "c", 1)
     assert {p.name for p in tmp_path.iterdir()} == {where}
     assert len(list((tmp_path / where).iterdir())) == 2
+
+
+def test_the_current_folder_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for name in (Path("."), here, Path("../here")):
+        with pytest.raises(BadOption, match=r"here: got the current folder; .* e\.g\. checkpoint"):
+            save(name, 1)
+    assert here.samefile(".") and not list(here.iterdir())
+    save(Path("checkpoint"), 1)
+    assert version(here / "checkpoint") == 1
+    monkeypatch.chdir(here / "checkpoint")  # of a run that goes on from there
+    save(here / "checkpoint", 2)
+    assert version(here / "checkpoint") == 2 and version(here / "checkpoint.previous") == 1
 
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-"""A run's folder: one process at work, options that stay, text files that may be damaged, folders
-that never began or are gone.
+"""The folder of a run: its lock, its fixed options, damaged text files, and folders that are
+incomplete or removed.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def test_a_second_process_is_refused_with_the_number_of_the_first(copy: Path) ->
 
     resume(copy, Hooks(watch=second, draw=False))
     assert len(found) > 2
-    assert all(f"process {os.getpid()} is at work" in said for said in found)
+    assert all(f"process {os.getpid()} is at work" in text for text in found)
     assert not (copy / LOCK).exists()
     assert resume(copy)["stopped"] == "epochs"
 
@@ -82,7 +82,7 @@ def test_a_second_run_into_a_folder_that_has_just_begun(tmp_path: Path) -> None:
         run(RunConfig.checked(**OPTIONS), tmp_path / "r", QUIET)
 
 
-def test_the_lock_of_a_process_that_was_killed_holds_nobody_up(copy: Path) -> None:
+def test_the_lock_of_a_killed_process_is_free(copy: Path) -> None:
     held = "import sys, time\nfrom pathlib import Path\nfrom streaming.files.lock import RunLock\n"
     held += "lock = RunLock(Path(sys.argv[1]))\nprint('held', flush=True)\ntime.sleep(60)"
     child = subprocess.Popen(
@@ -99,8 +99,8 @@ def test_the_lock_of_a_process_that_was_killed_holds_nobody_up(copy: Path) -> No
     assert resume(copy, QUIET)["stopped"] == "epochs"
 
 
-def test_a_lock_that_its_owner_takes_away_is_taken_anew(tmp_path: Path) -> None:
-    """Whoever waits on the file of one that ends must not believe to hold what nobody sees."""
+def test_a_removed_lock_file_is_created_again(tmp_path: Path) -> None:
+    """A process that waited on a lock file must notice that the file was removed meanwhile."""
     first = run_lock.RunLock(tmp_path)
     first.close()
     second = run_lock.RunLock(tmp_path)
@@ -111,7 +111,9 @@ def test_a_lock_that_its_owner_takes_away_is_taken_anew(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_system_without_locks_says_so(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_an_error(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def none(*args: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -122,12 +124,12 @@ def test_a_file_system_without_locks_says_so(copy: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times: int) -> None:
-    """One runs, the other says that it does: the folder is as of one."""
-    wait = "import sys, time\nfrom streaming import cli, learner, run\n"
+    """One process runs and the other one is refused: the folder is that of a single run."""
+    wait = "import sys, time\nfrom streaming import app\nfrom streaming.runs import run\n"
     wait += "print('ready', flush=True)\nsys.stdin.readline()\n"
     wait += "count = run.Run._count\n"
     wait += "def slow(self, *args):\n    time.sleep(0.2)\n    count(self, *args)\n"
-    wait += "run.Run._count = slow\ncli.main(sys.argv[1:])"
+    wait += "run.Run._count = slow\napp.main(sys.argv[1:])"
     for turn in range(times):
         folder = Path(shutil.copytree(interrupted, tmp_path / f"{turn}"))
         two = [
@@ -143,10 +145,10 @@ def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times
             assert process.stdin
             process.stdin.write("\n")
             process.stdin.flush()
-        said = [process.communicate()[1] for process in two]
+        errors = [process.communicate()[1] for process in two]
         ends = sorted(process.returncode for process in two)
-        assert ends == [0, 2], said
-        refused = next(text for p, text in zip(two, said, strict=True) if p.returncode == 2)
+        assert ends == [0, 2], errors
+        refused = next(text for p, text in zip(two, errors, strict=True) if p.returncode == 2)
         winner = next(p for p in two if p.returncode == 0)
         assert f"process {winner.pid} is at work" in refused and refused.count("\n") == 1
         assert_same(folder, undisturbed)
@@ -156,7 +158,7 @@ def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("seed", 5, "seed: got 5; expected 0, with which"),
         ("rule", "backprop", "rule: got 'backprop'; expected 'pepita'"),
@@ -174,7 +176,7 @@ def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times
 )
 @pytest.mark.parametrize("over", [False, True])
 def test_options_that_changed_are_named(
-    request: pytest.FixtureRequest, tmp_path: Path, name: str, value: Any, said: str, over: bool
+    request: pytest.FixtureRequest, tmp_path: Path, name: str, value: Any, message: str, over: bool
 ) -> None:
     which = "undisturbed" if over else "interrupted"
     folder = Path(shutil.copytree(request.getfixturevalue(which), tmp_path / "r"))
@@ -183,7 +185,7 @@ def test_options_that_changed_are_named(
     before = (folder / "checkpoint" / checkpoint.SIDECAR).read_bytes()
     with pytest.raises(BadOption) as refused:
         resume(folder, QUIET)
-    assert said in str(refused.value) and "config.json" in str(refused.value)
+    assert message in str(refused.value) and "config.json" in str(refused.value)
     assert (folder / "checkpoint" / checkpoint.SIDECAR).read_bytes() == before
 
 
@@ -203,7 +205,7 @@ def test_the_checkpoint_of_another_run(copy: Path, tmp_path: Path) -> None:
 
 
 def earlier(folder: Path) -> None:
-    """The checkpoint as it was written before options, digests and pairs were part of it."""
+    """The checkpoint in an old format, without options, digests and pairs."""
     for name in ("checkpoint", "checkpoint.previous"):
         arrays, meta = checkpoint.read(folder / name)
         table, n = arrays.pop("metrics.pairs"), int(arrays.pop("metrics.classes")[0])
@@ -216,7 +218,7 @@ def earlier(folder: Path) -> None:
         checkpoint.write(folder / name, arrays, meta)
 
 
-def test_earlier_checkpoints_are_gone_on_with(copy: Path, undisturbed: Path) -> None:
+def test_old_checkpoints_can_be_resumed(copy: Path, undisturbed: Path) -> None:
     earlier(copy)
     resume(copy, QUIET)
     assert_same(copy, undisturbed)
@@ -254,9 +256,7 @@ def test_a_changed_digit_is_seen(copy: Path) -> None:
 @pytest.mark.parametrize(
     "text", [b"", b"{", b"[1]", b"\x80", b'{"stopped": "epochs"}', b"[" * 99999]
 )
-def test_a_summary_that_is_damaged_is_written_anew(
-    undisturbed: Path, tmp_path: Path, text: bytes
-) -> None:
+def test_a_damaged_summary_is_written_again(undisturbed: Path, tmp_path: Path, text: bytes) -> None:
     folder = Path(shutil.copytree(undisturbed, tmp_path / "r"))
     (folder / "summary.json").write_bytes(text)
     with pytest.warns(UserWarning, match=r"summary\.json: damaged; it is written anew"):
@@ -275,7 +275,7 @@ def test_a_changed_digit_of_the_summary_is_seen(undisturbed: Path, tmp_path: Pat
     assert_same(folder, undisturbed)
 
 
-def test_a_summary_that_is_missing_is_written_anew(undisturbed: Path, tmp_path: Path) -> None:
+def test_a_missing_summary_is_written_again(undisturbed: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(undisturbed, tmp_path / "r"))
     (folder / "summary.json").unlink()
     resume(folder, QUIET)
@@ -307,8 +307,8 @@ def test_any_damage_is_named_or_does_no_harm(
         try:
             with np.errstate(all="ignore"):
                 resume(folder, QUIET)
-        except (DamagedCheckpoint, BadOption, MissingData) as said:
-            assert name == "config.json" and "config.json" in str(said)
+        except (DamagedCheckpoint, BadOption, MissingData) as error:
+            assert name == "config.json" and "config.json" in str(error)
             continue
         ours, theirs = (OnlineLearner.load(f / "checkpoint") for f in (folder, undisturbed))
         for a, b in zip(ours.parameters()["W"], theirs.parameters()["W"], strict=True):
@@ -327,7 +327,7 @@ def test_any_damage_is_named_or_does_no_harm(
         {"lines": 10**30}, {"recorded": {}}, {"content": 5}, {"config": [1]}, {"over": 1},
     ],
 )  # fmt: skip
-def test_positions_that_cannot_be(copy: Path, changes: dict[str, Any]) -> None:
+def test_invalid_positions_are_refused(copy: Path, changes: dict[str, Any]) -> None:
     arrays, meta = checkpoint.read(copy / "checkpoint")
     checkpoint.write(copy / "checkpoint", arrays, meta | {"run": meta["run"] | changes})
     with pytest.raises(DamagedCheckpoint, match="expected the position of a run"):
@@ -335,7 +335,7 @@ def test_positions_that_cannot_be(copy: Path, changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["position", "epochs", "lines", "run"])
-def test_positions_that_are_missing(copy: Path, name: str) -> None:
+def test_missing_positions_are_refused(copy: Path, name: str) -> None:
     arrays, meta = checkpoint.read(copy / "checkpoint")
     (meta if name == "run" else meta["run"]).pop(name)
     checkpoint.write(copy / "checkpoint", arrays, meta)
@@ -344,7 +344,7 @@ def test_positions_that_are_missing(copy: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["metrics.counts", "metrics.pairs", "metrics.hits", "run.recent"])
-def test_scores_that_cannot_be(copy: Path, name: str) -> None:
+def test_invalid_scores_are_refused(copy: Path, name: str) -> None:
     arrays, meta = checkpoint.read(copy / "checkpoint")
     arrays[name] = np.full(arrays[name].size + 1, -1)
     checkpoint.write(copy / "checkpoint", arrays, meta)
@@ -354,7 +354,7 @@ def test_scores_that_cannot_be(copy: Path, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
-    """A regression of which nothing is held out, with a rate that follows the input."""
+    """A regression without held-out samples, with a rate that adapts to the input."""
     path = tmp_path_factory.mktemp("data") / "t.csv"
     rng = np.random.default_rng(0)
     rows = [f"{a:.3f},{b:.3f},{a * b:.3f}" for a, b in rng.normal(size=(1800, 2))]
@@ -367,7 +367,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
 
 @pytest.mark.parametrize("at", [150, 2000])
 def test_a_regression_that_was_stopped(table: RunConfig, tmp_path: Path, at: int) -> None:
-    """Its scores, its rate and what was predicted last are as those of one that went on."""
+    """Its scores, its rate and its last predictions equal those of an uninterrupted run."""
     run(table, tmp_path / "whole", QUIET)
     table = table.model_copy(update={"save_every": 100})
     run(table, tmp_path / "r", stopped(at))
@@ -395,7 +395,7 @@ def test_a_regression_that_was_stopped(table: RunConfig, tmp_path: Path, at: int
         ("run.examples", np.zeros(7)),
     ],
 )
-def test_scores_of_a_regression_that_cannot_be(
+def test_invalid_scores_of_a_regression_are_refused(
     table: RunConfig, tmp_path: Path, name: str, value: Any
 ) -> None:
     run(table.model_copy(update={"samples": 300}), tmp_path / "r", QUIET)
@@ -479,22 +479,22 @@ def test_a_folder_that_goes_while_the_run_is_on(tmp_path: Path, how: str) -> Non
 # Divergence
 
 
-def test_a_checkpoint_is_not_written_over_by_what_exploded(tmp_path: Path) -> None:
-    """Though checkpoints come more often than metrics lines, at which the loss is looked at."""
+def test_a_diverged_learner_does_not_replace_a_checkpoint(tmp_path: Path) -> None:
+    """Even if checkpoints are more frequent than metrics lines, which check the loss."""
     exploding = RunConfig.checked(rule="pepita", lr=3, interval=10_000, save_every=100, epochs=40)
     with pytest.raises(Diverged, match="mean loss"):
         run(exploding, tmp_path / "r", QUIET)
     learner = OnlineLearner.load(tmp_path / "r" / "checkpoint")
     first = learner.samples_seen
     assert all(np.abs(w).max() < 1e6 for w in learner.parameters()["W"])
-    for _ in range(2):  # and going on ends at the same sample
+    for _ in range(2):  # a resumed run ends at the same sample
         with pytest.raises(Diverged, match="mean loss"):
             resume(tmp_path / "r", QUIET)
         assert OnlineLearner.load(tmp_path / "r" / "checkpoint").samples_seen == first
 
 
 def test_the_samples_learned_last_are_part_of_the_state(copy: Path) -> None:
-    """By them a layer that died is recognised, also after a run was gone on with."""
+    """They serve to detect a dead layer, also in a resumed run."""
     arrays, _ = checkpoint.read(copy / "checkpoint")
     assert arrays["run.recent"].shape == (32, 6)
     seen: list[Any] = []
@@ -536,13 +536,13 @@ def test_fifty_thousand_labels(tmp_path: Path) -> None:
     assert run(config, tmp_path / "r")["samples_seen"] == 2000
 
 
-def test_labels_of_classes_are_not_complained_of(tmp_path: Path) -> None:
+def test_class_labels_give_no_warning(tmp_path: Path) -> None:
     source = numbers(tmp_path / "p.csv", 60, 6000)
     config = RunConfig.checked(source=source, hidden=(4,), epochs=1, samples=300)
     assert len(run(config, tmp_path / "r", QUIET)["classes"]) == 60
 
 
-def test_a_disk_that_is_full_says_up_to_where_all_is_kept(
+def test_a_full_disk_reports_the_last_saved_sample(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, through, saves = tmp_path / "r", checkpoint._write_through, [0]

@@ -70,10 +70,10 @@ def test_interrupted_at_the_border_of_a_sample(
     plain = scheduled(case, 1, schedule=schedule)
     case.learn(plain, *samples)
     late, finished = 0, futures.wait
-    for attempt in range(30):
+    for attempt in range(12):
         pressed: list[int] = []
 
-        def wait(running: Any, after: float = 1e-3 * attempt, pressed: Any = pressed) -> None:
+        def wait(running: Any, after: float = 2.5e-3 * attempt, pressed: Any = pressed) -> None:
             if not pressed:
                 time.sleep(after)
                 pressed.append(1)

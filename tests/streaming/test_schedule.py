@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
-from streaming.commands.cli import main
+from streaming.app import main
 from streaming.schedule import closed_form
 from streaming.schedule.dependencies import dependencies
 from streaming.schedule.items import Schedule, items
@@ -382,6 +382,7 @@ STATED: dict[str, tuple[Callable[..., int], bool]] = {
     # the standard pass, F e, the modulated pass up to h_{L-1}, the update
     "pepita": (lambda *n: 3 * synapses(*n) + n[0] * n[-1] - n[-2] * n[-1], True),
     "reinforce": (lambda *n: 3 * synapses(*n) - n[0] * n[1], False),
+    "sign_symmetry": (lambda *n: 3 * synapses(*n) - n[0] * n[1], False),
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
-"""The arrays of a rule as kernels take them: a named tuple, made from the names of its fields.
+"""A rule's own arrays in kernels: a named tuple with their names as fields, such as ``params.F``.
 
-Kernels that are kept on disk name the class of their arguments, so another process must find the
-same class by its name: ``State__F__phase`` has the fields F and phase.
+Kernels cached on disk refer to the class of their arguments by name. So another process must get
+the same class from this name: ``Params__F__phase`` has the fields F and phase.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-PREFIX = "State"
+PREFIX = "Params"
 
 
 def of(names: Sequence[str]) -> type[Any]:
-    """The class with these fields; with none of them it has `none`, as tuples may not be empty.
+    """The class with these fields, or with the field `none`, as kernels take no empty tuple.
 
     >>> of(("F", "phase"))._fields
     ('F', 'phase')

@@ -1,0 +1,146 @@
+"""The samples that wait between two calls of a network with a schedule, and their state.
+
+With a delay a sample's learning pass comes after the first passes of samples that follow it; at the
+end of a call the last ones wait, in places of a ring. In mini-batches updates that have been
+gathered wait for the end of the batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models.compiler import kernel
+from rate_models.errors import BadOption
+from rate_models.kernels import places
+from rate_models.kernels.layers import Work
+from rate_models.online.network import OnlineNetwork
+from rate_models.support import bounds
+from streaming.schedule.items import Schedule
+
+Array = NDArray[Any]
+REMEMBERED = ("layers.change", "layers.pre", "layers.c", "layers.changes")
+
+
+class Waiting(OnlineNetwork):
+    """An `OnlineNetwork` with a ``schedule``: samples can be on their way between two calls."""
+
+    schedule: Schedule
+    _places: int  # of the ring
+    _ring: Work
+    _inputs: places.Inputs
+    _gathered: places.Inputs
+    _waiting: list[Array]  # masks and noise of the samples that wait for M, a row each
+
+    @property
+    def _stashing(self) -> bool:
+        return self.schedule.delay > 0 and self.schedule.weights == "stash"
+
+    @property
+    def _remembered(self) -> int:
+        return self.schedule.batch if self._gathering else self.schedule.delay * self._stashing
+
+    @property
+    def _gathering(self) -> bool:
+        return self.schedule.batch > 1
+
+    def _empty(self) -> None:
+        """Places for samples on their way, of whom there are none."""
+        # masks and noise of the samples that wait for M, a row each
+        self._waiting = []
+        self._make_room(self._places)
+
+    def _make_room(self, room: int) -> None:
+        """A ring of so many places; who waits has one of the new ones."""
+        raise NotImplementedError
+
+    def _kept(self) -> dict[str, Array]:
+        """What S and E leave for M of all that has places, by name."""
+        names = ("a", "h", "delta", "e", "y")
+        return {name: getattr(self._ring, name) for name in names} | self._inputs._asdict()
+
+    @property
+    def waiting(self) -> int:
+        """How many samples have been seen but not learned from yet."""
+        return len(self._waiting[0]) if self._waiting else 0
+
+    def state(self) -> dict[str, Array]:
+        with self.lock:
+            return self._state_with_waiting()
+
+    def _state_with_waiting(self) -> dict[str, Array]:
+        arrays = super().state()
+        if self.schedule.delay:
+            at = self._place_of(np.arange(self.waiting))
+            kept = {name: array[at] for name, array in self._kept().items()}
+            kept["delta"][:, : self._net.unit[-1]] = 0  # scratch, as is what follows the active
+            kept["rows"] *= np.arange(kept["rows"].shape[1]) < kept["active"][:, :1]
+            arrays |= {f"waiting.{name}": array for name, array in kept.items()}
+            masks, noise = self._waiting or self._no_draws()
+            arrays |= {"waiting.masks": masks.copy(), "waiting.noise": noise.copy()}
+        return arrays
+
+    def load_state(self, arrays: dict[str, Array]) -> None:
+        mine = {name: array for name, array in arrays.items() if name.startswith("waiting.")}
+        rest = {name: a for name, a in arrays.items() if name not in mine}
+        kept = self._kept() if self.schedule.delay else {}
+        draws = ("masks", "noise") if kept else ()
+        if mine.keys() != {f"waiting.{name}" for name in (*kept, *draws)}:
+            raise BadOption("state", got="other arrays", expected=f"those of {self.schedule}")
+        with self.lock:
+            if not kept:
+                super().load_state(rest)
+                self._empty()
+                return
+            waiting, given = self._draws_of(mine), self._waiting_of(mine)
+            super().load_state(rest)
+            self._empty()
+            if len(waiting[0]) > self.samples_seen:
+                raise BadOption("waiting", got=len(waiting[0]), expected=f"{self.samples_seen}")
+            self._waiting = waiting
+            at = self._place_of(np.arange(self.waiting))
+            for name, array in self._kept().items():
+                array[at] = given[name]
+
+    def _draws_of(self, stored: dict[str, Array]) -> list[Array]:
+        """Masks and noise of the samples that wait, of a state; BadOption where they cannot be."""
+        masks, noise = (np.asarray(stored[f"waiting.{name}"]) for name in ("masks", "noise"))
+        n, delay = len(masks) if masks.ndim else 0, self.schedule.delay
+        if n > delay:
+            raise BadOption("waiting", got=f"{n} samples", expected=f"{delay} at most")
+        width = sum(self.definition.noise.widths(self.spec, self.hyper)) if n else noise.shape[-1]
+        hidden = sum(self.spec.sizes[1:-1]) if masks.shape[-1:] != (0,) else 0
+        wanted = (("masks", masks, hidden if n else masks.shape[-1]), ("noise", noise, width))
+        return [kernel.coerce(name, a.copy(), self.dtype, (n, width)) for name, a, width in wanted]
+
+    def _waiting_of(self, stored: dict[str, Array]) -> dict[str, Array]:
+        """What S and E left of the samples that wait, of a state, checked."""
+        n = len(stored["waiting.masks"])
+        like = {name: np.zeros((n, a.shape[1]), a.dtype) for name, a in self._kept().items()}
+        given = bounds.fitting({name: stored[f"waiting.{name}"] for name in like}, like)
+        bounds.check(given, places.bounds(self._syn, ""))
+        return given
+
+    def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
+        found = {**super()._bounds(arrays), **places.bounds(self._syn, "gathered.")}
+        if self._gathering:  # the samples of the mini-batch that has begun, at most
+            most = int(arrays["clock"][0]) % self.schedule.batch
+            return found | {"layers.changes": (0, [0, *[most] * self.spec.layers])}
+        return found | {"layers.changes": (0, bounds.MOST)}
+
+    def _arrays(self) -> dict[str, Array]:
+        names = REMEMBERED if self._remembered else ()
+        mine = {name: getattr(self._net, name.removeprefix("layers.")) for name in names}
+        if self._gathering:
+            mine |= {f"gathered.{name}": array for name, array in self._gathered._asdict().items()}
+        return super()._arrays() | mine
+
+    def _place_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places of samples, the first of those that wait being 0."""
+        return (self.samples_seen - self.waiting + t) % self._places
+
+    def _no_draws(self) -> list[Array]:
+        none = np.zeros((0, 0), self.dtype)
+        return [none, none]
