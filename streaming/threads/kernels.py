@@ -1,4 +1,7 @@
-"""One worker of a runner: walks its rows of a program, waits and tells through counters."""
+"""The compiled loop of one worker: it executes its rows of a program.
+
+Workers wait for each other through atomic counters in shared memory (`streaming.threads.atomics`).
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,20 @@ from rate_models.model.optimizers import Step, step_at
 from rate_models.online import kernel as online_kernel
 from rate_models.online.kernel import FOLD_EVERY, judge
 from rate_models.rules import Rule
-from streaming.threads.atomics import CELL, give_way, load_acquire, nanoseconds, store_release
+from streaming.threads.atomics import CELL, load_acquire, nanoseconds, store_release, yield_core
 
 Ints = NDArray[np.int64]
 S, E, M = range(3)  # kinds of a program's tasks
-SPINS = 200  # looks at a counter before the core is offered to others
-# Places in `Board.control`, of cells
+SPINS = 200  # reads of a counter before the core is offered to other threads
+# Indices of the cells of `Board.control`
 LOSS, ENDED, ASKED, FAILED = range(4)
-GO, SKIP, LEAVE = range(3)
+GO, SKIP, LEAVE = range(3)  # what a worker does with its next row
 
 
 class Rows(NamedTuple):
-    """`streaming.schedule.program.Program`, and for each row its turn: the sample whose arrival
-    makes it due. Nothing waits for a row of a later turn.
+    """The arrays of `streaming.schedule.program.Program`, and the turn of each row.
+
+    turn: the sample whose arrival makes the row due. No row waits for one of a later turn.
     """
 
     kind: Ints
@@ -43,16 +47,18 @@ class Rows(NamedTuple):
 
 
 class Board(NamedTuple):
-    """What the workers share: counters (a cell for each task), how many rounds each has behind it
-    (a cell for each worker), and a cell for each of
+    """Memory that all workers share. Every counter is a cell of `streaming.threads.atomics.cells`.
 
-    LOSS    the first turn whose loss is not finite: none of that turn or later is done
-    ENDED   the same, after the stream was asked to end
-    ASKED   1: the next sample is not to be begun
-    FAILED  1: a worker has failed, all others leave
+    counters: one for each task. rounds: one for each worker, the rounds that it has finished.
+    control: one for each of
 
-    at: the row at which each worker is, counted through all rounds, in cells. span (rounds, rows,
-    2): start and end of each, in ns, 0 where it was not done.
+    LOSS    the first turn whose loss is not finite; no row of that turn or later is executed
+    ENDED   the first turn that is left out because the stream was asked to stop
+    ASKED   1: no further sample is to be started
+    FAILED  1: a worker has failed, and all others leave
+
+    at: one for each worker, the row that it executes, counted through all rounds.
+    span (rounds, rows, 2): start and end of each row in ns, 0 for a row that was not executed.
     """
 
     counters: Ints
@@ -63,14 +69,14 @@ class Board(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """Samples to learn from, in ``rounds`` of the same program.
+    """Samples to learn from, in ``rounds`` repetitions of the same program.
 
-    size: samples that each round takes in; the program's sample t is sample first + t of the
-    network in the first round, first + size + t in the next.
-    lead: how many of them were there before and wait to be learned from: row t of X, labels and Y
-    is the program's sample lead + t; row t of masks and noise its sample t. delay: in samples;
-    stash: whether M goes through the weights of S, else through the current ones.
-    batch: samples per update.
+    size: new samples per round. The program's sample t is sample first + t of the network in the
+    first round, first + size + t in the second, and so on.
+    lead: samples from earlier calls that still wait for M. Row t of X, labels and Y belongs to the
+    program's sample lead + t; row t of masks and noise to its sample t.
+    delay: in samples. stash: True if M uses the weights of its own S, False if it uses the current
+    ones. batch: samples per update.
     """
 
     rounds: int
@@ -88,38 +94,38 @@ class Stream(NamedTuple):
 
 
 def _walk(  # type: ignore[no-untyped-def]
-    me, program, board, stream, ring, inputs, kept, net, syn, state, hyper, rates,
+    worker, program, board, stream, ring, inputs, kept, net, syn, state, hyper, rates,
     predicted, losses, out,
 ):  # fmt: skip
-    """Do the rows of worker ``me`` round after round, each when what it waits for is done."""
-    begin = program.begin[me]
-    many = program.begin[me + 1] - begin
+    """Execute the rows of a worker, round after round, each as soon as its waits are over."""
+    begin = program.begin[worker]
+    many = program.begin[worker + 1] - begin
     if many == 0:
-        store_release(board.rounds, me * CELL, stream.rounds)
+        store_release(board.rounds, worker * CELL, stream.rounds)
     for at in range(many * stream.rounds):
         row, round_ = begin + at % many, at // many
         past = round_ * stream.size  # samples of earlier rounds
-        what = GO
+        action = GO
         if row == begin and round_ > 0:
-            what = _met(me, round_, board)
-        if what == GO:
-            what = _ready(program, row, past, board)
-        if what == LEAVE:
+            action = _barrier(worker, round_, board)
+        if action == GO:
+            action = _await(program, row, past, board)
+        if action == LEAVE:
             return
-        if what == SKIP:
+        if action == SKIP:
             continue
-        store_release(board.at, me * CELL, at)
+        store_release(board.at, worker * CELL, at)
         board.span[round_, row, 0] = nanoseconds()
         task, t = program.task[row], program.sample[row] + past
         kind, layer, number = program.kind[task], program.layer[task], stream.first + t
-        place, new = number % ring.a.shape[0], t - stream.lead
-        work, mask, done = work_at(net, ring, place), stream.masks[t], True
-        mine = synapses_at(syn, inputs, place) if layer == 1 else syn
+        slot, new = number % ring.a.shape[0], t - stream.lead
+        work, mask, done = work_at(net, ring, slot), stream.masks[t], True
+        first = synapses_at(syn, inputs, slot) if layer == 1 else syn
         if kind == S:
             standard(  # type: ignore[name-defined]  # noqa: F821
                 layer,
                 net,
-                mine,
+                first,
                 state,
                 work,
                 stream.X[new],
@@ -129,7 +135,7 @@ def _walk(  # type: ignore[no-untyped-def]
             )
             if layer == 1 and inputs.WKS.shape[1] > 0:
                 for k in range(syn.WK.shape[0]):
-                    rows.copy(mine.WKS[k], syn.WK[k])
+                    rows.copy(first.WKS[k], syn.WK[k])
         elif kind == E:
             done = judge(net, work, mask.size > 0, new, predicted, losses, out)
         else:
@@ -138,13 +144,13 @@ def _walk(  # type: ignore[no-untyped-def]
                 seen = lagging(net, layer, stream.stash, not stream.stash)
             step = step_at(rates, number - number % stream.batch, net.W)
             share = Step(step.eta / net.W.dtype.type(stream.batch), step.mu, step.lam)
-            had = net.changes[1]
+            before = net.changes[1]
             teach(  # type: ignore[name-defined]  # noqa: F821
-                layer, seen, mine, state, hyper, share, work, mask, stream.noise[t]
+                layer, seen, first, state, hyper, share, work, mask, stream.noise[t]
             )
             if stream.batch > 1:
-                if layer == 1 and net.changes[1] > had:
-                    gathering.keep(net, mine, kept)
+                if layer == 1 and net.changes[1] > before:
+                    gathering.keep(net, first, kept)
                 if (number + 1) % stream.batch == 0:
                     gathering.apply(net, syn, kept, layer, step)
             if layer == 1:
@@ -158,52 +164,56 @@ def _walk(  # type: ignore[no-untyped-def]
 
 @stage
 def _fold(syn: InputSynapses, seen: int, batch: int) -> None:
-    """After so many samples that a kernel for one thread would, or at the end of the mini-batch."""
+    """Fold pending updates after as many samples as the kernel for one thread does; with
+    mini-batches at the end of the mini-batch."""
     if seen % batch == 0 and seen // FOLD_EVERY > (seen - batch) // FOLD_EVERY:
         input_synapses.fold(syn)
 
 
 @stage
-def _met(me: int, rounds: int, board: Board) -> int:
-    """Wait until all workers have so many rounds behind them: GO, or LEAVE."""
-    store_release(board.rounds, me * CELL, rounds)
+def _barrier(worker: int, rounds: int, board: Board) -> int:
+    """Wait until all workers have finished this many rounds; returns GO or LEAVE."""
+    store_release(board.rounds, worker * CELL, rounds)
     for other in range(0, len(board.rounds), CELL):
-        looks = 0
+        reads = 0
         while load_acquire(board.rounds, other) < rounds:
-            looks += 1
-            if looks > SPINS:
+            reads += 1
+            if reads > SPINS:
                 if load_acquire(board.control, FAILED * CELL) > 0:
                     return LEAVE
-                give_way()
+                yield_core()
     return GO
 
 
 @stage
-def _ready(program: Rows, row: int, past: int, board: Board) -> int:
-    """Wait for what a row waits for, ``past`` samples after the program's first round: GO, or SKIP
-    a row that is not to be done, or LEAVE."""
+def _await(program: Rows, row: int, past: int, board: Board) -> int:
+    """Wait until a row can be executed.
+
+    past: samples of earlier rounds. Returns GO, SKIP for a row that must not be executed any more,
+    or LEAVE.
+    """
     turn = program.turn[row] + past
     for k in range(program.wait[row], program.wait[row + 1]):
-        looks, on, value = 0, program.on[k] * CELL, program.value[k] + past
+        reads, on, value = 0, program.on[k] * CELL, program.value[k] + past
         while load_acquire(board.counters, on) < value:
-            looks += 1
-            if looks > SPINS:
+            reads += 1
+            if reads > SPINS:
                 if load_acquire(board.control, FAILED * CELL) > 0:
                     return LEAVE
-                if _over(turn, board):
+                if _cancelled(turn, board):
                     return SKIP
-                give_way()
+                yield_core()
     task = program.task[row]
     if program.kind[task] == S and program.layer[task] == 1:  # a sample begins here, in order
         asked = load_acquire(board.control, ASKED * CELL) > 0
         if asked and turn < load_acquire(board.control, ENDED * CELL):
             store_release(board.control, ENDED * CELL, turn)
-    return SKIP if _over(turn, board) else GO
+    return SKIP if _cancelled(turn, board) else GO
 
 
 @stage
-def _over(turn: int, board: Board) -> bool:
-    """Whether nothing of this turn is to be done any more."""
+def _cancelled(turn: int, board: Board) -> bool:
+    """Whether the rows of this turn must not be executed any more."""
     lost = load_acquire(board.control, LOSS * CELL)
     return bool(turn >= lost or turn >= load_acquire(board.control, ENDED * CELL))
 
@@ -212,7 +222,7 @@ _compiled: dict[str, Any] = {}
 
 
 def walker(rule: Rule) -> Any:
-    """The compiled worker of a rule."""
+    """The compiled worker loop of a rule; compiled once per rule."""
     if rule.name not in _compiled:
         _compiled[rule.name] = specialise(_walk, rule.name, **online_kernel.parts(rule))
     return _compiled[rule.name]

@@ -1,6 +1,6 @@
-"""A schedule run in threads beside the same samples in one: how much faster, and whether the same.
+"""A schedule in several threads compared with one thread: the speed-up, and whether results agree.
 
-The baseline is the fastest kernel for one thread that there is, not the runner with one worker.
+The baseline is the fastest kernel for one thread, not the runner with one worker.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ from streaming.schedule.planner import lay_out, network
 from streaming.threads.network import BLOCK, ScheduledNetwork
 from streaming.threads.runner import Measured
 
-ACTIVE = 0.19  # of the inputs, as in pictures of digits
+ACTIVE = 0.19  # share of inputs that are not zero, as in images of digits
 RATE = 1e-3
 REPEATS = 7
-TURN = 0.7  # seconds at least, beside which the Python around a call is little
-ROOM = 2**27  # bytes of samples
-FOUND = 8 * BLOCK  # samples after which every way to assign items has been tried
+TURN = 0.7  # seconds of a repeat at least, so that the Python around a call does not count
+ROOM = 2**27  # bytes of samples at most
+TRIED = 8 * BLOCK  # samples after which every execution mode has been tried
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was measured, in seconds.
+    """Measured rates in samples per second, and times in seconds.
 
-    rate, alone: samples per second in threads and in one, the best of a few turns each, which other
-    work on the machine has disturbed least. paced: the same of threads as the simulator has it,
-    from the time that each item took in the best turn, with hand-overs that cost nothing. ran: the
-    items of its last block, as they ran; ``plan``: by the simulator; ``times``: means. bound: the
-    speed-up that the stage times of one thread allow so many workers; threads go beyond it where
-    each keeps its layers in its cache.
-    identical: whether state and outputs are to the last bit those of the same schedule in one
-    thread, which for one sample per update and no delay is the kernel for one.
+    rate, alone: rates in several threads and in one. Each is the best of a few repeats, which is
+    the one that other work on the machine disturbed least.
+    paced: the rate in threads by simulation, from the time that each item took in the best repeat,
+    with free hand-overs.
+    ran: the items of the last block of the best repeat, as they ran. plan: the same by simulation.
+    times: the mean item times of this block.
+    bound: the speed-up that so many workers can reach with the item times of one thread. Threads
+    exceed it if each keeps its layers in its own cache.
+    identical: whether state and outputs equal those of the same schedule in one thread to the last
+    bit. For one sample per update and no delay that is the kernel for one thread.
     """
 
     plan: Plan
@@ -55,19 +57,19 @@ class Comparison:
 
     @property
     def speedup(self) -> float:
-        """Over one thread."""
+        """Measured speed-up over one thread."""
         return self.rate / self.alone
 
     @property
     def predicted(self) -> float:
-        """The same by the simulator."""
+        """Simulated speed-up over one thread."""
         return self.paced / self.alone
 
 
-def replayed(told: Measured) -> Plan:
-    """What the simulator makes of the times that items took, with the same workers and order."""
-    plan, order = told.plan, np.argsort(told.start, kind="stable")
-    times, on = told.finish - told.start, plan.worker
+def replayed(measured: Measured) -> Plan:
+    """A block simulated with its measured item times, the same workers and the same order."""
+    plan, order = measured.plan, np.argsort(measured.start, kind="stable")
+    times, on = measured.finish - measured.start, plan.worker
     _, start = placing.place(order, times, plan.first, plan.waits, on, plan.workers, 0.0)
     return replace(plan, times=times, start=start)
 
@@ -81,10 +83,10 @@ def measure(
     options: Mapping[str, Any],
     dtype: str = "float32",
 ) -> Comparison:
-    """Learn ``samples`` made-up samples a few times over, in turn with one thread and with all.
+    """Learn ``samples`` random samples a few times, in turn with one thread and with all.
 
-    A stream that takes less than a moment is repeated within a turn. Raises what
-    `ScheduledNetwork` raises.
+    A short stream is repeated until it takes `TURN` seconds. Raises what `ScheduledNetwork`
+    raises.
     """
     _, spec, hyper = network(rule, sizes, "relu", options)
     common: dict[str, Any] = {"dtype": dtype, "optimizer": Optimizer(lr=RATE), **hyper._asdict()}
@@ -101,39 +103,39 @@ def measure(
     networks: list[OnlineNetwork] = list(dict.fromkeys((one, same, several)))
     rates: dict[OnlineNetwork, list[float]] = {net: [] for net in networks}
     ran, identical = [], True
-    for _ in range(2):  # the first time they are compiled
+    for _ in range(2):  # the first pass compiles
         start = time.perf_counter()
         for net in networks:
             net.learn(X, labels)
         seconds = (time.perf_counter() - start) / len(networks)
     again = min(math.ceil(TURN / seconds), ROOM // X.nbytes) or 1
     block = max(BLOCK // schedule.batch, 1) * schedule.batch
-    n = max(samples * again // block, 1) * block  # so that the last block, which is told of, is one
+    n = max(samples * again // block, 1) * block  # full blocks, as the last one is reported
     X, labels = np.tile(X, (again, 1))[:n], np.tile(labels, again)[:n]
-    for _ in range(math.ceil(FOUND / len(X))):  # in which way threads are fastest
+    for _ in range(math.ceil(TRIED / len(X))):  # until the fastest mode is known
         for net in networks:
             net.learn(X, labels)
     for _ in range(REPEATS):
-        said = {}
+        outcomes = {}
         for net in networks:
             start = time.perf_counter()
-            said[net] = net.learn(X, labels)
+            outcomes[net] = net.learn(X, labels)
             rates[net].append(len(X) / (time.perf_counter() - start))
         ran.append(several.ran)
-        identical = identical and all(map(np.array_equal, said[same], said[several]))
+        identical = identical and all(map(np.array_equal, outcomes[same], outcomes[several]))
     first, second = same.state(), several.state()
     identical = identical and all(np.array_equal(first[name], second[name]) for name in first)
     staged.learn(X, labels)
     best, alone = ran[int(np.argmax(rates[several]))], staged.measured
-    plans = [replayed(told) for told in best]
-    told = best[-1]
-    assert told.times is not None
+    plans = [replayed(one) for one in best]
+    last = best[-1]
+    assert last.times is not None
     assert alone is not None
-    laid_out = told.plan.items, spec, schedule, workers
+    laid_out = last.plan.items, spec, schedule, workers
     return Comparison(
         plans[-1],
-        replace(told.plan, times=told.finish - told.start, start=told.start),
-        told.times,
+        replace(last.plan, times=last.finish - last.start, start=last.start),
+        last.times,
         max(rates[several]),
         sum(plan.samples for plan in plans) / sum(plan.makespan for plan in plans),
         max(rates[one]),

@@ -1,23 +1,23 @@
-"""Networks whose samples go through the layers as a schedule has them, in several threads.
+"""Networks that process their samples in several threads, in the order of a schedule.
 
-`runner` carries out plans (`streaming.schedule`), which are laid out for blocks of samples: at
-first by multiply-adds, then by measured times, with layers that belong to workers and with items
-that go where they can start first. Where the result is that of the kernel for one thread, that one
-is tried too. From then on it goes in the way that took the least time. Which it is changes nothing
-else.
+Plans are made for blocks of samples (`streaming.schedule`) and executed by `runner`. The first plan
+of a block uses multiply-adds as item times, later ones measured times. Several execution modes are
+tried (`trials`): layers that belong to workers, items that go to the worker that can start them
+first, and, if the schedule has its result, the kernel for one thread. The fastest mode is kept. The
+mode never changes the result.
 
-    sequential   all of a sample before any of the next: one kernel, no threads
-    pipelined    the same result to the last bit
-    mini-batches the updates of B samples come together, at the end; all go through the layers with
-                 the weights from before
-    delayed:d    M of a sample after S of the d samples that follow it, in this order in every layer
-                 however many workers there are; the last d samples wait, from one call to the next
-                 and in checkpoints, for others to follow them
+    sequential   all items of a sample before any of the next: one kernel, no threads
+    pipelined    the same result as sequential, to the last bit
+    mini-batches all B samples of a batch use the weights from before it; the sum of their updates
+                 is applied at the end of the batch
+    delayed:d    M of a sample comes after S of the d samples that follow it. The order is the same
+                 in every layer, for any number of workers. The last d samples wait, in memory and
+                 in checkpoints, until the next call brings their followers
 
-With a delay M goes through the weights that S of the sample went through (``stash``; for plain
-gradient descent: W_S x = W x + Σ_k η post_k (pre_k·x) over the d updates since; of the first layer
-W K is kept) or through those of its own time (``current``).
-Where work items differ from sample to sample the workers meet in between.
+With a delay, M uses either the weights that S of its sample used (``stash``) or the current ones
+(``current``). Weights are not copied for that: with plain gradient descent the stashed ones are
+W_S x = W x + Σ_k η post_k (pre_k·x), summed over the d updates since then; the first layer keeps
+W K. Where the work items differ from sample to sample, all workers synchronise in between.
 """
 
 from __future__ import annotations
@@ -44,26 +44,26 @@ from streaming.schedule.items import Schedule, items
 from streaming.schedule.locking import refuse_if_planned_only
 from streaming.schedule.plan import Plan, Times
 from streaming.threads import kernels
-from streaming.threads.runner import Block, Measured, Threads, done, together
-from streaming.threads.ways import Way, Ways
+from streaming.threads.runner import Block, Measured, Threads, run_workers, turns_done
+from streaming.threads.trials import Mode, Trials
 
 Array = NDArray[Any]
 ASSIGNMENTS: tuple[planner.Assignment, ...] = ("layers", "waves")
-BLOCK = 512  # samples that are planned together; the workers meet at the end of each block
-ROUNDS = 64  # blocks in a row at most: as long as nothing else is looked after
+BLOCK = 512  # samples that are planned together; the workers synchronise at the end of each block
+ROUNDS = 64  # blocks per visit of the workers at most; Python handles signals between visits
 REMEMBERED = ("layers.change", "layers.pre", "layers.c", "layers.changes")
-SPARE = 1  # places beyond those that a plan needs if all goes as planned
+SPARE = 1  # slots beyond those that a plan needs if items take as long as planned
 
 
 class ScheduledNetwork(OnlineNetwork):
-    """An `OnlineNetwork` whose samples go through the layers as ``schedule`` has it.
+    """An `OnlineNetwork` whose samples are processed in the order of ``schedule``.
 
-    workers: threads. timed: always go item by item, also where the kernel for one thread would do
-    the same, so that ``ran`` tells how: of the last blocks that followed one plan.
-    `load_parameters` forgets the samples that are on their way.
-    Warns of workers that never have anything to do, and where one thread is faster than several.
-    Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and schedules that the
-    rule locks; learning raises WorkerFailed where a thread fails.
+    workers: number of threads. timed: execute and time every item, also where the kernel for one
+    thread would have the same result; ``ran`` has the times of the last blocks with one plan.
+    `load_parameters` drops the samples that are in flight.
+    Warns of workers that never get an item, and if one thread is faster than several.
+    Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and for schedules that
+    cannot overlap samples under this rule. Learning raises WorkerFailed if a thread fails.
 
     >>> spec = NetworkSpec((4, 8, 8, 3))
     >>> net = ScheduledNetwork(spec, "pepita", schedule=Schedule("pipelined"), workers=2)
@@ -82,19 +82,19 @@ class ScheduledNetwork(OnlineNetwork):
         **options: Any,
     ) -> None:
         self.schedule, self.workers, self.timed = schedule, workers, timed
-        self._check_room(spec, str(options.get("dtype", "float64")))
+        self._check_memory(spec, str(options.get("dtype", "float64")))
         self._threads = Threads(max(workers, 1))
         super().__init__(spec, rule, **options)
         planner.check(self.definition, self.spec, self.hyper, schedule, workers)
         self._admit(self.optimizer, self.hyper)
         self.ran: list[Measured] = []
-        self.ways = Ways(self._kinds, workers)
+        self.trials = Trials(self._modes, workers)
         planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0, None))
-        self._places = schedule.delay + 1 + SPARE
-        self._empty()
+        self._slots = schedule.delay + 1 + SPARE
+        self._clear_waiting()
 
-    def _check_room(self, spec: NetworkSpec, dtype: str) -> None:
-        """BadOption for more threads or samples on their way than the machine can hold."""
+    def _check_memory(self, spec: NetworkSpec, dtype: str) -> None:
+        """Raise BadOption for more threads or samples in flight than the machine can hold."""
         estimates.check_workers("workers", self.workers)
         itemsize = np.dtype(dtype).itemsize if dtype in kernel.DTYPES else 8
         for what, samples in (("schedule", self.schedule.delay), ("batch", self.schedule.batch)):
@@ -102,7 +102,7 @@ class ScheduledNetwork(OnlineNetwork):
 
     @property
     def measured(self) -> Measured | None:
-        """How the last block ran, if one did."""
+        """How the last block ran; None before the first."""
         return self.ran[-1] if self.ran else None
 
     @property
@@ -119,31 +119,31 @@ class ScheduledNetwork(OnlineNetwork):
 
     def _build(self, params: Any) -> None:
         super()._build(params)
-        room = self.schedule.batch if self._gathering else 0
-        _, self._gathered = places.allocate(self._work, self._syn, room)
-        if hasattr(self, "_places"):
-            self._empty()
+        slots = self.schedule.batch if self._gathering else 0
+        _, self._accumulated = places.allocate(self._work, self._syn, slots)
+        if hasattr(self, "_slots"):
+            self._clear_waiting()
 
-    def _empty(self) -> None:
-        """Places for samples on their way, of whom there are none."""
+    def _clear_waiting(self) -> None:
+        """Allocate the slots, with no sample in flight."""
         # masks and noise of the samples that wait for M, a row each
         self._waiting: list[Array] = []
-        self._make_room(self._places)
+        self._resize(self._slots)
 
-    def _make_room(self, room: int) -> None:
-        """So many places; who waits has one of the new ones."""
-        old = self._kept() if self.waiting else {}
-        before = self._place_of(np.arange(self.waiting))
-        self._places = room
+    def _resize(self, slots: int) -> None:
+        """Change the number of slots; samples that wait are moved to the new ones."""
+        old = self._slot_arrays() if self.waiting else {}
+        before = self._slot_of(np.arange(self.waiting))
+        self._slots = slots
         self._ring, self._inputs = places.allocate(
-            self._work, self._syn, room, stash=self._stashing
+            self._work, self._syn, slots, stash=self._stashing
         )
         self._blocks: dict[tuple[int, int, int, Any], Block] = {}
         for name, array in old.items():
-            self._kept()[name][self._place_of(np.arange(self.waiting))] = array[before]
+            self._slot_arrays()[name][self._slot_of(np.arange(self.waiting))] = array[before]
 
-    def _kept(self) -> dict[str, Array]:
-        """What S and E leave for M of all that has places, by name."""
+    def _slot_arrays(self) -> dict[str, Array]:
+        """The arrays that S and E leave for M, by name; one row per slot."""
         names = ("a", "h", "delta", "e", "y")
         return {name: getattr(self._ring, name) for name in names} | self._inputs._asdict()
 
@@ -163,7 +163,7 @@ class ScheduledNetwork(OnlineNetwork):
         refuse_if_planned_only(*how, self.structured, moves(optimizer))
 
     def _rebuild(self) -> None:
-        """Samples on their way stay so, and so do updates that are gathered or remembered."""
+        """Rebuild the network; keep samples in flight and accumulated or remembered updates."""
         before = self.state()
         super()._rebuild()
         kept = {
@@ -183,9 +183,10 @@ class ScheduledNetwork(OnlineNetwork):
     def _state_with_waiting(self) -> dict[str, Array]:
         arrays = super().state()
         if self.schedule.delay:
-            at = self._place_of(np.arange(self.waiting))
-            kept = {name: array[at] for name, array in self._kept().items()}
-            kept["delta"][:, : self._net.unit[-1]] = 0  # scratch, as is what follows the active
+            at = self._slot_of(np.arange(self.waiting))
+            kept = {name: array[at] for name, array in self._slot_arrays().items()}
+            # of these arrays the hidden part of delta and what follows the active rows are scratch
+            kept["delta"][:, : self._net.unit[-1]] = 0
             kept["rows"] *= np.arange(kept["rows"].shape[1]) < kept["active"][:, :1]
             arrays |= {f"waiting.{name}": array for name, array in kept.items()}
             masks, noise = self._waiting or self._no_draws()
@@ -193,29 +194,29 @@ class ScheduledNetwork(OnlineNetwork):
         return arrays
 
     def load_state(self, arrays: dict[str, Array]) -> None:
-        mine = {name: array for name, array in arrays.items() if name.startswith("waiting.")}
-        rest = {name: a for name, a in arrays.items() if name not in mine}
-        kept = self._kept() if self.schedule.delay else {}
-        draws = ("masks", "noise") if kept else ()
-        if mine.keys() != {f"waiting.{name}" for name in (*kept, *draws)}:
+        stored = {name: array for name, array in arrays.items() if name.startswith("waiting.")}
+        rest = {name: a for name, a in arrays.items() if name not in stored}
+        slot_arrays = self._slot_arrays() if self.schedule.delay else {}
+        draws = ("masks", "noise") if slot_arrays else ()
+        if stored.keys() != {f"waiting.{name}" for name in (*slot_arrays, *draws)}:
             raise BadOption("state", got="other arrays", expected=f"those of {self.schedule}")
         with self.lock:
-            if not kept:
+            if not slot_arrays:
                 super().load_state(rest)
-                self._empty()
+                self._clear_waiting()
                 return
-            waiting, given = self._draws_of(mine), self._waiting_of(mine)
+            waiting, values = self._draws_of(stored), self._waiting_of(stored)
             super().load_state(rest)
-            self._empty()
+            self._clear_waiting()
             if len(waiting[0]) > self.samples_seen:
                 raise BadOption("waiting", got=len(waiting[0]), expected=f"{self.samples_seen}")
             self._waiting = waiting
-            at = self._place_of(np.arange(self.waiting))
-            for name, array in self._kept().items():
-                array[at] = given[name]
+            at = self._slot_of(np.arange(self.waiting))
+            for name, array in self._slot_arrays().items():
+                array[at] = values[name]
 
     def _draws_of(self, stored: dict[str, Array]) -> list[Array]:
-        """Masks and noise of the samples that wait, of a state; BadOption where they cannot be."""
+        """Masks and noise of the waiting samples in a state; BadOption if they do not fit."""
         masks, noise = (np.asarray(stored[f"waiting.{name}"]) for name in ("masks", "noise"))
         n, delay = len(masks) if masks.ndim else 0, self.schedule.delay
         if n > delay:
@@ -226,65 +227,69 @@ class ScheduledNetwork(OnlineNetwork):
         return [kernel.coerce(name, a.copy(), self.dtype, (n, width)) for name, a, width in wanted]
 
     def _waiting_of(self, stored: dict[str, Array]) -> dict[str, Array]:
-        """What S and E left of the samples that wait, of a state, checked."""
+        """The arrays that S and E left for the waiting samples in a state, checked."""
         n = len(stored["waiting.masks"])
-        like = {name: np.zeros((n, a.shape[1]), a.dtype) for name, a in self._kept().items()}
-        given = bounds.fitting({name: stored[f"waiting.{name}"] for name in like}, like)
-        bounds.check(given, places.bounds(self._syn, ""))
-        return given
+        like = {name: np.zeros((n, a.shape[1]), a.dtype) for name, a in self._slot_arrays().items()}
+        values = bounds.fitting({name: stored[f"waiting.{name}"] for name in like}, like)
+        bounds.check(values, places.bounds(self._syn, ""))
+        return values
 
     def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
-        found = {**super()._bounds(arrays), **places.bounds(self._syn, "gathered.")}
-        if self._gathering:  # the samples of the mini-batch that has begun, at most
+        limits = {**super()._bounds(arrays), **places.bounds(self._syn, "gathered.")}
+        if self._gathering:  # at most the samples of the mini-batch that has begun
             most = int(arrays["clock"][0]) % self.schedule.batch
-            return found | {"layers.changes": (0, [0, *[most] * self.spec.layers])}
-        return found | {"layers.changes": (0, bounds.MOST)}
+            return limits | {"layers.changes": (0, [0, *[most] * self.spec.layers])}
+        return limits | {"layers.changes": (0, bounds.MOST)}
 
     def _arrays(self) -> dict[str, Array]:
         names = REMEMBERED if self._remembered else ()
-        mine = {name: getattr(self._net, name.removeprefix("layers.")) for name in names}
+        own = {name: getattr(self._net, name.removeprefix("layers.")) for name in names}
         if self._gathering:
-            mine |= {f"gathered.{name}": array for name, array in self._gathered._asdict().items()}
-        return super()._arrays() | mine
+            sums = self._accumulated._asdict()
+            own |= {f"gathered.{name}": array for name, array in sums.items()}
+        return super()._arrays() | own
 
-    def _place_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The places of samples, the first of those that wait being 0."""
-        return (self.samples_seen - self.waiting + t) % self._places
+    def _slot_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The slots of samples t, counted from the first waiting sample."""
+        return (self.samples_seen - self.waiting + t) % self._slots
 
     def _no_draws(self) -> list[Array]:
         none = np.zeros((0, 0), self.dtype)
         return [none, none]
 
     def _learn(
-        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
+        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, outcome: Outcome
     ) -> int:
-        if self.ways.kinds == ("alone",):
-            return super()._learn(X, labels, Y, masks, noise, said)
+        if self.trials.modes == ("single",):
+            return super()._learn(X, labels, Y, masks, noise, outcome)
         learned = 0
         while learned < len(X):
             size, n = self._next(len(X) - learned)
             part = slice(learned, learned + n)
-            # for a sample alone there is nothing to do at the same time
-            alone = "alone" in self.ways.kinds and (n == 1 or self.ways.best == "alone")
-            taken = (self._run_alone if alone else partial(self._run, size))(
+            # for one sample alone, no two items can run at the same time
+            single = "single" in self.trials.modes and (n == 1 or self.trials.choice == "single")
+            count = (self._run_single if single else partial(self._run, size))(
                 X[part], labels[part], Y[part], masks[part], noise[part],
-                Outcome(said.predicted[part], said.losses[part], said.outputs[part]),
+                Outcome(outcome.predicted[part], outcome.losses[part], outcome.outputs[part]),
             )  # fmt: skip
-            learned += taken
-            if taken < n:
+            learned += count
+            if count < n:
                 break
         return learned
 
     def _next(self, most: int) -> tuple[int, int]:
-        """Samples per block, of at most ``most``, and in all blocks that follow the same plan: one
-        block while there are ways to be tried, or the samples that wait become more."""
+        """Samples of the next block, and of all next blocks that have the same plan.
+
+        Both are at most ``most``. There is one block as long as modes are to be tried or the
+        number of waiting samples grows.
+        """
         size = min(max(BLOCK // self.schedule.batch, 1) * self.schedule.batch, most)
-        steady = self.ways.settled and self.waiting == self.schedule.delay
-        n = self._alike(most if steady else size)
+        steady = self.trials.finished and self.waiting == self.schedule.delay
+        n = self._count_alike(most if steady else size)
         size = min(size, n)
         return size, min(n // size, ROUNDS) * size
 
-    def _alike(self, most: int) -> int:
+    def _count_alike(self, most: int) -> int:
         """How many of the next samples, at most ``most``, have the same work items."""
         regime, now = self.definition.regime, self.samples_seen
         if regime is None:
@@ -293,53 +298,53 @@ class ScheduledNetwork(OnlineNetwork):
         return sum(1 for _ in takewhile(next(regimes).__eq__, regimes)) + 1
 
     def _block(self, n: int) -> Block:
-        """What the workers do with the next n samples, which are alike."""
+        """The block of the next n samples, which have the same work items."""
         regime = self.definition.regime
         alike = None if regime is None else regime(self.hyper, self.samples_seen)
         key = n, self.waiting, self.samples_seen % self.schedule.batch, alike
         if key not in self._blocks:
-            plan = self._plan(n, self.waiting, self.ways.best)
-            # with fewer places than its order needs a worker would wait for itself
-            if (needed := max(plan.slots.values(), default=1) + SPARE) > self._places:
-                self._make_room(needed)
-            self._blocks[key] = Block.of(plan, self._places)
+            plan = self._plan(n, self.waiting, self.trials.choice)
+            # with fewer slots than the order of the plan needs, a worker would wait for itself
+            if (needed := max(plan.slots.values(), default=1) + SPARE) > self._slots:
+                self._resize(needed)
+            self._blocks[key] = Block.of(plan, self._slots)
         return self._blocks[key]
 
-    def _plan(self, n: int, waiting: int, way: Way | None) -> Plan:
+    def _plan(self, n: int, waiting: int, mode: Mode | None) -> Plan:
         first = self.samples_seen - waiting
         how = self.definition, self.spec, self.hyper, self.schedule
         todo = list(items(*how, waiting + n, first, waiting))
-        times = None if way is None else self.ways.times.get(way)
-        kind = next((kind for kind in ASSIGNMENTS if kind == way), None)
+        times = None if mode is None else self.trials.times.get(mode)
+        kind = next((kind for kind in ASSIGNMENTS if kind == mode), None)
         return planner.lay_out(todo, self.spec, self.schedule, self.workers, times, 0.0, kind)
 
     @property
-    def _kinds(self) -> tuple[Way, ...]:
-        """In which the samples can be learned from with the same result."""
+    def _modes(self) -> tuple[Mode, ...]:
+        """The execution modes that have the result of the schedule."""
         if self.timed or self.schedule.delay or self._gathering:
             return ASSIGNMENTS
         one = self.schedule.kind == "sequential" or self.workers == 1
-        return ("alone",) if one else (*ASSIGNMENTS, "alone")
+        return ("single",) if one else (*ASSIGNMENTS, "single")
 
-    def _note(self, way: Way, times: Times | None, pace: float) -> None:
-        self.ways.note(way, times, pace)
+    def _record_trial(self, mode: Mode, times: Times | None, pace: float) -> None:
+        self.trials.record(mode, times, pace)
         self._blocks = {}
 
-    def _run_alone(
-        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
+    def _run_single(
+        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, outcome: Outcome
     ) -> int:
-        """A block of samples in the kernel for one thread."""
+        """Learn a block of samples in the kernel for one thread; returns how many were learned."""
         start = time.perf_counter()
-        taken = super()._learn(X, labels, Y, masks, noise, said)
-        if taken >= BLOCK // 2 and not self.ways.tried("alone"):
-            self._note("alone", None, (time.perf_counter() - start) / taken)
-        return taken
+        count = super()._learn(X, labels, Y, masks, noise, outcome)
+        if count >= BLOCK // 2 and not self.trials.tried("single"):
+            self._record_trial("single", None, (time.perf_counter() - start) / count)
+        return count
 
     def _run(
         self, size: int, X: Array, labels: Array, Y: Array, masks: Array, noise: Array,
-        said: Outcome,
+        outcome: Outcome,
     ) -> int:  # fmt: skip
-        """Blocks of ``size`` samples in threads; how many were taken in."""
+        """Learn blocks of ``size`` samples in threads; returns how many samples were processed."""
         block, lead, delay = self._block(size), self.waiting, self.schedule.delay
         first = self.samples_seen - lead
         if lead:
@@ -353,25 +358,25 @@ class ScheduledNetwork(OnlineNetwork):
             X, labels, Y, masks, noise,
         )  # fmt: skip
         shared = (
-            block.rows, board, stream, self._ring, self._inputs, self._gathered, self._net,
+            block.rows, board, stream, self._ring, self._inputs, self._accumulated, self._net,
             self._syn, self._state, numeric(self.hyper, self.dtype),
-            optimizers.rates(self.optimizer), *said,
+            optimizers.rates(self.optimizer), *outcome,
         )  # fmt: skip
         try:
-            together(self._threads, kernels.walker(self.definition), *shared)
+            run_workers(self._threads, kernels.walker(self.definition), *shared)
         finally:
-            upto = done(board)
+            upto = turns_done(board)
             self._clock[0] = first + upto
             if delay:
                 rest = slice(max(0, upto - delay), upto)
                 self._waiting = [masks[rest].copy(), noise[rest].copy()]
             self.ran = block.measured(board)
-            tried = self.ways.tried(block.plan.assignment)
+            tried = self.trials.tried(block.plan.assignment)
             if len(X) >= BLOCK // 2 and upto == lead + len(X) and not tried:
-                (told,) = self.ran
-                pace = float(np.max(told.finish)) / (lead + len(X))
-                self._note(block.plan.assignment, told.times, pace)
+                (only,) = self.ran
+                pace = float(np.max(only.finish)) / (lead + len(X))
+                self._record_trial(block.plan.assignment, only.times, pace)
         if upto < lead + len(X):
-            for mine, ring in zip(self._work, self._ring, strict=True):
-                mine[...] = ring[(first + upto) % len(ring)][: mine.size]  # `_diverged` looks there
+            for array, ring in zip(self._work, self._ring, strict=True):
+                array[...] = ring[(first + upto) % len(ring)][: array.size]  # for `_diverged`
         return upto - lead

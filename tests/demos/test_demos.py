@@ -177,7 +177,7 @@ def test_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     from streaming.threads import measuring
 
-    for name, little in (("REPEATS", 1), ("FOUND", 0), ("TURN", 0)):
+    for name, little in (("REPEATS", 1), ("TRIED", 0), ("TURN", 0)):
         monkeypatch.setattr(measuring, name, little)
     table, figure = tmp_path / "threads.md", tmp_path / "threads.png"
     found = threads.main(8, 2, 40, table, figure)
