@@ -31,7 +31,7 @@ from streaming.sources import Chunk, Options
 from streaming.tables.columns import SAMPLE, columns
 from streaming.tables.labels import Labels
 from streaming.tables.missing import Filler
-from streaming.tables.rows import Block, Rows
+from streaming.tables.rows import RowChunk, Rows
 from streaming.tables.split import Split
 from streaming.tables.table_file import TableFile
 
@@ -110,7 +110,7 @@ class CsvSource:
         """The first pass: the labels, the columns with gaps, how many rows there are."""
         rows, n = self._rows(), 0
         gaps = np.zeros(len(self._columns.features), np.bool_)
-        for block in rows.blocks(self._file, first_pass=True, bar="reading"):
+        for block in rows.chunks(self._file, first_pass=True, bar="reading"):
             gaps |= np.isnan(block.values).any(axis=0)
             n += len(block.values)
         self._file.unchanged()
@@ -160,9 +160,9 @@ class CsvSource:
         if n != (self._split.n_test if held_out else self.length):
             raise self._file.changed()
 
-    def _blocks(self) -> Iterator[Block]:
+    def _blocks(self) -> Iterator[RowChunk]:
         try:
-            yield from self._rows().blocks(self._file)
+            yield from self._rows().chunks(self._file)
         except BadSample:  # the first pass met none
             self._file.unchanged()
             raise
