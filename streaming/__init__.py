@@ -1,15 +1,16 @@
-"""Time: samples arrive, are learned from, scored, recorded; the only packages that do files.
+"""Learning from streams: samples arrive, are learned from, scored and recorded.
 
-Open `learner` first, then `runs`.
+Files of runs and of data are read and written in this package only. Open `learner` first, then
+`runs`.
 
-`learner`     `OnlineLearner`: labels and dicts outside, a network inside
-`samples`     what sources are made of; `sources`: one file per source; `tables`: text files
-`scores`      test-then-train
-`runs`        a stream through a learner, kept in a folder; `files`, `pictures`: what lies there
-`schedule`    which worker does what when; `threads`: carries it out
+`learner`     `OnlineLearner`, which takes labels and dicts and holds a network
+`samples`     the parts of sources; `sources` has one file per source; `tables` reads text files
+`scores`      test-then-train scores
+`runs`        a stream learned and recorded in a run folder; `files` and `pictures` of the folder
+`schedule`    plans: which worker executes which item when; `threads` executes them
 `commands`    the command line
-`sweeps`, `papers`, `benchmarks`: many runs, published tables, speed
-`cluster`     workers of Dask; `machine`: what a measurement ran on; `terminal`: what is printed
+`sweeps`      many runs; `papers`: published tables; `benchmarks`: speed
+`cluster`     workers of Dask; `machine`: the machine of a measurement; `terminal`: printed lines
 
 >>> from streaming import OnlineLearner, progressive_val_score
 """

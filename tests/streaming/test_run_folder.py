@@ -234,7 +234,7 @@ def damage(path: Path, at: int, value: int | None = None) -> None:
 @pytest.mark.parametrize("value", [0x80, 0xFF, 0, ord("x"), ord("\r"), ord("\n"), ord("{")])
 def test_a_wrong_byte_in_the_metrics(copy: Path, undisturbed: Path, value: int) -> None:
     damage(copy / "metrics.jsonl", 400, value)
-    with pytest.warns(UserWarning, match=r"metrics\.jsonl: .*; what was learned is whole"):
+    with pytest.warns(UserWarning, match=r"metrics\.jsonl: .*; the learner is not affected"):
         summary = resume(copy, QUIET)
     assert summary["stopped"] == "epochs"
     ours, theirs = (OnlineLearner.load(f / "checkpoint") for f in (copy, undisturbed))
@@ -259,7 +259,7 @@ def test_a_summary_that_is_damaged_is_written_anew(
 ) -> None:
     folder = Path(shutil.copytree(undisturbed, tmp_path / "r"))
     (folder / "summary.json").write_bytes(text)
-    with pytest.warns(UserWarning, match=r"summary\.json: damaged; it is written anew"):
+    with pytest.warns(UserWarning, match=r"summary\.json: damaged; it is written again"):
         resume(folder, QUIET)
     assert_same(folder, undisturbed)
 
