@@ -96,7 +96,7 @@ def test_mnist_under_pepita() -> None:
 
     data = Path(os.environ["DENDROSTREAM_DATA"])
     result = convolution.train(
-        "PEPITA, mean over places", 0, 2, 0.1, "torch_uniform", "mnist", data, False
+        "PEPITA, mean over positions", 0, 2, 0.1, "torch_uniform", "mnist", data, False
     )
     assert max(result.accuracies) > 0.91
     assert 0 < result.moved < 0.01

@@ -180,9 +180,9 @@ def test_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, little in (("REPEATS", 1), ("TRIED", 0), ("TURN", 0)):
         monkeypatch.setattr(measuring, name, little)
     table, figure = tmp_path / "threads.md", tmp_path / "threads.png"
-    found = threads.main(8, 2, 40, table, figure)
-    assert all(row.told.identical for rows in found.values() for row in rows)
-    assert table.read_text().count("| yes |") == sum(map(len, found.values()))
+    results = threads.main(8, 2, 40, table, figure)
+    assert all(row.result.identical for rows in results.values() for row in rows)
+    assert table.read_text().count("| yes |") == sum(map(len, results.values()))
     assert figure.stat().st_size > 10_000
 
 
