@@ -30,7 +30,7 @@ def small(*layers: Any) -> ConvolutionalSpec:
 
 
 def angles(net: BatchNetwork) -> list[float]:
-    """Between λ_l = B_lᵀ ẽ_L and what autograd says of ∂L/∂h_l, mean over samples, in degrees."""
+    """Between λ_l = B_lᵀ ẽ_L and ∂L/∂h_l by autograd, mean over samples, in degrees."""
     params, x, y = net.arrays(), torch.tensor(IMAGES[:300]), torch.tensor(LABELS[:300])
     h = [x]
     for layer in range(1, net.spec.layers + 1):

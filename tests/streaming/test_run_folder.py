@@ -58,20 +58,20 @@ def copy(interrupted: Path, tmp_path: Path) -> Path:
 
 
 def test_a_second_process_is_refused_with_the_number_of_the_first(copy: Path) -> None:
-    found: list[str] = []
+    result: list[str] = []
 
     def second(run: Run) -> None:
         for start in (lambda: resume(copy), lambda: run_again(copy)):
             with pytest.raises(BadOption, match="one process at a time") as refused:
                 start()
-            found.append(str(refused.value))
+            result.append(str(refused.value))
 
     def run_again(folder: Path) -> None:
         run(RunConfig.checked(**OPTIONS), folder, QUIET)
 
     resume(copy, Hooks(watch=second, draw=False))
-    assert len(found) > 2
-    assert all(f"process {os.getpid()} is at work" in said for said in found)
+    assert len(result) > 2
+    assert all(f"process {os.getpid()} is at work" in message for message in result)
     assert not (copy / LOCK).exists()
     assert resume(copy)["stopped"] == "epochs"
 
@@ -82,7 +82,7 @@ def test_a_second_run_into_a_folder_that_has_just_begun(tmp_path: Path) -> None:
         run(RunConfig.checked(**OPTIONS), tmp_path / "r", QUIET)
 
 
-def test_the_lock_of_a_process_that_was_killed_holds_nobody_up(copy: Path) -> None:
+def test_the_lock_of_a_killed_process_is_released(copy: Path) -> None:
     held = "import sys, time\nfrom pathlib import Path\nfrom streaming.files.lock import RunLock\n"
     held += "lock = RunLock(Path(sys.argv[1]))\nprint('held', flush=True)\ntime.sleep(60)"
     child = subprocess.Popen(
@@ -99,8 +99,8 @@ def test_the_lock_of_a_process_that_was_killed_holds_nobody_up(copy: Path) -> No
     assert resume(copy, QUIET)["stopped"] == "epochs"
 
 
-def test_a_lock_that_its_owner_takes_away_is_taken_anew(tmp_path: Path) -> None:
-    """Whoever waits on the file of one that ends must not believe to hold what nobody sees."""
+def test_a_lock_that_its_owner_removes_can_be_acquired_again(tmp_path: Path) -> None:
+    """A process that waits for the lock of one that ends must not hold the removed file."""
     first = run_lock.RunLock(tmp_path)
     first.close()
     second = run_lock.RunLock(tmp_path)
@@ -111,7 +111,9 @@ def test_a_lock_that_its_owner_takes_away_is_taken_anew(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_system_without_locks_says_so(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_a_warning(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def none(*args: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -122,7 +124,7 @@ def test_a_file_system_without_locks_says_so(copy: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times: int) -> None:
-    """One runs, the other says that it does: the folder is as of one."""
+    """One runs, the other ends with an error; the folder is that of a single run."""
     wait = "import sys, time\nfrom streaming.commands import cli\nfrom streaming.runs import run\n"
     wait += "print('ready', flush=True)\nsys.stdin.readline()\n"
     wait += "count = run.Run._count\n"
@@ -143,10 +145,10 @@ def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times
             assert process.stdin
             process.stdin.write("\n")
             process.stdin.flush()
-        said = [process.communicate()[1] for process in two]
+        errors = [process.communicate()[1] for process in two]
         ends = sorted(process.returncode for process in two)
-        assert ends == [0, 2], said
-        refused = next(text for p, text in zip(two, said, strict=True) if p.returncode == 2)
+        assert ends == [0, 2], errors
+        refused = next(text for p, text in zip(two, errors, strict=True) if p.returncode == 2)
         winner = next(p for p in two if p.returncode == 0)
         assert f"process {winner.pid} is at work" in refused and refused.count("\n") == 1
         assert_same(folder, undisturbed)
@@ -156,7 +158,7 @@ def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("seed", 5, "seed: got 5; expected 0, with which"),
         ("rule", "backprop", "rule: got 'backprop'; expected 'pepita'"),
@@ -174,7 +176,7 @@ def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times
 )
 @pytest.mark.parametrize("over", [False, True])
 def test_options_that_changed_are_named(
-    request: pytest.FixtureRequest, tmp_path: Path, name: str, value: Any, said: str, over: bool
+    request: pytest.FixtureRequest, tmp_path: Path, name: str, value: Any, message: str, over: bool
 ) -> None:
     which = "undisturbed" if over else "interrupted"
     folder = Path(shutil.copytree(request.getfixturevalue(which), tmp_path / "r"))
@@ -183,7 +185,7 @@ def test_options_that_changed_are_named(
     before = (folder / "checkpoint" / checkpoint.SIDECAR).read_bytes()
     with pytest.raises(BadOption) as refused:
         resume(folder, QUIET)
-    assert said in str(refused.value) and "config.json" in str(refused.value)
+    assert message in str(refused.value) and "config.json" in str(refused.value)
     assert (folder / "checkpoint" / checkpoint.SIDECAR).read_bytes() == before
 
 
@@ -308,8 +310,8 @@ def test_any_damage_is_named_or_does_no_harm(
         try:
             with np.errstate(all="ignore"):
                 resume(folder, QUIET)
-        except (DamagedCheckpoint, BadOption, MissingData) as said:
-            assert name == "config.json" and "config.json" in str(said)
+        except (DamagedCheckpoint, BadOption, MissingData) as caught:
+            assert name == "config.json" and "config.json" in str(caught)
             continue
         ours, theirs = (OnlineLearner.load(f / "checkpoint") for f in (folder, undisturbed))
         for a, b in zip(ours.parameters()["W"], theirs.parameters()["W"], strict=True):

@@ -1,4 +1,4 @@
-"""What a person reads gets out in any encoding; where nobody can read it, the results stay."""
+"""Output is written in any encoding; results are kept if it cannot be written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESULTS = {"summary.json", "learning_curve.png", "checkpoint"}
 
 
 class Stream(io.TextIOWrapper):
-    """stdout of some encoding onto something that may refuse."""
+    """stdout in an encoding, on a stream that may raise errors."""
 
     def __init__(self, encoding: str = "utf-8", refuses: int = 0) -> None:
         super().__init__(Refusing(refuses), encoding=encoding, write_through=True)
@@ -87,7 +87,7 @@ def test_a_run_whose_report_is_lost_keeps_its_results(
     assert {path.name for path in (tmp_path / "r").iterdir()} >= RESULTS
 
 
-def test_an_error_of_another_kind_is_not_called_one_of_the_output(
+def test_other_errors_are_not_reported_as_output_errors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Stream())
@@ -101,16 +101,16 @@ def test_the_exit_code_of_a_failure_stays(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
-def test_a_closed_stream_is_none_that_a_file_takes_the_place_of(
+def test_no_file_gets_the_number_of_a_closed_stream(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closed: str
 ) -> None:
     monkeypatch.setattr(sys, closed, None)
     assert ended(*SMALL, tmp_path / "r") == 0
-    getattr(sys, closed).close()  # what was opened in its place
+    getattr(sys, closed).close()  # the file that replaced the stream
     assert {path.name for path in (tmp_path / "r").iterdir()} >= RESULTS
 
 
-def test_messages_that_nobody_takes_end_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_that_cannot_be_written_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Stream(refuses=errno.ENOSPC))
     terminal.say("lost")
     shut = Stream()
@@ -119,14 +119,14 @@ def test_messages_that_nobody_takes_end_nothing(monkeypatch: pytest.MonkeyPatch)
     terminal.say("lost too")
 
 
-def test_what_is_quick_is_not_announced() -> None:
-    told: list[str] = []
-    with terminal.slow("slow", told.append, after=30.0):
+def test_only_slow_work_is_announced() -> None:
+    messages: list[str] = []
+    with terminal.slow("slow", messages.append, after=30.0):
         pass
-    with terminal.slow("slow", told.append, after=0.0):
-        while not told:
+    with terminal.slow("slow", messages.append, after=0.0):
+        while not messages:
             pass
-    assert told == ["slow"]
+    assert messages == ["slow"]
 
 
 def test_a_bar_is_for_a_terminal(
@@ -142,8 +142,8 @@ def test_a_bar_is_for_a_terminal(
 def test_names_in_another_encoding_are_refused_before_anything_is_written(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    said = called(capsys, *SMALL, tmp_path / "r", "--source", "csv:\udcff.csv")
-    assert said.code == 2 and said.err.startswith("error: --source: got 'csv:\\udcff.csv'")
+    output = called(capsys, *SMALL, tmp_path / "r", "--source", "csv:\udcff.csv")
+    assert output.code == 2 and output.err.startswith("error: --source: got 'csv:\\udcff.csv'")
     assert not list(tmp_path.iterdir())
 
 
