@@ -1,15 +1,20 @@
-"""Rate models as circuits: which neuron, which compartment, which synapse.
+"""Rate models as neural circuits: which neuron, which compartment, which synapse.
 
-The networks of `rate_models` as populations of neurons with compartments, joined by projections
-whose plasticity sees local signals only; solved for their steady state or run in time.
+The networks of `rate_models` are written as populations of neurons with compartments, and
+projections whose plasticity reads local signals only. A circuit is solved for its steady state or
+simulated in time.
 
 Open `circuits.pepita` first, then `description.circuit`.
 
-`circuits`      one file per circuit; `catalogue` reads them, `locality` says what each asks for
-`description`   how a circuit is written down
-`simulation`    how it runs; `network`: `CircuitNetwork`, a circuit that learns on streams
-`drawing`       circuits and traces as pictures; `traces`: for other tools
-`parity`        circuits beside the textbook of their rules
+`circuits`      one file per circuit
+`catalogue`     loads these files and checks their contents
+`description`   populations, projections, phases and formulas
+`simulation`    steady states, simulation in time, recording
+`network`       `CircuitNetwork`, a circuit that learns from streams
+`locality`      the biological requirements of a circuit, derived from its description
+`parity`        circuits compared with the textbook implementation of their rules
+`drawing`       pictures of circuits and traces
+`traces`        export of traces to xarray and NWB
 `spiking`       circuits of spiking neurons in Brian 2
 """
 
@@ -31,7 +36,7 @@ __all__ = [
 
 
 def example() -> Circuit:
-    """Two neurons that repeat their input, and hear themselves in a second phase."""
+    """Two neurons that repeat their input, with feedback to their own apical compartments."""
     rate = {"rate": lambda n: n.soma}
     return Circuit(
         "example",

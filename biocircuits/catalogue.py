@@ -1,34 +1,27 @@
-"""The files of `biocircuits.circuits`, and whether each holds what a circuit's file must."""
+"""The circuit files in `biocircuits.circuits`, in installed packages and by path."""
 
 from __future__ import annotations
 
-from types import ModuleType
-
-from rate_models import rules
-from rate_models.errors import BadOption
-from rate_models.rules import Description
+from biocircuits.description.circuit_file import CircuitFile
 from rate_models.support import lookup
 
-CIRCUITS = "biocircuits.circuits"
-ALL = ("RULE", "Settings", "build")
+CIRCUITS = lookup.Kind(
+    "circuit", "biocircuits.circuits", "CIRCUIT", CircuitFile,
+    "CIRCUIT = CircuitFile(__name__, ...) at its end",
+)  # fmt: skip
 
 
-def load(name: str) -> ModuleType:
-    """The file of a circuit. Raises UnknownName, and BadOption where something is not in it."""
-    made = lookup.get(CIRCUITS, name)
-    got = ""
-    if missing := [what for what in ALL if what not in vars(made)]:
-        got = f"no {', '.join(missing)}"
-    elif not isinstance(made.RULE, str | Description):
-        got = f"RULE = {made.RULE!r}"
-    if got:
-        expected = "RULE, Settings and build; RULE the name of a rule, or a Description"
-        raise BadOption(f"file of circuit {name}", got=got, expected=expected,
-                        remedy="see biocircuits.circuits")  # fmt: skip
-    return made
+def load(name: str) -> CircuitFile:
+    """What the file of a circuit states, by its name or path.
+
+    Raises what `lookup.get` raises.
+
+    >>> load("pepita").definition.name
+    'pepita'
+    """
+    return lookup.get(CIRCUITS, name)
 
 
-def rule_of(made: ModuleType) -> Description:
-    """What a circuit's losses, hyperparameters and start values are: its rule's, or its own."""
-    rule: str | Description = made.RULE
-    return rules.get(rule) if isinstance(rule, str) else rule
+def reference(made: CircuitFile) -> str:
+    """What runs and checkpoints name a circuit by: its name, or path and digest of its file."""
+    return lookup.reference(CIRCUITS, made.module, f"circuit {made.name}")

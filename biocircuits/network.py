@@ -1,4 +1,4 @@
-"""A circuit with the methods of `OnlineNetwork`, so that it learns on streams."""
+"""A circuit with the methods of `OnlineNetwork`, so that it learns from streams."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from biocircuits import catalogue
-from biocircuits.catalogue import CIRCUITS, rule_of
+from biocircuits.catalogue import CIRCUITS
 from biocircuits.description.circuit import Circuit
 from biocircuits.simulation import divergence, draws, symmetry
 from biocircuits.simulation.recording import Probe, Trace, joined
@@ -24,23 +24,24 @@ from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, one_hot
 from rate_models.online.learned import Learned, class_indices, restored
 from rate_models.online.network import Outcome
-from rate_models.support import bounds
+from rate_models.support import bounds, own_files
 
-__all__ = ["CIRCUITS", "CircuitNetwork", "rule_of"]
+__all__ = ["CIRCUITS", "CircuitNetwork"]
 FIXED = ("dale", "excitatory", "asymmetry")
 
 
 class CircuitNetwork(Learned):
-    """A circuit, its weights and its state, learning one sample at a time.
+    """A circuit with its weights and its state, which learns one sample at a time.
 
-    ``net.circuit`` is the circuit, ``net.circuit.name`` its name.
+    ``net.circuit`` is the circuit and ``net.circuit.name`` its name.
 
-    spec: sizes, activations, loss, biases. circuit: a name in `biocircuits.circuits`. seed: of
-    weights, masks, noise of the rule and of the simulation. options: fields of the optimiser (lr
-    and its schedules; a synapse has no momentum), of the rule's Hyperparameters, of the circuit's
-    Settings and of `simulate.Settings`, by name.
+    spec: sizes, activations, loss, biases. circuit: a name in `biocircuits.circuits`, or the path
+    of a file. seed: of the weights, of masks, and of the noise of the rule and of the
+    simulation. options: by name, fields of the optimiser (lr and its schedules; a synapse has no
+    momentum), of the hyperparameters of the rule, of the `Settings` of the circuit and of
+    `biocircuits.Settings`.
 
-    Raises UnknownName and BadOption for what cannot be; learning raises Diverged.
+    Raises UnknownName and BadOption for invalid options. Learning raises Diverged.
 
     >>> net = CircuitNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0, lr=0.1)
     >>> net.learn(np.eye(4), labels=[0, 1, 2, 0]).outputs.shape
@@ -64,24 +65,22 @@ class CircuitNetwork(Learned):
             remedy = "for example NetworkSpec((64, 32, 10))"
             raise BadOption("spec", got=repr(spec), expected="a NetworkSpec", remedy=remedy)
         if not isinstance(circuit, str):
-            remedy = "a Circuit itself runs in biocircuits.Simulator"
+            remedy = "to run a Circuit object, use biocircuits.Simulator"
             got, expected = f"a {type(circuit).__name__}", "a name in biocircuits.circuits"
             raise BadOption("circuit", got=got, expected=expected, remedy=remedy)
-        self._name, self.made = str(circuit), catalogue.load(circuit)
-        self.definition = rule_of(self.made)
+        self.file = catalogue.load(circuit)
+        self.reference = catalogue.reference(self.file)
+        self._name = own_files.shown(circuit)
+        self.definition = self.file.definition
         self.spec, self.seed = spec, int(seed)
         self.rule = self.definition.name
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = self.definition.hyperparameters()
-        self.own, self.simulation = self.made.Settings(), Settings()
+        self.own, self.simulation = self.file.settings(), Settings()
         self._change(options)
         network.check_dense("CircuitNetwork", spec)
         rules.check(self.definition, spec, self.hyper)
-        params = network.initial_weights(spec, seed, getattr(self.hyper, "init", "he_uniform"))
-        rng = np.random.default_rng([seed, network.FEEDBACK])
-        params |= self.definition.init(spec, self.hyper, rng)
-        if hasattr(self.made, "prepare"):
-            self.made.prepare(spec, self.hyper, params)
+        params = rules.start(self.definition, spec, self.hyper, seed)
         self._clock = np.zeros(1, np.int64)
         if size := self.simulation.asymmetry:
             rng = np.random.default_rng([seed, network.ASYMMETRY])
@@ -90,24 +89,26 @@ class CircuitNetwork(Learned):
 
     @property
     def circuit(self) -> Circuit:
-        """What is simulated, without what is cut or silenced; its ``name`` is its file's."""
+        """The simulated circuit, without cut projections; its ``name`` is that of its file."""
         return self.simulator.circuit
 
     @property
     def remedy(self) -> str:
-        """What to do where it diverges: phases too short for their time constants are named."""
+        """The remedy after divergence; it names phases too short for their time constants."""
         continuous = self.simulation.mode == "continuous"
         return divergence.remedy(self.circuit, continuous, self.optimizer.lr, self.own._fields)
 
     @property
     def options(self) -> dict[str, Any]:
-        """All that `set`, or a new network, takes by name."""
+        """All options of `set` and of a new network, by name."""
         return {k: v for record in self._records().values() for k, v in record._asdict().items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies are built as this one was, and take over its state."""
-        made_with = {"spec": self.spec, "circuit": self._name, "seed": self.seed, **self.options}
-        return restored, (type(self), made_with, self.state())
+        """A copy is built from the same options and loads this state."""
+        options = {
+            "spec": self.spec, "circuit": self.reference, "seed": self.seed, **self.options
+        }  # fmt: skip
+        return restored, (type(self), options, self.state())
 
     def _records(self) -> dict[str, NamedTuple]:
         return {"optimizer": self.optimizer, "hyper": self.hyper, "own": self.own,
@@ -119,22 +120,21 @@ class CircuitNetwork(Learned):
         for name in options:
             if name not in valid:
                 raise unknown(name, valid)
-        for place, record in records.items():
+        for attribute, record in records.items():
             mine = {k: v for k, v in options.items() if k in record._fields}
-            setattr(self, place, checked(record, **mine))
+            setattr(self, attribute, checked(record, **mine))
         for name in ("momentum", "weight_decay"):
-            if getattr(self.optimizer, name):
-                got = getattr(self.optimizer, name)
+            if got := self.optimizer._asdict()[name]:
                 raise BadOption(f"{name} of a circuit", got=got, expected="0")
 
     def _build(self, params: Parameters) -> None:
-        described = self._described()
+        circuit = self._described()
         self._params = params
-        self.simulator = Simulator(described, params, self.simulation, self.seed)
+        self.simulator = Simulator(circuit, params, self.simulation, self.seed)
         self._twin: Simulator | None = None
 
     def _described(self) -> Circuit:
-        circuit: Circuit = self.made.build(self.spec, self.hyper, self.own)
+        circuit = self.file.build(self.spec, self.hyper, self.own)
         return circuit if circuit.name == self._name else replace(circuit, name=self._name)
 
     def learn(
@@ -146,7 +146,10 @@ class CircuitNetwork(Learned):
         masks: Sequence[ArrayLike] | None = None,
         noise: Sequence[ArrayLike] | None = None,
     ) -> Outcome:
-        """As `OnlineNetwork.learn`: rows of X (N, n_0) with labels (N,) or targets (N, n_L)."""
+        """Learn from rows of X (N, n_0) with labels (N,) or targets (N, n_L).
+
+        As `OnlineNetwork.learn`. Raises BadOption for other shapes, and Diverged.
+        """
         sizes = self.spec.sizes
         X = coerce("X", X, "float64", (None, sizes[0]))
         y = self._targets(len(X), labels, targets)
@@ -156,7 +159,7 @@ class CircuitNetwork(Learned):
             with self.lock:
                 given = self._given(x, target, t, masks, noise)
                 try:
-                    if getattr(self.hyper, "dropout", 0):  # what is said before knows no dropout
+                    if rules.dropout(self.hyper):  # predictions use no dropout
                         before = [one[0] for one in self._steady(x[None])]
                         self._present(given, phase)
                     else:
@@ -172,20 +175,20 @@ class CircuitNetwork(Learned):
         lr = self.optimizer.rate(self.samples_seen)
         rng = np.random.default_rng([self.seed, network.SIMULATION, self.samples_seen])
         population, compartment, _ = self.circuit.answer
-        heard: list[Array] = []
+        answer: list[Array] = []
 
-        def listen(name: str) -> None:
+        def read_answer(name: str) -> None:
             if name == phase:
                 read = self.simulator.read
-                heard[:] = [read(f"{population}.rate"), read(f"{population}.{compartment}")]
+                answer[:] = [read(f"{population}.rate"), read(f"{population}.{compartment}")]
 
-        trace = self.simulator.present(given, lr, rng, probe, after=listen)
-        return heard if probe is None else (heard, trace)
+        trace = self.simulator.present(given, lr, rng, probe, after=read_answer)
+        return answer if probe is None else (answer, trace)
 
     def watch(self, x: ArrayLike, y: ArrayLike, probe: Probe, learn: bool = True) -> Trace:
-        """One sample, recorded: x (n_0,), y (n_L,) the target vector. It counts as learned.
+        """Learn one sample, x (n_0,) with the target vector y (n_L,), and record it.
 
-        learn: False puts state, weights and clock back to what they were.
+        learn: False restores state, weights and clock afterwards.
         """
         x, y = np.asarray(x, float)[None], np.asarray(y, float)[None]
         return self.watch_many(x, None, y, probe=probe, learn=learn)
@@ -199,18 +202,21 @@ class CircuitNetwork(Learned):
         probe: Probe,
         learn: bool = True,
     ) -> Trace:
-        """Samples one after another, given as to `learn`, in one trace; at least one."""
+        """Learn one or more samples, given as to `learn`, and record them in one trace.
+
+        learn: False restores state, weights and clock afterwards.
+        """
         X = coerce("X", X, "float64", (None, self.spec.sizes[0]))
         if not len(X):
             raise BadOption("watch_many", got="no samples", expected="one or more")
         with self.lock:
             before = self.state()
-            trace = self._watched(X, self._targets(len(X), labels, targets), probe)
+            trace = self._recorded(X, self._targets(len(X), labels, targets), probe)
             if not learn:
                 self.load_state(before)
         return trace
 
-    def _watched(self, X: Array, targets: Array, probe: Probe) -> Trace:
+    def _recorded(self, X: Array, targets: Array, probe: Probe) -> Trace:
         phase, traces = self.circuit.answer[2], []
         for t, (x, y) in enumerate(zip(X, targets, strict=True)):
             try:
@@ -231,14 +237,14 @@ class CircuitNetwork(Learned):
         return one_hot(class_indices(labels, n, last), last)
 
     def _given(self, x: Array, y: Array, t: int, masks: Any, noise: Any) -> dict[str, Any]:
-        """What clamps the circuit for row t of a call."""
+        """The values of all clamps for row t of a call."""
         net = self.spec, self.definition, self.hyper, self.seed
         drawn = draws.of_sample(*net, self.samples_seen, t, masks, noise)
         return {"x": x, "y": y, **drawn}
 
     def _outcome(self, outputs: Array, currents: Array, y: Array) -> Outcome:
-        lost = losses.loss_of(self.spec.loss, currents, outputs, y)
-        return Outcome(outputs.argmax(axis=1), lost, outputs)
+        loss = losses.loss_of(self.spec.loss, currents, outputs, y)
+        return Outcome(outputs.argmax(axis=1), loss, outputs)
 
     def _check_finite(self) -> None:
         where = divergence.not_finite(self.simulator)
@@ -251,21 +257,21 @@ class CircuitNetwork(Learned):
         return error
 
     def predict(self, X: ArrayLike) -> Array:
-        """h_L (N, n_L): the steady answer without noise; never changes what is learned."""
+        """The output h_L (N, n_L) in the steady state without noise. Changes no state."""
         X = coerce("X", X, "float64", (None, self.spec.sizes[0]))
         with self.lock:
             return self._steady(X)[0]
 
     def _steady(self, X: Array) -> tuple[Array, Array]:
-        """h_L and a_L (N, n_L) of a twin that is solved, without noise or dropout."""
-        described = self.circuit
+        """h_L and a_L (N, n_L), from a twin in steady state without noise or dropout."""
+        circuit = self.circuit
         if self._twin is None:
             quiet = self.simulation._replace(mode="steady", commit="sample", reset=True, cut="",
                                              silence="")  # fmt: skip
-            self._twin = Simulator(described, self._params, quiet, self.seed)
+            self._twin = Simulator(circuit, self._params, quiet, self.seed)
         twin = self._twin
         twin.load(self.parameters())
-        answer, compartment, phase = described.answer
+        answer, compartment, phase = circuit.answer
         y, out = np.zeros(self.spec.sizes[-1]), np.zeros((2, len(X), self.spec.sizes[-1]))
         widths = self.definition.noise.widths(self.spec, self.hyper)
         calm = [np.ones(n) for n in self.spec.sizes[1:-1]], [np.zeros(n) for n in widths]
@@ -273,13 +279,13 @@ class CircuitNetwork(Learned):
             try:
                 twin.present(self._given(x, y, t, *calm), until=phase)
             except Diverged as error:
-                remedy = "predictions are those of the steady state"
+                remedy = "predictions need a steady state"
                 raise Diverged(f"prediction: {error}", remedy=remedy) from None
             out[:, t] = twin.read(f"{answer}.rate"), twin.read(f"{answer}.{compartment}")
         return out[0], out[1]
 
     def parameters(self) -> Parameters:
-        """Copies of all parameters, as `OnlineNetwork.parameters` names them."""
+        """Copies of all parameters, with the names of `OnlineNetwork.parameters`."""
         with self.lock:
             return self._parameters()
 
@@ -291,16 +297,17 @@ class CircuitNetwork(Learned):
         for p in self.circuit.projections:
             if p.parameter is None:
                 continue
-            name, place = p.parameter
+            name, index = p.parameter
             w = self.simulator.weights(p.name)
-            target = params[name] if place is None else params[name][place]
+            target = params[name] if index is None else params[name][index]
             target[...] = (w.T if p.transposed else w).reshape(target.shape)
         return params
 
     def set(self, /, **changes: Any) -> None:
         """Change the learning rate, hyperparameters or settings from the next sample on.
 
-        What a circuit is in the middle of saying is kept, except what is on its way (delays).
+        The state is kept, except the outputs in delay buffers. Raises BadOption, and then changes
+        nothing.
         """
         for name in changes:
             if name in (*self.definition.fixed, *FIXED):

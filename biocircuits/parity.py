@@ -1,7 +1,8 @@
-"""Circuits as one more realisation of their rules, for `parity` and the catalogue."""
+"""Circuits as one more implementation of their rules, for `parity` and the catalogue."""
 
 from __future__ import annotations
 
+from biocircuits.catalogue import load
 from biocircuits.network import CIRCUITS, CircuitNetwork
 from rate_models.checks.parity import Array, Case, Sample, Twin
 from rate_models.errors import BadOption
@@ -10,25 +11,28 @@ from rate_models.support import lookup
 
 
 def circuits_of(rule: str) -> list[str]:
-    """The circuits whose steady state is the rule.
+    """The names of the circuits whose steady state is the rule.
 
     >>> circuits_of("pepita"), circuits_of("backprop")
     (['pepita'], [])
     """
-    return [name for name in lookup.names(CIRCUITS) if rule == lookup.get(CIRCUITS, name).RULE]
+    return [name for name in lookup.names(CIRCUITS) if rule == load(name).rule]
 
 
 def maker(case: Case, dtype: str, seed: int) -> Twin | None:
-    """The first circuit of the case's rule, in steady state.
+    """The first circuit of the rule of a case, in steady state.
 
-    None where there is none that could follow: no circuit of the rule, or not of this variant; a
-    precision that circuits do not have; momentum or weight decay, which synapses do not have.
+    Returns None where no circuit can do the same: the rule or this variant of it has no circuit,
+    the precision is not float64, or the optimiser has momentum or weight decay.
     """
-    named = circuits_of(case.rule)
-    if not named or dtype != CircuitNetwork.dtype:
-        return None
+    names = circuits_of(case.rule.name)
+    return twin_of(names[0], case, seed) if names and dtype == CircuitNetwork.dtype else None
+
+
+def twin_of(circuit: str, case: Case, seed: int) -> Twin | None:
+    """A circuit in steady state; None where it has not this variant of its rule."""
     try:
-        net = CircuitNetwork(case.spec, named[0], seed=seed, optimizer=case.optimizer, **case.hyper)
+        net = CircuitNetwork(case.spec, circuit, seed=seed, optimizer=case.optimizer, **case.hyper)
     except BadOption:
         return None
 

@@ -1,8 +1,8 @@
-"""Traces for other tools: labelled arrays (xarray), and NWB files. Needs the extra ``record``.
+"""Export of traces to labelled arrays (xarray) and to NWB files. Needs the extra ``record``.
 
-A variable or time series is called as the probe called it: ``population.compartment``,
-``population.output``, ``projection[i,j]``; the norm of a projection's weights by the projection.
-All are without unit, τ is in ms. Neither package is imported before one of them is asked for.
+A variable or time series has the name that the probe gave: ``population.compartment``,
+``population.output`` or ``projection[i,j]``. The norm of weights has the name of the projection.
+All values are without unit; τ is in ms. xarray and pynwb are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def to_xarray(trace: Trace, circuit: Circuit | CircuitNetwork) -> xarray.Dataset:
     """A Dataset with dimensions ``time`` (ms), ``<population>_neuron`` and ``sample_end`` (ms).
 
-    Coordinates of time: ``phase``, the name of the phase, and ``sample``, from 0. Each variable has
-    attributes: units, long_name, and what its population and compartment are.
+    Coordinates along time: ``phase``, the name of the phase, and ``sample``, counted from 0. Each
+    variable has the attributes units and long_name, and those of its population and compartment.
     circuit: the circuit, or the network, learner or simulator that ran it.
     Raises MissingExtra without xarray, BadOption where the trace is not of this circuit.
     """
@@ -72,11 +72,11 @@ def to_nwb(
 ) -> Path:
     """An NWB file: a time series per recorded name, samples as trials, phases as intervals.
 
-    Values lie in ``acquisition`` (time, neurons), timestamps in seconds; the table ``phases`` of
-    ``intervals`` has columns phase and sample. The identifier is a digest of what was recorded.
-    circuit: as for `to_xarray`. description: of the session. start: of it, with a time zone; now
-    if None. metadata:
-    fields of `pynwb.NWBFile`, e.g. experimenter, lab, keywords, or an identifier of your own.
+    Values are in ``acquisition`` (time, neurons), with timestamps in seconds. The table ``phases``
+    of ``intervals`` has columns phase and sample. The identifier is a digest of the values.
+    circuit: as for `to_xarray`. description: of the session. start: start time of the session,
+    with a time zone; None: now. metadata: fields of `pynwb.NWBFile`, for example experimenter,
+    lab, keywords, or another identifier.
     Raises MissingExtra without pynwb, BadOption where the trace is not of this circuit.
     """
     pynwb, circuit = import_extra("pynwb", "record", __name__), circuit_of("to_nwb", circuit)
@@ -87,7 +87,7 @@ def to_nwb(
     for name, values in trace.values.items():
         about = describe(circuit, name, values.shape[1])
         data = values[:, 0] if SYNAPSE.fullmatch(name) else values
-        times = series[0] if series else trace.time / 1000  # stored once, the others link to it
+        times = series[0] if series else trace.time / 1000  # stored once, others link to it
         series.append(
             pynwb.TimeSeries(name=name, data=data, unit="n.a.", description=about["long_name"],
                              timestamps=times)
@@ -108,9 +108,9 @@ def to_nwb(
         file.add_acquisition(one)
     _intervals(pynwb, file, trace)
     path = Path(path)
-    part = path.with_name(f".{path.stem}.part.nwb")  # nothing half-written under the name itself
+    part = path.with_name(f".{path.stem}.part.nwb")  # a partial file never has the final name
     if not path.parent.is_dir():
-        raise BadOption("to_nwb", got=f"no folder {path.parent}", expected="one that is there")
+        raise BadOption("to_nwb", got=f"no folder {path.parent}", expected="a folder that exists")
     try:
         with pynwb.NWBHDF5IO(str(part), "w") as io:
             io.write(file)
@@ -136,16 +136,16 @@ def _intervals(pynwb: Any, file: Any, trace: Trace) -> None:
 
 
 def describe(circuit: Circuit, name: str, size: int) -> dict[str, Any]:
-    """What ``name``, recorded from ``size`` neurons, is in the circuit; numbers and texts.
+    """Attributes of the signal ``name``, recorded from ``size`` neurons, as numbers and texts.
 
     >>> from biocircuits import example
     >>> describe(example(), "hidden.soma", 2)["long_name"]
     'compartment soma of population hidden (point)'
     """
-    found = SYNAPSE.fullmatch(name)
-    if found:
-        synapse = circuit.projection(found[1])
-        text = f"weight of projection {found[1]} onto neuron {found[2]} from neuron {found[3]}"
+    match = SYNAPSE.fullmatch(name)
+    if match:
+        synapse = circuit.projection(match[1])
+        text = f"weight of projection {match[1]} onto neuron {match[2]} from neuron {match[3]}"
         return {"units": "1", "long_name": text, "source": synapse.source,
                 "target": synapse.target}  # fmt: skip
     population, _, part = name.partition(".")
@@ -161,7 +161,7 @@ def describe(circuit: Circuit, name: str, size: int) -> dict[str, Any]:
 
 
 def _notes(circuit: Circuit) -> str:
-    """The circuit in words, a line per population and projection."""
+    """A text that describes the circuit, with a line per phase, population and projection."""
     lines = [f"phase {p.name}: {p.duration:g} ms" for p in circuit.phases]
     for p in circuit.populations:
         parts = [f"{c.name} (tau {c.tau:g} ms, leak {c.leak:g})" for c in p.compartments]

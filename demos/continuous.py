@@ -124,18 +124,19 @@ def markdown(scores: Scores, epochs: int) -> str:
     lines = [
         "# Circuits in time",
         "",
-        "Made by `python -m dendrostream_demos.continuous`. PEPITA's circuit, 64-32-10, on digits: "
-        f"held-out accuracy in percent after {epochs} epochs at a rate of 0.15, mean of {seeds} "
-        "seeds, and its difference to the algorithm ± the standard error. In time: phases of 10 τ, "
-        "τ = 10 ms, τ_s = 1 ms, steps of 1 ms, plasticity in the last 10 ms, coupling 1, no noise, "
-        "unless a row says otherwise. Membrane noise: standard deviation of the dendrites at rest "
-        "(inputs to them are of the order of 1). Synaptic noise: of every synapse, relative, per "
-        "√ms. The mismatch that teaches is a hundredth of the rates or less, so noise must be "
-        "smaller still, and a dendrite that has not settled when its rate is stored teaches its "
-        "own drift: phases of 5 τ are too short for a soma that stores the rate, and long enough "
-        "for one that stores what the dendrite was on its way to.",
+        "Made by `python -m dendrostream_demos.continuous`. The circuit of PEPITA, 64-32-10, on "
+        f"digits: held-out accuracy in percent after {epochs} epochs at a rate of 0.15, mean of "
+        f"{seeds} seeds, and its difference to the algorithm ± the standard error. In time, phases "
+        "last 10 τ, τ = 10 ms, τ_s = 1 ms, steps are 1 ms, plasticity acts in the last 10 ms, the "
+        "coupling is 1, and there is no noise, unless the row states another value. Membrane noise "
+        "is the standard deviation of the dendrites at rest (their inputs are of the order of 1). "
+        "Synaptic noise is relative, for every synapse, per √ms. The mismatch from which the "
+        "weights learn is a hundredth of the rates or less, so noise must be smaller still. If a "
+        "dendrite has not settled when its rate is stored, the weights learn its drift. Phases of "
+        "5 τ are too short for a soma that stores the rate, and long enough for a soma that stores "
+        "the fixed point of the dendrite.",
         "",
-        "| | right | against the algorithm |",
+        "| | accuracy | against the algorithm |",
         "|---|---|---|",
     ]
     for name, values in scores.items():

@@ -86,7 +86,7 @@ def train(
     from rate_models.batch import BatchNetwork, fit, pepita_cnn  # its error names the extra
 
     images: Any = open_source(source, Options(data=data, download=download))
-    shape = getattr(images, "image_shape", None) or ()
+    shape = images.image_shape or ()
     if len(shape) != 2:
         raise UserError("source", got=source, expected="grey images: mnist, fashion_mnist, digits")
     x, y = images.train_arrays()

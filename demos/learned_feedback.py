@@ -19,7 +19,8 @@ Needs: MNIST
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,6 @@ def learn(
     """The values of `measure` after 0 batches and at points at growing distances."""
     params = textbook.initial_parameters(SPEC, rule, seed, "float32", **hyper)
     net = Textbook(SPEC, rule, params, Optimizer(lr=lr), **hyper)
-    widths = net.definition.noise.widths(SPEC, net.hyper)
     rng, done, epoch = np.random.default_rng(seed), 0, 0
     test = [np.concatenate(part) for part in zip(*mnist.test() or (), strict=True)]
     x_test, y_test = np.float32(test[0]) / np.float32(255), test[1]
@@ -99,12 +99,20 @@ def learn(
                 yield {"batches": done, **measure(net, x_test, y_test)}
             if done == batches:
                 return
-            u = [rng.random((len(X), width), np.float32) for width in widths]
-            noise = [net.definition.noise.transform(net.hyper, numbers) for numbers in u]
+            drawn = rules.masks_and_noise(
+                net.definition, SPEC, net.hyper, partial(_uniform, rng, len(X))
+            )
             x = np.float32(X) / np.float32(255)
-            net.learn(x, one_hot(y, 10, np.float32), noise=noise, batch_size=1)  # 1: a sum
+            net.learn(x, one_hot(y, 10, np.float32), noise=drawn.noise, batch_size=1)  # 1: a sum
             done += 1
         epoch += 1
+
+
+def _uniform(
+    rng: np.random.Generator, n: int, stream: int, widths: Sequence[int]
+) -> list[np.ndarray]:
+    """Numbers in single precision, see `rules.masks_and_noise`."""
+    return [rng.random((n, width), np.float32) for width in widths]
 
 
 def measure(net: Textbook, x: Any, y: Any) -> Values:

@@ -193,8 +193,9 @@ def markdown(results: Results, epochs: int) -> str:
         "Made by `python -m dendrostream_demos.lesions`. Held-out accuracy on digits in percent "
         f"after {epochs} epochs, one sample at a time: mean (lowest to highest) of {seeds} seeds.",
         "", "## BMVR, 64-9-10: interneurons silenced", "",
-        "Largest and smallest eigenvalue of the hidden covariance, which the interneurons draw to "
-        "1, of the first seed. A network that runs away is scored where it was last finite.", "",
+        "The table has the largest and the smallest eigenvalue of the hidden covariance for the "
+        "first seed; interneurons bring them to 1. A network that diverges is tested with its last "
+        "finite weights.", "",
         "| circuit | accuracy | largest | smallest |", "|---|---|---|---|",
     ]  # fmt: skip
     for name, runs in results.inhibition.items():
@@ -203,9 +204,10 @@ def markdown(results: Results, epochs: int) -> str:
                      f"| {s[0]:.3g} | {max(s[-1], 0):.3g} |")  # fmt: skip
     lines += [
         "", "## PEPITA, 64-32-10: somata that forget", "",
-        "Time constant of the somata's memory; phases last 0.1 s, so about 0.1 s pass between the "
-        "standard activity and its use. What is forgotten, 1 − γ of it, adds η (1 − γ) r rᵀ to "
-        "the update: Hebbian growth, fastest along the mean input. Bounded: weights −1 to 1.", "",
+        "The memory of the somata has the given time constant. Phases last 0.1 s, so about 0.1 s "
+        "pass between the standard activity and its use. The fraction 1 − γ that is lost adds "
+        "η (1 − γ) r rᵀ to the update, which is Hebbian growth, fastest along the mean input. "
+        "Bounded weights are between −1 and 1.", "",
         "| memory | " + " | ".join(results.somata) + " |", "|---" * (len(SOMATA) + 1) + "|",
     ]  # fmt: skip
     for memory in reversed(MEMORIES):

@@ -42,7 +42,7 @@ def main(
     """Train; returns the test accuracy. weights: file for the weights, as safetensors."""
     import torch
 
-    arrays = open_source(source, Options(data))
+    arrays = open_source(source, Options(data=data))
     assert isinstance(arrays, ArraySource) and arrays.classes is not None
     (X, y), (X_test, y_test) = arrays.train_arrays(), arrays.test_arrays()
     X, X_test = X / arrays.maximum, X_test / arrays.maximum

@@ -13,11 +13,13 @@ def main() -> None:
     if error := packages.foreign():
         _refuse(error)
     try:
-        from streaming.commands.cli import main as command
+        from streaming.app import main as command
+        from streaming.terminal import unraisable
     except ImportError:
         if error := packages.shared():
             _refuse(error)
         raise
+    sys.unraisablehook = unraisable
     command()
 
 

@@ -13,7 +13,7 @@ No files, no clock, no threads. Open `network` first (what a network is), then `
 `kernels`       weights and layers as compiled code sees them
 `online`        `OnlineNetwork`: one sample after another, compiled
 `batch`         `BatchNetwork`: the same rules on torch
-`checks`        do the realisations agree?
+`checks`        do the realisations agree, does a rule keep its contract?
 `diagnostics`   angles, norms, spectra, fits, and their figures
 `drawing`       how every figure of ours looks
 `compiler`      the one njit decorator and the cache of kernels

@@ -14,8 +14,6 @@ from rate_models.errors import BadOption
 from rate_models.rules import Rule
 from rate_models.support import lookup
 
-RULES = "rate_models.rules"
-
 
 def paragraph(rule: str, heading: str) -> str:
     """The paragraph of a rule's docstring that begins with ``heading:``, on one line.
@@ -23,7 +21,7 @@ def paragraph(rule: str, heading: str) -> str:
     >>> paragraph("backprop", "Source")[:26]
     'Rumelhart, Hinton & Willia'
     """
-    doc = lookup.document(lookup.get(RULES, rule))
+    doc = lookup.document(lookup.module(rules.RULES, rule))
     found = re.search(rf"^{heading}: (.+?)(?:\n\n|\Z)", doc, re.M | re.S)
     return " ".join(found[1].split()) if found else ""
 

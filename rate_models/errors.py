@@ -84,6 +84,10 @@ class MissingExtra(UserError, ImportError):
     """An optional dependency that is not installed; the message says how to install it."""
 
 
+class OtherFile(UserError, ValueError):
+    """A file of one's own that is not the one with which a run or checkpoint was made."""
+
+
 class DamagedCheckpoint(UserError, ValueError):
     """A checkpoint whose files are incomplete or changed."""
 

@@ -172,7 +172,9 @@ def check_dense(what: str, spec: NetworkSpec) -> None:
                         remedy="rate_models.batch.BatchNetwork learns convolutions")  # fmt: skip
 
 
-def draw(name: str, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> Any:
+def draw(
+    name: str, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int
+) -> NDArray[np.float64]:
     """A random array.
 
     he_uniform: U(-b, b), b = √(6 / fan_in). he_normal: N(0, 2 / fan_in). Both have std √(2/fan_in).

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import network, rules
+from rate_models import rules
 from rate_models.model.hyperparameters import checked
 from rate_models.model.optimizers import Optimizer, Sgd
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import Draws, Stage
+from rate_models.rules import Draws, Rule, Stage
 
 
 def initial_parameters(
-    spec: NetworkSpec, rule: str, seed: int, dtype: str = "float64", **hyperparameters: Any
+    spec: NetworkSpec, rule: str | Rule, seed: int, dtype: str = "float64", **hyperparameters: Any
 ) -> Parameters:
     """All parameters of a network under a rule: the same for the same seed in every realisation.
 
@@ -30,9 +30,7 @@ def initial_parameters(
     definition = rules.get(rule)
     hyper = checked(definition.hyperparameters(), **hyperparameters)
     rules.check(definition, spec, hyper)
-    params = network.initial_weights(spec, seed, getattr(hyper, "init", "he_uniform"))
-    params |= definition.init(spec, hyper, np.random.default_rng([seed, network.FEEDBACK]))
-    return mapped(params, lambda a: np.array(a, dtype))
+    return mapped(rules.start(definition, spec, hyper, seed), lambda a: np.array(a, dtype))
 
 
 def mapped(params: Parameters, function: Any) -> Parameters:
@@ -89,7 +87,7 @@ class Textbook:
     def __init__(
         self,
         spec: NetworkSpec,
-        rule: str,
+        rule: str | Rule,
         params: Parameters,
         optimizer: Optimizer | None = None,
         **hyperparameters: Any,

@@ -6,6 +6,7 @@ closed the pipe, a full disk behind ``>`` or a closed stream loses the text, but
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import os
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 
 from rate_models.errors import UserError
 
+AGAIN = 0.05  # seconds until an interrupt that was lost is sent again
 UNWRITTEN = 1  # exit code where the output could not be written
 
 
@@ -62,6 +64,20 @@ def delivered() -> Iterator[None]:
         if error.errno != errno.EPIPE:
             say(f"error: the output could not be written: {error.strerror}")
         raise SystemExit(code or UNWRITTEN) from None
+
+
+def unraisable(lost: sys.UnraisableHookArgs) -> None:
+    """A `sys.unraisablehook`: Ctrl-C while kernels are compiled leaves no more than a line.
+
+    What the compiler had half made complains as it is thrown away, which nobody need read. Where
+    the interrupt itself arrives in such a moment Python drops it, so it is sent again.
+    """
+    if lost.exc_type is KeyboardInterrupt:
+        again = threading.Timer(AGAIN, _thread.interrupt_main)  # not from in here: lost once more
+        again.daemon = True
+        again.start()
+    elif not str(getattr(lost.object, "__module__", "")).startswith("llvmlite."):
+        sys.__unraisablehook__(lost)
 
 
 def _open() -> None:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from streaming.commands.cli import main
+from streaming.app import main
 
 
 class Said(SimpleNamespace):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import network, rules
+from rate_models import rules
 from rate_models.model import draws
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, one_hot
@@ -71,13 +71,7 @@ class Case:
         """Masks and noise of sample t as the online network draws them."""
         definition = rules.get(self.rule)
         hyper = definition.hyperparameters(**self.hyper)
-        hidden, widths = self.sizes[1:-1], definition.noise.widths(self.network, hyper)
-        masks = None
-        if getattr(hyper, "dropout", 0):
-            u = draws.uniform(seed, network.MASKS, t, 1, sum(hidden))
-            masks = split(draws.dropout_masks(u, hyper.dropout), hidden)
-        u = draws.uniform(seed, network.NOISE, t, 1, sum(widths))
-        return masks, split(definition.noise.transform(hyper, u), widths)
+        return rules.masks_and_noise(definition, self.network, hyper, draws.numbers(seed, t, 1))
 
     def learn(self, net: OnlineNetwork, x: np.ndarray, labels: np.ndarray, y: np.ndarray) -> Any:
         if self.network.loss == "mse":

@@ -1,17 +1,7 @@
-"""Circuits, one file each; the file name is the circuit's public name.
+"""Circuits, one file each; the file name is the public name of the circuit.
 
-A circuit file holds, in this order:
-
-docstring     equations, which neuron is what, a paragraph ``Source:`` with the paper
-`RULE`        the name of the rule in `rate_models.rules` whose algorithm the circuit is; its
-              hyperparameters, losses and start values are then the circuit's too
-`Settings`    NamedTuple of the circuit's own options, each field annotated with its range
-`build(spec, hyper, settings)`   the `Circuit`; BadOption for a variant it has no neurons for
-
-A circuit that is no rule of `rate_models` has as its RULE what it states of itself, a
-`rate_models.rules.Description`, at the end of its file.
-
-What only some circuits have:
-
-`prepare(spec, hyper, params)`   changes all parameters, W too, before the first sample, in place
+A file ends in ``CIRCUIT = CircuitFile(__name__, ...)``, see `biocircuits.description.circuit_file`:
+the rule whose algorithm it is, its own settings, and the function that builds the `Circuit`. A
+circuit that is no rule of `rate_models` has a `rate_models.rules.Description` of its own. Open
+`pepita` first.
 """

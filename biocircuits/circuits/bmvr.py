@@ -8,12 +8,13 @@
                   ΔQ = η_q (z nᵀ − Q),  ΔR = η_q (n zᵀ − R)
     excitability  Δz̄ = ρ z                       nonlinear form: the running mean of the rate
 
-x, y input and target, clamped; m dropout mask; s identity or relu; time constants in ms. One phase
-of T ms. What plasticity writes down in its last T_p: with T_p = T the error of an update falls as
-1/T, with T_p small it falls exponentially. The steady state is the rule `bmvr`. The prediction
-ŷ = W_2 z is read by an observer with the apical weights, who is no part of the circuit.
+x, y are input and target, clamped; m is the dropout mask; s is identity or relu; time constants are
+in ms. There is one phase of T ms, and plasticity acts in its last T_p. With T_p = T the error of an
+update falls as 1/T, and with small T_p exponentially. The steady state is the rule `bmvr`. An
+observer with the apical weights, which is no part of the circuit, computes the prediction ŷ = W_2
+z.
 
-Not here: the rule's ridge.
+Not implemented: the ridge of the rule.
 
 Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, figures 2 and 4,
 equations 5-9, 21-24; the equations in time are ours.
@@ -21,26 +22,25 @@ equations 5-9, 21-24; the equations in time are ours.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
-
-from pydantic import Field
+from typing import Any, NamedTuple
 
 from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.circuit_file import CircuitFile
 from biocircuits.description.populations import Compartment, Population
 from biocircuits.description.projections import Plasticity, Projection
 from biocircuits.description.signals import Local, activation, slope
 from rate_models.errors import BadOption
+from rate_models.model.hyperparameters import Milliseconds, NotNegative
 from rate_models.network import NetworkSpec
 
-RULE = "bmvr"
 Parameter = tuple[str, int | None]
 PRESENTATION = "presentation"
-Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(NamedTuple):
-    """tau_proximal, tau_apical, tau_interneuron, tau_plateau: time constants in ms. phase: T in ms.
+    """Time constants, duration and noise.
+
+    tau_proximal, tau_apical, tau_interneuron, tau_plateau: time constants in ms. phase: T in ms.
     membrane_noise: standard deviation of the proximal compartments at rest. synaptic_noise:
     relative, per √ms.
     """
@@ -55,7 +55,7 @@ class Settings(NamedTuple):
 
 
 def build(spec: NetworkSpec, hyper: Any, settings: Settings) -> Circuit:
-    """The circuit; BadOption for a ridge."""
+    """The circuit. Raises BadOption for a ridge."""
     if hyper.ridge:
         raise BadOption("ridge of circuit bmvr", got=hyper.ridge, expected="0")
     names: dict[str, Parameter] = {
@@ -68,14 +68,14 @@ def build(spec: NetworkSpec, hyper: Any, settings: Settings) -> Circuit:
 def assembled(
     name: str,
     spec: NetworkSpec,
-    stages: list[tuple[str, dict[str, Parameter], dict[str, str]]],
+    layers: list[tuple[str, dict[str, Parameter], dict[str, str]]],
     hyper: Any,
     settings: Settings,
 ) -> Circuit:
-    """Stages one above another, each with the target; an observer reads the last.
+    """The circuit of one or more hidden layers, each with the target, and an observer of the last.
 
-    stages: (what is added to the names of its populations, parameters and names of its projections
-    by W, V, Q, R, mean) of each.
+    layers: for each, (suffix of the names of its populations, parameters of its projections by the
+    keys W, V, Q, R, mean, names of its projections by the same keys).
     """
     clamped = {"rate": lambda n: n.soma}
     outputs = spec.sizes[-1]
@@ -87,7 +87,7 @@ def assembled(
         Population("prediction", outputs, (Compartment("soma", tau=0.0),), clamped, observer=True),
     ]  # fmt: skip
     projections, source = [], "input"
-    for layer, (suffix, parameters, labels) in enumerate(stages, start=1):
+    for layer, (suffix, parameters, labels) in enumerate(layers, start=1):
         cells = f"pyramidal{suffix}"
         populations += _cells(spec, layer, suffix, settings)
         projections += _synapses(spec, layer, source, suffix, parameters, labels, hyper, settings)
@@ -166,3 +166,6 @@ def _synapses(
                        parameter=parameters["mean"], plasticity=(slow,))
         )  # fmt: skip
     return projections
+
+
+CIRCUIT = CircuitFile(__name__, rule="bmvr", settings=Settings, build=build)

@@ -1,7 +1,7 @@
-"""A dendritic microcircuit: interneurons predict what comes from above; what is left teaches.
+"""A dendritic microcircuit: interneurons predict top-down input, and the residual is the error.
 
     basal        b_k = W_k r_{k−1}
-    apical       a_k = B_{k+1}ᵀ r_{k+1} + V_k q_k             from above, and lateral inhibition
+    apical       a_k = B_{k+1}ᵀ r_{k+1} + V_k q_k             top-down input, lateral inhibition
     soma         τ u_k' = −g_L u_k + g_B (b_k − u_k) + g_A (a_k − u_k)
     output soma  τ u_L' = −g_L u_L + g_B (b_L − u_L) + g_S (y − u_L)     g_S in the taught phase
     interneuron  τ i_k' = −g_L i_k + g_D (P_k r_k − i_k) + g_S (u_{k+1} − i_k)
@@ -10,53 +10,60 @@
                  ΔP_k = η_P (s(i_k) − s(î_k)) r_kᵀ,        î_k = g_D P_k r_k / (g_L + g_D)
                  ΔV_k = −η_V a_k q_kᵀ                     P, V in the free phase, W in the taught
 
-x (n_0,) input, y (n_L,) target, clamped; k = 1..L−1 hidden, where u, b, a (n_k,) potentials
-relative to rest; i_k (n_{k+1},), one interneuron for every neuron above; û without g_A at the
-output. W_k (n_k, n_{k−1}); B_{k+1} (n_{k+1}, n_k) fixed and random; P_k (n_{k+1}, n_k) and
-V_k (n_k, n_{k+1}) lateral. g conductances, relative to each other.
+x (n_0,) and y (n_L,) are input and target, clamped. k = 1..L−1 are the hidden layers, with
+potentials u, b, a (n_k,) relative to rest. i_k (n_{k+1},) are interneurons, one for every neuron of
+the layer above. At the output, û has no g_A. W_k (n_k, n_{k−1}) are forward weights, B_{k+1}
+(n_{k+1}, n_k) fixed random top-down weights, P_k (n_{k+1}, n_k) and V_k (n_k, n_{k+1}) lateral
+weights. g are conductances, relative to each other.
 
-In the self-predicting state, V_k = −B_{k+1}ᵀ and P_k = W_{k+1} times a ratio of conductances, an
-interneuron says what the neuron above says, and the apical compartment is at rest whatever the
-input. The target then moves what is above and not its prediction, and the apical compartment has
-the error. The circuit starts in that state (``asymmetry`` starts it elsewhere), and P and V keep
-and restore it.
+In the self-predicting state, V_k = −B_{k+1}ᵀ, and P_k is W_{k+1} times a ratio of conductances. An
+interneuron then has the rate of the neuron above, and the apical compartment is at rest for every
+input. The target changes the rates above but not their prediction, so the apical potential is the
+error. The circuit starts in this state (``asymmetry`` perturbs it), and P and V maintain and
+restore it.
 
 Source: Sacramento, Costa, Bengio & Senn, NeurIPS 2018, in its simplest form.
-Deviations: in the paper all synapses learn at all times, here in two phases, of which the first
-has no target: a prediction can be read before it is taught, and inhibition does not learn to
-cancel the error. Written without the paper at hand: conductances, of its order, may not be its
-own, and no number of it is reproduced. No biases; the output is linear.
+Deviations: in the paper all synapses learn at all times. Here they learn in two phases, of which
+the first has no target, so that a prediction can be read before the target arrives, and inhibition
+does not learn to cancel the error. Conductances are of the order of those in the paper, but may
+differ, and no number of the paper is reproduced. There are no biases, and the output is linear.
 
-Large learning rates give its loops so much gain that a phase has no steady state; learning then
-stops and says so: on digits (64-32-10) 0.07 held, 0.1 did not.
+With large learning rates the loop gain grows until a phase has no steady state, and learning raises
+Diverged. On digits (64-32-10) a rate of 0.07 was stable, and 0.1 was not.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-import numpy as np
-from pydantic import Field
-
 from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.circuit_file import CircuitFile
 from biocircuits.description.populations import Compartment, Coupling, Formula, Population
 from biocircuits.description.projections import Plasticity, Projection
 from biocircuits.description.signals import Local, activation
 from rate_models.errors import BadOption
 from rate_models.model import activations
+from rate_models.model.hyperparameters import Milliseconds, NotNegative, Positive
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import FIXED, Defaults, Description, Properties
-from rate_models.rules._plain import random_feedback
+from rate_models.rules import (
+    FIXED,
+    Defaults,
+    Description,
+    Own,
+    Properties,
+    Start,
+    uniform_feedback,
+)
 
 FREE, TAUGHT = "free", "taught"
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Hyperparameters(NamedTuple):
-    """g_leak, g_basal, g_apical, g_dendrite, g_soma: g_L, g_B, g_A, g_D, g_S.
-    eta_predict, eta_inhibit: η_P and η_V, relative to η. feedback_scale: factor of B; at 0 hidden
-    weights stay as drawn: the control. init: of W.
+    """Conductances, relative learning rates and initial values.
+
+    g_leak, g_basal, g_apical, g_dendrite, g_soma: g_L, g_B, g_A, g_D, g_S. eta_predict,
+    eta_inhibit: η_P and η_V, relative to η. feedback_scale: factor of B; with 0, hidden weights do
+    not learn (the control). init: distribution of W.
     """
 
     g_leak: Annotated[Positive, FIXED] = 0.1
@@ -71,18 +78,20 @@ class Hyperparameters(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """tau: of all somata, in ms. phase: of both phases, in ms. membrane_noise: standard deviation
-    of the somata at rest. synaptic_noise: relative, per √ms.
+    """Time constant, duration and noise.
+
+    tau: time constant of all somata in ms. phase: duration of each phase in ms. membrane_noise:
+    standard deviation of the somata at rest. synaptic_noise: relative, per √ms.
     """
 
-    tau: Positive = 10.0
-    phase: Positive = 200.0
+    tau: Milliseconds = 10.0
+    phase: Milliseconds = 200.0
     membrane_noise: NotNegative = 0.0
     synaptic_noise: NotNegative = 0.0
 
 
 def check(spec: NetworkSpec) -> None:
-    """BadOption for biases, and for an output that is not linear."""
+    """Raise BadOption for biases, and for an output that is not linear."""
     if spec.bias:
         raise BadOption("bias of dendritic_microcircuit", got=True, expected="False")
     if spec.output != "identity":
@@ -90,20 +99,32 @@ def check(spec: NetworkSpec) -> None:
         raise BadOption(at, got=spec.output, expected="identity")
 
 
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """B as feedback alignment draws it; P and V at 0 until `prepare`."""
-    shapes = spec.shapes[1:]
-    down: Any = random_feedback([shape[::-1] for shape in shapes], hyper, rng)  # type: ignore[arg-type]
-    return {"B": [b.T.copy() for b in down], "P": [np.zeros(s) for s in shapes],
-            "V": [np.zeros(s[::-1]) for s in shapes]}  # fmt: skip
+def top_down(start: Start) -> Any:
+    """B as feedback alignment draws it."""
+    return uniform_feedback(start._replace(shape=start.shape[::-1])).T.copy()
 
 
-def prepare(spec: NetworkSpec, hyper: Hyperparameters, params: Parameters) -> None:
-    """The self-predicting state, in place."""
-    for k, (p, v, b) in enumerate(zip(params["P"], params["V"], params["B"], strict=True)):
-        above = _total(hyper) if k + 2 < spec.layers else hyper.g_leak + hyper.g_basal
-        ratio = (hyper.g_basal / above) * (hyper.g_leak + hyper.g_dendrite) / hyper.g_dendrite
-        p[...], v[...] = ratio * params["W"][k + 1], -b.T
+def predicting(start: Start) -> Any:
+    """P_k: the interneurons say what the layer above says."""
+    hyper, above = start.hyper, start.layers[0]
+    total = _total(hyper) if above < start.spec.layers else hyper.g_leak + hyper.g_basal
+    ratio = (hyper.g_basal / total) * (hyper.g_leak + hyper.g_dendrite) / hyper.g_dendrite
+    return ratio * start.params["W"][above - 1]
+
+
+def cancelling(start: Start) -> Any:
+    """V_k = −B_{k+1}ᵀ: they take off what comes from there."""
+    return -start.params["B"][start.layers[0] - 1].T.copy()
+
+
+def _upwards(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]]:
+    """(n_{k+1}, n_k), k = 1..L−1."""
+    return [(k + 1, k) for k in range(1, spec.layers)]
+
+
+def _downwards(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]]:
+    """(n_k, n_{k+1}), k = 1..L−1."""
+    return [(k, k + 1) for k in range(1, spec.layers)]
 
 
 def forward_pass(
@@ -123,15 +144,19 @@ def _total(hyper: Hyperparameters) -> float:
 
 
 def build(spec: NetworkSpec, hyper: Hyperparameters, settings: Settings) -> Circuit:
-    """The circuit."""
+    """The circuit of the network ``spec``."""
     last = spec.layers
     names = ["input", *(f"hidden_{k}" for k in range(1, last)), "output"]
-    held: dict[str, Formula] = {"rate": lambda n: n.soma}
+    clamped: dict[str, Formula] = {"rate": lambda n: n.soma}
     populations = [
-        Population("input", spec.sizes[0], (Compartment("soma", clamp="x"),), held, kind="input"),
+        Population(
+            "input", spec.sizes[0], (Compartment("soma", clamp="x"),), clamped, kind="input"
+        ),
         *(_pyramidal(spec, hyper, settings, k) for k in range(1, last + 1)),
         *(_interneurons(spec, hyper, settings, k) for k in range(1, last)),
-        Population("target", spec.sizes[-1], (Compartment("soma", clamp="y"),), held, kind="input"),
+        Population(
+            "target", spec.sizes[-1], (Compartment("soma", clamp="y"),), clamped, kind="input"
+        ),
     ]
     noise = settings.synaptic_noise
     projections = [
@@ -149,7 +174,7 @@ def build(spec: NetworkSpec, hyper: Hyperparameters, settings: Settings) -> Circ
                        plasticity=(_predict(spec, hyper, k),)),
             Projection(f"V_{k}", between, f"{me}.apical", parameter=("V", k - 1), noise=noise,
                        plasticity=(_inhibit(hyper),)),
-            Projection(f"shown_{k}", f"{above}.potential", f"{between}.teacher", one_to_one=True),
+            Projection(f"teacher_{k}", f"{above}.potential", f"{between}.teacher", one_to_one=True),
         ]  # fmt: skip
     phases = (Phase(FREE, settings.phase), Phase(TAUGHT, settings.phase))
     name = "dendritic_microcircuit"
@@ -221,8 +246,14 @@ RULE = Description(
         frozen_activity=False,
         update_locking="full",
     ),
-    init=init,
+    own=(
+        Own("B", each=_upwards, drawn=top_down, feedback=True),
+        Own("P", each=_upwards, drawn=predicting, changes="learned"),
+        Own("V", each=_downwards, drawn=cancelling, changes="learned"),
+    ),
     forward_pass=forward_pass,
     check=check,
     defaults=Defaults(rate=1.6, squared=0.3),
 )
+
+CIRCUIT = CircuitFile(__name__, rule=RULE, settings=Settings, build=build)

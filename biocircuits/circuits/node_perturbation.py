@@ -1,48 +1,50 @@
-"""Node perturbation with learned feedback: noisy somata, apical dendrites that learn from noise.
+"""Node perturbation with learned feedback: noisy somata, and feedback that learns from the noise.
 
     basal      τ u_l' = −u_l + W_l h_{l−1} + b_l
-    axon       h_l = m_l ∘ s_l(u_l) + c ξ_l              ξ_l in the noisy phase alone
+    axon       h_l = m_l ∘ s_l(u_l) + c ξ_l              ξ_l only in the noisy phase
     apical     τ_a v_l' = −v_l + B_{l+1}ᵀ ẽ_{l+1}         or, dfa, B_lᵀ ẽ_L
-    teaching   τ_s ẽ_l' = m_l ∘ s_l'(u_l) ∘ v_l − ẽ_l     in the clean phase alone: a memory
-    loss       τ_L L' = −L + Σ_i ℓ_i,   τ_s L̄' = L − L̄    L̄ in the clean phase alone: a memory
-    estimate   T_λ λ̂_l' = −λ̂_l + (L − L̄) ξ_l / c          L − L̄ is broadcast; T_λ = 0: at once
+    teaching   τ_s ẽ_l' = m_l ∘ s_l'(u_l) ∘ v_l − ẽ_l     only in the clean phase: a memory
+    loss       τ_L L' = −L + Σ_i ℓ_i,   τ_s L̄' = L − L̄    L̄ only in the clean phase: a memory
+    estimate   T_λ λ̂_l' = −λ̂_l + (L − L̄) ξ_l / c          L − L̄ is broadcast; T_λ = 0: no delay
     synapses   ΔW_l = −η ẽ_l h_{l−1}ᵀ                     clean phase
                ΔB_{l+1}ᵀ = −η_B v_l ẽ_{l+1}ᵀ (clean), + η_B λ̂_l ẽ_{l+1}ᵀ (noisy)
 
-x, y clamped; m_l dropout mask; ℓ_i the loss at output neuron i, in its error neuron. ξ_l is drawn
-once per sample and held (``tau_noise`` 0), or an Ornstein-Uhlenbeck process of time constant
-``tau_noise``; the estimate then has the mean λ Π τ_ξ / (τ_ξ + τ_d), over the time constants τ_d of
-the filters between noise and loss. The steady state, with noise held, is the rule.
+x, y are clamped; m_l is the dropout mask; ℓ_i is the loss at output neuron i, which its error
+neuron computes. ξ_l is drawn once per sample and constant (``tau_noise`` 0), or it is an
+Ornstein-Uhlenbeck process with time constant ``tau_noise``. The estimate then has the mean λ Π τ_ξ
+/ (τ_ξ + τ_d), with a factor for each time constant τ_d of the filters between noise and loss. The
+steady state, with constant noise, is the rule.
 
-Not here: the ridge solver, whose inverse no synapse could compute, and its warm-up.
+Not implemented: the ridge solver, because a synapse cannot compute a matrix inverse, and its
+warm-up.
 
 Source: Lansdell, Prakash & Kording, ICLR 2020, section 2; the equations in time are ours.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import Field
 
 from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.circuit_file import CircuitFile
 from biocircuits.description.populations import Compartment, Coupling, Formula, Population
 from biocircuits.description.projections import Plasticity, Projection
 from biocircuits.description.signals import Local, activation, log, slope
 from rate_models.errors import BadOption
+from rate_models.model.hyperparameters import Milliseconds, NotNegative
 from rate_models.network import NetworkSpec
 
-RULE = "node_perturbation"
 CLEAN, NOISY = "clean", "noisy"
-Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(NamedTuple):
-    """tau, tau_apical, tau_memory, tau_loss: τ, τ_a, τ_s, τ_L in ms. tau_estimate: T_λ in ms.
-    tau_noise: τ_ξ in ms; 0: held. phase: duration of each phase in ms. membrane_noise: standard
-    deviation of the basal compartments at rest. synaptic_noise: relative, per √ms.
+    """Time constants, duration and noise.
+
+    tau, tau_apical, tau_memory, tau_loss: τ, τ_a, τ_s, τ_L in ms. tau_estimate: T_λ in ms.
+    tau_noise: τ_ξ in ms; 0: constant noise. phase: duration of each phase in ms. membrane_noise:
+    standard deviation of the basal compartments at rest. synaptic_noise: relative, per √ms.
     """
 
     tau: Milliseconds = 10.0
@@ -57,7 +59,7 @@ class Settings(NamedTuple):
 
 
 def build(spec: NetworkSpec, hyper: Any, settings: Settings) -> Circuit:
-    """The circuit; BadOption for the ridge solver and for a warm-up."""
+    """The circuit. Raises BadOption for the ridge solver and for a warm-up."""
     if hyper.solver != "gradient":
         at = "solver of circuit node_perturbation"
         raise BadOption(at, got=hyper.solver, expected="gradient")
@@ -81,8 +83,8 @@ def build(spec: NetworkSpec, hyper: Any, settings: Settings) -> Circuit:
             Population("tonic", 1, (Compartment("soma", clamp=1.0),), clamped, kind="input")
         )
     projections = [
-        Projection("said", "output", "error.prediction", one_to_one=True),
-        Projection("wanted", "target", "error.target", one_to_one=True),
+        Projection("prediction", "output", "error.prediction", one_to_one=True),
+        Projection("target", "target", "error.target", one_to_one=True),
         Projection("error", "error", "output.apical", one_to_one=True),
         Projection("losses", "error.loss", "evaluator.loss", weights=np.ones((1, spec.sizes[-1]))),
     ]
@@ -119,7 +121,7 @@ def _hidden(spec: NetworkSpec, hyper: Any, settings: Settings, layer: int) -> Po
     noise = Compartment("noise", clamp=f"noise.{layer - 1}", phases=(NOISY,))
     if settings.tau_noise:
         noise = Compartment("noise", settings.tau_noise, noise=1.0)
-    silent = Compartment("noisy", clamp=1.0, phases=(NOISY,))
+    noisy = Compartment("noisy", clamp=1.0, phases=(NOISY,))
 
     def rate(n: Local) -> Any:
         return n.mask * activation(kind, n.basal) + c * n.noise * n.noisy
@@ -132,12 +134,12 @@ def _hidden(spec: NetworkSpec, hyper: Any, settings: Settings, layer: int) -> Po
         (Compartment("basal", settings.tau, noise=settings.membrane_noise),
          Compartment("apical", settings.tau_apical),
          Compartment("teaching_memory", settings.tau_memory, 0.0),
-         Compartment("mask", clamp=f"mask.{layer - 1}"), noise, silent,
+         Compartment("mask", clamp=f"mask.{layer - 1}"), noise, noisy,
          Compartment("estimate", settings.tau_estimate,
                      current=lambda n: n.broadcast * n.noise * n.noisy / c)),
         {"rate": rate, "teaching": lambda n: n.teaching_memory},
         (Coupling(teaching, "teaching_memory", phases=(CLEAN,)),),
-        "pyramidal", hears="evaluator",
+        "pyramidal", broadcast="evaluator",
     )  # fmt: skip
 
 
@@ -158,7 +160,7 @@ def _output(spec: NetworkSpec, settings: Settings) -> Population:
 
 
 def _error(spec: NetworkSpec) -> Population:
-    """One neuron per output: the error, and what its output costs."""
+    """One neuron per output, which computes the error and the loss of that output."""
 
     def squared(n: Local) -> Any:
         return 0.5 * (n.prediction - n.target) * (n.prediction - n.target)
@@ -188,3 +190,6 @@ def _evaluator(settings: Settings) -> Population:
         {"rate": lambda n: n.loss - n.baseline},
         (Coupling(lambda n: n.loss, "baseline", phases=(CLEAN,)),), "modulator",
     )  # fmt: skip
+
+
+CIRCUIT = CircuitFile(__name__, rule="node_perturbation", settings=Settings, build=build)

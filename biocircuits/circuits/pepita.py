@@ -1,25 +1,26 @@
-"""PEPITA in two-compartment neurons: the soma keeps what the dendrite said before the error came.
+"""PEPITA in two-compartment neurons: the soma stores the standard activity of the dendrite.
 
     dendrite   τ d_l' = −d_l + W_l r_{l−1} + b_l         hidden and output neurons
-    axon       r_l = m_l ∘ s_l(d_l),   r_0 = x + s F ε    F conducts in the modulated phase alone
-    soma       τ_s σ_l' = g (r_l − σ_l) − g_L σ_l         g in the standard phase alone: a memory
-    error      τ_s ε' = r_L − y − ε                       in the standard phase alone: a memory
+    axon       r_l = m_l ∘ s_l(d_l),   r_0 = x + s F ε    F conducts only in the modulated phase
+    soma       τ_s σ_l' = g (r_l − σ_l) − g_L σ_l         g only in the standard phase: a memory
+    error      τ_s ε' = r_L − y − ε                       only in the standard phase: a memory
     synapses   ΔW_l = −η (σ_l − r_l) r_{l−1}ᵀ,  ΔW_L = −η ε r_{L−1}ᵀ    in the modulated phase
 
-x, y input and target, clamped; m_l dropout mask; τ (``tau``), τ_s (``tau_memory``) in ms; g
-``coupling``, g_L ``memory_leak``, without unit. Populations: input (its thalamic compartment hears
-the error), hidden_1.., output, target, error. With ``store="interneuron"`` an interneuron per
-hidden neuron is the memory, and tells it to the neuron's apical compartment. The Hebbian form
-learns −r_l r_{l−1}ᵀ in the standard phase and +r_l r_{l−1}ᵀ in the modulated one, where the output
-neuron hears its target; the time-local form changes the weights at the end of both.
+x, y are input and target, clamped; m_l is the dropout mask; τ (``tau``) and τ_s (``tau_memory``)
+are in ms; g (``coupling``) and g_L (``memory_leak``) have no unit. Populations: input (its thalamic
+compartment receives the error), hidden_1.., output, target, error. With ``store="interneuron"``,
+one interneuron per hidden neuron is the memory and projects to the soma of this neuron. The Hebbian
+form learns −r_l r_{l−1}ᵀ in the standard phase and +r_l r_{l−1}ᵀ in the modulated phase, in which
+the output neuron receives its target. The time-local form changes weights at the end of each phase.
 
 The steady state is the rule. In time, with phases of T ms and plasticity in their last T_p, ΔW_l
-lacks the tail of a cascade of l low-pass filters: e^−u Σ_{j<l} u^j / j!, u = (T − T_p) / τ. What a
-dendrite had still to go at the end of the standard phase, it goes in the modulated one: at T = 5 τ
-that is as large as the mismatch. With ``memory="prospective"`` the soma keeps what the dendrite
-was on its way to, m_l ∘ s_l(d_l + τ d_l'), and phases may be that short (docs/continuous.md).
+lacks the tail of a cascade of l low-pass filters: e^−u Σ_{j<l} u^j / j!, u = (T − T_p) / τ. A
+dendrite that is not at its fixed point at the end of the standard phase continues to relax in the
+modulated phase; at T = 5 τ this change is as large as the mismatch. With ``memory="prospective"``
+the soma stores the fixed point of the dendrite, m_l ∘ s_l(d_l + τ d_l'), and phases may be that
+short (docs/continuous.md).
 
-Not here: ``presynaptic="standard"``, for which a synapse would have to remember its input, and
+Not implemented: ``presynaptic="standard"``, for which a synapse would have to store its input, and
 weight mirroring.
 
 Source: Dellaferrera & Kreiman, ICML 2022, section 5 (two compartments, or an interneuron, for the
@@ -28,33 +29,33 @@ two passes); the equations in time are ours.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
-
-from pydantic import Field
+from typing import Any, Literal, NamedTuple
 
 from biocircuits.description.circuit import Circuit, Phase
+from biocircuits.description.circuit_file import CircuitFile
 from biocircuits.description.populations import Compartment, Coupling, Formula, Population
 from biocircuits.description.projections import Plasticity, Projection, Synapse
 from biocircuits.description.signals import Local, activation, positive, slope
 from rate_models.errors import BadOption
+from rate_models.model.hyperparameters import Milliseconds, NotNegative, Positive
 from rate_models.network import NetworkSpec
 
-RULE = "pepita"
 STANDARD, MODULATED = "standard", "modulated"
-Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(NamedTuple):
-    """tau, tau_memory: τ, τ_s in ms. phase: T of each phase in ms. coupling: g of dendrite and
-    soma. memory_leak: g_L of the memory. store: where the standard pass is kept. memory: of what.
-    membrane_noise: standard deviation of the dendrites at rest. synaptic_noise: relative, per √ms.
+    """Time constants, durations, the memory of the standard phase, and noise.
+
+    tau, tau_memory: τ, τ_s in ms. phase: T of each phase in ms. coupling: g between dendrite and
+    soma. memory_leak: g_L of the memory. store: the neuron that has the memory. memory: whether it
+    stores the rate or the fixed point of the dendrite. membrane_noise: standard deviation of the
+    dendrites at rest. synaptic_noise: relative, per √ms.
     """
 
     tau: Milliseconds = 10.0
     tau_memory: Milliseconds = 1.0
     phase: Milliseconds = 100.0
-    coupling: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    coupling: Positive = 1.0
     memory_leak: NotNegative = 0.0
     store: Literal["soma", "interneuron"] = "soma"
     memory: Literal["rate", "prospective"] = "rate"
@@ -63,16 +64,16 @@ class Settings(NamedTuple):
 
 
 def build(spec: NetworkSpec, hyper: Any, settings: Settings) -> Circuit:
-    """The circuit; BadOption for what no neuron here can do."""
+    """The circuit. Raises BadOption for variants that these neurons cannot implement."""
     if hyper.presynaptic == "standard":
-        remedy = "a synapse does not remember its input"
+        remedy = "a synapse does not store its input"
         raise BadOption("presynaptic of circuit pepita", got="standard", remedy=remedy)
     if hyper.mirror_before or hyper.mirror_every:
-        remedy = "no neuron here makes the noise that mirroring takes"
+        remedy = "no neuron of this circuit makes the noise that mirroring needs"
         raise BadOption("mirroring in circuit pepita", got="mirror_before or mirror_every",
                         expected="0", remedy=remedy)  # fmt: skip
     if settings.memory == "prospective" and settings.store == "interneuron":
-        remedy = "an interneuron hears the rate alone"
+        remedy = "an interneuron receives only the rate"
         raise BadOption("memory of circuit pepita", got="prospective", remedy=remedy)
     last, names = spec.layers, ["input", *(f"hidden_{n}" for n in range(1, spec.layers)), "output"]
     populations, projections = [_input(spec, hyper)], []
@@ -95,9 +96,9 @@ def build(spec: NetworkSpec, hyper: Any, settings: Settings) -> Circuit:
                            plasticity=plastic)
             )  # fmt: skip
     projections += [
-        Projection("said", "output", "error.dendrite", one_to_one=True),
-        Projection("wanted", "target", "error.dendrite", sign=-1.0, one_to_one=True),
-        Projection("told", "target", "output.teacher", one_to_one=True),
+        Projection("prediction", "output", "error.dendrite", one_to_one=True),
+        Projection("target", "target", "error.dendrite", sign=-1.0, one_to_one=True),
+        Projection("teacher", "target", "output.teacher", one_to_one=True),
         Projection("error", "error.held", "output.apical", one_to_one=True),
         Projection("feedback", "error", f"{names[hyper.inject]}.thalamic", sign=hyper.sign,
                    parameter=("F", None), phases=(MODULATED,)),
@@ -119,7 +120,7 @@ def _input(spec: NetworkSpec, hyper: Any) -> Population:
 
 
 def _hidden(spec: NetworkSpec, hyper: Any, settings: Settings, layer: int) -> list[Population]:
-    """The layer's neurons, and its interneurons where these are the memory."""
+    """The neurons of a layer, and its interneurons if they are the memory."""
     name, size, kind = f"hidden_{layer}", spec.sizes[layer], spec.names[layer - 1]
     injected, prospective = layer == hyper.inject, settings.memory == "prospective"
     compartments = [
@@ -141,26 +142,29 @@ def _hidden(spec: NetworkSpec, hyper: Any, settings: Settings, layer: int) -> li
         return [Population(name, size, (*compartments, memory), {"rate": rate}, couplings,
                            "pyramidal")]  # fmt: skip
     compartments.append(Compartment("soma", tau=0.0))
-    keeper = Population(
+    interneurons = Population(
         f"interneuron_{layer}", size, (Compartment("dendrite", tau=0.0), memory),
         {"rate": lambda n: n.soma},
         (Coupling(lambda n: n.dendrite, "soma", settings.coupling, (STANDARD,)),), "interneuron",
     )  # fmt: skip
-    return [Population(name, size, tuple(compartments), {"rate": rate}, kind="pyramidal"), keeper]
+    return [
+        Population(name, size, tuple(compartments), {"rate": rate}, kind="pyramidal"),
+        interneurons,
+    ]
 
 
 def _memory(name: str, settings: Settings) -> list[Projection]:
     if settings.store == "soma":
         return []
-    keeper = name.replace("hidden", "interneuron")
+    interneuron = name.replace("hidden", "interneuron")
     return [
-        Projection(f"to_{keeper}", name, f"{keeper}.dendrite", one_to_one=True),
-        Projection(f"from_{keeper}", keeper, f"{name}.soma", one_to_one=True),
+        Projection(f"to_{interneuron}", name, f"{interneuron}.dendrite", one_to_one=True),
+        Projection(f"from_{interneuron}", interneuron, f"{name}.soma", one_to_one=True),
     ]
 
 
 def _ends(spec: NetworkSpec, hyper: Any, settings: Settings) -> list[Population]:
-    """Output, target, error, and the neuron that is always on, for biases."""
+    """The populations output, target and error, and a neuron of constant rate for biases."""
     size, kind = spec.sizes[-1], spec.names[-1]
     output = Population(
         "output", size,
@@ -208,6 +212,9 @@ def _plasticity(
 
     if hyper.form == "mismatch":
         return (Plasticity(mismatch, (MODULATED,)),)
-    at_once = hyper.form == "time_local"
+    immediately = hyper.form == "time_local"
     rules: list[tuple[Synapse, str]] = [(before, STANDARD), (after, MODULATED)]
-    return tuple(Plasticity(f, (phase,), immediately=at_once) for f, phase in rules)
+    return tuple(Plasticity(f, (phase,), immediately=immediately) for f, phase in rules)
+
+
+CIRCUIT = CircuitFile(__name__, rule="pepita", settings=Settings, build=build)

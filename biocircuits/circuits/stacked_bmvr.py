@@ -1,18 +1,19 @@
-"""BMVR in stages: each learns the target from what the one below says of the input.
+"""BMVR in several layers: each learns the target from the output of the layer below.
 
-    stage l    the circuit `bmvr` with r_{l−1} for x:  z_l = m_l ∘ s_l(W_l z_{l−1}) − z̄_l,  z_0 = x
+    layer l    the circuit `bmvr` with r_{l−1} for x:  z_l = m_l ∘ s_l(W_l z_{l−1}) − z̄_l,  z_0 = x
                p_l = V_l y − Q_l R_l z_l
                ΔW_l = η (m_l ∘ s_l' ∘ p_l) z_{l−1}ᵀ,  ΔV_l = η_2 (z_l yᵀ − V_l)
                ΔQ_l = η_q (z_l n_lᵀ − Q_l),  ΔR_l = η_q (n_l z_lᵀ − R_l),  n_l = R_l z_l
-    answer     ŷ = V_Lᵀ z_L                        read by an observer, of the last stage
+    answer     ŷ = V_Lᵀ z_L                        read by an observer of the last layer
 
-x (m,) input, y (n,) target, which arrives at the apical tufts of all stages; z_l, p_l (k_l,). Sizes
-are m, k_1, ..., k_L, n. No stage hears of another's error or waits for it: what a stage says is the
-next one's input, and all learn at once. The paper leaves stacking open; this is the choice that
-keeps every synapse's rule as it is. A linear second stage can add nothing to a first one that is
-as wide as the target; what a nonlinear one adds on digits is in docs/circuits.md.
+x (m,) is the input, y (n,) the target, which arrives at the apical tufts of all layers; z_l, p_l
+(k_l,). Sizes are m, k_1, ..., k_L, n. No layer receives or waits for the error of another layer:
+the output of a layer is the input of the next one, and all learn at the same time. The paper leaves
+stacking open, and this choice keeps the rule of every synapse unchanged. A linear second layer
+cannot improve on a first layer that is as wide as the target. docs/circuits.md has results of a
+nonlinear one on digits.
 
-Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, for a stage; the
+Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, for one layer; the
 stack is ours.
 """
 
@@ -25,18 +26,19 @@ from pydantic import Field
 
 from biocircuits.circuits.bmvr import Parameter, Settings, assembled
 from biocircuits.description.circuit import Circuit
+from biocircuits.description.circuit_file import CircuitFile
 from rate_models.errors import BadOption
 from rate_models.model import activations
+from rate_models.model.hyperparameters import NotNegative, Positive
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import FIXED, Defaults, Description, Properties
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from rate_models.rules import FIXED, Defaults, Description, Own, Properties, Start
 
 
 class Hyperparameters(NamedTuple):
-    """eta_apical: η_2 / η. eta_q: η_q / η. mean_rate: ρ of z̄, per sample. init_w, init_v: standard
-    deviation of W and V at the start; init_q: Q = R = init_q I.
+    """Relative learning rates and initial values.
+
+    eta_apical: η_2 / η. eta_q: η_q / η. mean_rate: ρ of z̄, per sample. init_w, init_v: initial
+    standard deviation of W and V. init_q: initially Q = R = init_q I.
     """
 
     eta_apical: Positive = 0.25
@@ -48,9 +50,9 @@ class Hyperparameters(NamedTuple):
 
 
 def check(spec: NetworkSpec) -> None:
-    """BadOption for no hidden layer, biases, other activations, or an output that is not linear."""
+    """Raise BadOption for no hidden layer, biases, other activations or a nonlinear output."""
     if spec.layers < 2:
-        at, expected = "sizes of stacked_bmvr", "input, one or more stages, output"
+        at, expected = "sizes of stacked_bmvr", "input, one or more hidden layers, output"
         raise BadOption(at, got=spec.sizes, expected=expected)
     for kind in spec.activation:
         if kind not in ("identity", "relu"):
@@ -62,22 +64,35 @@ def check(spec: NetworkSpec) -> None:
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """Normal W_l and V_l; Q_l = R_l = init_q I, z̄_l = 0. V_L, of the last stage, is W's last."""
+    """Normal W_l and V_l; V of the last stage is W's last."""
     hidden, outputs = spec.sizes[1:-1], spec.sizes[-1]
     weights = [hyper.init_w * rng.normal(size=shape) for shape in spec.shapes[:-1]]
     tufts = [hyper.init_v * rng.normal(size=(outputs, k)) for k in hidden]
-    return {
-        "W": [*weights, tufts[-1]], "V": tufts[:-1],
-        "Q": [hyper.init_q * np.eye(k) for k in hidden],
-        "R": [hyper.init_q * np.eye(k) for k in hidden],
-        "mean": [np.zeros(k) for k in hidden],
-    }  # fmt: skip
+    return {"W": [*weights, tufts[-1]], "V": tufts[:-1]}
+
+
+def inhibition(start: Start) -> Any:
+    """Q_l = R_l = init_q I"""
+    return start.hyper.init_q * np.eye(start.shape[0])
+
+
+def _tufts(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]]:
+    """V_l (n_L, n_l) of the stages below the last."""
+    return [(spec.layers, layer) for layer in range(1, spec.layers - 1)]
+
+
+def _squares(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]]:
+    return [(layer, layer) for layer in range(1, spec.layers)]
+
+
+def _means(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int]]:
+    return [(layer,) for layer in range(1, spec.layers)]
 
 
 def forward_pass(
     spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, masks: Any = None
 ) -> tuple[list[Any], list[Any]]:
-    """(a, h) with h_l = z_l: the activity less its running mean."""
+    """(a, h) with h_l = z_l, the activity minus its running mean."""
     a, h = [x], [x]
     for layer, kind in enumerate(spec.names, start=1):
         a.append(h[-1] @ params["W"][layer - 1].T)
@@ -90,8 +105,8 @@ def forward_pass(
 
 
 def build(spec: NetworkSpec, hyper: Hyperparameters, settings: Settings) -> Circuit:
-    """The circuit, a stage for every hidden layer."""
-    stages: list[tuple[str, dict[str, Parameter], dict[str, str]]] = []
+    """The circuit, with one BMVR circuit for every hidden layer."""
+    layers: list[tuple[str, dict[str, Parameter], dict[str, str]]] = []
     for layer in range(1, spec.layers):
         top = layer == spec.layers - 1
         names: dict[str, Parameter] = {
@@ -99,8 +114,8 @@ def build(spec: NetworkSpec, hyper: Hyperparameters, settings: Settings) -> Circ
             "Q": ("Q", layer - 1), "R": ("R", layer - 1), "mean": ("mean", layer - 1),
         }  # fmt: skip
         labels = {key: f"{key}_{layer}" for key in names}
-        stages.append((f"_{layer}", names, labels))
-    return assembled("stacked_bmvr", spec, stages, hyper, settings)
+        layers.append((f"_{layer}", names, labels))
+    return assembled("stacked_bmvr", spec, layers, hyper, settings)
 
 
 RULE = Description(
@@ -114,8 +129,16 @@ RULE = Description(
         frozen_activity=False,
         update_locking="none",
     ),
+    own=(
+        Own("V", each=_tufts, changes="learned"),
+        Own("Q", each=_squares, drawn=inhibition, changes="learned"),
+        Own("R", each=_squares, drawn=inhibition, changes="learned"),
+        Own("mean", each=_means, changes="learned"),  # z̄
+    ),
     init=init,
     forward_pass=forward_pass,
     check=check,
     defaults=Defaults(rate=2, squared=0.2, scale="global"),
 )
+
+CIRCUIT = CircuitFile(__name__, rule=RULE, settings=Settings, build=build)

@@ -1,6 +1,7 @@
-"""A circuit as it is written down: signals, populations, projections, phases.
+"""The description of a circuit: signals, populations, projections, phases.
 
-Open `circuit` first, beside `biocircuits.circuits.pepita`. `signals` has what a formula may
-contain, `formulas` its algebra; `sight` makes sure that a synapse uses nothing that is not at its
-place; `graph` orders what reads what.
+Open `circuit` first, beside `biocircuits.circuits.pepita`. `signals` lists what a formula may
+contain, and `formulas` holds its algebra. `closures` makes sure that the function of a synapse
+reaches no value that is not local to the synapse. `graph` finds an order of evaluation. `checks`
+validates the fields.
 """

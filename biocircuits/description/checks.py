@@ -1,4 +1,4 @@
-"""What the parts of a description may be: names, numbers, and one thing where several may be."""
+"""Validation of the fields of a description: names, numbers and tuples."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from rate_models.errors import BadOption
 
 NAME = re.compile(r"\w+")
-RESERVED = ("pre", "weight", "broadcast")  # what a synapse calls what is not its neuron's
+RESERVED = ("pre", "weight", "broadcast")  # signals of a synapse that are not parts of a neuron
 
 
 def name(where: str, value: Any) -> str:
-    """A name of letters, digits and _, which options and probes can say."""
+    """A name of letters, digits and _, so that options and probes can refer to it."""
     if not isinstance(value, str) or not NAME.fullmatch(value):
         got = repr(value) if isinstance(value, str) else f"a {type(value).__name__}"
         raise BadOption(where, got=got, expected="a name of letters, digits and _")
@@ -23,34 +23,34 @@ def name(where: str, value: Any) -> str:
 
 
 def part(where: str, value: Any) -> str:
-    """The name of a compartment or an output, which formulas read as an attribute."""
+    """The name of a compartment or output, which formulas read as an attribute."""
     value = str(name(where, value))
     if not value.isidentifier() or value in RESERVED or value.startswith("_"):
-        expected = f"a name as variables have, none of {', '.join(RESERVED)}"
+        expected = f"a Python identifier, none of {', '.join(RESERVED)}"
         raise BadOption(where, got=repr(value), expected=expected)
     return str(value)
 
 
 def several(where: str, value: Any, kind: type[Any]) -> tuple[Any, ...]:
-    """``value`` as a tuple of ``kind``; one alone is a tuple of one.
+    """``value`` as a tuple of ``kind``; a single instance becomes a tuple of length one.
 
     >>> several("phases", "free", str)
     ('free',)
     """
-    found = (value,) if isinstance(value, kind) else value
+    items = (value,) if isinstance(value, kind) else value
     what = "names" if kind is str else f"{kind.__name__}s"
-    if not isinstance(found, Iterable) or isinstance(found, str | Mapping):
+    if not isinstance(items, Iterable) or isinstance(items, str | Mapping):
         raise BadOption(where, got=f"a {type(value).__name__}", expected=f"a tuple of {what}")
-    found = tuple(found)
-    for one in found:
-        if not isinstance(one, kind):
-            got = f"a {type(one).__name__} among them"
+    items = tuple(items)
+    for item in items:
+        if not isinstance(item, kind):
+            got = f"a {type(item).__name__} among them"
             raise BadOption(where, got=got, expected=f"a tuple of {what}")
-    return found
+    return items
 
 
 def phases(where: str, value: Any) -> tuple[str, ...] | None:
-    """Names of phases, or None for all."""
+    """Names of phases as a tuple; None stands for all phases."""
     return None if value is None else several(f"phases of {where}", value, str)
 
 
@@ -72,6 +72,6 @@ def whole(where: str, value: Any, least: int, what: str = "a whole number") -> i
 
 
 def put(record: Any, **fields: Any) -> None:
-    """Set fields of a frozen record, while it is being made."""
+    """Set fields of a frozen dataclass in its ``__post_init__``."""
     for field, value in fields.items():
         object.__setattr__(record, field, value)

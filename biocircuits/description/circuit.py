@@ -1,4 +1,4 @@
-"""A circuit: populations, projections, and the phases that every sample goes through."""
+"""A circuit: populations, projections, and the phases of every sample."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from rate_models.network import Parameters
 
 @dataclass(frozen=True)
 class Phase:
-    """name; duration in ms. Inputs are held for as long; what a phase opens or silences is said
-    where it lies: at compartments, couplings, projections and plasticity."""
+    """A part of the presentation of a sample.
+
+    name; duration in ms. Inputs are constant during a phase. Compartments, couplings, projections
+    and plasticity name the phases in which they are active.
+    """
 
     name: str
     duration: float = 100.0
@@ -29,11 +32,13 @@ class Phase:
 
 @dataclass(frozen=True)
 class Circuit:
-    """name; phases in their order; answer: the population whose ``rate`` is the output h_L, and
-    the compartment of it that is a_L, as (population, compartment, phase at whose end it is read).
+    """A network of populations and projections, and the phases in which it runs.
 
-    Raises BadOption, naming the part, for what cannot be: a projection to a compartment that is
-    not there, a plasticity or phase that does not exist, a matrix of another shape.
+    name; phases in their order. answer: (population, compartment, phase). The ``rate`` of the
+    population is the output h_L, its compartment is a_L, and both are read at the end of the phase.
+
+    Raises BadOption, which names the part, where parts do not fit together: a projection to a
+    compartment that does not exist, an unknown phase, a matrix of another shape.
     """
 
     name: str
@@ -67,13 +72,13 @@ class Circuit:
             used = [c.phases for c in population.compartments]
             used += [c.phases for c in population.couplings]
             self._phases(f"population {population.name}", used, names)
-            if population.hears is not None:
-                where = f"hears of population {population.name}"
-                source = self.output(where, population.hears)[0]
+            if population.broadcast is not None:
+                where = f"broadcast of population {population.name}"
+                source = self.output(where, population.broadcast)[0]
                 if source.size not in (1, population.size):
                     got, expected = f"{source.size} neurons", f"1 or {population.size}"
                     raise BadOption(where, got=got, expected=expected)
-        traced = []
+        projections = []
         for projection in self.projections:
             where = f"projection {projection.name}"
             self._phases(where, [projection.phases, *(p.phases for p in projection.plasticity)],
@@ -83,14 +88,14 @@ class Circuit:
             post.compartment(projection.target.partition(".")[2])
             self._shape(projection, post)
             new = replace(projection)
-            object.__setattr__(new, "traced", projection.trace(post))
-            traced.append(new)
-        object.__setattr__(self, "projections", tuple(traced))
+            object.__setattr__(new, "changes", projection.changes_at(post))
+            projections.append(new)
+        object.__setattr__(self, "projections", tuple(projections))
         self.output("answer", self.answer[0])[0].compartment(self.answer[1])
         self._phases("answer", [self.answer[2:]], names)
 
     def population(self, name: str, where: str = "population") -> Population:
-        """The population of that name; BadOption lists them."""
+        """The population of that name; BadOption lists the names."""
         for population in self.populations:
             if population.name == name:
                 return population
@@ -98,7 +103,7 @@ class Circuit:
         raise BadOption(f"{where} in circuit {self.name}", got=repr(name), expected=expected)
 
     def projection(self, name: str) -> Projection:
-        """The projection of that name; BadOption lists them."""
+        """The projection of that name; BadOption lists the names."""
         for projection in self.projections:
             if projection.name == name:
                 return projection
@@ -106,7 +111,7 @@ class Circuit:
         raise BadOption(f"projection in circuit {self.name}", got=repr(name), expected=expected)
 
     def output(self, where: str, source: str) -> tuple[Population, str]:
-        """(population, output) of ``population`` or ``population.output``."""
+        """The population and the output that ``population`` or ``population.output`` names."""
         name, _, output = source.partition(".")
         population = self.population(name, where)
         output = output or "rate"
@@ -116,24 +121,27 @@ class Circuit:
         return population, output
 
     def without(self, cut: Iterable[str] = (), silent: Iterable[str] = ()) -> Circuit:
-        """The circuit with projections cut, and without all that silent populations say.
+        """The circuit without the projections ``cut``, and with populations ``silent``.
+
+        Outputs of a silent population are 0, and its projections are removed.
 
         >>> from biocircuits import example
         >>> [p.name for p in example().without(cut=["feedback"]).projections]
         ['forward']
         """
-        gone = {self.projection(name).name for name in checks.several("cut", cut, str)}
-        mute = {self.population(name).name for name in checks.several("silent", silent, str)}
-        kept = tuple(
-            p for p in self.projections if p.name not in gone and p.source_population not in mute
-        )
-        heard = [self.output("hears", p.hears) for p in self.populations if p.hears]
+        removed = {self.projection(name).name for name in checks.several("cut", cut, str)}
+        silenced = {self.population(name).name for name in checks.several("silent", silent, str)}
+        remaining = tuple(
+            p for p in self.projections
+            if p.name not in removed and p.source_population not in silenced
+        )  # fmt: skip
+        broadcast = [self.output("broadcast", p.broadcast) for p in self.populations if p.broadcast]
         populations = tuple(
-            replace(p, outputs=p.outputs | {o: _nothing for q, o in heard if q is p})
-            if p.name in mute else p
+            replace(p, outputs=p.outputs | {o: _zero for q, o in broadcast if q is p})
+            if p.name in silenced else p
             for p in self.populations
         )  # fmt: skip
-        return replace(self, populations=populations, projections=kept)
+        return replace(self, populations=populations, projections=remaining)
 
     def shape(self, projection: Projection) -> tuple[int, int]:
         """(n_target, n_source) of a projection's weights."""
@@ -160,40 +168,41 @@ class Circuit:
 
 
 def weights_of(projection: Projection, params: Parameters) -> np.ndarray:
-    """The projection's matrix (n_target, n_source), a copy, among a network's parameters."""
+    """A copy of the matrix (n_target, n_source) of a projection, taken from the parameters."""
     if projection.parameter is None:
         return np.array(projection.weights, float)
-    name, place = projection.parameter
+    name, index = projection.parameter
     where = f"weights of projection {projection.name}"
     try:
-        array = np.asarray(params[name] if place is None else params[name][place], float)
+        array = np.asarray(params[name] if index is None else params[name][index], float)
     except (KeyError, IndexError, TypeError, ValueError):
         got = f"parameters {', '.join(map(str, params))}" if isinstance(params, Mapping) else None
-        at = f"an array {name!r}" if place is None else f"an array, entry {place} of list {name!r}"
-        raise BadOption(where, got=got or f"a {type(params).__name__}", expected=at) from None
+        entry = "" if index is None else f", entry {index} of list"
+        got, expected = got or f"a {type(params).__name__}", f"an array{entry} {name!r}"
+        raise BadOption(where, got=got, expected=expected) from None
     array = array.reshape(-1, 1) if array.ndim == 1 else array  # a bias: from one neuron
     return np.array(array.T if projection.transposed else array, float)
 
 
-def _nothing(n: Local) -> Signal:
+def _zero(n: Local) -> Signal:
     return Signal("number", side="")
 
 
 def circuit_of(where: str, source: object) -> Circuit:
-    """The circuit of what runs one: a simulator, a network or its learner; or itself.
+    """The circuit that a simulator, a network or its learner runs; a `Circuit` is returned itself.
 
     >>> from biocircuits import example
     >>> circuit_of("drawing", example()).name
     'example'
     """
-    found = source
+    circuit = source
     for name in ("network", "circuit"):
-        if not isinstance(found, Circuit):
-            found = getattr(found, name, found)
-    if not isinstance(found, Circuit):
+        if not isinstance(circuit, Circuit):
+            circuit = getattr(circuit, name, circuit)
+    if not isinstance(circuit, Circuit):
         expected = "a Circuit, or a network, learner or simulator that runs one"
         raise BadOption(where, got=f"a {type(source).__name__}", expected=expected)
-    return found
+    return circuit
 
 
 def _different(what: str, names: list[str]) -> None:

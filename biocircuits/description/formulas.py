@@ -1,4 +1,4 @@
-"""The algebra behind `signals`: formulas of one side of a synapse, and sums of their products."""
+"""The algebra of `signals`: formulas of one side of a synapse, and sums of their products."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rate_models.errors import BadOption
 from rate_models.model import activations
 
 POST, PRE, SYNAPSE = "post", "pre", "synapse"
-SYNAPSE_NEEDS = "numbers and what the function was given: a synapse sees its own place only"
+SYNAPSE_NEEDS = "numbers and arguments of the function: a synapse has access to local signals only"
 FUNCTIONS = "abs, exp, log, positive, relu, sqrt, activation, slope"
 FORMULA = f"a formula is numbers and signals with + - * / ** < > and {FUNCTIONS}"
 PRODUCTS = "a sum of products f(postsynaptic) * g(presynaptic) * h(weight)"
@@ -22,9 +22,9 @@ LONGEST, MOST_TERMS, HIGHEST_POWER = 200, 256, 16
 
 
 class _Arithmetic:
-    """The operators that signals and changes share, and a clear error for all others."""
+    """Operators that signals and changes share, and a clear error for all other operators."""
 
-    __array_ufunc__ = None  # an array on the left hands over to `_of`, which refuses it
+    __array_ufunc__ = None  # so that array * signal calls __rmul__, which refuses it
     __hash__ = object.__hash__
 
     def __add__(self, other: Any) -> Any:
@@ -62,7 +62,7 @@ class _Arithmetic:
         if isinstance(power, float) and power.is_integer():
             power = int(power)
         if type(power) is not int or not 1 <= power <= HIGHEST_POWER:
-            got = f"** {_shown(power)}"
+            got = f"** {_text(power)}"
             raise _refused(got, f"a whole power from 1 to {HIGHEST_POWER}", "or sqrt, exp, log")
         result = self
         for _ in range(power - 1):
@@ -98,11 +98,11 @@ class _Arithmetic:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Signal(_Arithmetic):
-    """A formula over one number per neuron, or, of the weight alone, per synapse.
+    """A formula with one value per neuron or, for a formula of the weight, per synapse.
 
     op: read | number | add | subtract | multiply | divide | activation | slope | positive | log |
-    absolute | exp | sqrt. name: what a read reads, or the name of an activation. side: of the
-    synapse: post, pre, or synapse where it is a formula of the weight; empty for numbers.
+    absolute | exp | sqrt. name: the variable of a read, or the name of an activation. side: the
+    side of the synapse, post or pre; synapse for a formula of the weight; empty for numbers.
     Raises BadOption where the formula is too long.
     """
 
@@ -129,11 +129,11 @@ class Signal(_Arithmetic):
 
     @staticmethod
     def read(name: str, side: str = POST) -> Signal:
-        """The stand-in for a named number."""
+        """The symbol of a variable."""
         return Signal("read", name=name, side=side)
 
     def reads(self) -> set[str]:
-        """The names of all that the formula reads."""
+        """The names of all variables in the formula."""
         return set(self.names)
 
     def __abs__(self) -> Signal:
@@ -141,9 +141,10 @@ class Signal(_Arithmetic):
 
 
 class Term(NamedTuple):
-    """One product f(post) g(pre) h(weight): signals of n neurons, of m, and of (n, m) synapses.
+    """One product f(post) g(pre) h(weight).
 
-    weight: None for a factor of 1.
+    The factors are signals of n neurons, of m neurons and of (n, m) synapses. weight: None for a
+    factor of 1.
     """
 
     post: Signal
@@ -151,7 +152,7 @@ class Term(NamedTuple):
     weight: Signal | None = None
 
     def times(self, other: Term) -> Term:
-        """The product of two products, side by side."""
+        """The product of two terms, factor by factor."""
         weight = self.weight if other.weight is None else other.weight
         if self.weight is not None and other.weight is not None:
             weight = self.weight * other.weight
@@ -160,7 +161,7 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Change(_Arithmetic):
-    """What a plasticity asks for, per unit of rate: Δw_ij = Σ post_i pre_j h(w_ij) − decay w_ij."""
+    """The weight change of a plasticity: Δw_ij = η (Σ post_i pre_j h(w_ij) − decay w_ij)."""
 
     terms: tuple[Term, ...] = ()
     decay: float = 0.0
@@ -174,7 +175,7 @@ class Change(_Arithmetic):
 
     @staticmethod
     def of(value: Any) -> Change:
-        """A number or signal as a change: the other factors of its product are 1."""
+        """A number or signal as a change; the other factors of its product are 1."""
         if isinstance(value, Change):
             return value
         signal = signal_of(value)
@@ -186,14 +187,14 @@ class Change(_Arithmetic):
         return Change((Term(signal, ONE),))
 
     def reads(self) -> set[str]:
-        """The names of all that the change reads: post, pre and, where it counts, weight."""
-        found = {"weight"} if self.decay else set()
-        return found.union(
+        """The names of all variables in the change: of the neuron, ``pre`` and ``weight``."""
+        names = {"weight"} if self.decay else set()
+        return names.union(
             *(part.names for term in self.terms for part in term if part is not None)
         )
 
     def expanded(self) -> tuple[Term, ...]:
-        """All products, the decay among them."""
+        """All products, including the decay."""
         if not self.decay:
             return self.terms
         return (*self.terms, Term(ONE, ONE, WEIGHT if self.decay == -1 else WEIGHT * -self.decay))
@@ -207,7 +208,7 @@ class Change(_Arithmetic):
     def __abs__(self) -> Change:
         terms = self.expanded()
         if len(terms) != 1:
-            raise _refused("abs of a sum across the synapse", "it of each factor")
+            raise _refused("abs of a sum across the synapse", "abs of each factor")
         post, pre, weight = terms[0]
         return Change((Term(abs(post), abs(pre), None if weight is None else abs(weight)),))
 
@@ -216,8 +217,8 @@ def _refused(got: str, expected: str, remedy: str = "") -> BadOption:
     return BadOption("formula", got=got, expected=expected, remedy=remedy)
 
 
-def _shown(value: object) -> str:
-    """A value for an error, which may be anything."""
+def _text(value: object) -> str:
+    """A short text of any value, for an error."""
     if isinstance(value, int | float | complex | str):
         text = repr(value) if not isinstance(value, int) or abs(value) < 1e30 else "a huge number"
         return text if len(text) < 40 else f"{text[:36]}..."
@@ -225,14 +226,14 @@ def _shown(value: object) -> str:
 
 
 def signal_of(value: Any) -> Signal:
-    """A signal as it is, a finite number as one."""
+    """The value itself if it is a signal; a finite number as a constant signal."""
     if isinstance(value, Signal):
         return value
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, int | float):
         if abs(value) < 1e300:  # also False for nan
             return Signal("number", value=float(value), side="")
-        raise _refused(_shown(value), "finite numbers")
+        raise _refused(_text(value), "finite numbers")
     if isinstance(value, Change):
         got = "a function of a product or sum across the synapse"
         raise _refused(got, "a function of one side, of each factor")
@@ -241,7 +242,7 @@ def signal_of(value: Any) -> Signal:
 
 
 def _joined(op: str, a: Any, b: Any) -> Any:
-    """a + b, a - b, a * b, a / b: a signal within one side of the synapse, else a change."""
+    """a + b, a - b, a * b or a / b: a signal if one side of the synapse, else a change."""
     if not isinstance(a, Change) and not isinstance(b, Change):
         a, b = signal_of(a), signal_of(b)
         sides = {a.side, b.side} - {""}
@@ -277,7 +278,7 @@ def _times(a: Signal, b: Signal) -> Signal:
 
 
 def _linear(signal: Signal) -> float | None:
-    """k where the signal is k w, else None."""
+    """k where the signal is k times the weight, else None."""
     if signal.op == "read":
         return 1.0
     if signal.op == "multiply":
@@ -292,12 +293,12 @@ WEIGHT = Signal.read("weight", SYNAPSE)
 
 
 def function(op: str, x: Any, name: str = "") -> Signal:
-    """The signal ``op`` of x; name: of an activation."""
+    """The signal op(x). name: the name of the activation, for ``activation`` and ``slope``."""
     x = signal_of(x)
     if name:
         if not isinstance(name, str):
-            raise _refused(f"{_shown(name)} for the name of an activation", "its name, then x")
+            raise _refused(f"{_text(name)} for the name of an activation", "the name, then x")
         code = activations.code(name)
         if code == activations.SOFTMAX and (op == "slope" or x.side == SYNAPSE):
-            raise _refused(f"softmax in {op} of {x.side or 'a number'}", "an elementwise one")
+            raise _refused(f"softmax in {op} of {x.side or 'a number'}", "an elementwise function")
     return Signal(op, (x,), name, side=x.side)

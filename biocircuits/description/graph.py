@@ -1,4 +1,4 @@
-"""What reads what in a circuit, phase by phase; and in which order that can be computed."""
+"""The dependencies within a circuit in each phase, and an order in which to evaluate them."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ class Graph:
         self.circuit, self.phase = circuit, phase
 
     def active(self) -> list[Projection]:
-        """The projections that conduct."""
+        """The projections that conduct in this phase."""
         return [p for p in self.circuit.projections if self.on(p.phases)]
 
     def compartments(self) -> list[Node]:
-        """Those whose state changes in this phase."""
-        found = []
+        """The compartments whose state changes in this phase."""
+        nodes: list[Node] = []
         for p in self.circuit.populations:
             for c in p.compartments:
                 if c.clamp is None and (self.conductance(p, c) or self.driven(p, c)):
-                    found.append(("state", p.name, c.name))
-        return found
+                    nodes.append(("state", p.name, c.name))
+        return nodes
 
     def driven(self, p: Population, c: Compartment) -> bool:
-        """Whether it has any current."""
+        """Whether the compartment receives any current."""
         return c.current is not None or bool(self.into(p.name, c.name))
 
     def conductance(self, p: Population, c: Compartment) -> float:
-        """Leak and couplings together."""
+        """The total conductance of a compartment: its leak and its couplings."""
         couplings = [g for g in p.couplings if g.into == c.name and self.on(g.phases)]
         return c.leak + sum(g.conductance for g in couplings)
 
     def moving(self) -> list[Node]:
-        """Those that take their time, each after those whose aim it reads."""
+        """The compartments with τ > 0, each after those whose fixed point (``ahead``) it reads."""
 
         def late(node: Node) -> bool:
             p = self.circuit.population(node[1])
@@ -55,9 +55,10 @@ class Graph:
         return self.circuit.population(node[1]).compartment(node[2]).tau
 
     def ordered(self, moving: set[Node] | None = None) -> tuple[list[Node], list[Node]]:
-        """Outputs and the compartments that follow at once, each after what it reads; a loop.
+        """(order, loop): outputs and compartments without dynamics, each after what it reads.
 
-        moving: what takes its time; None: nothing does, as in the steady state, delays neither.
+        loop: the nodes of the first algebraic loop, or an empty list. moving: the compartments with
+        τ > 0; None: the steady state, in which nothing has dynamics and delays do not count.
         """
         steady = moving is None
         moving = moving or set()
@@ -93,20 +94,20 @@ class Graph:
         return [q for q in self.active() if q.target == f"{population}.{compartment}"]
 
     def pulls(self, p: Population, compartment: str) -> list[tuple[Signal, float]]:
-        """What the neuron itself sends into a compartment: (formula, conductance)."""
-        found = [(pull, g.conductance) for g, pull in zip(p.couplings, p.pulls, strict=True)
+        """Currents from within the neuron into a compartment, as (formula, conductance)."""
+        pulls = [(pull, g.conductance) for g, pull in zip(p.couplings, p.pulls, strict=True)
                  if g.into == compartment and self.on(g.phases)]  # fmt: skip
         current = p.currents.get(compartment)
-        return found + ([] if current is None else [(current, 1.0)])
+        return pulls + ([] if current is None else [(current, 1.0)])
 
     def reads(self, node: Node, *, steady: bool = False) -> Iterator[Node]:
-        """What an output, or the state of a compartment, is computed from in the same instant.
+        """The nodes from which an output, or the state of a compartment, is computed in one step.
 
-        steady: whether nothing changes any more, so that what was sent earlier is what is sent now.
+        steady: whether the state is at rest, so that delayed and present outputs are the same.
         """
         kind, name, part = node
         p = self.circuit.population(name)
-        formulas = [p.traced[part]] if kind == "out" else [f for f, _ in self.pulls(p, part)]
+        formulas = [p.formulas[part]] if kind == "out" else [f for f, _ in self.pulls(p, part)]
         if kind == "state":
             for q in self.into(name, part):
                 if steady or not q.delay:
@@ -114,12 +115,12 @@ class Graph:
         for formula in formulas:
             for read in sorted(formula.reads()):
                 if read == "broadcast":
-                    assert p.hears is not None
-                    source, output = self.circuit.output("hears", p.hears)
+                    assert p.broadcast is not None
+                    source, output = self.circuit.output("broadcast", p.broadcast)
                     yield ("out", source.name, output)
                 else:
                     yield ("state", name, read.removeprefix("ahead:"))
 
     def on(self, phases: tuple[str, ...] | None) -> bool:
-        """Whether something that is active in ``phases`` (None: all) is in this phase."""
+        """Whether ``phases`` (None: all) includes this phase."""
         return phases is None or self.phase.name in phases

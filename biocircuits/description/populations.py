@@ -1,13 +1,14 @@
-"""Populations of neurons: compartments, what couples them, and what the axon says.
+"""Populations of neurons: compartments, couplings between them, and outputs of the axon.
 
 A compartment's state v, one number per neuron, follows
 
     τ v' = −g_L v + I + Σ_k g_k (u_k − v)
 
-τ (ms) its time constant at g_L = 1, g_L its leak, I the sum of its currents (projections, and an
-intrinsic one), g_k the conductance of a coupling whose source u_k is computed in the same neuron.
-All are relative to a leak of 1 and have no unit. With neither leak nor coupling it holds what it
-has: a memory. τ = 0 follows at once. A clamped compartment is set from outside.
+τ (ms) is the time constant at g_L = 1, g_L the leak, I the sum of the currents (from projections,
+and an intrinsic one), g_k the conductance of a coupling whose source u_k is computed in the same
+neuron. All but τ are relative to a leak of 1 and have no unit. A compartment with neither leak nor
+coupling keeps its state: it is a memory. With τ = 0 the state is at its fixed point at all times.
+A clamped compartment is set from outside.
 """
 
 from __future__ import annotations
@@ -16,21 +17,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from biocircuits.description import checks, sight
+from biocircuits.description import checks, closures
 from biocircuits.description.signals import Local, Signal
 from rate_models.errors import BadOption
 
-Formula = Callable[[Local], Any]  # of a Signal
+Formula = Callable[[Local], Any]  # returns a Signal or a number
 KINDS = ("point", "pyramidal", "interneuron", "input", "modulator")
 
 
 @dataclass(frozen=True)
 class Compartment:
-    """name; tau: τ in ms; leak: g_L; current: I of the neuron's own making, or None.
+    """One compartment of a neuron.
 
-    clamp: what sets it from outside: "x", "y", "noise.0", "mask.0", ... or a number; in
-    ``phases`` (None: all), 0 in the others. noise: standard deviation of membrane noise at rest.
-    rest: the state at the start.
+    name; tau: τ in ms; leak: g_L; current: the intrinsic part of I, or None. clamp: the external
+    value that sets the state, "x", "y", "noise.0", "mask.0", ..., or a number; it holds in
+    ``phases`` (None: all), and the state is 0 in the others. noise: standard deviation of the
+    membrane noise at rest. rest: the initial state.
     """
 
     name: str
@@ -68,12 +70,13 @@ class Coupling:
 class Population:
     """``size`` neurons of one kind.
 
-    outputs: what the axon carries, {name: formula over the compartments and ``broadcast``};
-    ``rate`` is what a projection takes when it names no other. hears: the ``population.output``
-    of size 1 or ``size`` that reaches all synapses and compartments as ``broadcast``.
-    observer: only looks on, for scores; no part of the biology.
+    outputs: {name: formula over the compartments and ``broadcast``}, the signals of the axon;
+    ``rate`` is the one that a projection carries unless it names another. broadcast: the
+    ``population.output`` of size 1 or ``size`` that all synapses and compartments can read as
+    ``broadcast``. observer: whether the population only computes scores and is no part of the
+    biology. formulas, currents, pulls: the formulas of outputs, intrinsic currents and couplings.
 
-    Raises BadOption, naming the population, for what cannot be.
+    Raises BadOption, which names the population, for invalid fields.
 
     >>> Population("hidden", 8, (Compartment("soma"),), {"rate": lambda n: n.soma}).size
     8
@@ -85,9 +88,9 @@ class Population:
     outputs: dict[str, Formula]
     couplings: tuple[Coupling, ...] = ()
     kind: str = "point"
-    hears: str | None = None
+    broadcast: str | None = None
     observer: bool = False
-    traced: dict[str, Signal] = field(init=False, default_factory=dict, compare=False)
+    formulas: dict[str, Signal] = field(init=False, default_factory=dict, compare=False)
     currents: dict[str, Signal] = field(init=False, default_factory=dict, compare=False)
     pulls: tuple[Signal, ...] = field(init=False, default=(), compare=False)
 
@@ -116,39 +119,40 @@ class Population:
                 raise BadOption(at, got=repr(coupling.into), expected=f"one of {', '.join(names)}")
             at = f"conductance into {self.name}.{coupling.into}"
             checks.put(coupling, conductance=checks.number(at, coupling.conductance, 0))
-        self._trace(where)
+        self._read_formulas(where)
 
-    def _trace(self, where: str) -> None:
-        """Every formula, from the signals that exist in the neuron."""
+    def _read_formulas(self, where: str) -> None:
+        """Evaluate all functions on the symbols of the neuron's signals."""
         for name, formula in self.outputs.items():
             at = f"output {checks.part(f'name of an output of {where}', name)} of {where}"
-            self.traced[name] = sight.neuron(at, formula, self.local())
+            self.formulas[name] = closures.neuron(at, formula, self.local())
         for c in self.compartments:
             if c.current is not None:
                 at = f"current of {self.name}.{c.name}"
-                self.currents[c.name] = sight.neuron(at, c.current, self.local())
+                self.currents[c.name] = closures.neuron(at, c.current, self.local())
         pulls = [
-            sight.neuron(f"coupling into {self.name}.{c.into}", c.source, self.local())
+            closures.neuron(f"coupling into {self.name}.{c.into}", c.source, self.local())
             for c in self.couplings
         ]
         checks.put(self, pulls=tuple(pulls))
 
     def local(self, where: str = "") -> Local:
-        """What every part of a neuron can see of it.
+        """The signals that the formulas of a neuron can read, by name.
 
-        NAME_ahead: what compartment NAME is on its way to, v + (τ / g) v', its currents over its
-        conductances. Membranes with sodium channels respond to it (prospective coding).
+        NAME_ahead is the fixed point to which compartment NAME relaxes, v + (τ / g) v', which is
+        the ratio of its currents to its conductances. Membranes with sodium channels respond to it
+        (prospective coding).
         """
         signals = {c.name: Signal.read(c.name) for c in self.compartments}
         for c in self.compartments:
             if c.clamp is None:
                 signals[f"{c.name}_ahead"] = Signal.read(f"ahead:{c.name}")
-        if self.hears is not None:
+        if self.broadcast is not None:
             signals["broadcast"] = Signal.read("broadcast")
         return Local(where or f"population {self.name}", signals)
 
     def compartment(self, name: str) -> Compartment:
-        """The compartment of that name; BadOption lists them."""
+        """The compartment of that name; BadOption lists the names."""
         for c in self.compartments:
             if c.name == name:
                 return c

@@ -2,11 +2,11 @@
 
     I_i = s Σ_j w_ij r_j(t − d)
 
-w (n_target, n_source), r the output of the source, s a fixed sign or factor, d a delay in steps.
-A plasticity is a function of the synapse's place: ``pre`` (the source's output), the target
-neuron's compartments and outputs by their names, ``broadcast`` (what the target population hears)
-and ``weight``. It returns what the weight gains per unit of learning rate; `signals` says what that
-may be.
+w (n_target, n_source) are the weights, r the output of the source, s a fixed sign or factor, d a
+delay in steps. A plasticity is a function of the local signals of a synapse: ``pre`` (the output of
+the source), the compartments and outputs of the target neuron by their names, ``broadcast`` (that
+of the target population) and ``weight``. It returns the weight change per unit of learning rate.
+The module `signals` defines which formulas are allowed.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from biocircuits.description import checks, sight
+from biocircuits.description import checks, closures
 from biocircuits.description.populations import Population
 from biocircuits.description.signals import PRE, WEIGHT, Change, Local, Signal
 from rate_models.errors import BadOption
 
-Synapse = Callable[[Local], Any]  # of a Change
+Synapse = Callable[[Local], Any]  # returns a Change, a Signal or a number
 
 
 @dataclass(frozen=True)
 class Plasticity:
-    """change: function of a synapse's `Local`: pre, weight, broadcast, and its neuron's own names.
+    """The learning rule of a projection.
 
-    phases: in which it is at work. rate: relative to the learning rate, or, where not ``scaled``,
-    the rate itself. immediately: applied at the end of its phase, in place of the sample's.
+    change: a function of the signals of a synapse (`Local`): pre, weight, broadcast, compartments
+    and outputs of the postsynaptic neuron. phases: the phases in which it is active. rate: relative
+    to the learning rate; if not ``scaled``, the rate itself. immediately: whether weights change at
+    the end of the phase instead of the end of the sample.
 
     >>> def hebbian(synapse):
     ...     return synapse.pre * synapse.rate - synapse.weight
@@ -50,13 +52,15 @@ class Plasticity:
 
 @dataclass(frozen=True)
 class Projection:
-    """name; source: population or population.output; target: population.compartment.
+    """A connection from one population to a compartment of another.
 
-    sign: s. one_to_one: neuron i to neuron i, no weights. parameter: (name, place in its list or
-    None) of the network's parameters that the weights are, transposed where so said; a fixed
-    matrix as ``weights`` otherwise. phases: in which it conducts (None: all). delay: d in steps.
-    noise: relative release noise of every synapse, per √ms. plasticity: none for fixed weights.
-    observer: only looks on, with the weights that another projection learns.
+    name; source: population or population.output; target: population.compartment. sign: s.
+    one_to_one: neuron i projects to neuron i, without weights. parameter: (name, index in its list,
+    or None) of the network parameter that holds the weights, or their transpose if ``transposed``.
+    weights: a fixed matrix in place of a parameter. phases: those in which it conducts (None: all).
+    delay: d in steps. noise: relative release noise of every synapse, per √ms. plasticity: empty
+    for fixed weights. observer: whether it only computes scores, with the weights that another
+    projection learns. changes: the formula of each plasticity, once it is part of a circuit.
     """
 
     name: str
@@ -72,7 +76,7 @@ class Projection:
     noise: float = 0.0
     plasticity: tuple[Plasticity, ...] = ()
     observer: bool = False
-    traced: tuple[Change, ...] = field(init=False, default=(), compare=False)
+    changes: tuple[Change, ...] = field(init=False, default=(), compare=False)
 
     def __post_init__(self) -> None:
         where = f"projection {checks.name('name of a projection', self.name)}"
@@ -94,21 +98,21 @@ class Projection:
 
     @property
     def source_population(self) -> str:
-        """The name of the population that projects."""
+        """The name of the source population."""
         return self.source.partition(".")[0]
 
     @property
     def output(self) -> str:
-        """The output of the source that is carried."""
+        """The name of the output that is transmitted."""
         return self.source.partition(".")[2] or "rate"
 
-    def trace(self, post: Population) -> tuple[Change, ...]:
-        """What each plasticity computes, from the signals that exist at the synapse."""
+    def changes_at(self, post: Population) -> tuple[Change, ...]:
+        """The formula of each plasticity, from the signals that exist at the synapse."""
         signals = {c.name: Signal.read(c.name) for c in post.compartments}
         signals |= {name: Signal.read(f"out:{name}") for name in post.outputs}
-        if post.hears is not None:
+        if post.broadcast is not None:
             signals["broadcast"] = Signal.read("broadcast")
         signals |= {"pre": Signal.read("pre", PRE), "weight": WEIGHT}
         where = f"plasticity of projection {self.name}"
         local = Local(where, signals)
-        return tuple(sight.synapse(where, plastic.change, local) for plastic in self.plasticity)
+        return tuple(closures.synapse(where, plastic.change, local) for plastic in self.plasticity)

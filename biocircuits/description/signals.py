@@ -1,19 +1,19 @@
-"""What a neuron or a synapse computes, written as functions of the numbers it can see.
+"""Formulas of neurons and synapses, written as Python functions of their local signals.
 
-Output, intrinsic current and plasticity are plain Python functions. Each is called once, when its
-circuit is built, with stand-ins (`Signal`) for the numbers at that place: the function's result is
-a formula, which the simulator evaluates, and which says exactly what was read (`locality`). A
-function cannot get at anything else: an array from elsewhere, in a formula, is an error.
+Outputs, intrinsic currents and plasticity are plain Python functions. Each is called once, when the
+circuit is built, with symbols (`Signal`) in place of numbers. The function returns a formula, which
+the simulator evaluates, and which states exactly which signals it reads (see `locality`). A
+function cannot use any other value: an array in a formula is an error.
 
-A neuron's formula is made of finite numbers, the signals that it is given, ``+ - * /``, powers
+The formula of a neuron consists of finite numbers, the signals of the neuron, ``+ - * /``, powers
 ``** 1`` to ``** 16``, ``abs``, comparisons with ``< <= > >=`` (1 where true, else 0) and the
 functions below. A plasticity (`Change`) is a sum of products
 
     Δw_ij = Σ_k f_k(post_i) g_k(pre_j) h_k(w_ij)
 
-each factor such a formula of one side of the synapse: of the postsynaptic neuron, of the
-presynaptic rate, or of the weight. There is no ``if``, ``and``, ``or``, ``not`` or ``==``: they
-would ask for a value before there is one.
+where each factor is such a formula of one side of the synapse: of the postsynaptic neuron, of the
+presynaptic rate, or of the weight. There is no ``if``, ``and``, ``or``, ``not`` or ``==``, because
+they would need a value before one is known.
 
 >>> n = Local("neuron", {"soma": Signal.read("soma"), "dendrite": Signal.read("dendrite")})
 >>> sorted((n.soma - relu(n.dendrite)).reads())
@@ -49,7 +49,7 @@ __all__ = [
 
 
 def activation(name: str, x: Any) -> Signal:
-    """s(x), an activation of `rate_models.model.activations`; softmax is over the population."""
+    """s(x), an activation of `rate_models.model.activations`; softmax runs over the population."""
     return function("activation", x, name)
 
 
@@ -82,7 +82,7 @@ def sqrt(x: Any) -> Signal:
 
 
 class Local:
-    """The numbers at one place by name; asking for another is an error that lists them."""
+    """The local signals of a neuron or synapse by name; another name raises an error with all."""
 
     def __init__(self, where: str, signals: Mapping[str, Signal]) -> None:
         object.__setattr__(self, "_where", where)

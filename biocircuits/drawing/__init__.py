@@ -1,1 +1,1 @@
-"""Drawings of circuits and of what was recorded of them. Open `drawings` first, then `traces`."""
+"""Drawings of circuits and of recorded traces. Open `drawings` first, then `traces`."""

@@ -1,6 +1,6 @@
-"""Drawings of a circuit and of what was recorded of it, each on axes handed in, or on new ones.
+"""Drawings of a circuit and of recorded traces, on given axes or on new ones.
 
-matplotlib is imported only when something is drawn. Save with ``axes.figure.savefig(...)``.
+matplotlib is imported when something is drawn. Save with ``axes.figure.savefig(...)``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from biocircuits.description.circuit import Circuit, circuit_of
 from biocircuits.description.populations import Compartment, Population
 from biocircuits.description.projections import Projection
 from biocircuits.drawing.layout import BODY, PILL, WIDTH, Cell, shown
-from biocircuits.drawing.layout import layout as laid_out
+from biocircuits.drawing.layout import layout as layout_of
 from biocircuits.drawing.routes import Lanes, Ports, ends, lines_of
 from biocircuits.drawing.traces import draw_traces
 from rate_models.drawing.figures import new_figure
@@ -32,28 +32,30 @@ FILL = {"input": "#eeeeee", "pyramidal": "#dcebf5", "interneuron": "#fbe3d6",
 
 
 def draw_circuit(circuit: Circuit | CircuitNetwork, axes: Axes | None = None) -> Axes:
-    """Populations with their compartments, projections onto them: drawn from the description.
+    """Draw the populations, compartments and projections of a circuit. Returns the axes.
 
-    circuit: a circuit, or the network, learner or simulator that runs one.
+    circuit: a circuit, or the network, learner or simulator that runs one. axes: None: those of a
+    new figure. Raises BadOption for another object.
 
-    Triangles: pyramidal cells; circles: interneurons; hexagons: modulators; squares: input. A
-    compartment with a thick edge is a memory: no leak. Blue: plastic, with a dot at the synapse;
-    a flat head: inhibitory, sign below 0; dashed: conducts in the phase that is named in italics,
-    as is an output other than the rate; dotted: a broadcast to whole neurons; grey: an observer.
+    Triangles are pyramidal cells, circles interneurons, hexagons modulators, squares inputs. A
+    compartment with a thick edge is a memory: it has no leak. Blue projections are plastic, with a
+    dot at the synapse. A flat head marks inhibition (sign below 0). A dashed projection conducts in
+    the phases that are named in italics; an output other than the rate is named in italics too. A
+    dotted line is a broadcast to whole neurons. Observers are grey.
     """
     circuit = circuit_of("draw_circuit", circuit)
-    made = laid_out(circuit)
+    layout = layout_of(circuit)
     if axes is None:
         with drawing():
-            figure = new_figure((made.width + 0.3, made.height + 0.75))
+            figure = new_figure((layout.width + 0.3, layout.height + 0.75))
             return draw_circuit(circuit, figure.subplots())
     for p in circuit.populations:
-        _population(axes, circuit, p, made.cells[p.name])
-    lines, ports = lines_of(circuit), Ports(circuit, made)
-    lanes = Lanes(made, ports, lines)
-    outermost = made.width - 0.1
+        _population(axes, circuit, p, layout.cells[p.name])
+    lines, ports = lines_of(circuit), Ports(circuit, layout)
+    lanes = Lanes(layout, ports, lines)
+    outermost = layout.width - 0.1
     for line in lines:
-        gutter, begin, end = ends(made, line, ports)
+        gutter, begin, end = ends(layout, line, ports)
         x = lanes.x(gutter, line.source)
         path = [begin, (x, begin[1]), (x, end[1]), end]
         outermost = max(outermost, x)
@@ -62,7 +64,7 @@ def draw_circuit(circuit: Circuit | CircuitNetwork, axes: Axes | None = None) ->
         else:
             _arrow(axes, path, COLOURS[3], ":", "-|>")
     _legend(axes, circuit)
-    axes.set(xlim=(-0.1, outermost + 0.1), ylim=(-0.25, made.height + 0.1), aspect="equal")
+    axes.set(xlim=(-0.1, outermost + 0.1), ylim=(-0.25, layout.height + 0.1), aspect="equal")
     axes.set_axis_off()
     return axes
 
@@ -120,7 +122,7 @@ def _projection(axes: Axes, q: Projection, path: list[tuple[float, float]]) -> N
     end = path[-1]
     right = path[-2][0] > end[0]
     if q.plasticity:
-        aside = 0.0 if q.sign > 0 else 0.09 if right else -0.09  # so that the flat head is seen
+        aside = 0.0 if q.sign > 0 else 0.09 if right else -0.09  # keeps the flat head visible
         axes.plot(end[0] + aside, end[1], "o", color=BLUE, ms=3.6, zorder=7)
     symbol = q.name[1:2] == "_" or len(q.name) == 1
     label = f"${q.name}$" if symbol else q.name.replace("_", " ")
@@ -130,7 +132,7 @@ def _projection(axes: Axes, q: Projection, path: list[tuple[float, float]]) -> N
     }  # fmt: skip
     x = end[0] + (0.14 if right else -0.14)
     axes.text(x, end[1] + 0.015, label, va="bottom", **style)
-    notes = [f"says {q.output}"] if q.output != "rate" else []
+    notes = [f"output {q.output}"] if q.output != "rate" else []
     notes += [f"in {', '.join(q.phases)}"] if q.phases else []
     if notes:
         axes.text(x, end[1] - 0.025, ", ".join(notes), va="top", style="italic", **style)
@@ -140,7 +142,7 @@ def _arrow(
     axes: Axes, path: Sequence[tuple[float, float]], colour: str, line: str, head: str,
     wide: float = 0.9,
 ) -> None:  # fmt: skip
-    """A line of straight pieces with round corners and a head at its end."""
+    """Draw straight lines with rounded corners between them and a head at the end."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 
@@ -148,9 +150,9 @@ def _arrow(
     codes = [Path.MOVETO]
     for before, here, after in zip(path, path[1:], path[2:], strict=False):
         for other, kind in ((before, Path.LINETO), (after, None)):
-            way = np.subtract(other, here)
-            far = float(np.hypot(*way))
-            near = np.add(here, way / far * min(0.07, far / 2)) if far else np.array(here)
+            step = np.subtract(other, here)
+            far = float(np.hypot(*step))
+            near = np.add(here, step / far * min(0.07, far / 2)) if far else np.array(here)
             if kind is None:
                 corners += [here, (float(near[0]), float(near[1]))]
                 codes += [Path.CURVE3, Path.CURVE3]
@@ -172,7 +174,7 @@ def _arrow(
 
 
 def _legend(axes: Axes, circuit: Circuit) -> None:
-    """What the marks mean, as far as they are used."""
+    """A legend of the marks that occur in the drawing."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -185,7 +187,8 @@ def _legend(axes: Axes, circuit: Circuit) -> None:
                                             markevery=[1], lw=0.9), "inhibitory"),
         (any(x.phases for x in q), Line2D([], [], color="black", lw=0.9, ls="--"),
          "in one phase"),
-        (any(x.hears for x in p), Line2D([], [], color=COLOURS[3], lw=0.9, ls=":"), "broadcast"),
+        (any(x.broadcast for x in p), Line2D([], [], color=COLOURS[3], lw=0.9, ls=":"),
+         "broadcast"),
         (any(x.observer for x in p), Line2D([], [], color="#999999", lw=0.9), "observer"),
         (any(c.clamp is None and c.leak == 0 for x in p for c in x.compartments),
          Patch(facecolor="white", edgecolor="black", lw=1.8), "memory"),

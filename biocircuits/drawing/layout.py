@@ -1,8 +1,8 @@
-"""Where the parts of a circuit are drawn, from the description alone.
+"""The layout of a drawing, computed from the description of a circuit.
 
-The spine, the populations between input and answer, stands upright, input at the bottom.
-Interneurons and sources of constants are on its left, all else on its right, at the height of what
-they talk to. Numbers are in inches.
+The spine, which is the path of populations from input to answer, is vertical with the input at the
+bottom. Interneurons and constant sources are left of it and all other populations right of it, at
+the height of the populations to which they connect. Numbers are in inches.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ LEFT, SPINE, RIGHT = 0, 1, 2
 
 
 class Cell(NamedTuple):
-    """A population's place: centre x, bottom y of its lowest part, and its parts from below.
+    """The position of a population: x of its centre, y of its lower edge.
 
-    parts {"" (the body) or compartment: y of its centre}. top: where it ends.
+    parts: {compartment, or "" for the cell body: y of its centre}, from below. top: y of the upper
+    edge.
     """
 
     x: float
@@ -31,7 +32,11 @@ class Cell(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """cells by population; width and height of all; gutters: x of the free room between columns."""
+    """The positions of all populations.
+
+    cells: by population. width, height: of the drawing. gutters: x of both edges of the free space
+    right of each column.
+    """
 
     cells: dict[str, Cell]
     width: float
@@ -40,18 +45,18 @@ class Layout(NamedTuple):
 
 
 def shown(p: Population) -> list[Compartment]:
-    """Compartments worth drawing: not those that hold a mask, a draw of noise or a constant.
+    """The compartments to draw: those not clamped to a mask, to noise or to a constant.
 
-    A population that has no others shows them.
+    All compartments of a population that has no other.
     """
     free = [c for c in p.compartments if c.clamp in (None, "x", "y")]
     return free or list(p.compartments)
 
 
 def spine(circuit: Circuit) -> list[str]:
-    """The shortest way from what holds the input x to the answer.
+    """The shortest path of populations from the input x to the answer.
 
-    Where it is cut: the input, the pyramidal cells in the order of the description, the answer.
+    Where there is none: the input, the pyramidal cells in their order, and the answer.
     """
     begin = [p.name for p in circuit.populations if any(c.clamp == "x" for c in p.compartments)]
     paths = [[name] for name in begin]
@@ -70,61 +75,65 @@ def spine(circuit: Circuit) -> list[str]:
 
 
 def columns(circuit: Circuit) -> dict[str, tuple[int, int]]:
-    """{population: (column, level)}; level 0 is the input's."""
-    way = spine(circuit)
-    place = {name: (SPINE, level) for level, name in enumerate(way)}
-    rest = [p for p in circuit.populations if p.name not in place]
+    """{population: (column, level)}; level 0 is that of the input."""
+    path = spine(circuit)
+    positions = {name: (SPINE, level) for level, name in enumerate(path)}
+    rest = [p for p in circuit.populations if p.name not in positions]
     for p in rest:
-        said = [q.target.partition(".")[0] for q in circuit.projections
+        targets = [q.target.partition(".")[0] for q in circuit.projections
                 if q.source_population == p.name]  # fmt: skip
-        heard = [q.source_population for q in circuit.projections
+        sources = [q.source_population for q in circuit.projections
                  if q.target.partition(".")[0] == p.name]  # fmt: skip
-        hears = [h.name for h in circuit.populations if h.hears and h.hears.startswith(p.name)]
-        near = next((_levels(way, names) for names in (hears, heard, said) if _levels(way, names)),
-                    [len(way) - 1])  # fmt: skip
+        listeners = [h.name for h in circuit.populations
+                     if h.broadcast and h.broadcast.startswith(p.name)]  # fmt: skip
+        groups = (_levels(path, names) for names in (listeners, sources, targets))
+        near = next((levels for levels in groups if levels), [len(path) - 1])
         constant = all(isinstance(c.clamp, float) for c in p.compartments)
         column = LEFT if p.kind == "interneuron" or constant else RIGHT
-        level = near[0] if hears else max(near)
-        place[p.name] = (column, 0 if constant else level)
-    return place
+        level = near[0] if listeners else max(near)
+        positions[p.name] = (column, 0 if constant else level)
+    return positions
 
 
-def _levels(way: list[str], names: Iterable[str]) -> list[int]:
-    return sorted(way.index(name) for name in names if name in way)
+def _levels(path: list[str], names: Iterable[str]) -> list[int]:
+    return sorted(path.index(name) for name in names if name in path)
 
 
-def parts(circuit: Circuit, p: Population, way: list[str]) -> list[str]:
-    """Compartments and the body (""), from below: what comes from below enters below the body."""
+def parts(circuit: Circuit, p: Population, path: list[str]) -> list[str]:
+    """Compartments and the body (""), from below.
+
+    Compartments that receive input from lower levels are below the body.
+    """
     names = [c.name for c in shown(p)]
     if p.kind != "pyramidal":
         return ["", *names]
     below = [name for name in names
-             if any(_upward(circuit, q, p, way) and q.target == f"{p.name}.{name}"
+             if any(_upward(circuit, q, p, path) and q.target == f"{p.name}.{name}"
                     for q in circuit.projections)]  # fmt: skip
     return [*below, "", *(name for name in names if name not in below)]
 
 
-def _upward(circuit: Circuit, q: Projection, p: Population, way: list[str]) -> bool:
+def _upward(circuit: Circuit, q: Projection, p: Population, path: list[str]) -> bool:
     source = q.source_population
-    return source in way and p.name in way and way.index(source) < way.index(p.name)
+    return source in path and p.name in path and path.index(source) < path.index(p.name)
 
 
 def layout(circuit: Circuit) -> Layout:
-    """Places for all populations of a circuit."""
-    way, place = spine(circuit), columns(circuit)
-    stacks = {p.name: parts(circuit, p, way) for p in circuit.populations}
+    """The layout of a circuit."""
+    path, positions = spine(circuit), columns(circuit)
+    stacks = {p.name: parts(circuit, p, path) for p in circuit.populations}
     high = {name: sum(PILL if part else BODY for part in stack) for name, stack in stacks.items()}
-    left = any(column == LEFT for column, _ in place.values())
-    lanes = (1.2 if left else 0.85, 1.5, 0.75)  # room between the columns
+    left = any(column == LEFT for column, _ in positions.values())
+    lanes = (1.2 if left else 0.85, 1.5, 0.75)  # space between the columns
     xs = {LEFT: WIDTH / 2, SPINE: lanes[0] + (1.5 if left else 0.5) * WIDTH}
     xs[RIGHT] = xs[SPINE] + WIDTH + lanes[1]
     cells: dict[str, Cell] = {}
     y = 0.0
-    for level in range(len(way)):
+    for level in range(len(path)):
         tallest = 0.0
         for column in (LEFT, SPINE, RIGHT):
             at = y
-            names = [n for n, where in place.items() if where == (column, level)]
+            names = [n for n, where in positions.items() if where == (column, level)]
             for name in sorted(names, key=lambda n: circuit.population(n).kind == "input"):
                 cells[name] = _cell(xs[column], at, stacks[name])
                 at += high[name] + GAP + 0.1
@@ -139,16 +148,16 @@ def layout(circuit: Circuit) -> Layout:
 
 
 def _cell(x: float, y: float, stack: list[str]) -> Cell:
-    at, places = y, {}
+    at, centres = y, {}
     for part in stack:
         tall = PILL if part else BODY
-        places[part] = at + tall / 2
+        centres[part] = at + tall / 2
         at += tall
-    return Cell(x, y, places, at)
+    return Cell(x, y, centres, at)
 
 
-def column_of(made: Layout, name: str) -> int:
-    """Which column a population stands in, from where it was put."""
-    xs = sorted({cell.x for cell in made.cells.values()})
-    first = LEFT if made.gutters[0][0] > xs[0] else SPINE
-    return first + xs.index(made.cells[name].x)
+def column_of(layout: Layout, name: str) -> int:
+    """The column of a population: LEFT, SPINE or RIGHT."""
+    xs = sorted({cell.x for cell in layout.cells.values()})
+    first = LEFT if layout.gutters[0][0] > xs[0] else SPINE
+    return first + xs.index(layout.cells[name].x)

@@ -1,4 +1,4 @@
-"""What was recorded of a circuit, drawn over time on axes handed in, or on new ones."""
+"""Recorded traces of a circuit, drawn over time on given axes or on new ones."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ def draw_traces(
     neurons: Mapping[str, Sequence[int]] | None = None,
     axes: Sequence[Axes] | None = None,
 ) -> Sequence[Axes]:
-    """What was recorded, a row each, over time, phases shaded; made for one sample or a few.
+    """Draw traces of one or a few samples over time, with shaded phases. Returns the axes.
 
-    rows: recorded names that share a row; None: a row a name, the synapses of a projection
-    together. Of synapses, the change since the start is drawn. neurons: which of each population;
-    None: the three that move most. A neuron has the same colour in all rows that show one quantity;
-    where a row shows several, as dendrite and soma, these have the colours and neurons the dashes.
+    rows: lists of names, each of which shares one pair of axes; None: one row for each name, and
+    one for all synapses of a projection. For synapses, the change since the start is drawn.
+    neurons: {population: indices}; None: the three that vary most. axes: one for each row; None:
+    those of a new figure. A neuron has the same colour in all rows with one quantity. In a row with
+    several quantities, such as dendrite and soma, colours distinguish quantities and dashes
+    neurons.
     Raises BadOption for a name that was not recorded, and for another number of axes than rows.
     """
     rows = _rows(trace) if rows is None else rows
@@ -46,7 +48,7 @@ def draw_traces(
         one.locator_params(axis="y", nbins=4)
         beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
         level: dict[str, Any] = {"rotation": 0, "ha": "right", "va": "center"}
-        if one.figure.get_layout_engine() is None:  # nothing makes room beside it
+        if one.figure.get_layout_engine() is None:  # no space beside the axes
             beside, level = {"loc": "best"}, {}
         one.set_ylabel(_label(row), fontsize="small", **level)
         one.legend(**beside, fontsize="small", frameon=False, handlelength=1.8, labelspacing=0.3)
@@ -56,7 +58,7 @@ def draw_traces(
 
 
 def _own_axes(rows: Sequence[Sequence[str]]) -> Sequence[Axes]:
-    """Axes of a new figure; a row is as high as its legend needs."""
+    """Axes of a new figure, with rows high enough for their legends."""
     from rate_models.drawing.shown import ShownRows
 
     entries = [len(row) if SYNAPSE.fullmatch(row[0]) else 3 * len(row) for row in rows]
@@ -71,19 +73,22 @@ def _own_axes(rows: Sequence[Sequence[str]]) -> Sequence[Axes]:
 
 
 def _lines(axes: Axes, trace: Trace, row: Sequence[str], chosen: dict[str, Sequence[int]]) -> None:
-    """The curves of a row; ``chosen`` gets the neurons of a population when it is first seen."""
+    """Draw the curves of a row.
+
+    chosen: the neurons of each population; one that is missing is added.
+    """
     since, several = trace.phases[0][1], len(row) > 1
     alone = len({name.partition(".")[0] for name in row}) == 1
-    for place, name in enumerate(row):
-        colour = COLOURS[place % len(COLOURS)]
+    for index, name in enumerate(row):
+        colour = COLOURS[index % len(COLOURS)]
         if SYNAPSE.fullmatch(name):
             change = trace.values[name][:, 0] - trace.values[name][0, 0]
-            axes.plot(trace.time - since, change, color=colour, lw=1.2, ls=_dashes(place),
+            axes.plot(trace.time - since, change, color=colour, lw=1.2, ls=_dashes(index),
                       label=name.partition("[")[2].rstrip("]").replace(",", " ← "))  # fmt: skip
             continue
         population, _, part = name.partition(".")
         if population not in chosen:
-            chosen[population] = _lively(trace, population)
+            chosen[population] = _most_variable(trace, population)
         for k, neuron in enumerate(chosen[population]):
             look: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "label": str(neuron)}
             if several:
@@ -94,7 +99,7 @@ def _lines(axes: Axes, trace: Trace, row: Sequence[str], chosen: dict[str, Seque
 
 
 def _dashes(k: int) -> Any:
-    """The k-th style of line; curves that lie on each other are all seen."""
+    """The k-th line style; overlapping curves all stay visible."""
     return ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))[k % 5]
 
 
@@ -115,16 +120,16 @@ def _label(row: Sequence[str]) -> str:
     return f"{population}\n{', '.join(parts)}".replace("_", " ")
 
 
-def _lively(trace: Trace, population: str, most: int = 3) -> list[int]:
-    """The neurons that move most, added up over all that was recorded of the population."""
+def _most_variable(trace: Trace, population: str, most: int = 3) -> list[int]:
+    """The neurons with the largest range, summed over all recorded signals of the population."""
     mine = [v for name, v in trace.values.items()
             if name.partition(".")[0] == population and not SYNAPSE.fullmatch(name)]  # fmt: skip
-    moved = np.sum([np.ptp(v, axis=0) for v in mine], axis=0)
-    return sorted(int(n) for n in np.argsort(-moved, kind="stable")[:most])
+    ranges = np.sum([np.ptp(v, axis=0) for v in mine], axis=0)
+    return sorted(int(n) for n in np.argsort(-ranges, kind="stable")[:most])
 
 
 def _shade(axes: Axes, trace: Trace, *, named: bool) -> None:
-    """Every second phase is shaded; the name of each above it."""
+    """Shade the phases after the first of each sample, and write names above them if ``named``."""
     first, since, _ = trace.phases[0]
     for name, start, stop in trace.phases:
         begin, end = start - since, stop - since

@@ -1,8 +1,9 @@
-"""The machine that runs a compiled circuit: a list of operations on vectors.
+"""The kernels that execute a compiled circuit: lists of operations on vectors.
 
-One kernel serves all circuits, so a new circuit compiles nothing. An operation is a row of
-`Program.table`: (code, to, a, step of a, b, step of b, n, m, w); numbers are places in the flat
-state; a step of 0 repeats a single number; w is a place in the flat weights or eligibilities.
+The same kernels serve all circuits, so a new circuit needs no compilation. An operation is a row of
+`Program.table`: (code, to, a, step of a, b, step of b, n, m, w). to, a and b are offsets in the
+flat state; a step of 0 repeats a single number; w is an offset in the flat weights or
+eligibilities.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from rate_models.model import activations
 
 
 class Program(NamedTuple):
-    """table (n, 9) and numbers (n, 2): operations and their constants."""
+    """n operations: table (n, 9), and numbers (n, 2), their constants."""
 
     table: NDArray[np.int64]
     numbers: Array
@@ -68,7 +69,7 @@ def _activate(code: int, op: Array, v: Array) -> None:
 
 @stage
 def _current(code: int, op: Array, c: Array, v: Array, W: Array, noise: Array) -> None:
-    """Currents: v[to] += c W v[a]; with release noise, += also c σ √Σ(w r)² ξ."""
+    """Synaptic currents: v[to] += c W v[a]; with release noise, also += c σ √Σ(w r)² ξ."""
     to, a, n, m, w = op[1], op[2], op[6], op[7], op[8]
     r = v[a : a + m]
     for i in range(n):
@@ -87,7 +88,7 @@ def _state(code: int, op: Array, c: Array, v: Array, noise: Array, clock: int) -
     if code == RELAX:  # v += α (I / g − v)
         for i in range(n):
             goal = v[a + i] * c[1]
-            if c[0] == 1:  # exactly: a rounded sum may end below 0, where there is no logarithm
+            if c[0] == 1:  # exact: a rounded sum could be below 0, where a logarithm fails
                 v[to + i] = goal
             else:
                 v[to + i] += c[0] * (goal - v[to + i])
@@ -97,7 +98,7 @@ def _state(code: int, op: Array, c: Array, v: Array, noise: Array, clock: int) -
     elif code == NOISE:
         for i in range(n):
             v[to + i] += c[0] * noise[op[4] + i]
-    else:  # DELAY: a ring of m vectors at b
+    else:  # DELAY: a ring buffer of m vectors at b
         slot = op[4] + (clock % op[7]) * n
         for i in range(n):
             v[to + i], v[slot + i] = v[slot + i], v[a + i]
@@ -107,7 +108,7 @@ def _state(code: int, op: Array, c: Array, v: Array, noise: Array, clock: int) -
 def _learn(
     code: int, op: Array, c: Array, v: Array, W: Array, E: Array, share: float, gain: float
 ) -> None:
-    """Eligibility: E += share c post preᵀ, times h (n, m) at `to`; or E −= share c W, from b on."""
+    """Eligibility: E += share c post preᵀ ∘ h, h (n, m) at `to`; or E −= share c W."""
     n, m, at = op[6], op[7], op[8]
     if c[1] == 0:  # scaled by the learning rate
         share *= gain
@@ -135,7 +136,7 @@ def execute(
     share: float,
     gain: float,
 ) -> None:
-    """Run all operations of a program once."""
+    """Execute all operations of a program once."""
     for k in range(program.table.shape[0]):
         op, c = program.table[k], program.numbers[k]
         code = op[0]
@@ -174,21 +175,22 @@ def run_phase(
     every: int,
     trace: Array,
 ) -> int:
-    """``steps`` steps of a phase; learns in the last ``window`` of them, or once at the end if 0.
+    """Simulate ``steps`` steps of a phase, with plasticity in the last ``window`` of them.
 
-    Formulas are evaluated before the states move, so currents are those of the step's start.
-    gain: of what is learned: 1 where E gathers it, the learning rate where E is W itself.
-    trace (n, probes): what probes show, every ``every`` steps where that is above 0; probes are
-    places in v and, behind it, in E. Returns how many lines were written.
+    If ``window`` is 0, plasticity acts once, at the end. Formulas are evaluated before the states
+    change, so currents are those at the start of a step. gain: factor of weight changes; 1 where E
+    accumulates them, the learning rate where E is W itself. trace (n, probes): receives the probed
+    values every ``every`` steps; 0 records nothing. probes: offsets in v followed by E. Returns
+    the number of rows written to the trace.
     """
-    lines = 0
+    row = 0
     for t in range(steps):
         execute(evaluate, v, W, E, noise[t], clock[0], 0.0, 0.0)
         if every > 0 and clock[0] % every == 0:
             for k in range(probes.size):
                 at = probes[k]
-                trace[lines, k] = v[at] if at < v.size else E[at - v.size]
-            lines += 1
+                trace[row, k] = v[at] if at < v.size else E[at - v.size]
+            row += 1
         if t >= steps - window:
             execute(learn, v, W, E, noise[t], clock[0], 1.0 / window, gain)
         execute(move, v, W, E, noise[t], clock[0], 0.0, 0.0)
@@ -196,7 +198,7 @@ def run_phase(
     execute(evaluate, v, W, E, noise[0], clock[0], 0.0, 0.0)
     if window == 0:
         execute(learn, v, W, E, noise[0], clock[0], 1.0, gain)
-    return lines
+    return row
 
 
 @kernel
@@ -212,12 +214,14 @@ def settle(
     tolerance: float,
     old: Array,
 ) -> int:
-    """Sweep until nothing moves; then learn once. Returns the sweeps it took, 0 if too few.
+    """Iterate to the fixed point, then learn once.
 
-    ``sweeps`` of 1: a circuit without loops, which one sweep settles. old: scratch, as large as v.
+    sweeps: the largest number of sweeps; 1 suffices for a circuit without loops. A sweep that moves
+    no state by more than ``tolerance``, relative to the largest state, is the last one. old:
+    scratch memory of the size of v. Returns the number of sweeps, or 0 where they did not suffice.
     """
     rows.copy(old, v)
-    taken = 0
+    count = 0
     for t in range(sweeps):
         execute(solve, v, W, E, noise, 0, 0.0, 0.0)
         moved, size = 0.0, 0.0
@@ -226,8 +230,8 @@ def settle(
             size = max(size, abs(v[i]))
             old[i] = v[i]
         if sweeps == 1 or moved <= tolerance * size:
-            taken = t + 1
+            count = t + 1
             break
     execute(evaluate, v, W, E, noise, 0, 0.0, 0.0)
     execute(learn, v, W, E, noise, 0, 1.0, 1.0)
-    return taken
+    return count

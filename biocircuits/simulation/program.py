@@ -1,4 +1,4 @@
-"""From the description of a circuit to the operations that `_kernel` runs."""
+"""Compilation of a circuit to the operations that `machine` executes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from biocircuits.description.populations import Population
 from biocircuits.description.projections import Projection
 from biocircuits.description.signals import Signal
 from biocircuits.simulation import machine as k
-from biocircuits.simulation.writer import Place, Room, Writer
+from biocircuits.simulation.writer import Allocator, Vector, Writer
 from rate_models.compiler.kernel import Array
 from rate_models.errors import BadOption
 
 
 class Phased(NamedTuple):
-    """The programs of one phase. ``loops``: the steady state needs more than one sweep."""
+    """The programs of one phase. loops: whether its steady state needs more than one sweep."""
 
     evaluate: k.Program
     move: k.Program
@@ -30,19 +30,19 @@ class Phased(NamedTuple):
 
 
 class Compiled:
-    """A circuit as programs over one flat state and one flat vector of weights.
+    """A circuit as programs over one flat state vector and one flat weight vector.
 
-    dt: step in ms. direct: plasticity writes into the weights themselves, not into eligibilities.
-    Raises BadOption where dt is longer than a time constant, or an algebraic loop has no order.
+    dt: step in ms. direct: whether plasticity changes weights directly instead of eligibilities.
+    Raises BadOption where dt is longer than a time constant, and for an algebraic loop.
     """
 
     def __init__(self, circuit: Circuit, dt: float, direct: bool = False) -> None:
         self.circuit, self.dt = circuit, dt
-        self.room, self.noise_width = Room(), 0
-        self.place: dict[tuple[str, ...], int] = {}
+        self.memory, self.noise_width = Allocator(), 0
+        self.offsets: dict[tuple[str, ...], int] = {}
         self.weights: dict[str, slice] = {}
-        self.traces: dict[tuple[str, int], slice] = {}  # eligibility of each plasticity
-        self._lay_out(direct)
+        self.eligibilities: dict[tuple[str, int], slice] = {}
+        self._allocate(direct)
         self.phases = {phase.name: self._phase(phase) for phase in circuit.phases}
         for p in circuit.populations:
             for c in p.compartments:
@@ -53,8 +53,8 @@ class Compiled:
 
     def rest(self) -> Array:
         """The state before the first sample."""
-        v = np.zeros(self.room.size)
-        for value, at in self.room.constants.items():
+        v = np.zeros(self.memory.size)
+        for value, at in self.memory.constants.items():
             v[at] = value
         for p in self.circuit.populations:
             for c in p.compartments:
@@ -62,17 +62,17 @@ class Compiled:
         return v
 
     def at(self, kind: str, population: str, name: str) -> slice:
-        """Where a compartment ("state") or an output ("out") lies in the flat state."""
-        start = self.place[kind, population, name]
+        """The slice of a compartment ("state") or an output ("out") in the flat state."""
+        start = self.offsets[kind, population, name]
         return slice(start, start + self.circuit.population(population).size)
 
-    def _lay_out(self, direct: bool) -> None:
+    def _allocate(self, direct: bool) -> None:
         for p in self.circuit.populations:
             for c in p.compartments:
                 for kind in ("state", "current", "ahead"):
-                    self.place[kind, p.name, c.name] = self.room.take(p.size)
+                    self.offsets[kind, p.name, c.name] = self.memory.allocate(p.size)
             for name in p.outputs:
-                self.place["out", p.name, name] = self.room.take(p.size)
+                self.offsets["out", p.name, name] = self.memory.allocate(p.size)
         ends = 0
         for projection in self.circuit.projections:
             if not projection.one_to_one:
@@ -84,12 +84,13 @@ class Compiled:
             for i in range(len(projection.plasticity)):
                 own = self.weights[projection.name]
                 length = own.stop - own.start
-                self.traces[projection.name, i] = own if direct else slice(ends, ends + length)
+                at = own if direct else slice(ends, ends + length)
+                self.eligibilities[projection.name, i] = at
                 ends += length
-        self.n_traces = ends
+        self.n_eligibilities = ends
 
     def _phase(self, phase: Phase) -> Phased:
-        evaluate, move, learn, solve = (Writer(self.room) for _ in range(4))
+        evaluate, move, learn, solve = (Writer(self.memory) for _ in range(4))
         graph = Graph(self.circuit, phase)
         moving = graph.moving()
         order, loops = graph.ordered(set(moving))
@@ -118,31 +119,33 @@ class Compiled:
         kind, name, part = node
         p = self.circuit.population(name)
         if kind == "out":
-            at, step = to.formula(p.traced[part], self._environment(p), p.size)
-            to.add(k.COPY, self.place["out", name, part], at, step, n=p.size)
+            at, step = to.formula(p.formulas[part], self._variables(p), p.size)
+            to.add(k.COPY, self.offsets["out", name, part], at, step, n=p.size)
             return
         self._currents(to, graph, node, delayed=continuous)
         self._relax(to, graph, node, continuous=continuous)
 
-    def _environment(self, p: Population) -> Callable[[str], Place]:
-        def find(read: str) -> Place:
+    def _variables(self, p: Population) -> Callable[[str], Vector]:
+        """A function from the name of a signal of the population to its offset and step."""
+
+        def find(read: str) -> Vector:
             if read == "broadcast":
-                assert p.hears is not None
-                source, output = self.circuit.output("hears", p.hears)
-                return self.place["out", source.name, output], min(source.size - 1, 1)
+                assert p.broadcast is not None
+                source, output = self.circuit.output("broadcast", p.broadcast)
+                return self.offsets["out", source.name, output], min(source.size - 1, 1)
             kind, _, name = read.rpartition(":")
-            return self.place[kind or "state", p.name, name], 1
+            return self.offsets[kind or "state", p.name, name], 1
 
         return find
 
     def _currents(self, to: Writer, graph: Graph, node: Node, *, delayed: bool) -> None:
-        """The sum of all currents into a compartment."""
+        """Compute the sum of all currents into a compartment, and its fixed point."""
         _, name, part = node
-        p, total = self.circuit.population(name), self.place["current", name, part]
+        p, total = self.circuit.population(name), self.offsets["current", name, part]
         to.add(k.ZERO, total, n=p.size)
         for q in graph.into(name, part):
             source = self.circuit.population(q.source_population)
-            at = self.place["out", source.name, q.output]
+            at = self.offsets["out", source.name, q.output]
             if q.delay and delayed:
                 at = self._delayed(q)
             if q.one_to_one:
@@ -154,20 +157,21 @@ class Compiled:
             to.add(k.RELEASE if release else k.CONDUCT, total, at, 1, b, n=p.size, m=source.size,
                    w=self.weights[q.name].start, c=q.sign, d=release)  # fmt: skip
         for formula, conductance in graph.pulls(p, part):
-            at, step = to.formula(formula, self._environment(p), p.size)
-            at = to.spread((at, step), p.size)
+            at, step = to.formula(formula, self._variables(p), p.size)
+            at = to.repeated((at, step), p.size)
             to.add(k.TRANSFER, total, at, 1, n=p.size, c=conductance)
         conductance = graph.conductance(p, p.compartment(part))
         if conductance:
-            ahead, one_over = self.place["ahead", name, part], self.room.constant(1 / conductance)
+            ahead = self.offsets["ahead", name, part]
+            one_over = self.memory.constant(1 / conductance)
             to.add(k.MULTIPLY, ahead, total, 1, one_over, 0, n=p.size)
 
     def _relax(self, to: Writer, graph: Graph, node: Node, *, continuous: bool) -> None:
-        """A step of a compartment's equation, or its steady state."""
+        """Update a compartment by one step, or set it to its fixed point."""
         _, name, part = node
         p = self.circuit.population(name)
         c = p.compartment(part)
-        v, current = self.place["state", name, part], self.place["current", name, part]
+        v, current = self.offsets["state", name, part], self.offsets["current", name, part]
         total = graph.conductance(p, c)
         moves = continuous and c.tau > 0
         if total == 0 and not moves:
@@ -188,42 +192,42 @@ class Compiled:
         return self.noise_width - n
 
     def _delayed(self, q: Projection) -> int:
-        """Where what the source said ``delay`` steps ago lies."""
+        """The offset of the output that the source had ``delay`` steps ago."""
         key = ("delayed", q.name)
-        if key not in self.place:
+        if key not in self.offsets:
             n = self.circuit.population(q.source_population).size
-            self.place[key] = self.room.take(n)
-            # what follows at once was read before this step's hand-over: it waits one step less
+            self.offsets[key] = self.memory.allocate(n)
+            # a compartment with τ = 0 is evaluated before the buffer moves on, a step earlier
             population, _, part = q.target.partition(".")
-            at_once = self.circuit.population(population).compartment(part).tau == 0
-            steps = q.delay - at_once
-            self.place["ring", q.name] = self.room.take(n * steps)
-            self.place["steps", q.name] = steps
-        return self.place[key]
+            instantaneous = self.circuit.population(population).compartment(part).tau == 0
+            steps = q.delay - instantaneous
+            self.offsets["ring", q.name] = self.memory.allocate(n * steps)
+            self.offsets["steps", q.name] = steps
+        return self.offsets[key]
 
     def _delay(self, to: Writer, q: Projection) -> None:
         at, source = self._delayed(q), self.circuit.population(q.source_population)
-        said, steps = self.place["out", source.name, q.output], self.place["steps", q.name]
+        output, steps = self.offsets["out", source.name, q.output], self.offsets["steps", q.name]
         if steps:
-            to.add(k.DELAY, at, said, 1, self.place["ring", q.name], n=source.size, m=steps)
+            to.add(k.DELAY, at, output, 1, self.offsets["ring", q.name], n=source.size, m=steps)
         else:
-            to.add(k.COPY, at, said, 1, n=source.size)
+            to.add(k.COPY, at, output, 1, n=source.size)
 
     def _learning(self, to: Writer, phase: Phase) -> None:
         for q in self.circuit.projections:
             n, m = self.circuit.shape(q)
             post = self.circuit.population(q.target.partition(".")[0])
-            pre: Place = (self.place["out", q.source_population, q.output], 1)
-            for i, (plasticity, change) in enumerate(zip(q.plasticity, q.traced, strict=True)):
+            pre: Vector = (self.offsets["out", q.source_population, q.output], 1)
+            for i, (plasticity, change) in enumerate(zip(q.plasticity, q.changes, strict=True)):
                 if phase.name not in plasticity.phases:
                     continue
-                at, unscaled = self.traces[q.name, i].start, float(not plasticity.scaled)
-                rows = []
+                at, unscaled = self.eligibilities[q.name, i].start, float(not plasticity.scaled)
+                factors = []
                 for term in change.terms:
-                    a, step = to.formula(term.post, self._environment(post), n)
-                    b = to.spread(to.formula(term.pre, lambda read, pre=pre: pre, m), m)  # type: ignore[misc]
-                    rows.append((a, step, b, self._of_weight(to, q, term.weight, n * m)))
-                for a, step, b, h in rows:
+                    a, step = to.formula(term.post, self._variables(post), n)
+                    b = to.repeated(to.formula(term.pre, lambda read, pre=pre: pre, m), m)  # type: ignore[misc]
+                    factors.append((a, step, b, self._of_weight(to, q, term.weight, n * m)))
+                for a, step, b, h in factors:
                     code = k.LEARN if h is None else k.LEARN_BY_WEIGHT
                     to.add(code, h or 0, a, step, b, n=n, m=m, w=at, c=plasticity.rate, d=unscaled)
                 if change.decay:
@@ -231,9 +235,9 @@ class Compiled:
                     to.add(k.DECAY, 0, 0, 1, w, n=n, m=m, w=at, c=rate, d=unscaled)
 
     def _of_weight(self, to: Writer, q: Projection, signal: Signal | None, n: int) -> int | None:
-        """Where a factor h(w) lies, of all n weights of a projection; None for a factor of 1."""
+        """The offset of h(w) for all n weights of a projection; None for a factor of 1."""
         if signal is None:
             return None
-        weights = self.room.take(n)
+        weights = self.memory.allocate(n)
         to.add(k.WEIGHTS, weights, n=n, w=self.weights[q.name].start)
-        return to.spread(to.formula(signal, lambda read: (weights, 1), n), n)
+        return to.repeated(to.formula(signal, lambda read: (weights, 1), n), n)

@@ -1,4 +1,4 @@
-"""Recording: what a probe shows of a circuit, sample after sample."""
+"""Recording of signals and weights of a circuit, sample after sample."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ SYNAPSE = re.compile(r"(\w+)\[(\d+),\s*(\d+)\]")
 
 
 class Probe(NamedTuple):
-    """What to record, every ``interval`` ms; in steady state at the end of every phase.
+    """The signals to record.
 
-    names: ``population.compartment`` or ``population.output`` of all its neurons, or
-    ``projection[i,j]``, the weight of the synapse onto neuron i from neuron j, with the change
-    that it has gathered and will take over at the end of the sample.
-    weights: projections whose norm ‖w‖_F is read at the end of every sample.
+    names: ``population.compartment`` or ``population.output``, for all neurons, or
+    ``projection[i,j]``, the weight of the synapse onto neuron i from neuron j including the change
+    that has accumulated since the start of the sample. interval: in ms; in steady state, values are
+    recorded at the end of every phase. weights: projections whose norm ‖w‖_F is recorded at the end
+    of every sample.
     """
 
     names: tuple[str, ...]
@@ -33,13 +34,13 @@ class Probe(NamedTuple):
 
 
 def as_probe(probe: object) -> Probe:
-    """A probe that can be: names alone are one, one name stands for a tuple of it."""
+    """A valid probe, from a probe, from names, or from a single name. Raises BadOption."""
     if not isinstance(probe, Probe):
         probe = Probe(checks.several("probe", probe, str))
     names = checks.several("names of a probe", probe.names, str)
     weights = checks.several("weights of a probe", probe.weights, str)
     if not names and not weights:
-        raise BadOption("probe", got="no names", expected="names of what is to be recorded")
+        raise BadOption("probe", got="no names", expected="one name or more")
     interval = checks.number("interval of a probe", probe.interval, 0)
     if not interval:
         raise BadOption("interval of a probe", got=interval, expected="a number of ms above 0")
@@ -47,11 +48,12 @@ def as_probe(probe: object) -> Probe:
 
 
 class Trace(NamedTuple):
-    """time (n,) in ms since the start (in steady state, which takes none, 1 step of dt a phase);
-    values {name: (n, neurons)}, (n, 1) for a synapse.
+    """Recorded signals.
 
-    phases [(name, from, to)] in ms, those of one sample after those of another. span (n,): which
-    of them each line of values is from. weights {projection: (samples,)}: norms at the ``ends``.
+    time (n,): in ms since the start; in steady state, a phase counts as one step of dt. values:
+    {name: (n, neurons)}, or (n, 1) for a synapse. phases: [(name, start, end)] in ms, for one
+    sample after another. span (n,): the index of the phase of each row of values. weights:
+    {projection: (samples,)}, norms at the ``ends`` of the samples.
     """
 
     time: Array
@@ -62,18 +64,18 @@ class Trace(NamedTuple):
 
     @property
     def ends(self) -> Array:
-        """When each sample ended, (samples,) in ms."""
+        """The end of each sample, (samples,) in ms."""
         return np.array([end for name, _, end in self.phases if name == self.phases[-1][0]])
 
     @property
     def sample(self) -> NDArray[np.int64]:
-        """Which sample, from 0, each line of values is from, (n,)."""
+        """The number of the sample of each row of values, (n,), counted from 0."""
         per_sample = len({name for name, _, _ in self.phases})
         return self.span // per_sample
 
 
 def joined(traces: Sequence[Trace]) -> Trace:
-    """One trace of samples that followed each other, recorded by the same probe."""
+    """One trace from those of successive samples, recorded with the same probe."""
     first = traces[0]
     shift = np.cumsum([0] + [len(t.phases) for t in traces[:-1]])
     return Trace(
@@ -86,7 +88,7 @@ def joined(traces: Sequence[Trace]) -> Trace:
 
 
 class Recorded(Protocol):
-    """What a recorder reads of a simulator: v its state, W its weights, E what synapses gather."""
+    """The part of a simulator that a recorder reads: state v, weights W, eligibilities E."""
 
     circuit: Circuit
     compiled: Compiled
@@ -95,65 +97,67 @@ class Recorded(Protocol):
     E: Array
 
     def at(self, name: str) -> slice:
-        """Where in the state a compartment or an output is."""
+        """The slice of a compartment or an output in the state."""
 
     def weights(self, projection: str) -> Array:
-        """Those of a projection, (n_target, n_source)."""
+        """The weights of a projection, (n_target, n_source)."""
 
 
 class Recorder:
-    """Gathers one sample. places: what the kernel reads, in the state and, behind it, in what the
-    synapses have gathered."""
+    """Records one sample.
+
+    offsets: those that the kernel reads, in the state followed by the eligibilities.
+    """
 
     def __init__(self, simulator: Recorded, probe: Probe) -> None:
         self._simulator, self.probe = simulator, as_probe(probe)
         probe = self.probe
-        self._width = {name: self._places(name) for name in probe.names}
-        self.places = np.concatenate([np.zeros(0, np.int64), *self._width.values()])
+        self._columns = {name: self._offsets(name) for name in probe.names}
+        self.offsets = np.concatenate([np.zeros(0, np.int64), *self._columns.values()])
         self._pieces: list[tuple[Array, list[Array]]] = []
         for name in probe.weights:
             simulator.weights(name)
 
-    def _places(self, name: str) -> NDArray[np.int64]:
-        s, found = self._simulator, SYNAPSE.fullmatch(name)
-        if not found:
+    def _offsets(self, name: str) -> NDArray[np.int64]:
+        s, match = self._simulator, SYNAPSE.fullmatch(name)
+        if not match:
             at = s.at(name)
             return np.arange(at.start, at.stop)
-        projection, i, j = found[1], int(found[2]), int(found[3])
+        projection, i, j = match[1], int(match[2]), int(match[3])
         n, m = s.weights(projection).shape
         if i >= n or j >= m:
             expected = f"at most {projection}[{n - 1},{m - 1}]"
             raise BadOption("probe", got=name, expected=expected)
-        traces = [at.start for (p, _), at in s.compiled.traces.items() if p == projection]
-        return np.array([s.v.size + at + i * m + j for at in traces], np.int64)
+        starts = [at.start for (p, _), at in s.compiled.eligibilities.items() if p == projection]
+        return np.array([s.v.size + at + i * m + j for at in starts], np.int64)
 
-    def take(self, time: Array, lines: Array, lr: float) -> None:
-        """A phase: when, and what the kernel read at ``places``, before weights have changed."""
-        ends = np.cumsum([len(places) for places in self._width.values()])[:-1]
-        columns = np.split(lines, ends, axis=1) if self._width else []
-        values = [self._value(n, c, lr) for n, c in zip(self._width, columns, strict=True)]
+    def add(self, time: Array, rows: Array, lr: float) -> None:
+        """Add a phase: times (n,) and the values at ``offsets`` (n, k), before weights change."""
+        ends = np.cumsum([len(offsets) for offsets in self._columns.values()])[:-1]
+        columns = np.split(rows, ends, axis=1) if self._columns else []
+        values = [self._value(n, c, lr) for n, c in zip(self._columns, columns, strict=True)]
         self._pieces.append((time, values))
 
     def _value(self, name: str, columns: Array, lr: float) -> Array:
-        s, found = self._simulator, SYNAPSE.fullmatch(name)
-        if not found:
+        s, match = self._simulator, SYNAPSE.fullmatch(name)
+        if not match:
             return columns
-        if s.E is s.W and columns.shape[1]:  # the weight itself, once for every plasticity
+        if s.E is s.W and columns.shape[1]:  # the weight itself, a column for every plasticity
             return columns[:, :1]
-        plasticity = s.circuit.projection(found[1]).plasticity
+        plasticity = s.circuit.projection(match[1]).plasticity
         rates = [lr if p.scaled else 1.0 for p in plasticity]
-        weight = s.weights(found[1])[int(found[2]), int(found[3])]
+        weight = s.weights(match[1])[int(match[2]), int(match[3])]
         return np.asarray(weight + columns @ np.array(rates).reshape(-1, 1))
 
     def trace(self, phases: list[tuple[str, float, float]]) -> Trace:
-        """All phases of the sample, after its end."""
+        """The trace of the whole sample, after its end."""
         times = [time for time, _ in self._pieces]
         values = zip(*(values for _, values in self._pieces), strict=True)
         norms = {n: np.array([np.linalg.norm(self._simulator.weights(n))])
                  for n in self.probe.weights}  # fmt: skip
         return Trace(
             np.concatenate(times),
-            {name: np.concatenate(v) for name, v in zip(self._width, values, strict=True)},
+            {name: np.concatenate(v) for name, v in zip(self._columns, values, strict=True)},
             phases,
             np.repeat(np.arange(len(times)), [len(time) for time in times]),
             norms,

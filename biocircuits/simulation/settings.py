@@ -1,4 +1,4 @@
-"""How a circuit is simulated: in steady state or in time, and what binds its synapses."""
+"""Settings of the simulation of a circuit, and of constraints on its synapses."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from rate_models.model.hyperparameters import Milliseconds, NotNegative
+
 Names = Annotated[str, BeforeValidator(lambda v: ",".join(v) if isinstance(v, list | tuple) else v)]
 
 
 class Settings(NamedTuple):
-    """mode: "steady", every phase solved for its fixed point, or "continuous", in time.
-    dt: step in ms. window: the last part of a phase in which plasticity is at work, in ms; 0: once
-    at its end. commit: weights take over what was learned at the end of the "sample" or at every
-    "step". reset: whether the state goes back to rest before each sample.
-    cut, silence: projections that are not there, populations that say nothing; with commas, or a
-    list.
-    low, high: bounds of plastic weights. bits: quantised to 2^bits levels between the bounds, by
-    stochastic rounding; 0 for not. dale: all that a neuron sends has one sign; excitatory: share of
-    neurons for which it is plus. See `constraints`. asymmetry: see `symmetry`.
+    """Options of the simulation.
+
+    mode: "steady" solves every phase for its fixed point, "continuous" simulates it in time. dt:
+    step in ms. window: plasticity is active in the last ``window`` ms of a phase; 0: once, at its
+    end. commit: weights change at the end of the "sample" or at every "step". reset: whether the
+    state is set to rest before each sample. cut: projections to remove. silence: populations whose
+    outputs are 0. Both are names with commas between them, or a list of names.
+
+    low, high: bounds of plastic weights. bits: weights have 2^bits levels between the bounds, by
+    stochastic rounding; 0: no levels. dale: whether all weights from a neuron have one sign.
+    excitatory: the fraction of neurons for which it is positive. See `constraints`. asymmetry: see
+    `symmetry`.
     """
 
     mode: Literal["steady", "continuous"] = "steady"
-    dt: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    dt: Milliseconds = 1.0
     window: NotNegative = 0.0
     commit: Literal["sample", "step"] = "sample"
     reset: bool = False

@@ -1,4 +1,4 @@
-"""Running a circuit: sample after sample through its phases, in steady state or in time."""
+"""Simulation of a circuit: each sample runs through the phases, in steady state or in time."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ LONGEST = 10_000_000  # steps of a phase
 class Simulator:
     """A circuit with its weights and its state.
 
-    params: a network's parameters, which the projections name, or each projection's own. seed: of
-    the signs of neurons under Dale's law.
-    Raises BadOption where settings and circuit do not go together; Diverged where a phase has no
-    steady state.
+    params: the parameters that the projections name. seed: of the signs of neurons under Dale's
+    law. Raises BadOption where settings and circuit do not fit together. `present` raises Diverged
+    where a phase has no steady state.
 
     >>> from biocircuits import example
     >>> simulator = Simulator(example(), {"W": [np.eye(2)], "F": np.eye(2)}, Settings())
@@ -73,18 +72,22 @@ class Simulator:
         try:
             self.v = self.compiled.rest()
             self.W = np.zeros(self.compiled.n_weights)
-            self.E = self.W if direct else np.zeros(self.compiled.n_traces)
+            self.E = self.W if direct else np.zeros(self.compiled.n_eligibilities)
         except MemoryError:
-            numbers = self.compiled.room.size + self.compiled.n_weights + self.compiled.n_traces
+            numbers = self.compiled.memory.size + self.compiled.n_weights
+            numbers += self.compiled.n_eligibilities
             got = f"{8e-9 * numbers:,.0f} GB of states and weights"
             raise BadOption(f"circuit {circuit.name}", got=got, expected="less") from None
         self.clock = np.zeros(1, np.int64)
         self._signs = constraints.signs(circuit, seed, settings.excitatory)
         self.load(params)
-        self._silence = np.zeros(max(self.compiled.noise_width, 1))
+        self._no_noise = np.zeros(max(self.compiled.noise_width, 1))
 
     def load(self, params: Parameters) -> None:
-        """Take over all weights from a network's parameters, as far as constraints let them be."""
+        """Set all weights from the parameters of a network, and apply the constraints.
+
+        Raises BadOption for a missing array and for another shape.
+        """
         for p in self.circuit.projections:
             if not p.one_to_one:
                 weights = weights_of(p, params)
@@ -96,28 +99,28 @@ class Simulator:
             if p.name in self._signs:
                 plastic, sign = bool(p.plasticity), self._signs[p.name]
                 constraints.begin(self.weights(p.name), plastic, self.settings, sign)
-                self._share(p)
+                self._synchronise(p)
 
     def take_over(self, before: Simulator) -> None:
-        """Go on in time from where another simulation of these populations is."""
+        """Copy time and state from another simulation of these populations."""
         self.clock[:] = before.clock
         for p in self.circuit.populations:
             for name in [c.name for c in p.compartments]:
-                old = before.compiled.place.get(("state", p.name, name))
+                old = before.compiled.offsets.get(("state", p.name, name))
                 if old is not None:
                     self.v[self.compiled.at("state", p.name, name)] = before.v[old : old + p.size]
 
     def weights(self, projection: str) -> Array:
-        """The matrix (n_target, n_source) of a projection, to be read; a view."""
+        """The weights (n_target, n_source) of a projection, as a view that must not be changed."""
         shape = self.circuit.shape(self.circuit.projection(projection))
         return self.W[self.compiled.weights[projection]].reshape(shape)
 
     def read(self, name: str) -> Array:
-        """A copy of what ``population.compartment`` or ``population.output`` is now."""
+        """A copy of the present value of ``population.compartment`` or ``population.output``."""
         return self.v[self.at(name)].copy()
 
     def at(self, name: str) -> slice:
-        """Where ``population.compartment`` or ``population.output`` lies in the state."""
+        """The slice of ``population.compartment`` or ``population.output`` in the state."""
         population, _, part = name.partition(".")
         p = self.circuit.population(population)
         if part in p.outputs:
@@ -138,11 +141,12 @@ class Simulator:
         until: str | None = None,
         after: Callable[[str], None] = lambda phase: None,
     ) -> Trace | None:
-        """One sample through all phases; plasticity at the rate ``lr``, none where it is 0.
+        """Run one sample through all phases. Returns its trace where ``probe`` is given.
 
-        given: what sets the clamped compartments, by the names of their clamps. rng: of noise and
-        of stochastic rounding. until: the phase at whose end to stop, learning nothing. after: told
-        the name of every phase at its end, before weights that learn at once have changed.
+        given: values of the clamped compartments, by the names of their clamps. lr: learning rate;
+        0: no plasticity. rng: of noise and of stochastic rounding. until: the phase after which to
+        stop, without plasticity. after: a function that is called with the name of every phase at
+        its end, before weights change. Raises BadOption, and Diverged without a steady state.
         """
         given = _numbers(given)
         lr = checks.number("lr", lr, 0)
@@ -193,43 +197,45 @@ class Simulator:
         rng: np.random.Generator | None,
         recorder: Recorder | None,
     ) -> None:
-        """Runs one phase, and has it recorded."""
-        made, s = self.compiled.phases[phase.name], self.settings
-        learn = made.learn if lr else machine.Program(made.learn.table[:0], made.learn.numbers[:0])
-        places = recorder.places if recorder else np.zeros(0, np.int64)
+        """Run one phase and record it."""
+        programs, s = self.compiled.phases[phase.name], self.settings
+        learn = programs.learn
+        if not lr:
+            learn = machine.Program(learn.table[:0], learn.numbers[:0])
+        probes = recorder.offsets if recorder else np.zeros(0, np.int64)
         if s.mode == "steady":
-            sweeps = SWEEPS if made.loops else 1
-            taken = machine.settle(
-                made.solve, made.evaluate, learn, self.v, self.W, self.E, self._silence,
+            sweeps = SWEEPS if programs.loops else 1
+            count = machine.settle(
+                programs.solve, programs.evaluate, learn, self.v, self.W, self.E, self._no_noise,
                 sweeps, SETTLED, np.empty_like(self.v),
             )  # fmt: skip
-            if not taken or (made.loops and not np.isfinite(self.v).all()):
+            if not count or (programs.loops and not np.isfinite(self.v).all()):
                 at_phase = f"phase {phase.name} of circuit {self.circuit.name}"
                 remedy = "lower the learning rate, weaken its loops, or use mode=continuous"
                 raise Diverged(at_phase, got="no steady state", remedy=remedy)
             self.clock[0] += 1
             if recorder:
-                line = np.concatenate([self.v, self.E])[places]
-                recorder.take(self.clock * s.dt, line[None], lr)
+                row = np.concatenate([self.v, self.E])[probes]
+                recorder.add(self.clock * s.dt, row[None], lr)
             return
         steps = round(phase.duration / s.dt)
         every = max(1, round(recorder.probe.interval / s.dt)) if recorder else 0
-        trace = np.zeros((steps // every + 1 if every else 0, len(places)))
+        trace = np.zeros((steps // every + 1 if every else 0, len(probes)))
         noise = np.zeros((steps, max(self.compiled.noise_width, 1)))
         if rng is not None and self.compiled.noise_width:
             noise = rng.standard_normal(noise.shape)
         begin = int(self.clock[0])
-        lines = machine.run_phase(
-            made.evaluate, made.move, learn, self.v, self.W, self.E, noise, steps,
-            round(s.window / s.dt), lr if s.commit == "step" else 1.0, self.clock, places, every,
+        rows = machine.run_phase(
+            programs.evaluate, programs.move, learn, self.v, self.W, self.E, noise, steps,
+            round(s.window / s.dt), lr if s.commit == "step" else 1.0, self.clock, probes, every,
             trace,
         )  # fmt: skip
         if recorder:
             first = -(-begin // every) * every
-            recorder.take((first + every * np.arange(lines)) * s.dt, trace[:lines], lr)
+            recorder.add((first + every * np.arange(rows)) * s.dt, trace[:rows], lr)
 
     def _commit(self, lr: float, rng: np.random.Generator | None, phase: str | None) -> None:
-        """Weights take over what was learned: in ``phase`` at once, or (None) in the sample."""
+        """Add eligibilities to the weights: at the end of ``phase``, or of the sample if None."""
         if lr == 0:
             return
         for p in self.circuit.projections:
@@ -242,26 +248,26 @@ class Simulator:
                     continue
                 changed = True
                 if self.E is not self.W:
-                    at = self.compiled.traces[p.name, i]
+                    at = self.compiled.eligibilities[p.name, i]
                     rate = lr if plasticity.scaled else 1.0
                     self.W[self.compiled.weights[p.name]] += rate * self.E[at]
                     self.E[at] = 0
             if changed and p.name in self._signs:
                 constraints.apply(self.weights(p.name), self.settings, self._signs[p.name], rng)
             if changed:
-                self._share(p)
+                self._synchronise(p)
 
-    def _share(self, learned: Projection) -> None:
-        """Projections with the same parameter follow the one that learned."""
-        w = self.weights(learned.name)
+    def _synchronise(self, changed: Projection) -> None:
+        """Copy weights to the other projections with the same parameter."""
+        w = self.weights(changed.name)
         for p in self.circuit.projections:
-            if p is not learned and p.parameter and p.parameter == learned.parameter:
-                same = p.transposed == learned.transposed
+            if p is not changed and p.parameter and p.parameter == changed.parameter:
+                same = p.transposed == changed.transposed
                 self.weights(p.name)[...] = w if same else w.T
 
 
 def _numbers(given: Mapping[str, ArrayLike]) -> dict[str, Array]:
-    """What clamps a circuit, as arrays; BadOption for what is no finite number."""
+    """The values of clamps as arrays; BadOption where a value is no finite number."""
     if not isinstance(given, Mapping):
         got, expected = f"a {type(given).__name__}", "{'x': numbers, ...} by the names of clamps"
         raise BadOption("present", got=got, expected=expected)
@@ -277,4 +283,5 @@ def _numbers(given: Mapping[str, ArrayLike]) -> dict[str, Array]:
 
 
 def _names(text: str) -> list[str]:
+    """The names in a text with commas between them."""
     return [name.strip() for name in text.split(",") if name.strip()]

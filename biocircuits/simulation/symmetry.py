@@ -1,8 +1,8 @@
-"""Breaking the symmetry of a circuit: weights that start as each other's mirror image.
+"""Perturbation of weights that start as mirror images of each other.
 
-Some circuits work best where one matrix is another's transpose, or a multiple of it: interneurons
-that hear and inhibit by Q, or that predict what comes from above. No cell can copy a synapse, so
-the question is what is left when the two start apart.
+Some circuits work best where one matrix is the transpose or a multiple of another, as those of
+interneurons that inhibit their own inputs by Q, or that predict top-down input. No cell can copy a
+synapse, so the question is how well the circuit works when the two matrices start different.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from rate_models.network import Parameters
 
 
 def pairs(circuit: Circuit, params: Parameters) -> list[tuple[str, str]]:
-    """Pairs of projections, of different parameters, that are multiples or transposes of another.
+    """Pairs of projections with different parameters of which one is a multiple of the other.
+
+    A multiple of the transpose counts too.
 
     >>> from biocircuits import example
     >>> pairs(example(), {"W": [np.eye(2)], "F": 2 * np.eye(2)})
     [('forward', 'feedback')]
     """
-    found = [p for p in circuit.projections if p.parameter and constraints.is_synapse(circuit, p)]
+    synapses = [p for p in circuit.projections if p.parameter]
+    synapses = [p for p in synapses if constraints.is_synapse(circuit, p)]
     pairs = []
-    for i, second in enumerate(found):
-        for first in found[:i]:
+    for i, second in enumerate(synapses):
+        for first in synapses[:i]:
             a, b = weights_of(first, params), weights_of(second, params)
             if first.parameter != second.parameter and (_mirrored(a, b) or _mirrored(a.T, b)):
                 pairs.append((first.name, second.name))
@@ -38,7 +41,7 @@ def broken(circuit: Circuit, params: Parameters, size: float, rng: np.random.Gen
     """Add noise to the second of every mirrored pair, in place.
 
     size: standard deviation of the noise, relative to the root mean square of the weights.
-    Raises BadOption where nothing is mirrored.
+    Raises BadOption where no weights are mirrored.
     """
     mirrored = pairs(circuit, params)
     if not mirrored:

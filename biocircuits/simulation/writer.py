@@ -1,4 +1,4 @@
-"""Gathering the operations that `_kernel` runs, and places for what they compute."""
+"""Writing the operations that `machine` executes, and allocating memory for their results."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ ELEMENTWISE = {
     "add": k.ADD, "subtract": k.SUBTRACT, "multiply": k.MULTIPLY, "divide": k.DIVIDE,
     "positive": k.POSITIVE, "log": k.LOG, "absolute": k.ABSOLUTE, "exp": k.EXP, "sqrt": k.SQRT,
 }  # fmt: skip
-Place = tuple[int, int]  # where a vector begins, and 1, or 0 where one number stands for all
+Vector = tuple[int, int]  # (offset, step); a step of 0 repeats a single number
 
 
-class Room:
-    """The flat state as it is given out: ``size`` so far; constants by their value."""
+class Allocator:
+    """Allocates the flat state. size: numbers allocated so far. constants: {value: offset}."""
 
     def __init__(self) -> None:
         self.size = 0
         self.constants: dict[float, int] = {}
 
-    def take(self, n: int) -> int:
-        """The beginning of n fresh places."""
+    def allocate(self, n: int) -> int:
+        """The offset of n new numbers."""
         self.size += n
         return self.size - n
 
     def constant(self, value: float) -> int:
-        """The place of a number that never changes."""
+        """The offset of a constant."""
         if value not in self.constants:
-            self.constants[value] = self.take(1)
+            self.constants[value] = self.allocate(1)
         return self.constants[value]
 
 
 class Writer:
-    """Gathers the operations of one program."""
+    """Collects the operations of one program."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, memory: Allocator) -> None:
+        self._memory = memory
         self._rows: list[list[int]] = []
         self._numbers: list[list[float]] = []
 
@@ -48,51 +48,54 @@ class Writer:
         self, code: int, to: int, a: int = 0, sa: int = 1, b: int = 0, sb: int = 1, *,
         n: int = 0, m: int = 0, w: int = 0, c: float = 1.0, d: float = 0.0,
     ) -> None:  # fmt: skip
+        """Append an operation, with the columns of `Program.table` and two constants, c and d."""
         self._rows.append([code, to, a, sa, b, sb, n, m, w])
         self._numbers.append([c, d])
 
     def program(self) -> k.Program:
+        """All operations so far."""
         table = np.array(self._rows, np.int64).reshape(-1, 9)
         return k.Program(table, np.array(self._numbers, float).reshape(-1, 2))
 
     def formula(
         self,
         signal: Signal,
-        find: Callable[[str], Place],
+        find: Callable[[str], Vector],
         n: int,
-        done: dict[int, Place] | None = None,
-    ) -> Place:
-        """Operations that compute ``signal``; where its value will lie.
+        done: dict[int, Vector] | None = None,
+    ) -> Vector:
+        """Write the operations that compute ``signal``; returns the offset and step of its value.
 
-        done: what is computed already, since a part may occur more than once in a formula.
+        find: the offset and step of a variable by name. n: the number of values. done: the parts
+        that are computed already, since a part may occur more than once in a formula.
         """
-        room = self._room
+        memory = self._memory
         done = {} if done is None else done
         if signal.op == "read":
             return find(signal.name)
         if signal.op == "number":
-            return room.constant(signal.value), 0
+            return memory.constant(signal.value), 0
         if id(signal) in done:
             return done[id(signal)]
-        places = [self.formula(arg, find, n, done) for arg in signal.args]
-        single = all(step == 0 for _, step in places) and signal.op in ELEMENTWISE
+        arguments = [self.formula(arg, find, n, done) for arg in signal.args]
+        single = all(step == 0 for _, step in arguments) and signal.op in ELEMENTWISE
         width = 1 if single else n
-        to = room.take(width)
-        (a, sa), (b, sb) = places[0], places[-1]
+        to = memory.allocate(width)
+        (a, sa), (b, sb) = arguments[0], arguments[-1]
         if signal.op in ELEMENTWISE:
             self.add(ELEMENTWISE[signal.op], to, a, sa, b, sb, n=width)
         else:
-            a = self.spread((a, sa), n)
+            a = self.repeated((a, sa), n)
             code = k.ACTIVATION if signal.op == "activation" else k.SLOPE
             self.add(code, to, a, 1, activations.code(signal.name), n=n)
         done[id(signal)] = to, 0 if single else 1
         return done[id(signal)]
 
-    def spread(self, place: Place, n: int) -> int:
-        """Where n numbers lie that ``place`` has, or stands for."""
-        at, step = place
+    def repeated(self, vector: Vector, n: int) -> int:
+        """The offset of n numbers; a single number is copied n times."""
+        at, step = vector
         if step:
             return at
-        several = self._room.take(n)
-        self.add(k.COPY, several, at, 0, n=n)
-        return several
+        copies = self._memory.allocate(n)
+        self.add(k.COPY, copies, at, 0, n=n)
+        return copies

@@ -1,22 +1,23 @@
-"""Spiking circuits in Brian 2: neurons, synapses, and trained networks as spikes.
+"""Spiking circuits in Brian 2: neurons, synapses, conversion of trained networks, and learning.
 
-What is made are ordinary Brian 2 objects, with units, that can be taken apart and extended. Brian 2
-(extra ``spiking``) is imported when something here is first used, not before.
+All functions return ordinary Brian 2 objects with units, which can be inspected and extended.
+Brian 2 (extra ``spiking``) is imported when it is first used. Open `conversion.convert` first for
+conversion, and `learner` for learning.
 
-`backend`     ``load()`` the module brian2; ``prepare(dt, mode, target, seed)`` before a network is
-              made; ``finish()`` builds and runs a standalone one; ``runtime()`` goes back
+`brian`       imports Brian 2
+`backend`     ``prepare(dt, mode, target, seed)`` before a network is built; ``finish()`` builds and
+              runs a standalone program; ``runtime()`` returns to the mode runtime
 `units`       ``quantity(name, value, unit)`` of "20 ms" or of a Quantity; ``check_step(dt, {...})``
-`neurons`     ``point_lif``, ``two_compartment_lif``, ``interneuron`` give a `Neuron`, its
-              ``group(n, name)`` a NeuronGroup; `Receptor`: what spikes act on, and how it decays
-`synapses`    ``connect(source, target, neuron, receptor, weights, name, delay)``: Synapses
+`neurons`     ``point_lif``, ``two_compartment_lif``, ``interneuron`` return a `Neuron`, whose
+              ``group(n, name)`` is a NeuronGroup; a `Receptor` is the target of spikes
+`synapses`    ``connect(source, target, neuron, receptor, weights, name, delay)`` returns Synapses
 `fi`          firing rate against current: ``closed_form``, ``measured``, ``inverse``, ``rheobase``
-`convert`     ``to_brian2(trained, X)``: a `SpikingNetwork` that answers as a trained network does
-`trained`     its layers and their activity; `coding`: values as rates, and weights in amperes
-`network`     a `SpikingNetwork`: its Brian 2 objects by name; ``run()``, once, for all samples
-`recording`   the `Recording` that it returns: spikes and traces as arrays, rates, decoding
-`learner`     `SpikingLearner`: a network that learns from a stream; its rules in `learning`
-`pictures`    rasters, membranes, rates beside a model's, accuracy over time, f-I curves
-`export`      spikes and traces as NWB, networks as NIR
+`conversion`  ``to_brian2(trained, X)`` returns a `SpikingNetwork` that approximates a trained
+              network; export of spikes as NWB and of networks as NIR
+`recording`   the `Recording` of a run: spikes and traces as arrays, rates, decoding
+`cells`       cells with traces, phases and projections, from which learning networks are built
+`learner`     `SpikingLearner`, a network that learns from a stream; its rules are in `learning`
+`pictures`    rasters, membranes, spiking against model rates, accuracy over time, f-I curves
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""What plastic spiking networks are built of: a clock of phases, cells with traces, projections.
+"""The parts of plastic spiking networks: a clock of phases, cells with traces, projections.
 
     cells       spike at the rate  peak · clip(background + activity)
-    synapse     τ_s said' = −said, + 1 / (peak τ_s) with every spike; it passes on said − background
-    dendrite    τ_d a' = −a + Σ_j w_ij (said_j − background_j)
+    synapse     τ_s s' = −s, + 1 / (peak τ_s) with every spike; it transmits s − background
+    dendrite    τ_d a' = −a + Σ_j w_ij (s_j − background_j)
     trace       + 1 / (peak T_r) with every spike in the last T_r of its phase, − background
 
-A trace is the mean activity in the last T_r = phase − settle of its phase, kept until the sample is
-over. Weights learn at the end of the sample, at once, from what is at the synapse; then traces are
-cleared. When a phase begins, membranes are scattered between rest and threshold. Activity is
-dimensionless, as in the rate models; signed activity is a deviation from spontaneous firing at
-peak · background.
+A trace is the mean activity in the last T_r = phase − settle of its phase, and is kept until the
+end of the sample. Weights then change, all at the same time, by their local variables, and traces
+are set to 0. When a phase begins, membrane potentials are drawn at random between rest and
+threshold. Activity is dimensionless, as in the rate models. Signed activity is a deviation from
+spontaneous firing at peak · background.
 """
 
 from __future__ import annotations
@@ -24,46 +24,48 @@ from pydantic import Field
 from biocircuits.spiking.neurons import point_lif
 from biocircuits.spiking.units import check_step
 from rate_models.errors import BadOption
+from rate_models.model.hyperparameters import Milliseconds, Positive
 
 Floats = NDArray[np.float64]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-# The current in which the base's neuron fires at ``rate``: its f-I curve in closed form, inverted.
-# The refractory period of Brian 2 is a step shorter than it is called.
+# The current at which the point neuron fires at ``rate``: the inverse of its f-I curve in closed
+# form. In Brian 2 the refractory period is a step shorter than its given value.
 DRIVE = ("g_leak * (v_threshold - E_leak) / (1 - exp((t_refractory - dt - "
          "1 / clip(rate, 1e-3 * Hz, limit)) * g_leak / C))")  # fmt: skip
-# Spikes fall on the grid of steps. What v is above the threshold by then it keeps, else rates of
-# constant currents would be rounded to whole intervals.
+# Spikes occur at whole steps. v keeps its excess over the threshold, because otherwise intervals
+# in constant currents would be rounded up to whole steps.
 RESET = "v -= v_threshold - v_reset"
-LAG = 2  # steps: reading ends so much before the phase, for a trace to be told to others in time
+LAG = 2  # steps from the end of reading to that of the phase, in which traces are transmitted
 REFRACTORY = 2.0  # ms, at most half of the shortest interval
 
 
 class Firing(NamedTuple):
-    """How cells fire, and for how long a sample is shown.
+    """Parameters of the cells, and durations.
 
-    dt, phase, settle: in ms; of every phase the first ``settle`` is not counted. peak: the rate of
-    activity 1, in Hz. tau_soma: of the membrane that fires, in ms; tau_synapse, tau_dendrite: τ_s,
-    τ_d in ms. cells: that stand for one unit, each with synapses of its own. firing: "integrate"
-    integrates and fires; "escape" fires with the same rate but at random, as a Poisson process.
+    dt, phase, settle: step, duration of a phase, and its initial part that traces do not count, in
+    ms. peak: the rate for activity 1, in Hz. tau_soma: membrane time constant of the soma in ms.
+    tau_synapse, tau_dendrite: τ_s, τ_d in ms. cells: the number of cells for each unit, each with
+    its own synapses. firing: "integrate": integrate-and-fire; "escape": a Poisson process of the
+    same rate.
     """
 
-    dt: Positive = 0.5
-    phase: Positive = 100.0
-    settle: Positive = 40.0
+    dt: Milliseconds = 0.5
+    phase: Milliseconds = 100.0
+    settle: Milliseconds = 40.0
     peak: Positive = 200.0
-    tau_soma: Positive = 200.0
-    tau_synapse: Positive = 5.0
-    tau_dendrite: Positive = 5.0
+    tau_soma: Milliseconds = 200.0
+    tau_synapse: Milliseconds = 5.0
+    tau_dendrite: Milliseconds = 5.0
     cells: Annotated[int, Field(ge=1, le=1000)] = 1
     firing: Literal["integrate", "escape"] = "integrate"
 
 
 class Builder:
-    """Makes the parts of one network, for the stream x, y, learns of its samples.
+    """Builds the parts of one network.
 
-    phases: their names in order. streams: {name: (samples, n)}: TimedArrays that equations may
-    call as name(t, unit).
+    b: the module brian2. phases: their names in order. streams: {name: (samples, n)} for x, y and
+    learns; equations call these TimedArrays as name(t, unit). Raises BadOption where durations are
+    no multiples of dt, or do not fit together.
     """
 
     def __init__(
@@ -116,20 +118,21 @@ class Builder:
     ) -> Any:
         """A NeuronGroup of n units.
 
-        rate: the activity, an expression in its compartments, streams and ``lines``, its further
-        equations. traces: {name: phase}. kept: variables of ``lines`` that are cleared with the
-        traces when a sample is over.
+        rate: the activity, as an expression of compartments, streams and variables of ``lines``.
+        background: spontaneous activity. compartments: names of the compartments with synapses.
+        traces: {name: phase}. lines: further equations. kept: variables of ``lines`` that are set
+        to 0 with the traces at the end of a sample.
         """
         b, equations, reset = self.b, [*self._clock], []
         equations += [
             "unit = i // per_unit : integer (constant over dt)",
-            "dspoken/dt = -spoken / tau_synapse : 1",
-            f"said = spoken - {background!r} : 1",
+            "dfiltered/dt = -filtered / tau_synapse : 1",
+            f"transmitted = filtered - {background!r} : 1",
             f"rate = peak * clip({background!r} + {rate}, 0, inf) : Hz",
         ]
-        reset.append("spoken += (1 - exp(-dt / tau_synapse)) / (peak * dt)")
+        reset.append("filtered += (1 - exp(-dt / tau_synapse)) / (peak * dt)")
         for c in compartments:
-            equations += [f"d{c}/dt = (heard_{c} - {c}) / tau_dendrite : 1", f"heard_{c} : 1"]
+            equations += [f"d{c}/dt = (input_{c} - {c}) / tau_dendrite : 1", f"input_{c} : 1"]
         for trace, phase in (traces or {}).items():
             equations.append(f"d{trace}/dt = -{background!r} * read_{phase} / window : 1")
             reset.append(f"{trace} += read_{phase} / (peak * window)")
@@ -142,7 +145,7 @@ class Builder:
             options["refractory"] = 0 * b.ms
         neuron = neuron._replace(reset="\n".join([RESET, *reset]))
         group = neuron.group(n * self.firing.cells, name, self.space, **options)
-        # else cells of a unit would fire at once, those that were silent for ever
+        # otherwise the cells of a unit would fire together after a silence
         group.run_regularly("v = E_leak + rand() * (v_threshold - E_leak)",
                             dt=self.firing.phase * b.ms, name=f"scatter_{name}")  # fmt: skip
         cleared = [*(traces or {}), *kept]
@@ -155,52 +158,58 @@ class Builder:
     def project(
         self, name: str, source: Any, target: Any, onto: str, weights: Floats, learn: str = ""
     ) -> Any:
-        """Synapses with weights (n_target, n_source), each unit's shared out over its cells.
+        """Synapses with weights (n_target, n_source) of units, divided by the cells of a unit.
 
-        onto: variable of the target that their sum is. learn: how w changes when a sample is over,
-        in variables of the synapse's two ends, at the rate ``eta``; in samples that are learned.
+        onto: the variable of the target that receives the sum. learn: the change of w at the end of
+        a learned sample, as a Brian 2 statement with variables of both cells and the rate ``eta``.
         """
         b, cells = self.b, self.firing.cells
-        made = b.Synapses(
+        synapses = b.Synapses(
             source, target, "w : 1\neta : 1 (shared)\n"
-            f"{onto}_post = w * said_pre / per_unit : 1 (summed)", namespace=self.space, name=name,
+            f"{onto}_post = w * transmitted_pre / per_unit : 1 (summed)",
+            namespace=self.space, name=name,
         )  # fmt: skip
         pre, post = np.indices((len(source), len(target))).reshape(2, -1)
-        made.connect(i=pre, j=post)  # numbered, not "all": standalone can then record them
-        made.w = spread(weights, cells)
+        synapses.connect(i=pre, j=post)  # by index, which standalone needs to record weights
+        synapses.w = spread(weights, cells)
         if learn:
-            # the commit of a sample falls on the first step of the next one
+            # weights change in the first step of the next sample
             now = "eta * learns(t - sample / 2)"
-            made.run_regularly(learn.replace("eta", now), dt=self.sample, name=f"learn_{name}")
-        self.objects.append(made)
-        self.synapses[name] = made
-        return made
+            synapses.run_regularly(learn.replace("eta", now), dt=self.sample, name=f"learn_{name}")
+        self.objects.append(synapses)
+        self.synapses[name] = synapses
+        return synapses
 
-    def tell(self, name: str, source: Any, target: Any, said: str, heard: str) -> None:
-        """Cell i of the source tells cell i of the target a variable."""
-        made = self.b.Synapses(source, target, f"{heard}_post = {said}_pre : 1 (summed)", name=name)
-        made.connect(j="i")
-        self.objects.append(made)
+    def relay(self, name: str, source: Any, target: Any, variable: str, onto: str) -> None:
+        """Copy ``variable`` of cell i of the source to ``onto`` of cell i of the target."""
+        model = f"{onto}_post = {variable}_pre : 1 (summed)"
+        synapses = self.b.Synapses(source, target, model, name=name)
+        synapses.connect(j="i")
+        self.objects.append(synapses)
 
-    def broadcast(self, name: str, source: Any, target: Any, said: str) -> None:
-        """One cell ``name`` sums a variable over the source's units, and tells all targets."""
+    def broadcast(self, name: str, source: Any, target: Any, variable: str) -> None:
+        """Sum ``variable`` over the units of the source, and copy the sum to all target cells.
+
+        name: of the cell that computes the sum.
+        """
         b = self.b
-        one = b.NeuronGroup(1, f"{said} : 1", name=name)
-        mean = f"{said}_post = {said}_pre / per_unit : 1 (summed)"
+        one = b.NeuronGroup(1, f"{variable} : 1", name=name)
+        mean = f"{variable}_post = {variable}_pre / per_unit : 1 (summed)"
+        copy = f"{variable}_post = {variable}_pre : 1 (summed)"
         up = b.Synapses(source, one, mean, namespace=self.space, name=f"to_{name}")
-        down = b.Synapses(one, target, f"{said}_post = {said}_pre : 1 (summed)", name=f"of_{name}")
+        down = b.Synapses(one, target, copy, name=f"of_{name}")
         up.connect()
         down.connect()
         self.objects += [one, up, down]
 
 
 def spread(weights: ArrayLike, cells: int) -> Floats:
-    """(n, m) of units as Brian's w of all pairs of cells, source after source."""
+    """Weights (n, m) of units as the w of Brian 2, for all pairs of cells ordered by source."""
     wide = np.repeat(np.repeat(np.asarray(weights, float).T, cells, axis=0), cells, axis=1)
     return np.asarray(wide.ravel())
 
 
-def gathered(w: ArrayLike, shape: tuple[int, int], cells: int) -> Floats:
-    """(n, m) of units, the mean over cells, from Brian's w."""
+def averaged(w: ArrayLike, shape: tuple[int, int], cells: int) -> Floats:
+    """Weights (n, m) of units, as means over cells, from the w of Brian 2."""
     n, m = shape
     return np.asarray(np.reshape(w, (m, cells, n, cells)).mean(axis=(1, 3)).T)

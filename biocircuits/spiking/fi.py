@@ -1,15 +1,15 @@
-"""Firing rate against injected current: in closed form, measured, and inverted.
+"""The firing rate as a function of injected current: closed form, measurement and inverse.
 
 A point neuron in the constant current I fires at
 
     f = 1 / (t_refractory + τ ln((v_∞ − v_reset) / (v_∞ − v_threshold))),  v_∞ = E_leak + I / g_leak
 
-and not at all for v_∞ ≤ v_threshold. Between two spikes the neuron of two compartments is linear,
-x' = A x + c with x = (v, v_dendrite); its period T solves v(T) = v_threshold, where v begins at
-v_reset and v_dendrite as it ended, a scalar equation with exp(A T) in it.
+and does not fire for v_∞ ≤ v_threshold. Between two spikes a neuron with two compartments is
+linear, x' = A x + c with x = (v, v_dendrite). Its period T solves v(T) = v_threshold, where v
+starts at v_reset and v_dendrite is periodic. This is a scalar equation that contains exp(A T).
 
-Measured: rates of a Brian 2 group in as many currents, from the first to the last spike after
-settling. A spike falls on the grid of the step, so a period is up to dt too long.
+To measure rates, a Brian 2 group has one neuron for each current, and the time from the first to
+the last spike after settling counts. Spikes occur at whole steps, so a period is up to dt too long.
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ Floats = NDArray[np.float64]
 
 
 def closed_form(neuron: Neuron, currents: Any, onto: str = "soma") -> Any:
-    """f (Hz) in the constant currents (amp) into a compartment; BadOption for adaptive neurons."""
+    """f (Hz) for constant currents (amp) into the compartment ``onto``.
+
+    Raises BadOption for adaptive neurons.
+    """
     b = load()
     currents = quantity("currents", currents, "amp")
     if neuron.adaptive:
-        raise BadOption("closed_form", got="an adaptive neuron", remedy="take `measured`")
+        raise BadOption("closed_form", got="an adaptive neuron", remedy="use `measured`")
     _compartment(neuron, onto)
     period = _period_two if "dendrite" in neuron.compartments else _period_point
     p = {name: float(value) for name, value in neuron.parameters.items()}
@@ -48,10 +51,11 @@ def measured(
     settle: Any = "300 ms",
     duration: Any = "1 s",
 ) -> Any:
-    """f (Hz) of a Brian 2 group in the constant currents (n,), by NumPy, whatever else is set.
+    """f (Hz), measured in Brian 2 with NumPy code, for constant currents (n,).
 
-    settle: time that is not counted. Leaves Brian 2's default step and code generation as they
-    were. Raises BadOption for a step that is too long, and in the midst of a standalone network.
+    onto: the compartment that receives the current. settle: initial time that is not counted. The
+    default step and code generation of Brian 2 are restored afterwards. Raises BadOption for a step
+    that is too long, and while a standalone network is being built.
     """
     b = load()
     if standalone():
@@ -77,30 +81,30 @@ def measured(
 
 
 def inverse(rates: Any, wanted: Any, currents: Any) -> Any:
-    """The currents (amp) in which a neuron fires at the ``wanted`` rates (Hz).
+    """The currents (amp) at which a neuron fires at the ``wanted`` rates (Hz).
 
-    currents, rates: a curve, as `measured` gives it, currents ascending; between its points by
-    straight lines, and for a rate of 0 the largest current without a spike. Raises BadOption for
-    rates beyond the curve.
+    rates, currents: an f-I curve with ascending currents, as from `measured`. Values between its
+    points are interpolated linearly, and a rate of 0 gives the largest current without a spike.
+    Raises BadOption for rates outside the curve.
     """
     b = load()
     rates, wanted = (np.asarray(quantity("rates", r, "hertz"), float) for r in (rates, wanted))
     amps = np.asarray(quantity("currents", currents, "amp"), float)
     top = np.maximum.accumulate(rates)
     if np.any(wanted > top[-1]) or np.any(wanted < 0):
-        got, expected = f"{np.max(wanted):g} Hz", f"0 to {top[-1]:g} Hz, what was measured"
+        got, expected = f"{np.max(wanted):g} Hz", f"0 to {top[-1]:g} Hz, the measured range"
         raise BadOption("rate", got=got, expected=expected, remedy="measure larger currents")
-    keep = np.append(np.diff(top) > 0, True)  # of equal rates the largest current
+    keep = np.append(np.diff(top) > 0, True)  # the largest current of equal rates
     return np.interp(wanted, top[keep], amps[keep]) * b.amp
 
 
 def rheobase(neuron: Neuron, onto: str = "soma") -> Any:
-    """The largest constant current without a spike, in closed form (amp)."""
+    """The largest constant current (amp) without a spike, in closed form."""
     p = neuron.parameters
     depth = p["v_threshold"] - p["E_leak"]
     if "dendrite" not in neuron.compartments:
         return p["g_leak"] * depth
-    if onto == "soma":  # in series: the coupling, then the dendrite's leak
+    if onto == "soma":  # the coupling in series with the leak of the dendrite
         series = p["g_coupling"] * p["g_leak_dendrite"] / (p["g_coupling"] + p["g_leak_dendrite"])
         return (p["g_leak"] + series) * depth
     above = depth * (1 + p["g_leak"] / p["g_coupling"])
@@ -133,7 +137,7 @@ def _period_two(p: dict[str, float], current: float, onto: str) -> float:
     rest = np.linalg.solve(A, -c)
     if rest[0] <= p["v_threshold"]:
         return float("inf")
-    # While refractory the soma stays at v_reset and the dendrite relaxes to held.
+    # In the refractory period the soma stays at v_reset and the dendrite relaxes to `held`.
     held = -(A[1, 0] * p["v_reset"] + c[1]) / A[1, 1]
     decay = np.exp(A[1, 1] * p["t_refractory"])
 

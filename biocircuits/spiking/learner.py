@@ -1,4 +1,4 @@
-"""A spiking network that learns from a stream of samples, all of them in one run."""
+"""A spiking network that learns from a stream of samples in one run."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from biocircuits.spiking import backend
-from biocircuits.spiking.cells import Builder, Floats, gathered, spread
+from biocircuits.spiking.cells import Builder, Floats, averaged, spread
 from biocircuits.spiking.conversion.network import Bar
+from biocircuits.spiking.spiking_file import SpikingFile
 from rate_models.errors import BadOption
 from rate_models.model.hyperparameters import checked, unknown
 from rate_models.network import check_seed
 from rate_models.support import lookup
 
-RULES = "biocircuits.spiking.learning"
+RULES = lookup.Kind(
+    "spiking_rule", "biocircuits.spiking.learning", "CIRCUIT", SpikingFile,
+    "CIRCUIT = SpikingFile(__name__, ...) at its end",
+)  # fmt: skip
 
 
 class Stream(NamedTuple):
-    """What a run gave.
+    """The result of a run.
 
-    answers (N, n_L): of each sample, before it was learned. weights: {projection: (n, m)} at the
-    end, means over cells. history: {projection: (snapshots, n, m)} of plastic ones, the first
-    before any sample. seconds: of the run, without building and compiling.
+    answers (N, n_L): the output for each sample before it was learned. weights: {projection: (n,
+    m)} at the end, as means over cells. history: {projection: (snapshots, n, m)} of plastic
+    projections, the first before any sample. seconds: duration of the run without compilation.
     """
 
     answers: Floats
@@ -37,18 +41,19 @@ class Stream(NamedTuple):
 
 
 class SpikingLearner:
-    """A rule of `biocircuits.spiking.learning` in Brian 2.
+    """A network that learns in Brian 2 by a rule of `biocircuits.spiking.learning`.
 
-    sizes: n_0..n_L units. mode, target: see `backend`. snapshots: weights are recorded every so
-    many samples; 0: not. progress: a bar, or lines of the program, on stderr. options: of the
-    rule's `Settings` and of `Firing`. In cpp_standalone the first `run` builds the program, and
-    later ones of as many samples only run it, with other samples, weights and rates; `close` (or a
-    with-statement) goes back to the mode runtime.
+    sizes: n_0..n_L units. mode, target: see `backend`. snapshots: the number of samples between two
+    recordings of the weights; 0: none. progress: whether to show a bar, or the output of the
+    program, on stderr. options: by name, of the `Settings` of the rule and of `Firing`. In
+    cpp_standalone the first `run` builds the program. Later runs with the same number of samples
+    reuse it with other samples, weights and rates. `close`, or the end of a with-statement, returns
+    to the mode runtime.
 
-    Raises UnknownName and BadOption for options that cannot be.
+    Raises UnknownName and BadOption for invalid options.
 
-    weights, rates: of each projection at the start, the plastic ones'. network, groups, synapses:
-    the last one made, and its Brian 2 objects by name.
+    weights: {projection: initial weights}. rates: {plastic projection: learning rate}. network,
+    groups, synapses: the Brian 2 network of the last run, and its objects by name.
     """
 
     def __init__(
@@ -65,8 +70,8 @@ class SpikingLearner:
         check_seed(seed)
         if snapshots < 0:
             raise BadOption("snapshots", got=snapshots, expected="a number of samples, 0 for none")
-        self.module = lookup.get(RULES, rule)
-        own, common = self.module.Settings(), self.module.FIRING
+        self.circuit = lookup.get(RULES, rule)
+        own, common = self.circuit.settings(), self.circuit.firing
         for name in options:
             if name not in own._fields + common._fields:
                 raise unknown(name, [*own._fields, *common._fields])
@@ -74,8 +79,8 @@ class SpikingLearner:
         self.firing = checked(common, **{k: v for k, v in options.items() if k in common._fields})
         self.sizes, self.seed, self.mode, self.target = tuple(sizes), seed, mode, target
         self.snapshots, self.progress = snapshots, progress
-        self.weights = self.module.parameters(self.sizes, self.settings, seed)
-        self.rates = self.module.rates(self.sizes, self.settings)
+        self.weights = dict(self.circuit.parameters(self.sizes, self.settings, seed))
+        self.rates = dict(self.circuit.rates(self.sizes, self.settings))
         self._built, self._prepared = 0, 0
         self._folder: Any = None
 
@@ -87,11 +92,12 @@ class SpikingLearner:
         weights: Mapping[str, ArrayLike] | None = None,
         rates: Mapping[str, float] | None = None,
     ) -> Stream:
-        """Show the rows of X (N, n_0) with targets Y (N, n_L), one after another.
+        """Present the rows of X (N, n_0) with targets Y (N, n_L), one after another.
 
-        learns: whether, for all samples or each (N,). weights: to begin with, {projection: (n, m)};
-        those not named are the seed's. rates: learning rates of projections, instead of the
-        settings'. Raises BadOption for other shapes, values that are not finite, other names.
+        learns: whether a sample is learned, for all samples or for each (N,). weights: {projection:
+        initial weights (n, m)}; projections that are not named start from the seed. rates:
+        {projection: learning rate}, in place of the settings. Raises BadOption for other shapes,
+        values that are not finite, and unknown names.
         """
         X, Y = self._samples("X", X, self.sizes[0]), self._samples("Y", Y, self.sizes[-1])
         if len(X) != len(Y):
@@ -111,11 +117,11 @@ class SpikingLearner:
         for name in etas:
             if name not in self.rates:
                 raise BadOption("rates", got=name, expected=", ".join(self.rates))
-        again = self._is_built(len(X))
-        if not again:
+        built = self._is_built(len(X))
+        if not built:
             self._build(streams, start)
         if self.mode == "cpp_standalone":
-            seconds = self._run_program(streams, start, etas, build=not again)
+            seconds = self._run_program(streams, start, etas, build=not built)
         else:
             for name, eta in etas.items():
                 self.synapses[name].eta = eta
@@ -123,8 +129,8 @@ class SpikingLearner:
         return self._read(len(X), seconds)
 
     def close(self) -> None:
-        """Back to the mode runtime; the built program is deleted."""
-        if self._prepared and self._prepared == backend.prepared():  # else it is another's by now
+        """Return to the mode runtime, and delete the program."""
+        if self._prepared and self._prepared == backend.prepared():  # else another owns the device
             backend.runtime()
         if self._folder is not None:
             self._folder.cleanup()
@@ -140,7 +146,7 @@ class SpikingLearner:
         self.close()
 
     def _is_built(self, samples: int) -> bool:
-        """Whether the program for so many samples is there, and the device still its own."""
+        """Whether the program for this number of samples exists and still owns the device."""
         if self._folder is None or self._built != samples or not backend.standalone():
             return False
         return self._prepared == backend.prepared()
@@ -157,10 +163,10 @@ class SpikingLearner:
         self.close()
         b = backend.prepare(f"{self.firing.dt!r} ms", self.mode, self.target, self.seed)
         self._prepared = backend.prepared()
-        make = Builder(b, self.module.PHASES, self.firing, streams)
-        self.answer = self.module.build(make, self.sizes, self.settings, weights)
+        make = Builder(b, self.circuit.phases, self.firing, streams)
+        self.answer = self.circuit.build(make, self.sizes, self.settings, weights)
         self.groups = {o.name: o for o in make.objects if isinstance(o, b.NeuronGroup)}
-        self.synapses, self._make = make.synapses, make
+        self.synapses, self._builder = make.synapses, make
         self._answers = b.StateMonitor(self.answer.group, self.answer.trace, record=True,
                                        dt=make.sample, name="answers")  # fmt: skip
         self._history = {
@@ -172,16 +178,16 @@ class SpikingLearner:
         self.network = b.Network(*make.objects, self._answers, *self._history.values())
 
     def _run_network(self, samples: int) -> float:
-        b, told = backend.load(), []
+        b, times = backend.load(), []
 
-        def report(*at: Any) -> None:  # first when all code is compiled, last at the end
-            told.append(time.perf_counter())
+        def report(*at: Any) -> None:  # called first after compilation, and last at the end
+            times.append(time.perf_counter())
             bar(*at)
 
         with Bar(samples, self.progress) as bar:
-            self.network.run(samples * self._make.sample + b.defaultclock.dt, namespace={},
+            self.network.run(samples * self._builder.sample + b.defaultclock.dt, namespace={},
                              report=report, report_period=0.2 * b.second)  # fmt: skip
-        return told[-1] - told[0]
+        return times[-1] - times[0]
 
     def _run_program(
         self, streams: dict[str, Floats], weights: dict[str, Floats], etas: dict[str, float],
@@ -191,14 +197,14 @@ class SpikingLearner:
         if build:
             self._folder = tempfile.TemporaryDirectory(prefix="dendrostream-")
             samples = len(streams["x"])
-            self.network.run(samples * self._make.sample + b.defaultclock.dt, namespace={},
+            self.network.run(samples * self._builder.sample + b.defaultclock.dt, namespace={},
                              report="stderr" if self.progress else None)  # fmt: skip
             b.device.build(directory=self._folder.name, compile=True, run=False)
             self._built = samples
-        given: dict[Any, Any] = {self._make.streams[k]: v for k, v in streams.items()}
-        given |= {self.synapses[k].w: spread(W, self.firing.cells) for k, W in weights.items()}
-        given |= {self.synapses[k].eta: eta for k, eta in etas.items()}
-        b.device.run(with_output=False, run_args=given)
+        values: dict[Any, Any] = {self._builder.streams[k]: v for k, v in streams.items()}
+        values |= {self.synapses[k].w: spread(W, self.firing.cells) for k, W in weights.items()}
+        values |= {self.synapses[k].eta: eta for k, eta in etas.items()}
+        b.device.run(with_output=False, run_args=values)
         return float(b.device.timers["run_binary"])
 
     def _read(self, samples: int, seconds: float) -> Stream:
@@ -206,10 +212,10 @@ class SpikingLearner:
         answers = np.asarray(getattr(self._answers, trace))[:, 1 : samples + 1]
         answers = answers.reshape(units, cells, samples).mean(axis=1).T
         shapes = {name: W.shape for name, W in self.weights.items()}
-        found = {k: gathered(np.asarray(s.w[:]), shapes[k], cells)
-                 for k, s in self.synapses.items()}  # fmt: skip
+        weights = {k: averaged(np.asarray(s.w[:]), shapes[k], cells)
+                   for k, s in self.synapses.items()}  # fmt: skip
         history = {
-            k: np.stack([gathered(w, shapes[k], cells) for w in np.asarray(m.w).T])
+            k: np.stack([averaged(w, shapes[k], cells) for w in np.asarray(m.w).T])
             for k, m in self._history.items()
         }
-        return Stream(np.array(answers), found, history, seconds)
+        return Stream(np.array(answers), weights, history, seconds)

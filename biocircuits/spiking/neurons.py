@@ -1,19 +1,20 @@
-"""Integrate-and-fire neurons in Brian 2's notation, with units.
+"""Integrate-and-fire neurons in the notation of Brian 2, with units.
 
-Point neuron, soma v:
+Point neuron with soma v:
 
     C v' = g_leak (E_leak − v) + I_soma
 
-Two compartments, dendrite v_dendrite and soma v, that pull at each other:
+Two coupled compartments, dendrite v_dendrite and soma v:
 
     C v'                   = g_leak (E_leak − v) + g_coupling (v_dendrite − v) + I_soma
     C_dendrite v_dendrite' = g_leak_dendrite (E_leak − v_dendrite)
                              + g_coupling (v − v_dendrite) + I_dendrite
 
-At v > v_threshold a spike; v = v_reset, and stays there for t_refractory. The dendrite is not
-reset. Adaptive: C v' has also −I_adaptation, I_adaptation' = −I_adaptation / tau_adaptation, and
-every spike adds b_adaptation. I_soma and I_dendrite are the sums of ``injected_soma`` and
-``injected_dendrite`` (amp; set them, or give an expression as ``currents``) and of receptors:
+When v > v_threshold the neuron spikes, and v is v_reset for t_refractory. The dendrite is not
+reset. In adaptive neurons, C v' has the further term −I_adaptation with I_adaptation' =
+−I_adaptation / tau_adaptation, and every spike adds b_adaptation. I_soma and I_dendrite are the
+sums of ``injected_soma`` or ``injected_dendrite`` (amp; variables of the group), of an expression
+in ``currents``, and of the receptor currents:
 
     current        I_NAME' = −I_NAME / tau_NAME;  I_NAME
     conductance    g_NAME' = −g_NAME / tau_NAME;  g_NAME (E_NAME − v of its compartment)
@@ -51,8 +52,10 @@ VOLTAGE = {"soma": "v", "dendrite": "v_dendrite"}
 
 
 class Receptor(NamedTuple):
-    """name: after which its variable is called. onto: soma or dendrite. kind: current or
-    conductance. tau: of its decay. reversal: E_NAME of a conductance.
+    """A synaptic receptor.
+
+    name: the suffix of its variable. onto: soma or dendrite. kind: current or conductance. tau:
+    decay time constant. reversal: E_NAME of a conductance.
 
     >>> Receptor("forward", "dendrite").variable
     'I_forward'
@@ -66,20 +69,21 @@ class Receptor(NamedTuple):
 
     @property
     def variable(self) -> str:
-        """What a presynaptic spike adds to."""
+        """The variable to which a presynaptic spike adds its weight."""
         return f"{'I' if self.kind == 'current' else 'g'}_{self.name}"
 
     @property
     def unit(self) -> str:
-        """Of the variable and of weights."""
+        """The unit of the variable and of weights."""
         return "amp" if self.kind == "current" else "siemens"
 
 
 class Neuron(NamedTuple):
-    """What a NeuronGroup takes, and what is known of it.
+    """A neuron model for a NeuronGroup of Brian 2.
 
-    parameters: {name: Quantity}, the namespace of the equations. receptors: {name: Receptor}.
-    compartments: soma, or dendrite and soma. adaptive: whether spikes leave an adaptation current.
+    equations, threshold, reset: as in Brian 2. parameters: {name: Quantity}, the namespace of the
+    equations. receptors: {name: Receptor}. compartments: soma, or dendrite and soma. adaptive:
+    whether the neuron has an adaptation current.
     """
 
     equations: str
@@ -98,10 +102,10 @@ class Neuron(NamedTuple):
         method: str = "exponential_euler",
         **options: Any,
     ) -> Any:
-        """n neurons at rest, a Brian 2 NeuronGroup; BadOption where the default step is too long.
+        """A Brian 2 NeuronGroup of n neurons at rest.
 
-        namespace: what else the equations name, e.g. a TimedArray of their currents. method,
-        options: of `brian2.NeuronGroup`.
+        namespace: further names of the equations, for example a TimedArray of currents. method,
+        options: of `brian2.NeuronGroup`. Raises BadOption where the default step is too long.
         """
         b = load()
         check_step(b.defaultclock.dt, self.time_constants())
@@ -116,28 +120,28 @@ class Neuron(NamedTuple):
         return group
 
     def passive(self) -> Neuron:
-        """The same membrane without spikes."""
+        """The same neuron without spikes."""
         equations = self.equations.replace(" (unless refractory)", "")
         return self._replace(equations=equations, threshold="", reset="")
 
     def time_constants(self) -> dict[str, Any]:
-        """{what: time} of all that decays in the neuron."""
+        """{name: time constant} of all variables of the neuron."""
         p = self.parameters
         coupling = p.get("g_coupling", 0 * p["g_leak"])
-        found = {"the soma's time constant": p["C"] / (p["g_leak"] + coupling)}
+        times = {"the soma's time constant": p["C"] / (p["g_leak"] + coupling)}
         if "dendrite" in self.compartments:
             tau = p["C_dendrite"] / (p["g_leak_dendrite"] + coupling)
-            found["the dendrite's time constant"] = tau
-        found |= {f"tau_{name}": p[f"tau_{name}"] for name in self.receptors}
-        return found | ({"tau_adaptation": p["tau_adaptation"]} if self.adaptive else {})
+            times["the dendrite's time constant"] = tau
+        times |= {f"tau_{name}": p[f"tau_{name}"] for name in self.receptors}
+        return times | ({"tau_adaptation": p["tau_adaptation"]} if self.adaptive else {})
 
 
 def point_lif(receptors: Sequence[Receptor] = (), adaptive: bool = False, **options: Any) -> Neuron:
-    """A leaky integrate-and-fire neuron of one compartment; τ = C / g_leak = 20 ms.
+    """A leaky integrate-and-fire neuron with one compartment and τ = C / g_leak = 20 ms.
 
     options: the parameters C, g_leak, E_leak, v_threshold, v_reset, t_refractory, tau_adaptation
     and b_adaptation as texts ("200 pF") or quantities; ``currents`` {compartment: expression} and
-    ``extra``, lines of equations, of your own. Raises UnknownName and BadOption.
+    ``extra``, further lines of equations. Raises UnknownName and BadOption.
     """
     return _neuron(SOMA, ("soma",), receptors, adaptive, options)
 
@@ -145,9 +149,9 @@ def point_lif(receptors: Sequence[Receptor] = (), adaptive: bool = False, **opti
 def two_compartment_lif(
     receptors: Sequence[Receptor] = (), adaptive: bool = False, **options: Any
 ) -> Neuron:
-    """A soma that spikes and a dendrite, coupled by a conductance.
+    """A spiking soma and a dendrite, coupled by a conductance.
 
-    As `point_lif`, with C_dendrite, g_leak_dendrite and g_coupling besides.
+    As `point_lif`, with the further parameters C_dendrite, g_leak_dendrite and g_coupling.
     """
     return _neuron(SOMA | DENDRITE, ("dendrite", "soma"), receptors, adaptive, options)
 
@@ -155,7 +159,7 @@ def two_compartment_lif(
 def interneuron(
     receptors: Sequence[Receptor] = (), adaptive: bool = False, **options: Any
 ) -> Neuron:
-    """A fast-spiking point neuron: half the capacitance, half the refractory period."""
+    """A fast-spiking point neuron with half the capacitance and half the refractory period."""
     return _neuron(SOMA | FAST, ("soma",), receptors, adaptive, options)
 
 

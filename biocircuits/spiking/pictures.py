@@ -1,6 +1,6 @@
-"""Pictures of spiking networks: rasters, membranes, rates beside a model's, accuracy over time.
+"""Pictures of spiking networks: rasters, membranes, spiking against model rates, accuracy.
 
-Each function draws into axes of matplotlib; `overview` puts all four into one file.
+Each function draws on axes of matplotlib; `overview` draws four pictures into one file.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from rate_models.errors import BadOption
 
 Floats = NDArray[np.float64]
 NAMES = {"v": "soma", "v_dendrite": "dendrite"}
-MOST_DOTS = 4000  # of a layer in the picture of rates
+MOST_DOTS = 4000  # of a layer in `draw_rates`
 
 
 def draw_raster(
     recording: Recording, axes: Any, first: int = 0, samples: int = 3,
     labels: Sequence[object] | None = None,
 ) -> None:  # fmt: skip
-    """Every spike of ``samples`` samples, populations above each other, borders of samples.
+    """Draw the spikes of ``samples`` samples from number ``first`` on, population above population.
 
-    labels: a text for each sample of the recording, written above it.
+    labels: a text for each sample of the recording.
     """
     T, base, ticks = 1e3 * recording.presentation, 0, []
     begin, end = first * T, (first + samples) * T
@@ -57,10 +57,10 @@ def draw_membranes(
     margin: float = 0.1,
     until: float | None = None,
 ) -> None:
-    """The recorded potentials of one neuron in a sample, and ``margin`` (s) before and after it.
+    """Draw the recorded potentials of one neuron in a sample, with ``margin`` (s) around it.
 
-    until: how much of the sample is shown (s); None: all. Spikes are lines at the top. Raises
-    BadOption where no potential was recorded.
+    until: end of the picture, in s from the start of the sample; None: the whole sample and the
+    margin. Spikes are lines at the top. Raises BadOption where no potential was recorded.
     """
     names = [f"{population}.{v}" for v in NAMES if f"{population}.{v}" in recording.traces]
     if not names:
@@ -68,14 +68,14 @@ def draw_membranes(
         raise BadOption("draw_membranes", got=f"no trace of {population}", remedy=remedy)
     T = recording.presentation
     start, end = sample * T, sample * T + (T + margin if until is None else until)
-    who = int(recording.traces[names[0]].neurons[0])
+    index = int(recording.traces[names[0]].neurons[0])
     for name, colour in zip(names, (ORANGE, BLUE), strict=False):
         time, values, _, _ = recording.traces[name]
         shown = (time >= start - margin) & (time <= end)
         axes.plot(1e3 * (time[shown] - start), 1e3 * values[shown, 0], color=colour, lw=0.9,
                   label=NAMES[name.partition(".")[2]])  # fmt: skip
     _, neuron, times = recording.spikes[population]
-    fired = times[(neuron == who) & (times >= start - margin) & (times <= end)]
+    fired = times[(neuron == index) & (times >= start - margin) & (times <= end)]
     axes.vlines(1e3 * (fired - start), 0.93, 1.0, transform=axes.get_xaxis_transform(),
                 color="black", lw=0.7)  # fmt: skip
     for border in (0.0, T):
@@ -86,18 +86,18 @@ def draw_membranes(
 
 
 def draw_rates(model: Mapping[str, Floats], recording: Recording, axes: Any) -> None:
-    """Spiking rates against those that the trained network asks for, a dot per unit and sample.
+    """Draw spiking rates against the target rates, with a dot for each unit and sample.
 
-    model: {population: rates (samples, n)}, of the populations to draw. With rank correlations
-    over all of them; where there are many, some are drawn.
+    model: {population: target rates (samples, n)} of the populations to draw. Rank correlations are
+    over all dots, of which at most MOST_DOTS are drawn for each population.
     """
     top = 0.0
     for k, (name, wanted) in enumerate(model.items()):
-        found = recording.rates(name)
-        r = rank_correlation(wanted, found)
+        rates = recording.rates(name)
+        r = rank_correlation(wanted, rates)
         some = np.random.default_rng(0).permutation(wanted.size)[:MOST_DOTS]
-        top = max(top, float(wanted.max()), float(found.max()))
-        axes.scatter(wanted.ravel()[some], found.ravel()[some], s=2, lw=0, alpha=0.35,
+        top = max(top, float(wanted.max()), float(rates.max()))
+        axes.scatter(wanted.ravel()[some], rates.ravel()[some], s=2, lw=0, alpha=0.35,
                      color=COLOURS[(k + 1) % len(COLOURS)], rasterized=True,
                      label=f"{name.replace('_', ' ')}: rank correlation {r:.3f}")  # fmt: skip
     axes.plot([0, top], [0, top], color=GREY, lw=0.8)
@@ -107,9 +107,9 @@ def draw_rates(model: Mapping[str, Floats], recording: Recording, axes: Any) -> 
 
 
 def draw_accuracy(curves: Mapping[str, Mapping[float, float]], reference: float, axes: Any) -> None:
-    """Accuracy against presentation time.
+    """Draw accuracy against presentation time.
 
-    curves: {what decodes: {time in ms: accuracy, 0 to 1}}. reference: of the rate network.
+    curves: {decoder: {time in ms: accuracy, 0 to 1}}. reference: accuracy of the rate network.
     """
     for k, (name, curve) in enumerate(curves.items()):
         axes.plot(list(curve), [100 * a for a in curve.values()], marker="o", ms=3.5,
@@ -123,21 +123,23 @@ def draw_accuracy(curves: Mapping[str, Mapping[float, float]], reference: float,
 
 
 def draw_fi(neurons: Mapping[str, tuple[Neuron, str]], axes: Any, dt: Any = "0.02 ms") -> float:
-    """Rates against current: lines in closed form, dots measured; returns the largest deviation.
+    """Draw rates against current: closed forms as lines, measurements as dots.
 
-    neurons: {label: (neuron, compartment that gets the current)}. The deviation is relative, over
-    all dots above the rheobase.
+    neurons: {label: (neuron, compartment that receives the current)}. Returns the largest relative
+    deviation of a measurement above the rheobase.
     """
     worst = 0.0
     for k, (label, (neuron, onto)) in enumerate(neurons.items()):
         colour, least = COLOURS[k % len(COLOURS)], fi.rheobase(neuron, onto)
         fine, few = least * np.linspace(0.7, 4, 200), least * np.linspace(0.8, 4, 14)
         wanted = np.asarray(fi.closed_form(neuron, few, onto))
-        found = np.asarray(fi.measured(neuron, few, onto, dt=dt, duration="500 ms"))
-        worst = max(worst, float(np.abs(found / np.where(wanted, wanted, 1) - 1)[wanted > 0].max()))
+        measured = np.asarray(fi.measured(neuron, few, onto, dt=dt, duration="500 ms"))
+        worst = max(
+            worst, float(np.abs(measured / np.where(wanted, wanted, 1) - 1)[wanted > 0].max())
+        )
         curve = np.asarray(fi.closed_form(neuron, fine, onto))
         axes.plot(np.asarray(fine) * 1e12, curve, color=colour, lw=1.1)
-        axes.plot(np.asarray(few) * 1e12, found, "o", ms=3.5, color=colour, label=label)
+        axes.plot(np.asarray(few) * 1e12, measured, "o", ms=3.5, color=colour, label=label)
     axes.set(xlabel="injected current (pA)", ylabel="firing rate (Hz)")
     axes.legend(loc="upper left", fontsize="small")
     return worst
@@ -152,8 +154,11 @@ def overview(
     title: str = "",
     labels: Sequence[object] | None = None,
 ) -> Path:
-    """All four in a file. model: see `draw_rates`; the input is left out. The first population
-    of which potentials were recorded shows those of one neuron, in the second sample."""
+    """Draw raster, membranes, rates and accuracy into one file, and return its path.
+
+    model: see `draw_rates`; the input is not drawn. The membranes are those of one neuron in the
+    second sample, from the first population with recorded potentials.
+    """
 
     traced = [name.partition(".")[0] for name in recording.traces if name.endswith(".v")]
     with drawing():
@@ -165,8 +170,10 @@ def overview(
             sample = min(1, recording.samples - 1)
             until = min(recording.presentation, 0.5)
             draw_membranes(recording, membranes, traced[0], sample, until=until)
-            who = int(recording.traces[f"{traced[0]}.v"].neurons[0])
-            membranes.set_title(f"{traced[0].replace('_', ' ')}, neuron {who}, sample {sample + 1}")
+            index = int(recording.traces[f"{traced[0]}.v"].neurons[0])
+            membranes.set_title(
+                f"{traced[0].replace('_', ' ')}, neuron {index}, sample {sample + 1}"
+            )
         else:
             membranes.set_axis_off()
         spiking = {name: r for name, r in model.items()

@@ -1,4 +1,4 @@
-"""What a spiking network did, as plain arrays: spikes, membrane traces, and what they say."""
+"""The recording of a spiking network as plain arrays: spikes, membrane traces, decoding."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from rate_models.errors import BadOption
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
-HALF = 5e-7  # s: less than any step; on which side of a border a spike lies is not left to rounding
+HALF = 5e-7  # s: shorter than any step, so that rounding does not move spikes between samples
 Decoding = Literal["rate", "first_spike", "membrane"]
 
 
 class Spikes(NamedTuple):
-    """size: neurons. neuron, time (s): of every spike, in the order of time."""
+    """The spikes of a population.
+
+    size: number of neurons. neuron, time (s): of every spike, ordered by time.
+    """
 
     size: int
     neuron: Whole
@@ -24,7 +27,10 @@ class Spikes(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """time (n,) in s; values (n, neurons) with their ``unit`` ("V", "A"); which neurons."""
+    """The values of a variable over time.
+
+    time (n,): in s. values (n, neurons): in ``unit`` ("V", "A"). neurons: their indices.
+    """
 
     time: Floats
     values: Floats
@@ -33,10 +39,11 @@ class Traces(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """Samples shown one after another, each for ``presentation`` (s).
+    """A recording of successive samples, each presented for ``presentation`` seconds.
 
-    spikes: {population: Spikes}. traces: {"population.variable": Traces}. output: the population
-    that answers. cells: neurons that stand for one unit, side by side.
+    samples: their number. spikes: {population: Spikes}. traces: {"population.variable": Traces}.
+    output: the output population. cells: the number of neurons, with successive indices, for each
+    unit.
     """
 
     presentation: float
@@ -51,21 +58,21 @@ class Recording(NamedTuple):
         size, neuron, time = self._spikes(population)
         units = size // self.cells
         sample, since = self._when(time)
-        seen = (since < self._until(until) - HALF) & (sample < self.samples)
-        place = sample[seen] * units + neuron[seen] // self.cells
-        return np.bincount(place, minlength=self.samples * units).reshape(self.samples, units)
+        counted = (since < self._until(until) - HALF) & (sample < self.samples)
+        index = sample[counted] * units + neuron[counted] // self.cells
+        return np.bincount(index, minlength=self.samples * units).reshape(self.samples, units)
 
     def rates(self, population: str, until: float | None = None) -> Floats:
-        """Mean rates of a unit's neurons (samples, n), in Hz."""
+        """Mean rates of the neurons of each unit (samples, n), in Hz."""
         return self.counts(population, until) / (self._until(until) * self.cells)
 
     def first_spikes(self, population: str, until: float | None = None) -> Floats:
-        """When each unit fired first (samples, n), in s since its sample began; inf: not at all."""
+        """The first spike of each unit (samples, n), in s from the start of its sample, or inf."""
         size, neuron, time = self._spikes(population)
         sample, since = self._when(time)
-        seen = (since < self._until(until) - HALF) & (sample < self.samples)
+        counted = (since < self._until(until) - HALF) & (sample < self.samples)
         first = np.full((self.samples, size // self.cells), np.inf)
-        np.minimum.at(first, (sample[seen], neuron[seen] // self.cells), since[seen])
+        np.minimum.at(first, (sample[counted], neuron[counted] // self.cells), since[counted])
         return first
 
     def membrane(self, population: str, until: float | None = None) -> Floats:
@@ -76,17 +83,17 @@ class Recording(NamedTuple):
             raise BadOption("membrane", got=f"no trace of {name}", remedy=remedy)
         traces = self.traces[name]
         sample, since = self._when(traces.time)
-        seen = since < self._until(until) - HALF
+        counted = since < self._until(until) - HALF
         sums = np.zeros((self.samples, traces.values.shape[1]))
-        np.add.at(sums, sample[seen], traces.values[seen])
-        means = sums / np.bincount(sample[seen], minlength=self.samples)[:, None]
+        np.add.at(sums, sample[counted], traces.values[counted])
+        means = sums / np.bincount(sample[counted], minlength=self.samples)[:, None]
         return np.asarray(means.reshape(self.samples, -1, self.cells).mean(axis=2))
 
     def decode(self, by: Decoding = "rate", until: float | None = None) -> Whole:
-        """The index that each sample's output says, (samples,); −1 where it says nothing.
+        """The decoded class of each sample, (samples,), as an index; −1 without output spikes.
 
-        rate: of the unit with most spikes. first_spike: of the one that fires first.
-        membrane: of the one with the highest mean potential. Equal ones: the first of them.
+        rate: the unit with the most spikes. first_spike: the unit that fires first. membrane: the
+        unit with the highest mean potential. Of equal units, the one with the lowest index.
         """
         if by == "rate":
             counts = self.counts(self.output, until)
@@ -105,7 +112,7 @@ class Recording(NamedTuple):
         return self.spikes[population]
 
     def _when(self, time: Floats) -> tuple[Whole, Floats]:
-        """(sample, seconds since it began)."""
+        """The sample of each time, and the seconds from its start."""
         sample = ((time + HALF) / self.presentation).astype(np.int64)
         return sample, time - sample * self.presentation
 

@@ -1,4 +1,4 @@
-"""Projections of spikes: every presynaptic spike adds its weight to a receptor, after a delay."""
+"""Spiking synapses: a presynaptic spike adds its weight to a receptor after a delay."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def connect(
 ) -> Any:
     """Synapses from the group ``source`` to ``target``, whose neurons are ``neuron``.
 
-    weights (n_target, n_source): what a spike adds to the receptor, in amp or siemens, a Quantity;
-    those that are 0 are made too. They lie in the variable ``w``. delay: of all, or a Quantity of
-    the shape of weights. model, on_pre, on_post: more equations and what else a spike does, for
-    plasticity; options: of `brian2.Synapses`.
+    weights (n_target, n_source): a Quantity in amp or siemens, which a spike adds to the receptor.
+    They are stored in the variable ``w``, and weights of 0 have synapses too. delay: one for all,
+    or a Quantity of the shape of weights. model, on_pre, on_post: further equations and statements,
+    for plasticity. options: of `brian2.Synapses`.
 
-    Raises BadOption for a receptor that the neuron does not have, another shape or unit.
+    Raises BadOption for an unknown receptor, and for another shape or unit.
     """
     b = load()
     if receptor not in neuron.receptors:
@@ -52,7 +52,7 @@ def connect(
         **options,
     )  # fmt: skip
     pre, post = np.indices(shape[::-1]).reshape(2, -1)
-    synapses.connect(i=pre, j=post)  # Brian's i is the source
+    synapses.connect(i=pre, j=post)  # i is the source in Brian 2
     synapses.w = np.asarray(weights).T.ravel() * getattr(b, r.unit)
     delay = quantity(f"delay of {name}", delay, "second")
     if np.any(np.asarray(delay) < 0):

@@ -1,4 +1,4 @@
-"""Quantities with units, as texts or as Brian 2 has them; and steps that are short enough."""
+"""Quantities with units, from text or from Brian 2, and a check of the step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from biocircuits.spiking.brian import load
 from rate_models.errors import BadOption
 
-# A step may be this part of the shortest time constant; the error of exponential Euler is half it.
+# The largest step, as a fraction of the shortest time constant; exponential Euler errs by half.
 STEP = 0.25
 NAMES = {"s": "second", "V": "volt", "A": "amp", "S": "siemens", "F": "farad"}
 TEXT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*\*?\s*([A-Za-z]+)\s*")
@@ -20,21 +20,21 @@ TEXT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*\*?\s*([A-Za-z
 def quantity(name: str, value: Any, unit: str) -> Any:
     """``value`` as a Brian 2 Quantity of the dimension of ``unit``.
 
-    value: a Quantity, or text like "20 ms". Raises BadOption, naming it, for another dimension,
-    for a number without a unit, for text that is no quantity and for what is not finite.
+    value: a Quantity, or text like "20 ms". Raises BadOption, which contains ``name``, for another
+    dimension, a number without a unit, text that is no quantity, and a value that is not finite.
     """
     b = load()
     wanted = f"a quantity in {unit}, e.g. {_example(unit)}"
     if isinstance(value, str):
-        found = TEXT.fullmatch(value)
-        known = found and getattr(b, NAMES.get(found[2], found[2]), None)
-        if not found or not isinstance(known, b.Unit):
+        match = TEXT.fullmatch(value)
+        known = match and getattr(b, NAMES.get(match[2], match[2]), None)
+        if not match or not isinstance(known, b.Unit):
             raise BadOption(name, got=repr(value), expected=wanted)
-        value = float(found[1]) * known
+        value = float(match[1]) * known
     if b.get_dimensions(value) != b.get_dimensions(getattr(b, unit)):
-        what = "an array" if np.size(value) > 1 else str(value)
+        text = "an array" if np.size(value) > 1 else str(value)
         dimension = b.get_dimensions(value)
-        got = f"{what} (no unit)" if dimension.is_dimensionless else f"{what} in {dimension!r}"
+        got = f"{text} (no unit)" if dimension.is_dimensionless else f"{text} in {dimension!r}"
         raise BadOption(name, got=got, expected=wanted)
     if not np.isfinite(np.asarray(value)).all():
         raise BadOption(name, got=value, expected="a finite quantity")
@@ -42,9 +42,9 @@ def quantity(name: str, value: Any, unit: str) -> Any:
 
 
 def check_step(dt: Any, constants: Mapping[str, Any]) -> None:
-    """BadOption where dt is more than a quarter of the shortest of the time constants.
+    """Raise BadOption where dt is more than a quarter of the shortest time constant.
 
-    constants: {what: time}; a time of 0 is none and does not count.
+    constants: {name: time}; times of 0 do not count.
     """
     b = load()
     dt = quantity("dt", dt, "second")

@@ -222,7 +222,7 @@ def arrays(
     data: str, folder: Any, download: bool, samples: int | None, whiten: float | None
 ) -> tuple[Array, Array, Array, Array, int, tuple[int, ...]]:
     """X, y, X_test, y_test, in single precision, the number of classes and the images' shape."""
-    source = open_source(data, Options(folder, download))
+    source = open_source(data, Options(data=folder, download=download))
     assert isinstance(source, ArraySource) and source.classes is not None
     (X, y), (X_test, y_test) = source.train_arrays(), source.test_arrays()
     X, y = X[:samples], y[:samples]

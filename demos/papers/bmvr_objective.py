@@ -23,7 +23,7 @@ import numpy as np
 from rate_models.compiler.kernel import kernel
 from rate_models.diagnostics.fits import bmvr_loss
 from rate_models.errors import Diverged
-from streaming.papers import Context, Published, Result, Results, Scale
+from streaming.papers import Context, Paper, Published, Result, Results, Scale
 from streaming.sources import Options
 
 from .. import bmvr_mnist
@@ -54,10 +54,7 @@ COLUMNS = {
     "cifar10": Column(bmvr_mnist.Linear(4, (0.01, 0.002, 0.002), 1.5e4), (0.0065, 1e4), 100),
     "cifar100": Column(bmvr_mnist.Linear(8, (0.025, 0.001, 0.002), 4e4), (0.0065, 1.1e4), 100),
 }
-UNIT = "objective (1 for no prediction, about)"
 FULL = Scale(seeds=5, epochs=10)  # an epoch: 10,000 samples
-QUICK = Scale(seeds=1, epochs=1)
-TORCH = False
 PUBLISHED = {
     ("optimum", "mnist"): Published(0.815, None, "figure 3, read off"),
     ("optimum", "fashion_mnist"): Published(0.720, None, "figure 3, read off"),
@@ -258,3 +255,19 @@ def draw(found: Results, path: Path) -> None:
             lower.set(xlabel="samples learned from", ylabel="constraint error")
             plain_numbers(lower.yaxis)
         figure.savefig(path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="objective (1 for no prediction, about)",
+    published=PUBLISHED,
+    full=FULL,
+    quick=Scale(seeds=1, epochs=1),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+    torch=False,
+)

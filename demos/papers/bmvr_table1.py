@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from rate_models.errors import Diverged
-from streaming.papers import Context, Published, Result, Scale
+from streaming.papers import Context, Paper, Published, Result, Scale
 from streaming.sources import Options
 
 from .. import bmvr_mnist
@@ -26,11 +26,6 @@ ROWS: dict[str, dict[int, tuple[float, ...]]] = {
     "bmvr-ours": {64: OURS, 256: OURS},
 }
 COLUMNS = {f"{k}-{split}": (k, i) for k in (64, 256) for i, split in enumerate(("train", "test"))}
-UNIT = "accuracy (%)"
-FULL = Scale(seeds=5, epochs=60)
-QUICK = Scale(seeds=1, epochs=3)
-TORCH = False
-CHOSEN = "the rates of bmvr-ours, among a few, by these test accuracies."
 NUMBERS = {"backprop": (99.8, 94.0, 100.0, 95.5), "bmvr": (99.3, 93.6, 100.0, 95.2)}
 PUBLISHED = {
     (row, column): Published(number, None, "table 1")
@@ -69,3 +64,19 @@ def _data(options: Options) -> bmvr_mnist.Data:
 
 def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return [result["accuracies"][COLUMNS[column][1]] for result in results]
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="accuracy (%)",
+    published=PUBLISHED,
+    full=Scale(seeds=5, epochs=60),
+    quick=Scale(seeds=1, epochs=3),
+    run=run,
+    measure=measure,
+    value=value,
+    chosen="the rates of bmvr-ours, among a few, by these test accuracies.",
+    torch=False,
+)

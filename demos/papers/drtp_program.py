@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from rate_models.diagnostics.fits import slowness
-from streaming.papers import Context, Published, Result, Results, Scale
+from streaming.papers import Context, Paper, Published, Result, Results, Scale
 
 from . import _training
 
@@ -39,9 +39,6 @@ ROWS: dict[str, dict[str, Any]] = {
     "mean-output": {**OURS, "output": "mean"},
 }
 COLUMNS = {"accuracy": "test accuracy (%)", "slowness": "slowness (epochs)"}
-UNIT = "test accuracy (%); slowness: epochs"
-FULL = Scale(seeds=3, epochs=100)
-QUICK = Scale(seeds=1, epochs=2, samples=6000)
 PUBLISHED = {
     (row, column): number
     for row in ROWS
@@ -153,3 +150,18 @@ def draw(found: Results, path: Path) -> None:
     curves = {cell: results for cell, results in found.items() if cell[1] == "accuracy"}
     _training.draw_curves(curves, {row: row for row in ROWS}, {"accuracy": "DRTP on MNIST"},
                           PUBLISHED, path)  # fmt: skip
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="test accuracy (%); slowness: epochs",
+    published=PUBLISHED,
+    full=Scale(seeds=3, epochs=100),
+    quick=Scale(seeds=1, epochs=2, samples=6000),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+)

@@ -23,7 +23,7 @@ import numpy as np
 from rate_models.errors import Diverged
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
-from streaming.papers import Context, Published, Result, Results, Scale
+from streaming.papers import Context, Paper, Published, Result, Results, Scale
 from streaming.sources import ArraySource, Options, open_source
 
 ROWS: dict[str, dict[str, Any]] = {
@@ -41,8 +41,6 @@ TAUGHT = {  # the rule of rows that are not named after theirs
 }  # fmt: skip
 COLUMNS = {"mnist": "MNIST"}
 UNIT = "test loss per batch of 32"
-FULL = Scale(seeds=3, epochs=533)  # 1 million batches
-QUICK = Scale(seeds=1, epochs=2, samples=10_000)
 BATCH = 32
 Tick = Callable[[dict[str, Any]], None]
 NUMBERS = {
@@ -219,3 +217,18 @@ def draw(found: Results, path: Path) -> None:
         right.set_xticks([])
         right.grid(visible=False)
         figure.savefig(path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit=UNIT,
+    published=PUBLISHED,
+    full=Scale(seeds=3, epochs=533),  # 1 million batches
+    quick=Scale(seeds=1, epochs=2, samples=10_000),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rate_models.errors import Diverged
-from streaming.papers import Context, Published, Result, Scale
+from streaming.papers import Context, Paper, Published, Result, Scale
 
 from . import _training
 
@@ -24,9 +24,6 @@ ROWS = {
     "direct_feedback_alignment": "direct feedback alignment",
 }
 COLUMNS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
-UNIT = "test accuracy (%)"
-FULL = Scale(seeds=1, epochs=200)
-QUICK = Scale(seeds=1, epochs=1, samples=512)
 NUMBERS = {
     "backprop": (77, 51),
     "node_perturbation": (75, 48),
@@ -86,3 +83,17 @@ def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None
 
 def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return _training.percent(results)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="test accuracy (%)",
+    published=PUBLISHED,
+    full=Scale(seeds=1, epochs=200),
+    quick=Scale(seeds=1, epochs=1, samples=512),
+    run=run,
+    measure=measure,
+    value=value,
+)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from streaming.papers import Published, Result, Results, Scale
+from streaming.papers import Paper, Published, Result, Results, Scale
 
 from .. import learned_feedback
 from . import lansdell_mnist
@@ -26,13 +26,8 @@ COLUMNS = {
     "lower-distance": ("distance 1", 100.0),
     "lower-angle": ("angle 1", 1.0),
 }
-UNIT = "distance: |W - B| / |W| (%); angle: degrees"
-FULL = Scale(seeds=5, epochs=1000)  # an epoch: 1,000 batches
-QUICK = Scale(seeds=1, epochs=3)
-TORCH = False
 PUBLISHED = {(row, "top-distance"): Published(0.8, None, "figure 4a, text") for row in ROWS}
 STILL = 1e-30
-measure = lansdell_mnist.measure
 
 
 def run(row: str, column: str, scale: Scale) -> dict[str, Any]:
@@ -65,3 +60,19 @@ def draw(found: Results, path: Path) -> None:
         plain_numbers(axes.yaxis)
         axes.legend()
         figure.savefig(path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="distance: |W - B| / |W| (%); angle: degrees",
+    published=PUBLISHED,
+    full=Scale(seeds=5, epochs=1000),  # an epoch: 1,000 batches
+    quick=Scale(seeds=1, epochs=3),
+    run=run,
+    measure=lansdell_mnist.measure,
+    value=value,
+    draw=draw,
+    torch=False,
+)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from streaming.papers import Context, Published, Result, Results, Scale
+from streaming.papers import Context, Paper, Published, Result, Results, Scale
 from streaming.sources import Options, Source, open_source
 
 from .. import learned_feedback
@@ -33,10 +33,6 @@ COLUMNS = {
     "angle-1": "angle to the true gradient, first hidden layer",
     "angle-2": "the same, second hidden layer",
 }
-UNIT = "test error (%), angles (degrees)"
-FULL = Scale(seeds=5, epochs=2000)  # an epoch: 1,000 batches
-QUICK = Scale(seeds=1, epochs=4)
-TORCH = False
 NUMBERS = {"np-1e-4": 3.51, "np-1e-3": 3.51, "np-1e-2": 3.64, "np-1e-1": 15.9,
            "feedback_alignment": 4.28, "backprop": 2.65}  # fmt: skip
 PUBLISHED = {
@@ -68,7 +64,7 @@ def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None
 
 @lru_cache(maxsize=1)
 def _mnist(options: Options, seed: int) -> Source:
-    return open_source("mnist", Options(options.data, options.download, seed))
+    return open_source("mnist", Options(data=options.data, download=options.download, seed=seed))
 
 
 def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
@@ -92,3 +88,19 @@ def draw(found: Results, path: Path) -> None:
         plain_numbers(axes.yaxis)
         axes.legend()
         figure.savefig(path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="test error (%), angles (degrees)",
+    published=PUBLISHED,
+    full=Scale(seeds=5, epochs=2000),  # an epoch: 1,000 batches
+    quick=Scale(seeds=1, epochs=4),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+    torch=False,
+)

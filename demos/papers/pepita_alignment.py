@@ -13,15 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from streaming.papers import Context, Published, Result, Results, Scale
+from streaming.papers import Context, Paper, Published, Result, Results, Scale
 
 from . import _training
 
 ROWS = {"angle-before": "before training", "angle-after": "after training", "norm-growth": "|W_1|"}
 COLUMNS = {"figure-3": 1, "figure-9": 10}  # times as long
-UNIT = "degrees; norm-growth: |W_1| after over before"
-FULL = Scale(seeds=5, epochs=100)
-QUICK = Scale(seeds=2, epochs=2, samples=6000)
 PUBLISHED = {
     ("angle-before", "figure-3"): Published(90.0, None, "figure 3b, text: about"),
     ("angle-after", "figure-3"): Published(120.0, None, "figure 3b, text: about"),
@@ -74,3 +71,18 @@ def _curves(results: Sequence[Result]) -> list[Any]:
         np.array([r["angles"]["F"] for r in results]),
         np.array([[norms[0] for norms in r["norms"]] for r in results]),
     ]
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="degrees; norm-growth: |W_1| after over before",
+    published=PUBLISHED,
+    full=Scale(seeds=5, epochs=100),
+    quick=Scale(seeds=2, epochs=2, samples=6000),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+)

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rate_models.diagnostics.fits import Plateau, slowness
-from streaming.papers import Published, Result, Results, Scale
+from streaming.papers import Paper, Published, Result, Results
 
 from . import pepita_table1
 
 ROWS, COLUMNS = pepita_table1.ROWS, pepita_table1.DENSE
-UNIT = "slowness (epochs)"
-FULL, QUICK = pepita_table1.FULL, pepita_table1.QUICK
 NUMBERS = {
     "backprop": (0.026, 0.659, 1.338),
     "feedback_alignment": (0.068, 1.048, 4.243),
@@ -33,11 +30,6 @@ PUBLISHED = {
     for column, number in zip(COLUMNS, numbers, strict=True)
 }
 CHANCE = {"mnist": 0.1, "cifar10": 0.1, "cifar100": 0.01}
-measure = pepita_table1.measure
-
-
-def run(row: str, column: str, scale: Scale) -> dict[str, Any] | str | None:
-    return pepita_table1.run(row, column, scale)
 
 
 def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
@@ -70,3 +62,19 @@ def draw(found: Results, path: Path) -> None:
 def _law(column: str, results: Sequence[Result]) -> Plateau:
     curve = np.mean([result["accuracy"] for result in results], axis=0)
     return slowness(curve, CHANCE[column])
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="slowness (epochs)",
+    published=PUBLISHED,
+    full=pepita_table1.PAPER.full,
+    quick=pepita_table1.PAPER.quick,
+    run=pepita_table1.run,
+    measure=pepita_table1.measure,
+    value=value,
+    mean=mean,
+    draw=draw,
+)

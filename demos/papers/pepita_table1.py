@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from streaming.papers import Context, Published, Result, Results, Scale
+from streaming.papers import Context, Paper, Published, Result, Results, Scale
 
 from . import _training
 
@@ -28,9 +28,6 @@ ROWS = {
 }
 DENSE = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 COLUMNS = {**DENSE, **{f"conv-{data}": f"{name}, convolutional" for data, name in DENSE.items()}}
-UNIT = "test accuracy (%)"
-FULL = Scale(seeds=10, epochs=100)
-QUICK = Scale(seeds=2, epochs=2, samples=6000)
 NUMBERS = {
     "backprop": [(98.63, 0.03), (55.27, 0.32), (27.58, 0.09),
                  (98.86, 0.04), (64.99, 0.32), (34.20, 0.20)],
@@ -65,3 +62,18 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 def draw(found: Results, path: Path) -> None:
     """Test curves, a panel per data set: figure 7 for all of them; published values dashed."""
     _training.draw_curves(found, ROWS, COLUMNS, PUBLISHED, path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="test accuracy (%)",
+    published=PUBLISHED,
+    full=Scale(seeds=10, epochs=100),
+    quick=Scale(seeds=2, epochs=2, samples=6000),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+)

@@ -16,16 +16,12 @@ from typing import Any
 import numpy as np
 
 from rate_models.diagnostics.fits import embedding
-from streaming.papers import Cell, Context, Published, Result, Results, Scale
+from streaming.papers import Context, Paper, Result, Results, Scale
 
 from . import _training
 
 ROWS = {"before": "initialization", "after": "trained"}
 COLUMNS = {"mnist": "MNIST"}
-UNIT = "nearest neighbours of the same class (%)"
-FULL = Scale(seeds=1, epochs=100)
-QUICK = Scale(seeds=1, epochs=2, samples=6000)
-PUBLISHED: dict[Cell, Published] = {}
 IMAGES, FEW, PERPLEXITY = 5000, 1000, 30.0
 
 
@@ -83,3 +79,18 @@ def draw(found: Results, path: Path) -> None:
             if row == "before":
                 axes.get_legend().remove()
         figure.savefig(path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="nearest neighbours of the same class (%)",
+    published={},
+    full=Scale(seeds=1, epochs=100),
+    quick=Scale(seeds=1, epochs=2, samples=6000),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rate_models.diagnostics.fits import distribution_fits
-from streaming.papers import Cell, Context, Published, Result, Results, Scale
+from streaming.papers import Context, Paper, Result, Results, Scale
 
 from . import _training
 
@@ -29,12 +29,8 @@ COLUMNS = {
     "last-df": ("last", "df"),
     "last-std": ("last", "std"),
 }
-UNIT = "t-gain: mean ln likelihood of t less that of Normal; df: degrees of freedom; std of weights"
-FULL = Scale(seeds=10, epochs=100)
-QUICK = Scale(seeds=2, epochs=2, samples=6000)
 FITTED = 20_000  # entries at most, evenly spaced
 BINS = 80
-PUBLISHED: dict[Cell, Published] = {}
 
 
 def run(row: str, column: str, scale: Scale) -> dict[str, Any]:
@@ -100,3 +96,19 @@ def draw(found: Results, path: Path) -> None:
         panels[0].set_ylabel("density")
         panels[0].legend(loc="lower center")
         figure.savefig(path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="t-gain: mean ln likelihood of t less that of Normal; df: degrees of freedom; "
+    "std of weights",
+    published={},
+    full=Scale(seeds=10, epochs=100),
+    quick=Scale(seeds=2, epochs=2, samples=6000),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+)

@@ -11,15 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from streaming.papers import Context, Published, Result, Results, Scale
+from streaming.papers import Context, Paper, Published, Result, Results, Scale
 
 from . import _training
 
 ROWS: dict[str, dict[str, Any]] = {"plain": {}, "whitened": {"whiten": 0.1, "lr": 0.01}}
 COLUMNS = {"mnist": "MNIST"}
-UNIT = "test accuracy (%)"
-FULL = Scale(seeds=10, epochs=100)
-QUICK = Scale(seeds=2, epochs=2, samples=6000)
 PUBLISHED = {
     ("plain", "mnist"): Published(98.01, 0.09, "table 4"),
     ("whitened", "mnist"): Published(92.08, 0.14, "table 4"),
@@ -41,3 +38,18 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 def draw(found: Results, path: Path) -> None:
     """Test curves."""
     _training.draw_curves(found, {row: row for row in ROWS}, COLUMNS, PUBLISHED, path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="test accuracy (%)",
+    published=PUBLISHED,
+    full=Scale(seeds=10, epochs=100),
+    quick=Scale(seeds=2, epochs=2, samples=6000),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+)

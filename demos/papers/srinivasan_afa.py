@@ -11,15 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from streaming.papers import Cell, Context, Published, Result, Results, Scale
+from streaming.papers import Cell, Context, Paper, Published, Result, Results, Scale
 
 from . import _training
 
 ROWS = {"pepita": "PEPITA", "adaptive_feedback_alignment": "AFA"}
 COLUMNS = {"mnist": "MNIST"}
-UNIT = "test accuracy (%)"
-FULL = Scale(seeds=10, epochs=100)
-QUICK = Scale(seeds=2, epochs=2, samples=6000)
 PUBLISHED: dict[Cell, Published] = {}
 
 
@@ -38,3 +35,18 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 def draw(found: Results, path: Path) -> None:
     """Test curves: the figure's panel a."""
     _training.draw_curves(found, ROWS, COLUMNS, PUBLISHED, path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="test accuracy (%)",
+    published=PUBLISHED,
+    full=Scale(seeds=10, epochs=100),
+    quick=Scale(seeds=2, epochs=2, samples=6000),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from streaming.papers import Cell, Context, Published, Result, Results, Scale
+from streaming.papers import Cell, Context, Paper, Published, Result, Results, Scale
 
 from . import _training
 
@@ -30,9 +30,6 @@ ROWS: dict[str, dict[str, Any]] = {
 COLUMNS = {
     f"{depth}-{what}": (depth, what) for depth in (1, 2, 3) for what in ("accuracy", "angle")
 }
-UNIT = "test accuracy (%), or angle (degrees)"
-FULL = Scale(seeds=10, epochs=100)
-QUICK = Scale(seeds=1, epochs=2, samples=3000)
 TRAINING_SET, BEFORE, EVERY = 50_000, 0.02, 10  # samples; share of training; batches
 PUBLISHED: dict[Cell, Published] = {}
 
@@ -63,3 +60,18 @@ def draw(found: Results, path: Path) -> None:
     columns = {name: f"{depth} hidden" for name, (depth, what) in COLUMNS.items()
                if what == "accuracy"}  # fmt: skip
     _training.draw_curves(found, {row: row for row in ROWS}, columns, PUBLISHED, path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="test accuracy (%), or angle (degrees)",
+    published=PUBLISHED,
+    full=Scale(seeds=10, epochs=100),
+    quick=Scale(seeds=1, epochs=2, samples=3000),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+)

@@ -15,17 +15,13 @@ from typing import Any
 import numpy as np
 
 from rate_models.network import one_hot
-from streaming.papers import Cell, Context, Published, Result, Results, Scale
+from streaming.papers import Context, Paper, Result, Results, Scale
 
 from . import _training
 
 ROWS = {"before": 0.0, "middle": 0.5, "end": 1.0}  # share of training
 COLUMNS = {"mean": "mean", "std": "standard deviation"}
-UNIT = "|h_1|^2 - |p_1|^2 over the test set"
-FULL = Scale(seeds=10, epochs=100)
-QUICK = Scale(seeds=1, epochs=4, samples=6000)
 BINS = 80
-PUBLISHED: dict[Cell, Published] = {}
 
 
 def run(row: str, column: str, scale: Scale) -> dict[str, Any]:
@@ -70,3 +66,18 @@ def draw(found: Results, path: Path) -> None:
             axes.stairs(count, edges, fill=True, color=BLUE)
             axes.set(title=f"{row} (epoch {_place(row, result)})", xlabel="|h_1|² - |p_1|²")
         figure.savefig(path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="|h_1|^2 - |p_1|^2 over the test set",
+    published={},
+    full=Scale(seeds=10, epochs=100),
+    quick=Scale(seeds=1, epochs=4, samples=6000),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+)

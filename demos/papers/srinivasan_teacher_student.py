@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from streaming.papers import Cell, Context, Published, Result, Results, Scale
+from streaming.papers import Context, Paper, Result, Results, Scale
 
 from . import _order_parameters as theory
 
@@ -40,11 +40,6 @@ COLUMNS = {
     "angle-teacher": "angle of v to A, or its mirror images",
     "angle-feedback": "angle of v to w F",
 }
-UNIT = "generalisation error; off-theory: %; stays-until: steps / D; angles: degrees"
-FULL = Scale(seeds=10, epochs=400)  # an epoch: D steps
-QUICK = Scale(seeds=2, epochs=150)
-PUBLISHED: dict[Cell, Published] = {}
-TORCH = False
 POINTS, RUNAWAY = 60, 1e3  # generalisation error at which a simulation is given up
 Array = Any
 
@@ -218,3 +213,19 @@ def draw(found: Results, path: Path) -> None:
         right.set(xscale="log", xlabel="steps / D", ylabel="angle (degrees)")
         right.set_title("v to teacher (green), to the feedback (orange)")
         figure.savefig(path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="generalisation error; off-theory: %; stays-until: steps / D; angles: degrees",
+    published={},
+    full=Scale(seeds=10, epochs=400),  # an epoch: D steps
+    quick=Scale(seeds=2, epochs=150),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+    torch=False,
+)

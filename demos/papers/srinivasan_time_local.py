@@ -11,15 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from streaming.papers import Context, Published, Result, Results, Scale
+from streaming.papers import Context, Paper, Published, Result, Results, Scale
 
 from . import _training
 
 ROWS = {"time-local": 0.5, "f-zero": 0.0}
 COLUMNS = {"cifar10": "CIFAR-10"}
-UNIT = "test accuracy (%)"
-FULL = Scale(seeds=10, epochs=100)
-QUICK = Scale(seeds=2, epochs=2, samples=6000)
 PUBLISHED = {
     ("time-local", "cifar10"): Published(40.0, None, "figure S1, about, by a public review"),
 }
@@ -43,3 +40,18 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
 def draw(found: Results, path: Path) -> None:
     """Test curves."""
     _training.draw_curves(found, {row: row for row in ROWS}, COLUMNS, PUBLISHED, path)
+
+
+PAPER = Paper(
+    __name__,
+    rows=ROWS,
+    columns=COLUMNS,
+    unit="test accuracy (%)",
+    published=PUBLISHED,
+    full=Scale(seeds=10, epochs=100),
+    quick=Scale(seeds=2, epochs=2, samples=6000),
+    run=run,
+    measure=measure,
+    value=value,
+    draw=draw,
+)

@@ -186,7 +186,7 @@ def _shared(net: BatchNetwork) -> dict[str, Any]:
     """What networks must have in common: also which weights learn, and what a rule counts by."""
     arrays, counts = net.arrays(), net.definition.named("counts")
     return {
-        **{what: getattr(net, what) for what in ("spec", "rule", "hyper", "dtype", "device")},
+        **{what: getattr(net, what) for what in ("spec", "definition", "hyper", "dtype", "device")},
         "requires_grad": [weight.requires_grad for weight in net.parameters()],
         **{name: arrays[name].tolist() for name in counts if name in arrays},
     }

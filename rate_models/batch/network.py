@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -21,7 +22,7 @@ from rate_models.model.hyperparameters import checked, unknown
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, check_seed, check_whole
 from rate_models.online.network import OnlineNetwork
-from rate_models.rules import Draws, Rule
+from rate_models.rules import Draws, Own, Rule, masks_and_noise
 
 
 def _deltas(
@@ -69,7 +70,7 @@ class BatchNetwork(nn.Module):
     def __init__(
         self,
         spec: NetworkSpec,
-        rule: str = "pepita",
+        rule: str | Rule = "pepita",
         seed: int = 0,
         dtype: str = "float32",
         device: str | torch.device = "cpu",
@@ -80,7 +81,7 @@ class BatchNetwork(nn.Module):
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
         check_seed(seed)
         self.definition = rules.get(rule)
-        self.spec, self.rule, self.seed = spec, rule, int(seed)
+        self.spec, self.rule, self.seed = spec, self.definition.name, int(seed)
         self.hyper = checked(self.definition.hyperparameters(), **hyperparameters)
         rules.check(self.definition, spec, self.hyper)
         self.generator: torch.Generator | None = None
@@ -91,22 +92,30 @@ class BatchNetwork(nn.Module):
         self.W = nn.ParameterList(params.pop("W"))
         self.b = nn.ParameterList(params.pop("b"))
         self._own = list(params)
-        for name, value in params.items():
-            if isinstance(value, list):
-                holder = nn.Module()
-                for i, array in enumerate(value):
-                    holder.register_buffer(str(i), array)
-                self.add_module(name, holder)
-            elif name in self.definition.named("stepped"):
-                self.register_parameter(name, nn.Parameter(value))
-            else:
-                self.register_buffer(name, value)
+        for own in self.definition.own:
+            if own.name in params:
+                self._hold(own, params[own.name])
         try:
             if torch.device(device).type == "meta":
                 raise RuntimeError("there are no numbers on meta")
             self.to(torch.device(device))
         except (RuntimeError, AssertionError) as error:  # no such device; torch without CUDA
             raise BadOption("device", got=repr(device), expected=f"another: {error}") from error
+
+    def _hold(self, own: Own, value: Any) -> None:
+        """An own array or a list: parameters where the optimiser steps it, buffers else."""
+        stepped = own.changes == "stepped"
+        if isinstance(value, list) and stepped:
+            self.add_module(own.name, nn.ParameterList(value))
+        elif isinstance(value, list):
+            holder = nn.Module()
+            for i, array in enumerate(value):
+                holder.register_buffer(str(i), array)
+            self.add_module(own.name, holder)
+        elif stepped:
+            self.register_parameter(own.name, nn.Parameter(value))
+        else:
+            self.register_buffer(own.name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies follow nothing, and are not compiled."""
@@ -128,7 +137,8 @@ class BatchNetwork(nn.Module):
         params: Parameters = {"W": list(self.W), "b": list(self.b)}
         for name in self._own:
             value = getattr(self, name)
-            params[name] = list(value.buffers()) if isinstance(value, nn.Module) else value
+            several = isinstance(value, nn.Module)
+            params[name] = [*value.parameters(), *value.buffers()] if several else value
         return params
 
     @torch.no_grad()
@@ -267,7 +277,7 @@ class BatchNetwork(nn.Module):
     ) -> Self:
         """The twin of an online network with its present parameters; velocities stay behind."""
         hyper = net.hyper._asdict()
-        twin = cls(net.spec, net.rule, net.seed, dtype or net.dtype, device, **hyper)
+        twin = cls(net.spec, net.definition, net.seed, dtype or net.dtype, device, **hyper)
         twin.load_parameters(net.parameters())
         return twin
 
@@ -275,7 +285,7 @@ class BatchNetwork(nn.Module):
         self, dtype: str | None = None, optimizer: Optimizer | None = None
     ) -> OnlineNetwork:
         """An online network with the present parameters; its clock starts at 0."""
-        net = OnlineNetwork(self.spec, self.rule, seed=self.seed, dtype=dtype or self.dtype,
+        net = OnlineNetwork(self.spec, self.definition, seed=self.seed, dtype=dtype or self.dtype,
                             optimizer=optimizer, **self.hyper._asdict())  # fmt: skip
         net.load_parameters(self.numpy())
         return net
@@ -339,4 +349,10 @@ class BatchNetwork(nn.Module):
         self, n: int, masks: Sequence[Any] | None = None, noise: Sequence[Any] | None = None
     ) -> Draws:
         """Masks and noise of a batch of n: those handed in, else the generator's next."""
-        return Draws(draws.masks(self, masks, n), draws.noise(self.definition, self, noise, n))
+        if self.generator is None or self.generator.device != self.device:
+            self.generator = torch.Generator(self.device).manual_seed(self.seed)
+        return masks_and_noise(
+            self.definition, self.spec, self.hyper,
+            partial(draws.uniform, self.generator, self.W[0].dtype, n), masks, noise,
+            lambda what, part, width: self.rows(what, part, width, n),
+        )  # fmt: skip

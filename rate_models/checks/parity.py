@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from rate_models import rules as known
 from rate_models.errors import BadOption, Diverged
-from rate_models.model import draws
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, one_hot
 from rate_models.online.network import OnlineNetwork
-from rate_models.rules import forward, nearest
+from rate_models.rules import Rule, forward, masks_and_noise, nearest
 from rate_models.textbook import Textbook, initial_parameters, mapped
 
 Array = NDArray[Any]
@@ -47,7 +46,7 @@ class Report(NamedTuple):
 class Case(NamedTuple):
     """A network and how it learns, for one rule."""
 
-    rule: str
+    rule: Rule
     spec: NetworkSpec
     optimizer: Optimizer
     hyper: dict[str, Any]
@@ -58,8 +57,8 @@ class Sample(NamedTuple):
 
     x: Array
     labels: NDArray[np.int64]
-    masks: list[Array] | None
-    noise: list[Array]
+    masks: Sequence[Array] | None
+    noise: Sequence[Array] | None
 
 
 # Learns one sample; returns what the network put out before, and its parameters after.
@@ -70,7 +69,7 @@ Maker = Callable[[Case, str, int], Twin | None]
 
 def run(
     samples: int = 1000,
-    rules: Sequence[str] | None = None,
+    rules: Sequence[str | Rule] | None = None,
     dtypes: Sequence[str] = ("float64", "float32"),
     seed: int = 0,
     others: Mapping[str, Maker] = MappingProxyType({}),
@@ -92,17 +91,17 @@ def run(
     for dtype in dtypes:
         if dtype not in TOLERANCE:
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(TOLERANCE)}")
-    makers: dict[str, Maker] = {"online": _online}
-    makers |= ({"batch": _batch} if find_spec("torch") else {}) | dict(others)
+    makers: dict[str, Maker] = {"online": online}
+    makers |= ({"batch": batch} if find_spec("torch") else {}) | dict(others)
     rows = []
-    cases = {rule: _cases(rule) for rule in rules or known.names()}
+    cases = {rule.name: cases_of(rule) for rule in map(known.get, rules or known.names())}
     done, total = count(1), samples * sum(map(len, cases.values()))
     for rule, each in cases.items():
         worst: dict[tuple[str, str, str], float] = {}
         for case in each:
             made = {(name, d): make(case, d, seed) for name, make in makers.items() for d in dtypes}
             twins = {key: twin for key, twin in made.items() if twin is not None}
-            for deviations in _deviations(case, twins, samples, seed):
+            for deviations in deviations_of(case, twins, samples, seed):
                 for key, deviation in deviations.items():
                     worst[key] = max(worst.get(key, 0.0), deviation)
                 tell(rule, next(done), total)
@@ -116,37 +115,36 @@ def run(
     return Report(all(row["ok"] for row in rows), rows, missing)
 
 
-def _cases(rule: str) -> list[Case]:
+def cases_of(rule: Rule) -> list[Case]:
     """A deep network with the defaults; a wide one with all that can move at once.
 
     Where the rule cannot learn these, the nearest ones that it can.
     """
-    definition = known.get(rule)
     moving = Optimizer(lr=0.01, momentum=0.9, weight_decay=1e-4, decay_at=(300,))
-    dropout = {"dropout": 0.1} if "dropout" in definition.hyperparameters._fields else {}
-    deep = NetworkSpec((20, 16, 12, 5), loss=definition.loss)
-    wide = NetworkSpec((64, 32, 10), loss=definition.loss, bias=True)
-    near_deep, near_wide = nearest(definition, deep), nearest(definition, wide)
+    dropout = {"dropout": 0.1} if "dropout" in rule.hyperparameters._fields else {}
+    deep = NetworkSpec((20, 16, 12, 5), loss=rule.loss)
+    wide = NetworkSpec((64, 32, 10), loss=rule.loss, bias=True)
+    near_deep, near_wide = nearest(rule, deep), nearest(rule, wide)
     cases = [Case(rule, near_deep, Optimizer(), {})] if near_deep else []
     return cases + ([Case(rule, near_wide, moving, dropout)] if near_wide else [])
 
 
 def _stream(case: Case, seed: int) -> Iterator[Sample]:
     """Sparse inputs that single precision holds exactly, with labels, masks and noise."""
-    definition, sizes = known.get(case.rule), case.spec.sizes
-    hyper, dropout = definition.hyperparameters(**case.hyper), case.hyper.get("dropout")
+    definition, sizes = case.rule, case.spec.sizes
+    hyper = definition.hyperparameters(**case.hyper)
     rng = np.random.default_rng([seed, *sizes])
     while True:
         x = np.where(rng.random((1, sizes[0])) < 0.2, rng.random((1, sizes[0])), 0)
-        masks = None
-        if dropout:
-            masks = [draws.dropout_masks(rng.random((1, n)), dropout) for n in sizes[1:-1]]
-        widths = definition.noise.widths(case.spec, hyper)
-        noise = [definition.noise.transform(hyper, rng.random((1, n))) for n in widths]
-        yield Sample(x.astype(np.float32), rng.integers(0, sizes[-1], 1), masks, noise)
+        drawn = masks_and_noise(definition, case.spec, hyper,
+                      lambda stream, widths: [rng.random((1, n)) for n in widths])  # fmt: skip
+        yield Sample(x.astype(np.float32), rng.integers(0, sizes[-1], 1), *drawn)
 
 
-def _online(case: Case, dtype: str, seed: int) -> Twin:
+def online(case: Case, dtype: str, seed: int) -> Twin | None:
+    """The kernel; None where the rule has none."""
+    if not case.rule.compiled:
+        return None
     net = OnlineNetwork(
         case.spec, case.rule, seed=seed, dtype=dtype, optimizer=case.optimizer, **case.hyper
     )
@@ -159,7 +157,8 @@ def _online(case: Case, dtype: str, seed: int) -> Twin:
     return learn
 
 
-def _batch(case: Case, dtype: str, seed: int) -> Twin:
+def batch(case: Case, dtype: str, seed: int) -> Twin:
+    """The textbook form on torch."""
     from rate_models.batch import BatchNetwork, Sgd
 
     net = BatchNetwork(case.spec, case.rule, seed, dtype, **case.hyper)
@@ -177,7 +176,7 @@ def _batch(case: Case, dtype: str, seed: int) -> Twin:
     return learn
 
 
-def _deviations(
+def deviations_of(
     case: Case, twins: dict[tuple[str, str], Twin], samples: int, seed: int
 ) -> Iterator[dict[tuple[str, str, str], float]]:
     """{(realisation, dtype, array): deviation} of every array, after every sample."""

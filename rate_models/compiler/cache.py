@@ -26,6 +26,8 @@ from typing import Any, NamedTuple
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from rate_models.compiler import foreign
+
 try:
     import grp
     import pwd
@@ -79,6 +81,17 @@ def distrust(folder: Path, shared: bool = False) -> str:
     if about.st_mode & open_to and not (shared and about.st_mode & stat.S_ISVTX):
         return f"others can write to {folder}: chmod go-w {folder}"
     return ""
+
+
+def distrust_file(path: Path) -> str:
+    """Why the code in a file is not to be run; empty where only this user or root can change it."""
+    if pwd is None:
+        return ""
+    about = path.stat()
+    if about.st_uid not in (0, os.geteuid()):
+        return f"it belongs to another user (number {about.st_uid})"
+    open_to = stat.S_IWOTH if _private(about) else stat.S_IWOTH | stat.S_IWGRP
+    return f"others can write to it: chmod go-w {path}" if about.st_mode & open_to else ""
 
 
 def _private(about: os.stat_result) -> bool:
@@ -149,7 +162,10 @@ class KernelCache:
         if self._kept.folder is None:
             return None
         function = self._function
-        about = [_described(kind) for kind in signature], codegen.magic_tuple(), _code(function)
+        about = [
+            [_described(kind) for kind in signature], codegen.magic_tuple(), _code(function),
+            foreign.digest(function),
+        ]  # fmt: skip
         digest = hashlib.sha256(repr(about).encode()).hexdigest()[:24]
         module = function.__module__.rpartition(".")[2]
         name = re.sub(r"[^\w.]", "", function.__qualname__)  # of <locals>, which Windows refuses

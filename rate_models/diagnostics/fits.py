@@ -72,7 +72,7 @@ def distribution_fits(W: ArrayLike) -> dict[str, Fit]:
     """Maximum-likelihood fits of the entries of W: ``normal`` (mean, std), ``t`` (df, loc, scale).
 
     Student's t holds the Normal distribution as its limit df → ∞, so its likelihood is at least as
-    large; what counts is by how much. Source: Dellaferrera & Kreiman 2022, appendix (of W_L).
+    large; what counts is by how much. Source: Dellaferrera & Kreiman 2022, figures 6 and 10.
 
     >>> fits = distribution_fits(np.random.default_rng(0).standard_t(3, size=2000))
     >>> fits["t"].log_likelihood > fits["normal"].log_likelihood + 100
@@ -152,8 +152,8 @@ def bmvr_optimum(x: ArrayLike, y: ArrayLike, k: int, ridge: float = 0.0) -> floa
 def embedding(h: ArrayLike, perplexity: float = 30.0, seed: int = 0) -> Array:
     """t-SNE of activities h (N, n): places (N, 2) in the plane, near where activities are alike.
 
-    Started from the first two principal components. Source: Dellaferrera & Kreiman 2022, appendix,
-    which does not give its settings; these are the usual ones.
+    Started from the first two principal components. Source: Dellaferrera & Kreiman 2022, figure 4,
+    without its settings; these are the usual ones.
     """
     from sklearn.manifold import TSNE
 

@@ -18,7 +18,7 @@ from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.model.hyperparameters import checked
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import Draws
+from rate_models.rules import Description, Draws
 from rate_models.textbook import gradients, mapped
 
 Array = NDArray[np.float64]
@@ -105,7 +105,7 @@ def _no_feedback() -> NoReturn:
     raise BadOption("feedback", got="no F and no B", expected=expected)
 
 
-def rule_links(rule: str, layers: int, **hyperparameters: Any) -> list[Link]:
+def rule_links(rule: str | Description, layers: int, **hyperparameters: Any) -> list[Link]:
     """The links that a rule declares, in a network of so many layers.
 
     Raises UnknownName and BadOption for hyperparameters that are none, and BadOption for a rule
@@ -116,13 +116,12 @@ def rule_links(rule: str, layers: int, **hyperparameters: Any) -> list[Link]:
     """
     definition = rules.get(rule)
     hyper = checked(definition.hyperparameters(), **hyperparameters)
+    spec = NetworkSpec((1,) * (layers + 1), loss=definition.loss)
     found: list[Link] = []
     for own in definition.own:
-        ends = [] if own.joins is None else own.joins(layers, hyper)
-        if isinstance(ends, tuple):
-            found.append(Link(own.name, None, *ends, own.forward))
-        else:
-            found += [Link(own.name, i, *one, own.forward) for i, one in enumerate(ends)]
+        for i, (one, other) in enumerate(own.axes(spec, hyper) if own.feedback else ()):
+            item, ends = None if own.each is None else i, (min(one, other), max(one, other))
+            found.append(Link(own.name, item, *ends, forward=one > other))
     return found or _no_feedback()
 
 
@@ -178,7 +177,7 @@ def signal_angle(B: ArrayLike, W: ArrayLike, errors: ArrayLike) -> float:
 
 def updates(
     spec: NetworkSpec,
-    rule: str,
+    rule: str | Description,
     params: Parameters,
     x: Any,
     y: Any,
@@ -257,7 +256,7 @@ def relative_error(W: ArrayLike, B: ArrayLike) -> float:
 
 
 def weight_norms(params: Parameters) -> list[float]:
-    """‖W_1‖_F .. ‖W_L‖_F. Source: Dellaferrera & Kreiman 2022, appendix.
+    """‖W_1‖_F .. ‖W_L‖_F. Source: Dellaferrera & Kreiman 2022, figure 3c.
 
     >>> weight_norms({"W": [np.array([[3.0, 4.0]]), np.array([[2.0]])]})
     [5.0, 2.0]

@@ -15,7 +15,7 @@ from rate_models.diagnostics.measures import Link
 from rate_models.errors import BadOption, UnknownName
 from rate_models.model.hyperparameters import closest
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import Draws
+from rate_models.rules import Description, Draws
 
 Values = dict[str, float]
 
@@ -27,12 +27,17 @@ class Probe(NamedTuple):
     """
 
     spec: NetworkSpec
-    rule: str
+    rule: str | Description
     hyper: Any
     params: Parameters
     x: Any
     y: Any
     draws: Draws = measures.NO_DRAWS
+
+    @property
+    def name(self) -> str:
+        """The name of the rule."""
+        return self.rule.name if isinstance(self.rule, Description) else self.rule
 
     @property
     def links(self) -> list[Link]:
@@ -93,7 +98,7 @@ def measured(name: str, probe: Probe) -> Values:
         with np.errstate(all="ignore"):  # what is not finite is written as such
             return get(name).measure(probe)
     except (BadOption, UnknownName) as error:
-        raise BadOption(f"--record {name} with rule {probe.rule}: {error}") from None
+        raise BadOption(f"--record {name} with rule {probe.name}: {error}") from None
 
 
 @recordable("feedback against forward weights", "angle (degrees)", reference=90)

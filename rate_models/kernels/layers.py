@@ -72,25 +72,26 @@ def allocate(
     units, weights = int(n[1:].sum()), int(size.sum())
     biases = units if spec.bias else 0
     layers = Layers(
-        n,
-        unit,
-        weight,
-        np.array([0, *map(activations.code, spec.names)], np.int64),
-        losses.NAMES.index(spec.loss),
-        aligned(np.zeros(weights), dtype),
-        aligned(np.zeros(weights if moving else 0), dtype),
-        aligned(np.zeros(biases), dtype),
-        aligned(np.zeros(biases if moving else 0), dtype),
-        aligned(np.zeros((remembered, units)), dtype),
-        aligned(np.zeros((remembered, units)), dtype),
-        aligned(np.zeros((remembered, spec.sizes[-1])), dtype),
-        np.zeros(len(n), np.int64),
-        int(gather),
-        0,
-        0,
+        sizes=n,
+        unit=unit,
+        weight=weight,
+        kind=np.array([0, *map(activations.code, spec.names)], np.int64),
+        loss=losses.NAMES.index(spec.loss),
+        W=aligned(np.zeros(weights), dtype),
+        vW=aligned(np.zeros(weights if moving else 0), dtype),
+        b=aligned(np.zeros(biases), dtype),
+        vb=aligned(np.zeros(biases if moving else 0), dtype),
+        change=aligned(np.zeros((remembered, units)), dtype),
+        pre=aligned(np.zeros((remembered, units)), dtype),
+        c=aligned(np.zeros((remembered, spec.sizes[-1])), dtype),
+        changes=np.zeros(len(n), np.int64),
+        gather=int(gather),
+        undo=0,
+        afresh=0,
     )
-    widths = [units] * 6 + [spec.sizes[-1]] * 3 + [units] * 2
-    return layers, Work(*(aligned(np.zeros(n), dtype) for n in widths))
+    outputs = dict.fromkeys(("c", "e", "y"), spec.sizes[-1])
+    scratch = {name: np.zeros(outputs.get(name, units)) for name in Work._fields}
+    return layers, Work(**{name: aligned(array, dtype) for name, array in scratch.items()})
 
 
 @view
@@ -104,6 +105,12 @@ def matrix(net: Layers, flat: Array, layer: int) -> Array:
     """W_l (n_l, n_{l-1}) as a view, l ≥ 2."""
     n, m, at = net.sizes[layer], net.sizes[layer - 1], net.weight[layer]
     return flat[at : at + n * m].reshape(n, m)
+
+
+@view
+def item(flat: Array, begins: Array, i: int) -> Array:
+    """Array i of a list that lies flat, itself flat; see `rules.Own`."""
+    return flat[begins[i] : begins[i + 1]]
 
 
 @stage
@@ -175,23 +182,24 @@ def lagging(net: Layers, layer: int, undo: bool, afresh: bool) -> Layers:
     """The network for M of a layer with a delay; undo: `current` goes through the weights that the
     standard pass of the sample went through, as far as updates are remembered."""
     last = min(net.changes[layer], net.change.shape[0]) if undo else 0
+    again = 1 if afresh else 0  # not below: numba has no choices within so long a call
     return Layers(
-        net.sizes,
-        net.unit,
-        net.weight,
-        net.kind,
-        net.loss,
-        net.W,
-        net.vW,
-        net.b,
-        net.vb,
-        net.change,
-        net.pre,
-        net.c,
-        net.changes,
-        net.gather,
-        last,
-        1 if afresh else 0,
+        sizes=net.sizes,
+        unit=net.unit,
+        weight=net.weight,
+        kind=net.kind,
+        loss=net.loss,
+        W=net.W,
+        vW=net.vW,
+        b=net.b,
+        vb=net.vb,
+        change=net.change,
+        pre=net.pre,
+        c=net.c,
+        changes=net.changes,
+        gather=net.gather,
+        undo=last,
+        afresh=again,
     )
 
 

@@ -34,10 +34,10 @@ def allocate(
 
     stash: whether the WK of each sample's standard pass is kept.
     """
-    kept = syn._replace(WKS=syn.WKS if stash else syn.WKS[:0])
+    kept = syn._replace(WKS=syn.WKS if stash else syn.WKS[:0])._asdict()
     return (
-        Work(*(_rows(array, places) for array in work)),
-        Inputs(*(_rows(getattr(kept, name), places) for name in Inputs._fields)),
+        Work(**{name: _rows(array, places) for name, array in work._asdict().items()}),
+        Inputs(**{name: _rows(kept[name], places) for name in Inputs._fields}),
     )
 
 
@@ -57,17 +57,17 @@ def work_at(net: Layers, ring: Work, place: int) -> Work:
     last = net.sizes.size - 1
     units, outputs = net.unit[last] + net.sizes[last], net.sizes[last]
     return Work(
-        ring.a[place][:units],
-        ring.h[place][:units],
-        ring.p[place][:units],
-        ring.q[place][:units],
-        ring.delta[place][:units],
-        ring.post[place][:units],
-        ring.c[place][:outputs],
-        ring.e[place][:outputs],
-        ring.y[place][:outputs],
-        ring.a0[place][:units],
-        ring.h0[place][:units],
+        a=ring.a[place][:units],
+        h=ring.h[place][:units],
+        p=ring.p[place][:units],
+        q=ring.q[place][:units],
+        delta=ring.delta[place][:units],
+        post=ring.post[place][:units],
+        c=ring.c[place][:outputs],
+        e=ring.e[place][:outputs],
+        y=ring.y[place][:outputs],
+        a0=ring.a0[place][:units],
+        h0=ring.h0[place][:units],
     )
 
 
@@ -78,24 +78,24 @@ def synapses_at(s: InputSynapses, ring: Inputs, place: int) -> InputSynapses:
     if ring.WKS.shape[1] > 0:
         wks = ring.WKS[place][: s.WK.size].reshape(s.WK.shape)
     return InputSynapses(
-        s.S,
-        s.V,
-        s.K,
-        s.G,
-        s.U,
-        s.VU,
-        s.WK,
-        s.VWK,
-        wks,
-        s.upto,
-        s.map,
-        s.pending_post,
-        s.pending_x,
-        s.pending_at,
-        ring.rows[place][:n],
-        ring.active[place][:1],
-        ring.x[place][:n],
-        ring.Kx[place][:k],
-        ring.shift[place][: s.shift.size],
-        s.counts,
+        S=s.S,
+        V=s.V,
+        K=s.K,
+        G=s.G,
+        U=s.U,
+        VU=s.VU,
+        WK=s.WK,
+        VWK=s.VWK,
+        WKS=wks,
+        upto=s.upto,
+        map=s.map,
+        pending_post=s.pending_post,
+        pending_x=s.pending_x,
+        pending_at=s.pending_at,
+        rows=ring.rows[place][:n],
+        active=ring.active[place][:1],
+        x=ring.x[place][:n],
+        Kx=ring.Kx[place][:k],
+        shift=ring.shift[place][: s.shift.size],
+        counts=s.counts,
     )

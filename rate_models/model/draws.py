@@ -1,4 +1,4 @@
-"""Dropout masks and noise: a pure function of the seed and the sample's number.
+"""Uniform random numbers as a pure function of the seed and the sample's number.
 
 A counter-based generator is moved to the sample's place, so any chunking of a stream, any resume
 and any realisation see the same draws, and there is no generator state to save.
@@ -6,7 +6,8 @@ and any realisation see the same draws, and there is no generator state to save.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,18 @@ def uniform(seed: int, stream: int, start: int, n: int, width: int) -> NDArray[n
     return np.random.Generator(bits).random((n, blocks * _PER_BLOCK))[:, :width]
 
 
-def dropout_masks(u: NDArray[np.float64], dropout: float) -> NDArray[Any]:
-    """Bernoulli(1 - dropout) / (1 - dropout) from uniform numbers ``u``."""
-    return (u >= dropout) / (1.0 - dropout)
+def numbers(
+    seed: int, start: int, n: int
+) -> Callable[[int, Sequence[int]], list[NDArray[np.float64]]]:
+    """`uniform` as a function of (stream, widths): an array (n, width) for each width.
+
+    >>> [part.shape for part in numbers(seed=0, start=7, n=2)(3, [4, 1])]
+    [(2, 4), (2, 1)]
+    """
+
+    def each(stream: int, widths: Sequence[int]) -> list[NDArray[np.float64]]:
+        whole = uniform(seed, stream, start, n, sum(widths))
+        ends = accumulate(widths)
+        return [whole[:, end - width : end] for width, end in zip(widths, ends, strict=True)]
+
+    return each

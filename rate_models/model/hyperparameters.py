@@ -9,13 +9,19 @@ from itertools import islice
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from rate_models.errors import BadOption, UnknownName, quoted
 from rate_models.support.arguments import MOST
 
 Record = TypeVar("Record", bound=NamedTuple)
 FIXED = "fixed"  # annotates a field that shapes the initial parameters: not to be changed later
+
+# Ranges that many fields have.
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]  # of what may not be all, e.g. dropout
+Milliseconds = Positive  # time constants and durations
 
 
 def fixed(kind: type[Any]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rate_models.compiler.kernel import Array, stage
+from rate_models.model.hyperparameters import NotNegative, Positive, Share
 
 
 class Optimizer(NamedTuple):
@@ -30,12 +31,12 @@ class Optimizer(NamedTuple):
     0.010000000000000002
     """
 
-    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.03
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    lr: Positive = 0.03
+    momentum: Share = 0.0
+    weight_decay: NotNegative = 0.0
     decay_at: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = ()
     decay_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
-    decay_time: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    decay_time: NotNegative = 0.0
 
     def rate(self, sample: int) -> float:
         """η at the sample with this number (the first is 0)."""

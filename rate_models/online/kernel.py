@@ -18,7 +18,7 @@ FOLD_EVERY = 8192  # samples between foldings; part of the trajectory, so not an
 
 
 def _learn(  # type: ignore[no-untyped-def]
-    net, syn, state, hyper, rates, work, X, labels, Y, masks, noise, clock, predicted, losses_, out
+    net, syn, params, hyper, rates, work, X, labels, Y, masks, noise, clock, predicted, losses_, out
 ):
     """Learn from the rows of X in order; returns how many were learned from.
 
@@ -30,14 +30,14 @@ def _learn(  # type: ignore[no-untyped-def]
     last = net.sizes.size - 1
     for t in range(X.shape[0]):
         for layer in range(1, last + 1):
-            standard(layer, net, syn, state, work, X[t], labels[t], Y[t], masks[t])  # type: ignore[name-defined]  # noqa: F821
+            standard(layer, net, syn, params, work, X[t], labels[t], Y[t], masks[t])  # type: ignore[name-defined]  # noqa: F821
         if not judge(net, work, masks.shape[1] > 0, t, predicted, losses_, out):
             return t
         step = step_at(rates, clock[0], net.W)
         for turn in range(last):
             layer = turn + 1 if ASCENDING else last - turn  # type: ignore[name-defined]  # noqa: F821
             teach(  # type: ignore[name-defined]  # noqa: F821
-                layer, net, syn, state, hyper, step, work, masks[t], noise[t]
+                layer, net, syn, params, hyper, step, work, masks[t], noise[t]
             )
         clock[0] += 1
         if clock[0] % FOLD_EVERY == 0:
@@ -46,7 +46,7 @@ def _learn(  # type: ignore[no-untyped-def]
 
 
 def _standard(  # type: ignore[no-untyped-def]
-    layer, net, syn, state, work, x, label, vector, mask
+    layer, net, syn, params, work, x, label, vector, mask
 ):
     """S(t,l): fill a_l and h_l, given those below; where there is dropout, also without it."""
     if layer == 1:
@@ -55,8 +55,8 @@ def _standard(  # type: ignore[no-untyped-def]
     if mask.size > 0:
         if layer == 1:
             rows.copy(layers.units(net, work.a0, 1), layers.units(net, work.a, 1))
-        respond(layer, net, state, work.a0, work.h0, mask[:0])  # type: ignore[name-defined]  # noqa: F821
-    respond(layer, net, state, work.a, work.h, mask)  # type: ignore[name-defined]  # noqa: F821
+        respond(layer, net, params, work.a0, work.h0, mask[:0])  # type: ignore[name-defined]  # noqa: F821
+    respond(layer, net, params, work.a, work.h, mask)  # type: ignore[name-defined]  # noqa: F821
 
 
 @stage
@@ -100,19 +100,19 @@ def target(y: Array, label: int, vector: Array) -> None:
         y[label] = 1
 
 
-class Stateless(NamedTuple):
-    """Stands for the state of a rule where it does not matter."""
+class NoParams(NamedTuple):
+    """Stands for the own arrays of a rule where they do not matter."""
 
     none: Array
 
 
 @stage
-def standard_pass(layer: int, net: Layers, state: Any, a: Array, h: Array, mask: Array) -> None:
+def standard_pass(layer: int, net: Layers, params: Any, a: Array, h: Array, mask: Array) -> None:
     """`respond` of the rules that have none of their own."""
     layers.standard_pass(layer, net, a, h, mask)
 
 
-def _predict(net, syn, state, work, X, out):  # type: ignore[no-untyped-def]
+def _predict(net, syn, params, work, X, out):  # type: ignore[no-untyped-def]
     """out (N, n_L) = h_L for the rows of X (N, n_0); no dropout, no state changed but scratch."""
     last = net.sizes.size - 1
     for t in range(X.shape[0]):
@@ -121,7 +121,7 @@ def _predict(net, syn, state, work, X, out):  # type: ignore[no-untyped-def]
         if net.b.size > 0:
             rows.axpy(a, a.dtype.type(1), layers.units(net, net.b, 1))
         for layer in range(1, last + 1):
-            respond(layer, net, state, work.a, work.h, work.a[:0])  # type: ignore[name-defined]  # noqa: F821
+            respond(layer, net, params, work.a, work.h, work.a[:0])  # type: ignore[name-defined]  # noqa: F821
         h = layers.units(net, work.h, last)
         for i in range(h.size):
             out[t, i] = h[i]
@@ -133,15 +133,17 @@ def settle(syn: input_synapses.InputSynapses) -> None:
     input_synapses.settle(syn)
 
 
-_compiled: dict[str, Any] = {}
+# By rule, not by its name: another file may have a rule of the same name.
+_learners: dict[Rule, Any] = {}
+_predictors: dict[Rule | None, Any] = {}
 
 
 def learner(rule: Rule) -> Any:
     """The compiled loop of a rule."""
-    if rule.name not in _compiled:
+    if rule not in _learners:
         bound = {"ASCENDING": rule.ascending, **parts(rule)}
-        _compiled[rule.name] = specialise(_learn, rule.name, **bound)
-    return _compiled[rule.name]
+        _learners[rule] = specialise(_learn, rule.name, **bound)
+    return _learners[rule]
 
 
 def parts(rule: Rule) -> dict[str, Any]:
@@ -157,7 +159,7 @@ def predict(
     rule: Rule,
     net: Layers,
     syn: input_synapses.InputSynapses,
-    state: Any,
+    params: Any,
     work: Work,
     X: Array,
     out: Array,
@@ -166,8 +168,8 @@ def predict(
 
     Rules without a forward pass of their own share one compiled copy.
     """
-    own = rule.respond is not None
-    name = f"predict_{rule.name}" if own else "predict"
-    if name not in _compiled:
-        _compiled[name] = specialise(_predict, name, respond=rule.respond or standard_pass)
-    _compiled[name](net, syn, state if own else Stateless(work.a[:0]), work, X, out)
+    own = rule if rule.respond is not None else None
+    if own not in _predictors:
+        name = f"predict_{rule.name}" if own else "predict"
+        _predictors[own] = specialise(_predict, name, respond=rule.respond or standard_pass)
+    _predictors[own](net, syn, params if own else NoParams(work.a[:0]), work, X, out)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models import network, rules
+from rate_models.compiler import foreign
 from rate_models.compiler.kernel import DTYPES, Array, aligned, coerce
 from rate_models.errors import BadOption, Diverged
 from rate_models.kernels import input_synapses, layers
@@ -19,6 +20,7 @@ from rate_models.model.optimizers import Optimizer, moves
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.online import kernel as online_kernel
 from rate_models.online.learned import Learned, class_indices, restored
+from rate_models.rules import Own, Rule
 from rate_models.support import bounds
 from rate_models.support.arguments import check_text
 
@@ -39,7 +41,8 @@ class Outcome(NamedTuple):
 class OnlineNetwork(Learned):
     """A network, a rule and an optimiser in compiled form.
 
-    spec: the network. rule: a name in `rate_models.rules`. seed: of weights, feedback, masks and
+    spec: the network. rule: a name in `rate_models.rules`, the path of a file of one's own, or a
+    `Rule`; it has a kernel. seed: of weights, feedback, masks and
     noise. dtype: float64 or float32. structured: False for the plain form of the first layer
     (see `input_synapses`), which more than 8,192 outputs always have. Any field of the rule's
     Hyperparameters by name.
@@ -56,7 +59,7 @@ class OnlineNetwork(Learned):
     def __init__(
         self,
         spec: NetworkSpec,
-        rule: str = "pepita",
+        rule: str | Rule = "pepita",
         *,
         seed: int = 0,
         dtype: str = "float64",
@@ -70,18 +73,22 @@ class OnlineNetwork(Learned):
         network.check_seed(seed)
         network.check_dense("OnlineNetwork", spec)
         self.definition = rules.get(rule)
-        self.spec, self.rule, self.seed, self.dtype = spec, rule, int(seed), dtype
+        self._check_kernel()
+        self.spec, self.rule, self.seed, self.dtype = spec, self.definition.name, int(seed), dtype
         self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
         self.hyper = checked(self.definition.hyperparameters(), **hyperparameters)
         rules.check(self.definition, spec, self.hyper)
         # KᵀK of the structured form grows with the square of the outputs
         self.structured = structured and spec.sizes[-1] <= MOST_STRUCTURED
-        kind = getattr(self.hyper, "init", "he_uniform")
-        params = network.initial_weights(spec, self.seed, kind)
-        rng = np.random.default_rng([self.seed, network.FEEDBACK])
-        params |= self.definition.init(spec, self.hyper, rng)
         self._clock = np.zeros(1, np.int64)
-        self._build(params)
+        self._build(rules.start(self.definition, spec, self.hyper, self.seed))
+
+    def _check_kernel(self) -> None:
+        """Refuse a rule that cannot learn here."""
+        if not self.definition.compiled:
+            remedy = "rate_models.online.textbook.TextbookNetwork learns by it, slowly"
+            raise BadOption(f"rule {self.definition.name}", got="no kernel: batch alone",
+                            expected="teach and tasks as well", remedy=remedy)  # fmt: skip
 
     @property
     def options(self) -> dict[str, Any]:
@@ -120,13 +127,18 @@ class OnlineNetwork(Learned):
             moving=self._moving,
             structured=self.structured,
         )
-        fields = self.definition.state._fields
-        own = {k: params[k] for k in fields if k in params}
-        self._shapes = {k: _shape(v) for k, v in own.items()}
-        own |= {f"v{k}": np.zeros(np.shape(own[k])) for k in self.definition.named("stepped")}
-        self._state = self.definition.state(
-            *(aligned(_flat(own.get(k, [])), self.dtype) for k in fields)
-        )
+        self._shapes = {own.name: _shape(params[own.name])
+                        for own in self.definition.own if own.name in params}  # fmt: skip
+        fields = [field for own in self.definition.own for field in self._fields(own, params)]
+        self._params = self.definition.kernel_params(*(fields or [np.zeros(0, self.dtype)]))
+
+    def _fields(self, own: Own, params: Parameters) -> list[Array]:
+        """An own array as kernels take it, in the order of `Own.fields`."""
+        value = params.get(own.name, [])
+        flat = aligned(_flat(value), self.dtype)
+        begins = [np.cumsum([0, *map(np.size, value)], dtype=np.int64)] if own.each else []
+        velocity = [aligned(np.zeros(flat.size), self.dtype)] if own.changes == "stepped" else []
+        return [flat, *begins, *velocity]
 
     def learn(
         self,
@@ -154,8 +166,7 @@ class OnlineNetwork(Learned):
         index = class_indices(np.zeros(n) if labels is None else labels, n, sizes[-1])
         said = Outcome(np.zeros(n, np.int64), np.zeros(n), np.zeros((n, sizes[-1]), self.dtype))
         with self.lock:
-            draws = self._masks(n, masks), self._noise(n, noise)
-            learned = self._learn(X, index, y, *draws, said)
+            learned = self._learn(X, index, y, *self._draws(n, masks, noise), said)
             if learned < n:
                 predicted, losses, outputs = said
                 so_far = Outcome(predicted[:learned], losses[:learned], outputs[:learned])
@@ -167,47 +178,42 @@ class OnlineNetwork(Learned):
     ) -> int:
         """Learn from checked samples in order, fill ``said``; how many were learned from."""
         kernel = online_kernel.learner(self.definition)
-        learned: int = kernel(
-            self._net, self._syn, self._state, numeric(self.hyper, self.dtype),
-            optimizers.rates(self.optimizer), self._work, X, labels, Y, masks, noise, self._clock,
-            *said,
-        )  # fmt: skip
+        try:
+            learned: int = kernel(
+                self._net, self._syn, self._params, numeric(self.hyper, self.dtype),
+                optimizers.rates(self.optimizer), self._work, X, labels, Y, masks, noise,
+                self._clock, *said,
+            )  # fmt: skip
+        except foreign.UNCOMPILED as error:  # in a file of one's own
+            where, got = f"kernel of rule {self.rule}", foreign.explained(error)
+            raise BadOption(where, got=got, expected="what numba compiles") from error
         return learned
 
-    def _masks(self, n: int, given: Sequence[ArrayLike] | None) -> Array:
-        widths, dropout = list(self.spec.sizes[1:-1]), getattr(self.hyper, "dropout", 0.0)
-        if given is not None:
-            return self._rows("masks", given, widths, n)
-        width = sum(widths) if dropout > 0 else 0
-        u = draws.uniform(self.seed, network.MASKS, self.samples_seen, n, width)
-        return coerce("masks", draws.dropout_masks(u, dropout), self.dtype, (n, width))
+    def _draws(
+        self, n: int, masks: Sequence[ArrayLike] | None, noise: Sequence[ArrayLike] | None
+    ) -> tuple[Array, Array]:
+        """Masks (n, hidden units or 0) and noise (n, width) of the next n samples."""
 
-    def _noise(self, n: int, given: Sequence[ArrayLike] | None) -> Array:
-        noise = self.definition.noise
-        widths = noise.widths(self.spec, self.hyper)
-        if given is not None:
-            return self._rows("noise", given, widths, n)
-        width = sum(widths)
-        u = draws.uniform(self.seed, network.NOISE, self.samples_seen, n, width)
-        return coerce("noise", noise.transform(self.hyper, u), self.dtype, (n, width))
+        def given(what: str, part: ArrayLike, width: int) -> Array:
+            alike = np.shape(part) == (width,)  # for all samples
+            whole = np.broadcast_to(part, (n, width)) if alike else part
+            return coerce(what, whole, self.dtype, (n, width))
 
-    def _rows(self, what: str, given: Sequence[ArrayLike], widths: list[int], n: int) -> Array:
-        if len(given) != len(widths):
-            raise BadOption(what, got=f"{len(given)} arrays", expected=f"{len(widths)}")
-        parts = [
-            coerce(what, np.broadcast_to(part, (n, width)) if np.ndim(part) == 1 and
-                   np.shape(part) == (width,) else part, self.dtype, (n, width))
-            for part, width in zip(given, widths, strict=True)
-        ]  # fmt: skip
-        return np.ascontiguousarray(np.hstack([np.zeros((n, 0), self.dtype), *parts]))
+        numbers = draws.numbers(self.seed, self.samples_seen, n)
+        drawn = rules.masks_and_noise(
+            self.definition, self.spec, self.hyper, numbers, masks, noise, given
+        )
+        return self._joined("masks", drawn.masks, n), self._joined("noise", drawn.noise, n)
+
+    def _joined(self, what: str, parts: Sequence[Array] | None, n: int) -> Array:
+        whole = np.hstack([np.zeros((n, 0), self.dtype), *(parts or ())])
+        return coerce(what, whole, self.dtype, whole.shape)
 
     def _diverged(self, outcome: Outcome) -> Diverged:
-        net, a = self._net, self._work.a
-        activity = [a[at:][:n] for at, n in zip(net.unit[1:], net.sizes[1:], strict=True)]
         found = f"the loss {self.spec.loss}"
         with np.errstate(all="ignore"):
             weights = self.parameters()["W"]
-        for what, arrays in (("activity", activity), ("weights", weights)):
+        for what, arrays in (("activity", self._activity()), ("weights", weights)):
             bad = [i for i, x in enumerate(arrays, start=1) if not np.isfinite(x).all()]
             found = f"{what} of layer {bad[0]}" if bad else found
         error = Diverged(
@@ -218,15 +224,24 @@ class OnlineNetwork(Learned):
         error.outcome = outcome
         return error
 
+    def _activity(self) -> list[Array]:
+        """a_1..a_L of the last sample."""
+        net, a = self._net, self._work.a
+        return [a[at:][:n] for at, n in zip(net.unit[1:], net.sizes[1:], strict=True)]
+
     def predict(self, X: ArrayLike) -> Array:
         """h_L (N, n_L) for the rows of X (N, n_0); never changes what is learned."""
         X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         out = np.zeros((len(X), self.spec.sizes[-1]), self.dtype)
         with self.lock:  # one scratch for all
-            online_kernel.predict(
-                self.definition, self._net, self._syn, self._state, self._work, X, out
-            )
+            self._predict(X, out)
         return out
+
+    def _predict(self, X: Array, out: Array) -> None:
+        """Fill ``out`` with h_L for checked rows of X."""
+        online_kernel.predict(
+            self.definition, self._net, self._syn, self._params, self._work, X, out
+        )
 
     def parameters(self) -> Parameters:
         """Copies of all parameters, as the plain form would hold them; changes nothing."""
@@ -241,7 +256,7 @@ class OnlineNetwork(Learned):
         params: Parameters = {"W": [input_synapses.folded(self._syn), *above]}
         params["b"] = biases if self.spec.bias else []
         for name, shape in self._shapes.items():
-            params[name] = _nested(getattr(self._state, name), shape)
+            params[name] = _nested(self._params._asdict()[name], shape)
         return params
 
     def set(self, /, **changes: Any) -> None:
@@ -282,14 +297,15 @@ class OnlineNetwork(Learned):
     def _made_with(self) -> dict[str, Any]:
         """The arguments that make a network like this one."""
         return {
-            "spec": self.spec, "rule": self.rule, "seed": self.seed, "dtype": self.dtype,
+            "spec": self.spec, "rule": self.definition, "seed": self.seed, "dtype": self.dtype,
             "optimizer": self.optimizer, "structured": self.structured, **self.hyper._asdict(),
         }  # fmt: skip
 
     def _arrays(self) -> dict[str, Array]:
         named = {f"input.{name}": getattr(self._syn, name) for name in input_synapses.STATE}
         named |= {f"layers.{name}": getattr(self._net, name) for name in ("W", "vW", "b", "vb")}
-        named |= {f"rule.{k}": v for k, v in zip(self._state._fields, self._state, strict=True)}
+        begins = {own.begins for own in self.definition.own}
+        named |= {f"rule.{k}": v for k, v in self._params._asdict().items() if k not in begins}
         return {**named, "clock": self._clock}
 
     def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:

@@ -17,46 +17,55 @@ from itertools import product
 from typing import Any
 
 from rate_models import network
-from rate_models.errors import BadOption
+from rate_models.errors import BadOption, quoted
 from rate_models.model.hyperparameters import FIXED
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules._contract import (
+from rate_models.rules._contract import RULES, Description, Rule
+from rate_models.rules._draws import dropout, masks_and_noise
+from rate_models.rules._own import Own, Start, uniform_feedback
+from rate_models.rules._plain import FeedbackHyperparameters, Hyperparameters
+from rate_models.rules._records import (
     Advice,
     Defaults,
-    Description,
     Draws,
     Noise,
-    Own,
     Properties,
     Ref,
-    Rule,
     Stage,
     Task,
     Term,
 )
+from rate_models.rules._start import start
+from rate_models.rules._tasks import modulated, output, passed_down, standard
 from rate_models.support import lookup
 
 __all__ = [
-    "FIXED", "Advice", "Defaults", "Description", "Draws", "Noise", "Own", "Properties", "Ref",
-    "Rule", "Stage", "Task", "Term", "check", "forward", "get", "names", "nearest",
+    "FIXED", "RULES", "Advice", "Defaults", "Description", "Draws", "FeedbackHyperparameters",
+    "Hyperparameters", "Noise", "Own", "Properties", "Ref", "Rule", "Stage", "Start", "Task",
+    "Term", "check", "dropout", "forward", "get", "masks_and_noise", "modulated", "names",
+    "nearest", "output", "passed_down", "standard", "start", "uniform_feedback",
 ]  # fmt: skip
 
 
 def names() -> list[str]:
-    """The public names of all rules, sorted."""
-    return lookup.names(__name__)
+    """The public names of all rules that are installed, sorted."""
+    return lookup.names(RULES)
 
 
-def get(name: str) -> Rule:
-    """The rule of that name.
+def get(rule: str | Description) -> Rule:
+    """The rule of that name, or in the file of that path; a `Rule` itself as it is.
 
-    Raises UnknownName, listing the valid names, and BadOption for a file that states no rule.
+    Raises what `lookup.get` raises, and BadOption for what a circuit states of itself.
     """
-    rule = vars(lookup.get(__name__, name)).get("RULE")
-    if not isinstance(rule, Rule):
-        got, expected = repr(rule), "RULE = Rule(__name__, ...) at its end"
-        raise BadOption(f"file of rule {name}", got=got, expected=expected)
-    return rule
+    if isinstance(rule, Rule):
+        return rule
+    if isinstance(rule, Description):
+        expected = "a rule, which has a textbook form"
+        raise BadOption(f"rule {rule.name}", got="a circuit that follows none", expected=expected)
+    if not isinstance(rule, str):
+        expected = "a name, the path of a file, or a Rule"
+        raise BadOption("rule", got=quoted(rule), expected=expected)
+    return lookup.get(RULES, rule)
 
 
 def forward(

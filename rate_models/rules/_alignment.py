@@ -18,8 +18,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
-
 from rate_models.compiler.kernel import Array, stage
 from rate_models.kernels import layers
 from rate_models.kernels.input_synapses import InputSynapses
@@ -38,6 +36,7 @@ from rate_models.rules import (
     Term,
     _plain,
     _tasks,
+    uniform_feedback,
 )
 
 
@@ -56,10 +55,7 @@ def layer_to_layer(
         hyperparameters=_plain.FeedbackHyperparameters if own else _plain.Hyperparameters,
         losses=losses,
         properties=properties,
-        init=_b_between_layers if own else _none,
-        own=(Own("B", joins=lambda layers, hyper: [(n, n + 1) for n in range(1, layers)]),)
-        if own
-        else (),
+        own=(BETWEEN,) if own else (),
         batch=partial(_batch_down, through),
         teach=_teach_through_b if own else _teach_through_w,
         tasks=partial(_tasks_down, through),
@@ -83,8 +79,7 @@ def from_output(
         hyperparameters=_plain.FeedbackHyperparameters,
         losses=losses,
         properties=properties,
-        init=_b_from_output,
-        own=(Own("B", joins=lambda layers, hyper: [(n, layers) for n in range(1, layers)]),),
+        own=(FROM_LAST,),
         batch=partial(_batch_direct, signal),
         teach=_teach_from_error if signal == "error" else _teach_from_target,
         tasks=partial(_tasks_direct, signal),
@@ -98,25 +93,24 @@ def _always(hyper: Any) -> bool:
     return True
 
 
-def _none(spec: NetworkSpec, hyper: Any, rng: np.random.Generator) -> Parameters:
-    """No parameters beside W and b."""
-    return {}
+def _between(spec: NetworkSpec, hyper: Any) -> list[tuple[int, int]]:
+    """B_2..B_L, each of which joins a hidden layer with the one above."""
+    return [(n, n + 1) for n in range(1, spec.layers)]
 
 
-def _b_between_layers(
-    spec: NetworkSpec, hyper: _plain.FeedbackHyperparameters, rng: np.random.Generator
-) -> Parameters:
-    """B_2..B_L, B_{l+1} (n_l, n_{l+1})."""
-    swapped = [(below, n, *rest) for n, below, *rest in spec.shapes[1:]]
-    return {"B": _plain.random_feedback(swapped, hyper, rng)}
+def _swapped(spec: NetworkSpec, layers: tuple[int, ...]) -> tuple[int, ...]:
+    """(n_l, n_{l+1}); of a convolution the shape of its filters, channels and filters swapped."""
+    n, below, *rest = spec.shapes[layers[1] - 1]
+    return (below, n, *rest)
 
 
-def _b_from_output(
-    spec: NetworkSpec, hyper: _plain.FeedbackHyperparameters, rng: np.random.Generator
-) -> Parameters:
-    """B_1..B_{L-1}, B_l (n_l, n_L)."""
-    shapes = [(n, spec.sizes[-1]) for n in spec.sizes[1:-1]]
-    return {"B": _plain.random_feedback(shapes, hyper, rng)}
+def _from_last(spec: NetworkSpec, hyper: Any) -> list[tuple[int, int]]:
+    """B_1..B_{L-1}, each of which joins a hidden layer with the output."""
+    return [(n, spec.layers) for n in range(1, spec.layers)]
+
+
+BETWEEN = Own("B", each=_between, drawn=uniform_feedback, feedback=True, shape=_swapped)
+FROM_LAST = Own("B", each=_from_last, drawn=uniform_feedback, feedback=True)
 
 
 # -- from layer to layer
@@ -142,15 +136,7 @@ def _batch_down(
 
 def _tasks_down(through: str, spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
     """Layer l sends δ_{l-1} down before it learns: the first layer is the last."""
-    learning = []
-    for n in range(spec.layers, 0, -1):
-        delta = _tasks.E if n == spec.layers else ("delta", n)
-        if n > 1:
-            reads, writes = [delta, ("h", n - 1), (through, n)], [("delta", n - 1)]
-            learning.append(_tasks.modulated(spec, n, reads, writes, sweeps=2))
-        else:
-            learning.append(_tasks.modulated(spec, 1, [delta, _tasks.X]))
-    return [*_tasks.standard(spec), *learning]
+    return _tasks.passed_down(spec, through)
 
 
 @stage
@@ -158,7 +144,7 @@ def _teach_through_w(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -176,7 +162,7 @@ def _teach_through_b(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,
     step: Step,
     work: Work,
@@ -186,8 +172,8 @@ def _teach_through_b(
     """The same through B."""
     delta = layers.units(net, work.delta, layer)
     if layer > 1:
-        at, size = net.weight[layer], net.sizes[layer - 1] * net.sizes[layer]
-        layers.feed_back(net, layer - 1, state.B[at : at + size], delta, work, mask)
+        B = layers.item(params.B, params.B_at, layer - 2)
+        layers.feed_back(net, layer - 1, B, delta, work, mask)
     layers.update(net, syn, layer, delta, work.h, work.c, step)
 
 
@@ -228,7 +214,7 @@ def _teach_from_error(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,
     step: Step,
     work: Work,
@@ -238,9 +224,8 @@ def _teach_from_error(
     """Teaching signal and update of one layer of one sample. Readable form: `_batch_direct`."""
     last = net.sizes.size - 1
     if layer < last:
-        at, size = net.unit[layer] * work.e.size, net.sizes[layer] * work.e.size
-        error = layers.units(net, work.delta, last)
-        layers.feed_back(net, layer, state.B[at : at + size], error, work, mask)
+        B = layers.item(params.B, params.B_at, layer - 1)
+        layers.feed_back(net, layer, B, layers.units(net, work.delta, last), work, mask)
     layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)
 
 
@@ -249,7 +234,7 @@ def _teach_from_target(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,
     step: Step,
     work: Work,
@@ -258,6 +243,6 @@ def _teach_from_target(
 ) -> None:
     """The same from y."""
     if layer < net.sizes.size - 1:
-        at, size = net.unit[layer] * work.y.size, net.sizes[layer] * work.y.size
-        layers.feed_back(net, layer, state.B[at : at + size], work.y, work, mask)
+        B = layers.item(params.B, params.B_at, layer - 1)
+        layers.feed_back(net, layer, B, work.y, work, mask)
     layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)

@@ -1,13 +1,11 @@
-"""What a rule's file states: `Rule`, and the records that its functions take and give."""
+"""What a rule's file states: `Description`, and `Rule`, which adds how it learns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from importlib import import_module
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,124 +14,22 @@ from rate_models.errors import BadOption
 from rate_models.model.hyperparameters import fixed
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import _state
+from rate_models.rules import _kernel_params, _plain
+from rate_models.rules._own import Own
+from rate_models.rules._records import (
+    NO_NOISE,
+    SAFE,
+    Advice,
+    Defaults,
+    Draws,
+    Noise,
+    Properties,
+    Task,
+)
+from rate_models.support import lookup, own_files
 
 Array = NDArray[Any]
 Activity = tuple[list[Any], list[Any]]  # (a, h) of layers 0..L, (batch, n_l) each
-
-
-class Properties(NamedTuple):
-    """What a rule asks of the biology, and how many forward passes it takes.
-
-    passes: forward passes per sample.
-    weight_transport: feedback uses the forward weights.
-    nonlocal_signals: an update uses signals that are not at the synapse.
-    frozen_activity: forward activity must be held while errors travel.
-    update_locking: full: the first layer waits for a backward pass; partial: for the output's
-    error; none.
-    """
-
-    passes: int
-    weight_transport: bool
-    nonlocal_signals: bool
-    frozen_activity: bool
-    update_locking: Literal["full", "partial", "none"]
-
-
-Ref = tuple[str, int]  # an array by the name it has in the rule's equations, and its layer
-
-
-class Task(NamedTuple):
-    """A work item of one sample, and the arrays that it touches.
-
-    kind, layer: S standard pass of a layer, E error at the output (layer 0), M teaching signal and
-    update of a layer.
-    multiply_adds: what it costs in the plain form.
-    reads: arrays that it reads. writes: arrays of this sample alone, which no other item writes.
-    updates: arrays that outlive the sample, read and changed in place. Weights that a pass or a
-    signal goes through are among the reads too: with a delay these may be older ones.
-
-    ("W", l) is all that layer l keeps: weights, biases, velocities. ("h", l) is a_l and h_l,
-    ("h", 0) the input, ("y", -1) the target, ("e", -1) the error and δ_L = ∂L/∂a_L. What follows
-    from the number of the sample alone (learning rate, masks, noise, which samples mirror) is no
-    array.
-    """
-
-    kind: Literal["S", "E", "M"]
-    layer: int
-    multiply_adds: int
-    reads: tuple[Ref, ...]
-    writes: tuple[Ref, ...] = ()
-    updates: tuple[Ref, ...] = ()
-
-
-class Advice(NamedTuple):
-    """A line about the rates of a rule. serious: learning will fail; else it may be better."""
-
-    text: str
-    serious: bool
-
-
-class Draws(NamedTuple):
-    """Random numbers of a batch: masks of the hidden layers and the rule's noise, or None."""
-
-    masks: Sequence[Any] | None = None
-    noise: Sequence[Any] | None = None
-
-    def mask(self, layer: int) -> Any:
-        """m_l of a hidden layer, or None."""
-        return None if self.masks is None else self.masks[layer - 1]
-
-
-class Term(NamedTuple):
-    """A part of ΔW: coefficient · post ⊗ pre, with post (batch, n_l), pre (batch, n_{l-1})."""
-
-    post: Any
-    pre: Any
-    coefficient: float = 1.0
-
-
-class Stage(NamedTuple):
-    """One optimiser step: for every layer the terms whose sum is ΔW_l, or None if it is frozen.
-
-    own: {name: Δ} of the rule's own arrays that the optimiser steps, summed over the samples of
-    the batch.
-    """
-
-    terms: list[list[Term] | None]
-    own: Mapping[str, Any] = MappingProxyType({})
-
-
-class Defaults(NamedTuple):
-    """What suits a rule where nothing is asked for; its own file says how the numbers were found.
-
-    rate: η̂ for labels, with a cross-entropy or the rule's own loss, see `rate_models.defaults`.
-    squared: η̂ for the squared error in all other cases, with targets of variance 1 or below.
-    width: w. activation: of the hidden layers. scale: input scaling, None: the source's own.
-    slower: (option, choice, factor), the factor of the rate with that choice of an option.
-    """
-
-    rate: float = 1.0
-    squared: float = 0.1
-    width: float = 1.0
-    activation: str = "relu"
-    scale: str | None = None
-    slower: tuple[tuple[str, str, float], ...] = ()
-
-
-class Noise(NamedTuple):
-    """Random numbers that a rule needs for every sample.
-
-    widths(spec, hyper): how many numbers each array of the noise has.
-    transform(hyper, u): the numbers, from uniform ones u in [0, 1), NumPy or torch.
-    """
-
-    widths: Callable[[NetworkSpec, Any], list[int]]
-    transform: Callable[[Any, Any], Any]
-
-
-SAFE = Defaults()
-NO_NOISE = Noise(lambda spec, hyper: [], lambda hyper, u: u)
 
 
 def _nothing(*_: Any) -> None:
@@ -144,45 +40,25 @@ def _never(hyper: Any) -> bool:
     return False
 
 
-Ends = tuple[int, int]  # the layers below and above that a feedback matrix joins; 0: the input
-
-
-class Own(NamedTuple):
-    """An array of the rule's own beside W and b, or a list of arrays; drawn by the rule's ``init``.
-
-    name: of the parameter, in checkpoints and on torch too. In kernels it lies flat, row by row,
-    a list one array after another; empty where ``init`` has none of that name.
-    changes: fixed: never. learned: by the rule itself. stepped: by the optimiser as W is, by what
-    `Stage.own` has; the kernel's velocity of X is ``vX``, zero at the start. counts: the rule
-    counts samples with it, alike in all networks that have seen as many, whatever their seed.
-    joins(layers, hyper): of feedback, the layers that it joins, of a list those of each.
-    forward: whether feedback has the shape of forward weights, (n_above, n_below).
-    """
-
-    name: str
-    changes: Literal["fixed", "learned", "stepped", "counts"] = "fixed"
-    joins: Callable[[int, Any], Ends | list[Ends]] | None = None
-    forward: bool = False
+def _no_kernel(*_: Any) -> NoReturn:
+    """In place of `teach` and `tasks` of a rule that has `batch` alone."""
+    got, expected = "a rule that has its textbook form, `batch`, alone", "teach and tasks as well"
+    raise BadOption("kernel", got=got, expected=expected)
 
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """What is stated of a way to learn, whatever carries it out: the first half of a `Rule`.
+    """What a way to learn is, whatever carries it out: the first half of a `Rule`.
 
-    A circuit that follows no rule of `rate_models` describes itself so.
+    A circuit that follows no rule of `rate_models` describes itself so. The required fields are
+    documented in `Rule`. What only some have:
 
-    module: ``__name__`` of the file; its last part is the name of the rule. The file's docstring
-    has one line; the equations and every symbol; a paragraph ``Example:`` with a command and the
-    score it ends with; where the rule lies far below backpropagation a paragraph ``Gap:`` that
-    says why; a paragraph ``Source:`` with the paper.
-    hyperparameters: a NamedTuple. Each field is annotated with its range, and with `FIXED` where
-    it shapes the initial parameters; its default is the paper's.
-    losses: those the rule allows; the first is the loss of a network when none is asked for.
-    properties: what the rule asks of the biology.
-    init(spec, hyper, rng): the rule's own parameters, {name: array or list of arrays}.
-
-    What only some have:
-
+    hyperparameters: a NamedTuple; without it dropout and the distribution of W. Each field is
+    annotated with its range, and with `FIXED` where it shapes the initial parameters; its default
+    is the paper's.
+    own: the rule's own arrays beside W and b, see `Own`.
+    init(spec, hyper, rng): {name: array or list} of W, and of own arrays, that start otherwise than
+    the network and `Own` have it; the others are drawn after these.
     noise: random numbers for every sample.
     forward_pass(spec, params, hyper, x, masks): textbook: the (a, h) of the rule in place of
     `network.forward`, for learning and predictions alike.
@@ -197,10 +73,11 @@ class Description:
 
     module: str
     _: KW_ONLY
-    hyperparameters: type[Any]
     losses: tuple[str, ...]
     properties: Properties
-    init: Callable[[NetworkSpec, Any, np.random.Generator], Parameters]
+    hyperparameters: type[Any] = _plain.Hyperparameters
+    own: tuple[Own, ...] = ()
+    init: Callable[[NetworkSpec, Any, np.random.Generator], Parameters] | None = None
     noise: Noise = NO_NOISE
     forward_pass: Callable[[NetworkSpec, Parameters, Any, Any, Any], Activity] | None = None
     check: Callable[[NetworkSpec], None] = _nothing
@@ -209,11 +86,13 @@ class Description:
     suits: Callable[[NetworkSpec, bool, float], dict[str, float]] | None = None
     advise: Callable[[NetworkSpec, Any, Optimizer, Any, Any], list[Advice]] | None = None
 
+    def __post_init__(self) -> None:
+        own_files.note(self.module)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        if _stated_in(self.module) is not self:  # another process would find the file's own
-            expected = "the RULE of its file, as it is"
-            raise BadOption(f"copy of rule {self.name}", got="a changed one", expected=expected)
-        return _stated_in, (self.module,)
+        place = own_files.place(self.module, f"copy of rule {self.name}")
+        self._check_file(place)
+        return _stated_in, (place,)
 
     def __deepcopy__(self, _: Any) -> Self:
         return self
@@ -224,9 +103,29 @@ class Description:
         return self.module.rpartition(".")[2]
 
     @property
+    def reference(self) -> str:
+        """What runs and checkpoints name it by: its name, or path and digest of a file of one's
+        own.
+
+        Raises BadOption where that would be another one: it was changed, or typed at a prompt.
+        """
+        found = lookup.reference(RULES, self.module, f"rule {self.name}")
+        self._check_file(own_files.place(self.module, f"rule {self.name}"))
+        return found
+
+    def _check_file(self, place: str) -> None:
+        if _stated_in(place) is not self:
+            got, expected = "a changed one", "the RULE of its file, as it is"
+            raise BadOption(f"copy of rule {self.name}", got=got, expected=expected)
+
+    @property
     def loss(self) -> str:
         """The loss of a network when none is asked for."""
         return self.losses[0]
+
+    def named(self, changes: str) -> tuple[str, ...]:
+        """The names of the own arrays that change so, see `Own`."""
+        return tuple(one.name for one in self.own if one.changes == changes)
 
     @property
     def fixed(self) -> tuple[str, ...]:
@@ -234,9 +133,9 @@ class Description:
         return fixed(self.hyperparameters)
 
 
-def _stated_in(module: str) -> Any:
+def _stated_in(place: str) -> Any:
     """The `RULE` of a file."""
-    return import_module(module).RULE
+    return vars(own_files.at(place, "rule")).get("RULE")
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,21 +143,29 @@ class Rule(Description):
     """A learning rule: where the teaching signal and the presynaptic activity of a layer come from.
 
     Averaging, optimisers, sparsity, noise, scheduling and recording are written once, elsewhere. A
-    rule's file ends in ``RULE = Rule(__name__, ...)``. Required are, of `Description`, its
-    docstring, hyperparameters, losses, properties and init, and
+    rule's file ends in ``RULE = Rule(__name__, ...)``. Every function sees arrays only; random
+    numbers are handed in. Required are
 
-    own: the rule's own arrays, see `Own`; `teach` finds them as fields of ``state``.
+    module: ``__name__`` of the file; its last part is the name of the rule. The file's docstring
+    has one line; the equations and every symbol; a paragraph ``Source:`` with the paper. Of our own
+    rules also a paragraph ``Example:`` with a command and the score it ends with, and where the
+    rule lies far below backpropagation a paragraph ``Gap:`` that says why.
+    losses: those the rule allows; the first is the loss of a network when none is asked for.
+    properties: what the rule asks of the biology, see `Properties`.
     batch(spec, params, hyper, x, y, draws): textbook: a generator; yields one `Stage` per
     optimiser step; after each yield ``params`` holds the stepped weights.
-    teach(layer, net, syn, state, hyper, step, work, mask, noise): kernel stage: teaching signal
-    and update of one layer; e and δ_L are there. Layers may learn at the same time: it touches
-    what its work item names, and scratch of its own layer.
+
+    With `batch` alone a rule learns in batches, and online slowly. Its kernel are
+
+    teach(layer, net, syn, params, hyper, step, work, mask, noise): kernel stage: teaching signal
+    and update of one layer; e and δ_L are there, and the own arrays as fields of ``params``. Layers
+    may learn at the same time: it touches what its work item names, and scratch of its own layer.
     tasks(spec, hyper, sample): the work items of a sample in the order in which one worker does
     them, each with the arrays that it reads and writes, see `Task`.
 
-    Every function sees arrays only; random numbers are handed in. What only some rules have:
+    What only some rules have, beside the options of `Description`:
 
-    respond(layer, net, state, a, h, mask): kernel stage of ``forward_pass``, one layer: fills a_l
+    respond(layer, net, params, a, h, mask): kernel stage of ``forward_pass``, one layer: fills a_l
     and h_l, given h_{l-1}, or a_1; changes nothing else. A rule has both or neither.
     input_feedback(params, hyper): K of `input_synapses`: the matrix (n_0, k) through which the
     rule adds a second pattern to the input, or None.
@@ -276,10 +183,9 @@ class Rule(Description):
     steps W_1 steps it too, see `textbook.gradients`.
     """
 
-    own: tuple[Own, ...]
     batch: Callable[[NetworkSpec, Parameters, Any, Any, Any, Draws], Any]
-    teach: Callable[..., None]
-    tasks: Callable[[NetworkSpec, Any, int], list[Task]]
+    teach: Callable[..., None] = _no_kernel
+    tasks: Callable[[NetworkSpec, Any, int], list[Task]] = _no_kernel
     respond: Callable[..., None] | None = None
     input_feedback: Callable[[Parameters, Any], Array | None] = _nothing
     regime: Callable[[Any, int], Hashable] | None = None
@@ -288,15 +194,24 @@ class Rule(Description):
     convolves: bool = False
     follows: Callable[[NetworkSpec, Any], bool] | None = None
 
-    def named(self, changes: str) -> tuple[str, ...]:
-        """The names of the own arrays that change so, see `Own`."""
-        return tuple(one.name for one in self.own if one.changes == changes)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.teach is _no_kernel) is not (self.tasks is _no_kernel):
+            got = "no tasks" if self.tasks is _no_kernel else "no teach"
+            raise BadOption(f"rule {self.name}", got=got, expected="teach and tasks, or neither")
+        if self.compiled and (self.forward_pass is None) is not (self.respond is None):
+            got = "respond alone" if self.forward_pass is None else "forward_pass alone"
+            raise BadOption(f"rule {self.name}", got=got, expected="both, or neither")
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it has a kernel, not `batch` alone."""
+        return self.teach is not _no_kernel
 
     @cached_property
-    def state(self) -> type[Any]:
-        """The named tuple of the own arrays, and of velocities, that kernels take."""
-        velocities = [f"v{name}" for name in self.named("stepped")]
-        return _state.of([*(one.name for one in self.own), *velocities])
+    def kernel_params(self) -> type[Any]:
+        """The named tuple in which kernels take the own arrays, see `Own.fields`."""
+        return _kernel_params.of([name for own in self.own for name in own.fields])
 
     def multiply_adds(self, sizes: Sequence[int]) -> int:
         """Per sample in the plain form, with the defaults, for sizes n_0, ..., n_L.
@@ -312,3 +227,8 @@ class Rule(Description):
         """Whether the kernel teaches the first layer first, as one worker does by `tasks`."""
         tasks = self.tasks(NetworkSpec((1, 1, 1), loss=self.loss), self.hyperparameters(), 0)
         return next(task.layer for task in tasks if task.kind == "M") == 1
+
+
+RULES = lookup.Kind(
+    "rule", "rate_models.rules", "RULE", Rule, "RULE = Rule(__name__, ...) at its end"
+)

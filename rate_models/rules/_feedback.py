@@ -10,25 +10,41 @@ from itertools import pairwise
 import numpy as np
 
 from rate_models.compiler.kernel import Array
+from rate_models.rules import Start
 
 
-def feedback(init: str, scale: float, sizes: Sequence[int], rng: np.random.Generator) -> Array:
-    """F (n_0, n_L), of standard deviation κ √(2/n_0); sizes: n_0..n_L, scale: κ.
+def feedback(start: Start) -> Array:
+    """F (n_j, n_L), of standard deviation κ √(2/n_j), κ ``feedback_scale``.
 
-    he_uniform: U(-b, b), b = κ √(6/n_0). he_normal: the product of `factors`.
+    he_uniform: U(-b, b), b = κ √(6/n_j). he_normal: the product of factors B_{j+1} ... B_L, which
+    are own arrays where the rule learns them, see `factor`.
     """
-    if init == "he_normal":
-        return reduce(np.matmul, factors(scale, sizes, rng))
-    return rng.uniform(-1, 1, (sizes[0], sizes[-1])) * (scale * math.sqrt(6 / sizes[0]))
+    if "B" in start.params:
+        return reduce(np.matmul, start.params["B"])
+    scale: float = start.hyper.feedback_scale
+    if start.hyper.init == "he_normal":
+        sizes = start.spec.sizes[start.layers[0] :]
+        q = deviation(scale, sizes)
+        return reduce(np.matmul, [_normal(start.rng, q, shape) for shape in pairwise(sizes)])
+    return start.rng.uniform(-1, 1, start.shape) * (scale * math.sqrt(6 / start.shape[0]))
 
 
-def factors(scale: float, sizes: Sequence[int], rng: np.random.Generator) -> list[Array]:
-    """B_1..B_L with F = B_1 B_2 ... B_L, B_l (n_{l-1}, n_l) ~ N(0, q²), as mirroring learns them.
+def factor(start: Start) -> Array:
+    """B_l (n_{l-1}, n_l) ~ N(0, q²), one of those that F is the product of, see `deviation`."""
+    sizes = start.spec.sizes[start.hyper.inject :]
+    return _normal(start.rng, deviation(start.hyper.feedback_scale, sizes), start.shape)
 
-    q = (κ √(2/n_0) / √(n_1 ... n_{L-1}))^(1/L), so that F has the standard deviation κ √(2/n_0).
-    Source: Srinivasan et al., ICLR 2024.
+
+def deviation(scale: float, sizes: Sequence[int]) -> float:
+    """q = (κ √(2/n_j) / √(n_{j+1} ... n_{L-1}))^(1/(L-j)), for sizes n_j, ..., n_L; scale: κ.
+
+    With factors of this standard deviation F = B_{j+1} ... B_L has the standard deviation
+    κ √(2/n_j). Source: Srinivasan et al., ICLR 2024.
     """
     wanted = scale * math.sqrt(2 / sizes[0])
-    q = (wanted / math.sqrt(math.prod(sizes[1:-1]))) ** (1 / (len(sizes) - 1))
-    shapes = pairwise(sizes)
-    return [rng.normal(0, q, shape) if q else np.zeros(shape) for shape in shapes]
+    spread: float = (wanted / math.sqrt(math.prod(sizes[1:-1]))) ** (1 / (len(sizes) - 1))
+    return spread
+
+
+def _normal(rng: np.random.Generator, q: float, shape: tuple[int, ...]) -> Array:
+    return rng.normal(0, q, shape) if q else np.zeros(shape)

@@ -46,7 +46,6 @@ from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import Draws, Ref, Task, _tasks
-from rate_models.rules._feedback import factors
 
 LONGEST = 2**23  # samples; single precision counts twice as far and no further
 
@@ -69,19 +68,18 @@ def check(hyper: Any) -> None:
          f"below 1 / mirror_decay = {1 / (hyper.mirror_decay or 1):g}", "factors would flip"),
     ):  # fmt: skip
         if not fits:
-            got = repr(getattr(hyper, name))
+            got = repr(hyper._asdict()[name])
             raise BadOption(f"{name} with mirroring", got=got, expected=expected, remedy=remedy)
 
 
-def init(spec: NetworkSpec, hyper: Any, rng: np.random.Generator) -> Parameters:
-    """F and its factors B, and ``phase``, the number that says which samples mirror."""
-    parts = factors(hyper.feedback_scale, spec.sizes[hyper.inject :], rng)
-    return {"F": reduce(np.matmul, parts), "B": parts, "phase": np.zeros(1)}
-
-
-def joins(layers: int, hyper: Any) -> list[tuple[int, int]]:
+def factor_layers(spec: NetworkSpec, hyper: Any) -> list[tuple[int, int]] | None:
     """Factor B_l joins layer l - 1 with l, from the layer up that F reaches."""
-    return [(n, n + 1) for n in range(hyper.inject, layers)] if asked(hyper) else []
+    return [(n, n + 1) for n in range(hyper.inject, spec.layers)] if asked(hyper) else None
+
+
+def counted(spec: NetworkSpec, hyper: Any) -> tuple[()] | None:
+    """``phase`` is the number that says which samples mirror."""
+    return () if asked(hyper) else None
 
 
 def noise_widths(spec: NetworkSpec, hyper: Any) -> list[int]:
@@ -173,29 +171,30 @@ def alone(phase: Array, hyper: Any) -> bool:
 
 @stage
 def mirror_online(
-    net: Layers, syn: InputSynapses, B: Array, F: Array, hyper: Any,
+    net: Layers, syn: InputSynapses, params: Any, hyper: Any,
     work: Work, mask: Array, noise: Array,
 ) -> None:  # fmt: skip
     """Change F and B by one sample of noise. Readable form: `mirror`."""
-    last, j = net.sizes.size - 1, int(hyper.inject)
+    last, j, B, F = net.sizes.size - 1, int(hyper.inject), params.B, params.F
     keep = B.dtype.type(1) - hyper.mirror_rate * hyper.mirror_decay
     if j == 0:
         input_synapses.collect(syn)
     f = F.reshape(net.sizes[j], net.sizes[last])
-    at, first = 0, 0
+    first = 0
     for layer in range(j + 1, last + 1):
         n, m = net.sizes[layer - 1], net.sizes[layer]
         # F is about to be written anew: until then it has room for what is sent to the input
         xi = F[:n] if layer == 1 else layers.units(net, work.q, layer - 1)
         _send(noise[first : first + n], hyper.mirror_noise, xi)
         _respond(net, syn, layer, xi, work, mask)
-        z, b = layers.units(net, work.p, layer), B[at : at + n * m].reshape(n, m)
+        z = layers.units(net, work.p, layer)
+        b = layers.item(B, params.B_at, layer - 1 - j).reshape(n, m)
         for i in range(n):
             change = hyper.mirror_rate * xi[i]
             for k in range(m):
                 b[i, k] = keep * b[i, k] + change * z[k]
-        at, first = at + n * m, first + n
-    _product(net, B, j, work, f)
+        first += n
+    _product(net, params, j, work, f)
     wanted = np.float64(hyper.feedback_scale) * math.sqrt(2 / net.sizes[j])
     size = wanted / _spread(F)
     factor = B.dtype.type(size ** (1 / (last - j)))
@@ -246,17 +245,16 @@ def _respond(
 
 
 @stage
-def _product(net: Layers, B: Array, j: int, work: Work, f: Array) -> None:
+def _product(net: Layers, params: Any, j: int, work: Work, f: Array) -> None:
     """f (n_j, n_L) = B_{j+1} ... B_L, the factors multiplied from the right."""
     last = net.sizes.size - 1
     for k in range(f.shape[1]):
-        right, at = layers.units(net, work.p, last), B.size
+        right = layers.units(net, work.p, last)
         right[:] = 0
         right[k] = 1
         for layer in range(last, j, -1):
             n, m = net.sizes[layer - 1], net.sizes[layer]
-            at -= n * m
-            b = B[at : at + n * m].reshape(n, m)
+            b = layers.item(params.B, params.B_at, layer - 1 - j).reshape(n, m)
             if layer == j + 1:
                 for i in range(n):
                     f[i, k] = rows.dot(b[i], right)

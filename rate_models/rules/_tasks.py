@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rate_models.network import NetworkSpec
-from rate_models.rules import Ref, Task
+from rate_models.rules._records import Ref, Task
 
 E, X, Y = ("e", -1), ("h", 0), ("y", -1)
 
@@ -54,3 +54,19 @@ def modulated(
 def output(spec: NetworkSpec) -> Task:
     """M of the output layer where it learns from e and h_{L-1}: ΔW_L = δ_L h_{L-1}ᵀ."""
     return modulated(spec, spec.layers, [E, ("h", spec.layers - 1)])
+
+
+def passed_down(spec: NetworkSpec, through: str = "W") -> list[Task]:
+    """All items of a rule where layer l sends δ_{l-1} down before it learns, as backpropagation.
+
+    through: the array that layer l sends it through. The first layer is the last to learn.
+    """
+    learning = []
+    for n in range(spec.layers, 0, -1):
+        delta = E if n == spec.layers else ("delta", n)
+        if n > 1:
+            reads, writes = [delta, ("h", n - 1), (through, n)], [("delta", n - 1)]
+            learning.append(modulated(spec, n, reads, writes, sweeps=2))
+        else:
+            learning.append(modulated(spec, 1, [delta, X]))
+    return [*standard(spec), *learning]

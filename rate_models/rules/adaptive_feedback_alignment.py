@@ -23,14 +23,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-import numpy as np
-from pydantic import Field
-
 from rate_models.compiler.kernel import Array, stage
 from rate_models.kernels import input_synapses, layers, rows
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations, losses
+from rate_models.model.hyperparameters import NotNegative, Share
 from rate_models.model.optimizers import Step
 from rate_models.network import Init, NetworkSpec, Parameters, forward
 from rate_models.rules import (
@@ -59,14 +57,9 @@ class Hyperparameters(NamedTuple):
     """
 
     sign: Literal[1, -1] = -1
-    feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False), FIXED] = 0.05
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    feedback_scale: Annotated[NotNegative, FIXED] = 0.05
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
-
-
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """F as PEPITA draws it."""
-    return {"F": feedback(hyper.init, hyper.feedback_scale, spec.sizes, rng)}
 
 
 def input_feedback(params: Parameters, hyper: Hyperparameters) -> Array | None:
@@ -115,7 +108,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -151,8 +144,7 @@ RULE = Rule(
         frozen_activity=True,
         update_locking="partial",
     ),
-    init=init,
-    own=(Own("F", joins=lambda layers, hyper: (0, layers)),),
+    own=(Own("F", lambda spec, hyper: (0, spec.layers), drawn=feedback, feedback=True),),
     batch=batch,
     teach=teach,
     tasks=tasks,

@@ -59,6 +59,7 @@ from rate_models.kernels import input_synapses, layers, rows
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations
+from rate_models.model.hyperparameters import NotNegative, Positive, Share
 from rate_models.model.optimizers import Step
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import (
@@ -70,6 +71,7 @@ from rate_models.rules import (
     Ref,
     Rule,
     Stage,
+    Start,
     Task,
     Term,
     _stability,
@@ -77,8 +79,6 @@ from rate_models.rules import (
 )
 
 DEFAULTS = Defaults(scale="global")
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Hyperparameters(NamedTuple):
@@ -93,7 +93,7 @@ class Hyperparameters(NamedTuple):
     ridge: Annotated[NotNegative, FIXED] = 0.0
     decoupled: Annotated[bool, FIXED] = False
     mean_rate: Annotated[float, Field(ge=0, le=1)] = 1e-4
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Share = 0.0
     init_1: Annotated[NotNegative, FIXED] = 0.01
     init_2: Annotated[NotNegative, FIXED] = 0.1
     init_q: Annotated[NotNegative, FIXED] = 1 / 3
@@ -132,29 +132,44 @@ def check(spec: NetworkSpec) -> None:
         raise BadOption("bias of bmvr", got=True, expected="False", remedy=remedy)
 
 
+def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:
+    """BadOption for a ridge in the nonlinear form."""
+    if hyper.ridge and not _linear(spec):
+        raise BadOption("ridge of bmvr", got=hyper.ridge, expected="0 with activation relu")
+
+
+def _linear(spec: NetworkSpec) -> bool:
+    return spec.activation[0] == "identity"
+
+
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """Normal W_1 and W_2, Q = init_q I, R = Qᵀ or init_q (I + N/√k); z̄ = 0 for relu.
+    """Normal W_1 and W_2, of standard deviations of their own.
 
     Warns where the linear form has more hidden units than C_xy can have rank for.
     """
     m, k, n = spec.sizes
-    linear = spec.activation[0] == "identity"
-    if linear and k > n:
+    if _linear(spec) and k > n:
         text = (
             f"bmvr: {k} hidden units for {n} outputs; linear units encode {n} directions at most: "
             "in the others Q fades to 0, and the loss is no lower than with fewer units"
         )
         warnings.warn(text, stacklevel=2)
-    if hyper.ridge and not linear:
-        raise BadOption("ridge of bmvr", got=hyper.ridge, expected="0 with activation relu")
-    params: Parameters = {
-        "W": [hyper.init_1 * rng.normal(size=(k, m)), hyper.init_2 * rng.normal(size=(n, k))]
-    }
-    params["Q"] = hyper.init_q * np.eye(k)
-    params["R"] = params["Q"].copy()
+    W_1, W_2 = rng.normal(size=(k, m)), rng.normal(size=(n, k))
+    return {"W": [hyper.init_1 * W_1, hyper.init_2 * W_2]}
+
+
+def inhibition(start: Start) -> Array:
+    """Q = init_q I"""
+    return start.hyper.init_q * np.eye(start.shape[0])  # type: ignore[no-any-return]
+
+
+def excitation(start: Start) -> Array:
+    """R = Qᵀ, or init_q (I + N/√k) where ``decoupled``."""
+    k, hyper = start.shape[0], start.hyper
+    R: Array = start.params["Q"].copy()
     if hyper.decoupled:
-        params["R"] += hyper.init_q / math.sqrt(k) * rng.normal(size=(k, k))
-    return params if linear else params | {"mean": np.zeros(k)}
+        R += hyper.init_q / math.sqrt(k) * start.rng.normal(size=(k, k))
+    return R
 
 
 def forward_pass(
@@ -211,12 +226,12 @@ def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
 
 
 @stage
-def respond(layer: int, net: Layers, state: Any, a: Array, h: Array, mask: Array) -> None:
+def respond(layer: int, net: Layers, params: Any, a: Array, h: Array, mask: Array) -> None:
     """Fill a_l and h_l, given h_1, or a_1. Readable form: `forward_pass`."""
     layers.standard_pass(layer, net, a, h, mask)
-    if layer == 1 and state.mean.size > 0:
+    if layer == 1 and params.mean.size > 0:
         z = layers.units(net, h, 1)
-        rows.axpy(z, z.dtype.type(-1), state.mean)
+        rows.axpy(z, z.dtype.type(-1), params.mean)
 
 
 @stage
@@ -224,7 +239,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -238,23 +253,23 @@ def teach(
         n = layers.units(net, work.p, 1)
         moving, by_steps = syn.V.size > 0, syn.V.size > 0 or hyper.ridge > 0
         if by_steps:
-            _inhibit(state, z, n, delta)
-            _accelerate(state, z, n, hyper, step)
+            _inhibit(params, z, n, delta)
+            _accelerate(params, z, n, hyper, step)
         else:
-            _inhibit_and_step(state, z, n, delta, hyper.eta_q * step.eta)
+            _inhibit_and_step(params, z, n, delta, hyper.eta_q * step.eta)
         for i in range(work.y.size):
             if work.y[i] != 0:
                 rows.axpy(delta, -work.y[i], w[i])
         layers.gate(net, 1, work, mask)
         if hyper.ridge > 0 and not moving:
-            _shrink(syn, state, hyper, step, n)
+            _shrink(syn, params, hyper, step, n)
         layers.update(net, syn, 1, delta, work.h, work.c, step)
         if hyper.ridge > 0 and moving:
-            _shrink(syn, state, hyper, step, n)
+            _shrink(syn, params, hyper, step, n)
         if by_steps:
-            for i in range(state.Q.size):
-                state.Q[i] -= state.vQ[i]
-                state.R[i] -= state.vR[i]
+            for i in range(params.Q.size):
+                params.Q[i] -= params.vQ[i]
+                params.R[i] -= params.vR[i]
         return
     for i in range(delta.size):
         delta[i] = -work.y[i]
@@ -265,14 +280,14 @@ def teach(
         for i in range(net.W.size):
             net.W[i] -= own.eta * net.W[i]
     layers.update(net, syn, 2, delta, work.h, work.c, own)
-    if state.mean.size > 0:
-        rows.axpy(state.mean, hyper.mean_rate, z)
+    if params.mean.size > 0:
+        rows.axpy(params.mean, hyper.mean_rate, z)
 
 
 @stage
-def _inhibit(state: Any, z: Array, n: Array, inhibition: Array) -> None:
+def _inhibit(params: Any, z: Array, n: Array, inhibition: Array) -> None:
     """n = R z, inhibition = Q n."""
-    q, r = state.Q.reshape(z.size, z.size), state.R.reshape(z.size, z.size)
+    q, r = params.Q.reshape(z.size, z.size), params.R.reshape(z.size, z.size)
     for i in range(z.size):
         n[i] = rows.dot(r[i], z)
     for i in range(z.size):
@@ -280,14 +295,14 @@ def _inhibit(state: Any, z: Array, n: Array, inhibition: Array) -> None:
 
 
 @stage
-def _inhibit_and_step(state: Any, z: Array, n: Array, inhibition: Array, rate: Scalar) -> None:
+def _inhibit_and_step(params: Any, z: Array, n: Array, inhibition: Array, rate: Scalar) -> None:
     """n = R z, inhibition = Q n; Q += η_q (z nᵀ − Q), R += η_q (n zᵀ − R).
 
     Row i of R says n_i and row i of Q the inhibition of i; after that nothing needs them, so each
     row is changed while it is at hand: one pass through memory.
     """
     k = z.size
-    q, r = state.Q.reshape(k, k), state.R.reshape(k, k)
+    q, r = params.Q.reshape(k, k), params.R.reshape(k, k)
     for i in range(k):
         row, n_i = r[i], rows.dot(r[i], z)
         n[i] = n_i
@@ -302,20 +317,20 @@ def _inhibit_and_step(state: Any, z: Array, n: Array, inhibition: Array, rate: S
 
 
 @stage
-def _accelerate(state: Any, z: Array, n: Array, hyper: Any, step: Step) -> None:
+def _accelerate(params: Any, z: Array, n: Array, hyper: Any, step: Step) -> None:
     """Velocities of Q and R: v ← μ v + η_q (Q − z nᵀ) + η λ Q."""
     k, rate = z.size, hyper.eta_q * step.eta
     leak = rate + step.eta * step.lam
     for i in range(k):
         for j in range(k):
             at = i * k + j
-            dq, dr = leak * state.Q[at], leak * state.R[at]
-            state.vQ[at] = step.mu * state.vQ[at] + dq - rate * (z[i] * n[j])
-            state.vR[at] = step.mu * state.vR[at] + dr - rate * (z[j] * n[i])
+            dq, dr = leak * params.Q[at], leak * params.R[at]
+            params.vQ[at] = step.mu * params.vQ[at] + dq - rate * (z[i] * n[j])
+            params.vR[at] = step.mu * params.vR[at] + dr - rate * (z[j] * n[i])
 
 
 @stage
-def _shrink(syn: InputSynapses, state: Any, hyper: Any, step: Step, n: Array) -> None:
+def _shrink(syn: InputSynapses, params: Any, hyper: Any, step: Step, n: Array) -> None:
     """The ridge: W_1 −= η c Q R W_1; c W_1 W_1ᵀ Rᵀ for Q and its transpose for R.
 
     Before the update of W_1, or, with velocities, after it: W_1 + V is then what W_1 was.
@@ -323,7 +338,7 @@ def _shrink(syn: InputSynapses, state: Any, hyper: Any, step: Step, n: Array) ->
     input_synapses.settle(syn)
     k, fall = n.size, step.eta * hyper.ridge
     rise = hyper.eta_q * fall
-    q, r = state.Q.reshape(k, k), state.R.reshape(k, k)
+    q, r = params.Q.reshape(k, k), params.R.reshape(k, k)
     for row in range(syn.S.shape[0]):
         w = syn.S[row]
         for i in range(k):
@@ -337,8 +352,8 @@ def _shrink(syn: InputSynapses, state: Any, hyper: Any, step: Step, n: Array) ->
                 old += syn.V[row, i]
             for j in range(k):
                 change = rise * (old * n[j])
-                state.vQ[i * k + j] -= change
-                state.vR[j * k + i] -= change
+                params.vQ[i * k + j] -= change
+                params.vR[j * k + i] -= change
             change = fall * rows.dot(q[i], n)
             w[i] -= change
             if syn.V.size > 0:
@@ -357,13 +372,19 @@ RULE = Rule(
         update_locking="none",
     ),
     init=init,
-    own=(Own("Q", "stepped"), Own("R", "stepped"), Own("mean", "learned")),
+    own=(
+        Own("Q", lambda spec, hyper: (1, 1), drawn=inhibition, changes="stepped"),
+        Own("R", lambda spec, hyper: (1, 1), drawn=excitation, changes="stepped"),
+        # z̄, of the nonlinear form alone
+        Own("mean", lambda spec, hyper: None if _linear(spec) else (1,), changes="learned"),
+    ),
     batch=batch,
     teach=teach,
     tasks=tasks,
     forward_pass=forward_pass,
     respond=respond,
     check=check,
+    check_hyperparameters=check_hyperparameters,
     suits=suits,
     advise=_stability.advise,
     defaults=DEFAULTS,

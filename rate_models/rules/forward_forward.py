@@ -40,15 +40,13 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
-import numpy as np
-from pydantic import Field
-
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
 from rate_models.kernels import input_synapses, layers, rows
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations
+from rate_models.model.hyperparameters import NotNegative, Positive, Share
 from rate_models.model.optimizers import Step
 from rate_models.network import Init, NetworkSpec, Parameters
 from rate_models.rules import (
@@ -61,6 +59,7 @@ from rate_models.rules import (
     Ref,
     Rule,
     Stage,
+    Start,
     Task,
     Term,
     _tasks,
@@ -77,7 +76,6 @@ from rate_models.rules._goodness import (
 )
 
 DEFAULTS = Defaults()
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Hyperparameters(NamedTuple):
@@ -92,11 +90,11 @@ class Hyperparameters(NamedTuple):
     objective: Literal["threshold", "contrast"] = "threshold"
     threshold: Positive = 2.0
     temperature: Positive = 0.125
-    label_scale: Annotated[float, Field(ge=0, allow_inf_nan=False), FIXED] = 3.0
+    label_scale: Annotated[NotNegative, FIXED] = 3.0
     negatives: Literal["predicted", "uniform"] = "predicted"
-    eta_hidden: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
+    eta_hidden: NotNegative = 0.05
     eta_above: Positive = 20.0
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
 
 
@@ -119,10 +117,10 @@ def check(spec: NetworkSpec) -> None:
         raise BadOption("sizes for forward_forward", got=spec.sizes, expected="two classes or more")
 
 
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """K (n_0, n_L) ~ U(±κ √(3/n_0))."""
-    n, labels = spec.sizes[0], spec.sizes[-1]
-    return {"K": rng.uniform(-1, 1, (n, labels)) * (hyper.label_scale * math.sqrt(3 / n))}
+def label_pattern(start: Start) -> Array:
+    """K (n_0, n_L) ~ U(±κ √(3/n_0)), κ ``label_scale``."""
+    bound: float = start.hyper.label_scale * math.sqrt(3 / start.shape[0])
+    return start.rng.uniform(-1, 1, start.shape) * bound
 
 
 def noise_widths(spec: NetworkSpec, hyper: Hyperparameters) -> list[int]:
@@ -221,7 +219,7 @@ def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
 
 
 @stage
-def respond(layer: int, net: Layers, state: Any, a: Array, h: Array, mask: Array) -> None:
+def respond(layer: int, net: Layers, params: Any, a: Array, h: Array, mask: Array) -> None:
     """Fill a_l and h_l, given h_{l-1}, or a_1. Readable form: `forward_pass`."""
     layers.standard_pass(layer, net, a, h, mask)
     if layer < net.sizes.size - 1:
@@ -233,7 +231,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -314,8 +312,7 @@ RULE = Rule(
         frozen_activity=False,
         update_locking="partial",
     ),
-    init=init,
-    own=(Own("K"),),
+    own=(Own("K", lambda spec, hyper: (0, spec.layers), drawn=label_pattern),),
     batch=batch,
     teach=teach,
     tasks=tasks,

@@ -42,12 +42,13 @@ import numpy as np
 from array_api_compat import array_namespace
 from pydantic import Field
 
-from rate_models.compiler.kernel import Array, Scalar, stage, view
+from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
 from rate_models.kernels import layers, rows
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
+from rate_models.model.hyperparameters import NotNegative, Positive, Share
 from rate_models.model.optimizers import Step
 from rate_models.network import Init, NetworkSpec, Parameters, draw, forward
 from rate_models.rules import (
@@ -60,6 +61,7 @@ from rate_models.rules import (
     Ref,
     Rule,
     Stage,
+    Start,
     Task,
     Term,
     _perturbation,
@@ -85,13 +87,13 @@ class Hyperparameters(NamedTuple):
     dropout: probability that a hidden unit is silent for a sample. init: of W.
     """
 
-    c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
+    c: Positive = 0.01
     solver: Annotated[Literal["gradient", "ridge"], FIXED] = "gradient"
     feedback: Annotated[Literal["fa", "dfa"], FIXED] = "fa"
-    eta_b: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5e-4
-    gamma: Annotated[float, Field(gt=0, allow_inf_nan=False), FIXED] = 0.1
+    eta_b: NotNegative = 5e-4
+    gamma: Annotated[Positive, FIXED] = 0.1
     warmup: Annotated[int, Field(ge=0, le=2**24), FIXED] = 0  # float32 counts no further
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_normal"
 
 
@@ -114,22 +116,29 @@ def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:
         raise BadOption("feedback", got=hyper.feedback, expected=expected)
 
 
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """gradient: B ~ N(0, 2/n_l), n_l the layer that receives; ridge: B = 0 and R = √γ I."""
-    hidden = spec.sizes[1:-1]
-    above = spec.sizes[2:]
-    if hyper.feedback == "dfa":
-        above = spec.sizes[-1:] * len(hidden)
-    shapes = list(zip(above, hidden, strict=True))
-    params: Parameters = {"B": [np.zeros(shape) for shape in shapes]}
+def feedback_layers(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]]:
+    """B_2..B_L with the layer above, or B_1..B_{L-1} with the output."""
+    last = spec.layers
+    return [(last if hyper.feedback == "dfa" else n + 1, n) for n in range(1, last)]
+
+
+def feedback(start: Start) -> Array:
+    """gradient: B ~ N(0, 2/n_l), n_l the layer that receives; ridge: B = 0."""
+    if start.hyper.solver == "ridge":
+        return np.zeros(start.shape)
+    return draw("he_normal", start.rng, start.shape, fan_in=start.shape[1])
+
+
+def signal_layers(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]] | None:
+    """Of R: a layer whose signal teaches feedback, once; none for the gradient solver."""
     if hyper.solver == "gradient":
-        params["B"] = [draw("he_normal", rng, shape, fan_in=shape[1]) for shape in shapes]
-    else:
-        factors = above[:1] if hyper.feedback == "dfa" else above
-        params["R"] = [math.sqrt(hyper.gamma) * np.eye(n) for n in factors]
-    if hyper.warmup > 0:
-        params["seen"] = np.zeros(1)
-    return params
+        return None
+    return [(above, above) for above in dict.fromkeys(n for n, _ in feedback_layers(spec, hyper))]
+
+
+def factor(start: Start) -> Array:
+    """R = √γ I"""
+    return math.sqrt(start.hyper.gamma) * np.eye(start.shape[0])
 
 
 def batch(
@@ -151,11 +160,11 @@ def batch(
         if hyper.solver == "gradient":
             change = hyper.eta_b * change
         else:
-            factor = params["R"][0 if direct else layer - 1]
+            R = params["R"][0 if direct else layer - 1]
             if not direct or layer == last - 1:
-                factor[...] = _grown(factor, signal)
+                R[...] = _grown(R, signal)
             solve = array_namespace(x).linalg.solve
-            change = solve(factor, solve(factor.T, change))
+            change = solve(R, solve(R.T, change))
         params["B"][layer - 1] -= change
         delta = spec.gate(layer, a[layer], predicted, draws.mask(layer))
         terms[layer - 1] = [Term(delta, h[layer - 1])]
@@ -166,13 +175,13 @@ def batch(
     yield Stage(terms)
 
 
-def _grown(factor: Any, signal: Any) -> Any:
+def _grown(R: Any, signal: Any) -> Any:
     """The upper triangular factor of V + Σ ẽ ẽᵀ; signal: ẽ (batch, n).
 
     Without V itself, of which single precision has too few digits after a million batches.
     """
     xp = array_namespace(signal)
-    _, grown = xp.linalg.qr(xp.concat([factor, signal]))
+    _, grown = xp.linalg.qr(xp.concat([R, signal]))
     diagonal = xp.linalg.diagonal(grown)
     one = xp.ones_like(diagonal)
     return xp.where(diagonal < 0, -one, one)[:, None] * grown
@@ -206,17 +215,12 @@ def regime(hyper: Hyperparameters, sample: int) -> bool:
     return sample < hyper.warmup
 
 
-def _joins(layers: int, hyper: Hyperparameters) -> list[tuple[int, int]]:
-    """B_2..B_L with the layer above, or B_1..B_{L-1} with the output."""
-    return [(n, layers if hyper.feedback == "dfa" else n + 1) for n in range(1, layers)]
-
-
 @stage
 def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -227,16 +231,14 @@ def teach(
     last, direct = net.sizes.size - 1, hyper.feedback == DIRECT
     delta = layers.units(net, work.delta, layer)
     if layer == last:
-        for i in range(state.seen.size):
-            state.seen[i] += 1
+        for i in range(params.seen.size):
+            params.seen[i] += 1
         estimate(net, hyper.c, work, mask, noise)  # with the weights before any update
     else:
         above = last if direct else layer + 1
         signal = layers.units(net, work.delta, above)
-        n, at = delta.size, net.weight[layer + 1]
-        if direct:
-            at = signal.size * net.unit[layer]
-        b = state.B[at : at + signal.size * n].reshape(signal.size, n)
+        n = delta.size
+        b = layers.item(params.B, params.B_at, layer - 1).reshape(signal.size, n)
         surprise = layers.units(net, work.p, layer)  # λ̂ - λ
         delta[:] = 0
         for i in range(signal.size):
@@ -247,12 +249,13 @@ def teach(
         if hyper.solver == RIDGE:
             gain = layers.units(net, work.p, above)  # nothing in it is needed any more
             if not direct or layer == last - 1:
-                _absorb(_factor(net, state.R, above, direct), signal, gain)
+                R = layers.item(params.R, params.R_at, 0 if direct else layer - 1)
+                _absorb(R.reshape(signal.size, signal.size), signal, gain)
             _correct(b, gain, surprise, surprise.dtype.type(1))
         else:
             _correct(b, signal, surprise, hyper.eta_b)
         layers.gate(net, layer, work, mask)
-    if state.seen.size == 0 or state.seen[0] > hyper.warmup:
+    if params.seen.size == 0 or params.seen[0] > hyper.warmup:
         layers.update(net, syn, layer, delta, work.h, work.c, step)
 
 
@@ -263,36 +266,26 @@ def _correct(b: Array, gain: Array, surprise: Array, rate: Scalar) -> None:
         rows.axpy(b[i], rate * gain[i], surprise)
 
 
-@view
-def _factor(net: Layers, flat: Array, above: int, direct: bool) -> Array:
-    """R of the signal of layer ``above``, as a view."""
-    n, at = net.sizes[above], 0
-    if not direct:
-        for layer in range(2, above):
-            at += net.sizes[layer] ** 2
-    return flat[at : at + n * n].reshape(n, n)
-
-
 @stage
-def _absorb(r: Array, signal: Array, gain: Array) -> None:
+def _absorb(R: Array, signal: Array, gain: Array) -> None:
     """RᵀR += ẽẽᵀ by Givens rotations of (R; ẽᵀ), then gain = (RᵀR)⁻¹ ẽ by two substitutions."""
     n, x = gain.size, gain
     rows.copy(x, signal)
     for k in range(n):
         if x[k] != 0:
-            length = math.hypot(r[k, k], x[k])
-            cos, sin = r[k, k] / length, x[k] / length
-            r[k, k] = length
+            length = math.hypot(R[k, k], x[k])
+            cos, sin = R[k, k] / length, x[k] / length
+            R[k, k] = length
             for j in range(k + 1, n):
-                old = r[k, j]
-                r[k, j] = cos * old + sin * x[j]
+                old = R[k, j]
+                R[k, j] = cos * old + sin * x[j]
                 x[j] = cos * x[j] - sin * old
     rows.copy(x, signal)
     for k in range(n):  # Rᵀ z = ẽ
-        x[k] /= r[k, k]
-        rows.axpy(x[k + 1 :], -x[k], r[k, k + 1 :])
+        x[k] /= R[k, k]
+        rows.axpy(x[k + 1 :], -x[k], R[k, k + 1 :])
     for k in range(n - 1, -1, -1):  # R gain = z
-        x[k] = (x[k] - rows.dot(r[k, k + 1 :], x[k + 1 :])) / r[k, k]
+        x[k] = (x[k] - rows.dot(R[k, k + 1 :], x[k + 1 :])) / R[k, k]
 
 
 RULE = Rule(
@@ -306,11 +299,10 @@ RULE = Rule(
         frozen_activity=True,
         update_locking="full",
     ),
-    init=init,
     own=(
-        Own("B", "learned", joins=_joins, forward=True),
-        Own("R", "learned"),
-        Own("seen", "counts"),
+        Own("B", each=feedback_layers, drawn=feedback, changes="learned", feedback=True),
+        Own("R", each=signal_layers, drawn=factor, changes="learned"),
+        Own("seen", lambda spec, hyper: () if hyper.warmup else None, changes="counts"),
     ),
     batch=batch,
     teach=teach,

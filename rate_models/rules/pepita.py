@@ -45,7 +45,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-import numpy as np
 from array_api_compat import array_namespace
 from pydantic import Field
 
@@ -55,6 +54,7 @@ from rate_models.kernels import layers, rows
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations, losses
+from rate_models.model.hyperparameters import NotNegative, Positive, Share
 from rate_models.model.optimizers import Step
 from rate_models.model.products import added
 from rate_models.network import Init, NetworkSpec, Parameters, forward
@@ -74,7 +74,7 @@ from rate_models.rules import (
     _perturbation,
     _tasks,
 )
-from rate_models.rules._feedback import feedback
+from rate_models.rules._feedback import factor, feedback
 
 # Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
@@ -102,17 +102,17 @@ class Hyperparameters(NamedTuple):
     sign: Literal[1, -1] = 1
     presynaptic: Literal["modulated", "standard"] = "modulated"
     modulation: Literal["error", "sign", "random"] = "error"
-    feedback_scale: Annotated[float, Field(ge=0, allow_inf_nan=False), FIXED] = 0.05
-    perturbation: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    feedback_scale: Annotated[NotNegative, FIXED] = 0.05
+    perturbation: NotNegative = 1.0
     range: Literal["symmetric", "positive"] = "symmetric"
     inject: Annotated[int, Field(ge=0), FIXED] = 0
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
     mirror_before: Annotated[int, Field(ge=0, le=_mirroring.LONGEST), FIXED] = 0
     mirror_every: Annotated[int, Field(ge=0, le=_mirroring.LONGEST), FIXED] = 0
-    mirror_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
-    mirror_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
-    mirror_noise: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    mirror_rate: NotNegative = 0.1
+    mirror_decay: NotNegative = 0.5
+    mirror_noise: Positive = 0.1
 
 
 # Places of these choices in their Literals
@@ -134,11 +134,9 @@ def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:
     _mirroring.check(hyper)
 
 
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """F (n_j, n_L), its standard deviation κ √(2/n_j), and what mirroring needs."""
-    if _mirroring.asked(hyper):
-        return _mirroring.init(spec, hyper, rng)
-    return {"F": feedback(hyper.init, hyper.feedback_scale, spec.sizes[hyper.inject :], rng)}
+def feedback_layers(spec: NetworkSpec, hyper: Hyperparameters) -> tuple[int, int]:
+    """F (n_j, n_L) joins the output with layer j."""
+    return hyper.inject, spec.layers
 
 
 def noise_widths(spec: NetworkSpec, hyper: Hyperparameters) -> list[int]:
@@ -271,7 +269,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -281,10 +279,10 @@ def teach(
     """Modulated pass and update of one layer of one sample. Readable form: `batch`."""
     last, j = net.sizes.size - 1, int(hyper.inject)
     standard, mismatch = hyper.presynaptic == STANDARD, hyper.form == MISMATCH
-    if state.phase.size > 0:
-        if layer == 1 and _mirroring.turn_online(state.phase, hyper):
-            _mirroring.mirror_online(net, syn, state.B, state.F, hyper, work, mask, noise)
-        if _mirroring.alone(state.phase, hyper):
+    if params.phase.size > 0:
+        if layer == 1 and _mirroring.turn_online(params.phase, hyper):
+            _mirroring.mirror_online(net, syn, params, hyper, work, mask, noise)
+        if _mirroring.alone(params.phase, hyper):
             return
     if layer == last and not mismatch and net.loss == losses.MSE:
         a = layers.units(net, work.a, last)
@@ -293,7 +291,7 @@ def teach(
     if layer > j and hyper.form == TIME_LOCAL:
         _first_step(layer, net, syn, step, work)
     if layer == 1:
-        _modulate(net, state, hyper, work, noise)
+        _modulate(net, params, hyper, work, noise)
     if layer <= j:
         return
     if 1 < layer < last and mismatch and layers.in_place(net):
@@ -342,7 +340,7 @@ def _mismatch(layer: int, net: Layers, hyper: Any, work: Work, p: Array) -> None
 
 
 @stage
-def _modulate(net: Layers, state: Any, hyper: Any, work: Work, noise: Array) -> None:
+def _modulate(net: Layers, params: Any, hyper: Any, work: Work, noise: Array) -> None:
     """What goes through F, s times; added to layer j's activity when j is not the input."""
     j, outputs, zero = int(hyper.inject), work.e.size, work.e.dtype.type(0)
     for i in range(outputs):
@@ -354,7 +352,7 @@ def _modulate(net: Layers, state: Any, hyper: Any, work: Work, noise: Array) -> 
         work.c[i] = hyper.sign * e
     if j > 0:
         h, p = layers.units(net, work.h, j), layers.units(net, work.p, j)
-        f = state.F.reshape(h.size, outputs)
+        f = params.F.reshape(h.size, outputs)
         for i in range(h.size):
             p[i] = h[i] + rows.dot(f[i], work.c)
 
@@ -370,12 +368,11 @@ RULE = Rule(
         frozen_activity=False,
         update_locking="partial",
     ),
-    init=init,
     own=(
-        # by mirroring; without it F is fixed, and the others are empty
-        Own("F", "learned", joins=lambda layers, hyper: (hyper.inject, layers)),
-        Own("B", "learned", joins=_mirroring.joins),
-        Own("phase", "counts"),
+        # learned by mirroring; without it F is fixed, and there are no others
+        Own("B", each=_mirroring.factor_layers, drawn=factor, changes="learned", feedback=True),
+        Own("F", feedback_layers, drawn=feedback, changes="learned", feedback=True),
+        Own("phase", _mirroring.counted, changes="counts"),
     ),
     batch=batch,
     teach=teach,

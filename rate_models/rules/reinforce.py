@@ -31,14 +31,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-import numpy as np
-from pydantic import Field
-
 from rate_models.compiler.kernel import Array, stage
 from rate_models.kernels import layers, rows
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
+from rate_models.model.hyperparameters import Positive, Share
 from rate_models.model.optimizers import Step
 from rate_models.network import Init, NetworkSpec, Parameters, forward
 from rate_models.rules import (
@@ -71,14 +69,9 @@ class Hyperparameters(NamedTuple):
     dropout: probability that a hidden unit is silent for a sample. init: of W.
     """
 
-    c: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    c: Positive = 0.01
+    dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_normal"
-
-
-def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """No parameters beside W and b."""
-    return {}
 
 
 def batch(
@@ -112,7 +105,7 @@ def teach(
     layer: int,
     net: Layers,
     syn: InputSynapses,
-    state: Any,
+    params: Any,
     hyper: Any,  # Hyperparameters as numbers
     step: Step,
     work: Work,
@@ -140,7 +133,6 @@ RULE = Rule(
         frozen_activity=True,
         update_locking="partial",
     ),
-    init=init,
     own=(),
     batch=batch,
     teach=teach,

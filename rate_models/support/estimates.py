@@ -15,6 +15,8 @@ from rate_models.errors import BadOption, quoted
 
 DOUBLE = 8  # bytes of the float64 numbers that initial weights are drawn in
 MOST_PLANNED = 1_000_000  # work items that are planned one by one, in some ten seconds
+LONG = 3600.0  # seconds, from which on what cannot be taken up again is not begun
+PACE = 1e11  # multiply-adds per second: more than a core does
 THREADS = 64  # of a network, whatever the machine
 PER_CORE = 16  # threads or processes that each core may be asked to share
 
@@ -40,8 +42,27 @@ def check_network(sizes: Sequence[int]) -> None:
     They are drawn in float64, and kept once more as the kernels have them.
     """
     numbers = sum(n * m for n, m in pairwise(sizes))
-    shown = ", ".join(map(str, sizes if len(sizes) <= 8 else [*sizes[:3], "...", *sizes[-2:]]))
-    check_memory("sizes", f"({shown})", 2 * DOUBLE * numbers, "choose smaller layers")
+    check_memory("sizes", _shown(sizes), 2 * DOUBLE * numbers, "choose smaller layers")
+
+
+def check_time(what: str, got: object, seconds: float, remedy: str = "choose less of it") -> None:
+    """BadOption for work of more than an hour that keeps nothing before its end.
+
+    >>> check_time("--repeats", 10**6, 4e6)
+    Traceback (most recent call last):
+    rate_models.errors.BadOption: --repeats: got 1000000, which takes about 46 days; expected an \
+hour at most; choose less of it
+    """
+    if not seconds <= LONG:
+        got = f"{got}, which takes about {duration(seconds)}"
+        raise BadOption(what, got=got, expected="an hour at most", remedy=remedy)
+
+
+def check_learning(samples: int, sizes: Sequence[int]) -> None:
+    """`check_time` of learning so many samples: for each weight two passes and an update."""
+    seconds = 3 * samples * sum(n * m for n, m in pairwise(sizes)) / PACE
+    got = f"{_samples(samples)} through {_shown(sizes)}"
+    check_time("layers", got, seconds, "choose smaller layers or batches")
 
 
 def check_waiting(what: str, samples: int, sizes: Sequence[int], itemsize: int) -> None:
@@ -116,6 +137,15 @@ def _below_limit() -> int | None:
             return max(0, limit - int(file.read().split()[0]) * resource.getpagesize())
     except (ImportError, OSError, ValueError, IndexError):
         return None
+
+
+def _shown(sizes: Sequence[int]) -> str:
+    """
+    >>> _shown([784, 1024, 10])
+    '(784, 1024, 10)'
+    """
+    some = sizes if len(sizes) <= 8 else [*sizes[:3], "...", *sizes[-2:]]
+    return f"({', '.join(map(str, some))})"
 
 
 def _samples(n: int) -> str:

@@ -27,6 +27,7 @@ from rate_models.errors import BadOption, MissingData
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.online.network import OnlineNetwork
+from rate_models.support.estimates import check_time
 from rate_models.textbook import Textbook, initial_parameters, mapped
 from streaming.benchmarks import batches as bench_batches
 from streaming.benchmarks import circuits as bench_circuits
@@ -38,6 +39,7 @@ SPEC = NetworkSpec((784, 1024, 10))
 LR = 0.03
 CHUNK = 256
 SAMPLES = 20_000
+MANY = 10**12  # repeats: more are as good as these
 Runner = Callable[[Array, Array], None]
 Peers = dict[str, Callable[[], Runner] | None]
 
@@ -46,7 +48,8 @@ def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
     """Time every peer of every scenario, ``repeats`` times for about ``seconds`` each.
 
     Returns {machine, data, repeats, rows: [{scenario, peer, samples_per_second, ratio}]}, with None
-    for peers that are not installed. Raises BadOption for seconds or repeats that are not positive.
+    for peers that are not installed. Raises BadOption for seconds or repeats that are not positive,
+    and if it would take hours.
     """
     if not seconds > 0 or repeats < 1:
         got = f"seconds={seconds:g}, repeats={repeats}"
@@ -60,6 +63,7 @@ def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
         (bench_circuits.scenario(sizes), dict(bench_circuits.peers(sizes)),
          *bench_circuits.data(), 5) for sizes in bench_circuits.SIZES
     ]  # fmt: skip
+    _check_length(seconds, repeats, [peers for _, peers, *_ in scenarios])
     rows: list[dict[str, Any]] = []
     total = (len(scenarios) + 1) * (repeats + 1)
     with (
@@ -95,6 +99,15 @@ def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
                 for name in peers
             ]
     return {"machine": machine(), "data": data, "repeats": repeats, "rows": rows}
+
+
+def _check_length(seconds: float, repeats: int, of: list[Peers]) -> None:
+    """BadOption for hours of measurements, of these scenarios and of tables."""
+    peers = [peer for some in [*of, bench_tables.peers(Path())] for peer in some.values()]
+    n = sum(peer is not None for peer in peers)
+    whole = n * seconds * min(repeats, MANY)
+    got = f"{n} measurements of {seconds:g} s, {repeats:,} times"
+    check_time("bench", got, whole, "choose fewer --repeats or --seconds")
 
 
 def _speed(make: Callable[[], Runner] | None, X: Array, labels: Array) -> float:

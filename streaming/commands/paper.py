@@ -2,101 +2,115 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rate_models.errors import BadOption
+from streaming.commands._options import command_line, with_options
+from streaming.commands._output import Json, print_json
+from streaming.options import Data, Download
+from streaming.records import Checked, Option
+from streaming.terminal import say
 
 
+class PaperOptions(Checked):
+    """What can be asked of a paper's table or figure."""
+
+    quick: Annotated[bool, Option("A small setting, three minutes; not the paper's.")] = False
+    seeds: Annotated[int | None, Option("Runs per cell  [default: the paper's]")] = None
+    epochs: Annotated[
+        int | None, Option("Passes, or what the paper counts  [default: the paper's]")
+    ] = None
+    rows: Annotated[str | None, Option("Rows to compute: backprop,pepita  [default: all]")] = None
+    columns: Annotated[str | None, Option("Columns to compute: mnist,cifar10  [default: all]")] = (
+        None
+    )
+    device: Annotated[str, Option("Where torch computes: cpu, cuda.")] = "cpu"
+    data: Data = None
+    download: Download = False
+    workers: Annotated[
+        int | None,
+        Option("Processes that compute cells  [default: this one alone]", decides=False),
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        Option(
+            "A Dask cluster that computes cells: tcp://10.0.0.1:8786.",
+            metavar="ADDRESS",
+            decides=False,
+        ),
+    ] = None
+    out: Annotated[Path, Option("Folder of tables, figures and finished cells.", decides=False)] = (
+        Path("runs/papers")
+    )
+
+
+@with_options(PaperOptions)
 def paper(
+    context: typer.Context,
     name: Annotated[
         str | None, typer.Argument(help="Table or figure; without one they are listed.")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(help="Runs per cell  [default: the paper's]")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes, or what the paper counts  [default: the paper's]")
-    ] = None,
-    device: Annotated[str, typer.Option(help="Where torch computes: cpu, cuda.")] = "cpu",
-    rows: Annotated[
-        str | None, typer.Option(help="Rows to compute: backprop,pepita  [default: all]")
-    ] = None,
-    columns: Annotated[
-        str | None, typer.Option(help="Columns to compute: mnist,cifar10  [default: all]")
-    ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="A small setting, three minutes; not the paper's.")
-    ] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of data sets  [default: DENDROSTREAM_DATA, else user's cache]"),
-    ] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch a missing data set (needs the extra vision).")
-    ] = False,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that compute cells  [default: this one alone]")
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS", help="A Dask cluster that computes cells: tcp://10.0.0.1:8786."
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of tables, figures and finished cells.")] = Path(
-        "runs/papers"
-    ),
     results: Annotated[
         Path | None,
         typer.Option(metavar="FILE.md", help="Write all tables that --out keeps to one page."),
     ] = None,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
-    ] = False,
+    json_: Json = False,
+    **options: Any,
 ) -> None:
     """Run a published table or figure again; finished cells are kept and not run twice."""
-    from streaming import papers
-    from streaming.files.folder import json_line
-    from streaming.papers import page, table
-    from streaming.papers.reproduce import NOT_YET, reproduce
-    from streaming.sources import Options
-    from streaming.terminal import say
-
+    asked = PaperOptions(**options)
     if results is not None and name is not None:
         raise BadOption("--results", got=f"with {name}", expected="alone: it is about all papers")
     if results is not None:
-        page.write(out, results)
-        print(f"page: {results}")
-        return
-    if name is None:
-        every = {public: papers.citation(papers.get(public)) for public in papers.catalogue()}
-        if json_:
-            print(json_line({"names": list(every), "citations": every}))
-        width = max(map(len, every), default=0)
-        for public, cited in every.items() if not json_ else ():
-            print(f"{public:<{width}}  {cited}")
-        return
+        from streaming.papers import page
 
-    given = {"--seeds": seeds, "--epochs": epochs, "--rows": rows, "--columns": columns}
-    words = ["dendrostream", "paper", name, *(["--quick"] if quick else [])]
-    words += [w for option, v in given.items() if v is not None for w in (option, str(v))]
-    words += ["--device", device] if device != "cpu" else []
+        page.write(asked.out, results)
+        print(f"page: {results}")
+    elif name is None:
+        _list_all(json_)
+    else:
+        result = _reproduced(name, asked, command_line(context, PaperOptions))
+        print_json(result) if json_ else _report(result)
+
+
+def _list_all(as_json: bool) -> None:
+    from streaming import papers
+
+    every = {public: papers.citation(papers.get(public)) for public in papers.catalogue()}
+    if as_json:
+        print_json({"names": list(every), "citations": every})
+        return
+    width = max(map(len, every), default=0)
+    for public, cited in every.items():
+        print(f"{public:<{width}}  {cited}")
+
+
+def _reproduced(name: str, asked: PaperOptions, command: str) -> dict[str, Any]:
+    from streaming.papers.reproduce import reproduce
+    from streaming.sources import Options
+
     try:
-        result = reproduce(
-            name, out, seeds=seeds, epochs=epochs, quick=quick, rows=_list(rows),
-            columns=_list(columns), device=device, data=Options(data, download),
-            scheduler=scheduler, workers=workers, command=shlex.join(words), say=say,
+        return reproduce(
+            name, asked.out, seeds=asked.seeds, epochs=asked.epochs, quick=asked.quick,
+            rows=_list(asked.rows), columns=_list(asked.columns), device=asked.device,
+            data=Options(data=asked.data, download=asked.download), scheduler=asked.scheduler,
+            workers=asked.workers, command=command, say=say,
             bar=sys.stderr.isatty(),
         )  # fmt: skip
     except KeyboardInterrupt:
-        say(f"interrupted; finished cells are kept in {out / 'cells'}: the same command goes on")
+        kept = asked.out / "cells"
+        say(f"interrupted; finished cells are kept in {kept}: the same command goes on")
         raise typer.Exit(130) from None
-    if json_:
-        print(json_line(result))
-        return
+
+
+def _report(result: dict[str, Any]) -> None:
+    from streaming.papers import table
+    from streaming.papers.reproduce import NOT_YET
+
     print(result["citation"])
     print(f"{result['unit']}; setting: {result['setting']}")
     shown = [cell for cell in result["cells"] if cell["state"] != NOT_YET]

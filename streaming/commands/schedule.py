@@ -5,111 +5,130 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from pydantic import Field
 
 from rate_models.errors import BadOption
-from rate_models.support.estimates import check_memory
+from streaming.commands._options import with_options
+from streaming.commands._output import Json, print_json
+from streaming.records import Checked, Option, parse_sizes
 
 MOST_ITEMS = 400_000  # laid out one by one, in seconds; a longer stream goes on at the steady pace
 
 if TYPE_CHECKING:
+    from streaming.schedule.items import Schedule
     from streaming.schedule.plan import Plan, Times
     from streaming.threads.measuring import Comparison
 
 
-def schedule(
-    rule: Annotated[str, typer.Option(help="Learning rule; see `dendrostream rules`.")] = "pepita",
-    layers: Annotated[
-        str, typer.Option(help="Sizes of input, hidden layers and output.")
-    ] = "784,512,512,512,10",
-    workers: Annotated[int, typer.Option(help="Threads, cores or chips.")] = 2,
+class ScheduleOptions(Checked):
+    """What can be asked of a plan."""
+
+    rule: Annotated[str, Option("Learning rule; see `dendrostream rules`.")] = "pepita"
+    layers: Annotated[str, Option("Sizes of input, hidden layers and output.")] = (
+        "784,512,512,512,10"
+    )
+    workers: Annotated[int, Option("Threads, cores or chips.")] = 2
     delay: Annotated[
-        int, typer.Option(help="Updates that a sample's learning may be behind; 0: none, exact.")
-    ] = 0,
-    batch: Annotated[
-        int, typer.Option(help="Samples per update, streamed through the layers.")
-    ] = 1,
+        int, Option("Updates that a sample's learning may be behind; 0: none, exact.")
+    ] = 0
+    batch: Annotated[int, Option("Samples per update, streamed through the layers.")] = 1
     weights: Annotated[
         Literal["stash", "current", "copies"],
-        typer.Option(
-            help="With a delay: the learning pass sees the weights that the sample's first pass "
+        Option(
+            "With a delay: the learning pass sees the weights that the sample's first pass "
             "saw (stash; copies: each update makes a new copy) or the current ones (current)."
         ),
-    ] = "stash",
-    sequential: Annotated[
-        bool, typer.Option("--sequential", help="All of a sample before any of the next.")
-    ] = False,
-    samples: Annotated[int, typer.Option(help="Length of the stream.")] = 4000,
-    equal: Annotated[
-        bool, typer.Option("--equal", help="Every stage takes one unit of time, the error none.")
-    ] = False,
+    ] = "stash"
+    sequential: Annotated[bool, Option("All of a sample before any of the next.")] = False
+    samples: Annotated[int, Option("Length of the stream.")] = 4000
+    equal: Annotated[bool, Option("Every stage takes one unit of time, the error none.")] = False
     standard_times: Annotated[
         str | None,
-        typer.Option(help="Time of each layer's standard pass: 9,4,4,1  [default: multiply-adds]"),
-    ] = None,
+        Option("Time of each layer's standard pass: 9,4,4,1  [default: multiply-adds]"),
+    ] = None
     modulated_times: Annotated[
-        str | None, typer.Option(help="Time of each layer's learning pass and update.")
-    ] = None,
-    error_time: Annotated[float, typer.Option(help="Time of the error, with these.")] = 0.0,
-    handover: Annotated[
-        float, typer.Option(help="Time until a worker hears what another has done.")
-    ] = 0.0,
+        str | None, Option("Time of each layer's learning pass and update.")
+    ] = None
+    error_time: Annotated[float, Option("Time of the error, with these.")] = 0.0
+    handover: Annotated[float, Option("Time until a worker hears what another has done.")] = 0.0
     settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="A hyperparameter of the rule. Repeatable."
-        ),
-    ] = None,
-    measure: Annotated[
-        bool,
-        typer.Option("--measure", help="Run it too, on made-up samples, beside one thread."),
-    ] = False,
-    out: Annotated[Path, typer.Option(help="The Gantt chart.")] = Path("schedule.png"),
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
-    ] = False,
-) -> None:
+        list[str],
+        Option("A hyperparameter of the rule. Repeatable.", flag="--set", metavar="NAME=VALUE"),
+    ] = Field(default_factory=list)
+    measure: Annotated[bool, Option("Run it too, on made-up samples, beside one thread.")] = False
+    out: Annotated[Path, Option("The Gantt chart.")] = Path("schedule.png")
+
+    @property
+    def how(self) -> Schedule:
+        """The schedule asked for."""
+        from streaming.schedule.items import Schedule
+
+        delayed = f"delayed:{self.delay}" if self.delay else "pipelined"
+        return Schedule.parse(
+            "sequential" if self.sequential else delayed, self.batch, self.weights
+        )
+
+
+@with_options(ScheduleOptions)
+def schedule(json_: Json = False, **options: Any) -> None:
     """Plan which worker learns which layer of which sample when, and what that is worth."""
     from streaming.pictures.drawn import check_path
-    from streaming.runs.config import parse_settings, parse_sizes
-    from streaming.schedule.items import Schedule
-    from streaming.schedule.plan import equal_times
-    from streaming.schedule.planner import plan
+    from streaming.runs.config import parse_settings
 
-    sizes = parse_sizes(layers, "--layers")
-    times, unit = _times(standard_times, modulated_times, error_time), "given unit"
-    if times is None:
-        times, unit = (equal_times(len(sizes) - 1), "stages") if equal else (None, "multiply-adds")
-    kind = "sequential" if sequential else f"delayed:{delay}" if delay else "pipelined"
-    how = Schedule.parse(kind, batch, weights)
-    check_path("--out", out)
-    laid_out = min(samples, max(4 * batch * (delay + 2), MOST_ITEMS // (2 * len(sizes))))
-    options = parse_settings(settings or [])
-    found = plan(
-        rule, sizes, how, workers, laid_out, times=times, handover=handover, options=options
-    )
-    figures = {"rule": rule, "layers": sizes, "schedule": str(how), "unit": unit}
-    figures |= _figures(found, samples)
-    title = f"{rule}, {_short(sizes)}, {how}: {found.speedup:.2f} times one worker"
+    asked = ScheduleOptions(**options)
+    sizes, how = parse_sizes(asked.layers, "--layers"), asked.how
+    check_path("--out", asked.out)
+    settings = parse_settings(asked.settings)
+    found, unit = _planned(asked, sizes, how, settings)
+    figures = {"rule": asked.rule, "layers": sizes, "schedule": str(how), "unit": unit}
+    figures |= _figures(found, asked.samples)
+    title = f"{asked.rule}, {_short(sizes)}, {how}:"
     measured = None
-    if measure:
-        from streaming.threads.measuring import measure as compare
-
-        check_memory("--samples", f"{samples:,} samples", 8 * samples * (sizes[0] + sizes[-1]))
-        told = compare(rule, sizes, how, workers, samples, options)
+    if asked.measure:
+        told = _compared(asked, sizes, how, settings)
         measured = _measured(told)
-        title = f"{rule}, {_short(sizes)}, {how}: {told.speedup:.2f} times one thread"
-        picture = _drawn(told.plan, out, title, "seconds", told.ran)
+        title = f"{title} {told.speedup:.2f} times one thread"
+        picture = _drawn(told.plan, asked.out, title, "seconds", told.ran)
     else:
-        picture = _drawn(found, out, title, unit)
+        title = f"{title} {found.speedup:.2f} times one worker"
+        picture = _drawn(found, asked.out, title, unit)
     if json_:
-        from streaming.files.folder import json_line
-
-        print(json_line({"plan": figures, "measured": measured, "picture": picture}))
+        print_json({"plan": figures, "measured": measured, "picture": picture})
         return
     told_too = {f"measured {name}": value for name, value in (measured or {}).items()}
     for name, value in {**figures, **told_too, "picture": picture}.items():
         print(f"{name.replace('_', ' '):<34}{_word(value)}")
+
+
+def _planned(
+    asked: ScheduleOptions, sizes: list[int], how: Schedule, settings: dict[str, Any]
+) -> tuple[Plan, str]:
+    """The plan, and the unit of its times."""
+    from streaming.schedule.plan import equal_times
+    from streaming.schedule.planner import plan
+
+    times = _times(asked.standard_times, asked.modulated_times, asked.error_time)
+    unit = "given unit"
+    if times is None:
+        stages = equal_times(len(sizes) - 1) if asked.equal else None
+        times, unit = stages, "stages" if asked.equal else "multiply-adds"
+    most = max(4 * asked.batch * (asked.delay + 2), MOST_ITEMS // (2 * len(sizes)))
+    found = plan(
+        asked.rule, sizes, how, asked.workers, min(asked.samples, most), times=times,
+        handover=asked.handover, options=settings,
+    )  # fmt: skip
+    return found, unit
+
+
+def _compared(
+    asked: ScheduleOptions, sizes: list[int], how: Schedule, settings: dict[str, Any]
+) -> Comparison:
+    """The plan as threads run it, beside one thread."""
+    from streaming.terminal import slow
+    from streaming.threads.measuring import measure
+
+    with slow("measuring: some seconds, or minutes where kernels are compiled first"):
+        return measure(asked.rule, sizes, how, asked.workers, asked.samples, settings)
 
 
 def _drawn(plan: Plan, out: Path, *rest: Any) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,84 +10,66 @@ from typing import Annotated, Any
 import typer
 
 from rate_models.errors import BadOption
+from streaming import terminal
+from streaming.commands._options import command_line, flags, given, with_options
+from streaming.commands._output import Json, Quiet, print_json
+from streaming.options import RunOptions
+from streaming.records import Checked, Option
 
-NOT_OF_A_SWEEP = ("resume", "from_")
 
+class SweepOptions(Checked):
+    """What can be asked of a sweep, beside the options of its runs."""
 
-def sweep(
-    context: typer.Context,
     over: Annotated[
         list[str],
-        typer.Option(
-            metavar="NAME=VALUES",
-            help="What varies: an option below, or a name that --set takes, with its values: "
+        Option(
+            "What varies: an option below, or a name that --set takes, with its values: "
             "rule=pepita,drtp or seed=0..4 or a list in JSON, hidden=[[256,128],64]. Repeatable: "
             "all combinations are run.",
+            metavar="NAME=VALUES",
         ),
-    ],
+    ]
     workers: Annotated[
         int | None,
-        typer.Option(
-            help="Processes of a local cluster; for threads of a run see --over "
+        Option(
+            "Processes of a local cluster; for threads of a run see --over "
             "workers=1,2.  [default: one per core]"
         ),
-    ] = None,
+    ] = None
     scheduler: Annotated[
         str | None,
-        typer.Option(
-            metavar="ADDRESS", help="A Dask cluster that exists instead: tcp://10.0.0.1:8786."
+        Option(
+            "A Dask cluster that exists instead: tcp://10.0.0.1:8786.",
+            metavar="ADDRESS",
+            decides=False,
         ),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the finished cells.")] = Path("runs/sweep"),
+    ] = None
+    out: Annotated[Path, Option("Folder of the finished cells.", decides=False)] = Path(
+        "runs/sweep"
+    )
     table: Annotated[
         Path | None,
-        typer.Option(help="A row per cell: FILE.csv or FILE.parquet  [default: OUT/sweep.csv]"),
-    ] = None,
+        Option("A row per cell: FILE.csv or FILE.parquet  [default: OUT/sweep.csv]", decides=False),
+    ] = None
     runs: Annotated[
         Path | None,
-        typer.Option(help="Keep the run folders there, on the workers' machines."),
-    ] = None,
-    dashboard: Annotated[
-        bool, typer.Option("--dashboard", help="Dask's pages about the local cluster.")
-    ] = False,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No bar, no messages.")] = False,
-    **options: Any,
+        Option("Keep the run folders there, on the workers' machines.", decides=False),
+    ] = None
+    dashboard: Annotated[bool, Option("Dask's pages about the local cluster.")] = False
+
+
+@with_options(SweepOptions, RunOptions)
+def sweep(
+    context: typer.Context, json_: Json = False, quiet: Quiet = False, **options: Any
 ) -> None:
     """Run all combinations of some options on Dask workers; finished cells are not run twice."""
-    from streaming import terminal
-    from streaming.commands.progress import Interrupts
-    from streaming.files.folder import json_line
-    from streaming.runs.config import parse_settings
-    from streaming.sweeps import table as sweep_table
-    from streaming.sweeps.sweep import parse_over
-    from streaming.sweeps.sweep import sweep as run_all
-
-    def say(message: str) -> None:
-        if not quiet:
-            terminal.say(message)
-
-    varies = parse_over(over)
-    for name in options.keys() & varies.keys():
-        if _given(context, name):
-            raise BadOption(f"--{name}", got="beside --over", expected="one of the two")
-    options["settings"] = parse_settings(options["settings"] or [])
-    interrupts = Interrupts()
-    try:
-        with interrupts.caught():
-            result = run_all(
-                options, varies, out, table=table, scheduler=scheduler, workers=workers, runs=runs,
-                dashboard=dashboard, command=_command(context), say=say,
-                bar=sys.stderr.isatty() and not quiet,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        say(f"interrupted; finished cells are kept in {out / 'cells'}: the same command goes on")
-        raise typer.Exit(interrupts.exit_code) from None
+    asked = SweepOptions(**{name: options[name] for name in SweepOptions.model_fields})
+    result = _swept(context, asked, (lambda _: None) if quiet else terminal.say, quiet)
     if json_:
-        print(json_line(result))
+        print_json(result)
     else:
+        from streaming.sweeps import table as sweep_table
+
         print(sweep_table.text(result["settings"]))
         print(f"table: {result['table']}")
     if result["failed"]:
@@ -99,30 +79,37 @@ def sweep(
         raise typer.Exit(2)
 
 
-def beside(run: Callable[..., None]) -> Callable[..., None]:
-    """``sweep`` as typer sees it: with the options of ``run`` behind its own."""
-    own, more = (inspect.signature(f, eval_str=True).parameters for f in (sweep, run))
-    named = [p for p in own.values() if p.kind is not p.VAR_KEYWORD]
-    others = [p for p in more.values() if p.name not in own and p.name not in NOT_OF_A_SWEEP]
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [p.replace(kind=keyword) for p in (*named, *others)]
-    sweep.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return sweep
+def _swept(
+    context: typer.Context, asked: SweepOptions, say: Callable[[str], None], quiet: bool
+) -> dict[str, Any]:
+    """What came out; ends the command where it is interrupted."""
+    from streaming.progress import Interrupts
+    from streaming.sweeps.sweep import parse_over
+    from streaming.sweeps.sweep import sweep as run_all
+
+    varies = parse_over(asked.over)
+    options = _of_all_runs(context)
+    for name in options.keys() & varies.keys():
+        raise BadOption(flags(context)[name], got="beside --over", expected="one of the two")
+    interrupts = Interrupts()
+    try:
+        with interrupts.caught():
+            return run_all(
+                options, varies, asked.out, table=asked.table, scheduler=asked.scheduler,
+                workers=asked.workers, runs=asked.runs, dashboard=asked.dashboard,
+                command=command_line(context, SweepOptions, RunOptions), say=say,
+                bar=sys.stderr.isatty() and not quiet,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        kept = asked.out / "cells"
+        say(f"interrupted; finished cells are kept in {kept}: the same command goes on")
+        raise typer.Exit(interrupts.exit_code) from None
 
 
-def _given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+def _of_all_runs(context: typer.Context) -> dict[str, Any]:
+    """The options of a run that stand on the command line; those of the sweep are no such."""
+    from streaming.runs.config import parse_settings
 
-
-def _command(context: typer.Context) -> str:
-    """The command as it was given, without what only says where to and how it is shown."""
-    words = ["dendrostream", "sweep"]
-    hidden = {"out", "table", "data", "json_", "quiet", "scheduler", "runs"}
-    for option in context.command.params:
-        if option.name is None or option.name in hidden or not _given(context, option.name):
-            continue
-        value, flag = context.params[option.name], option.opts[0]
-        for one in value if isinstance(value, list | tuple) else [value]:
-            words += [flag] if one is True else [flag, str(one)]
-    return shlex.join(words)
+    names = RunOptions.model_fields.keys() - SweepOptions.model_fields.keys()
+    options = {name: value for name, value in given(context).items() if name in names}
+    return {**options, "settings": parse_settings(options.get("settings", ()))}

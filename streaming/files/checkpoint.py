@@ -40,10 +40,11 @@ def write(
 
     arrays: of numbers or bools. meta: values that JSON represents exactly, without NaN; tuples come
     back as lists.
-    Raises BadOption if ``folder`` holds other files, UserError if the disk cannot be written. An
-    earlier checkpoint is then unchanged.
+    Raises BadOption if ``folder`` holds other files or is the current folder and empty, UserError
+    if the disk cannot be written. An earlier checkpoint is then unchanged.
     """
     folder = _resolved(folder)
+    _refuse_current(folder)
     new, previous = _siblings(folder)
     data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in arrays.items()})
     about = {"file": ARRAYS, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -194,6 +195,18 @@ def _resolved(folder: str | os.PathLike[str]) -> Path:
 def _siblings(folder: Path) -> tuple[Path, Path]:
     """The paths of the new checkpoint, while it is written, and of the previous one."""
     return folder.parent / f"{folder.name}.new", folder.parent / f"{folder.name}.previous"
+
+
+def _refuse_current(folder: Path) -> None:
+    """An empty folder is replaced, and would be gone for those who are in it."""
+    with contextlib.suppress(OSError):  # of a current folder that was removed
+        if folder.samefile(".") and not any(folder.iterdir()):
+            raise BadOption(
+                f"checkpoint {folder}",
+                got="the current folder",
+                expected="the name of a folder of its own, which each save replaces",
+                remedy="name one inside, e.g. checkpoint",
+            )
 
 
 def _refuse_foreign(path: Path) -> None:

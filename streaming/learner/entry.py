@@ -8,28 +8,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from rate_models.errors import BadOption, BadSample, quoted
-from rate_models.support.arguments import elements
-from streaming.learner.as_numbers import as_float, numbers, on_the_host, short
+from rate_models.errors import BadOption, BadSample
+from streaming.learner.as_numbers import as_float, numbers, short
+from streaming.learner.labels import Label, listed
 from streaming.learner.named import (
     Table,
     mapping_of,
-    one_column,
     plain,
     plain_names,
-    same_rows,
     table_of,
 )
 
 Array = NDArray[Any]
-Label = str | int | bool
 
 # Squares of inputs must stay finite, in the running scaling as in the network.
 LARGEST = {"float64": 1e100, "float32": 1e18}
 _FIRST = threading.Lock()
-SHOWN = 10  # classes or names in a message
 
 
 class Checked(NamedTuple):
@@ -260,80 +256,3 @@ def _misshapen(where: str, shape: tuple[Any, ...], width: int) -> BadSample:
         expected=f"shape ({width},)",
         remedy="flatten it" if size == width else "",
     )
-
-
-def several(what: str, rows: Any) -> Any:
-    """Rows as an array, a table or a list that can be sliced; masked entries become NaN."""
-    if isinstance(rows, list | tuple):
-        return rows
-    if type(rows) is not np.ndarray:
-        rows = on_the_host(rows)
-        if (table := table_of(rows)) is not None:
-            return table
-    if isinstance(rows, np.ma.MaskedArray) and rows.dtype.kind in "biuf" and rows.ndim:
-        return as_float(rows)
-    try:
-        array = np.asarray(rows)
-    except Exception as problem:  # as in `numbers`
-        raise BadSample(what, got=short(rows), expected="an array or a list") from problem
-    if array.ndim == 0:
-        raise BadSample(what, got=short(rows), expected="an array or a list, one row a sample")
-    return array
-
-
-def pair(X: Any, y: Any) -> tuple[Any, Any]:
-    """X and y as arrays, tables or lists, as many rows as labels."""
-    same_rows(X, y)
-    X, y = several("X", X), several("y", one_column(y))
-    y = y.values if isinstance(y, Table) else y
-    if len(X) != len(y):
-        raise BadSample("X and y", got=f"{len(X)} and {len(y)} rows", expected="as many")
-    return X, y
-
-
-def draws(
-    what: str, given: Sequence[ArrayLike] | None, widths: Sequence[int], n: int
-) -> list[Array] | None:
-    """masks or noise handed in, (width,) or (n, width) each, as (n, width) arrays."""
-    if given is None:
-        return None
-    expected = f"{len(widths)} arrays of numbers, of shapes {[(n, width) for width in widths]}"
-    several_ = elements(what, given, expected)
-    if len(several_) != len(widths):
-        raise BadOption(what, got=f"{len(several_)} arrays", expected=f"{len(widths)}")
-    try:
-        return [
-            np.broadcast_to(np.asarray(part, np.float64), (n, width))
-            for part, width in zip(several_, widths, strict=True)
-        ]
-    except Exception:  # whatever a foreign object raises when asked to be an array
-        raise BadOption(what, got=quoted(given), expected=expected) from None
-
-
-def labels_of(classes: Sequence[Any] | None, n_outputs: int) -> tuple[Label, ...]:
-    """The label of each output unit as plain Python values; BadOption when they cannot be."""
-    if classes is None:
-        return tuple(range(n_outputs))
-    expected = f"{n_outputs} labels, one for each output unit"
-    labels = [plain(c) for c in elements("classes", classes, expected)]
-    labels = [int(c) if isinstance(c, float) and c.is_integer() else c for c in labels]
-    if odd := [c for c in labels if type(c) not in (str, int, bool)]:
-        raise BadOption("classes", got=short(odd[0]), expected="texts, whole numbers or booleans")
-    if len(set(labels)) != len(labels) or len(labels) != n_outputs:
-        raise BadOption(
-            "classes",
-            got=f"{len(labels)}: {listed(labels)}",
-            expected=f"{n_outputs} different labels, one for each output unit",
-        )
-    return tuple(labels)
-
-
-def as_array(labels: tuple[Label, ...]) -> Array:
-    """Labels as an array to index; one of objects where the kinds are mixed."""
-    return np.array(labels, dtype=None if len({type(c) for c in labels}) == 1 else object)
-
-
-def listed(values: Sequence[Any]) -> str:
-    """The first few values, and how many there are in all."""
-    text = ", ".join(short(v) for v in values[:SHOWN])
-    return text if len(values) <= SHOWN else f"{text}, ... ({len(values)} in all)"

@@ -6,14 +6,14 @@ from typing import Any
 
 from biocircuits import catalogue
 from biocircuits.network import CircuitNetwork
-from biocircuits.network import rule_of as rule_of_circuit
 from rate_models import rules
 from rate_models.errors import BadOption, quoted
 from rate_models.model.hyperparameters import unknown
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, check_whole
 from rate_models.online.network import OnlineNetwork
-from rate_models.rules import Description
+from rate_models.online.textbook import TextbookNetwork
+from rate_models.rules import Description, Rule
 from streaming.schedule.items import Schedule
 from streaming.threads.network import ScheduledNetwork
 
@@ -21,33 +21,42 @@ Network = OnlineNetwork | CircuitNetwork
 DEFAULT = "pepita"
 
 
-def rule_of(rule: str | None, circuit: str | None) -> tuple[str, Description]:
-    """The name of the rule, and what it states: losses, hyperparameters and the rest.
+def rule_of(rule: str | Description | None, circuit: str | None) -> Description:
+    """The rule: its losses, hyperparameters and the rest.
 
-    rule: None takes the circuit's own, or pepita. A circuit that follows no rule is its own.
-    Raises UnknownName, and BadOption for a rule that is not the circuit's.
+    rule: a name, the path of a file, or the rule itself; None takes the circuit's own, or pepita. A
+    circuit that follows no rule is its own. Raises UnknownName, and BadOption for a rule that is
+    not the circuit's.
 
-    >>> rule_of(None, "bmvr")[0]
+    >>> rule_of(None, "bmvr").name
     'bmvr'
     """
     if circuit is None:
-        rule = DEFAULT if rule is None else rule
-        return rule, rules.get(rule)
-    made = catalogue.load(circuit)
-    own = rule_of_circuit(made)
-    if rule not in (None, own.name):
+        return rules.get(DEFAULT if rule is None else rule)
+    own = catalogue.load(circuit).definition
+    if rule not in (None, own, own.name):
         expected = f"{own.name!r} or none"
         raise BadOption(f"rule of circuit {circuit}", got=quoted(rule), expected=expected)
-    return own.name, own
+    return own
+
+
+def named(rule: Description, circuit: str | None) -> dict[str, str | None]:
+    """Rule and circuit by what finds them in another process: of one's own file path and digest.
+
+    Raises BadOption where nothing does: see `rate_models.rules.Description.reference`.
+    """
+    if circuit is None:
+        return {"rule": rule.reference, "circuit": None}
+    return {"rule": rule.name, "circuit": catalogue.reference(catalogue.load(circuit))}
 
 
 def circuit_of(network: Network) -> str | None:
-    """The name of the circuit that a network is; None for one that is none."""
-    return network.circuit.name if isinstance(network, CircuitNetwork) else None
+    """What finds the circuit that a network is; None for one that is none."""
+    return network.reference if isinstance(network, CircuitNetwork) else None
 
 
 def build(
-    rule: str,
+    rule: Description,
     spec: NetworkSpec,
     circuit: str | None,
     seed: int,
@@ -80,12 +89,14 @@ def build(
             if name in options:
                 raise unknown(name, list(Optimizer._fields))
         return CircuitNetwork(spec, circuit, seed=seed, **options)
-    own = rules.get(rule).hyperparameters._fields
+    assert isinstance(rule, Rule)
+    own = rule.hyperparameters._fields
     if odd := [name for name in options if name not in (*Optimizer._fields, *own)]:
         raise unknown(odd[0], [*Optimizer._fields, *own])
     optimizer = Optimizer(**{k: v for k, v in options.items() if k in Optimizer._fields})
     hyper = {k: v for k, v in options.items() if k in own}
     common: dict[str, Any] = {"seed": seed, "dtype": dtype, "optimizer": optimizer, **hyper}
     if alone:
-        return OnlineNetwork(spec, rule, **common)
+        kind = OnlineNetwork if rule.compiled else TextbookNetwork
+        return kind(spec, rule, **common)
     return ScheduledNetwork(spec, rule, schedule=how, workers=workers, **common)

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType, NoneType
+from types import NoneType
 from typing import Any
 
 from rate_models.errors import Diverged, UserError
 from streaming.files.folder import disk, finite, json_line, write_text
 from streaming.machine import machine
-from streaming.papers import Context, Result
+from streaming.papers import Context, Paper, Result
 from streaming.papers.unfinished import Checkpoints
 
 Run = dict[str, Any]
@@ -103,7 +103,7 @@ class Store:
             write_text(self.path(cell["run"], cell["seed"]), json_line(cell) + "\n")
 
     def compute(
-        self, paper: ModuleType, run: Run, seeds: Sequence[int], context: Context
+        self, paper: Paper, run: Run, seeds: Sequence[int], context: Context
     ) -> dict[int, dict[str, Any]]:
         """{seed: cell} of a run. The seeds are computed together, each is kept when it finishes."""
         if not seeds:

@@ -11,7 +11,7 @@ from typing import Any
 from rate_models.errors import UserError
 from streaming import papers
 from streaming.files.folder import disk, write_text
-from streaming.papers import table
+from streaming.papers import Cell, Paper, table
 from streaming.papers.reproduce import NO_DATA, NOT_YET, PAPERS
 
 HEAD = """# Published numbers and ours
@@ -50,7 +50,7 @@ def write(folder: Path, page: Path) -> None:
     compared, chosen = list[tuple[str, dict[str, Any]]](), list[str]()
     for name in papers.catalogue():
         paper = papers.get(name)
-        about = f"## {name}\n\n{papers.citation(paper)}\n\nUnit: {paper.UNIT}.\n"
+        about = f"## {name}\n\n{papers.citation(paper)}\n\nUnit: {paper.unit}.\n"
         parts.append(about)
         tables = {path: read(path) for path in _tables(folder, name)}
         full = {path: kept for path, kept in tables.items() if kept["setting"] == PAPERS}
@@ -62,8 +62,8 @@ def write(folder: Path, page: Path) -> None:
             others += [about, *more]
         cells = next(iter(full.values()))["cells"] if full else _unmeasured(paper)
         compared += [(_named(name, full, page), c) for c in cells if c["published"] is not None]
-        if hasattr(paper, "CHOSEN"):
-            chosen.append(f"- {name}: {paper.CHOSEN}")
+        if paper.chosen:
+            chosen.append(f"- {name}: {paper.chosen}")
     head = [HEAD.format(page=page, folder=folder, small=beside.name), _summary(compared)]
     if chosen:
         head.append("Chosen by the numbers that are compared here:\n\n" + "\n".join(chosen) + "\n")
@@ -99,21 +99,20 @@ def _figure(path: Path, page: Path) -> str:
     return Path(os.path.relpath(path.with_suffix(".png"), page.parent)).as_posix()
 
 
-def _unmeasured(paper: Any) -> list[dict[str, Any]]:
+def _unmeasured(paper: Paper) -> list[dict[str, Any]]:
     """The published cells of a paper that has not been run at the paper's setting."""
-    return [table.unmeasured(paper, (row, column), _state(paper, row, column))
-            for row in paper.ROWS for column in paper.COLUMNS
-            if (row, column) in paper.PUBLISHED]  # fmt: skip
+    return [table.unmeasured(paper, cell, _state(paper, cell))
+            for cell in paper.cells if cell in paper.published]  # fmt: skip
 
 
-def _nothing(paper: Any) -> str:
+def _nothing(paper: Paper) -> str:
     cells = _unmeasured(paper)
     text = _rows(cells) if cells else "Not run yet; the paper gives no number.\n"
     return f"### Setting: {PAPERS}\n\n{text}"
 
 
-def _state(paper: Any, row: str, column: str) -> str:
-    run = paper.run(row, column, paper.FULL)
+def _state(paper: Paper, cell: Cell) -> str:
+    run = paper.run(*cell, paper.full)
     return run if isinstance(run, str) else NOT_YET
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from tqdm import tqdm
@@ -18,14 +17,16 @@ from streaming.cluster import cluster
 from streaming.files.bounded import DamagedData
 from streaming.files.folder import disk, finite, replacing, write_text
 from streaming.machine import machine
-from streaming.papers import Cell, Context, Scale, table
+from streaming.papers import Cell, Context, Paper, Scale, table
 from streaming.papers.cells import Store
+from streaming.papers.outlook import Outlook
 from streaming.papers.spread import Task, spread
 from streaming.pictures.drawn import attempt
 from streaming.sources import Options
 
 NOT_YET, NO_DATA, PAPERS = "not run yet", "no data", "the paper's"
-MOST_SEEDS = 100_000  # more are a mistake, and would need a long list for each cell
+MOST_SEEDS = 10_000  # more are a mistake
+TOGETHER = 100  # seeds of a cell that are computed at once; more would fill the memory
 MINUTE = 60.0
 
 
@@ -57,26 +58,29 @@ def reproduce(
     no data for any of the chosen cells.
     """
     paper = papers.get(name)
-    name = name.replace("_", "-")
-    chosen = _chosen("--rows", rows, paper.ROWS), _chosen("--columns", columns, paper.COLUMNS)
+    asked, name = papers.reference(paper), papers.named(name)
+    chosen = _chosen("--rows", rows, paper.rows), _chosen("--columns", columns, paper.columns)
     scale, setting, stem = _scale(paper, name, seeds, epochs, quick)
-    if device != "cpu" and not getattr(paper, "TORCH", True):
+    if device != "cpu" and not paper.torch:
         raise BadOption("--device", got=device, expected=f"cpu: nothing of {name} runs on torch")
     if setting:
         say(f"{name}: {setting}: not the paper's setting")
     start = time.perf_counter()
     store = Store(out / "cells", command, say)
-    every = [(row, column) for row in paper.ROWS for column in paper.COLUMNS]
+    every = paper.cells
     todo = [(row, column) for row, column in every if row in chosen[0] and column in chosen[1]]
     with tqdm(total=len(todo), desc=name, disable=not bar, leave=False) as shown:
         tick = shown.set_postfix_str if bar else _now_and_then(say)
-        context = Context(lambda *_: None, device, data or Options(), tick)
+        outlook = Outlook(_open(paper, todo, scale, store), say)
+        context = Context(outlook, device, data or Options(), tick)
         spreads = (scheduler, workers) != (None, None)
         if spreads and (tasks := _missing(paper, todo, scale, store)):
             say(f"{name}: {len(tasks)} cells are computed by workers")
             with cluster(scheduler, workers, say=say) as client:
-                for n, _ in enumerate(spread(client, name, tasks, context, store), 1):
+                for n, (_, done) in enumerate(spread(client, asked, tasks, context, store), 1):
                     tick(f"{n} of {len(tasks)} cells by workers")
+                    for seed in done:
+                        outlook(seed)
         absent: dict[Cell, UserError] = {}
         for cell in todo:
             run = paper.run(*cell, scale)
@@ -85,7 +89,8 @@ def reproduce(
                 kept = store.kept(run, range(scale.seeds))
                 missing = [seed for seed in range(scale.seeds) if seed not in kept]
                 try:
-                    kept |= store.compute(paper, run, missing, context)
+                    for some in _parts(missing):
+                        kept |= store.compute(paper, run, some, context)
                 except (MissingData, DamagedData) as error:
                     if str(error) not in map(str, absent.values()):
                         say(f"skipped: {error}")
@@ -100,7 +105,7 @@ def reproduce(
         run = paper.run(*cell, scale)
         if run is None:
             continue
-        seen = scale.seeds if cell in todo else max(scale.seeds, paper.FULL.seeds)
+        seen = scale.seeds if cell in todo else max(scale.seeds, paper.full.seeds)
         kept = store.kept(run, range(seen)) if isinstance(run, dict) else {}
         if not kept and setting and cell not in todo:
             continue  # not requested in this setting
@@ -118,7 +123,7 @@ def reproduce(
     result = {
         "name": name,
         "citation": papers.citation(paper),
-        "unit": paper.UNIT,
+        "unit": paper.unit,
         "setting": setting or PAPERS,
         "scale": scale._asdict(),
         "command": command,
@@ -135,7 +140,7 @@ def reproduce(
 
 
 def _entry(
-    paper: ModuleType, cell: Cell, run: Any, kept: dict[int, dict[str, Any]], comparable: bool
+    paper: Paper, cell: Cell, run: Any, kept: dict[int, dict[str, Any]], comparable: bool
 ) -> dict[str, Any]:
     results = [kept[seed]["result"] for seed in sorted(kept)]
     try:
@@ -144,13 +149,13 @@ def _entry(
         raise UserError(
             f"finished cell {', '.join(cell)}",
             got=f"a result without what the table needs ({type(error).__name__}: {error})",
-            expected=f"what {paper.__name__} measures",
+            expected=f"what {paper.module} measures",
             remedy="remove the files of this cell in the folder `cells`, and run again",
         ) from error
     return {**entry, "made": _origin(kept.values())}
 
 
-def _missing(paper: ModuleType, todo: Sequence[Cell], scale: Scale, store: Store) -> list[Task]:
+def _missing(paper: Paper, todo: Sequence[Cell], scale: Scale, store: Store) -> list[Task]:
     """(run, seeds that are not finished) of cells; equal runs once."""
     missing: dict[Path, Task] = {}
     for cell in todo:
@@ -158,9 +163,20 @@ def _missing(paper: ModuleType, todo: Sequence[Cell], scale: Scale, store: Store
         if not isinstance(run, dict):
             continue
         kept = store.kept(run, range(scale.seeds))
-        if seeds := [seed for seed in range(scale.seeds) if seed not in kept]:
+        for seeds in _parts([seed for seed in range(scale.seeds) if seed not in kept]):
             missing[store.path(run, seeds[0])] = run, seeds
     return list(missing.values())
+
+
+def _parts(seeds: list[int]) -> list[list[int]]:
+    return [seeds[at : at + TOGETHER] for at in range(0, len(seeds), TOGETHER)]
+
+
+def _open(paper: Paper, todo: Sequence[Cell], scale: Scale, store: Store) -> int:
+    """How many results there are not yet of cells; those of equal runs count once."""
+    runs = [run for cell in todo if isinstance(run := paper.run(*cell, scale), dict)]
+    paths = {store.path(run, seed) for run in runs for seed in range(scale.seeds)}
+    return sum(not path.exists() for path in paths)
 
 
 def _now_and_then(say: Callable[[str], object]) -> Callable[[str], object]:
@@ -177,20 +193,20 @@ def _now_and_then(say: Callable[[str], object]) -> Callable[[str], object]:
 
 
 def _write(
-    paper: ModuleType, result: dict[str, Any], results: papers.Results, out: Path, stem: str
+    paper: Paper, result: dict[str, Any], results: papers.Results, out: Path, stem: str
 ) -> None:
     with disk(out):
         write_text(out / f"{stem}.json", json.dumps(finite(result), indent=1) + "\n")
         again = "the same command draws it; finished cells are kept"
         with attempt(f"{out / stem}.png", again), replacing(out / f"{stem}.png", ".png") as picture:
-            if results and hasattr(paper, "draw"):
+            if results and paper.draw is not None:
                 paper.draw(results, picture)
             else:
                 table.picture(result["cells"], result["unit"], stem, picture)
 
 
 def _scale(
-    paper: ModuleType, name: str, seeds: int | None, epochs: int | None, quick: bool
+    paper: Paper, name: str, seeds: int | None, epochs: int | None, quick: bool
 ) -> tuple[Scale, str, str]:
     """The scale, a text with its differences from the paper's, and the name of the files."""
     for option, number in (("--seeds", seeds), ("--epochs", epochs)):
@@ -198,8 +214,8 @@ def _scale(
             raise BadOption(option, got=number, expected="1 or more")
     if seeds is not None and seeds > MOST_SEEDS:
         raise BadOption("--seeds", got=seeds, expected=f"at most {MOST_SEEDS:,}")
-    full: Scale = paper.FULL
-    usual: Scale = paper.QUICK if quick else full
+    full = paper.full
+    usual = paper.quick if quick else full
     changes = {"seeds": seeds, "epochs": epochs}
     scale = usual._replace(**{k: v for k, v in changes.items() if v is not None})
     differs, stem = [], name

@@ -35,7 +35,7 @@ def on_worker(
     name: str, run: Run, seeds: Sequence[int], device: str, where: dict[str, Any], command: str
 ) -> list[dict[str, Any]]:
     """The cells of `Store.compute` in a temporary folder, which is removed."""
-    data = Options(where["data"] and Path(where["data"]), where["download"])
+    data = Options(data=where["data"] and Path(where["data"]), download=where["download"])
     with scratch() as folder:
         store = Store(folder, command, lambda _: None)
         context = Context(lambda *_: None, device, data)

@@ -6,16 +6,15 @@ import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from streaming.papers import Cell, Published, Result
+from streaming.papers import Cell, Paper, Result
 
 COLUMNS = ("row", "column", "published", "measured", "seeds", "difference")
 
 
 def entry(
-    paper: ModuleType,
+    paper: Paper,
     cell: Cell,
     run: dict[str, Any],
     results: Sequence[Result | None],
@@ -33,12 +32,12 @@ def entry(
     numbers = paper.value(*cell, known) if known else []
     values = [float(v) for v in numbers if v is not None and math.isfinite(v)]
     mean = statistics.fmean(values) if values else None
-    if values and hasattr(paper, "mean"):
+    if values and paper.mean is not None:
         mean = float(paper.mean(*cell, known))
     std = statistics.stdev(values) if len(values) > 1 else None
     diverged = len(results) - len(known)
     state = "measured" if values else "undefined" if known else "diverged"
-    published: Published | None = paper.PUBLISHED.get(cell)
+    published = paper.published.get(cell)
     gap = mean - published.mean if comparable and published and mean is not None else None
     spread = math.hypot(published.std or 0, std or 0) if published else 0
     known_spread = published is not None and published.std is not None and spread
@@ -55,10 +54,10 @@ def entry(
     }
 
 
-def unmeasured(paper: ModuleType, cell: Cell, state: str) -> dict[str, Any]:
+def unmeasured(paper: Paper, cell: Cell, state: str) -> dict[str, Any]:
     """The entry of a cell that is not measured. state: why not, for the table; its ``reason`` is
     the error of its data set, if there is one."""
-    published: Published | None = paper.PUBLISHED.get(cell)
+    published = paper.published.get(cell)
     return {
         "row": cell[0],
         "column": cell[1],

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from streaming.files.folder import write_text
 from streaming.learner.learner import OnlineLearner
-from streaming.scores.evaluate import Scored
+from streaming.scores.metrics import Scored
 from streaming.sources import Source
 
 FILE = "predictions.csv"

@@ -1,26 +1,23 @@
-"""What a run is told to do: checked at the door, written to ``config.json``, fixed from then on."""
+"""What a run computes: checked when it is asked for, kept in ``config.json``, then fixed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import ValidationError
 
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData, quoted
-from rate_models.support.arguments import elements
 from streaming.learner import realisation
-from streaming.learner.learner import OnlineLearner
+from streaming.learner.learner import ARGUMENTS, OnlineLearner
+from streaming.options import RunOptions
 from streaming.runs import defaults
 from streaming.runs.lineage import Continued, Lineage
 from streaming.samples.input_target import InputTarget, factor_of
 from streaming.samples.retargeted import NumberTarget
-from streaming.sources import TABLE, Options, Source, open_source
-from streaming.tables.columns import listed
+from streaming.sources import Options, Source, open_source
 
 # What an option is when neither the person nor the source says; the rate, activation, loss and
 # scaling come from the rule: see `streaming.runs.defaults`.
@@ -28,115 +25,26 @@ from streaming.tables.columns import listed
 # `decay_factor`; sources of a known length turn them into sample counts.
 DEFAULTS: Mapping[str, Any] = {"hidden": (256,), "epochs": 1, "decay_after": ()}
 
-# Said by an option or by the source, so `--set` would say them a second time.
-_NOT_BY_SET = (
-    "rule",
-    "circuit",
-    "schedule",
-    "workers",
-    "batch",
-    "sizes",
-    "lr",
-    "seed",
-    "dtype",
-    "scale",
-    "on_bad",
-    "task",
-    "classes",
-    "maximum",
-)
+
+class FromSource(NamedTuple):
+    """Arguments of the learner that no option gives, since the source decides them."""
+
+    sizes: tuple[int, ...]
+    classes: tuple[Any, ...] | None
+    maximum: float
 
 
-Count = Annotated[int, Field(gt=0, lt=2**63)]
+# Arguments of the learner that options of the run give, and those that `settings` can give.
+BY_OPTION = tuple(name for name in ARGUMENTS if name in RunOptions.model_fields)
+BY_SETTING = tuple(name for name in ARGUMENTS if name not in (*BY_OPTION, *FromSource._fields))
 
 
-def _sizes(value: Any) -> Any:
-    """The text 256,128 as sizes; one number as one size."""
-    if isinstance(value, int):
-        return (value,)
-    try:
-        return parse_sizes(value) if isinstance(value, str) else _listed("hidden", value)
-    except BadOption:
-        raise PydanticCustomError("sizes", "Input should be sizes, e.g. 256,128") from None
+class RunConfig(RunOptions):
+    """Everything that decides what a run computes: its options, and what it goes on from.
 
-
-def _columns(value: Any) -> Any:
-    """The text time,id as two names of columns."""
-    return listed(value) if isinstance(value, str) else _listed("drop", value)
-
-
-def _names(value: Any) -> Any:
-    """A text as one name."""
-    return (value,) if isinstance(value, str) else _listed("record", value)
-
-
-def _ascii(value: Any) -> str:
-    try:
-        return ascii(value)
-    except Exception:  # whatever a foreign object raises; what it is not is found out later
-        return ""
-
-
-def _listed(what: str, value: Any) -> Any:
-    """A sequence as a tuple, as pydantic would read one without end; anything else as it is."""
-    if value is None or isinstance(value, float):
-        return value
-    return elements(f"--{what}", value, "a list")
-
-
-class RunConfig(BaseModel):
-    """Everything that decides what a run computes.
-
-    ``None`` for ``hidden``, ``epochs``, ``lr`` and ``scale`` means: as suits rule and source; for
-    ``rule`` and ``dtype``: pepita and float32, or what the ``circuit`` has.
-    ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, looked at
-    whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
-    stream samples between metrics lines and between checkpoints. ``record`` names diagnostics to be
-    written with every metrics line. ``target``: what is learned, the source's labels or its
-    input. ``task``: whether labels are numbers to predict or classes; None: what the source tells
-    or guesses. ``label`` to ``stratify`` are options of tables, see `streaming.sources.Options`.
-    ``schedule``, ``workers``, ``batch`` (samples per update): see
-    `streaming.threads.network`.
-    ``settings`` holds hyperparameters of rule, network and optimiser, and settings of the circuit.
     ``lineage``: the run that this one goes on from, see `streaming.runs.going_on`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    source: str = "digits"
-    rule: str | None = None
-    circuit: str | None = None
-    hidden: Annotated[tuple[PositiveInt, ...] | None, BeforeValidator(_sizes)] = None
-    epochs: Count | None = None
-    lr: float | None = Field(default=None, gt=0)
-    seed: int = Field(default=0, ge=0)
-    dtype: Literal["float32", "float64"] | None = None
-    schedule: str = "sequential"
-    workers: PositiveInt = 1
-    batch: PositiveInt = 1
-    target: Literal["label", "input"] = "label"
-    task: Literal["regression", "classification"] | None = None
-    scale: Literal["none", "range", "running", "global"] | None = None
-    data: Path | None = None
-    download: bool = False
-    samples: Count | None = None
-    seconds: float | None = Field(default=None, gt=0)
-    accuracy: float | None = Field(default=None, gt=0, le=1)
-    interval: Count = 500
-    save_every: Count = 10_000
-    on_bad: Literal["raise", "skip"] = "raise"
-    label: str | None = None
-    drop: Annotated[tuple[str, ...], BeforeValidator(_columns)] = ()
-    sep: str | None = None
-    decimal: Literal[".", ","] = "."
-    encoding: str | None = None
-    header: bool = True
-    missing: Literal["raise", "skip", "mean", "last", "zero"] = "raise"
-    missing_indicator: bool = False
-    held_out: float = Field(default=0.0, ge=0, lt=1)
-    stratify: bool = False
-    record: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
-    settings: dict[str, Any] = {}
     lineage: Lineage | None = None
 
     @classmethod
@@ -155,16 +63,7 @@ class RunConfig(BaseModel):
                     expected="a name in the encoding of this terminal",
                     remedy="set LC_ALL=C.UTF-8, or give the file another name",
                 )
-        try:
-            return cls(**{name: value for name, value in options.items() if value is not None})
-        except ValidationError as invalid:
-            error = invalid.errors()[0]
-            got = error["input"]
-            raise BadOption(
-                "--" + str(error["loc"][0]).replace("_", "-"),
-                got=got if isinstance(got, str | int) else quoted(got),
-                expected=error["msg"].removeprefix("Input should be "),
-            ) from None
+        return cls(**{name: value for name, value in options.items() if value is not None})
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -190,18 +89,15 @@ class RunConfig(BaseModel):
         return source if self.lineage is None else cast(Source, Continued(source, self.lineage))
 
     def _open(self) -> Source:
-        table = {name: getattr(self, name) for name in TABLE}
-        given = Options(self.data, self.download, self.seed, self.on_bad, **table)
         if self.target == "input":
-            source = open_source(self.source, given)
+            source = open_source(self.source, self._asked(task=None))
             if self.task == "classification":
                 raise BadOption("--task", got="classification with --target input",
                                 expected="regression, as the target is numbers")  # fmt: skip
             learner_scales = self.settings.get("target_scale") != "none"
             kind = defaults.scale_of(self, source)
             return InputTarget(source, 1.0 if learner_scales else factor_of(source, kind))
-        asked = replace(given, task=self.task, loss=self.settings.get("loss"))
-        source = open_source(self.source, asked)
+        source = open_source(self.source, self._asked())
         if self.task == "regression" and source.classes is not None:
             return NumberTarget(source)
         if self.task == "classification" and source.classes is None:
@@ -209,28 +105,29 @@ class RunConfig(BaseModel):
                             f"source {source.name} is")  # fmt: skip
         return source
 
+    def _asked(self, **more: Any) -> Options:
+        """What the source is asked for."""
+        fields = {name: getattr(self, name) for name in Options.model_fields if name != "loss"}
+        loss = self.settings.get("loss")  # where it is no name, the learner refuses it
+        return Options(**{**fields, "loss": loss if isinstance(loss, str) else None, **more})
+
+    def opening(self) -> str:
+        """What decides which samples `open` gives, but for their order; as text."""
+        scale = None
+        if self.target == "input":
+            scale = self.scale, self.rule, self.circuit, self.settings.get("target_scale")
+        asked = self._asked().model_dump(exclude={"seed"})
+        return repr((self.source, self.target, asked, scale))
+
     def learner(self, source: Source) -> OnlineLearner:
         """A learner that has seen nothing; of a configuration that is `resolved`."""
         assert self.hidden is not None and self.scale is not None and self.dtype is not None
         for name in filter(not_by_set, self.settings):
             raise BadOption("settings", got=f"{name} among them", expected=f"the option {name}")
-        outputs = len(source.classes) if source.classes else getattr(source, "n_outputs", 1)
-        return OnlineLearner(
-            rule=self.rule,
-            circuit=self.circuit,
-            schedule=self.schedule,
-            workers=self.workers,
-            batch=self.batch,
-            sizes=(source.n_features, *self.hidden, outputs),
-            lr=self.lr,
-            seed=self.seed,
-            dtype=self.dtype,
-            classes=source.classes,
-            scale=self.scale,
-            maximum=source.maximum,
-            on_bad=self.on_bad,
-            **self.settings,
-        )
+        sizes = (source.n_features, *self.hidden, source.outputs)
+        found = FromSource(sizes, source.classes, source.maximum)._asdict()
+        asked = {name: getattr(self, name) for name in BY_OPTION}
+        return OnlineLearner(**asked, **found, **self.settings)
 
     def resolved(self, source: Source) -> RunConfig:
         """This configuration with everything that rule and source decide filled in.
@@ -239,7 +136,7 @@ class RunConfig(BaseModel):
         """
         defaults.check_task(self, source)
         own = {**DEFAULTS, **source.defaults}
-        rule, definition = realisation.rule_of(self.rule, self.circuit)
+        definition = realisation.rule_of(self.rule, self.circuit)
         epochs = self.epochs or own["epochs"]
         scale = defaults.scale_of(self, source)
         settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "lr")} | self.settings
@@ -254,7 +151,7 @@ class RunConfig(BaseModel):
             settings["decay_at"] = sample_counts(after, source)
         filled = {
             "source": source.name,
-            "rule": rule,
+            **realisation.named(definition, self.circuit),
             "dtype": self.dtype or ("float64" if self.circuit else "float32"),
             "hidden": own["hidden"] if self.hidden is None else self.hidden,
             "epochs": epochs,
@@ -269,6 +166,13 @@ class RunConfig(BaseModel):
             filled = {"lr": found.pop("lr"), "settings": found | settings}
             config = config.model_copy(update=filled)
         return config
+
+
+def _ascii(value: Any) -> str:
+    try:
+        return ascii(value)
+    except Exception:  # whatever a foreign object raises; what it is not is found out later
+        return ""
 
 
 def _target_scale(scale: str, target: str) -> str:
@@ -326,7 +230,7 @@ def parse_settings(items: Iterable[str]) -> dict[str, Any]:
 
 def not_by_set(name: str) -> bool:
     """Whether this is said by an option or by the source, and no hyperparameter."""
-    return name in _NOT_BY_SET
+    return name in (*BY_OPTION, *FromSource._fields)
 
 
 def parse_value(text: str) -> Any:
@@ -339,14 +243,3 @@ def parse_value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def parse_sizes(text: str, option: str = "--hidden") -> list[int]:
-    """
-    >>> parse_sizes("256,128")
-    [256, 128]
-    """
-    try:
-        return [int(size) for size in text.split(",")]
-    except ValueError:
-        raise BadOption(option, got=quoted(text), expected="sizes, e.g. 256,128") from None

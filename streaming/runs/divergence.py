@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rate_models.errors import Diverged
 from streaming.learner.entry import LARGEST
 from streaming.learner.learner import OnlineLearner
-from streaming.scores.evaluate import Metrics
+from streaming.scores.metrics import Metrics
 
 HOPELESS = 1000  # times the loss of a guess, ln n among n classes
 ENOUGH = 32  # samples for which a layer must be silent to count as dead

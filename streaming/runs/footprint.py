@@ -19,7 +19,7 @@ from rate_models.errors import UserError
 
 if TYPE_CHECKING:
     from streaming.learner.learner import OnlineLearner
-    from streaming.runs.run import Run
+    from streaming.runs.state import Standing
 
 SAMPLES = 1000  # of the measurement, at most
 WARM = 3  # calls before it
@@ -28,7 +28,7 @@ LARGEST = 1 << 30  # bytes of a learner that is copied for it
 ENOUGH = 100  # samples from which on there is a 99th percentile
 
 
-def footprint(run: Run, stopped: str) -> dict[str, Any]:
+def footprint(run: Standing, stopped: str) -> dict[str, Any]:
     """{parameters, memory, latency} of a run's learner.
 
     parameters: how many numbers `OnlineLearner.parameters` has: weights, biases and feedback.
@@ -107,7 +107,7 @@ def _parameters(learner: OnlineLearner) -> tuple[int, int]:
     return sum(a.size for a in arrays), sum(a.nbytes for a in arrays)
 
 
-def _latency_of(run: Run) -> dict[str, Any] | None:
+def _latency_of(run: Standing) -> dict[str, Any] | None:
     if run.learner.nbytes > LARGEST:
         return None
     seconds = min(MOST, max(LEAST, SHARE * run.seconds))

@@ -17,26 +17,21 @@ import safetensors.numpy
 from rate_models.errors import BadOption, MissingData
 from rate_models.model.hyperparameters import unknown
 from streaming.files import checkpoint
-from streaming.learner.entry import listed
+from streaming.learner.labels import listed
 from streaming.learner.learner import OnlineLearner
-from streaming.runs.config import RunConfig, sample_counts
+from streaming.options import RunOptions, TableOptions
+from streaming.records import option_of
+from streaming.runs.config import BY_SETTING, RunConfig, sample_counts
 from streaming.runs.lineage import Lineage
 from streaming.runs.run import Hooks, run
 from streaming.runs.summary import Summary
 from streaming.sources import Source, content
 
+_OPTIONS = option_of(RunOptions)
 # What the learner is: no run that goes on can change it.
-FIXED = (
-    "rule", "circuit", "hidden", "dtype", "scale", "target", "task", "seed", "schedule", "workers",
-    "batch",
-)  # fmt: skip
-BUILT = ("bias", "loss", "activation", "output", "target_scale")  # the same, of what --set takes
-ENDS = ("samples", "seconds", "accuracy")  # each run has its own
-# What tells how a source is read: it stays with the kind of source.
-READING = (
-    "data", "download", "label", "drop", "sep", "decimal", "encoding", "header", "missing",
-    "missing_indicator", "held_out", "stratify",
-)  # fmt: skip
+FIXED = tuple(name for name, option in _OPTIONS.items() if option.inherited == "fixed")
+# What each run has of its own.
+FRESH = tuple(name for name, option in _OPTIONS.items() if option.inherited == "fresh")
 
 
 def go_on(
@@ -55,7 +50,7 @@ def go_on(
     arrays, meta = checkpoint.read(parent / "checkpoint")
     learner = OnlineLearner.load(parent / "checkpoint")
     settings = dict(given.get("settings") or {})
-    for name in (*FIXED, *BUILT):
+    for name in (*FIXED, *BY_SETTING):
         if name in given or name in settings:
             raise BadOption(
                 f"--{name.replace('_', '-')}" if name in given else f"--set {name}",
@@ -101,9 +96,9 @@ def _config(parent: Path) -> RunConfig:
 
 def _asked(before: RunConfig, given: Mapping[str, Any], lineage: Lineage) -> RunConfig:
     """The configuration of the run before with what is asked for in place of what was."""
-    kept = before.model_dump(exclude={*ENDS, "epochs", "lineage"})
+    kept = before.model_dump(exclude={*FRESH, "lineage"})
     if str(given.get("source", before.source)).partition(":")[0] != before.source.partition(":")[0]:
-        kept = {name: value for name, value in kept.items() if name not in ("label", *READING[2:])}
+        kept = {k: v for k, v in kept.items() if k not in TableOptions.model_fields}
     fields = {name: value for name, value in given.items() if name != "settings"}
     asked = {**kept, "epochs": 1, **{k: v for k, v in fields.items() if v is not None}}
     return RunConfig.checked(**asked, lineage=lineage)
@@ -117,11 +112,11 @@ def _check_features(
     if source.n_features != learner.sizes[0]:
         expected = f"{learner.sizes[0]}, as {lineage.parent} has"
         raise BadOption(where, got=f"{source.n_features} features", expected=expected)
-    outputs = getattr(source, "n_outputs", 1)
+    outputs = source.n_outputs
     if learner.classes is None and outputs != learner.sizes[-1]:
         expected = f"{learner.sizes[-1]}, as {lineage.parent} has"
         raise BadOption(where, got=f"{outputs} numbers to predict", expected=expected)
-    names, known = list(getattr(source, "feature_names", ())), list(ran.get("features", ()))
+    names, known = list(source.feature_names), list(ran.get("features", ()))
     if names and known and names != known:
         order = "in another order" if sorted(names) == sorted(known) else "of other names"
         raise BadOption(
@@ -130,7 +125,7 @@ def _check_features(
             expected=listed(known),
             remedy="put the columns in this order, under these names",
         )
-    scale, maximum = learner.scaling
+    scale, maximum = learner.scale, learner.maximum
     if scale == source.scale == "range" and source.maximum != maximum:
         raise BadOption(
             where,

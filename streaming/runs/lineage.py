@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from rate_models.errors import BadOption
-from streaming.learner.entry import listed
-from streaming.sources import Chunk, Source
+from streaming.learner.labels import listed
+from streaming.samples.source import Chunk, Source, Wrapped
 
 
 class Lineage(BaseModel):
@@ -29,7 +29,7 @@ class Lineage(BaseModel):
     epoch: Annotated[int, Field(ge=0)] = 0
 
 
-class Continued:
+class Continued(Wrapped):
     """``source`` for a learner that knows ``lineage.classes``, of which it may have some only.
 
     Its first epoch is number ``lineage.epoch`` of the source. All else is the source's.
@@ -37,8 +37,8 @@ class Continued:
     """
 
     def __init__(self, source: Source, lineage: Lineage) -> None:
-        self._source, self._epoch = source, lineage.epoch
-        self.classes = lineage.classes
+        super().__init__(source)
+        self._epoch, self.classes = lineage.epoch, lineage.classes
         if (source.classes is None) is not (lineage.classes is None):
             kinds = {True: "numbers to predict", False: "labels of classes"}
             raise BadOption(
@@ -54,11 +54,6 @@ class Continued:
                 expected=f"labels among {listed(lineage.classes or ())}",
                 remedy="start a new run, whose output has a unit for each",
             )
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # not there yet, while a copy is made
-            raise AttributeError(name)
-        return getattr(self._source, name)
 
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
         """As the source's, whose earlier epochs were other runs'."""

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from rate_models import network
 from rate_models.diagnostics.recordables import Probe, get, measured
 from rate_models.errors import BadOption
-from rate_models.model import draws
-from rate_models.rules import Draws
+from rate_models.model.draws import numbers
+from rate_models.rules import masks_and_noise
 from streaming.learner.learner import OnlineLearner
 from streaming.sources import Source
 
@@ -45,12 +44,9 @@ class Recorder:
         if not len(x):
             raise BadOption("--record", got="no good sample to probe the network with")
         net = learner.network
-        of_rule = net.definition.noise
-        widths = of_rule.widths(net.spec, net.hyper)
-        u = draws.uniform(net.seed, network.NOISE, 0, len(x), sum(widths))
-        noise = np.split(of_rule.transform(net.hyper, u), np.cumsum(widths)[:-1], axis=1)
-        drawn = Draws(None, noise if widths else None)
-        return Probe(net.spec, net.rule, net.hyper, net.parameters(), x, y, drawn)
+        drawn = masks_and_noise(net.definition, net.spec, net.hyper, numbers(net.seed, 0, len(x)))
+        return Probe(net.spec, net.definition, net.hyper, net.parameters(), x, y,
+                     drawn._replace(masks=None))  # fmt: skip
 
 
 def _first(source: Source) -> tuple[Any, Any]:

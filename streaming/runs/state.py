@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a run beside its learner: checked before anything is gone on with."""
+"""What a run has beside its options, and what a checkpoint holds of that: checked before use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rate_models.errors import BadOption, DamagedCheckpoint
 from rate_models.support.bounds import MOST
 from streaming.files import checkpoint
-from streaming.files.log import read_summary, summary_digest, warn_of_summary
+from streaming.files.lock import RunLock
+from streaming.files.log import Log, read_summary, summary_digest, warn_of_summary
+from streaming.learner.learner import OnlineLearner
+from streaming.pictures.examples import Examples
+from streaming.records import option_of
 from streaming.runs.config import RunConfig
 from streaming.runs.divergence import ENOUGH
-
-if TYPE_CHECKING:
-    from streaming.runs.run import Run
+from streaming.runs.record import Recorder
+from streaming.scores.metrics import Metrics
+from streaming.sources import Source, content
 
 Array = NDArray[Any]
 POSITION = ("position", "epoch", "index", "seconds", "epochs", "line_at", "over")
@@ -28,8 +32,47 @@ RECENT = "run.recent"  # the samples that were learned last
 EXAMPLES = "run.examples"  # of a regression: what was predicted of them, see `pictures.examples`
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Number = Annotated[float, Field(allow_inf_nan=False)] | None
-# Where the data lies decides nothing of what is computed.
-FREE = ("data", "download")
+# Options that may change between a checkpoint and what goes on from it.
+FREE = tuple(name for name, option in option_of(RunConfig).items() if not option.decides)
+
+
+class Standing:
+    """Where a run stands: learner, scores, position in the stream.
+
+    position: stream samples taken so far, in all epochs; index: in this ``epoch`` (from 0); over:
+    whether all of the epoch are learned, but the held-out test that follows is still to come.
+    seconds: of streaming (reading, learning, scoring), without compiling and writing.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: RunConfig,
+        source: Source,
+        learner: OnlineLearner,
+        recorder: Recorder,
+        lock: RunLock,
+    ) -> None:
+        self.folder, self.config, self.source, self.learner = folder, config, source, learner
+        self.recorder, self.lock = recorder, lock
+        self.content = content(config.source, source)
+        self.log = Log(folder / "metrics.jsonl", ("samples", "seconds", "windowed_loss"))
+        self.record = Log(folder / "record.jsonl", ("samples", "values"))
+        self.metrics = Metrics(len(source.classes) if source.classes else None)
+        self.position = self.epoch = self.index = 0
+        self.seconds = 0.0
+        self.epochs: list[dict[str, Any]] = []
+        self.line_at = 0
+        self.over = False
+        self.summary: dict[str, Any] | None = None  # once the run has finished
+        regression = source.classes is None
+        self.examples = Examples(learner.sizes[-1]) if regression else None
+        self.recent = np.zeros((0, source.n_features))
+
+    def times(self) -> dict[str, float]:
+        """Seconds of streaming so far, and samples per second."""
+        rate = self.position / self.seconds if self.seconds else 0.0
+        return {"seconds": round(self.seconds, 6), "samples_per_second": round(rate, 1)}
 
 
 class EpochScores(BaseModel):
@@ -128,12 +171,12 @@ def finished(folder: Path, config: RunConfig, endings: tuple[str, ...]) -> dict[
     return summary
 
 
-def stored(run: Run) -> tuple[dict[str, Array], dict[str, Any]]:
+def stored(run: Standing) -> tuple[dict[str, Array], dict[str, Any]]:
     """Arrays and meta of a run that its checkpoint holds beside the learner."""
     state = {name: getattr(run, name) for name in POSITION}
     state |= {"lines": run.log.lines, "lines_digest": run.log.digest}
     state |= {"recorded": run.record.lines, "recorded_digest": run.record.digest}
-    features = list(getattr(run.source, "feature_names", ()))
+    features = list(run.source.feature_names)
     state |= {"content": run.content, "features": features, "config": options(run.config)}
     if run.summary is not None:
         state["summary_digest"] = summary_digest(run.summary)
@@ -144,7 +187,7 @@ def stored(run: Run) -> tuple[dict[str, Array], dict[str, Any]]:
     return arrays, {"run": state}
 
 
-def restore(run: Run, arrays: dict[str, Array], state: RunState) -> None:
+def restore(run: Standing, arrays: dict[str, Array], state: RunState) -> None:
     """Put a run at the place and to the scores of a checkpoint.
 
     Raises BadOption where the source is not the one that the run was streaming,

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rate_models.support import own_files
 from streaming.runs.footprint import footprint
 from streaming.scores.regression import SCORES
 
 if TYPE_CHECKING:
-    from streaming.runs.run import Run
+    from streaming.runs.state import Standing
 
 Summary = dict[str, Any]
 
 
-def summarised(run: Run, stopped: str, tested: dict[str, Any]) -> Summary:
+def summarised(run: Standing, stopped: str, tested: dict[str, Any]) -> Summary:
     """The summary of a run; tested: scores of the held-out samples as things stand, or nothing."""
     config, source, scores = run.config, run.source, run.metrics.get()
     (shown, confusion), tested_shown = run.metrics.shown(), tested.get("confusion_classes")
     labels = source.classes or ()
     return {
-        "rule": config.rule,
-        "circuit": config.circuit,
+        "rule": run.learner.rule,
+        "circuit": config.circuit and own_files.shown(config.circuit),
         "source": config.source,
         "target": config.target,
         "sizes": list(run.learner.sizes),
         "seed": config.seed,
         "stopped": stopped,
         "samples_seen": scores.pop("samples"),
-        "skipped": run.learner.skipped + getattr(source, "skipped", 0),
+        "skipped": run.learner.skipped + source.skipped,
         **scores,
         "test_accuracy": None,
         **held_out_scores(tested),
@@ -35,13 +36,13 @@ def summarised(run: Run, stopped: str, tested: dict[str, Any]) -> Summary:
         **footprint(run, stopped),
         "epochs": run.epochs,
         "classes": source.classes,
-        "class_names": getattr(source, "class_names", None),
+        "class_names": source.class_names,
         "confusion": confusion,
         "test_confusion": tested.get("confusion"),
         # the labels that these stand for, where there are too many for all of them
         "confusion_classes": None if shown is None else [labels[i] for i in shown],
         "test_confusion_classes": tested_shown and [labels[i] for i in tested_shown],
-        "image_shape": getattr(source, "image_shape", None),
+        "image_shape": source.image_shape,
         "lineage": config.lineage and config.lineage.model_dump(mode="json", exclude={"classes"}),
         "out": str(run.folder),
     }

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from streaming.learner.entry import LARGEST
 from streaming.learner.learner import OnlineLearner
-from streaming.scores.evaluate import Metrics
+from streaming.scores.metrics import Metrics
 
 EVERY = 500  # samples to the first look at the network; each distance is twice the one before
 FURTHEST = 50_000  # and this at most

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rate_models.errors import BadOption, BadSample
+from streaming.samples.source import Array, Chunk, Source
 from streaming.samples.split import hold_out
 from streaming.samples.task import TASKS, kind_of, task_of
 
-Array = NDArray[Any]
-Chunk = tuple[Array, Array]
 ROWS = 4096  # rows copied at a time if the array is not contiguous
 FIRST = 256  # samples from which the mean square of a feature is computed
 # Of images. If the learning rate falls near the end, the result depends less on the last samples:
@@ -23,7 +22,7 @@ FIRST = 256  # samples from which the mean square of a feature is computed
 IMAGE_DEFAULTS: Mapping[str, Any] = {"decay_after": (5 / 6,)}
 
 
-class ArraySource:
+class ArraySource(Source):
     """Streams X (N, n_features), y (N,) in a random order, drawn again for each epoch.
 
     Without X_test and y_test, a share ``held_out`` of each class is held out, the same samples for
@@ -69,9 +68,7 @@ class ArraySource:
         if not len(y):
             raise BadOption(name, got="an empty stream", expected="at least one sample")
         self.name = name
-        self.n_features: int = X.shape[1]
-        self.classes: tuple[Any, ...] | None
-        self.guess = ""
+        self.n_features = X.shape[1]
         if classes is None:
             y, self.classes, self.guess = labelled(y, name, task)
         elif task == "regression":
@@ -82,7 +79,7 @@ class ArraySource:
         self.maximum = maximum
         self.image_shape = image_shape
         self.class_names = None if class_names is None else tuple(class_names)
-        self.defaults: Mapping[str, Any] = defaults or {}
+        self.defaults = defaults or {}
         self._seed = seed
         if X_test is None or y_test is None:
             test = hold_out(y, held_out, stratify=self.classes is not None)
@@ -98,7 +95,7 @@ class ArraySource:
         if self.class_names is not None and len(self.class_names) != len(self.classes or ()):
             expected = f"{len(self.classes or ())}, one per class"
             raise BadOption("class_names", got=f"{len(self.class_names)}", expected=expected)
-        self.length: int | None = len(self._train[1])
+        self.length = len(self._train[1])
         for _, labels in (self._train, self._test):
             _check_labels(name, labels, self.classes)
 
@@ -127,7 +124,7 @@ class ArraySource:
         return digest.hexdigest()[:16]
 
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
-        """See `streaming.sources.Source.chunks`."""
+        """See `Source.chunks`."""
         X, y = self._train
         order = np.random.default_rng([self._seed, epoch]).permutation(len(y))
         for at in range(start, len(y), size):
@@ -135,7 +132,7 @@ class ArraySource:
             yield X[pick], y[pick]
 
     def test(self, size: int = 1024) -> Iterator[Chunk] | None:
-        """See `streaming.sources.Source.test`."""
+        """See `Source.test`."""
         X, y = self._test
         if not len(y):
             return None

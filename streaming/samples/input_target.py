@@ -6,7 +6,7 @@ from typing import Any
 
 from rate_models.errors import BadOption
 from streaming.samples.retargeted import Retargeted
-from streaming.sources import Source
+from streaming.samples.source import Source
 
 
 class InputTarget(Retargeted):

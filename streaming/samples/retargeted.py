@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from rate_models.errors import BadOption
-from streaming.sources import Chunk, Source
+from streaming.samples.source import Chunk, Source, Wrapped
 
 
-class Retargeted(ABC):
+class Retargeted(Wrapped):
     """``source`` as a regression on the targets that `targets` gives."""
 
-    classes: tuple[Any, ...] | None = None
-    guess = ""
-    n_outputs = 1
-
     def __init__(self, source: Source) -> None:
-        self._source = source
-        self.name, self.scale, self.maximum = source.name, source.scale, source.maximum
-        self.n_features, self.length = source.n_features, source.length
-        self.image_shape = getattr(source, "image_shape", None)
-        self.power = getattr(source, "power", None)  # where it is known beforehand
-        self.defaults: Mapping[str, Any] = source.defaults
+        super().__init__(source)
+        self.classes, self.class_names, self.guess, self.n_outputs = None, None, "", 1
+        self.feature_names = ()
 
     @abstractmethod
     def targets(self, X: Any, y: Any) -> Any:
         """The new targets of samples X, y of the source."""
-
-    @property
-    def skipped(self) -> int:
-        """How many bad samples the source has skipped."""
-        return int(getattr(self._source, "skipped", 0))
-
-    def content(self) -> str:
-        """The hash of the source, see `streaming.sources.content`."""
-        own = getattr(self._source, "content", None)
-        return str(own()) if own else ""
 
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
         """The chunks of the source with the new targets."""

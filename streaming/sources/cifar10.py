@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from streaming.files.data_sets import load_cifar_batches, locate
 from streaming.samples.arrays import IMAGE_DEFAULTS
-from streaming.sources import ArraySource, Options, no_argument
+from streaming.sources import ArraySource, Options, SourceFile, no_argument
 
 MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -42,3 +42,6 @@ def open(argument: str | None, options: Options) -> ArraySource:
         image_shape=(3, 32, 32),
         defaults=IMAGE_DEFAULTS,
     )
+
+
+SOURCE = SourceFile(__name__, open=open)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from streaming.files.bounded import REMEDY, DamagedData
 from streaming.files.data_sets import checked_batch, data_root, labelled, locate, unpickled
 from streaming.samples.arrays import IMAGE_DEFAULTS
-from streaming.sources import ArraySource, Chunk, Options, no_argument
+from streaming.sources import ArraySource, Chunk, Options, SourceFile, no_argument
 
 MD5 = {
     "train": "16019d7e3df5f24257cddd939b257f8d",
@@ -123,3 +123,6 @@ def _member(path: Path, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
         )
         raise DamagedData(f"{path}: {name}", got=got, expected=expected, remedy=REMEDY)
     return np.frombuffer(raw, dtype).reshape(found, order="F" if by_column else "C")
+
+
+SOURCE = SourceFile(__name__, open=open)

@@ -19,23 +19,22 @@ warned of.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rate_models.errors import BadOption, BadSample
-from streaming.sources import Chunk, Options
-from streaming.tables.columns import SAMPLE, columns
+from rate_models.support.estimates import check_memory
+from streaming.sources import Chunk, Options, Source, SourceFile
+from streaming.tables.columns import beginning, columns
 from streaming.tables.labels import Labels
 from streaming.tables.missing import Filler
 from streaming.tables.rows import RowChunk, Rows
 from streaming.tables.split import Split
 from streaming.tables.table_file import TableFile
 
-TABLE = True  # takes the options of tables
+BLOCK, COPIES = 256, 3  # rows that are learned together: as they are read, scaled and cast
 
 
 def open(argument: str | None, options: Options) -> CsvSource:
@@ -49,7 +48,7 @@ def open(argument: str | None, options: Options) -> CsvSource:
     return CsvSource(path, options, name=f"csv:{path.absolute()}")
 
 
-class CsvSource:
+class CsvSource(Source):
     """See the module. ``feature_names``: of the inputs, in order; ``skipped``: rows left out;
     ``guess``: why the labels are taken for classes or numbers, where that was to be guessed.
 
@@ -62,12 +61,13 @@ class CsvSource:
     ) -> None:
         options = options or Options()
         self.name = name or f"csv:{path}"
-        self.scale, self.maximum = "running", 1.0
-        self.defaults: Mapping[str, Any] = {}
         self._options, self._path = options, path
         self._file = TableFile(path, options)
-        first = list(islice(self._file.records(), SAMPLE))
+        first = beginning(self._file.records())
         self._columns = columns(str(path), first, options, self._file.encoding)
+        wide = len(self._columns.features)
+        needed = COPIES * BLOCK * wide * np.dtype(float).itemsize
+        check_memory(str(path), f"{wide:,} features", needed, "leave some out by --drop")
         self._label = self._columns.names[self._columns.label]
         self._labels = Labels(
             str(path), self._label, task=options.task, loss=options.loss, decimal=options.decimal
@@ -79,7 +79,7 @@ class CsvSource:
             raise
         counts = self._labels.counts if self.classes is not None else {}
         self._split = Split(options.held_out, options.stratify, rows, counts)
-        self.length: int | None = rows - self._split.n_test
+        self.length = rows - self._split.n_test
         if not self.length:
             raise BadOption(
                 "--held-out", got=f"{options.held_out:g}, all {rows} rows", expected="a smaller one"
@@ -88,15 +88,20 @@ class CsvSource:
             if text:
                 warnings.warn(text, stacklevel=4)
 
-    def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
-        """See `streaming.sources.Source.chunks`. Reads the file from its beginning.
+    @property
+    def skipped(self) -> int:
+        """Rows left out."""
+        return self._left_out
+
+    def chunks(self, epoch: int, start: int = 0, size: int = BLOCK) -> Iterator[Chunk]:
+        """See `Source.chunks`. Reads the file from its beginning.
 
         Raises BadOption where the file has changed since it was opened.
         """
         return _cut(self._part(held_out=False), start, size)
 
     def test(self, size: int = 1024) -> Iterator[Chunk] | None:
-        """See `streaming.sources.Source.test`."""
+        """See `Source.test`."""
         return _cut(self._part(held_out=True), 0, size) if self._split.n_test else None
 
     def _rows(self) -> Rows:
@@ -124,9 +129,9 @@ class CsvSource:
                 expected="a label",
                 remedy="--missing skip or --on-bad skip leaves the row out",
             )
-        self.skipped = rows.skipped + left_out
+        self._left_out = rows.skipped + left_out
         if n == left_out:
-            bad = f" but {self.skipped} bad ones" if self.skipped else ""
+            bad = f" but {self._left_out} bad ones" if self._left_out else ""
             raise BadOption(
                 str(self._path), got=f"an empty stream: no rows{bad}", expected="at least one row"
             )
@@ -170,16 +175,28 @@ class CsvSource:
 
 def _cut(blocks: Iterator[Chunk], start: int, size: int) -> Iterator[Chunk]:
     """The samples from number ``start`` on, ``size`` at a time."""
-    X, y = np.zeros((0, 0)), np.zeros(0)  # what is left of the blocks before
+    parts, n = list[Chunk](), 0  # what is left of the blocks before; rows in it
     for values, labels in blocks:
         if start >= len(labels):
             start -= len(labels)
             continue
-        values, labels, start = values[start:], labels[start:], 0
-        X, y = (np.vstack([X, values]), np.hstack([y, labels])) if len(y) else (values, labels)
-        whole = len(y) - len(y) % size
+        parts.append((values[start:], labels[start:]))
+        n, start = n + len(labels) - start, 0
+        if n < size:
+            continue
+        X, y = _joined(parts)
+        whole = n - n % size
         for at in range(0, whole, size):
             yield X[at : at + size], y[at : at + size]
-        X, y = X[whole:], y[whole:]
-    if len(y):
-        yield X, y
+        parts, n = [(X[whole:], y[whole:])] if n > whole else [], n - whole
+    if n:
+        yield _joined(parts)
+
+
+def _joined(parts: list[Chunk]) -> Chunk:
+    if len(parts) == 1:
+        return parts[0]
+    return np.vstack([X for X, _ in parts]), np.hstack([y for _, y in parts])
+
+
+SOURCE = SourceFile(__name__, open=open, table=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rate_models.errors import MissingData
-from streaming.sources import ArraySource, Options, no_argument
+from streaming.sources import ArraySource, Options, SourceFile, no_argument
 
 
 def open(argument: str | None, options: Options) -> ArraySource:
@@ -42,3 +42,6 @@ def open(argument: str | None, options: Options) -> ArraySource:
         image_shape=(8, 8),
         defaults={"epochs": 12, "decay_after": (2 / 3,)},
     )
+
+
+SOURCE = SourceFile(__name__, open=open)

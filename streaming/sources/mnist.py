@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from streaming.files.data_sets import load_idx_set
 from streaming.samples.arrays import IMAGE_DEFAULTS
-from streaming.sources import ArraySource, Options, no_argument
+from streaming.sources import ArraySource, Options, SourceFile, no_argument
 
 
 def open(argument: str | None, options: Options) -> ArraySource:
@@ -23,3 +23,6 @@ def open(argument: str | None, options: Options) -> ArraySource:
         image_shape=(28, 28),
         defaults=IMAGE_DEFAULTS,
     )
+
+
+SOURCE = SourceFile(__name__, open=open)

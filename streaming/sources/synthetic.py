@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, UnknownName, quoted
 from rate_models.support.estimates import check_memory
-from streaming.sources import Chunk, Options
+from streaming.sources import Chunk, Options, Source, SourceFile
 
 BLOCK = 256
 SUBSPACE = 3
@@ -67,7 +67,7 @@ def open(argument: str | None, options: Options) -> SyntheticSource:
     return SyntheticSource(_settings(argument or "", options.seed), name)
 
 
-class SyntheticSource:
+class SyntheticSource(Source):
     """See the module.
 
     >>> source = SyntheticSource(Settings(samples=1000), "synthetic:samples=1000")
@@ -82,22 +82,25 @@ class SyntheticSource:
                      f"{s.clusters:,} clusters", 8 * numbers)  # fmt: skip
         self.name = name
         self.n_features = s.features
-        self.classes: tuple[Any, ...] | None = tuple(range(s.classes))
+        self.classes = tuple(range(s.classes))
         self.length = s.samples
-        self.scale, self.maximum = "none", 1.0
-        self.defaults: Mapping[str, Any] = {}
-        self.power = 1 + s.noise**2
+        self.scale = "none"
         rng = np.random.default_rng([s.seed, _CENTRES])
         basis = rng.standard_normal((SUBSPACE, s.features)) / math.sqrt(SUBSPACE)
         # (concept, cluster, feature): before and after the drift; cluster k is of class k % classes
         self._centres = rng.standard_normal((2, s.classes * s.clusters, SUBSPACE)) @ basis
 
+    @property
+    def power(self) -> float:
+        """Of centres that spread by 1, and noise around them."""
+        return 1 + self.settings.noise**2
+
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
-        """See `streaming.sources.Source.chunks`. Starting anywhere takes the same short time."""
+        """See `Source.chunks`. Starting anywhere takes the same short time."""
         return self._stream(_TRAIN, start, self.length, size)
 
     def test(self, size: int = 1024) -> Iterator[Chunk] | None:
-        """See `streaming.sources.Source.test`."""
+        """See `Source.test`."""
         n = (self.length or 0) // 4
         return self._stream(_TEST, 0, n, size) if n and self.settings.drift == "none" else None
 
@@ -178,3 +181,6 @@ def _value(key: str, text: str) -> Any:
         expected = f"{what} of at least {least}{most}"
         raise BadOption(f"synthetic:{key}", got=quoted(text), expected=expected)
     return value
+
+
+SOURCE = SourceFile(__name__, open=open)

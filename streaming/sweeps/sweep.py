@@ -26,19 +26,20 @@ from streaming.cluster import cluster, computed, scratch
 from streaming.files.folder import disk
 from streaming.machine import machine
 from streaming.papers.cells import Store
+from streaming.records import option_of
 from streaming.runs.config import RunConfig, not_by_set, parse_value
 from streaming.runs.record import Recorder
 from streaming.runs.run import Hooks, run
-from streaming.sources import TABLE, Source, content
+from streaming.sources import Source, content
 from streaming.sweeps import table as sweep_table
 
 Values = Sequence[Any]
-FIELDS = RunConfig.model_fields.keys() - {"settings", "lineage"}
+FIELDS = option_of(RunConfig).keys() - {"settings"}
 MOST = 100_000  # cells of a sweep; more are a mistake, and would fill the memory before any run
 LONGEST = 40  # digits of an end of a range
-# Options that decide how a source is opened, with SCALING if the input is the target.
-OPENING = {"source", "data", "download", "on_bad", "target", "task", *TABLE}
-SCALING = {"scale", "rule", "circuit"}
+# Fields of a configuration that decide no numbers, or are kept with the result.
+APART = {name for name, option in option_of(RunConfig).items() if not option.decides}
+APART |= {"seed", "lineage"}
 
 
 class Cell(NamedTuple):
@@ -57,9 +58,8 @@ class Cell(NamedTuple):
     @property
     def run(self) -> dict[str, Any]:
         """Everything that decides the numbers except the seed, for JSON."""
-        where = {"seed", "data", "download", "lineage"}
         content = {"content": self.content} if self.content else {}
-        whole = self.config.model_dump(mode="json", exclude=where)
+        whole = self.config.model_dump(mode="json", exclude=APART)
         return {"experiment": "run", **whole, **content}
 
 
@@ -174,8 +174,7 @@ def _resolved(
 
     The learner is built once as in `streaming.runs.run.run`, to find wrong options.
     """
-    reads = OPENING | SCALING if requested.target == "input" else OPENING
-    key = requested.model_dump_json(include=reads) + str(requested.settings.get("loss"))
+    key = requested.opening()
     if key not in sources:
         opened = requested.open()
         sources[key] = opened, content("", opened)

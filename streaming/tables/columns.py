@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import difflib
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,9 @@ from streaming.tables.numbers import column_kind, number
 from streaming.tables.table_file import Record, is_text, undecodable
 
 SAMPLE = 200  # rows from which the kind of a column is inferred
+CELLS = 1 << 20  # and as many cells at most, but not fewer than
+LEAST = 3  # lines
+MOST_DROPPED = 100  # columns that an error advises to leave out
 TARGETS = {"target", "class", "y", "labels", "output", "outcome", "category", "species"}
 NAMELESS = re.compile(r"|Unnamed: \d+")  # pandas' name for an index that it wrote and read back
 INDEX = re.compile(r"(row[ _]?)?(id|idx|index|nr|no|number|#)\.?|(row|.*_id)", re.IGNORECASE)
@@ -55,6 +59,17 @@ class Columns:
         return tuple(self.names[i] for i in self.features)
 
 
+def beginning(records: Iterable[Record]) -> list[Record]:
+    """The first records of a table, from which `columns` infers its columns."""
+    first, cells = list[Record](), 0
+    for record in records:
+        first.append(record)
+        cells += len(record[1])
+        if len(first) == SAMPLE or (cells > CELLS and len(first) >= LEAST):
+            break
+    return first
+
+
 def columns(path: str, first: Sequence[Record], options: Choice, encoding: str) -> Columns:
     """The columns of a table that begins with the records ``first``.
 
@@ -67,15 +82,18 @@ def columns(path: str, first: Sequence[Record], options: Choice, encoding: str) 
     label = _label(path, names, options, warnings)
     dropped = _dropped(path, names, options, label)
     nameless = [i for i, n in enumerate(names) if NAMELESS.fullmatch(n) and i != label]
-    for i in nameless:
+    several = []
+    for i in sorted({*nameless} - {*dropped}):
         some = [cells[i] for _, cells in rows if len(cells) == len(names) and cells[i].strip()]
-        if some and i not in dropped:  # separators at the ends of lines make an empty column
+        if some:  # separators at the ends of lines make an empty column
             shown = f"{i + 1}, {names[i]!r}," if names[i] else f"{i + 1}"
-            warnings.append(
+            several.append(
                 f"{path}: column {shown} has no name, as an index has none ({some[0]}, ...): it is "
                 "left out; give it a name to keep it"
             )
-    features = [i for i in range(len(names)) if i != label and i not in (*dropped, *nameless)]
+    warnings += _some(several)
+    left_out = {label, *dropped, *nameless}
+    features = [i for i in range(len(names)) if i not in left_out]
     if not features:
         raise BadOption(
             path,
@@ -236,6 +254,8 @@ def _judge(
         for i, (kind, example) in wrong.items()
     ]
     remedy = f"--drop {_quoted(','.join(_in_list(names[i]) for i in wrong))}"
+    if len(wrong) > MOST_DROPPED:
+        remedy = "make numbers of them; --missing or --drop is for a few"
     if any(kind == "decimal commas" for kind, _ in wrong.values()) and options.decimal == ".":
         remedy = "--decimal ,"
     more = f" and {len(parts) - 10} more" if len(parts) > 10 else ""
@@ -244,7 +264,7 @@ def _judge(
 
 def _doubtful(path: str, names: list[str], features: list[int], rows: list[list[str]]) -> list[str]:
     """Warnings of features that number the rows, and of names that occur twice."""
-    warnings = []
+    warnings = list[str]()
     for i in features:
         if not INDEX.fullmatch(names[i]) or len(rows) < 2:
             continue
@@ -255,10 +275,17 @@ def _doubtful(path: str, names: list[str], features: list[int], rows: list[list[
                 f"{path}: column {names[i]!r} has a number of its own in every row ({some}, ...), "
                 f"as an index: --drop {_quoted(_in_list(names[i]))}"
             )
-    kept = [names[i] for i in features]
-    if twice := sorted({name for name in kept if kept.count(name) > 1}):
+    warnings = _some(warnings)
+    kept = Counter(names[i] for i in features)
+    if twice := sorted(name for name, times in kept.items() if times > 1):
         warnings.append(f"{path}: several columns are called {twice[0]!r}")
     return warnings
+
+
+def _some(warnings: list[str]) -> list[str]:
+    """At most ten warnings of the same kind, and how many more there are."""
+    more = len(warnings) - 10
+    return warnings if more < 2 else [*warnings[:10], f"{more:,} more columns are like these"]
 
 
 def _unknown(option: str, path: str, name: str, names: list[str]) -> BadOption:

@@ -94,7 +94,7 @@ class Stream(NamedTuple):
 
 
 def _walk(  # type: ignore[no-untyped-def]
-    worker, program, board, stream, ring, inputs, kept, net, syn, state, hyper, rates,
+    worker, program, board, stream, ring, inputs, kept, net, syn, params, hyper, rates,
     predicted, losses, out,
 ):  # fmt: skip
     """Execute the rows of a worker, round after round, each as soon as its waits are over."""
@@ -126,7 +126,7 @@ def _walk(  # type: ignore[no-untyped-def]
                 layer,
                 net,
                 first,
-                state,
+                params,
                 work,
                 stream.X[new],
                 stream.labels[new],
@@ -146,7 +146,7 @@ def _walk(  # type: ignore[no-untyped-def]
             share = Step(step.eta / net.W.dtype.type(stream.batch), step.mu, step.lam)
             before = net.changes[1]
             teach(  # type: ignore[name-defined]  # noqa: F821
-                layer, seen, first, state, hyper, share, work, mask, stream.noise[t]
+                layer, seen, first, params, hyper, share, work, mask, stream.noise[t]
             )
             if stream.batch > 1:
                 if layer == 1 and net.changes[1] > before:
@@ -218,11 +218,11 @@ def _cancelled(turn: int, board: Board) -> bool:
     return bool(turn >= lost or turn >= load_acquire(board.control, ENDED * CELL))
 
 
-_compiled: dict[str, Any] = {}
+_compiled: dict[Rule, Any] = {}
 
 
 def walker(rule: Rule) -> Any:
     """The compiled worker loop of a rule; compiled once per rule."""
-    if rule.name not in _compiled:
-        _compiled[rule.name] = specialise(_walk, rule.name, **online_kernel.parts(rule))
-    return _compiled[rule.name]
+    if rule not in _compiled:
+        _compiled[rule] = specialise(_walk, rule.name, **online_kernel.parts(rule))
+    return _compiled[rule]

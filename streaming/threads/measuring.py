@@ -5,28 +5,32 @@ The baseline is the fastest kernel for one thread, not the runner with one worke
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rate_models.model.optimizers import Optimizer
-from rate_models.online.network import OnlineNetwork
+from rate_models.online.network import OnlineNetwork, Outcome
+from rate_models.support.estimates import check_learning
 from streaming.schedule import placing
 from streaming.schedule.items import Schedule
 from streaming.schedule.plan import Plan, Times
 from streaming.schedule.planner import lay_out, network
-from streaming.threads.network import BLOCK, ScheduledNetwork
+from streaming.threads.network import BLOCK, ROUNDS, ScheduledNetwork
 from streaming.threads.runner import Measured
+
+Array = NDArray[Any]
 
 ACTIVE = 0.19  # share of inputs that are not zero, as in images of digits
 RATE = 1e-3
 REPEATS = 7
-TURN = 0.7  # seconds of a repeat at least, so that the Python around a call does not count
-ROOM = 2**27  # bytes of samples at most
+TURN = 0.7  # seconds of each network per repeat at least
+CALL = 0.2  # seconds of a call, so that the Python around it does not count
+ROOM = 2**25  # bytes of samples at most
 TRIED = 8 * BLOCK  # samples after which every execution mode has been tried
 
 
@@ -83,55 +87,38 @@ def measure(
     options: Mapping[str, Any],
     dtype: str = "float32",
 ) -> Comparison:
-    """Learn ``samples`` random samples a few times, in turn with one thread and with all.
+    """Learn ``samples`` random samples repeatedly, in turn with one thread and with all.
 
-    A short stream is repeated until it takes `TURN` seconds. Raises what `ScheduledNetwork`
-    raises.
+    If they do not fit into `ROOM`, fewer samples are used. Raises what `ScheduledNetwork` raises,
+    and BadOption if it would take hours.
     """
-    _, spec, hyper = network(rule, sizes, "relu", options)
-    common: dict[str, Any] = {"dtype": dtype, "optimizer": Optimizer(lr=RATE), **hyper._asdict()}
-    several = ScheduledNetwork(spec, rule, schedule=schedule, workers=workers, timed=True, **common)
-    by_sample = Schedule("sequential", batch=schedule.batch)
-    staged = ScheduledNetwork(spec, rule, schedule=by_sample, timed=True, **common)
-    one = same = staged if schedule.batch > 1 else OnlineNetwork(spec, rule, **common)
-    if schedule.delay:
-        same = ScheduledNetwork(spec, rule, schedule=schedule, **common)
-    rng = np.random.default_rng(0)
-    X = rng.random((samples, sizes[0])) * (rng.random((samples, sizes[0])) < ACTIVE)
-    X = X.astype(dtype)
-    labels = rng.integers(0, sizes[-1], samples)
-    networks: list[OnlineNetwork] = list(dict.fromkeys((one, same, several)))
+    one, same, several, staged = _networks(rule, sizes, schedule, workers, options, dtype)
+    networks = list(dict.fromkeys((one, same, several)))
+    block = max(BLOCK // schedule.batch, 1) * schedule.batch
+    check_learning((block * (REPEATS + 1) + TRIED) * len(networks), sizes)
+    race = _Race(networks, *_samples(sizes, samples, dtype, block), block)
+    race.call()  # compiles
+    race.learn(TRIED)
     rates: dict[OnlineNetwork, list[float]] = {net: [] for net in networks}
     ran, identical = [], True
-    for _ in range(2):  # the first pass compiles
-        start = time.perf_counter()
-        for net in networks:
-            net.learn(X, labels)
-        seconds = (time.perf_counter() - start) / len(networks)
-    again = min(math.ceil(TURN / seconds), ROOM // X.nbytes) or 1
-    block = max(BLOCK // schedule.batch, 1) * schedule.batch
-    n = max(samples * again // block, 1) * block  # full blocks, as the last one is reported
-    X, labels = np.tile(X, (again, 1))[:n], np.tile(labels, again)[:n]
-    for _ in range(math.ceil(TRIED / len(X))):  # until the fastest mode is known
-        for net in networks:
-            net.learn(X, labels)
     for _ in range(REPEATS):
-        outcomes = {}
+        total, upto = dict.fromkeys(networks, 0.0), race.learned
+        while race.learned == upto or sum(total.values()) < TURN * len(networks):
+            outcomes, seconds = race.call()
+            total = {net: total[net] + seconds[net] for net in networks}
+            identical = identical and all(map(np.array_equal, outcomes[same], outcomes[several]))
         for net in networks:
-            start = time.perf_counter()
-            outcomes[net] = net.learn(X, labels)
-            rates[net].append(len(X) / (time.perf_counter() - start))
+            rates[net].append((race.learned - upto) / total[net])
         ran.append(several.ran)
-        identical = identical and all(map(np.array_equal, outcomes[same], outcomes[several]))
     first, second = same.state(), several.state()
     identical = identical and all(np.array_equal(first[name], second[name]) for name in first)
-    staged.learn(X, labels)
+    _Race([staged], race.X, race.labels, block).learn(max(TRIED, 1))
     best, alone = ran[int(np.argmax(rates[several]))], staged.measured
     plans = [replayed(one) for one in best]
     last = best[-1]
     assert last.times is not None
     assert alone is not None
-    laid_out = last.plan.items, spec, schedule, workers
+    laid_out = last.plan.items, several.spec, schedule, workers
     return Comparison(
         plans[-1],
         replace(last.plan, times=last.finish - last.start, start=last.start),
@@ -142,3 +129,70 @@ def measure(
         lay_out(*laid_out, alone.by_task).speedup,
         identical,
     )
+
+
+def _networks(
+    rule: str,
+    sizes: Sequence[int],
+    schedule: Schedule,
+    workers: int,
+    options: Mapping[str, Any],
+    dtype: str,
+) -> tuple[OnlineNetwork, OnlineNetwork, ScheduledNetwork, ScheduledNetwork]:
+    """Four networks: the fastest with one thread; one with one thread and the result of the
+    schedule; the one with several threads; and one with one thread that times each item."""
+    _, spec, hyper = network(rule, sizes, "relu", options)
+    common: dict[str, Any] = {"dtype": dtype, "optimizer": Optimizer(lr=RATE), **hyper._asdict()}
+    several = ScheduledNetwork(spec, rule, schedule=schedule, workers=workers, timed=True, **common)
+    by_sample = Schedule("sequential", batch=schedule.batch)
+    staged = ScheduledNetwork(spec, rule, schedule=by_sample, timed=True, **common)
+    one = same = staged if schedule.batch > 1 else OnlineNetwork(spec, rule, **common)
+    if schedule.delay:
+        same = ScheduledNetwork(spec, rule, schedule=schedule, **common)
+    return one, same, several, staged
+
+
+class _Race:
+    """Networks that learn the same samples in turn, some samples per call.
+
+    The number of samples depends on the duration of the call before. If other work occupies a
+    processor, threads wait for each other and can be a thousand times slower.
+    """
+
+    def __init__(
+        self, networks: Sequence[OnlineNetwork], X: Array, labels: Array, block: int
+    ) -> None:
+        self.networks, self.X, self.labels = networks, X, labels
+        self._block = self._n = block
+        self._at = self.learned = 0
+
+    def call(self) -> tuple[dict[OnlineNetwork, Outcome], dict[OnlineNetwork, float]]:
+        """Learn the next samples; returns the outcome and the seconds of each network."""
+        if self._at + self._n > len(self.X):
+            self._at = 0
+        part = slice(self._at, self._at + self._n)
+        outcomes, seconds = {}, {}
+        for net in self.networks:
+            start = time.perf_counter()
+            outcomes[net] = net.learn(self.X[part], self.labels[part])
+            seconds[net] = time.perf_counter() - start
+        self._at, self.learned = part.stop, self.learned + self._n
+        more = int(self._n * min(2.0, CALL / max(seconds.values()))) // self._block
+        self._n = min(max(more, 1) * self._block, len(self.X))
+        return outcomes, seconds
+
+    def learn(self, samples: int) -> None:
+        """Learn at least this many more samples."""
+        upto = self.learned + samples
+        while self.learned < upto:
+            self.call()
+
+
+def _samples(sizes: Sequence[int], samples: int, dtype: str, block: int) -> tuple[Array, Array]:
+    """Random samples (N, n_0) and labels (N,): whole blocks, repeated from ``samples`` of them."""
+    room = ROOM // (sizes[0] * np.dtype(dtype).itemsize)
+    n = max(min(room, max(samples, ROUNDS * BLOCK)) // block, 1) * block
+    rng, samples = np.random.default_rng(0), min(samples, n)
+    X = rng.random((samples, sizes[0])) * (rng.random((samples, sizes[0])) < ACTIVE)
+    labels = rng.integers(0, sizes[-1], samples)
+    return np.resize(X.astype(dtype), (n, sizes[0])), np.resize(labels, n)

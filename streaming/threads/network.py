@@ -31,31 +31,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.compiler import kernel
-from rate_models.errors import BadOption
 from rate_models.kernels import places
 from rate_models.model import optimizers
 from rate_models.model.hyperparameters import numeric
 from rate_models.model.optimizers import Optimizer, moves
 from rate_models.network import NetworkSpec
-from rate_models.online.network import OnlineNetwork, Outcome
-from rate_models.support import bounds, estimates
+from rate_models.online.network import Outcome
+from rate_models.rules import Rule
+from rate_models.support import estimates
 from streaming.schedule import planner
 from streaming.schedule.items import Schedule, items
 from streaming.schedule.locking import refuse_if_planned_only
 from streaming.schedule.plan import Plan, Times
-from streaming.threads import kernels
+from streaming.threads import kernels as kernels
 from streaming.threads.runner import Block, Measured, Threads, run_workers, turns_done
 from streaming.threads.trials import Mode, Trials
+from streaming.threads.waiting import REMEMBERED, Waiting
 
 Array = NDArray[Any]
 ASSIGNMENTS: tuple[planner.Assignment, ...] = ("layers", "waves")
 BLOCK = 512  # samples that are planned together; the workers synchronise at the end of each block
 ROUNDS = 64  # blocks per visit of the workers at most; Python handles signals between visits
-REMEMBERED = ("layers.change", "layers.pre", "layers.c", "layers.changes")
 SPARE = 1  # slots beyond those that a plan needs if items take as long as planned
 
 
-class ScheduledNetwork(OnlineNetwork):
+class ScheduledNetwork(Waiting):
     """An `OnlineNetwork` whose samples are processed in the order of ``schedule``.
 
     workers: number of threads. timed: execute and time every item, also where the kernel for one
@@ -74,7 +74,7 @@ class ScheduledNetwork(OnlineNetwork):
     def __init__(
         self,
         spec: NetworkSpec,
-        rule: str = "pepita",
+        rule: str | Rule = "pepita",
         *,
         schedule: Schedule,
         workers: int = 1,
@@ -105,18 +105,6 @@ class ScheduledNetwork(OnlineNetwork):
         """How the last block ran; None before the first."""
         return self.ran[-1] if self.ran else None
 
-    @property
-    def _stashing(self) -> bool:
-        return self.schedule.delay > 0 and self.schedule.weights == "stash"
-
-    @property
-    def _remembered(self) -> int:
-        return self.schedule.batch if self._gathering else self.schedule.delay * self._stashing
-
-    @property
-    def _gathering(self) -> bool:
-        return self.schedule.batch > 1
-
     def _build(self, params: Any) -> None:
         super()._build(params)
         slots = self.schedule.batch if self._gathering else 0
@@ -124,14 +112,7 @@ class ScheduledNetwork(OnlineNetwork):
         if hasattr(self, "_slots"):
             self._clear_waiting()
 
-    def _clear_waiting(self) -> None:
-        """Allocate the slots, with no sample in flight."""
-        # masks and noise of the samples that wait for M, a row each
-        self._waiting: list[Array] = []
-        self._resize(self._slots)
-
     def _resize(self, slots: int) -> None:
-        """Change the number of slots; samples that wait are moved to the new ones."""
         old = self._slot_arrays() if self.waiting else {}
         before = self._slot_of(np.arange(self.waiting))
         self._slots = slots
@@ -141,16 +122,6 @@ class ScheduledNetwork(OnlineNetwork):
         self._blocks: dict[tuple[int, int, int, Any], Block] = {}
         for name, array in old.items():
             self._slot_arrays()[name][self._slot_of(np.arange(self.waiting))] = array[before]
-
-    def _slot_arrays(self) -> dict[str, Array]:
-        """The arrays that S and E leave for M, by name; one row per slot."""
-        names = ("a", "h", "delta", "e", "y")
-        return {name: getattr(self._ring, name) for name in names} | self._inputs._asdict()
-
-    @property
-    def waiting(self) -> int:
-        """How many samples have been seen but not learned from yet."""
-        return len(self._waiting[0]) if self._waiting else 0
 
     def set(self, /, **changes: Any) -> None:
         with self.lock:
@@ -175,87 +146,6 @@ class ScheduledNetwork(OnlineNetwork):
     def _made_with(self) -> dict[str, Any]:
         how = {"schedule": self.schedule, "workers": self.workers, "timed": self.timed}
         return {**super()._made_with(), **how}
-
-    def state(self) -> dict[str, Array]:
-        with self.lock:
-            return self._state_with_waiting()
-
-    def _state_with_waiting(self) -> dict[str, Array]:
-        arrays = super().state()
-        if self.schedule.delay:
-            at = self._slot_of(np.arange(self.waiting))
-            kept = {name: array[at] for name, array in self._slot_arrays().items()}
-            # of these arrays the hidden part of delta and what follows the active rows are scratch
-            kept["delta"][:, : self._net.unit[-1]] = 0
-            kept["rows"] *= np.arange(kept["rows"].shape[1]) < kept["active"][:, :1]
-            arrays |= {f"waiting.{name}": array for name, array in kept.items()}
-            masks, noise = self._waiting or self._no_draws()
-            arrays |= {"waiting.masks": masks.copy(), "waiting.noise": noise.copy()}
-        return arrays
-
-    def load_state(self, arrays: dict[str, Array]) -> None:
-        stored = {name: array for name, array in arrays.items() if name.startswith("waiting.")}
-        rest = {name: a for name, a in arrays.items() if name not in stored}
-        slot_arrays = self._slot_arrays() if self.schedule.delay else {}
-        draws = ("masks", "noise") if slot_arrays else ()
-        if stored.keys() != {f"waiting.{name}" for name in (*slot_arrays, *draws)}:
-            raise BadOption("state", got="other arrays", expected=f"those of {self.schedule}")
-        with self.lock:
-            if not slot_arrays:
-                super().load_state(rest)
-                self._clear_waiting()
-                return
-            waiting, values = self._draws_of(stored), self._waiting_of(stored)
-            super().load_state(rest)
-            self._clear_waiting()
-            if len(waiting[0]) > self.samples_seen:
-                raise BadOption("waiting", got=len(waiting[0]), expected=f"{self.samples_seen}")
-            self._waiting = waiting
-            at = self._slot_of(np.arange(self.waiting))
-            for name, array in self._slot_arrays().items():
-                array[at] = values[name]
-
-    def _draws_of(self, stored: dict[str, Array]) -> list[Array]:
-        """Masks and noise of the waiting samples in a state; BadOption if they do not fit."""
-        masks, noise = (np.asarray(stored[f"waiting.{name}"]) for name in ("masks", "noise"))
-        n, delay = len(masks) if masks.ndim else 0, self.schedule.delay
-        if n > delay:
-            raise BadOption("waiting", got=f"{n} samples", expected=f"{delay} at most")
-        width = sum(self.definition.noise.widths(self.spec, self.hyper)) if n else noise.shape[-1]
-        hidden = sum(self.spec.sizes[1:-1]) if masks.shape[-1:] != (0,) else 0
-        wanted = (("masks", masks, hidden if n else masks.shape[-1]), ("noise", noise, width))
-        return [kernel.coerce(name, a.copy(), self.dtype, (n, width)) for name, a, width in wanted]
-
-    def _waiting_of(self, stored: dict[str, Array]) -> dict[str, Array]:
-        """The arrays that S and E left for the waiting samples in a state, checked."""
-        n = len(stored["waiting.masks"])
-        like = {name: np.zeros((n, a.shape[1]), a.dtype) for name, a in self._slot_arrays().items()}
-        values = bounds.fitting({name: stored[f"waiting.{name}"] for name in like}, like)
-        bounds.check(values, places.bounds(self._syn, ""))
-        return values
-
-    def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
-        limits = {**super()._bounds(arrays), **places.bounds(self._syn, "gathered.")}
-        if self._gathering:  # at most the samples of the mini-batch that has begun
-            most = int(arrays["clock"][0]) % self.schedule.batch
-            return limits | {"layers.changes": (0, [0, *[most] * self.spec.layers])}
-        return limits | {"layers.changes": (0, bounds.MOST)}
-
-    def _arrays(self) -> dict[str, Array]:
-        names = REMEMBERED if self._remembered else ()
-        own = {name: getattr(self._net, name.removeprefix("layers.")) for name in names}
-        if self._gathering:
-            sums = self._accumulated._asdict()
-            own |= {f"gathered.{name}": array for name, array in sums.items()}
-        return super()._arrays() | own
-
-    def _slot_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The slots of samples t, counted from the first waiting sample."""
-        return (self.samples_seen - self.waiting + t) % self._slots
-
-    def _no_draws(self) -> list[Array]:
-        none = np.zeros((0, 0), self.dtype)
-        return [none, none]
 
     def _learn(
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, outcome: Outcome
@@ -359,7 +249,7 @@ class ScheduledNetwork(OnlineNetwork):
         )  # fmt: skip
         shared = (
             block.rows, board, stream, self._ring, self._inputs, self._accumulated, self._net,
-            self._syn, self._state, numeric(self.hyper, self.dtype),
+            self._syn, self._params, numeric(self.hyper, self.dtype),
             optimizers.rates(self.optimizer), *outcome,
         )  # fmt: skip
         try:

@@ -1,4 +1,4 @@
-"""Experiments by option: what is cut, silenced or slowed does what theory says it does."""
+"""Experiments by option: cutting, silencing and slowing have the effects that theory predicts."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ def test_pepita_with_its_feedback_cut_is_the_rule_with_zero_feedback() -> None:
         if "cut" in ablation:
             np.testing.assert_allclose(changed, learned(control), rtol=1e-10)
             control = OnlineNetwork(SPEC, "pepita", seed=0, feedback_scale=0.0)
-        else:  # nor does the output neuron hear its error
+        else:  # the output neuron does not receive its error either
             np.testing.assert_array_equal(changed, weights(CircuitNetwork(SPEC, "pepita", seed=0)))
 
 
 def test_node_perturbation_without_noise_keeps_its_feedback() -> None:
     """B learns −v ẽᵀ from the clean phase alone, and shrinks; W learns as before."""
-    whole, deaf = (
+    whole, silenced = (
         CircuitNetwork(SPEC, "node_perturbation", lr=0.01, eta_b=0.05, silence=silent)
         for silent in ("", "evaluator")
     )
-    start = np.linalg.norm(np.concatenate([b.ravel() for b in deaf.parameters()["B"]]))
-    for net in (whole, deaf):
+    start = np.linalg.norm(np.concatenate([b.ravel() for b in silenced.parameters()["B"]]))
+    for net in (whole, silenced):
         learned(net)
-    assert (whole.parameters()["B"][0] != deaf.parameters()["B"][0]).any()
-    left = np.linalg.norm(np.concatenate([b.ravel() for b in deaf.parameters()["B"]]))
+    assert (whole.parameters()["B"][0] != silenced.parameters()["B"][0]).any()
+    left = np.linalg.norm(np.concatenate([b.ravel() for b in silenced.parameters()["B"]]))
     assert left < start
 
 
@@ -76,7 +76,7 @@ def test_bmvr_without_inhibition_learns_from_the_target_alone(ablation: dict[str
 
 
 def test_the_time_constant_matters_in_time_alone() -> None:
-    """Steady states know no τ; in phases of T ms the change misses what takes longer."""
+    """Steady states do not depend on τ; in phases of T ms the change lacks slow components."""
     steady = [learned(CircuitNetwork(SPEC, "pepita", tau=tau)) for tau in (5.0, 20.0)]
     np.testing.assert_array_equal(*steady)
     away = []
@@ -88,9 +88,9 @@ def test_the_time_constant_matters_in_time_alone() -> None:
 
 @pytest.mark.parametrize("name", lookup.names(CIRCUITS))
 def test_every_part_can_be_cut_or_silenced_by_name(name: str) -> None:
-    """What is left learns on, or says at the first sample that it cannot."""
-    made = OnlineLearner(circuit=name, sizes=(8, 5, 3), classes=(0, 1, 2), lr=0.01)
-    circuit = made.network.simulator.circuit  # type: ignore[union-attr]
+    """The rest of the circuit learns, or the first sample raises Diverged."""
+    whole = OnlineLearner(circuit=name, sizes=(8, 5, 3), classes=(0, 1, 2), lr=0.01)
+    circuit = whole.network.simulator.circuit  # type: ignore[union-attr]
     X, y = samples(4)
     for option, parts in (("cut", circuit.projections), ("silence", circuit.populations)):
         for part in parts:
@@ -98,7 +98,7 @@ def test_every_part_can_be_cut_or_silenced_by_name(name: str) -> None:
                                 **{option: part.name})  # fmt: skip
             try:
                 one.learn_many(X, y)
-            except Diverged as error:  # as feedback without inhibition, the loss of no prediction
+            except Diverged as error:  # feedback without inhibition, or no prediction
                 assert re.search("sample 0: .*(no steady state|not finite)", str(error))
             else:
                 assert one.is_finite(), (option, part.name)

@@ -23,18 +23,18 @@ EQUATIONS = """
     tau_memory : second (shared)
 """
 ERROR = """
-    dm/dt = (said - wanted - m) / tau_memory : 1
-    said : 1
-    wanted : 1
+    dm/dt = (prediction - target - m) / tau_memory : 1
+    prediction : 1
+    target : 1
     tau_memory : second (shared)
 """
 
 
 def in_brian(W: list[np.ndarray], F: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     """Traces (time, neurons) of dendrites, somata and error over both phases."""
-    with warnings.catch_warnings():  # it imports pyparsing names that are on their way out
+    with warnings.catch_warnings():  # it imports deprecated names of pyparsing
         warnings.simplefilter("ignore")
-        import brian2 as b  # here: once imported, it collects doctests in its own way
+        import brian2 as b  # imported here, because it changes how doctests are collected
     ms = b.ms
     b.prefs.codegen.target = "numpy"
     b.start_scope()
@@ -51,32 +51,32 @@ def in_brian(W: list[np.ndarray], F: np.ndarray, x: np.ndarray, y: np.ndarray) -
         group.tau = TAU * ms
         groups.append(group)
     error = b.NeuronGroup(SIZES[-1], ERROR, method="exponential_euler", name="error")
-    error.wanted = y
+    error.target = y
     synapses = []
     for layer in range(1, len(SIZES)):
-        made = b.Synapses(groups[layer - 1], groups[layer],
-                          "w : 1\ncurrent_post = w * r_pre : 1 (summed)")  # fmt: skip
-        made.connect()
-        made.w = W[layer - 1].T.ravel()
-        synapses.append(made)
-    said = b.Synapses(groups[-1], error, "said_post = r_pre : 1 (summed)")
-    said.connect(j="i")
+        forward = b.Synapses(groups[layer - 1], groups[layer],
+                             "w : 1\ncurrent_post = w * r_pre : 1 (summed)")  # fmt: skip
+        forward.connect()
+        forward.w = W[layer - 1].T.ravel()
+        synapses.append(forward)
+    prediction = b.Synapses(groups[-1], error, "prediction_post = r_pre : 1 (summed)")
+    prediction.connect(j="i")
     feedback = b.Synapses(error, source, "w : 1\nthalamic_post = w * m_pre : 1 (summed)")
     feedback.connect()
     feedback.w = F.T.ravel()
-    # the thalamic current acts at once: sums over it must come before those of the first layer
+    # thalamic input has no delay: its sum must be computed before that of the first layer
     feedback.summed_updaters["thalamic_post"].order = -2
     watched = {f"layer_{n}": b.StateMonitor(groups[n], ["d", "m"], record=True) for n in (1, 2, 3)}
     watched["error"] = b.StateMonitor(error, ["m"], record=True)
-    net = b.Network(*groups, error, *synapses, said, feedback, *watched.values())
+    net = b.Network(*groups, error, *synapses, prediction, feedback, *watched.values())
     for standard in (1, 0):
         for group in (*groups[1:], error):
-            # to Brian, a memory that is closed is one that takes years
+            # a memory without input is one with a time constant of years
             group.tau_memory = TAU_MEMORY * ms if standard else 1e9 * b.second
         source.modulated = 1 - standard
         net.run(PHASE * ms)
-    found = {f"{n}.d": np.array(watched[n].d).T for n in watched if n != "error"}
-    return found | {f"{n}.m": np.array(watched[n].m).T for n in watched}
+    traces = {f"{n}.d": np.array(watched[n].d).T for n in watched if n != "error"}
+    return traces | {f"{n}.m": np.array(watched[n].m).T for n in watched}
 
 
 @pytest.mark.skipif(find_spec("brian2") is None, reason="brian2 is not installed")

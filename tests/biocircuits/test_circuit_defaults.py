@@ -1,4 +1,4 @@
-"""Every circuit learns digits with nothing asked for, in steady state and in time."""
+"""Every circuit learns digits with default options, in steady state and in time."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  a table: one case a line
-"""What cannot be a circuit is refused, and the message says which part, got, expected, remedy."""
+"""Invalid circuits are refused; the message names the part, got, expected and remedy."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ WRONG: dict[str, tuple[Callable[[], Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_cannot_be_says_why(case: str) -> None:
+def test_an_invalid_circuit_is_refused_with_a_reason(case: str) -> None:
     make, words = WRONG[case]
     with pytest.raises(UserError) as caught:
         make()
@@ -141,7 +141,7 @@ def test_what_cannot_be_says_why(case: str) -> None:
     assert "\n" not in text and ("got" in text or "expected" in text)
 
 
-def test_what_can_be_is_built() -> None:
+def test_a_valid_circuit_is_built() -> None:
     simulator = simulated(pair(plasticity=(Plasticity(hebbian, ("only",)),)))
     simulator.present({"x": np.array([1.0, 2.0])}, lr=0.1)
     want = 1 + 0.1 * np.outer([3, 3, 3], [1, 2])
@@ -149,7 +149,7 @@ def test_what_can_be_is_built() -> None:
     Simulator(loop(0.1), {}, Settings()).present({"x": np.ones(3)})
 
 
-def test_a_loop_that_does_not_settle_is_no_answer() -> None:
+def test_a_loop_that_does_not_settle_is_refused() -> None:
     """Three neurons of gain g each settle where 3 g < 1, at 1 / (1 − 3 g)."""
     settled = Simulator(loop(0.3), {}, Settings())
     settled.present({"x": np.ones(3)})

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  tables: one case a line
-"""What a person tries first with circuits: their own file, names, drawings, NumPy numbers."""
+"""First steps with circuits: a file of one's own, names, drawings, NumPy numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
 from streaming import OnlineLearner
-from streaming.commands.cli import main
+from streaming.app import main
 from streaming.files import checkpoint
 
 X = np.random.default_rng(0).random((6, 4))
@@ -70,8 +70,8 @@ def test_a_network_has_its_circuit_and_the_circuit_its_name() -> None:
         np.testing.assert_array_equal(again.predict(X), net.predict(X))
 
 
-def test_a_circuit_is_known_by_its_file_whatever_it_calls_itself(folder: Path) -> None:
-    """So that what is saved is found again."""
+def test_the_name_of_a_circuit_is_that_of_its_file(folder: Path) -> None:
+    """So that a saved network can be loaded."""
     for file in ("pepita", "bmvr"):
         text = (ROOT / "biocircuits/circuits" / f"{file}.py").read_text()
         (folder / f"my_{file}.py").write_text(text)
@@ -84,14 +84,14 @@ def test_a_circuit_is_known_by_its_file_whatever_it_calls_itself(folder: Path) -
 
 
 def test_checkpoints_hold_the_name(tmp_path: Path) -> None:
-    """As they did before `circuit` was an object: those of old are loaded."""
+    """Not the object, so that checkpoints of earlier versions can be loaded."""
     OnlineLearner(sizes=(4, 5, 3), circuit="pepita").save(tmp_path / "c")
     assert checkpoint.read(tmp_path / "c")[1]["learner"]["circuit"] == "pepita"
     OnlineLearner(sizes=(4, 5, 3)).save(tmp_path / "r")
     assert checkpoint.read(tmp_path / "r")[1]["learner"]["circuit"] is None
 
 
-def test_drawings_and_exports_take_what_runs_a_circuit(tmp_path: Path) -> None:
+def test_drawings_and_exports_take_a_circuit_or_its_network(tmp_path: Path) -> None:
     net = CircuitNetwork(SPEC, "pepita")
     learner = OnlineLearner(sizes=(4, 5, 3), circuit="pepita")
     for source in (net.circuit, net, net.simulator, learner):
@@ -115,7 +115,7 @@ def test_a_network_s_trace_is_written_as_its_circuit_s(tmp_path: Path) -> None:
         to_nwb(trace, "pepita", tmp_path / "u.nwb")  # type: ignore[arg-type]
 
 
-def test_a_circuit_is_asked_for_by_its_name() -> None:
+def test_a_network_takes_a_circuit_by_its_name() -> None:
     with pytest.raises(BadOption, match="circuit: got a Circuit; expected a name in biocircuits"):
         CircuitNetwork(SPEC, example())  # type: ignore[arg-type]
 
@@ -176,15 +176,18 @@ def test_networks_and_set_take_numpy_numbers_too() -> None:
 
 # -- files of one's own
 
+STATED = """
+from biocircuits.description.circuit_file import CircuitFile
+def build(spec, hyper, settings):
+    1 / 0
+CIRCUIT = CircuitFile(__name__, rule={}, settings=tuple, build=build)
+"""
 BROKEN = {
-    "no_settings": ("RULE = 'pepita'\n", "file of circuit no_settings: got no Settings, build"),
-    "no_rule": (
-        "RULE = None\nSettings = build = int\n",
-        "got RULE = None; expected RULE, Settings and build",
-    ),
-    "no_such_rule": ("RULE = 'peptia'\nSettings = build = int\n", "did you mean 'pepita'"),
+    "no_circuit": ("", "file of circuit no_circuit: got None; expected CIRCUIT = CircuitFile(__na"),
+    "no_rule": (STATED.format(None), "rule of circuit no_rule: got None; expected the name of a r"),
+    "no_such_rule": (STATED.format("'peptia'"), "did you mean 'pepita'"),
     "raises": (
-        "RULE = 'pepita'\nclass Settings: pass\ndef build(spec, hyper, settings):\n    1 / 0\n",
+        STATED.format("'pepita'"),
         "ZeroDivisionError: division by zero (raises.py, line 4)",
     ),
     "wont_parse": ("RULE = (\n", "SyntaxError"),
@@ -225,12 +228,12 @@ def test_the_command_exits_with_one(tmp_path: Path) -> None:
         assert done.returncode == status, done.stderr
         assert "| pepita | 2 |" in done.stdout and "Traceback" not in done.stderr
     assert (
-        "circuit half does not build: file of circuit half: got no Settings, build" in done.stderr
+        "circuit half does not build: file of circuit half: got None; expected CIRC" in done.stderr
     )
 
 
-@pytest.mark.parametrize("name", ["no_settings", "no_rule", "no_such_rule"])
-def test_a_file_that_lacks_something_says_what(
+@pytest.mark.parametrize("name", ["no_circuit", "no_rule", "no_such_rule"])
+def test_a_file_with_a_missing_member_is_reported(
     name: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text, why = BROKEN[name]
@@ -243,7 +246,7 @@ def test_a_file_that_lacks_something_says_what(
     assert why in capsys.readouterr().err
 
 
-# -- one thing where several may be, and names
+# -- single values in place of tuples, and names
 
 
 def test_one_population_projection_phase_or_plasticity_needs_no_tuple() -> None:
@@ -252,9 +255,9 @@ def test_one_population_projection_phase_or_plasticity_needs_no_tuple() -> None:
                        Coupling(lambda n: 1.0, "soma", phases="only"))  # fmt: skip
     source = Population("a", 2, [Compartment("soma", clamp="x")], SOMA)
     wire = Projection("W", "a", "b.soma", parameter=("W", 0), plasticity=plastic, phases="only")
-    made = Circuit("odd", [source, cells], wire, Phase("only"), ["b", "soma", "only"])
-    assert made.projections[0].plasticity == (plastic,) and made.phases == (Phase("only"),)
-    assert made.populations[1].couplings[0].phases == ("only",)
+    circuit = Circuit("odd", [source, cells], wire, Phase("only"), ["b", "soma", "only"])
+    assert circuit.projections[0].plasticity == (plastic,) and circuit.phases == (Phase("only"),)
+    assert circuit.populations[1].couplings[0].phases == ("only",)
 
 
 WRONG: dict[str, tuple[Any, str]] = {
@@ -262,7 +265,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "dot": (lambda: Population("a.b", 2, Compartment("soma"), SOMA), "got 'a.b'; expected a name of"),
     "comma": (lambda: Projection("a,b", "a", "b.c"), "name of a projection: got 'a,b'"),
     "empty": (lambda: Phase(""), "name of a phase: got ''"),
-    "reserved": (lambda: Compartment("pre"), "got 'pre'; expected a name as variables have, none of"),
+    "reserved": (lambda: Compartment("pre"), "got 'pre'; expected a Python identifier, none of"),
     "reserved output": (lambda: Population("a", 1, Compartment("soma"), {"weight": lambda n: n.soma}), "'weight'"),
     "hidden": (lambda: Compartment("_soma"), "'_soma'"),
     "number": (lambda: Compartment("2nd"), "'2nd'"),
@@ -283,7 +286,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_cannot_be_described_says_why(case: str) -> None:
+def test_an_invalid_description_is_refused_with_a_reason(case: str) -> None:
     make, words = WRONG[case]
     with pytest.raises(UserError) as caught:
         make()
@@ -321,7 +324,7 @@ def test_conductances_shorten_time_constants() -> None:
     )
 
 
-def test_a_run_that_diverges_says_so_too(
+def test_a_run_that_diverges_reports_it_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--set", "mode=continuous", "--set", "phase=10", "--lr", "0.3", "--epochs", "2"]
@@ -394,7 +397,7 @@ USED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("case", USED)
-def test_what_cannot_be_run_says_why(case: str) -> None:
+def test_an_invalid_simulation_is_refused_with_a_reason(case: str) -> None:
     make, words = USED[case]
     with pytest.raises(UserError) as caught:
         make()
@@ -432,13 +435,13 @@ def test_a_delay_moves_no_steady_state() -> None:
     solved, slowly = simulated(), simulated(mode="continuous")
     for _ in range(20):
         slowly.present({"x": [1, 2]})
-    for x in ([2, 2], [1, 2]):  # what another sample left behind does not count
+    for x in ([2, 2], [1, 2]):  # the state after another sample has no effect
         solved.present({"x": x})
     for one in (solved, slowly):
         np.testing.assert_allclose(one.read("cells.rate"), 0.9 / (1.5 + 0.9), rtol=1e-9)
 
 
-def test_an_export_to_no_folder_says_so(tmp_path: Path) -> None:
+def test_an_export_to_a_missing_folder_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("pynwb")
     trace = presented("cells.soma")
     with pytest.raises(BadOption, match="to_nwb: got no folder"):

@@ -1,4 +1,4 @@
-"""Every circuit behind the learner: one trajectory however it is cut, killed or read."""
+"""Every circuit in the learner: one trajectory, however it is chunked, interrupted or read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from project import ROOT
 
 import biocircuits.circuits
 from biocircuits import CircuitNetwork, parity
-from biocircuits.network import CIRCUITS, rule_of
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.simulation.simulate import Settings
 from rate_models import defaults
 from rate_models.checks.parity import run as compare
@@ -29,7 +29,7 @@ from rate_models.network import NetworkSpec
 from rate_models.rules import nearest
 from rate_models.support import lookup
 from streaming import OnlineLearner
-from streaming.commands.cli import main
+from streaming.app import main
 from streaming.runs.run import RunConfig, resume, run
 from streaming.scores.evaluate import held_out
 from streaming.sources import Options, open_source
@@ -44,7 +44,7 @@ MODES: list[dict[str, Any]] = [
 
 
 def learner(name: str, **options: Any) -> OnlineLearner:
-    definition = rule_of(lookup.get(CIRCUITS, name))
+    definition = load(name).definition
     spec = nearest(definition, NetworkSpec(SIZES, loss=definition.loss))
     assert spec is not None
     options = {k: v for k, v in options.items() if k != "dropout" or
@@ -77,13 +77,13 @@ def test_one_trajectory_however_it_is_cut(name: str, options: Any, tmp_path: Pat
     assert bits(loop) == want
 
     for cut in (1, 5):
-        part, heard = learner(name, **options), []
+        part, received = learner(name, **options), []
         for i in range(0, len(y), cut):
-            heard.append(part.learn_many(X[i : i + cut], y[i : i + cut])[1])
+            received.append(part.learn_many(X[i : i + cut], y[i : i + cut])[1])
             part.save(tmp_path / "c")
             part = OnlineLearner.load(tmp_path / "c")
         assert bits(part) == want
-        np.testing.assert_array_equal(np.concatenate(heard), losses)
+        np.testing.assert_array_equal(np.concatenate(received), losses)
 
     other = learner(name, **options)
     other.network.load_state(whole.network.state())
@@ -98,10 +98,10 @@ def test_state_is_carried_over_in_time_unless_it_is_reset(name: str) -> None:
         one.learn_many(X[:6], y[:6])
     params = after[1].parameters()
     after[0].load_parameters(params)  # starts at rest, as the other does for every sample
-    heard = [one.learn_many(X[6:7], y[6:7])[1] for one in after]
-    np.testing.assert_array_equal(*heard)
-    heard = [one.learn_many(X[7:9], y[7:9])[1] for one in after]
-    assert (heard[0] != heard[1]).any()
+    losses = [one.learn_many(X[6:7], y[6:7])[1] for one in after]
+    np.testing.assert_array_equal(*losses)
+    losses = [one.learn_many(X[7:9], y[7:9])[1] for one in after]
+    assert (losses[0] != losses[1]).any()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,14 +110,14 @@ def test_predictions_are_one_by_one_what_they_are_together(name: str) -> None:
     one = learner(name, lr=0.05)
     one.learn_many(X, y)
     together = one.network.predict(X)
-    for x, said in zip(X, together, strict=True):
-        np.testing.assert_array_equal(one.network.predict(x[None])[0], said)
+    for x, prediction in zip(X, together, strict=True):
+        np.testing.assert_array_equal(one.network.predict(x[None])[0], prediction)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_another_seed_another_network(name: str) -> None:
-    made = lookup.get(CIRCUITS, name)
-    definition = rule_of(made)
+    file = load(name)
+    definition = file.definition
     spec = nearest(definition, NetworkSpec(SIZES, loss=definition.loss))
     assert spec is not None
     one, same, other = (CircuitNetwork(spec, name, seed=s).parameters() for s in (0, 0, 1))
@@ -127,13 +127,15 @@ def test_another_seed_another_network(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_documents_and_option_names(name: str) -> None:
-    made = lookup.get(CIRCUITS, name)
-    definition = rule_of(made)
-    assert re.search(r"^Source: .*(19|20)\d\d", made.__doc__, re.M | re.S)
-    assert made.Settings.__doc__ and made.build.__doc__
-    for field in made.Settings._fields:
-        assert re.search(rf"\b{field}\b", made.Settings.__doc__), field
-    kinds = [Optimizer, definition.hyperparameters, made.Settings, Settings]
+    file = load(name)
+    definition = file.definition
+    assert re.search(
+        r"^Source: .*(19|20)\d\d", lookup.document(lookup.module(CIRCUITS, name)), re.M | re.S
+    )
+    assert file.settings.__doc__ and file.build.__doc__
+    for field in file.settings._fields:
+        assert re.search(rf"\b{field}\b", file.settings.__doc__), field
+    kinds = [Optimizer, definition.hyperparameters, file.settings, Settings]
     fields = [field for kind in kinds for field in kind._fields]
     assert len(set(fields)) == len(fields), "one name, one option"
     network = {"rule", "sizes", "loss", "activation", "bias", "classes", "circuit", "output"}
@@ -156,21 +158,21 @@ def test_settings_change_while_learning() -> None:
     one.learn_many(X, y)
     before = bits(one)
     one.set(lr=0.5)
-    assert bits(one) == before  # what neurons are in the middle of goes on
+    assert bits(one) == before  # the state is kept
     with pytest.raises(BadOption, match="at most 12 ms"):
         one.set(dt=50.0)
     with pytest.raises(BadOption, match="of hidden"):
         one.set(tau=0.5)
     assert one.network.options["dt"] == 1.0 and one.network.options["tau"] == 10.0
     assert bits(one) == before
-    said = one.network.simulator.read("hidden_1.dendrite")
+    potential = one.network.simulator.read("hidden_1.dendrite")
     one.set(tau=20.0)
-    np.testing.assert_array_equal(one.network.simulator.read("hidden_1.dendrite"), said)
-    assert said.any()
+    np.testing.assert_array_equal(one.network.simulator.read("hidden_1.dendrite"), potential)
+    assert potential.any()
     one.learn_many(X, y)
 
 
-def test_what_diverges_says_where() -> None:
+def test_divergence_names_what_is_not_finite() -> None:
     X, y = samples(200)
     one = learner("bmvr", lr=50.0)
     with pytest.raises(Diverged, match=r"sample \d+: weights of projection \w+ not") as caught:
@@ -181,7 +183,7 @@ def test_what_diverges_says_where() -> None:
         looped.learn_many(X * 10, y)
 
 
-def test_activities_of_a_circuit_are_what_its_neurons_say() -> None:
+def test_activities_of_a_circuit_are_the_rates_of_its_neurons() -> None:
     one = learner("pepita")
     X, _ = samples()
     hidden = one.activities(X)
@@ -191,8 +193,8 @@ def test_activities_of_a_circuit_are_what_its_neurons_say() -> None:
     one = learner("dendritic_microcircuit")
     hidden, twin = one.activities(X), one.network.simulator
     twin.present({"x": X[0], "y": np.zeros(3)}, until="free")
-    for said, name in zip(hidden, ("hidden_1", "hidden_2", "output"), strict=True):
-        np.testing.assert_allclose(said[0], twin.read(f"{name}.rate"), atol=1e-12)
+    for rates, name in zip(hidden, ("hidden_1", "hidden_2", "output"), strict=True):
+        np.testing.assert_allclose(rates[0], twin.read(f"{name}.rate"), atol=1e-12)
 
 
 ARGUMENTS = [
@@ -238,7 +240,7 @@ def test_what_can_be_recorded_of_a_circuit_without_a_rule(tmp_path: Path) -> Non
         run(config, tmp_path / "b")
     assert not (tmp_path / "b").exists()
     spec = NetworkSpec((6, 5, 4), loss="mse")
-    definition = rule_of(lookup.get(CIRCUITS, "dendritic_microcircuit"))
+    definition = load("dendritic_microcircuit").definition
     suits = defaults.options(definition, spec, True, 1 + 0.3**2)
     assert config.resolved(config.open()).lr == suits["lr"]
 
@@ -280,13 +282,13 @@ def _digits(name: str, lr: float, seed: int, **options: Any) -> float:
 def written(tmp_path: Path) -> Iterator[str]:
     """The circuit of docs/circuits.md, in a file of its own."""
     page = (ROOT / "docs" / "circuits.md").read_text(encoding="utf-8")
-    (text,) = (block for block in re.findall(r"```python\n(.+?)```", page, re.S) if "RULE" in block)
+    (text,) = (code for code in re.findall(r"```python\n(.+?)```", page, re.S) if "CIRCUIT" in code)
     name = "direct_feedback"
     (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     biocircuits.circuits.__path__.append(str(tmp_path))
     yield name
     biocircuits.circuits.__path__.remove(str(tmp_path))
-    sys.modules.pop(f"{CIRCUITS}.{name}", None)
+    sys.modules.pop(f"{CIRCUITS.package}.{name}", None)
 
 
 def test_a_new_circuit_is_one_new_file(

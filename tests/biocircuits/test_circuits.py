@@ -9,6 +9,7 @@ import pytest
 from networks import deviation
 
 from biocircuits import CircuitNetwork
+from biocircuits.catalogue import CIRCUITS, load
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, one_hot
 from rate_models.support import lookup
@@ -21,7 +22,7 @@ def spec(sizes: tuple[int, ...], *names: Any, **options: Any) -> NetworkSpec:
     return NetworkSpec(sizes, *names, **options)
 
 
-# Of each circuit: networks, and the variants of its rule that it claims.
+# For each circuit: networks, and the variants of its rule that it implements.
 CLAIMS: dict[str, list[tuple[NetworkSpec, dict[str, Any]]]] = {
     "pepita": [
         (spec(DEEP), {}),
@@ -73,9 +74,9 @@ def follow(circuit: str, network: NetworkSpec, options: dict[str, Any], samples:
 
 
 def test_every_circuit_is_claimed() -> None:
-    found = lookup.names("biocircuits.circuits")
-    assert set(CLAIMS) <= set(found)
-    ruled = [n for n in found if isinstance(lookup.get("biocircuits.circuits", n).RULE, str)]
+    names = lookup.names(CIRCUITS)
+    assert set(CLAIMS) <= set(names)
+    ruled = [n for n in names if isinstance(load(n).rule, str)]
     assert set(ruled) == set(CLAIMS)
 
 
@@ -95,7 +96,7 @@ def test_steady_state_is_the_textbook_rule_for_long(
 
 
 def test_a_confident_wrong_answer_has_a_loss() -> None:
-    """What follows at once is what drives it, to the last digit: 1e-30 after 1 is not 0."""
+    """A compartment with τ = 0 is exactly at its fixed point: 1e-30 after 1 is not 0."""
     net = CircuitNetwork(spec((2, 2, 2), "identity"), "node_perturbation", lr=1e-9)
     net.load_parameters({"W": [np.eye(2), 70.0 * np.array([[1.0, 0.0], [0.0, 1.0]])]})
     losses = net.learn(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), labels=[1, 1, 1]).losses

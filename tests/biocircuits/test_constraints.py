@@ -1,4 +1,4 @@
-"""Bounds, levels and Dale's law: kept at every sample, through the front; and broken symmetry."""
+"""Bounds, levels and Dale's law hold after every sample; symmetry can be perturbed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def learned(options: dict[str, Any], samples: int = 60, **more: Any) -> CircuitN
 
 
 def assert_legal(net: CircuitNetwork) -> None:
-    """All that is switched on holds, after every sample."""
+    """All constraints that are set hold."""
     s, params = net.simulation, net.parameters()
     low, high = constraints.bounds(s)
     for w in params["W"]:
@@ -47,7 +47,7 @@ def assert_legal(net: CircuitNetwork) -> None:
 
 
 @given(WEIGHTS, BOUNDS, BITS, SIGNS, st.booleans(), st.integers(0, 9))
-def test_what_is_applied_holds(
+def test_constraints_hold_after_they_are_applied(
     w: np.ndarray, bounds: tuple[float, float], bits: int, sign: np.ndarray, dale: bool, seed: int
 ) -> None:
     settings = Settings(low=bounds[0], high=bounds[1], bits=bits, dale=dale)
@@ -63,7 +63,7 @@ def test_what_is_applied_holds(
 
 
 @given(WEIGHTS, BOUNDS, BITS, SIGNS, st.booleans())
-def test_the_start_obeys_and_is_its_own_start(
+def test_initial_weights_satisfy_constraints_and_then_do_not_change(
     w: np.ndarray, bounds: tuple[float, float], bits: int, sign: np.ndarray, dale: bool
 ) -> None:
     settings = Settings(low=bounds[0], high=bounds[1], bits=bits, dale=dale)
@@ -72,7 +72,7 @@ def test_the_start_obeys_and_is_its_own_start(
     twice = once.copy()
     constraints.begin(twice, True, settings, sign)
     np.testing.assert_array_equal(once, twice)
-    if dale and not bits:  # |w| survives: nothing is silenced at the start
+    if dale and not bits:  # |w| is kept: no weight becomes 0 at the start
         free = np.clip(np.where(sign == 0, w, np.abs(w) * sign), *bounds)
         np.testing.assert_allclose(once, free)
 
@@ -96,7 +96,7 @@ SWITCHED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("options", SWITCHED)
-def test_they_hold_while_a_network_learns(options: dict[str, Any]) -> None:
+def test_constraints_hold_while_a_network_learns(options: dict[str, Any]) -> None:
     start = CircuitNetwork(SPEC, "pepita", seed=1, **options)
     assert_legal(start)
     short = options.get("mode") == "continuous"
@@ -123,30 +123,29 @@ def test_biases_and_running_means_are_free() -> None:
     assert max(np.abs(params[name]).max() for name in ("Q", "R")) <= 0.05
 
 
-def test_dale_is_of_the_neuron_across_all_it_sends() -> None:
-    """Interneurons inhibit, the rest is drawn; what one neuron sends through two projections has
-    one sign."""
+def test_dales_law_holds_for_all_projections_of_a_neuron() -> None:
+    """Interneurons inhibit, other signs are drawn; two projections of a neuron have one sign."""
     spec = NetworkSpec((6, 8, 3), loss="mse")
     net = CircuitNetwork(spec, "bmvr", lr=0.05, dale=True, excitatory=0.5, asymmetry=1.0)
-    assert (net.parameters()["Q"] >= 0).all()  # inhibits: the projection's factor is −1
+    assert (net.parameters()["Q"] >= 0).all()  # inhibition: the sign of the projection is −1
     signs = constraints.signs(net.simulator.circuit, 0, 0.5)
     assert set(np.unique(signs["R"])) == {-1.0, 1.0}
     assert (net.parameters()["R"] * signs["R"] >= 0).all()
     both = CircuitNetwork(SPEC, "node_perturbation", lr=0.01, dale=True, seed=2)
     both.learn(np.random.default_rng(1).random((20, 6)), labels=np.arange(20) % 3)
-    said = constraints.signs(both.simulator.circuit, 2, 0.8)
-    np.testing.assert_array_equal(said["W_3"], said["B_1"])  # hidden_2, up and down
+    signs = constraints.signs(both.simulator.circuit, 2, 0.8)
+    np.testing.assert_array_equal(signs["W_3"], signs["B_1"])  # hidden_2, up and down
     for p in both.simulator.circuit.projections:
-        if p.name in said:
-            assert (both.simulator.weights(p.name) * said[p.name] >= 0).all()
+        if p.name in signs:
+            assert (both.simulator.weights(p.name) * signs[p.name] >= 0).all()
 
 
 def test_the_share_of_excitatory_cells() -> None:
     wide = NetworkSpec((2000, 4, 3))
     for share in (0.0, 0.8, 1.0):
         net = CircuitNetwork(wide, "pepita", dale=True, excitatory=share)
-        found = (net.parameters()["W"][0] > 0).all(axis=0).mean()
-        assert found == pytest.approx(share, abs=5 * np.sqrt(0.16 / 2000))
+        fraction = (net.parameters()["W"][0] > 0).all(axis=0).mean()
+        assert fraction == pytest.approx(share, abs=5 * np.sqrt(0.16 / 2000))
 
 
 def test_a_modulator_keeps_its_signed_weights() -> None:
@@ -155,7 +154,7 @@ def test_a_modulator_keeps_its_signed_weights() -> None:
     assert (np.sign(F).min(axis=0) < 0).all() and (np.sign(F).max(axis=0) > 0).all()
 
 
-def test_through_the_front() -> None:
+def test_constraints_in_the_learner() -> None:
     learner = OnlineLearner(
         circuit="pepita", sizes=(6, 5, 3), low=-0.2, high=0.2, bits=3, dale=True
     )
@@ -177,8 +176,8 @@ def test_symmetry_is_broken_where_there_is_one() -> None:
     noise = broken["Q"] - plain["Q"]
     assert 0.3 < np.sqrt(np.mean(noise**2) / np.mean(plain["Q"] ** 2)) < 0.7
     circuit = CircuitNetwork(spec, "dendritic_microcircuit")
-    found = symmetry.pairs(circuit.simulator.circuit, circuit.parameters())
-    assert found == [("W_2", "P_1"), ("B_2", "V_1")]
+    pairs = symmetry.pairs(circuit.simulator.circuit, circuit.parameters())
+    assert pairs == [("W_2", "P_1"), ("B_2", "V_1")]
     with pytest.raises(BadOption, match="mirror images"):
         CircuitNetwork(spec, "pepita", asymmetry=0.1)
     deep = NetworkSpec((6, 5, 5, 5))
@@ -190,7 +189,7 @@ def _described(spec: NetworkSpec, name: str) -> Any:
     return net.simulator.circuit, net.parameters()
 
 
-def test_learning_mends_the_symmetry_as_the_paper_says() -> None:
+def test_learning_restores_the_symmetry_as_in_the_paper() -> None:
     """BMVR, equations 21-23: Qᵀ − R shrinks by 1 − η_q per sample."""
     spec = NetworkSpec((6, 3, 3), "identity", "mse")
     net = CircuitNetwork(spec, "bmvr", lr=0.02, eta_q=0.5, asymmetry=1.0)

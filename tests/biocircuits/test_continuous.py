@@ -1,4 +1,4 @@
-"""Circuits in time: how far from the discrete algorithm, against what theory says."""
+"""Circuits in time: their deviation from the discrete algorithm, against theory."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from rate_models.textbook import initial_parameters
 TAU = 10.0
 
 
-def tail(u: float, stages: int) -> float:
-    """What a cascade of equal low-pass filters still lacks after u time constants."""
-    return math.exp(-u) * sum(u**j / math.factorial(j) for j in range(stages))
+def tail(u: float, filters: int) -> float:
+    """The deviation of a cascade of equal low-pass filters after u time constants."""
+    return math.exp(-u) * sum(u**j / math.factorial(j) for j in range(filters))
 
 
 def changes(circuit: Circuit, params: Any, settings: Settings, given: Any) -> dict[str, np.ndarray]:
-    """What one sample at rest changes in every plastic projection, at a rate of 1."""
+    """The weight changes of one sample, from rest and at a rate of 1, by projection."""
     simulator = Simulator(circuit, params, settings)
     before = simulator.W.copy()
     simulator.present(given, lr=1.0)
@@ -45,8 +45,9 @@ def changes(circuit: Circuit, params: Any, settings: Settings, given: Any) -> di
     }
 
 
-def off(found: np.ndarray, truth: np.ndarray) -> float:
-    return float(np.linalg.norm(found - truth) / np.linalg.norm(truth))
+def off(value: np.ndarray, truth: np.ndarray) -> float:
+    """The relative deviation of a value."""
+    return float(np.linalg.norm(value - truth) / np.linalg.norm(truth))
 
 
 @pytest.mark.parametrize("u", [3.0, 8.0, 14.0, 20.0])
@@ -62,10 +63,10 @@ def test_pepita_lacks_the_tail_of_a_cascade(u: float) -> None:
     exact = changes(circuit, params, Settings(), given)
     # in the linear network what r_l lacks is the tail of the l filters up to it
     circuit = replace(circuit, phases=(Phase("standard", 60 * TAU), Phase("modulated", u * TAU)))
-    found = changes(circuit, params, Settings("continuous", dt=TAU / 1000), given)
+    measured = changes(circuit, params, Settings("continuous", dt=TAU / 1000), given)
     for layer in (1, 2, 3):
         predicted = tail(u, layer)
-        assert off(found[f"W_{layer}"], exact[f"W_{layer}"]) == pytest.approx(predicted, rel=0.1)
+        assert off(measured[f"W_{layer}"], exact[f"W_{layer}"]) == pytest.approx(predicted, rel=0.1)
 
 
 def pepita_hyper(**options: Any) -> Any:
@@ -89,8 +90,8 @@ def test_pepita_from_rest_with_a_window_and_both_phases_short(window: float) -> 
 
     exact, errors = weights(), []
     for periods in (8, 12, 16, 20):
-        found = weights(mode="continuous", dt=0.05, phase=periods * TAU, window=window * TAU)
-        errors.append(off(found, exact))
+        measured = weights(mode="continuous", dt=0.05, phase=periods * TAU, window=window * TAU)
+        errors.append(off(measured, exact))
     falls = [math.log(a / b) for a, b in pairwise(errors)]
     expected = [math.log(tail(a, 3) / tail(a + 4, 3)) for a in (8, 12, 16)]
     assert falls == pytest.approx(expected, rel=0.1)
@@ -110,25 +111,25 @@ def bmvr_errors(window: float, periods: list[float]) -> dict[str, list[float]]:
     for n in periods:
         own = bmvr.Settings(TAU, TAU, TAU, TAU, phase=n * TAU)
         part = n * TAU if window else 0.0
-        found = changes(
+        measured = changes(
             bmvr.build(spec, hyper, own), params, Settings("continuous", 0.02, part), given
         )
         for name in exact:
-            errors[name].append(off(found[name], exact[name]))
+            errors[name].append(off(measured[name], exact[name]))
     return errors
 
 
-def test_bmvr_is_exponentially_near_where_plasticity_waits_for_the_end() -> None:
+def test_bmvr_converges_exponentially_if_plasticity_acts_at_the_end() -> None:
     """The plateau lies behind three filters: proximal, interneuron, plateau."""
     errors = bmvr_errors(0.0, [8, 12, 16, 20])
-    for name, stages in (("W_1", 3), ("R", 2), ("Q", 2)):
+    for name, filters in (("W_1", 3), ("R", 2), ("Q", 2)):
         fall = math.log(errors[name][0] / errors[name][-1])
         # within the powers of u that the constants of the mixture decide
-        assert fall == pytest.approx(12, abs=2.5 * stages)
+        assert fall == pytest.approx(12, abs=2.5 * filters)
         assert errors[name][-1] < 1e-5
 
 
-def test_bmvr_is_near_as_one_over_the_time_where_plasticity_never_waits() -> None:
+def test_bmvr_converges_as_one_over_the_time_if_plasticity_acts_always() -> None:
     periods = [10.0, 20.0, 40.0, 80.0]
     errors = bmvr_errors(1.0, periods)
     for name in ("W_1", "Q", "R"):
@@ -151,16 +152,16 @@ def perturbation(noise: float, periods: float, **own: Any) -> tuple[Circuit, Any
     return circuit, params, given | {"noise.0": rng.normal(size=8)}
 
 
-def test_node_perturbation_is_exponentially_near_with_noise_that_is_held() -> None:
+def test_node_perturbation_converges_exponentially_with_constant_noise() -> None:
     """Each change lies behind two or three filters of τ; the loss doubles no rate."""
     circuit, params, given = perturbation(0.0, 1)
     exact = changes(circuit, params, Settings(), given)
     errors: dict[str, list[float]] = {name: [] for name in exact}
     for periods in (8.0, 12.0, 16.0, 20.0):
         circuit = perturbation(0.0, periods)[0]
-        found = changes(circuit, params, Settings("continuous", 0.05), given)
+        measured = changes(circuit, params, Settings("continuous", 0.05), given)
         for name in exact:
-            errors[name].append(off(found[name], exact[name]))
+            errors[name].append(off(measured[name], exact[name]))
     for name in exact:
         assert math.log(errors[name][0] / errors[name][-1]) == pytest.approx(12, abs=4)
 
@@ -179,8 +180,8 @@ def test_moving_noise_estimates_the_gradient_times_the_gain_of_the_filters() -> 
     gradient = params["W"][1].T @ error
     estimates = trace.values["hidden_1.estimate"][trace.time > 30 * TAU + 20 * tau_noise]
     along = estimates @ gradient / (gradient @ gradient)
-    blocks = np.array([block.mean() for block in np.array_split(along, 100)])
-    mean, error_of_mean = blocks.mean(), blocks.std(ddof=1) / 10
+    means = np.array([segment.mean() for segment in np.array_split(along, 100)])
+    mean, error_of_mean = means.mean(), means.std(ddof=1) / 10
     gain = tau_noise / (tau_noise + TAU) * tau_noise / (tau_noise + tau_loss)
     assert error_of_mean < 0.02 * gain
     assert abs(mean - gain) < 2 * error_of_mean
@@ -189,7 +190,7 @@ def test_moving_noise_estimates_the_gradient_times_the_gain_of_the_filters() -> 
     assert np.abs(rest.mean(0)).max() < 0.05 * np.linalg.norm(gradient)
 
 
-def test_membrane_noise_has_the_size_that_was_asked_for() -> None:
+def test_membrane_noise_has_the_given_size() -> None:
     rate = {"rate": lambda n: n.soma}
     cell = Population("cell", 500, (Compartment("soma", 20.0, leak=0.5, noise=0.3),), rate)
     circuit = Circuit("noisy", (cell,), (), (Phase("rest", 400.0),), ("cell", "soma", "rest"))
@@ -202,8 +203,10 @@ def test_membrane_noise_has_the_size_that_was_asked_for() -> None:
 @pytest.mark.parametrize("steps", [0, 1, 2, 7])
 @pytest.mark.parametrize("tau", [0.0, 5.0])
 def test_a_delay_is_that_many_steps(steps: int, tau: float) -> None:
-    """An impulse at step 0 shows ``steps`` steps later in a compartment that follows at once, and
-    in one with a time constant a step after that, since its current is that of the step before."""
+    """An impulse at step 0 arrives ``steps`` steps later in a compartment with τ = 0.
+
+    It arrives a step later with τ > 0, where the current is that of the step before.
+    """
     rate = {"rate": lambda n: n.soma}
     source = Population("source", 1, (Compartment("soma", clamp="x", phases=("on",)),), rate)
     cell = Population("cell", 1, (Compartment("soma", tau),), rate)
@@ -237,8 +240,8 @@ def test_where_weights_move_makes_a_small_difference_at_a_small_rate(commit: str
 
 
 @pytest.mark.parametrize("dt", [0.25, 1.0])
-def test_release_noise_has_the_size_that_was_asked_for(dt: float) -> None:
-    """Every synapse is off by σ / √dt of what it carries, each by itself: √Σ (w r)² in the sum."""
+def test_release_noise_has_the_given_size(dt: float) -> None:
+    """Each synapse has independent noise, σ / √dt of its current: √Σ (w r)² in the sum."""
     rng = np.random.default_rng(0)
     weights, x = rng.normal(size=(2000, 7)), rng.normal(size=7)
     source = Population("source", 7, (Compartment("soma", clamp="x"),), {"rate": lambda n: n.soma})

@@ -1,4 +1,4 @@
-"""The dendritic microcircuit against linear algebra, and against what its paper says of it."""
+"""The dendritic microcircuit against linear algebra, and against claims of its paper."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rate_models.network import NetworkSpec
 LEAK, BASAL, APICAL, DENDRITE, SOMA = 0.1, 1.0, 0.8, 1.0, 0.8
 
 
-def made(activation: str = "tanh", sizes: tuple[int, ...] = (7, 6, 5, 4), **options: Any) -> Any:
+def network(activation: str = "tanh", sizes: tuple[int, ...] = (7, 6, 5, 4), **options: Any) -> Any:
     spec = NetworkSpec(sizes, activation, "mse")
     return CircuitNetwork(spec, "dendritic_microcircuit", **{"seed": 1, "lr": 0.05, **options})
 
@@ -58,26 +58,26 @@ def settled(net: Any, x: np.ndarray, y: np.ndarray | None) -> dict[str, np.ndarr
     return {name: solved[part[name]] for name in names}
 
 
-PLACES = {"u1": "hidden_1.soma", "u2": "hidden_2.soma", "u3": "output.soma",
+COMPARTMENTS = {"u1": "hidden_1.soma", "u2": "hidden_2.soma", "u3": "output.soma",
           "i1": "interneuron_1.soma", "i2": "interneuron_2.soma"}  # fmt: skip
 
 
 @pytest.mark.parametrize("asymmetry", [0.0, 0.3])
 def test_steady_states_and_changes_are_those_of_linear_algebra(asymmetry: float) -> None:
-    net = made("identity", asymmetry=asymmetry)
+    net = network("identity", asymmetry=asymmetry)
     x, y = (a[0] for a in samples())
     before = net.parameters()
-    free, taught = settled(net, x, None), settled(net, x, y)
+    free, nudged_state = settled(net, x, None), settled(net, x, y)
     outcome = net.learn(x[None], targets=y[None])
     np.testing.assert_allclose(outcome.outputs[0], free["u3"], atol=1e-12)
-    for name, place in PLACES.items():
-        np.testing.assert_allclose(net.simulator.read(place), taught[name], atol=1e-12)
+    for name, compartment in COMPARTMENTS.items():
+        np.testing.assert_allclose(net.simulator.read(compartment), nudged_state[name], atol=1e-12)
     after = net.parameters()
-    rates = [x, taught["u1"], taught["u2"]]
+    rates = [x, nudged_state["u1"], nudged_state["u2"]]
     for k, (rate, soma) in enumerate(zip(rates, ("u1", "u2", "u3"), strict=True)):
         g = LEAK + BASAL + (APICAL if k < 2 else 0)
         predicted = BASAL / g * before["W"][k] @ rate
-        want = 0.05 * np.outer(taught[soma] - predicted, rate)
+        want = 0.05 * np.outer(nudged_state[soma] - predicted, rate)
         np.testing.assert_allclose(after["W"][k] - before["W"][k], want, atol=1e-12)
     for k, (me, above, between) in enumerate([("u1", "u2", "i1"), ("u2", "u3", "i2")]):
         apical = before["B"][k].T @ free[above] + before["V"][k] @ free[between]
@@ -91,8 +91,8 @@ def test_steady_states_and_changes_are_those_of_linear_algebra(asymmetry: float)
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
 def test_the_self_predicting_state_keeps_apical_dendrites_at_rest(activation: str) -> None:
-    """Without a target; with one the apical compartment has what it does to the layer above."""
-    net = made(activation)
+    """Without a target; with one, the apical potential is its effect on the layer above."""
+    net = network(activation)
     simulator, (X, Y) = net.simulator, samples()
     for x, y in zip(X, Y, strict=True):
         simulator.present({"x": x, "y": y}, until="free")
@@ -102,18 +102,18 @@ def test_the_self_predicting_state_keeps_apical_dendrites_at_rest(activation: st
             assert np.abs(simulator.read(f"hidden_{k}.apical")).max() < 1e-12
         simulator.present({"x": x, "y": y})
         assert np.abs(simulator.read("hidden_2.apical")).max() > 1e-3
-    broken = made(activation, asymmetry=0.3)
+    broken = network(activation, asymmetry=0.3)
     broken.simulator.present({"x": X[0], "y": Y[0]}, until="free")
     assert np.abs(broken.simulator.read("hidden_2.apical")).max() > 1e-3
 
 
 def test_lateral_plasticity_finds_the_self_predicting_state() -> None:
-    """From random lateral weights, without a target, apical potentials vanish, for patterns not
-    seen as well."""
-    net, rng = made(lr=0.05, asymmetry=0.5), np.random.default_rng(0)
+    """From random lateral weights, without a target, apical potentials vanish, also for new
+    patterns."""
+    net, rng = network(lr=0.05, asymmetry=0.5), np.random.default_rng(0)
 
     def apical() -> float:
-        total, twin = 0.0, made()
+        total, twin = 0.0, network()
         twin.load_parameters(net.parameters())
         for x in np.random.default_rng(9).normal(size=(30, 7)):
             twin.simulator.present({"x": x, "y": np.zeros(4)}, until="free")
@@ -123,13 +123,13 @@ def test_lateral_plasticity_finds_the_self_predicting_state() -> None:
     before = apical()
     for _ in range(1000):
         x = rng.normal(size=(1, 7))
-        net.learn(x, targets=net.predict(x))  # a target that is what is said anyway: none
+        net.learn(x, targets=net.predict(x))  # a target equal to the prediction has no effect
     assert apical() < 0.05 * before
 
 
 def test_one_hidden_layer_descends_as_feedback_alignment() -> None:
     """For a small nudge the change of W_1 points where feedback alignment through B points."""
-    net = made("tanh", (7, 6, 4), g_soma=1e-3)
+    net = network("tanh", (7, 6, 4), g_soma=1e-3)
     x, y = (a[:1] for a in samples())
     before = net.parameters()
     share = BASAL / (LEAK + BASAL + APICAL)
@@ -143,9 +143,9 @@ def test_one_hidden_layer_descends_as_feedback_alignment() -> None:
     assert cosine > 0.9999
 
 
-def test_in_time_it_comes_to_the_steady_state() -> None:
+def test_in_time_it_converges_to_the_steady_state() -> None:
     X, Y = samples(3)
-    steady, timed = made(), made(mode="continuous", phase=400.0)
+    steady, timed = network(), network(mode="continuous", phase=400.0)
     for net in (steady, timed):
         net.learn(X, targets=Y)
     for name in ("W", "P", "V"):
@@ -153,7 +153,7 @@ def test_in_time_it_comes_to_the_steady_state() -> None:
             np.testing.assert_allclose(b, a, atol=1e-8)
 
 
-def test_networks_it_has_no_neurons_for() -> None:
+def test_unsupported_networks_are_refused() -> None:
     for wrong in ({"bias": True}, {"output": "sigmoid"}, {"loss": "cross_entropy"}):
         spec = NetworkSpec((7, 6, 4), **{"loss": "mse", **wrong})
         with pytest.raises(BadOption, match="dendritic_microcircuit: got"):

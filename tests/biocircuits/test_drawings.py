@@ -1,4 +1,4 @@
-"""Drawings show what the description says, and nothing lies on anything else."""
+"""Drawings show all that a description contains, and nothing overlaps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from biocircuits import Circuit, CircuitNetwork, Probe, example
-from biocircuits.catalogue import rule_of
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.drawing.drawings import draw_circuit, draw_traces
 from biocircuits.drawing.layout import WIDTH, layout, shown
 from biocircuits.drawing.routes import Lanes, Ports, ends, lines_of
@@ -38,11 +38,11 @@ def described(name: str, spec: NetworkSpec, options: dict[str, Any]) -> Circuit:
 
 
 def every_circuit() -> list[Circuit]:
-    found = [described(*variant) for variant in VARIANTS]
-    for name in lookup.names("biocircuits.circuits"):
-        rule = rule_of(lookup.get("biocircuits.circuits", name))
-        found.append(described(name, NetworkSpec((4, 3, 2), loss=rule.loss), {}))
-    return [*found, example()]
+    circuits = [described(*variant) for variant in VARIANTS]
+    for name in lookup.names(CIRCUITS):
+        rule = load(name).definition
+        circuits.append(described(name, NetworkSpec((4, 3, 2), loss=rule.loss), {}))
+    return [*circuits, example()]
 
 
 @pytest.fixture(scope="module", params=range(len(every_circuit())))
@@ -64,14 +64,15 @@ def test_all_that_is_described_is_drawn(circuit: Circuit, tmp_path: Path) -> Non
         assert q.name.replace("_", " ") in plain
         for phase in q.phases or ():
             assert any(text.endswith(f"in {phase}") for text in texts)
-    said = {q.output for q in circuit.projections} - {"rate"}
-    assert said == {t.removeprefix("says ").split(",")[0] for t in texts if t.startswith("says ")}
+    outputs = {q.output for q in circuit.projections} - {"rate"}
+    notes = [text for text in texts if text.startswith("output ")]
+    assert outputs == {note.removeprefix("output ").split(",")[0] for note in notes}
     axes.figure.savefig(tmp_path / "circuit.png")
     inked = imread(tmp_path / "circuit.png")[..., :3].min(axis=2) < 0.9
     assert 0.005 < inked.mean() < 0.5
 
 
-def test_marks_say_what_a_projection_is(circuit: Circuit) -> None:
+def test_marks_show_what_a_projection_is(circuit: Circuit) -> None:
     """A dot for a plastic one, a bar for an inhibitory one, dashes for one of a phase."""
     axes = draw_circuit(circuit)
     dots = [line for line in axes.lines if line.get_marker() == "o"]
@@ -79,28 +80,28 @@ def test_marks_say_what_a_projection_is(circuit: Circuit) -> None:
     arrows = [patch for patch in axes.patches if type(patch).__name__ == "FancyArrowPatch"]
     assert len(dots) == sum(bool(q.plasticity) for q in circuit.projections)
     assert len(bars) == sum(q.sign < 0 for q in circuit.projections)
-    hearers = sum(p.hears is not None for p in circuit.populations)
-    assert len(arrows) == len(circuit.projections) + hearers
+    broadcasts = sum(p.broadcast is not None for p in circuit.populations)
+    assert len(arrows) == len(circuit.projections) + broadcasts
     dashed = [patch for patch in arrows if patch.get_linestyle() == "--"]
     assert len(dashed) == sum(q.phases is not None for q in circuit.projections)
 
 
-def test_nothing_lies_on_anything_else(circuit: Circuit) -> None:
-    made = layout(circuit)
-    for a, b in combinations(made.cells.values(), 2):
+def test_nothing_overlaps(circuit: Circuit) -> None:
+    placed = layout(circuit)
+    for a, b in combinations(placed.cells.values(), 2):
         beside = abs(a.x - b.x) >= WIDTH
         assert beside or a.top + 0.15 < b.y or b.top + 0.15 < a.y
-    lines, ports = lines_of(circuit), Ports(circuit, made)
-    lanes = Lanes(made, ports, lines)
+    lines, ports = lines_of(circuit), Ports(circuit, placed)
+    lanes = Lanes(placed, ports, lines)
     upright = []
     for line in lines:
-        gutter, begin, end = ends(made, line, ports)
-        low, high = made.gutters[gutter]
+        gutter, begin, end = ends(placed, line, ports)
+        low, high = placed.gutters[gutter]
         x = lanes.x(gutter, line.source)
-        assert low < x and (x < high or gutter == 2)  # outside there is room
+        assert low < x and (x < high or gutter == 2)  # outside, space is free
         upright.append((line.source, x, min(begin[1], end[1]), max(begin[1], end[1])))
     for a, b in combinations(upright, 2):
-        if a[0] != b[0] and abs(a[1] - b[1]) < 0.05:  # other things said in the same lane
+        if a[0] != b[0] and abs(a[1] - b[1]) < 0.05:  # different outputs in one lane
             assert a[3] < b[2] or b[3] < a[2]
 
 
@@ -119,7 +120,7 @@ def test_input_is_at_the_bottom_and_the_answer_above_all_layers(circuit: Circuit
     [(1, {"cut": "W_1"}), (2, {"cut": "W_2", "silence": "error"}), (4, {"silence": "interneuron"}),
      (5, {"silence": "evaluator"})],
 )  # fmt: skip
-def test_what_a_lesion_leaves_is_drawn(variant: int, lesion: dict[str, str]) -> None:
+def test_a_circuit_with_lesions_is_drawn(variant: int, lesion: dict[str, str]) -> None:
     name, spec, options = VARIANTS[variant]
     circuit = described(name, spec, options | lesion)
     axes = draw_circuit(circuit)
@@ -128,11 +129,11 @@ def test_what_a_lesion_leaves_is_drawn(variant: int, lesion: dict[str, str]) -> 
     cells = layout(circuit).cells
     left, right = axes.get_xlim()
     assert all(left < cell.x - WIDTH / 2 and cell.x + WIDTH / 2 < right for cell in cells.values())
-    made, lines = layout(circuit), lines_of(circuit)
-    ports = Ports(circuit, made)
-    lanes = Lanes(made, ports, lines)
+    placed, lines = layout(circuit), lines_of(circuit)
+    ports = Ports(circuit, placed)
+    lanes = Lanes(placed, ports, lines)
     for line in lines:
-        assert left < lanes.x(ends(made, line, ports)[0], line.source) < right
+        assert left < lanes.x(ends(placed, line, ports)[0], line.source) < right
 
 
 def test_a_circuit_is_drawn_on_given_axes() -> None:
@@ -165,7 +166,7 @@ def test_traces_show_the_numbers_that_were_recorded() -> None:
     assert shaded == [[100, 200]]
 
 
-def test_traces_are_drawn_on_given_axes_and_mistakes_are_said() -> None:
+def test_traces_are_drawn_on_given_axes_and_mistakes_are_reported() -> None:
     trace = recorded(Probe(("hidden_1.dendrite", "hidden_1.soma")))
     given = list(Figure().subplots(1, 1, squeeze=False)[:, 0])
     assert draw_traces(trace, [["hidden_1.dendrite", "hidden_1.soma"]], axes=given) is given

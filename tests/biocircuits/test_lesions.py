@@ -1,4 +1,4 @@
-"""What the lesion study says, on digits, over three seeds: the numbers are in docs/lesions.md."""
+"""Claims of the lesion study on digits, over three seeds; the numbers are in docs/lesions.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rate_models.network import NetworkSpec
 SEEDS, EPOCHS = range(3), 3
 
 
-def test_what_the_soma_forgets_is_a_hebbian_term() -> None:
+def test_a_leak_of_the_memory_adds_a_hebbian_term() -> None:
     """ΔW_1 with a leak, less ΔW_1 without: η (1 − γ) σ r_0ᵀ, γ = e^(−g_L T / τ_s) / (1 + g_L)."""
     leak, x = 1e-3, np.random.default_rng(0).random(6)
     changes = []
@@ -25,9 +25,9 @@ def test_what_the_soma_forgets_is_a_hebbian_term() -> None:
         net.learn(x[None], labels=[1])
         changes.append(net.parameters()["W"][0] - before)
         if not g:
-            sigma, heard = (net.simulator.read(name) for name in ("hidden_1.soma", "input.rate"))
+            sigma, pre = (net.simulator.read(name) for name in ("hidden_1.soma", "input.rate"))
     gamma = np.exp(-leak * 100.0 / 1.0) / (1 + leak)
-    want = 0.1 * (1 - gamma) * np.outer(sigma, heard)
+    want = 0.1 * (1 - gamma) * np.outer(sigma, pre)
     assert np.abs(want).max() > 1e-3
     assert_allclose(changes[1] - changes[0], want, atol=0.01 * np.abs(want).max())
 
@@ -45,7 +45,7 @@ def test_without_interneurons_the_constraint_and_the_accuracy_are_lost(
         whole = lesions.inhibition(data[seed], seed, EPOCHS, "")
         silent = lesions.inhibition(data[seed], seed, EPOCHS, "interneuron")
         assert whole.spectrum[0] < 4 and whole.accuracy > 85
-        # one direction has taken over: nothing holds it, and the others are lost beside it
+        # one direction grows without bound and dominates the others
         assert silent.spectrum[0] > 1000
         assert silent.spectrum[3] / silent.spectrum[0] < whole.spectrum[3] / whole.spectrum[0] / 3
         assert silent.accuracy < whole.accuracy - 30

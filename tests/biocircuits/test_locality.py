@@ -1,4 +1,4 @@
-"""What a circuit asks of the biology is what its rule declares; a breach of locality is found."""
+"""Requirements of a circuit are those that its rule declares; non-local plasticity is refused."""
 
 from __future__ import annotations
 
@@ -22,22 +22,21 @@ from biocircuits import (
     Projection,
     locality,
 )  # fmt: skip
-from biocircuits.circuits import node_perturbation, pepita
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.description.signals import positive
-from biocircuits.network import CIRCUITS, rule_of
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
 from rate_models.support import lookup
 
 NAMES = lookup.names(CIRCUITS)
 DEEP = NetworkSpec((6, 5, 4, 3))
-HIDDEN = np.eye(3)  # what no synapse can see
+HIDDEN = np.eye(3)  # not accessible to a synapse
 NUMBER = 0.5
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_read_off_is_what_the_rule_declares(name: str) -> None:
-    definition = rule_of(lookup.get(CIRCUITS, name))
+def test_derived_requirements_are_those_that_the_rule_declares(name: str) -> None:
+    definition = load(name).definition
     assert locality.needs(locality.example(name)) == definition.properties
 
 
@@ -46,27 +45,25 @@ def test_the_page_has_the_table() -> None:
     assert locality.table() in page.read_text(encoding="utf-8")
 
 
-def made(name: str, hyper: dict[str, Any], own: dict[str, Any]) -> Circuit:
-    module = {"pepita": pepita, "node_perturbation": node_perturbation}[name]
-    rule = rule_of(module)
-    found: Circuit = module.build(DEEP, rule.hyperparameters(**hyper), module.Settings(**own))
-    return found
+def built(name: str, hyper: dict[str, Any], own: dict[str, Any]) -> Circuit:
+    file = load(name)
+    return file.build(DEEP, file.definition.hyperparameters(**hyper), file.settings(**own))
 
 
 def test_variants() -> None:
-    pepita_needs = locality.needs(made("pepita", {}, {}))
-    assert locality.needs(made("pepita", {}, {"store": "interneuron"})) == pepita_needs
-    assert locality.needs(made("pepita", {"form": "hebbian"}, {})) == pepita_needs
-    assert locality.needs(made("pepita", {"inject": 1}, {})) == pepita_needs
-    cut = made("pepita", {}, {}).without(["feedback"])
-    assert locality.needs(cut).update_locking == "none"  # hidden layers no longer hear the error
-    direct = locality.needs(made("node_perturbation", {"feedback": "dfa"}, {}))
+    pepita_needs = locality.needs(built("pepita", {}, {}))
+    assert locality.needs(built("pepita", {}, {"store": "interneuron"})) == pepita_needs
+    assert locality.needs(built("pepita", {"form": "hebbian"}, {})) == pepita_needs
+    assert locality.needs(built("pepita", {"inject": 1}, {})) == pepita_needs
+    cut = built("pepita", {}, {}).without(["feedback"])
+    assert locality.needs(cut).update_locking == "none"  # the error no longer reaches hidden layers
+    direct = locality.needs(built("node_perturbation", {"feedback": "dfa"}, {}))
     assert direct.update_locking == "partial" and direct.frozen_activity
 
 
 def test_backpropagation_as_a_circuit_has_all_four_faults() -> None:
-    """Feedback through the forward weights to a compartment that the rate does not know."""
-    circuit = made("node_perturbation", {}, {})
+    """Feedback through the forward weights to a compartment on which the rate does not depend."""
+    circuit = built("node_perturbation", {}, {})
     shared = [
         replace(p, parameter=("W", int(p.name[2:]))) if p.name.startswith("B_") else p
         for p in circuit.projections
@@ -79,7 +76,7 @@ def test_backpropagation_as_a_circuit_has_all_four_faults() -> None:
 SOMA: dict[str, Callable[[Any], Any]] = {"rate": lambda n: n.soma}
 
 
-def wired(change: Callable[[Any], Any], hears: str | None = None) -> Circuit:
+def wired(change: Callable[[Any], Any], broadcast: str | None = None) -> Circuit:
     """Three inputs, three hidden neurons with a second input that does not learn."""
     return Circuit(
         "wired",
@@ -87,7 +84,7 @@ def wired(change: Callable[[Any], Any], hears: str | None = None) -> Circuit:
             Population("input", 3, (Compartment("soma", clamp="x"),), SOMA, kind="input"),
             Population("other", 3, (Compartment("soma"), Compartment("spine")), SOMA),
             Population("alarm", 1, (Compartment("soma", clamp="x"),), SOMA),
-            Population("hidden", 3, (Compartment("soma"),), SOMA, hears=hears),
+            Population("hidden", 3, (Compartment("soma"),), SOMA, broadcast=broadcast),
         ),
         (
             Projection("W", "input", "hidden.soma", parameter=("W", 0),
@@ -113,11 +110,11 @@ def test_honest_plasticity_is_accepted() -> None:
         assert not locality.needs(wired(change)).nonlocal_signals
 
 
-def test_a_broadcast_is_not_at_the_synapse() -> None:
-    loud = wired(lambda s: s.broadcast * s.rate * s.pre, hears="alarm")
+def test_a_broadcast_is_not_local() -> None:
+    loud = wired(lambda s: s.broadcast * s.rate * s.pre, broadcast="alarm")
     assert locality.needs(loud).nonlocal_signals
-    assert not locality.needs(wired(lambda s: s.rate * s.pre, hears="alarm")).nonlocal_signals
-    own = wired(lambda s: s.broadcast * s.rate * s.pre, hears="other")
+    assert not locality.needs(wired(lambda s: s.rate * s.pre, broadcast="alarm")).nonlocal_signals
+    own = wired(lambda s: s.broadcast * s.rate * s.pre, broadcast="other")
     assert not locality.needs(own).nonlocal_signals  # one for each neuron
 
 
@@ -155,15 +152,15 @@ def smuggled() -> dict[str, tuple[Callable[[Any], Any], str]]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("way", smuggled())
-def test_what_is_not_at_the_synapse_is_refused(way: str) -> None:
-    change, said = smuggled()[way]
+@pytest.mark.parametrize("case", smuggled())
+def test_non_local_plasticity_is_refused(case: str) -> None:
+    change, message = smuggled()[case]
     with pytest.raises(BadOption, match=r"plasticity|formula") as caught:
         wired(change)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_neurons_see_themselves_only_too() -> None:
+def test_formulas_of_neurons_are_local_too() -> None:
     soma = (Compartment("soma"),)
     array = np.eye(2)
     with pytest.raises(BadOption, match="output rate of population cell: array: got a ndarray"):

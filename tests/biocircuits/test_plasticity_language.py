@@ -1,4 +1,4 @@
-"""What a plasticity may say: the right values, and one clear error for all that it may not."""
+"""Formulas of plasticity: valid ones have the right values, invalid ones raise one clear error."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ W = np.array([[0.5, -0.8, 0.0], [1.2, -0.1, 2.5]])
 
 
 def circuit(change: Any) -> Circuit:
-    """Three inputs onto two neurons: DRIVE moves the soma, W learns at a compartment of its own."""
+    """Three inputs and two neurons: DRIVE drives the soma, W learns at the apical compartment."""
     cells = (Compartment("soma"), Compartment("apical"))
     return Circuit(
         "language",
@@ -51,14 +51,14 @@ def circuit(change: Any) -> Circuit:
 
 
 def learned(change: Any, **options: Any) -> np.ndarray:
-    """Δw per unit of rate, as the simulator has it."""
+    """Δw per unit of learning rate, by the simulator."""
     simulator = Simulator(circuit(change), {"W": W}, Settings(**options))
     simulator.present({"x": X}, lr=1.0)
     return simulator.weights("W") - W
 
 
 class Language:
-    """The functions of signals, as a plasticity uses them."""
+    """The functions of signals that a plasticity may use."""
 
     exp, log, sqrt, positive = map(staticmethod, (exp, log, sqrt, positive))
     relu, activation, slope = map(staticmethod, (relu, activation, slope))
@@ -101,7 +101,7 @@ class Arrays:
         return np.asarray(np.maximum(x, 0.0)).view(Numbers)
 
 
-def spoken(change: Change) -> Callable[[Any], Any]:
+def of_synapse(change: Change) -> Callable[[Any], Any]:
     """A function of a synapse alone."""
     return lambda s: change(s, Language)
 
@@ -110,8 +110,8 @@ def truth(change: Change) -> np.ndarray:
     """The same function of arrays (n, m), by NumPy."""
     soma, apical = (DRIVE @ X)[:, None] * np.ones(3), (W @ X)[:, None] * np.ones(3)
     arrays = {"pre": np.ones((2, 1)) * X, "weight": W, "soma": soma, "apical": apical, "rate": soma}
-    place = SimpleNamespace(**{name: array.view(Numbers) for name, array in arrays.items()})
-    return np.asarray(change(place, Arrays)) * np.ones((2, 3))
+    signals = SimpleNamespace(**{name: array.view(Numbers) for name, array in arrays.items()})
+    return np.asarray(change(signals, Arrays)) * np.ones((2, 3))
 
 
 RIGHT: dict[str, Change] = {
@@ -149,9 +149,9 @@ RIGHT: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("case", RIGHT)
-def test_a_plasticity_learns_what_it_says(case: str) -> None:
+def test_a_plasticity_changes_weights_by_its_formula(case: str) -> None:
     np.testing.assert_allclose(
-        learned(spoken(RIGHT[case])), truth(RIGHT[case]), rtol=1e-12, atol=1e-14
+        learned(of_synapse(RIGHT[case])), truth(RIGHT[case]), rtol=1e-12, atol=1e-14
     )
 
 
@@ -161,10 +161,10 @@ def test_activations_of_every_side(name: str) -> None:
         sides = f.activation(name, s.weight) * f.slope(name, s.pre) * f.activation(name, s.rate)
         return sides + f.slope(name, s.weight)
 
-    np.testing.assert_allclose(learned(spoken(change)), truth(change), rtol=1e-12)
+    np.testing.assert_allclose(learned(of_synapse(change)), truth(change), rtol=1e-12)
 
 
-def test_in_time_the_weight_that_is_read_is_the_one_of_the_step() -> None:
+def test_in_time_a_formula_reads_the_weight_of_the_present_step() -> None:
     """w' = r x (1 − w) by steps of its own: the weight goes to 1 as (1 − c)^k."""
     options = Settings("continuous", window=5.0, commit="step")
     simulator = Simulator(circuit(lambda s: s.pre**2 * (1 - s.weight)), {"W": W}, options)
@@ -175,11 +175,11 @@ def test_in_time_the_weight_that_is_read_is_the_one_of_the_step() -> None:
     np.testing.assert_allclose(simulator.weights("W"), w, rtol=1e-12)
 
 
-def test_what_is_read_of_the_weight_is_no_broadcast_and_is_known() -> None:
-    made = circuit(lambda s: s.rate * (1 - s.weight))
-    (change,) = made.projection("W").traced
+def test_a_formula_of_the_weight_lists_what_it_reads_and_is_local() -> None:
+    described = circuit(lambda s: s.rate * (1 - s.weight))
+    (change,) = described.projection("W").changes
     assert change.reads() == {"out:rate", "weight"}
-    needs = locality.needs(made)
+    needs = locality.needs(described)
     assert not needs.weight_transport and not needs.nonlocal_signals
 
 
@@ -286,7 +286,7 @@ HOSTILE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_what_the_language_has_not_is_one_clear_error(case: str) -> None:
+def test_an_invalid_formula_is_one_clear_error(case: str) -> None:
     with pytest.raises(UserError) as caught:
         circuit(HOSTILE[case])
     text = str(caught.value)
@@ -299,8 +299,7 @@ def test_what_the_language_has_not_is_one_clear_error(case: str) -> None:
 
 def test_a_formula_that_uses_its_parts_often_is_computed_once() -> None:
     """2^40 paths, forty operations."""
-    made = circuit(doubled)
-    simulator = Simulator(made, {"W": W}, Settings())
+    simulator = Simulator(circuit(doubled), {"W": W}, Settings())
     assert simulator.v.size < 500
 
 
@@ -336,8 +335,8 @@ def test_formulas_of_neurons_too(what: str, case: str) -> None:
 def test_numbers_are_formulas() -> None:
     cell = Population("cell", 2, (Compartment("soma", current=lambda n: 2),), {"rate": lambda n: 3})
     answer = ("cell", "soma", "only")
-    made = Circuit("numbers", cell, (), Phase("only"), answer)
-    simulator = Simulator(made, {}, Settings())
+    numbers = Circuit("numbers", cell, (), Phase("only"), answer)
+    simulator = Simulator(numbers, {}, Settings())
     simulator.present({})
     np.testing.assert_array_equal(simulator.read("cell.rate"), [3, 3])
     np.testing.assert_array_equal(simulator.read("cell.soma"), [2, 2])
@@ -367,10 +366,10 @@ def attacked(text: str) -> None:
             want = truth(change)
     except ZeroDivisionError:  # of two numbers
         with pytest.raises(BadOption, match="ZeroDivisionError"):
-            circuit(spoken(change))
+            circuit(of_synapse(change))
         return
     try:
-        got = learned(spoken(change))
+        got = learned(of_synapse(change))
     except BadOption as error:
         assert "a plasticity is" in str(error), error
         return

@@ -1,4 +1,4 @@
-"""Recording samples: the learning is untouched, the trace is what a slower look would see."""
+"""Recording does not change learning, and traces agree with other ways to read the same values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_watching_without_learning_changes_nothing(options: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("options", [{}, CONTINUOUS])
-def test_a_stretch_is_its_samples(options: dict[str, Any]) -> None:
+def test_a_trace_of_many_samples_joins_those_of_each(options: dict[str, Any]) -> None:
     many, one = (CircuitNetwork(SPEC, seed=1, lr=0.1, **options) for _ in range(2))
     trace = many.watch_many(X, LABELS, probe=PROBE)
     parts = []
@@ -55,7 +55,7 @@ def test_a_stretch_is_its_samples(options: dict[str, Any]) -> None:
     assert_array_equal(trace.sample, np.repeat(range(4), [len(p.time) for p in parts]))
 
 
-def test_lines_lie_in_their_phases_at_the_interval() -> None:
+def test_rows_of_a_trace_belong_to_their_phases_at_the_interval() -> None:
     trace = CircuitNetwork(SPEC, lr=0.1, **CONTINUOUS).watch_many(X, LABELS, probe=PROBE)
     assert_allclose(trace.time, 2.0 * np.arange(400), rtol=0, atol=0)
     begin, end = (np.array([p[n] for p in trace.phases])[trace.span] for n in (1, 2))
@@ -77,14 +77,14 @@ def test_a_synapse_ends_where_its_weight_begins_the_next_sample(
         synapse = trace.values["W_1[2,3]"][:, 0]
         assert synapse[0] == before
         change = net.parameters()["W"][0][2, 3] - before
-        # the last of the ten steps is taken after the last line
+        # the last of the ten steps is taken after the last row
         steps = np.diff(np.append(synapse, before + change))
         assert change != 0 and abs(steps.sum() - change) < 1e-15
         moved = set(range(190, 200)) | (set(range(90, 100)) if options else set())
         assert set(np.flatnonzero(steps)) == moved
 
 
-def test_a_synapse_gathers_what_its_two_neurons_say() -> None:
+def test_a_synapse_accumulates_the_product_of_its_local_signals() -> None:
     """Every step of 1 ms in a window of 10: η (r − σ)_i (r_0)_j / 10, from other recordings."""
     net = CircuitNetwork(SPEC, seed=1, lr=0.1, **CONTINUOUS)
     names = ("W_1[2,3]", "hidden_1.rate", "hidden_1.soma", "input.rate")
@@ -105,7 +105,7 @@ def test_in_steady_state_the_end_of_every_phase_is_recorded() -> None:
     assert_allclose(trace.values["hidden_1.soma"], [stored, stored], rtol=1e-14)
 
 
-def test_what_cannot_be_probed_is_said() -> None:
+def test_an_invalid_probe_is_refused() -> None:
     net = CircuitNetwork(SPEC, lr=0.1)
     for probe, message in (
         (Probe(("hidden_1.axon",)), "dendrite, mask, soma"),
@@ -119,7 +119,7 @@ def test_what_cannot_be_probed_is_said() -> None:
         net.watch_many(X[:0], [], probe=PROBE)
 
 
-def test_what_runs_away_while_watched_is_said() -> None:
+def test_divergence_during_recording_is_reported() -> None:
     net = CircuitNetwork(SPEC, lr=0.1)
     net.load_parameters({"W": [np.full((5, 6), 1e308), np.ones((3, 5))]})
     with pytest.raises(Diverged, match="sample 0"), np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""A trained network as spikes: rates, decoding, inputs, one run, what is refused."""
+"""A trained network as a spiking one: rates, decoding, inputs, one run, refusals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from biocircuits import CircuitNetwork
-from biocircuits.catalogue import rule_of
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.spiking import Recording, backend, fi, point_lif, to_brian2
 from biocircuits.spiking import two_compartment_lif as two_compartments
 from biocircuits.spiking.conversion import coding
@@ -42,44 +42,46 @@ def back_to_runtime() -> Any:
 @pytest.mark.parametrize("inputs", ["regular", "current"])
 @pytest.mark.parametrize("neuron", [point_lif, two_compartments])
 def test_neurons_fire_at_the_rates_of_the_network(inputs: str, neuron: Any) -> None:
-    made = to_brian2(PARAMS, X, **FEW, inputs=inputs, neuron=neuron)
-    recording, wanted = made.run(), made.target_rates()
+    spiking = to_brian2(PARAMS, X, **FEW, inputs=inputs, neuron=neuron)
+    recording, wanted = spiking.run(), spiking.target_rates()
     for name in ("hidden_1", "output"):
-        found = recording.rates(name)
-        assert found.shape == wanted[name].shape
-        assert rank_correlation(wanted[name], found) > 0.9
-        assert np.abs(found - wanted[name]).mean() < 0.12 * wanted[name].max()
+        rates = recording.rates(name)
+        assert rates.shape == wanted[name].shape
+        assert rank_correlation(wanted[name], rates) > 0.9
+        assert np.abs(rates - wanted[name]).mean() < 0.12 * wanted[name].max()
     assert np.corrcoef(wanted["output"].ravel(), recording.rates("output").ravel())[0, 1] > 0.95
 
 
 def test_target_rates_are_those_of_the_rate_network() -> None:
     """Coded and decoded again, rates give the activities of an independent forward pass."""
-    made = to_brian2(PARAMS, X, **FEW)
+    spiking = to_brian2(PARAMS, X, **FEW)
     a, h = forward(SPEC, {"W": PARAMS["W"], "b": []}, X)
-    for code, name, wanted in zip(made.codes, made.target_rates(), [X, h[1], a[2]], strict=True):
+    for code, name, wanted in zip(
+        spiking.codes, spiking.target_rates(), [X, h[1], a[2]], strict=True
+    ):
         inside = wanted >= code.offset
-        again = code.value(made.target_rates()[name])
+        again = code.value(spiking.target_rates()[name])
         assert np.abs(again - wanted)[inside].max() < 1e-9
         assert inside.mean() > 0.9
-    assert np.array_equal(made.trained.outputs, h[2])
+    assert np.array_equal(spiking.trained.outputs, h[2])
 
 
 def test_currents_in_the_target_rates_are_those_of_the_inverted_curve() -> None:
     """By hand: rates → w τ ρ + constant → f-I, which comes out at the target of the layer above."""
-    made = to_brian2(PARAMS, FEW["calibration"][:40], **FEW)
-    neuron, rates = made.neuron, made.target_rates()
+    spiking = to_brian2(PARAMS, FEW["calibration"][:40], **FEW)
+    neuron, rates = spiking.neuron, spiking.target_rates()
     for n, (below, name) in enumerate((("input", "hidden_1"), ("hidden_1", "output"))):
-        synapses = made.synapses[f"W_{n + 1}"]
-        w = np.zeros((made.units[n], made.units[n + 1]))
+        synapses = spiking.synapses[f"W_{n + 1}"]
+        w = np.zeros((spiking.units[n], spiking.units[n + 1]))
         w[np.asarray(synapses.i), np.asarray(synapses.j)] = np.asarray(synapses.w)
         tau = float(neuron.parameters["tau_forward"])
-        constant = np.asarray(made.groups[name].injected_dendrite)
+        constant = np.asarray(spiking.groups[name].injected_dendrite)
         current = constant + rates[below] @ w * tau
-        found = np.asarray(fi.closed_form(neuron, current * backend.load().amp, "dendrite"))
+        fired = np.asarray(fi.closed_form(neuron, current * backend.load().amp, "dendrite"))
         busy = rates[name] > 20
-        assert np.abs(found - rates[name])[busy].mean() < 5
+        assert np.abs(fired - rates[name])[busy].mean() < 5
         if name == "hidden_1":
-            assert found[rates[name] == 0].mean() < 2
+            assert fired[rates[name] == 0].mean() < 2
 
 
 def test_the_same_seed_gives_the_same_spikes_and_another_others() -> None:
@@ -103,7 +105,7 @@ def test_a_sample_does_not_depend_on_those_before_it() -> None:
 
 
 def test_a_presentation_cut_short_is_a_shorter_presentation() -> None:
-    """What one run says after 100 ms of each sample is what a run of 100 ms each says."""
+    """The spikes in the first 100 ms of each sample are those of a run with 100 ms each."""
     long, short = (
         to_brian2(PARAMS, X, **{**FEW, "presentation": span}, inputs="current", delay="0 ms").run()
         for span in ("300 ms", "100 ms")
@@ -119,40 +121,40 @@ def test_progress_is_a_bar_on_stderr(
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # bars are for terminals
     to_brian2(PARAMS, X, **FEW).run(progress=True)
-    said = capfd.readouterr()
-    assert "spiking" in said.err and "/5" in said.err and not said.out
+    output = capfd.readouterr()
+    assert "spiking" in output.err and "/5" in output.err and not output.out
 
 
 def test_the_membrane_is_read_where_output_neurons_do_not_fire() -> None:
-    made = to_brian2(PARAMS, X, **FEW, inputs="current", readout="membrane")
-    recording = made.run()
+    spiking = to_brian2(PARAMS, X, **FEW, inputs="current", readout="membrane")
+    recording = spiking.run()
     assert "output" not in recording.spikes and recording.traces["output.v"].unit == "V"
     depth = recording.membrane("output")
-    assert rank_correlation(made.trained.layers[-1].current, depth) > 0.9
+    assert rank_correlation(spiking.trained.layers[-1].current, depth) > 0.9
     assert np.array_equal(recording.decode("membrane"), depth.argmax(axis=1))
 
 
 def test_several_cells_share_a_unit() -> None:
-    made = to_brian2(PARAMS, X, **FEW, cells=3)
-    assert {name: len(group) for name, group in made.groups.items()} == {
+    spiking = to_brian2(PARAMS, X, **FEW, cells=3)
+    assert {name: len(group) for name, group in spiking.groups.items()} == {
         "input": 12, "hidden_1": 18, "output": 9
     }  # fmt: skip
-    recording = made.run()
+    recording = spiking.run()
     assert recording.rates("hidden_1").shape == (5, 6)
-    assert rank_correlation(made.target_rates()["hidden_1"], recording.rates("hidden_1")) > 0.9
+    assert rank_correlation(spiking.target_rates()["hidden_1"], recording.rates("hidden_1")) > 0.9
 
 
 def test_conductances_excite_and_inhibit_apart() -> None:
-    made = to_brian2(PARAMS, X, **FEW, kinetics="conductance", inputs="poisson", delay="2 ms")
-    assert list(made.synapses) == [f"W_{n}_{kind}" for n in (1, 2)
+    spiking = to_brian2(PARAMS, X, **FEW, kinetics="conductance", inputs="poisson", delay="2 ms")
+    assert list(spiking.synapses) == [f"W_{n}_{kind}" for n in (1, 2)
                                    for kind in ("excitation", "inhibition")]  # fmt: skip
     for name, sign in (("W_1_excitation", 1), ("W_1_inhibition", -1)):
-        synapses = made.synapses[name]
+        synapses = spiking.synapses[name]
         w = np.zeros((6, 4))
         w[np.asarray(synapses.j), np.asarray(synapses.i)] = np.asarray(synapses.w)
         assert ((w > 0) == (sign * PARAMS["W"][0] > 0)).all() and (w >= 0).all()
         assert np.asarray(synapses.pre.delay) == pytest.approx(0.002)
-    recording, wanted = made.run(), made.target_rates()
+    recording, wanted = spiking.run(), spiking.target_rates()
     # less exact than currents: conductances also leak
     for layer in ("hidden_1", "output"):
         assert rank_correlation(wanted[layer], recording.rates(layer)) > 0.8
@@ -161,18 +163,19 @@ def test_conductances_excite_and_inhibit_apart() -> None:
 def test_adaptive_neurons_reach_their_targets_too() -> None:
     """Their curve is measured with the adaptation in it."""
     neuron = partial(two_compartments, adaptive=True)
-    made = to_brian2(PARAMS, X, **{**FEW, "presentation": "1 s"}, neuron=neuron, inputs="current")
-    recording, wanted = made.run(), made.target_rates()["hidden_1"]
+    spiking = to_brian2(
+        PARAMS, X, **{**FEW, "presentation": "1 s"}, neuron=neuron, inputs="current"
+    )
+    recording, wanted = spiking.run(), spiking.target_rates()["hidden_1"]
     settled = recording.rates("hidden_1")
     assert rank_correlation(wanted, settled) > 0.9
     assert np.abs(settled - wanted).mean() < 0.15 * wanted.max()
 
 
-@pytest.mark.parametrize("name", lookup.names("biocircuits.circuits"))
-def test_every_circuit_has_layers_that_say_what_it_says(name: str) -> None:
+@pytest.mark.parametrize("name", lookup.names(CIRCUITS))
+def test_every_circuit_has_layers_with_its_predictions(name: str) -> None:
     """Values through the layers' weights and biases: the circuit's own predictions."""
-    made = lookup.get("biocircuits.circuits", name)
-    net = CircuitNetwork(NetworkSpec(SPEC.sizes, loss=rule_of(made).loss), name, lr=1e-9)
+    net = CircuitNetwork(NetworkSpec(SPEC.sizes, loss=load(name).definition.loss), name, lr=1e-9)
     net.learn(X, targets=np.eye(3)[[0, 1, 2, 0, 1]])  # after which BMVR has a mean
     trained = measure(net, X)
     value = X
@@ -183,43 +186,43 @@ def test_every_circuit_has_layers_that_say_what_it_says(name: str) -> None:
         value = value @ layer.weights.T + layer.bias
         value = np.maximum(value, 0) if layer.kind == "relu" else value
         assert np.abs(value - layer.value).max() < 1e-9
-    said = net.predict(X)
+    predicted = net.predict(X)
     if net.spec.output == "identity":
-        assert np.abs(value - said).max() < 1e-6 * np.abs(said).max()
-    assert np.array_equal(value.argmax(axis=1), said.argmax(axis=1))
+        assert np.abs(value - predicted).max() < 1e-6 * np.abs(predicted).max()
+    assert np.array_equal(value.argmax(axis=1), predicted.argmax(axis=1))
 
 
-def test_groups_are_called_as_in_the_circuit() -> None:
+def test_groups_have_the_names_of_the_circuit() -> None:
     net = CircuitNetwork(NetworkSpec((4, 6, 3), loss="mse"), "bmvr", lr=0.01)
-    made = to_brian2(net, X, **{**FEW, "spec": None})
-    assert list(made.groups) == ["input", "pyramidal", "prediction"]
-    assert list(made.synapses) == ["W_1", "readout"]
+    spiking = to_brian2(net, X, **{**FEW, "spec": None})
+    assert list(spiking.groups) == ["input", "pyramidal", "prediction"]
+    assert list(spiking.synapses) == ["W_1", "readout"]
 
 
 def test_a_learner_scales_its_inputs() -> None:
     learner = OnlineLearner("pepita", (4, 6, 3), scale="running")
     learner.learn_many(X, [0, 1, 2, 0, 1])
-    made = to_brian2(learner, X, target="numpy")
-    assert np.allclose(made.trained.inputs, learner.scaled(X))
-    assert made.codes[0].offset < 0  # signed inputs: the lowest is silent
+    spiking = to_brian2(learner, X, target="numpy")
+    assert np.allclose(spiking.trained.inputs, learner.scaled(X))
+    assert spiking.codes[0].offset < 0  # signed inputs: the lowest is silent
     bare = to_brian2(learner.network, learner.scaled(X), target="numpy")
-    assert np.array_equal(bare.trained.inputs, made.trained.inputs)
+    assert np.array_equal(bare.trained.inputs, spiking.trained.inputs)
 
 
 def test_objects_are_brian_s_own_and_can_be_added_to() -> None:
-    made = to_brian2(PARAMS, X, **FEW, traces=["hidden_1.v_dendrite"])
+    spiking = to_brian2(PARAMS, X, **FEW, traces=["hidden_1.v_dendrite"])
     b = backend.load()
-    extra = b.PopulationRateMonitor(made.groups["hidden_1"], name="mean_rate")
-    made.network.add(extra)
-    made.synapses["W_2"].w *= 0
-    recording = made.run()
+    extra = b.PopulationRateMonitor(spiking.groups["hidden_1"], name="mean_rate")
+    spiking.network.add(extra)
+    spiking.synapses["W_2"].w *= 0
+    recording = spiking.run()
     assert len(extra.t) == 5 * 300
-    assert {type(g).__name__ for g in made.groups.values()} == {"NeuronGroup"}
+    assert {type(g).__name__ for g in spiking.groups.values()} == {"NeuronGroup"}
     assert recording.traces["hidden_1.v_dendrite"].values.shape == (1500, 6)
     counts = recording.counts("output")
     assert (counts == counts[0]).all()  # cut off: the constant current alone is left
     with pytest.raises(BadOption, match="has run"):
-        made.run()
+        spiking.run()
 
 
 def test_networks_keep_their_step_and_a_standalone_one_must_run_before_the_next() -> None:
@@ -231,12 +234,12 @@ def test_networks_keep_their_step_and_a_standalone_one_must_run_before_the_next(
     if backend.compiler():
         early = to_brian2(PARAMS, X, **FEW, mode="cpp_standalone")
         to_brian2(PARAMS, X, **FEW)
-        with pytest.raises(BadOption, match="before anything else is made or run"):
+        with pytest.raises(BadOption, match="before another network is built or run"):
             early.run()
         plain = to_brian2(PARAMS, X[:1], **FEW)
         late = to_brian2(PARAMS, X, **FEW, mode="cpp_standalone")
         assert plain.run().samples == 1
-        with pytest.raises(BadOption, match="before anything else is made or run"):
+        with pytest.raises(BadOption, match="before another network is built or run"):
             late.run()
 
 
@@ -259,7 +262,7 @@ def test_decoding_of_spikes_by_hand() -> None:
         recording.counts("in")
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_invalid_options_are_refused() -> None:
     with pytest.raises(BadOption, match=r"activation of layer 1: got tanh.*activation='relu'"):
         to_brian2(PARAMS, X, spec=NetworkSpec((4, 6, 3), "tanh"))
     with pytest.raises(BadOption, match=r"spec: .*NetworkSpec"):
@@ -298,7 +301,7 @@ def test_what_cannot_be_is_refused() -> None:
         measure(net, X)
 
 
-def test_the_line_meets_a_curve_that_is_a_line() -> None:
+def test_the_line_is_fitted_exactly_to_a_linear_curve() -> None:
     b = backend.load()
     layer = measure(PARAMS, X, SPEC).layers[0]
     code = coding.code_of(layer.value, 100, 100.0, "hidden_1")
@@ -320,8 +323,8 @@ def test_trained_on_digits_spikes_are_as_right_as_rates() -> None:
         learner.learn_many(X[order] / 16, y[order])
     shown, truth = x[:200] / 16, truth[:200]
     right = (learner.predict_many(shown) == truth).mean()
-    made = to_brian2(learner, shown, X / 16, target="numpy", dt="0.5 ms")
-    recording, wanted = made.run(), made.target_rates()
+    spiking = to_brian2(learner, shown, X / 16, target="numpy", dt="0.5 ms")
+    recording, wanted = spiking.run(), spiking.target_rates()
     assert right > 0.93
     assert abs((recording.decode() == truth).mean() - right) <= 0.02
     for name in recording.spikes:

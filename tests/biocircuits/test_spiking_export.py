@@ -29,12 +29,12 @@ START = datetime(2026, 1, 2, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def ran() -> Any:
-    made = to_brian2(
+    network = to_brian2(
         PARAMS, X, RNG.random((100, 4)), spec=NetworkSpec((4, 6, 3)), presentation="200 ms",
         peak="100 Hz", dt="1 ms", target="numpy",
         traces=[f"hidden_1.{v}[{LIVELY}]" for v in ("v", "v_dendrite")],
     )  # fmt: skip
-    yield made, made.run()
+    yield network, network.run()
     backend.runtime()
 
 
@@ -65,47 +65,47 @@ def test_an_nwb_file_is_valid_and_has_every_spike(
         to_nwb(recording, path, start=datetime(2026, 1, 2))
 
 
-def trains(made: SpikingNetwork, step: float, duration: float) -> np.ndarray:
+def trains(network: SpikingNetwork, step: float, duration: float) -> np.ndarray:
     """Poisson spikes of the input (samples, steps, n_0)."""
-    rates = made.target_rates()["input"]
+    rates = network.target_rates()["input"]
     draws = np.random.default_rng(0).random((len(rates), int(duration / step), rates.shape[1]))
     return (draws < rates[:, None] * step).astype(float)
 
 
 def by_hand(graph: Any, given: np.ndarray) -> dict[str, np.ndarray]:
     """NIR's LIF, step by step: v decays by exp(−1/τ), gains its input, fires at 1, loses 1."""
-    found, signal = {}, given
+    spikes, signal = {}, given
     after, name = dict(graph.edges), "input"
     while (name := after[name]) != "out":
         node = graph.nodes[name]
         if type(node).__name__ == "Affine":
             signal = signal @ node.weight.T + node.bias
             continue
-        v, said = np.zeros(signal.shape[::2]), np.zeros_like(signal)
+        v, fired = np.zeros(signal.shape[::2]), np.zeros_like(signal)
         for t in range(signal.shape[1]):
             v = np.exp(-1 / node.tau) * v + signal[:, t]
-            said[:, t] = np.floor(np.clip(v, 0, None))
-            v = v - said[:, t]
-        found[name] = signal = said
-    return found
+            fired[:, t] = np.floor(np.clip(v, 0, None))
+            v = v - fired[:, t]
+        spikes[name] = signal = fired
+    return spikes
 
 
 def test_a_nir_graph_fires_at_the_target_rates(
     ran: tuple[SpikingNetwork, Recording], tmp_path: Path
 ) -> None:
     nir = pytest.importorskip("nir")
-    made, _ = ran
-    to_nir(made, tmp_path / "net.nir", author="a person")
+    network, _ = ran
+    to_nir(network, tmp_path / "net.nir", author="a person")
     graph = nir.read(tmp_path / "net.nir")
     assert set(graph.nodes) == {"input", "W_1", "hidden_1", "W_2", "output", "out"}
     assert graph.metadata["author"] == b"a person" or graph.metadata["author"] == "a person"
     assert float(graph.metadata["peak_hertz"]) == 100
-    said = by_hand(graph, trains(made, 1e-3, 3.0))
-    for name, wanted in made.target_rates().items():
+    spikes = by_hand(graph, trains(network, 1e-3, 3.0))
+    for name, wanted in network.target_rates().items():
         if name != "input":
-            assert rank_correlation(wanted, said[name].sum(axis=1) / 3.0) > 0.9
+            assert rank_correlation(wanted, spikes[name].sum(axis=1) / 3.0) > 0.9
     with pytest.raises(BadOption, match=r"step: got 0\.01 s"):
-        to_nir(made, step="10 ms")
+        to_nir(network, step="10 ms")
 
 
 def test_a_nir_file_opens_in_sinabs(ran: tuple[SpikingNetwork, Recording], tmp_path: Path) -> None:
@@ -115,40 +115,40 @@ def test_a_nir_file_opens_in_sinabs(ran: tuple[SpikingNetwork, Recording], tmp_p
         torch = pytest.importorskip("torch")
         pytest.importorskip("sinabs")
         from sinabs.nir import from_nir
-    made, _ = ran
-    to_nir(made, tmp_path / "net.nir")
+    network, _ = ran
+    to_nir(network, tmp_path / "net.nir")
     graph = nir.read(tmp_path / "net.nir")
-    given = trains(made, 1e-3, 0.5)
+    given = trains(network, 1e-3, 0.5)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         net = from_nir(graph, batch_size=len(given))
-        said = net(torch.tensor(given.reshape(-1, 4), dtype=torch.float32))
-    said = (said[0] if isinstance(said, tuple) else said).numpy().reshape(len(given), -1, 3)
+        fired = net(torch.tensor(given.reshape(-1, 4), dtype=torch.float32))
+    fired = (fired[0] if isinstance(fired, tuple) else fired).numpy().reshape(len(given), -1, 3)
     wanted = by_hand(graph, given)["output"]
     assert wanted.sum() > 50
-    assert np.abs(said - wanted).sum() <= 0.01 * wanted.sum()  # float32 against float64
+    assert np.abs(fired - wanted).sum() <= 0.01 * wanted.sum()  # float32 against float64
 
 
 @pytest.mark.parametrize(("module", "extra"), [("pynwb", "record"), ("nir", "nir")])
-def test_a_missing_extra_says_how_to_get_it(
+def test_a_missing_extra_is_reported_with_its_install_command(
     ran: tuple[SpikingNetwork, Recording], module: str, extra: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     import sys
 
-    made, recording = ran
+    network, recording = ran
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtra, match=rf"dendrostream\[{extra}\]"):
-        to_nwb(recording, tmp_path / "a") if module == "pynwb" else to_nir(made)
+        to_nwb(recording, tmp_path / "a") if module == "pynwb" else to_nir(network)
 
 
 def test_pictures(ran: tuple[SpikingNetwork, Recording], tmp_path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.image import imread
 
-    made, recording = ran
+    network, recording = ran
     curves = {"rate": {50.0: 0.5, 200.0: 0.75}}
-    model = made.target_rates()
+    model = network.target_rates()
     path = overview(recording, model, curves, 0.9, tmp_path / "a.png", "title", [3, 1, 4, 1])
     assert imread(path).std() > 0.05
     axes = Figure().subplots()

@@ -1,4 +1,4 @@
-"""Spiking networks that learn: as the rules do, from scratch, and by what is at the synapse."""
+"""Spiking networks that learn: as the rules do, from scratch, and from local signals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = lookup.names(RULES)
 
 
 def stream(name: str, samples: int = 3, seed: int = 0, **options: Any) -> tuple[Any, Stream]:
-    """A learner, and what a run of random samples gave."""
+    """A learner, and its result on random samples."""
     learner = SpikingLearner(name, SIZES[name], seed, target="numpy", **options)
     rng = np.random.default_rng(seed)
     X, Y = rng.random((samples, SIZES[name][0])), rng.random((samples, SIZES[name][-1]))
@@ -52,7 +52,7 @@ def test_a_run_changes_plastic_weights_alone_and_only_in_samples_that_are_learne
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_plasticity_names_variables_of_the_two_ends_of_its_synapse_alone(name: str) -> None:
+def test_plasticity_uses_only_variables_of_its_pre_and_postsynaptic_cells(name: str) -> None:
     learner, _ = stream(name, 1)
     b = backend.load()
     network = learner.network
@@ -89,25 +89,25 @@ def test_cells_fire_at_the_rate_that_stands_for_their_activity() -> None:
     assert np.allclose(np.asarray(monitor.count), 200 * (0.2 + x[0]), rtol=0.01, atol=1)
 
 
-def test_in_the_mean_over_cells_weights_change_as_the_rule_says() -> None:
+def test_in_the_mean_over_cells_weights_change_as_in_the_rule() -> None:
     from dendrostream_demos.spiking_agreement import agreement
 
-    for found in agreement("integrate", "cells", 16, 60, 100, 8, target="numpy"):
-        assert found.cosine > 0.95, found
-        assert abs(found.gain - 1) < 0.1, found
+    for layer in agreement("integrate", "cells", 16, 60, 100, 8, target="numpy"):
+        assert layer.cosine > 0.95, layer
+        assert abs(layer.gain - 1) < 0.1, layer
 
 
 def test_the_demos_draw(tmp_path: Path) -> None:
     from dendrostream_demos import spiking_agreement, spiking_learning
 
-    found = [
+    results = [
         spiking_agreement.Agreement(firing, varied, layer, spikes, 1 / spikes, 0.9, 1.0)
         for firing in ("escape", "integrate")
         for varied in spiking_agreement.SCANS
         for layer in ("W_1", "W_2")
         for spikes in (1.0, 4.0)
     ]
-    spiking_agreement.draw(found, tmp_path / "agreement.png")
+    spiking_agreement.draw(results, tmp_path / "agreement.png")
     scores = {name: [0.5, 0.6] for name in spiking_learning.NETWORKS}
     curves = [np.ones(200)]
     objective = spiking_learning.Regression([1.0, 0.5], [1.0, 0.4], 0.3)
@@ -128,7 +128,7 @@ def test_disagreement_of_poisson_cells_falls_as_the_root_of_spikes() -> None:
             assert -0.7 < slope < -0.3, (a, b)
 
 
-def test_what_cannot_be_is_said() -> None:
+def test_invalid_options_are_refused() -> None:
     with pytest.raises(UnknownName, match="pepita"):
         SpikingLearner("pepitta", (4, 3, 2))
     with pytest.raises(UnknownName, match="feedback_scale"):
@@ -154,10 +154,10 @@ def test_what_cannot_be_is_said() -> None:
         learner.run(np.zeros((2, 4)), np.zeros((2, 2)), learns=[True])
     with pytest.raises(BadOption, match="rates"):
         learner.run(np.zeros((1, 4)), np.zeros((1, 2)), rates={"F": 1.0})
-    for options, said in (({"settle": 100.0}, "settle"), ({"dt": 2.0}, "dt"),
+    for options, message in (({"settle": 100.0}, "settle"), ({"dt": 2.0}, "dt"),
                           ({"phase": 100.3}, "phase")):  # fmt: skip
         short = SpikingLearner("pepita", (4, 3, 2), target="numpy", **options)
-        with pytest.raises(BadOption, match=said):
+        with pytest.raises(BadOption, match=message):
             short.run(np.zeros((1, 4)), np.zeros((1, 2)))
 
 
@@ -176,14 +176,14 @@ def test_pepita_learns_digits_from_scratch_and_hidden_weights_help() -> None:
 
 @pytest.mark.slow
 @compiled
-def test_bmvr_goes_where_the_rate_circuit_goes() -> None:
+def test_bmvr_converges_as_the_rate_circuit_does() -> None:
     from dendrostream_demos import spiking_learning
 
-    found = spiking_learning.regression()
-    assert found.spiking[0] > 0.95
-    assert found.spiking[-1] < 0.2
-    assert abs(found.spiking[-1] - found.rate[-1]) < 0.05
-    assert np.corrcoef(found.spiking, found.rate)[0, 1] > 0.9
+    curves = spiking_learning.regression()
+    assert curves.spiking[0] > 0.95
+    assert curves.spiking[-1] < 0.2
+    assert abs(curves.spiking[-1] - curves.rate[-1]) < 0.05
+    assert np.corrcoef(curves.spiking, curves.rate)[0, 1] > 0.9
 
 
 @pytest.mark.slow
@@ -202,8 +202,8 @@ def test_node_perturbation_estimates_the_gradient_and_learns_by_it() -> None:
     W_1, W_2 = (learner.weights[name] for name in ("W_1", "W_2"))
     a = W_1 @ x[0]
     gradient = np.outer((W_2.T @ (W_2 @ np.maximum(a, 0) - y[0])) * (a > 0), x[0])
-    found = (W_1 - run.weights["W_1"]) / (1e-6 * times)
-    cosine = (found * gradient).sum() / np.sqrt((found**2).sum() * (gradient**2).sum())
+    estimate = (W_1 - run.weights["W_1"]) / (1e-6 * times)
+    cosine = (estimate * gradient).sum() / np.sqrt((estimate**2).sum() * (gradient**2).sum())
     assert cosine > 0.9
 
 

@@ -1,4 +1,4 @@
-"""The two ways to run: the same seed gives the same spikes in each; both need a compiler."""
+"""The two modes: the same seed gives the same spikes in each; both need a compiler."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ X = RNG.random((6, 4))
 
 
 def shown(mode: str, **options: Any) -> Recording:
-    made = to_brian2(PARAMS, X, spec=NetworkSpec((4, 6, 3)), presentation="300 ms", dt="0.5 ms",
-                     mode=mode, traces=["output.v[1]"], **options)  # fmt: skip
-    recording = made.run()
+    network = to_brian2(PARAMS, X, spec=NetworkSpec((4, 6, 3)), presentation="300 ms",
+                        dt="0.5 ms", mode=mode, traces=["output.v[1]"], **options)  # fmt: skip
+    recording = network.run()
     assert not backend.standalone()
     return recording
 
@@ -56,8 +56,8 @@ def test_the_modes_agree_where_nothing_is_drawn() -> None:
 def test_a_program_that_does_not_compile_leaves_brian_as_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = to_brian2(PARAMS, X, spec=NetworkSpec((4, 6, 3)), mode="cpp_standalone")
+    network = to_brian2(PARAMS, X, spec=NetworkSpec((4, 6, 3)), mode="cpp_standalone")
     monkeypatch.setenv("PATH", "")
     with pytest.raises((UserError, RuntimeError, OSError)):
-        made.run()
+        network.run()
     assert not backend.standalone()

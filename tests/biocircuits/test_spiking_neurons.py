@@ -1,4 +1,4 @@
-"""Spiking neurons: rates against closed forms, synapses against their kernels, what is refused."""
+"""Spiking neurons: rates against closed forms, synapses against their kernels, refusals."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from biocircuits.spiking import (
     Neuron,
     Receptor,
     backend,
+    brian,
     check_step,
     connect,
     fi,
@@ -47,11 +48,11 @@ def test_firing_rates_are_those_of_the_closed_form_within_one_percent(kind: str)
     neuron: Neuron = build()
     currents = fi.rheobase(neuron, onto) * np.array([0.9, 0.999, 1.05, 1.3, 2.0, 3.5])
     wanted = np.asarray(fi.closed_form(neuron, currents, onto))
-    found = np.asarray(fi.measured(neuron, currents, onto, dt="0.02 ms", settle="100 ms",
+    rates = np.asarray(fi.measured(neuron, currents, onto, dt="0.02 ms", settle="100 ms",
                                    duration="200 ms"))  # fmt: skip
-    assert (wanted[:2] == 0).all() and (found[:2] == 0).all()
+    assert (wanted[:2] == 0).all() and (rates[:2] == 0).all()
     assert (np.diff(wanted[2:]) > 5).all()
-    assert np.abs(found[2:] / wanted[2:] - 1).max() < 0.01
+    assert np.abs(rates[2:] / wanted[2:] - 1).max() < 0.01
 
 
 def test_the_closed_form_of_the_point_neuron_by_hand() -> None:
@@ -91,12 +92,12 @@ def test_adaptation_slows_down() -> None:
     mean = 0.1 * 10e-12 * float(tired[0])
     less = fi.closed_form(point_lif(), currents - mean * load().amp)
     assert float(tired[0] / less[0]) == pytest.approx(1, abs=0.05)
-    with pytest.raises(BadOption, match="take `measured`"):
+    with pytest.raises(BadOption, match="use `measured`"):
         fi.closed_form(point_lif(adaptive=True), currents)
 
 
 @pytest.mark.parametrize("kind", ["current", "conductance"])
-def test_a_spike_does_to_the_membrane_what_the_kernel_says(kind: str) -> None:
+def test_the_effect_of_a_spike_on_the_membrane_is_the_kernel(kind: str) -> None:
     """One spike after a delay of 3 ms; far from threshold, against the integral by hand."""
     b = load()
     receptor = Receptor("ampa", kind=kind, tau="5 ms")
@@ -104,9 +105,9 @@ def test_a_spike_does_to_the_membrane_what_the_kernel_says(kind: str) -> None:
     source = b.SpikeGeneratorGroup(1, [0], [1.0] * b.ms, name="source")
     target = neuron.group(1, "target")
     unit, size = (b.pA, 50.0) if kind == "current" else (b.nS, 50.0 / 70)
-    made = connect(source, target, neuron, "ampa", [[size]] * unit, "S", delay="3 ms")
+    synapses = connect(source, target, neuron, "ampa", [[size]] * unit, "S", delay="3 ms")
     trace = b.StateMonitor(target, "v", record=True, name="trace")
-    b.Network(source, target, made, trace).run(40 * b.ms)
+    b.Network(source, target, synapses, trace).run(40 * b.ms)
     v, t = np.asarray(trace.v[0]) * 1e3, np.asarray(trace.t) * 1e3
     since = np.clip(t - 4.1, 0, None)  # it arrives at the end of the step at 4 ms
     tau, tau_s, peak = 20.0, 5.0, 50.0 / 200
@@ -116,18 +117,18 @@ def test_a_spike_does_to_the_membrane_what_the_kernel_says(kind: str) -> None:
     assert np.abs(v - wanted).max() < (0.02 if kind == "current" else 0.04) * height
 
 
-def test_weights_and_delays_reach_the_synapses_they_are_meant_for() -> None:
+def test_weights_and_delays_belong_to_their_synapses() -> None:
     b = load()
     neuron = two_compartment_lif([Receptor("forward", "dendrite")])
     source, target = (neuron.group(n, name) for n, name in ((3, "source"), (2, "target")))
     W = np.arange(6.0).reshape(2, 3)
-    made = connect(source, target, neuron, "forward", W * b.pA, "S", delay=W * b.ms)
-    for pre, post, w, d in zip(made.i, made.j, made.w, made.pre.delay, strict=True):
+    synapses = connect(source, target, neuron, "forward", W * b.pA, "S", delay=W * b.ms)
+    for pre, post, w, d in zip(synapses.i, synapses.j, synapses.w, synapses.pre.delay, strict=True):
         assert float(w / b.pA) == pytest.approx(W[post, pre])
         assert float(d / b.ms) == pytest.approx(W[post, pre])
 
 
-def test_what_cannot_be_is_refused_with_a_remedy() -> None:
+def test_invalid_parameters_are_refused_with_a_remedy() -> None:
     b = load()
     with pytest.raises(BadOption, match=r"C: got 20\. ms in second; expected a quantity in farad"):
         point_lif(C=20 * b.ms)
@@ -166,7 +167,7 @@ def test_a_step_too_long_for_the_time_constants_is_refused() -> None:
         two_compartment_lif([Receptor("forward", tau="2 ms")]).group(1, "g")
 
 
-def test_without_a_compiler_or_cython_numpy_runs_and_says_so(
+def test_without_a_compiler_or_cython_numpy_runs_with_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
@@ -180,7 +181,7 @@ def test_without_a_compiler_or_cython_numpy_runs_and_says_so(
     monkeypatch.setattr(backend, "find_spec", lambda n: None if n == "Cython" else find(n))
     with pytest.warns(RuntimeWarning, match=r"package Cython is missing.*pip install cython"):
         assert backend.codegen_target() == "numpy"
-    monkeypatch.setattr(backend, "find_spec", lambda name: None)
+    monkeypatch.setattr(brian, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"dendrostream\[spiking\]"):
         load()
 

@@ -1,4 +1,4 @@
-"""BMVR in stages: one stage is the circuit `bmvr`; more are checked against a loop by hand."""
+"""BMVR in layers: one layer is the circuit `bmvr`; more are checked against a loop by hand."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ def samples(n: int = 200) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["identity", "relu"])
-def test_one_stage_is_the_circuit_bmvr(kind: str) -> None:
+def test_one_layer_is_the_circuit_bmvr(kind: str) -> None:
     spec = NetworkSpec((8, 3, 3), kind, "mse")
     one, stacked = (CircuitNetwork(spec, name, **RATES) for name in ("bmvr", "stacked_bmvr"))
     start = one.parameters()
     theirs = {"W": start["W"], "Q": [start["Q"]], "R": [start["R"]]}
     stacked.load_parameters(theirs)
     X, Y = samples()
-    said = [net.learn(X, targets=Y).outputs for net in (one, stacked)]
-    np.testing.assert_allclose(said[0], said[1], rtol=1e-12)
+    outputs = [net.learn(X, targets=Y).outputs for net in (one, stacked)]
+    np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-12)
     for a, b in zip(one.parameters()["W"], stacked.parameters()["W"], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-def test_stages_by_hand() -> None:
+def test_layers_by_hand() -> None:
     spec = NetworkSpec((8, 6, 5, 3), "relu", "mse")
     net = CircuitNetwork(spec, "stacked_bmvr", init_w=0.3, init_v=0.3, **RATES)
     p = net.parameters()
     W, V = p["W"][:-1], [*p["V"], p["W"][-1]]
     Q, R, mean = p["Q"], p["R"], p["mean"]
     X, Y = samples()
-    said = net.learn(X, targets=Y).outputs
+    outputs = net.learn(X, targets=Y).outputs
     eta, eta_2 = 0.02, 0.25 * 0.02
-    for x, y, heard in zip(X, Y, said, strict=True):
+    for x, y, output in zip(X, Y, outputs, strict=True):
         below, answer = x, None
         for s in range(2):
             u = W[s] @ below
@@ -57,23 +57,23 @@ def test_stages_by_hand() -> None:
             W[s] = W[s] + eta * dW
             mean[s] = mean[s] + 0.01 * z
             below = z
-        np.testing.assert_allclose(heard, answer, rtol=1e-9, atol=1e-12)
-    found = net.parameters()
+        np.testing.assert_allclose(output, answer, rtol=1e-9, atol=1e-12)
+    after = net.parameters()
     for name, ours in {"W": [*W, V[-1]], "V": V[:-1], "Q": Q, "R": R, "mean": mean}.items():
-        for a, b in zip(ours, found[name], strict=True):
+        for a, b in zip(ours, after[name], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (NetworkSpec((8, 3), loss="mse"), "one or more stages"),
+        (NetworkSpec((8, 3), loss="mse"), "one or more hidden layers"),
         (NetworkSpec((8, 4, 3), "tanh", "mse"), "identity or relu"),
         (NetworkSpec((8, 4, 3), "relu", "mse", bias=True), "bias"),
         (NetworkSpec((8, 4, 3), "relu", "mse", output="sigmoid"), "output"),
     ],
 )
-def test_what_it_cannot_be(spec: NetworkSpec, message: str) -> None:
+def test_unsupported_networks_are_refused(spec: NetworkSpec, message: str) -> None:
     with pytest.raises(BadOption, match=message):
         CircuitNetwork(spec, "stacked_bmvr")
 
@@ -91,7 +91,7 @@ def accuracy(hidden: tuple[int, ...], seed: int) -> float:
 
 
 @pytest.mark.slow
-def test_two_stages_are_as_good_as_one_on_digits() -> None:
+def test_two_layers_are_as_good_as_one_on_digits() -> None:
     """The numbers of docs/circuits.md: 94.0 and 94.4 %, and no significant difference."""
     one, two = (np.array([accuracy(h, s) for s in range(5)]) for h in ((32,), (32, 32)))
     gain = two - one

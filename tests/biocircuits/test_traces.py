@@ -1,4 +1,4 @@
-"""What other tools read of a trace is what was recorded, bit by bit."""
+"""Other tools read exactly the values that were recorded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from biocircuits import Circuit, CircuitNetwork, Probe, Trace
-from biocircuits.catalogue import rule_of
+from biocircuits.catalogue import CIRCUITS, load
 from biocircuits.traces import to_nwb, to_xarray
 from rate_models.errors import BadOption, MissingExtra
 from rate_models.network import NetworkSpec
@@ -48,9 +48,9 @@ def test_labelled_arrays(mode: str) -> None:
     assert_array_equal(data["W_1"], trace.weights["W_1"])
     # labels select: the soma of neuron 2 at the end of the second sample's modulated phase
     chosen = data.where((data.phase == "modulated") & (data["sample"] == 1), drop=True)
-    lines = [n for n in range(len(trace.time)) if trace.phases[trace.span[n]][0] == "modulated"]
-    per_sample = len(lines) // 3
-    want = trace.values["hidden_1.soma"][lines[2 * per_sample - 1], 2]
+    rows = [n for n in range(len(trace.time)) if trace.phases[trace.span[n]][0] == "modulated"]
+    per_sample = len(rows) // 3
+    want = trace.values["hidden_1.soma"][rows[2 * per_sample - 1], 2]
     assert chosen["hidden_1.soma"].isel(time=-1).sel(hidden_1_neuron=2) == want
 
 
@@ -101,8 +101,8 @@ def test_an_nwb_file_opens_as_plain_hdf5(tmp_path: Path) -> None:
 def test_every_circuit_can_be_written(tmp_path: Path) -> None:
     """All compartments and outputs of all populations of all circuits."""
     pynwb = pytest.importorskip("pynwb")
-    for name in lookup.names("biocircuits.circuits"):
-        rule = rule_of(lookup.get("biocircuits.circuits", name))
+    for name in lookup.names(CIRCUITS):
+        rule = load(name).definition
         net = CircuitNetwork(NetworkSpec((4, 3, 2), loss=rule.loss), name, lr=0.01)
         circuit = net.simulator.circuit
         names = tuple(
@@ -129,7 +129,7 @@ def test_a_trace_of_another_circuit_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("module", "write"), [("xarray", to_xarray), ("pynwb", to_nwb)])
-def test_a_missing_extra_says_how_to_get_it(
+def test_a_missing_extra_is_reported_with_its_install_command(
     module: str, write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trace, circuit = recorded("steady")

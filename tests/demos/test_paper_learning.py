@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from rate_models.model.optimizers import Optimizer  # noqa: E402
 from rate_models.network import NetworkSpec  # noqa: E402
 from streaming import papers  # noqa: E402
 
-autoencoder: Any = papers.get("lansdell-autoencoder")
-objective: Any = papers.get("bmvr-objective")
+autoencoder: Any = import_module(papers.get("lansdell-autoencoder").module)
+objective: Any = import_module(papers.get("bmvr-objective").module)
 RNG = np.random.default_rng(4)
 X = RNG.random((70, 12))
 SPEC = NetworkSpec((12, 6, 2, 6, 12), ("tanh", "identity", "tanh"), "mse", bias=True, output="relu")

@@ -16,7 +16,6 @@ from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, initial_weights, one_hot
 from rate_models.online.network import OnlineNetwork
 from rate_models.rules import Draws, Stage
-from rate_models.rules._feedback import factors
 from rate_models.textbook import Textbook, gradients, initial_parameters
 
 RNG = np.random.default_rng(11)
@@ -284,7 +283,9 @@ def test_normal_feedback_is_a_product_with_the_wanted_size(hidden: int) -> None:
         assert abs(params["F"].mean()) < 0.05 * params["F"].std()
         for w in params["W"]:
             assert w.std() == pytest.approx(math.sqrt(2 / w.shape[1]), rel=0.02)
-    parts = factors(kappa, sizes, np.random.default_rng(0))
+    learned = {"init": "he_normal", "mirror_before": 1, "sign": -1}  # the rule learns the factors
+    spec = NetworkSpec(sizes)
+    parts = initial_parameters(spec, "pepita", 0, **learned)["B"]
     assert [b.shape for b in parts] == list(pairwise(sizes))
     spread = [b.std() for b in parts]
     assert_allclose(spread, spread[0], rtol=0.02)  # one q for all
@@ -292,7 +293,8 @@ def test_normal_feedback_is_a_product_with_the_wanted_size(hidden: int) -> None:
     for b in parts[1:]:
         product = product @ b
     assert product.std() == pytest.approx(kappa * math.sqrt(2 / 400), rel=0.05)
-    assert not any(b.any() for b in factors(0.0, sizes, np.random.default_rng(0)))
+    none = initial_parameters(spec, "pepita", 0, feedback_scale=0.0, init="he_normal")
+    assert not none["F"].any()
 
 
 def test_normal_weights_are_not_uniform_ones() -> None:

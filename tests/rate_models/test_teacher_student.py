@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from rate_models.network import NetworkSpec
 from rate_models.rules import Draws
 from streaming import papers
 
-paper: Any = papers.get("srinivasan-teacher-student")
+paper: Any = import_module(papers.get("srinivasan-teacher-student").module)
+QUICK = paper.PAPER.quick
 theory: Any = paper.theory
 ROOT = np.random.default_rng(3).normal(size=(5, 7))
 C = ROOT @ ROOT.T / 7
@@ -53,7 +55,7 @@ def test_the_closed_forms_are_the_averages() -> None:
 
 def test_the_equations_are_the_mean_step_of_the_simulation() -> None:
     """dC/dα is D times the mean change of C in a step, in the limit of a large D."""
-    run = {**paper.run("afa", "error-end", paper.QUICK), "D": 2000, "eta": 0.5}
+    run = {**paper.run("afa", "error-end", QUICK), "D": 2000, "eta": 0.5}
     student = paper.Student(run, seed=1)
     w, v = student.w.copy(), student.v.copy()
     before = student.covariance()
@@ -83,7 +85,7 @@ def test_the_equations_are_the_mean_step_of_the_simulation() -> None:
 )
 def test_a_step_is_the_rules(way: str, rule: str, hyper: dict[str, Any]) -> None:
     """With inputs x / √D, F = f / D, the rates η for W_1 and η / D for W_2."""
-    run = paper.run(way, "error-end", paper.QUICK)
+    run = paper.run(way, "error-end", QUICK)
     student = paper.Student(run, seed=2)
     D, eta = run["D"], run["eta"]
     x = np.random.default_rng(9).normal(size=D)
@@ -106,7 +108,7 @@ def test_a_step_is_the_rules(way: str, rule: str, hyper: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("way", ["pepita", "afa"])
 def test_a_simulation_follows_the_equations(way: str) -> None:
-    run = {**paper.run(way, "error-end", paper.QUICK), "alpha": 60, "points": 12, "eta": 0.3}
+    run = {**paper.run(way, "error-end", QUICK), "alpha": 60, "points": 12, "eta": 0.3}
     student = paper.Student(run, seed=0)
     exact = paper.solved(student, run)
     course = student.learn(run, lambda _: None)
@@ -118,7 +120,7 @@ def test_a_simulation_follows_the_equations(way: str) -> None:
 def test_modulated_presynaptic_activity_leaves_the_equations_unless_feedback_is_small() -> None:
     ends = []
     for row in ("pepita-modulated", "pepita-modulated-small"):
-        run = {**paper.run(row, "error-end", paper.QUICK), "alpha": 60, "points": 12, "eta": 0.3}
+        run = {**paper.run(row, "error-end", QUICK), "alpha": 60, "points": 12, "eta": 0.3}
         student = paper.Student(run, seed=0)
         exact, course = paper.solved(student, run), student.learn(run, lambda _: None)
         ends.append(

@@ -290,6 +290,23 @@ def test_foreign_folders_are_left_alone(tmp_path: Path, where: str) -> None:
     assert len(list((tmp_path / where).iterdir())) == 2
 
 
+def test_the_current_folder_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for name in (Path("."), here, Path("../here")):
+        with pytest.raises(BadOption, match=r"here: got the current folder; .* e\.g\. checkpoint"):
+            save(name, 1)
+    assert here.samefile(".") and not list(here.iterdir())
+    save(Path("checkpoint"), 1)
+    assert version(here / "checkpoint") == 1
+    monkeypatch.chdir(here / "checkpoint")  # of a run that goes on from there
+    save(here / "checkpoint", 2)
+    assert version(here / "checkpoint") == 2 and version(here / "checkpoint.previous") == 1
+
+
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "c").write_text("mine")
     with pytest.raises(BadOption, match="something else"):

@@ -281,7 +281,8 @@ def test_schedule(call: Any, tmp_path: Path) -> None:
 
 
 def test_a_schedule_is_measured(call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streaming.threads.measuring.TURN", 0)
+    for name, little in (("REPEATS", 2), ("TURN", 0)):
+        monkeypatch.setattr(f"streaming.threads.measuring.{name}", little)
     chart = tmp_path / "g.png"
     ours = ("schedule", "--layers", "9,8,8,4", "--samples", 40, "--workers", 2, "--out", chart)
     said = call(*ours, "--measure", "--json")
@@ -346,8 +347,8 @@ def test_ctrl_c_before_anything_was_learned(
 def test_help_and_names_need_no_compiler() -> None:
     """`--help` answers at once: numba, torch, matplotlib and scikit-learn stay unloaded."""
     code = (
-        "import sys, streaming.commands.cli\n"
-        "try: streaming.commands.cli.main(['run', '--help'])\n"
+        "import sys, streaming.app\n"
+        "try: streaming.app.main(['run', '--help'])\n"
         "except SystemExit: pass\n"
         "sys.exit(sorted({'numba', 'torch', 'matplotlib', 'sklearn'} & set(sys.modules)))"
     )
@@ -357,7 +358,7 @@ def test_help_and_names_need_no_compiler() -> None:
 
 def test_a_run_draws_late_and_without_torch() -> None:
     code = (
-        "import sys, streaming.commands.progress, streaming.runs.run\n"
+        "import sys, streaming.progress, streaming.runs.run\n"
         "sys.exit(sorted({'torch', 'matplotlib', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

@@ -21,8 +21,8 @@ from streaming.runs import trouble
 from streaming.runs.config import RunConfig
 from streaming.runs.divergence import ENOUGH
 from streaming.runs.run import Hooks, run
-from streaming.scores.evaluate import Metrics
-from streaming.sources import ArraySource
+from streaming.scores.metrics import Metrics
+from streaming.sources import SOURCES, ArraySource
 
 RULES = rules.names()
 WITH_NUMBERS = [r for r in RULES if "mse" in rules.get(r).losses]
@@ -187,7 +187,7 @@ def test_the_scaling_is_the_rule_s_where_features_are_of_one_kind() -> None:
 
 def test_cifar_is_centred() -> None:
     for name in ("cifar10", "cifar100"):
-        text = Path(lookup.get("streaming.sources", name).__file__ or "").read_text()
+        text = Path(lookup.module(SOURCES, name).__file__ or "").read_text()
         assert 'scale="global"' in text
 
 

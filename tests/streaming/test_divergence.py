@@ -8,7 +8,7 @@ import pytest
 from rate_models.errors import Diverged
 from streaming import OnlineLearner
 from streaming.runs import divergence
-from streaming.scores.evaluate import Metrics
+from streaming.scores.metrics import Metrics
 
 
 def scores(losses: np.ndarray, classes: int) -> Metrics:

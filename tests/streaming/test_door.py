@@ -17,7 +17,8 @@ from rate_models.errors import (
     Diverged,
     UserError,
 )
-from streaming.learner.learner import BLOCK, OnlineLearner
+from streaming.learner.answers import BLOCK
+from streaming.learner.learner import OnlineLearner
 
 
 def as_dict(row: np.ndarray) -> dict[str, float]:

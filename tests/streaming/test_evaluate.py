@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rate_models.errors import BadOption, BadSample
 from rate_models.model.losses import loss_of
 from streaming.learner.learner import OnlineLearner
-from streaming.scores.evaluate import Metrics, Stopped, held_out, losses_of, progressive_val_score
+from streaming.scores.evaluate import Stopped, held_out, losses_of, progressive_val_score
+from streaming.scores.metrics import Metrics
 
 
 def stream(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

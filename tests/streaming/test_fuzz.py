@@ -24,9 +24,10 @@ import typer
 from hostile import bounded_memory, guarded, hostile, refused
 from hypothesis import strategies as st
 
+from rate_models.errors import BadOption
 from rate_models.model.optimizers import Optimizer
 from rate_models.rules import node_perturbation, pepita
-from streaming.commands import cli, progress
+from streaming import app, progress
 from streaming.learner.learner import OnlineLearner
 from streaming.runs.config import RunConfig
 from streaming.sources import open_source
@@ -200,7 +201,7 @@ def test_sources_and_options(n: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
     )  # fmt: skip
 
 
-COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+COMMANDS = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
 BASE: dict[str, dict[str, str | None]] = {  # what keeps a case small
     "run": {"--source": SMALL, "--hidden": "4", "--out": "run", "--quiet": None},
     "sweep": {"--source": SMALL, "--hidden": "4", "--over": "seed=0,1", "--out": "sweep"},
@@ -234,7 +235,7 @@ def told(arguments: list[str]) -> tuple[int, str]:
     err = io.StringIO()
     with guarded(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
         try:
-            cli.main(arguments)
+            app.main(arguments)
         except SystemExit as ended:
             code = ended.code or 0
     return int(code), err.getvalue()  # type: ignore[arg-type]
@@ -273,13 +274,15 @@ def nothing_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("rate_models.checks.parity.run", lambda **_: nothing)
     table = {"machine": {}, "data": "", "rows": [], "repeats": 1}
     monkeypatch.setattr("streaming.benchmarks.bench.run", lambda **_: table)
-    monkeypatch.setattr("streaming.threads.measuring.measure", lambda *_: _no_paper())
+    for name, little in (("REPEATS", 1), ("TURN", 0), ("TRIED", 0), ("BLOCK", 48)):
+        monkeypatch.setattr(f"streaming.threads.measuring.{name}", little)
+    monkeypatch.setattr("streaming.threads.network.BLOCK", 48)
     monkeypatch.setattr("streaming.papers.reproduce.reproduce", lambda *_, **__: _no_paper())
-    monkeypatch.setattr("streaming.commands.spiking._learned", lambda *_: _no_paper())
+    monkeypatch.setattr("streaming.commands._conversion.learned", lambda *_: _no_paper())
 
 
 def _no_paper() -> Any:
-    raise cli.BadOption("here", got="something long")
+    raise BadOption("here", got="something long")
 
 
 @cases(100, 700)

@@ -19,7 +19,8 @@ from rate_models.errors import (
     UnknownName,
 )
 from streaming.files import checkpoint
-from streaming.learner.learner import BLOCK, OnlineLearner
+from streaming.learner.answers import BLOCK
+from streaming.learner.learner import OnlineLearner
 
 RULES = rules.names()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from streaming.papers.cells import Store
 from streaming.papers.unfinished import Checkpoints
 from streaming.sources import Options, open_source
 
-training: Any = papers.get("pepita-table1")._training
+training: Any = import_module(papers.get("pepita-table1").module)._training
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_hidden_activity_of_both_passes_is_the_rules(data: Options) -> None:
 def test_goodness_is_watched_from_before_training_on(data: Options) -> None:
     paper = papers.get("srinivasan-goodness")
     run = {**paper.run("before", "std", Scale(1, 2)), "hidden": [12, 8]}
-    kept = trained(run, [0], data, watch=paper._difference)[0]
+    kept = trained(run, [0], data, watch=import_module(paper.module)._difference)[0]
     assert len(kept["std"]) == len(kept["mean"]) == 3
     net = BatchNetwork(NetworkSpec((3072, 12, 8, 10)), "pepita", 0, **run["hyper"])
     _, _, X, y, *_ = training.arrays("cifar10", data.data, False, None, None)
@@ -163,18 +164,19 @@ def test_drtp_by_autograd_has_the_gradients_of_the_rule() -> None:
     """In our setting; and the program's, by what it sums where we average."""
     import torch
 
-    paper: Any = papers.get("drtp-program")
+    paper: Any = import_module(papers.get("drtp-program").module)
+    full = paper.PAPER.full
     rng = np.random.default_rng(2)
     x = torch.as_tensor(rng.random((paper.BATCH, 784)), dtype=torch.float32)
     y = torch.as_tensor(rng.integers(0, 10, paper.BATCH))
-    ours = paper.Network(paper.run("ours", "accuracy", paper.FULL), 0)
+    ours = paper.Network(paper.run("ours", "accuracy", full), 0)
     ours.loss(x, y, dropout=False).backward()
     net = BatchNetwork(NetworkSpec((784, paper.UNITS, 10), "tanh", "binary_cross_entropy"), "drtp")
     net.load_parameters({"W": [w.detach() for w in ours.W], "B": [ours.B.T.contiguous()]})
     net.fill_grad(x, y)
     for mine, weight in zip(net.W, ours.W, strict=True):
         torch.testing.assert_close(mine.grad, weight.grad, rtol=1e-4, atol=1e-6)
-    changed = {**paper.run("program", "accuracy", paper.FULL), "bias": False}
+    changed = {**paper.run("program", "accuracy", full), "bias": False}
     program = paper.Network(changed, 0)
     program.W = [w.detach().clone().requires_grad_() for w in ours.W]
     program.loss(x, y, dropout=False).backward()

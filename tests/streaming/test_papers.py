@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,11 @@ from command_line import assert_one_error, called
 from project import ROOT
 
 from rate_models.errors import MissingData, UnknownName
+from rate_models.support import lookup
 from streaming import papers
 from streaming.files.bounded import DamagedData
-from streaming.papers import Context, Published, page, table
+from streaming.papers import Context, Paper, Published, Scale, outlook, page, table
+from streaming.papers import reproduce as of_papers
 from streaming.papers.cells import Store
 from streaming.papers.reproduce import reproduce
 
@@ -34,15 +38,11 @@ More about it.
 import os, time
 from pathlib import Path
 from rate_models.errors import Diverged, MissingData
-from streaming.papers import Published, Scale
+from streaming.papers import Paper, Published, Scale
 ROWS = {"slow": 1, "slower": 2, "none": 0}
 COLUMNS = {"here": 10.0, "there": 20.0, "nowhere": None}
-UNIT = "steps"
-FULL = Scale(seeds=3, epochs=5)
-QUICK = Scale(seeds=2, epochs=2, samples=100)
 PUBLISHED = {("slow", "here"): Published(11.0, 0.5, "figure 7"),
              ("slower", "here"): Published(99.0, None, "figure 7")}
-TORCH = False
 
 def run(row, column, scale):
     if row == "none":
@@ -65,6 +65,10 @@ def measure(run, seeds, context):
 
 def value(row, column, results):
     return [result["steps"] for result in results]
+
+PAPER = Paper(__name__, rows=ROWS, columns=COLUMNS, unit="steps", published=PUBLISHED,
+              full=Scale(seeds=3, epochs=5), quick=Scale(seeds=2, epochs=2, samples=100),
+              run=run, measure=measure, value=value, torch=False)
 '''
 
 
@@ -77,9 +81,9 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "slow_paper.py").write_text(PAPER)
     (folder / "_shared.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    point = EntryPoint("ours", "some_papers", papers.GROUP)
-    monkeypatch.setattr(papers, "entry_points", lambda group: [point])
-    monkeypatch.setattr(papers, "OURS", ())
+    point = EntryPoint("ours", "some_papers", papers.PAPERS.group)
+    monkeypatch.setattr(lookup, "entry_points", lambda group: [point])
+    monkeypatch.setattr(papers, "PAPERS", replace(papers.PAPERS, package="no_papers"))
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
     yield tmp_path / "log"
     for name in [name for name in sys.modules if name.startswith("some_papers")]:
@@ -107,7 +111,7 @@ def test_papers_are_found_and_listed(paper: Path, call: Any) -> None:
 
 
 def test_ours_are_found_installed_or_in_a_bare_checkout(tmp_path: Path) -> None:
-    code = "import streaming.papers as p; print(p.catalogue()['pepita-table1'][0])"
+    code = "import streaming.papers as p; print(p.get('pepita-table1').module.rpartition('.')[0])"
     for name, link in (("dendrostream_demos", True), ("demos", False)):
         path = [str(ROOT)]
         if link:
@@ -121,7 +125,7 @@ def test_ours_are_found_installed_or_in_a_bare_checkout(tmp_path: Path) -> None:
 
 def test_the_entry_point_names_the_folder() -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
-    assert groups[papers.GROUP] == {"demos": "dendrostream_demos.papers"}
+    assert groups[papers.PAPERS.group] == {"demos": "dendrostream_demos.papers"}
     assert papers.OURS[0] == "dendrostream_demos.papers"
 
 
@@ -147,24 +151,27 @@ def test_a_table_published_against_measured(paper: Path, tmp_path: Path) -> None
 
 
 def test_the_difference_is_in_standard_deviations() -> None:
-    class Paper:
-        PUBLISHED = {("a", "b"): Published(10.0, 3.0, "table 1")}  # noqa: RUF012
-        value = staticmethod(lambda row, column, results: [r["v"] for r in results])
-
-    entry = table.entry(Paper, ("a", "b"), {}, [{"v": 16.0}, {"v": 24.0}])  # type: ignore[arg-type]
+    paper = Paper(
+        __name__, rows={"a": 0}, columns={"b": 0}, unit="",
+        published={("a", "b"): Published(10.0, 3.0, "table 1")},
+        full=Scale(1, 1), quick=Scale(1, 1),
+        run=lambda row, column, scale: None, measure=lambda run, seeds, context: None,
+        value=lambda row, column, results: [r["v"] for r in results],
+    )  # fmt: skip
+    entry = table.entry(paper, ("a", "b"), {}, [{"v": 16.0}, {"v": 24.0}])
     assert entry["std"] == pytest.approx(32**0.5)
     assert entry["difference"] == pytest.approx(10 / (9 + 32) ** 0.5)
-    alone = table.entry(Paper, ("a", "b"), {}, [{"v": 16.0}, None])  # type: ignore[arg-type]
+    alone = table.entry(paper, ("a", "b"), {}, [{"v": 16.0}, None])
     assert (alone["std"], alone["difference"], alone["diverged"]) == (None, 2.0, 1)
     assert table.line(alone)[3] == "16.00 (1 diverged)"
     assert (alone["gap"], table.difference(alone)) == (6.0, "+6.00 (+2.0 σ)")
-    some = table.entry(Paper, ("a", "b"), {}, [{"v": None}, {"v": 4.0}])  # type: ignore[arg-type]
+    some = table.entry(paper, ("a", "b"), {}, [{"v": None}, {"v": 4.0}])
     assert (some["state"], some["mean"], some["seeds"]) == ("measured", 4.0, 2)
-    unknown = table.entry(Paper, ("a", "b"), {}, [{"v": float("nan")}])  # type: ignore[arg-type]
+    unknown = table.entry(paper, ("a", "b"), {}, [{"v": float("nan")}])
     assert (unknown["state"], unknown["mean"], unknown["diverged"]) == ("undefined", None, 0)
-    small = table.entry(Paper, ("a", "b"), {}, [{"v": 9.0}], comparable=False)  # type: ignore[arg-type]
+    small = table.entry(paper, ("a", "b"), {}, [{"v": 9.0}], comparable=False)
     assert (small["mean"], small["difference"]) == (9.0, None)
-    none = table.entry(Paper, ("a", "b"), {}, [None])  # type: ignore[arg-type]
+    none = table.entry(paper, ("a", "b"), {}, [None])
     assert (none["state"], none["mean"]) == ("diverged", None)
 
 
@@ -190,15 +197,15 @@ def test_other_rows_show_all_kept_cells(paper: Path, tmp_path: Path) -> None:
     reproduce("slow-paper", out, seeds=3, rows=["slow"], columns=["here"])
     other = reproduce("slow-paper", out, seeds=1, rows=["slower"], columns=["here"])
     assert cell(other, "slow", "here")["values"] == [10, 11, 12]
-    module = papers.get("slow-paper")
-    measure = module.measure
+    one = papers.get("slow-paper")
+    module, measure = import_module(one.module), one.measure
 
     def meanwhile(run: Any, seeds: Any, context: Any) -> None:
-        module.measure = measure
+        module.PAPER = one
         reproduce("slow-paper", out, seeds=1, rows=["slow"], columns=["there"])
         measure(run, seeds, context)
 
-    module.measure = meanwhile
+    module.PAPER = replace(one, measure=meanwhile)
     last = reproduce("slow-paper", out, seeds=1, rows=["slower"], columns=["there"])
     assert cell(last, "slow", "there")["values"] == [20]
     assert json.loads((out / "slow-paper.json").read_text())["cells"] == last["cells"]
@@ -241,13 +248,10 @@ def test_killed_and_started_again(paper: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
         "import sys; sys.argv[0] = 'x'\n"
-        "from importlib.metadata import EntryPoint\n"
         "from pathlib import Path\n"
-        "from streaming import papers\n"
         "from streaming.papers.reproduce import reproduce\n"
-        "papers.OURS = ()\n"
-        "papers.entry_points = lambda group: [EntryPoint('ours', 'some_papers', group)]\n"
-        f"reproduce('slow-paper', Path({str(out)!r}), rows=['slow'], columns=['here', 'there'])\n"
+        f"reproduce({str(tmp_path / 'some_papers' / 'slow_paper.py')!r}, Path({str(out)!r}), "
+        "rows=['slow'], columns=['here', 'there'])\n"
     )
     path = os.pathsep.join([str(ROOT), str(tmp_path), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": path, "SLOW": "0.3"}
@@ -295,15 +299,16 @@ def test_workers_compute_the_same_cells(paper: Path, tmp_path: Path) -> None:
 def test_a_column_without_data_is_cells_with_the_reason(
     kind: Any, paper: Path, tmp_path: Path, call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = papers.get("slow-paper")
-    measure, refusal = module.measure, kind("set/file", got="md5 1", expected="2")
+    one = papers.get("slow-paper")
+    measure, refusal = one.measure, kind("set/file", got="md5 1", expected="2")
 
     def refused(run: Any, seeds: Any, context: Any) -> None:
         if run["column"] == 20.0:
             raise refusal
         measure(run, seeds, context)
 
-    monkeypatch.setattr(module, "measure", refused)
+    changed = replace(one, measure=refused)
+    monkeypatch.setattr(import_module(one.module), "PAPER", changed)
     output = call("paper", "slow-paper", "--out", tmp_path)
     assert output.code == 0
     lines = output.out.splitlines()
@@ -317,9 +322,10 @@ def test_a_column_without_data_is_cells_with_the_reason(
     page_lines = (tmp_path / "page.md").read_text().splitlines()
     assert "no data for slow, there; slower, there: set/file: got md5 1; expected 2." in page_lines
     # what was kept before the data went stays in the table, with the reason of missing cells
-    monkeypatch.setattr(module, "measure", measure)
+    monkeypatch.setattr(import_module(one.module), "PAPER", one)
     reproduce("slow-paper", tmp_path, seeds=1, rows=["slow"], columns=["there"])
-    monkeypatch.setattr(module, "measure", refused)
+    changed = replace(one, measure=refused)
+    monkeypatch.setattr(import_module(one.module), "PAPER", changed)
     again = reproduce("slow-paper", tmp_path, rows=["slow"], columns=["there"])
     there = cell(again, "slow", "there")
     assert (there["seeds"], there["reason"]) == (1, str(refusal))
@@ -341,6 +347,49 @@ def test_a_cell_that_the_table_cannot_read_is_one_clear_error(
         return
     assert output.code == 2 and output.out == ""
     assert output.err.splitlines()[-1].startswith("error: finished cell slow, here: got a result")
+
+
+def test_a_paper_of_hours_says_so_once(
+    paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outlook, "MEASURED", 0.0)
+    told: list[str] = []
+    reproduce("slow-paper", tmp_path, say=told.append)
+    assert not any("at this pace" in line for line in told)
+    monkeypatch.setattr(outlook, "LONG", 0.0)
+    reproduce("slow-paper", tmp_path, seeds=4, columns=["here", "there"], say=told.append)
+    (line,) = (line for line in told if "at this pace" in line)
+    assert line.startswith("1 of 4 runs took 2 minutes; at this pace the others take about 2 min")
+
+
+@pytest.mark.parametrize(("done", "taken", "told"), [(1, 50.0, 0), (1, 61.0, 0), (1, 400.0, 1)])
+def test_the_pace_of_a_paper_is_that_of_what_is_done(
+    done: int, taken: float, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten more: in a time in which it is known, and of more than an hour."""
+    clock, lines = [0.0], list[str]()
+    monkeypatch.setattr(outlook.time, "monotonic", lambda: clock[0])
+    look = outlook.Outlook(11, lines.append)
+    clock[0] = taken
+    look(0, {})
+    assert len(lines) == told
+
+
+def test_of_many_seeds_some_are_computed_at_a_time(
+    paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that as many fit into the memory, and those before are kept."""
+    monkeypatch.setattr(of_papers, "TOGETHER", 2)
+    module, asked = papers.get("slow-paper"), list[list[int]]()
+    measure = module.measure
+
+    def noted(run: Any, seeds: Any, context: Context) -> None:
+        asked.append(list(seeds))
+        measure(run, seeds, context)
+
+    monkeypatch.setattr(module, "measure", noted)
+    result = reproduce("slow-paper", tmp_path, seeds=5, rows=["slow"], columns=["here"])
+    assert asked == [[0, 1], [2, 3], [4]] and cell(result, "slow", "here")["seeds"] == 5
 
 
 def test_a_cell_without_data_does_not_count_as_run(paper: Path) -> None:

@@ -17,7 +17,7 @@ from streaming.runs.run import FINISHED, Hooks, Run, RunConfig, resume, run
 # The same, dying in the n-th rename: where checkpoints and files are put into place.
 DYING = """
 import os, sys
-from streaming.commands.cli import main
+from streaming.app import main
 
 left = int(sys.argv[1])
 

@@ -11,21 +11,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from project import ROOT
+from deaths import process
 
 KILLS = int(os.environ.get("DENDROSTREAM_KILLS", "30"))
 EVERY = int(os.environ.get("DENDROSTREAM_EVERY", "8"))
 
 DEATHS = """
-import builtins, json, os, random, shutil, signal, sys, time, warnings
+import json, os, random, shutil, signal, sys, time, warnings
 from pathlib import Path
 import numpy as np
+from deaths import ended, forked, patched
 from rate_models.errors import MissingData
 from streaming import OnlineLearner
 from streaming.runs.going_on import go_on as go_on_from
@@ -60,47 +59,6 @@ def contents(folder):
             {k: v for k, v in summary.items() if k not in UNTIMED},
             record.read_text() if record.exists() else "",
             predictions.read_text() if predictions.exists() else "")
-
-
-def forked(work):
-    child = os.fork()
-    if child == 0:
-        try:
-            signal.alarm(60)
-            work()
-            os._exit(0)
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-            os._exit(1)
-    return child
-
-
-def ended(child):
-    return os.waitpid(child, 0)[1]
-
-
-class Dying:
-    def __init__(self, n):
-        self.left = n
-
-    def __call__(self, real):
-        def called(*args, **named):
-            self.left -= 1
-            if self.left == 0:
-                os._exit(9)
-            return real(*args, **named)
-        return called
-
-
-def patched(n):
-    dying = Dying(n)
-    for name in ("open", "mkdir", "fsync", "rename", "replace", "unlink", "rmdir", "truncate",
-                 "write", "close"):
-        setattr(os, name, dying(getattr(os, name)))
-    real = builtins.open
-    builtins.open = dying(lambda file, mode="r", *a, **k: real(file, mode, *a, **k))
-    return dying
 
 
 def saved(folder):
@@ -215,13 +173,9 @@ def deaths(tmp_path: Path, kind: str, every: int, kills: int) -> int:
         (tmp_path / "t.csv").write_text("\n".join(["a,b,c,d,e,f,target", *rows]) + "\n")
         options["source"] = f"csv:{tmp_path / 't.csv'}"
     arguments = [str(tmp_path), json.dumps(options), str(every), str(kills)]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", DEATHS, *arguments],
-        capture_output=True, text=True, cwd=ROOT, timeout=3600,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    said = process(DEATHS, *arguments)
     shutil.rmtree(tmp_path)
-    return int(done.stdout)
+    return int(said)
 
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")

@@ -17,10 +17,9 @@ import pytest
 from command_runs import ARGUMENTS, OPTIONS, assert_same, script
 from project import ROOT
 
-from streaming import OnlineLearner
-from streaming.commands import progress
-from streaming.commands.progress import Interrupts
+from streaming import OnlineLearner, progress
 from streaming.files import checkpoint
+from streaming.progress import Interrupts
 from streaming.runs.run import Hooks, Run, RunConfig, resume, run
 
 # A run of the command line that sends itself signals, so many seconds after the first, once it has
@@ -28,7 +27,7 @@ from streaming.runs.run import Hooks, Run, RunConfig, resume, run
 SEVERAL = """
 import os, signal, sys, threading, time
 from streaming.runs import run
-from streaming.commands.cli import main
+from streaming.app import main
 
 at, pauses = int(sys.argv[1]), [float(pause) for pause in sys.argv[2].split(",")]
 count, save = run.Run._count, run.Run.save

@@ -34,7 +34,13 @@ BATCHES = [
 ]
 
 
-@pytest.mark.parametrize("case", BATCHES, ids=str)
+EACH = [  # of rules that a kernel is compiled for here alone, in the slow tests
+    pytest.param(case, marks=() if case.rule in ("pepita", "backprop") else pytest.mark.slow)
+    for case in BATCHES
+]
+
+
+@pytest.mark.parametrize("case", EACH, ids=str)
 def test_mini_batches_are_those_of_the_textbook(case: Case) -> None:
     x, labels, y = case.samples(60)
     for batch in (3, 16):
@@ -53,7 +59,7 @@ def test_mini_batches_are_those_of_the_textbook(case: Case) -> None:
         assert deviation(net.parameters(), book.params) < 1e-10
 
 
-@pytest.mark.parametrize("case", BATCHES, ids=str)
+@pytest.mark.parametrize("case", EACH, ids=str)
 def test_streamed_mini_batches_are_mini_batches_layer_by_layer(case: Case) -> None:
     """However many threads, at once or in pieces that end inside a mini-batch."""
     samples = case.samples(BLOCK + 40)

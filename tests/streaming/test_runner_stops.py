@@ -71,10 +71,10 @@ def test_interruption_between_two_samples(
     plain = scheduled(case, 1, schedule=schedule)
     case.learn(plain, *samples)
     late, finished = 0, futures.wait
-    for attempt in range(30):
+    for attempt in range(12):
         pressed: list[int] = []
 
-        def wait(running: Any, after: float = 1e-3 * attempt, pressed: Any = pressed) -> None:
+        def wait(running: Any, after: float = 2.5e-3 * attempt, pressed: Any = pressed) -> None:
             if not pressed:
                 time.sleep(after)
                 pressed.append(1)

@@ -6,7 +6,9 @@ import itertools
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +18,12 @@ from hypothesis import strategies as st
 
 from rate_models.errors import BadOption, BadSample, UnknownName, UserError
 from rate_models.support import lookup
+from streaming.samples.retargeted import Retargeted
+from streaming.samples.source import Chunk
 from streaming.samples.split import hold_out
-from streaming.sources import ArraySource, Options, Source, open_source
+from streaming.sources import SOURCES, ArraySource, Options, Source, get, open_source
 
-NAMES = lookup.names("streaming.sources")
+NAMES = lookup.names(SOURCES)
 IN_MEMORY = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 
 
@@ -38,7 +42,7 @@ def open_one(name: str, sets: Path, seed: int = 0) -> Source:
     asked = {"csv": f"csv:{sets / 'rows.csv'}", "synthetic": "synthetic:samples=700,seed=3"}
     try:
         held_out = 0.2 if name == "csv" else 0.0
-        return open_source(asked.get(name, name), Options(sets, seed=seed, held_out=held_out))
+        return open_source(asked.get(name, name), Options(data=sets, seed=seed, held_out=held_out))
     except UserError as error:  # a live source without its extra or its device
         pytest.skip(str(error))
 
@@ -48,6 +52,44 @@ def samples_of(source: Source, epoch: int, start: int, size: int, n: int):
     chunks = source.chunks(epoch, start, size)
     X, y = joined(itertools.islice(chunks, -(-n // size)))
     return X[:n], y[:n]
+
+
+def test_every_file_states_one_source_by_its_name() -> None:
+    assert {get(name).module.rpartition(".")[2] for name in NAMES} == set(NAMES)
+    assert [name for name in NAMES if get(name).table] == ["csv"]
+
+
+def test_a_file_that_states_no_source_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup.module(SOURCES, "digits"), "SOURCE", print)
+    with pytest.raises(
+        BadOption, match=r"file of source digits: got .*expected SOURCE = SourceFile"
+    ):
+        open_source("digits")
+
+
+class Few(Source):
+    """Only what every source must have."""
+
+    name, n_features, classes, length = "few", 2, ("a", "b"), 3
+
+    def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
+        yield np.eye(3, 2)[start:], np.array(["a", "b", "a"])[start:]
+
+
+def test_what_only_some_sources_have_has_a_default() -> None:
+    few = Few()
+    assert few.test() is None and few.power is None and few.content() == ""
+    assert (few.scale, few.skipped, few.outputs, few.guess) == ("running", 0, 2, "")
+    with pytest.raises(TypeError, match="abstract"):
+        Source()  # type: ignore[abstract]
+    numbers = Numbers(few)
+    assert (numbers.classes, numbers.outputs, numbers.length) == (None, 1, 3)
+    assert next(numbers.chunks(0))[1].tolist() == [0, 1, 0]
+
+
+class Numbers(Retargeted):
+    def targets(self, X: Any, y: Any) -> Any:
+        return (y == "b").astype(float)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -162,8 +162,8 @@ def paper() -> Iterator[Item]:
     def make() -> str:
         found: list[Any] = []
         one = papers.get("srinivasan-teacher-student")
-        scale = one.QUICK._replace(seeds=1, epochs=5)
-        run = one.run(next(iter(one.ROWS)), next(iter(one.COLUMNS)), scale)
+        scale = one.quick._replace(seeds=1, epochs=5)
+        run = one.run(next(iter(one.rows)), next(iter(one.columns)), scale)
         one.measure(run, [0], papers.Context(lambda seed, result: found.append(result)))
         return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -10,6 +10,8 @@ import tomllib
 from collections.abc import Iterator
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 from project import ROOT
 
 LAYERS = ["rate_models", "biocircuits", "streaming", "dendrostream", "demos"]
@@ -74,7 +76,7 @@ def test_importing_the_packages_imports_nothing_heavy() -> None:
         "pyarrow",
     ]
     code = (
-        "import rate_models, biocircuits, streaming, streaming.commands.cli, sys; "
+        "import rate_models, biocircuits, streaming, streaming.app, sys; "
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run(
@@ -102,6 +104,17 @@ def test_every_requirement_is_pinned() -> None:
     pins = [line for line in lines if line and not line.startswith("#")]
     assert all("==" in pin for pin in pins)
     assert wanted - {"dendrostream"} <= names(pins)
+
+
+def test_numba_is_bounded_and_the_pinned_one_is_within() -> None:
+    """The cache of kernels and the compiler of stages use what numba calls its own."""
+    wanted = map(Requirement, PYPROJECT["project"]["dependencies"])
+    (numba,) = (requirement for requirement in wanted if requirement.name == "numba")
+    assert any(part.operator in ("<", "<=", "==", "~=") for part in numba.specifier)
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    (pinned,) = re.findall(r"^numba==(\S+)$", text, re.M)
+    assert numba.specifier.contains(pinned)
+    assert not numba.specifier.contains(f"{Version(pinned).major}.{Version(pinned).minor + 1}.0")
 
 
 def test_the_changelog_opens_with_this_version() -> None:

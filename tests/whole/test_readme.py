@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from project import ROOT
 
-from streaming.commands.cli import main
+from streaming.app import main
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]

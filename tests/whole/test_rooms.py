@@ -32,6 +32,7 @@ LAYERS = {
         {"errors"},
     ],
     "biocircuits": [
+        {"checks"},
         {"parity", "spiking"},
         {"drawing", "traces"},
         {"network"},
@@ -41,8 +42,10 @@ LAYERS = {
         {"description"},
     ],
     "streaming": [
+        {"app"},
         {"commands"},
-        {"benchmarks", "sweeps"},
+        {"outlook"},
+        {"progress", "benchmarks", "checks", "sweeps"},
         {"papers"},
         {"runs"},
         {"pictures"},
@@ -50,10 +53,11 @@ LAYERS = {
         {"threads", "scores"},
         {"schedule"},
         {"sources"},
+        {"options"},
         {"tables"},
         {"samples"},
         {"files"},
-        {"machine", "terminal"},
+        {"machine", "terminal", "records"},
     ],
 }
 CROWDED = {"rate_models.rules", "dendrostream_demos", "dendrostream_demos.papers"}

@@ -1,15 +1,15 @@
-"""Values as firing rates, and currents as synaptic weights: the method of the conversion.
+"""The method of the conversion: values as firing rates, and currents as synaptic weights.
 
-1.  Layer by layer, values v are coded as rates ρ = peak (v − offset) / scale. Of a relu layer the
-    offset is 0 and the scale a high percentile of the values measured on calibration samples
+1.  In each layer, values v are coded as rates ρ = peak (v − offset) / scale. In a relu layer the
+    offset is 0, and the scale is a high percentile of the values measured on calibration samples
     (data-based normalisation: Diehl et al., IJCNN 2015; the percentile: Rueckauer et al., Front.
-    Neurosci. 2017). Of signed values, of inputs or of the output layer, offset and offset + scale
-    are the low and the high percentile, so that a rate of 0 is the low end.
-2.  The neuron's f–I curve is measured and inverted: I*(ρ) is the current in which it fires at ρ.
-    Over all measured values above the offset, I* is fitted by a line in u = (v − offset) / scale,
-    I ≈ I_0 + k u (least squares). It reaches the target rates as well as currents that are linear
-    in presynaptic rates can.
-3.  A current that decays with τ brings w τ ρ in the mean. So, p the layer before,
+    Neurosci. 2017). For signed values, of inputs or of the output layer, offset and offset + scale
+    are the low and the high percentile, so that a rate of 0 represents the low percentile.
+2.  The f–I curve of the neuron is measured and inverted: I*(ρ) is the current at which it fires at
+    ρ. Over all measured values above the offset, I* is fitted by a line in u = (v − offset) /
+    scale, I ≈ I_0 + k u (least squares). This is the best approximation of the target rates by
+    currents that are linear in presynaptic rates.
+3.  A synaptic current that decays with τ has the mean w τ ρ. With p the layer before,
     w_ij = k W_ij scale_p / (scale peak τ),
     and each neuron gets the constant current I_0 + k (b_i − offset + Σ_j W_ij offset_p) / scale.
 """
@@ -29,8 +29,8 @@ from biocircuits.spiking.units import quantity
 from rate_models.errors import BadOption
 
 Floats = NDArray[np.float64]
-POINTS = 60  # of a measured f-I curve
-_CURVES: dict[Any, tuple[Any, Any]] = {}  # {what they depend on: (currents, rates)}
+POINTS = 60  # points of a measured f-I curve
+_CURVES: dict[Any, tuple[Any, Any]] = {}  # {neuron and arguments: (currents, rates)}
 
 
 class Code(NamedTuple):
@@ -41,16 +41,19 @@ class Code(NamedTuple):
     peak: float
 
     def rate(self, value: Any) -> Floats:
-        """The target rates (Hz) of values; what lies below the offset is silent."""
+        """The target rates (Hz) of values; 0 for values below the offset."""
         return np.maximum(np.asarray(value) - self.offset, 0) * (self.peak / self.scale)
 
     def value(self, rate: Any) -> Floats:
-        """The values that rates (Hz) stand for."""
+        """The values that rates (Hz) represent."""
         return self.offset + np.asarray(rate) * (self.scale / self.peak)
 
 
 class Line(NamedTuple):
-    """I_0 and k in amp, and the root of the mean square of I* − (I_0 + k u) over k."""
+    """A fitted f-I curve.
+
+    start, slope: I_0 and k in amp. misfit: the root mean square of I* − (I_0 + k u), divided by k.
+    """
 
     start: float
     slope: float
@@ -60,10 +63,10 @@ class Line(NamedTuple):
 def code_of(
     values: Floats, percentile: float, peak: float, what: str, floor: float | None = None
 ) -> Code:
-    """The code of measured values; BadOption where they are all alike.
+    """The code of measured values. Raises BadOption where they are all equal.
 
-    floor: the percentile that is silent; None: 0 for values that have no sign, else the mirrored
-    percentile.
+    floor: the percentile at which the rate is 0; None: a rate of 0 for the value 0 if no value is
+    negative, and for the percentile 100 − ``percentile`` otherwise.
     """
     low = 0.0 if values.min() >= 0 else float(np.percentile(values, 100 - percentile))
     if floor is not None:
@@ -76,9 +79,10 @@ def code_of(
 
 
 def curve(neuron: Neuron, onto: str, peak: float, dt: Any) -> tuple[Any, Any]:
-    """(currents, rates) measured from below the rheobase to a rate above ``peak`` (Hz).
+    """(currents, rates), measured from below the rheobase to a rate above ``peak`` (Hz).
 
-    The same neuron is measured once. Raises BadOption where no current makes it fire so fast.
+    A neuron is measured once; later calls return the same curve. Raises BadOption where the
+    neuron cannot reach the rate.
     """
     constants = tuple(sorted((name, float(value)) for name, value in neuron.parameters.items()))
     step = float(quantity("dt", dt, "second"))
@@ -102,7 +106,7 @@ def _measured(neuron: Neuron, onto: str, peak: float, dt: Any) -> tuple[Any, Any
 
 
 def line(layer: Layer, code: Code, currents: Any, rates: Any) -> Line:
-    """I_0 and k of a layer, from its measured values and the measured f-I curve."""
+    """I_0 and k of a layer, from its values and the measured f-I curve."""
     u = np.maximum((layer.value - code.offset) / code.scale, 0)
     u = u[(u > 0) & (u <= float(np.max(rates)) / code.peak)]
     wanted = np.asarray(fi.inverse(rates, code.peak * u * load().Hz, currents))
@@ -113,7 +117,7 @@ def line(layer: Layer, code: Code, currents: Any, rates: Any) -> Line:
 
 
 def weights(layer: Layer, code: Code, before: Code, line: Line, tau: Any) -> Any:
-    """w_ij (n, m) in amp."""
+    """The synaptic weights w_ij (n, m) in amp."""
     factor = line.slope * before.scale / (code.scale * before.peak * float(tau))
     return factor * layer.weights * load().amp
 
@@ -125,10 +129,10 @@ def constant(layer: Layer, code: Code, before: Code, line: Line) -> Any:
 
 
 def potential(layer: Layer, code: Code, line: Line, neuron: Neuron, onto: str) -> Any:
-    """The mean potential of a compartment (volt), at which conductances bring what currents would.
+    """The mean potential of a compartment (volt), at which conductances replace currents.
 
-    The soma's is the middle between reset and threshold; a dendrite with the layer's mean current
-    is at rest beside it.
+    That of the soma is halfway between reset and threshold. That of a dendrite is its fixed point
+    beside this soma with the mean current of the layer.
     """
     p = neuron.parameters
     soma = (p["v_reset"] + p["v_threshold"]) / 2
@@ -141,6 +145,6 @@ def potential(layer: Layer, code: Code, line: Line, neuron: Neuron, onto: str) -
 
 
 def injected(layer: Layer, code: Code, line: Line, inputs: Floats) -> Any:
-    """What the inputs (N, m) would bring to the layer if they did not spike (N, n), in amp."""
+    """The currents (N, n) in amp of non-spiking inputs (N, m) into the layer."""
     current = inputs @ layer.weights.T + layer.bias
     return (line.start + line.slope * (current - code.offset) / code.scale) * load().amp

@@ -1,4 +1,4 @@
-"""Spikes and traces for other tools: NWB (extra ``record``); networks: NIR (extra ``nir``)."""
+"""Export of spikes and traces to NWB (extra ``record``), and of networks to NIR (extra ``nir``)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def to_nwb(
 ) -> Path:
     """An NWB file: neurons in ``units`` with their spike times, samples as trials.
 
-    units has the columns population and neuron; a trace is a time series in ``acquisition``, in
-    volts, amperes or siemens. All times in seconds. start: of the session, with a time zone; now
-    if None. metadata: fields of `pynwb.NWBFile`. Raises MissingExtra without pynwb.
+    units has the columns population and neuron. A trace is a time series in ``acquisition``, in
+    volts, amperes or siemens. All times are in seconds. start: start time of the session, with a
+    time zone; None: now. metadata: fields of `pynwb.NWBFile`. Raises MissingExtra without pynwb.
     """
     pynwb = _module("pynwb", "record")
     start = datetime.now(UTC) if start is None else start
@@ -73,15 +73,15 @@ def to_nwb(
 def to_nir(
     spiking: SpikingNetwork, path: str | Path | None = None, step: Any = "1 ms", **metadata: Any
 ) -> Any:
-    """The network as a NIR graph, written to ``path`` where one is given.
+    """The network as a NIR graph; it is also written to ``path`` where one is given.
 
-    input → Affine → LIF → Affine → LIF → ... → output. NIR has no dendrites, refractory periods or
-    synaptic currents with this neuron: weights are found anew, by the method of `coding`, for
-    NIR's LIF, whose spike adds its weight to the membrane and takes the threshold of 1 off it. Its
-    τ is that of the soma. All times are in units of ``step``, the step of the simulator that runs
-    it (Sinabs has no other unit; "1 s" gives seconds), and r = τ, so that a spike adds its weight
-    whether or not a simulator heeds r. The graph is fed with input spikes at the rates of
-    ``codes[0]``. Offsets, scales and peak rate stand in the metadata of the graph.
+    The graph is input → Affine → LIF → Affine → LIF → ... → output. The LIF of NIR has no dendrite,
+    refractory period or synaptic current, so weights are computed again, by the method of `coding`,
+    for this neuron: a spike adds its weight to the membrane, and firing subtracts the threshold of
+    1. τ is that of the soma. All times are in units of ``step``, the step of the target simulator
+    (Sinabs has no other unit; "1 s" gives seconds). r = τ, so that a spike adds its weight whether
+    or not a simulator uses r. Input spikes must have the rates of ``codes[0]``. The metadata of the
+    graph has offsets, scales and peak rate.
 
     Raises MissingExtra without nir, BadOption where a step is too long for τ or the peak rate.
     """
@@ -102,7 +102,7 @@ def to_nir(
     for n, layer in enumerate(spiking.trained.layers):
         code, before = spiking.codes[n + 1], spiking.codes[n]
         fit = coding.line(layer, code, currents, rates)
-        # amp × s of a spike, and amp, as parts of the threshold: q / C, and I / C for each step
+        # charge of a spike and current, in units of the threshold: q / C, and I / C for each step
         scale = 1 / (float(p["C"]) * height)
         w = np.asarray(coding.weights(layer, code, before, fit, 1.0 * b.second)) * scale
         bias = np.asarray(coding.constant(layer, code, before, fit)) * scale * steps
@@ -124,7 +124,7 @@ def to_nir(
 
 
 def _whole(path: Path, write: Callable[[Path], None]) -> Path:
-    """Write a file so that nothing half-written lies under its own name."""
+    """Write a file under a temporary name, then rename it."""
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         write(part)

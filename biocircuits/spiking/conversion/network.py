@@ -1,4 +1,4 @@
-"""A spiking network made of a trained one: ordinary Brian 2 objects by name, and how to run it."""
+"""A spiking network from a trained one: its Brian 2 objects by name, and its run."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ from rate_models.errors import BadOption
 
 @dataclass
 class SpikingNetwork:
-    """trained: what it was made of, with the rates of the samples to be shown. codes: of the input
-    and each layer. lines: currents of each layer, see `coding`. neuron: of the layers that fire.
+    """The Brian 2 network that `to_brian2` returns.
 
-    network: a `brian2.Network` of everything below; more objects may be added to it before `run`.
+    trained: the layers of the trained network, with their activity for the samples to present.
+    codes: of the input and of each layer. lines: of each layer, see `coding`. neuron: the model of
+    the layers that fire. presentation: duration of each sample. cells: neurons for each unit.
+
+    network: a `brian2.Network` of all objects below; others may be added to it before `run`.
     groups, synapses: {name: object}. monitors: {population: SpikeMonitor} and
     {"population.variable": StateMonitor}.
     """
@@ -50,35 +53,38 @@ class SpikingNetwork:
         """n_0, ..., n_L."""
         return (self.trained.inputs.shape[1], *(len(y.bias) for y in self.trained.layers))
 
-    def add(self, kind: str, thing: Any, name: str = "") -> None:
-        """Put a Brian 2 object into the network, and into groups, synapses or monitors."""
-        self.network.add(thing)
-        getattr(self, kind)[name or thing.name] = thing
+    def add(self, kind: str, item: Any, name: str = "") -> None:
+        """Add a Brian 2 object to the network, and to the dictionary ``kind`` under its name."""
+        self.network.add(item)
+        getattr(self, kind)[name or item.name] = item
 
     def run(self, progress: bool = False) -> Recording:
-        """All samples in one run; progress: a bar, or lines of the program, on stderr.
+        """Present all samples in one run.
 
-        In cpp_standalone this compiles and runs the program, and then goes back to the mode
-        runtime. Raises BadOption the second time, and where a network in cpp_standalone is no
-        longer the device's because another was made or run since.
+        progress: whether to show a bar, or the output of the program, on stderr. In cpp_standalone
+        the program is compiled and run, and the mode returns to runtime. Raises BadOption for a
+        second run, and where another network was built or run since, so that a network in
+        cpp_standalone no longer owns the device.
         """
         if self._ran:
-            remedy = "make a new one by to_brian2"
+            remedy = "build a new network by to_brian2"
             raise BadOption("run", got="a network that has run", remedy=remedy)
         mine = self._prepared == backend.prepared() and backend.standalone()
         if self.mode != "runtime" and not mine:
-            remedy = "run a network in cpp_standalone before anything else is made or run"
-            raise BadOption("run", got="a network that Brian 2's device has let go", remedy=remedy)
+            remedy = "run a network in cpp_standalone before another network is built or run"
+            raise BadOption(
+                "run", got="a network that no longer owns the device of Brian 2", remedy=remedy
+            )
         self._ran = True
         return self._step_by_step(progress) if self.mode == "runtime" else self._program(progress)
 
     def _step_by_step(self, progress: bool) -> Recording:
         b, samples = backend.load(), len(self.trained.inputs)
         backend.runtime()
-        b.defaultclock.dt = self.dt  # which is one for all networks
+        b.defaultclock.dt = self.dt  # all networks share this clock
         b.seed(backend.seed_of(self.seed))
         if progress and b.prefs.codegen.target == "cython":
-            _say("compiling the network by Cython: a minute where it is new, then it is kept")
+            _report("compiling the network by Cython, which takes a minute the first time")
         with Bar(samples, progress) as bar:
             self.network.run(samples * self.presentation, report=bar if progress else None,
                              report_period=0.2 * b.second, namespace={})  # fmt: skip
@@ -88,7 +94,7 @@ class SpikingNetwork:
         b, time = backend.load(), len(self.trained.inputs) * self.presentation
         b.seed(backend.seed_of(self.seed))
         if progress:
-            _say("compiling the network as a C++ program: a minute, or several the first time")
+            _report("compiling the network as a C++ program, which takes a few minutes")
         with tempfile.TemporaryDirectory(prefix="dendrostream-") as folder:
             try:
                 self.network.run(time, report="stderr" if progress else None, namespace={})
@@ -98,8 +104,7 @@ class SpikingNetwork:
                 backend.runtime()
 
     def target_rates(self) -> dict[str, NDArray[np.float64]]:
-        """{population: rates (samples, n) in Hz} at which neurons would say exactly what the
-        trained network does."""
+        """{population: rates (samples, n) in Hz} that code the values of the trained network."""
         names = ["input", *(layer.name for layer in self.trained.layers)]
         values = zip(names, self.codes, self.trained.values(), strict=True)
         return {name: code.rate(value) for name, code, value in values}
@@ -121,12 +126,13 @@ class SpikingNetwork:
         return Recording(float(self.presentation), samples, spikes, traces, last, self.cells)
 
 
-def _say(message: str) -> None:
-    with contextlib.suppress(OSError):  # nobody reads it: no reason to stop
+def _report(message: str) -> None:
+    with contextlib.suppress(OSError):  # a closed stderr does not stop the run
         print(message, file=sys.stderr, flush=True)
 
 
 def _unit(values: Any) -> str:
+    """The unit of values as text, "1" if it has none of V, A and S."""
     b = backend.load()
     for name, unit in (("V", b.volt), ("A", b.amp), ("S", b.siemens)):
         if b.get_dimensions(values) == unit.dim:
@@ -135,12 +141,12 @@ def _unit(values: Any) -> str:
 
 
 class Bar:
-    """A progress bar that Brian 2 tells how far it is."""
+    """A progress bar that Brian 2 updates."""
 
     def __init__(self, samples: int, shown: bool) -> None:
         from tqdm import tqdm
 
-        hidden = None if shown else True  # None: where stderr is a file
+        hidden = None if shown else True  # None: tqdm hides the bar where stderr is a file
         self._bar = tqdm(total=samples, unit=" samples", desc="spiking", disable=hidden,
                          dynamic_ncols=True, leave=False)  # fmt: skip
         self._samples = samples

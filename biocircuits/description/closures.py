@@ -1,7 +1,8 @@
-"""That a formula sees nothing but its own place: what a Python function holds is looked through.
+"""Locality of formulas: which values a Python function can reach.
 
-An array in a formula is refused by `signals`. One that a function holds and turns into a number
-would slip through: so a function may hold numbers, text and other such functions, and no more.
+A formula may read the signals of its own neuron or synapse, and nothing else. `signals` refuses an
+array inside a formula. A function could still convert an array of its closure to a number, so the
+closure, defaults and globals of a function may hold numbers, text and other such functions only.
 """
 
 from __future__ import annotations
@@ -30,32 +31,33 @@ TRUSTED = (
 
 
 def check(where: str, function: Any) -> None:
-    """BadOption, naming what it is, where ``function`` holds what no synapse could see."""
-    for name, value in _held(function, set()):
-        remedy = "let it arrive as a rate, by a projection"
+    """Raise BadOption, with the name of the value, where ``function`` holds non-local data."""
+    for name, value in _non_local(function, set()):
+        remedy = "transmit it as a rate, by a projection"
         if isinstance(value, ModuleType):
-            remedy = (
-                "the functions there are, exp or log say, are in biocircuits.description.signals"
-            )
+            remedy = "take exp, log and other functions from biocircuits.description.signals"
         got = f"a {type(value).__name__}"
         expected = signals.SYNAPSE_NEEDS
         raise BadOption(f"{where}: {name}", got=got, expected=expected, remedy=remedy)
 
 
 def neuron(where: str, function: Any, local: Local) -> Signal:
-    """The formula of a neuron's output, current or coupling; BadOption where it is none."""
-    found = _traced(where, function, local, FORMULA)
-    if isinstance(found, Change):
+    """The formula of an output, current or coupling of a neuron.
+
+    Raises BadOption where the function returns no formula of one neuron.
+    """
+    result = _evaluated(where, function, local, FORMULA)
+    if isinstance(result, Change):
         raise BadOption(f"{where}: got a product across a synapse; {FORMULA}")
-    signal: Signal = found if isinstance(found, Signal) else _number(where, found, FORMULA)
+    signal: Signal = result if isinstance(result, Signal) else _number(where, result, FORMULA)
     return signal
 
 
 def synapse(where: str, function: Any, local: Local) -> Change:
-    """The change that a plasticity asks for; BadOption where the language has none for it."""
-    found = _traced(where, function, local, GRAMMAR)
+    """The weight change of a plasticity; BadOption where the function returns none."""
+    result = _evaluated(where, function, local, GRAMMAR)
     return Change.of(
-        found if isinstance(found, Signal | Change) else _number(where, found, GRAMMAR)
+        result if isinstance(result, Signal | Change) else _number(where, result, GRAMMAR)
     )
 
 
@@ -70,16 +72,16 @@ def _number(where: str, value: Any, expected: str) -> Signal:
     raise BadOption(f"result of {where}", got=got, remedy=remedy)
 
 
-def _traced(where: str, function: Any, local: Local, expected: str) -> Any:
+def _evaluated(where: str, function: Any, local: Local, expected: str) -> Any:
     if not callable(function):
-        got, wanted = f"a {type(function).__name__}", "a function of what is seen there"
+        got, wanted = f"a {type(function).__name__}", "a function of the local signals"
         raise BadOption(where, got=got, expected=wanted, remedy="for example lambda s: s.rate")
     check(where, function)
     return _checked(where, lambda: function(local), expected)
 
 
 def _checked(where: str, formula: Callable[[], Any], expected: str) -> Any:
-    """What a function that a person wrote returns; whatever it raises is one BadOption."""
+    """The result of a function that the user wrote; any exception becomes one BadOption."""
     try:
         return formula()
     except UserError as error:
@@ -92,8 +94,8 @@ def _checked(where: str, formula: Callable[[], Any], expected: str) -> Any:
         raise BadOption(f"{where}: got {text}; {expected}") from None
 
 
-def _held(value: Any, seen: set[int], name: str = "function") -> Iterator[tuple[str, Any]]:
-    """(name, value) of all that may not be held."""
+def _non_local(value: Any, seen: set[int], name: str = "function") -> Iterator[tuple[str, Any]]:
+    """(name, value) of all values that ``value`` reaches and a formula may not use."""
     if id(value) in seen or isinstance(value, PLAIN) or value is math:
         return
     seen.add(id(value))
@@ -107,9 +109,9 @@ def _held(value: Any, seen: set[int], name: str = "function") -> Iterator[tuple[
             "arguments": value.args,
         } | value.keywords
     elif isinstance(value, FunctionType):
-        inner = _names(value)
+        inner = _reachable(value)
     elif isinstance(value, type):
-        inner = {} if issubclass(value, np.generic) else _own(value)
+        inner = {} if issubclass(value, np.generic) else _attributes(value)
     elif isinstance(value, Mapping):
         inner = {str(k): v for k, v in value.items()}
     elif isinstance(value, tuple | list | set | frozenset):
@@ -120,35 +122,36 @@ def _held(value: Any, seen: set[int], name: str = "function") -> Iterator[tuple[
         yield name, value
         return
     for key, part in inner.items():
-        yield from _held(part, seen, key)
+        yield from _non_local(part, seen, key)
 
 
-def _own(kind: type[Any]) -> dict[str, Any]:
-    """What a class holds and hands on, but for what Python itself puts there."""
+def _attributes(kind: type[Any]) -> dict[str, Any]:
+    """The attributes of a class and its bases, except those of Python itself."""
     kinds = [k for k in kind.__mro__ if k.__module__ not in TRUSTED]
     return {f"{kind.__name__}.{name}": value for k in kinds for name, value in vars(k).items()
             if not name.startswith("__")}  # fmt: skip
 
 
-def _names(function: FunctionType) -> dict[str, Any]:
-    """What a function holds: closure, defaults, and the globals that it names."""
+def _reachable(function: FunctionType) -> dict[str, Any]:
+    """The values that a function reaches: closure, defaults, and the globals that it names."""
     closure = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    held = {name: _content(cell) for name, cell in closure}
-    held |= {f"default {i}": value for i, value in enumerate(function.__defaults__ or ())}
-    held |= function.__kwdefaults__ or {}
-    said = set(_said(function.__code__))
-    return {k: v for k, v in function.__globals__.items() if k in said} | held
+    values = {name: _content(cell) for name, cell in closure}
+    values |= {f"default {i}": value for i, value in enumerate(function.__defaults__ or ())}
+    values |= function.__kwdefaults__ or {}
+    names = set(_names_in(function.__code__))
+    return {k: v for k, v in function.__globals__.items() if k in names} | values
 
 
 def _content(cell: CellType) -> Any:
     try:
         return cell.cell_contents
-    except ValueError:  # not assigned yet: calling the function will say so
+    except ValueError:  # not assigned yet: calling the function raises the error
         return None
 
 
-def _said(code: CodeType) -> Iterator[str]:
+def _names_in(code: CodeType) -> Iterator[str]:
+    """All names in the code of a function and of the functions within it."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _said(constant)
+            yield from _names_in(constant)

@@ -12,6 +12,7 @@ from types import FrameType
 
 from tqdm import tqdm
 
+from rate_models.support import own_files
 from streaming.runs.run import Run
 
 PATIENCE = 3.0  # seconds in which the third signal ends everything
@@ -34,7 +35,7 @@ class Bar:
         self._due = now + 0.1
         if self._bar is None:
             self._bar = tqdm(
-                desc=f"{run.config.rule} on {run.config.source}",
+                desc=f"{run.learner.rule} on {own_files.shown(run.config.source)}",
                 total=_total(run),
                 initial=run.position,
                 unit=" samples",

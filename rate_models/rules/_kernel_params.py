@@ -1,7 +1,7 @@
-"""The arrays of a rule as kernels take them: a named tuple, made from the names of its fields.
+"""A rule's own arrays as kernels take them, ``params.F``: a named tuple made from their names.
 
 Kernels that are kept on disk name the class of their arguments, so another process must find the
-same class by its name: ``State__F__phase`` has the fields F and phase.
+same class by its name: ``Params__F__phase`` has the fields F and phase.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-PREFIX = "State"
+PREFIX = "Params"
 
 
 def of(names: Sequence[str]) -> type[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rate_models.support.estimates import duration
-from streaming.commands.progress import _total
+from streaming.progress import _total
 from streaming.runs.run import Run
 
 MEASURED = 5.0  # seconds of streaming after which its pace is known

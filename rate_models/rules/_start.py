@@ -1,0 +1,29 @@
+"""The parameters that a network starts with under a rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rate_models import network
+from rate_models.network import NetworkSpec, Parameters
+from rate_models.rules._contract import Description
+
+
+def start(rule: Description, spec: NetworkSpec, hyper: Any, seed: int) -> Parameters:
+    """All parameters of a network under a rule: the same for the same seed in every realisation.
+
+    W as the rule's hyperparameter ``init`` says, he_uniform where it has none; b = 0; then what
+    `Description.init` draws, and the own arrays that it does not.
+    """
+    drawn_by = hyper._asdict().get("init", "he_uniform")
+    params = network.initial_weights(spec, seed, drawn_by)
+    rng = np.random.default_rng([seed, network.FEEDBACK])
+    if rule.init is not None:
+        params |= rule.init(spec, hyper, rng)
+    for own in rule.own:
+        if own.name not in params:
+            value = own.start(spec, hyper, params, rng)
+            params |= {} if value is None else {own.name: value}
+    return params

@@ -1,0 +1,210 @@
+"""What ``dendrostream spiking`` does: train or load, convert, show, measure, draw."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biocircuits.spiking import backend, pictures, to_brian2
+from biocircuits.spiking.conversion import export
+from biocircuits.spiking.conversion.trained import measure
+from biocircuits.spiking.recording import rank_correlation
+from rate_models.drawing.style import plain
+from rate_models.errors import BadOption
+from rate_models.support.estimates import check_learning, check_memory, check_time
+from streaming.commands._spiking_options import SpikingOptions
+from streaming.learner.learner import OnlineLearner
+from streaming.pictures.drawn import attempt
+from streaming.sources import ArraySource, Options, Source, get, open_source
+
+EPOCHS = 8  # of the network that is trained here
+PACE = 1e8  # updates of a neuron per second: more than a core does
+TRACED = 3 * 8  # bytes of a millisecond: its time, the soma and the dendrite of a neuron
+MANY = 10**12  # ms: more are as good as these
+HELD_OUT = 0.2  # of a table's rows, to be shown
+MOST_LEARNED = 20_000  # samples of a stream that is not held in memory
+TIMES = (25, 50, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000)  # ms
+
+Array = NDArray[Any]
+Say = Callable[[str], None]
+
+
+class Trained(NamedTuple):
+    """A learner, the samples it is shown with their labels, and those that it learned from."""
+
+    learner: OnlineLearner
+    shown: Array
+    truth: Array
+    calibration: Array
+
+
+def shown_as_spikes(asked: SpikingOptions, say: Say, *, progress: bool) -> dict[str, Any]:
+    """Convert the network, show it the samples; what came out, as JSON has it."""
+    backend.load()
+    how = backend.fastest() if asked.mode == "auto" else asked.mode
+    trained = learned(asked, say)
+    learner, truth = trained.learner, trained.truth
+    _check_length(asked, sum(learner.sizes), len(truth))
+    right = float(np.mean(learner.predict_many(trained.shown) == truth))
+    net = _converted(asked, trained, how, say)
+    begin = time.perf_counter()
+    recording = net.run(progress=progress)
+    seconds = time.perf_counter() - begin
+    curves = _curves(asked, recording, np.asarray(learner.classes), truth)
+    model = net.target_rates()
+    ranks = {name: rank_correlation(model[name], recording.rates(name))
+             for name in recording.spikes}  # fmt: skip
+    files = _files(asked, net, recording, curves, right, trained)
+    return {
+        "sizes": learner.sizes, "source": asked.source, "samples": len(truth), "mode": how,
+        "presentation_ms": asked.presentation, "seed": asked.seed, "rate_accuracy": right,
+        "accuracy": {name: curve[float(asked.presentation)] for name, curve in curves.items()},
+        "accuracy_against_ms": curves, "rank_correlation": ranks, "seconds": seconds,
+        "seconds_per_sample": seconds / len(truth), "files": [str(file) for file in files],
+    }  # fmt: skip
+
+
+def _check_length(asked: SpikingOptions, units: int, samples: int) -> None:
+    """BadOption for a simulation of hours, or traces that fill the memory."""
+    milliseconds = samples * min(asked.presentation, MANY)
+    got = f"{samples:,} samples of {asked.presentation:,} ms"
+    check_memory("--presentation", got, TRACED * milliseconds)
+    if asked.dt > 0:
+        neurons = asked.cells * units
+        got = f"{got} in steps of {asked.dt:g} ms, {neurons:,} neurons"
+        seconds = milliseconds / asked.dt * neurons / PACE
+        remedy = "choose fewer --samples, a shorter --presentation or a longer --dt"
+        check_time("--presentation", got, seconds, remedy)
+
+
+def _converted(asked: SpikingOptions, trained: Trained, how: str, say: Say) -> Any:
+    neuron = _liveliest(trained.learner, trained.shown)
+    traces = [f"{neuron[0]}.{v}[{neuron[1]}]" for v in ("v", "v_dendrite")] if neuron else []
+    say(f"measuring activities and the f-I curve; {asked.samples} samples of "
+        f"{asked.presentation} ms, {how}")  # fmt: skip
+    return to_brian2(
+        trained.learner, trained.shown, trained.calibration,
+        presentation=f"{asked.presentation} ms", peak=f"{asked.peak} Hz", floor=asked.floor,
+        inputs=asked.inputs, readout=asked.readout, cells=asked.cells, dt=f"{asked.dt} ms",
+        traces=traces, seed=asked.seed, mode=how,
+    )  # fmt: skip
+
+
+def _curves(
+    asked: SpikingOptions, recording: Any, labels: Array, truth: Array
+) -> dict[str, dict[float, float]]:
+    """{readout: {ms: accuracy}}."""
+    times = {t for t in (*TIMES, asked.presentation) if t <= asked.presentation}
+    by: list[Any] = ["membrane"] if asked.readout == "membrane" else ["rate"]
+    by += ["first_spike"] if asked.floor is not None and asked.readout == "spikes" else []
+    return {
+        name: {
+            float(t): _accuracy(recording.decode(name, t / 1000), labels, truth)
+            for t in sorted(times)
+        }
+        for name in by
+    }
+
+
+def _files(
+    asked: SpikingOptions, net: Any, recording: Any, curves: dict[str, dict[float, float]],
+    right: float, trained: Trained,
+) -> list[Path]:  # fmt: skip
+    """Pictures and exports, written."""
+    out = asked.out
+    out.mkdir(parents=True, exist_ok=True)
+    truth: Any = trained.truth
+    files: list[Path] = []
+    with attempt(str(out / "spiking.png"), "the same command draws it again"):
+        sizes = "-".join(map(str, trained.learner.sizes))
+        title = f"{sizes} in spikes, {plain(asked.source)}"
+        drawn = pictures.overview(
+            recording, net.target_rates(), curves, right, out / "spiking.png", title, truth
+        )
+        files.append(drawn)
+    files += [export.to_nwb(recording, out / "spiking.nwb")] if asked.nwb else []
+    if asked.nir:
+        export.to_nir(net, out / "network.nir")
+        files.append(out / "network.nir")
+    return files
+
+
+def learned(asked: SpikingOptions, say: Say) -> Trained:
+    """The network of the checkpoint, or one trained here, with samples to show it."""
+    # other sources hold some out by themselves
+    held_out = HELD_OUT if get(asked.source).table else 0.0
+    opened = open_source(asked.source, Options(data=asked.data, seed=asked.seed, held_out=held_out))
+    if not opened.classes:
+        raise BadOption("--source", got=asked.source, expected="samples with labels")
+    X, y, x, truth = _samples(opened, asked.samples)
+    if asked.checkpoint is not None:
+        learner = _loaded(asked, X, truth, len(opened.classes))
+    else:
+        sizes = (X.shape[1], asked.hidden, len(opened.classes))
+        check_learning(EPOCHS * len(X), sizes)
+        learner = OnlineLearner(
+            "pepita", sizes, lr=0.1, seed=asked.seed,
+            scale="range" if opened.scale == "range" else "running",
+            maximum=opened.maximum, classes=opened.classes,
+        )  # fmt: skip
+        for epoch in range(EPOCHS):
+            order = np.random.default_rng([asked.seed, epoch]).permutation(len(X))
+            learner.learn_many(X[order], y[order])
+            right = np.mean(learner.predict_many(x) == truth)
+            say(f"epoch {epoch + 1}: {right:.4f} of held-out right")
+    return Trained(learner, x[: asked.samples], truth[: asked.samples], X)
+
+
+def _loaded(asked: SpikingOptions, X: Array, truth: Array, classes: int) -> OnlineLearner:
+    """The learner of a checkpoint; raises BadOption where it cannot be shown such samples."""
+    assert asked.checkpoint is not None
+    inside = asked.checkpoint / "checkpoint"
+    learner = OnlineLearner.load(inside if inside.is_dir() else asked.checkpoint)
+    if learner.sizes[0] != X.shape[1] or set(learner.classes or ()) < set(truth.tolist()):
+        known = None if learner.classes is None else len(learner.classes)
+        raise BadOption(
+            "--source",
+            got=f"{asked.source}, {X.shape[1]} features in {classes} classes",
+            expected=f"{learner.sizes[0]} features in {known} classes, as --checkpoint has",
+        )
+    return learner
+
+
+def _samples(opened: Source, samples: int) -> tuple[Array, Array, Array, Array]:
+    """X, y to learn and x, truth held out: all that arrays have, of other sources a beginning."""
+    if isinstance(opened, ArraySource):
+        (X, y), (x, truth) = opened.train_arrays(), opened.test_arrays()
+    else:
+        X, y = _first(opened.chunks(0), MOST_LEARNED)
+        x, truth = _first(opened.test(), samples)
+    if not len(truth):
+        raise BadOption("--source", got=f"{opened.name}, which holds nothing out",
+                        expected="a source with held-out samples to show")  # fmt: skip
+    return X, np.asarray(y), x, np.asarray(truth)
+
+
+def _first(chunks: Any, n: int) -> tuple[Array, Array]:
+    """The first n samples of a stream as arrays; none of no stream."""
+    X, y = list[Any](), list[Any]()
+    for some, labels in chunks or ():
+        X, y = [*X, some], [*y, labels]
+        if sum(map(len, y)) >= n:
+            break
+    return (np.concatenate(X)[:n], np.concatenate(y)[:n]) if y else (np.zeros((0, 0)), np.zeros(0))
+
+
+def _liveliest(learner: OnlineLearner, x: Array) -> tuple[str, int] | None:
+    """(population, unit) of the first layer whose value changes most over the first samples."""
+    layers = measure(learner, x[:3]).layers
+    if len(layers) < 2:
+        return None
+    return layers[0].name, int(layers[0].value.std(axis=0).argmax())
+
+
+def _accuracy(index: Array, labels: Array, truth: Array) -> float:
+    return float(np.mean((index >= 0) & (labels[index] == truth)))

@@ -1,0 +1,78 @@
+"""``dendrostream check``: does a rule, a source or a circuit keep its contract?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from rate_models.errors import BadOption
+from rate_models.support import lookup, own_files
+
+if TYPE_CHECKING:
+    from rate_models.checks import Report
+
+Kind = Literal["rule", "circuit", "source"]
+
+
+def check(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME|FILE", help="./my_rule.py, ./my_source.py:ARG, pepita"),
+    ],
+    kind: Annotated[
+        Kind | None, typer.Option(help="What it is  [default: what the file or name says]")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Samples of each comparison of a rule.")] = 60,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
+    ] = False,
+) -> None:
+    """Check the contract of a rule, source or circuit, line by line; exit code 1 if broken."""
+    from streaming.files.folder import json_line
+
+    report = checked(name, kind or kind_of(name), samples)
+    if json_:
+        print(json_line(report.as_json()))
+    else:
+        print(f"{report.kind} {report.name}")
+        for line in report.lines:
+            print(line)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def checked(name: str, kind: Kind, samples: int) -> Report:
+    """The report about a rule, a source or a circuit."""
+    from biocircuits.checks import check_circuit
+    from rate_models.checks import check_rule
+    from streaming.checks import check_source
+
+    if kind == "rule":
+        return check_rule(name, samples=samples)
+    return check_circuit(name) if kind == "circuit" else check_source(name)
+
+
+def kind_of(name: str) -> Kind:
+    """What the file at a path is; what a name is: a rule before a circuit before a source.
+
+    Raises BadOption for a file that is none of them, UnknownName for a name of nothing.
+    """
+    from biocircuits.catalogue import CIRCUITS
+    from rate_models.rules import RULES, Rule
+    from streaming.sources import SOURCES
+
+    if own_files.parse(name) is None:
+        if name in lookup.names(RULES):
+            return "rule"
+        if name in lookup.names(CIRCUITS):
+            return "circuit"
+        return "source" if name.partition(":")[0] in lookup.names(SOURCES) else "rule"
+    held = vars(own_files.load("file", name))
+    if isinstance(held.get("RULE"), Rule):
+        return "rule"
+    if "CIRCUIT" in held:
+        return "circuit"
+    if "SOURCE" in held:
+        return "source"
+    expected = "a file that ends in RULE = Rule(...), CIRCUIT = ... or SOURCE = ..."
+    raise BadOption(f"file {own_files.shown(name)}", got="none of them", expected=expected)

@@ -1,0 +1,30 @@
+"""``dendrostream parity``: all realisations of every rule on the same samples."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+
+import typer
+
+from streaming.commands._output import Json, print_json, table
+from streaming.terminal import say
+
+
+def parity(json_: Json = False) -> None:
+    """Compare all realisations of every rule on the same samples; exit code 1 if one is out."""
+    from streaming.progress import Steps
+
+    circuit = importlib.import_module("biocircuits.parity").maker
+    compare = importlib.import_module("rate_models.checks.parity").run
+    if not json_:
+        say("comparing all realisations of every rule: some minutes")
+    with contextlib.closing(Steps("parity", " samples")) as bar:
+        result = compare(others={"circuit": circuit}, tell=bar)
+    if json_:
+        print_json({"ok": result.ok, "deviations": result.rows, "missing": result.missing})
+    else:
+        print(table(result.rows))
+        for name in result.missing:
+            print(f"{name}: not installed, not counted")
+    raise typer.Exit(0 if result.ok else 1)

@@ -1,0 +1,31 @@
+"""``dendrostream rules``: the learning rules and what each costs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rate_models.errors import BadOption
+from streaming.commands._output import Json, print_json, table
+from streaming.records import parse_sizes
+
+
+def rules(
+    sizes: Annotated[
+        str, typer.Option(help="Layers of the network whose cost is counted.")
+    ] = "784,1024,10",
+    json_: Json = False,
+) -> None:
+    """List the learning rules: what each needs, and multiply-adds per sample of a network."""
+    from biocircuits import parity as circuits
+    from rate_models import catalogue
+
+    n = parse_sizes(sizes, "--sizes")
+    if len(n) < 2 or min(n) < 1:
+        raise BadOption("--sizes", got=sizes, expected="at least two sizes from 1 on")
+    rows = catalogue.rows(n, {"circuit": lambda rule: bool(circuits.circuits_of(rule))})
+    if json_:
+        print_json({"names": [row["rule"] for row in rows], "rows": rows})
+    else:
+        print(table(rows))

@@ -1,0 +1,127 @@
+"""``dendrostream run``: a stream through a network that learns."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rate_models.errors import BadOption
+from streaming.commands._options import flags, given, with_options
+from streaming.commands._output import Json, Quiet, print_json
+from streaming.options import RunOptions
+from streaming.terminal import say
+
+if TYPE_CHECKING:
+    from streaming.runs.run import Hooks
+
+BESIDE_RESUME = ("resume", "json_", "quiet")
+
+
+@with_options(RunOptions)
+def run(
+    context: typer.Context,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="New folder for the run  [default: runs/SOURCE-RULE-TIME]"),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN_FOLDER", help="Go on with a run; its options are fixed."),
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RUN_FOLDER",
+            help="Begin with the learner of another run: on a new --source, or on the same one "
+            "for more --epochs  [default: 1]. --lr, --set momentum=..., --record and what ends or "
+            "shows a run can be given; the network, its rule and its seed stay.",
+        ),
+    ] = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    **_: Any,
+) -> None:
+    """Stream samples through a network that learns from each as it arrives."""
+    from streaming.outlook import Outlook
+    from streaming.progress import Bar, Interrupts
+    from streaming.runs.run import Hooks
+    from streaming.tables.table_file import BARS
+
+    interrupts, bar = Interrupts(), Bar()
+    silent = quiet or (json_ and not sys.stderr.isatty())
+    BARS.set(not silent)
+    hooks = Hooks(
+        stop=interrupts,
+        say=(lambda message: None) if quiet else say,
+        watch=Outlook((lambda _: None) if quiet else say, (lambda _: None) if silent else bar),
+    )
+    context.with_resource(interrupts.caught())  # until the command has ended
+    try:
+        with contextlib.closing(bar):
+            summary = _streamed(context, resume, from_, out, hooks)
+    except KeyboardInterrupt as stop:
+        say(": ".join(["interrupted", *map(str, stop.args)]))
+        raise typer.Exit(interrupts.exit_code) from None
+    print_json(summary) if json_ else print(_report(summary))
+    if summary["stopped"] == "interrupted":
+        say(f"interrupted; go on with: dendrostream run --resume {summary['out']}")
+        raise typer.Exit(interrupts.exit_code)
+
+
+def _streamed(
+    context: typer.Context, resume: Path | None, parent: Path | None, out: Path | None, hooks: Hooks
+) -> dict[str, Any]:
+    """The summary of a new run, of one that is resumed, or of one that goes on from another."""
+    from streaming.runs import run as runs  # the compiler takes a while: not for --help
+    from streaming.runs.config import RunConfig, parse_settings
+    from streaming.runs.going_on import go_on
+
+    if resume is not None:
+        _refuse_others(context)
+        return runs.resume(resume, hooks)
+    asked = {name: v for name, v in given(context).items() if name in RunOptions.model_fields}
+    asked["settings"] = parse_settings(asked.get("settings", ()))
+    if parent is not None:
+        return go_on(parent, asked, out, hooks)
+    return runs.run(RunConfig.checked(**asked), out, hooks)
+
+
+def _refuse_others(context: typer.Context) -> None:
+    """A run's options are fixed at its start: none can be given with --resume."""
+    for name in given(context):
+        if name not in BESIDE_RESUME:
+            raise BadOption(
+                "--resume",
+                got=f"{flags(context)[name]} beside it",
+                expected="the options that the run was started with, which are in its folder",
+                remedy="leave it out, or start a new run",
+            )
+
+
+def _report(summary: dict[str, Any]) -> str:
+    """The end of a run for a person to read."""
+    from streaming.runs import footprint
+    from streaming.runs.summary import score_rows
+
+    scores = score_rows(summary)
+    rows = [
+        *scores,
+        ("samples", f"{summary['samples_seen']:,}"),
+        ("samples per second", f"{summary['samples_per_second']:,.0f}"),
+        *footprint.rows(summary),
+        ("folder", summary["out"]),
+    ]
+    for name, file in (("picture", "learning_curve.png"), ("recorded", "record.png")):
+        if (path := Path(summary["out"], file)).exists():
+            rows.insert(-1, (name, path))
+    if lineage := summary.get("lineage"):
+        before = f"{lineage['parent']}, {lineage['samples_seen']:,} samples"
+        rows.insert(-1, ("goes on from", before))
+    if summary["skipped"]:
+        rows.insert(len(scores) + 1, ("skipped", f"{summary['skipped']:,} bad samples"))
+    return "\n".join(f"{name:<22}{value}" for name, value in rows)

@@ -1,0 +1,154 @@
+"""What a learner says of samples: predictions, probabilities, scores, activities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models.errors import BadOption, BadSample
+from rate_models.network import one_hot
+from rate_models.rules import forward
+from streaming.learner.entry import Checked
+from streaming.learner.facts import Facts
+from streaming.learner.following import Following
+from streaming.learner.inputs import pair, several
+from streaming.learner.labels import Label
+from streaming.samples.scaling import Scaler
+from streaming.samples.target_scaling import TargetScaler
+from streaming.scores.evaluate import losses_of
+from streaming.scores.metrics import Scored, joined
+
+Array = NDArray[Any]
+
+# Rows converted and checked at a time: what bounds the memory of a call.
+BLOCK = 1024
+NUMBERS = 2**22  # outputs at a time, where there are many classes
+
+
+class Answers(Facts):
+    """The side of `OnlineLearner` that changes nothing."""
+
+    _labels: Array | None
+    _rates: Following
+
+    def score_many(self, X: Any, y: Any) -> Scored:
+        """As `learn_scored` without learning: nothing changes, what is skipped is not counted."""
+        parts = []
+        for rows, checked in self._blocks(*pair(X, y)):
+            self._complain(checked, f"row {rows.start + int(checked.good.sum())}", [])
+            with self._network.lock:
+                outputs = self._outputs(checked.X)
+                predicted = self._predicted(outputs)
+                truth = checked.truth if self.classes else self._targets.transform(checked.truth)
+            losses = losses_of(self._network.spec.loss, outputs, truth)
+            parts.append(Scored(checked.truth, predicted, losses))
+        return joined(parts)
+
+    def predict_one(self, x: Any) -> Any:
+        """The label, or the output vector for regression; never changes what is learned."""
+        with self._network.lock:
+            predicted = self._predicted(self._outputs(self._door.sample(x)[None]))
+        return self._said(predicted)[0] if self.classes is None else self.classes[int(predicted[0])]
+
+    def predict_many(self, X: Any) -> Array:
+        """The labels (N,), or output vectors (N, n_L) for regression, of the rows of X."""
+        if self.classes is not None:
+            return self._said(self._predicted(self._outputs_many(X)))
+        with self._network.lock:  # outputs and their units belong to one sample
+            return self._said(self._predicted(self._outputs_many(X)))
+
+    def predict_proba_one(self, x: Any) -> dict[Label, float]:
+        """{label: probability}; BadOption where the outputs are no probabilities."""
+        labels = self._labelled()
+        outputs = self._outputs(self._door.sample(x)[None])[0]
+        return dict(zip(labels, outputs.tolist(), strict=True))
+
+    def predict_proba_many(self, X: Any) -> Array:
+        """Probabilities (N, n_L), columns in the order of `classes`."""
+        self._labelled()
+        return self._outputs_many(X)
+
+    def activities(self, X: Any) -> list[Array]:
+        """[h_1, ..., h_L], h_l (N, n_l): what every layer says of the rows of X (N, n_0).
+
+        h_L of a regression is in the network's units: targets are scaled by ``target_scale``.
+        """
+        net = self._network
+        with net.lock:
+            x, parameters = self.scaled(X), self.parameters()
+        return forward(net.definition, net.spec, parameters, net.hyper, x)[1][1:]
+
+    def scaled(self, X: Any) -> Array:
+        """What the network gets for the rows of X (N, n_0)."""
+        return self._scaler.transform(self._door.rows(several("X", X), 0), self.dtype)
+
+    def prepared(self, X: Any, y: Any) -> tuple[Array, Array]:
+        """What the network gets for the good rows: scaled x (m, n_0), target vectors (m, n_L).
+
+        Before anything was learned these rows are all that the scaling knows.
+        """
+        checked = self._door.check(*pair(X, y), to_first=False)
+        scaler, targets, truth = self._scaler, self._targets, checked.truth
+        if not self.samples_seen:
+            scaler = Scaler(scaler.kind, scaler.n_features, scaler.maximum)
+            scaler.learn_transform(checked.X)
+            if self.classes is None:
+                targets = TargetScaler(targets.kind, self.sizes[-1], scaler.maximum)
+                targets.learn_transform(truth)
+        x = scaler.transform(checked.X, self.dtype)
+        return x, one_hot(truth, self.sizes[-1]) if self.classes else targets.transform(truth)
+
+    def _blocks(self, X: Any, y: Any, learning: bool = False) -> Iterator[tuple[slice, Checked]]:
+        """Rows checked; one at a time while the rate follows the samples that are learned from."""
+        start = 0
+        while start < max(len(y), 1):
+            rows = slice(start, start + (1 if learning and self._rates.open else self._block))
+            yield rows, self._door.check(X[rows], y[rows], to_first=self.on_bad == "raise")
+            start = rows.stop
+
+    @property
+    def _block(self) -> int:
+        """Rows at a time."""
+        return max(1, min(BLOCK, NUMBERS // self.sizes[-1]))
+
+    def _complain(self, checked: Checked, where: str, learned: list[Scored]) -> None:
+        if checked.bad is not None and self.on_bad == "raise":
+            error = BadSample(f"{where}: {checked.bad}")
+            error.scored = joined(learned) if learned else None  # type: ignore[attr-defined]
+            raise error
+
+    def _outputs(self, X: NDArray[np.float64]) -> Array:
+        with self._network.lock:
+            return self._network.predict(self._scaler.transform(X, self.dtype))
+
+    def _predicted(self, outputs: Array) -> Array:
+        """Class indices, or predictions in the targets' own units."""
+        if self.classes is None:
+            return self._targets.units().predictions(outputs)
+        indices: Array = outputs.argmax(axis=1)
+        return indices
+
+    def _outputs_many(self, X: Any) -> Array:
+        X = several("X", X)
+        size = self._block
+        starts = range(0, max(len(X), 1), size)
+        return np.concatenate([self._outputs(self._door.rows(X[i : i + size], i)) for i in starts])
+
+    def _said(self, predicted: Array) -> Array:
+        """Labels for class indices; numbers as they are, 0 for those that are not known yet."""
+        if self._labels is not None:
+            return self._labels[predicted]
+        return predicted if self._targets.kind == "none" else np.nan_to_num(predicted)
+
+    def _labelled(self) -> tuple[Label, ...]:
+        """The classes, if outputs are their probabilities."""
+        if self.classes is None or self._network.spec.output != "softmax":
+            raise BadOption(
+                "predict_proba",
+                got=f"loss {self._network.spec.loss}, output {self._network.spec.output}",
+                expected="outputs that are probabilities of classes: loss='cross_entropy'",
+            )
+        return self.classes

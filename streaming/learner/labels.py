@@ -1,0 +1,47 @@
+"""Labels: of the output units, and in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models.errors import BadOption
+from rate_models.support.arguments import elements
+from streaming.learner.as_numbers import short
+from streaming.learner.named import plain
+
+Array = NDArray[Any]
+Label = str | int | bool
+SHOWN = 10  # classes or names in a message
+
+
+def labels_of(classes: Sequence[Any] | None, n_outputs: int) -> tuple[Label, ...]:
+    """The label of each output unit as plain Python values; BadOption when they cannot be."""
+    if classes is None:
+        return tuple(range(n_outputs))
+    expected = f"{n_outputs} labels, one for each output unit"
+    labels = [plain(c) for c in elements("classes", classes, expected)]
+    labels = [int(c) if isinstance(c, float) and c.is_integer() else c for c in labels]
+    if odd := [c for c in labels if type(c) not in (str, int, bool)]:
+        raise BadOption("classes", got=short(odd[0]), expected="texts, whole numbers or booleans")
+    if len(set(labels)) != len(labels) or len(labels) != n_outputs:
+        raise BadOption(
+            "classes",
+            got=f"{len(labels)}: {listed(labels)}",
+            expected=f"{n_outputs} different labels, one for each output unit",
+        )
+    return tuple(labels)
+
+
+def as_array(labels: tuple[Label, ...]) -> Array:
+    """Labels as an array to index; one of objects where the kinds are mixed."""
+    return np.array(labels, dtype=None if len({type(c) for c in labels}) == 1 else object)
+
+
+def listed(values: Sequence[Any]) -> str:
+    """The first few values, and how many there are in all."""
+    text = ", ".join(short(v) for v in values[:SHOWN])
+    return text if len(values) <= SHOWN else f"{text}, ... ({len(values)} in all)"

@@ -1,0 +1,297 @@
+"""The options of a run: the one list of them.
+
+A field of `RunOptions` is an option. Its name, type, range and default are pydantic's; its
+`Option` holds what else there is to know. The class that declares it tells where it goes:
+
+- `LearnerOptions`: to the learner, as the argument of this name;
+- `StreamOptions`: to the loop that streams;
+- `SourceOptions`: to the source, and to the learner where that has an argument of this name;
+- `TableOptions`: to sources that are tables.
+
+All else follows from the fields: the options of ``dendrostream run`` and ``dendrostream sweep``,
+`streaming.runs.config.RunConfig` with the ``config.json`` of a run, what a checkpoint remembers,
+what a sweep can vary, and what a run that goes on from another one takes over. To add an option,
+add a field.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic_core import PydanticCustomError
+
+from rate_models.errors import BadOption
+from streaming.records import Checked, Option, parse_sizes
+
+# Options that other commands have too.
+Data = Annotated[
+    Path | None,
+    Option("Folder of data sets  [default: DENDROSTREAM_DATA, else user's cache]", decides=False),
+]
+Download = Annotated[
+    bool, Option("Fetch a missing data set (needs the extra vision).", decides=False)
+]
+Batch = Annotated[
+    PositiveInt, Option("Samples per update, streamed through the layers.", inherited="fixed")
+]
+Count = Annotated[int, Field(gt=0, lt=2**63)]
+
+
+def _sizes(value: Any) -> Any:
+    """The text 256,128 as sizes; one number as one size."""
+    if isinstance(value, int):
+        return (value,)
+    try:
+        return parse_sizes(value) if isinstance(value, str) else _listed("hidden", value)
+    except BadOption:
+        raise PydanticCustomError("sizes", "Input should be sizes, e.g. 256,128") from None
+
+
+def _columns(value: Any) -> Any:
+    """The text time,id as two names of columns."""
+    if not isinstance(value, str):
+        return _listed("drop", value)
+    from streaming.tables.columns import listed  # with NumPy: not for --help
+
+    return listed(value)
+
+
+def _names(value: Any) -> Any:
+    """A text as one name."""
+    return (value,) if isinstance(value, str) else _listed("record", value)
+
+
+def _listed(what: str, value: Any) -> Any:
+    """A sequence as a tuple, as pydantic would read one without end; anything else as it is."""
+    if value is None or isinstance(value, float):
+        return value
+    from rate_models.support.arguments import elements  # with NumPy: not for --help
+
+    return elements(f"--{what}", value, "a list")
+
+
+class LearnerOptions(Checked):
+    """What the learner is built with.
+
+    ``None`` means: as suits rule and source; for ``rule`` and ``dtype``: pepita and float32, or
+    what the ``circuit`` has. ``schedule``, ``workers``, ``batch``: see `streaming.threads.network`.
+    ``settings`` holds hyperparameters of rule, network and optimiser, and settings of the circuit.
+    """
+
+    rule: Annotated[
+        str | None,
+        Option(
+            "Learning rule; see `dendrostream rules`  [default: pepita, or the circuit's]",
+            inherited="fixed",
+        ),
+    ] = None
+    circuit: Annotated[
+        str | None,
+        Option(
+            "Learn as a circuit of neurons with compartments: pepita, bmvr, "
+            "node_perturbation, ...; options by --set: mode=continuous, phase=80, "
+            "cut=PROJECTION, silence=POPULATION, dale=true, low=-1, high=1, bits=4, asymmetry=0.1.",
+            inherited="fixed",
+        ),
+    ] = None
+    hidden: Annotated[
+        tuple[PositiveInt, ...] | None,
+        BeforeValidator(_sizes),
+        Option("Sizes of the hidden layers: 256,128  [default: 256]", text=str, inherited="fixed"),
+    ] = None
+    lr: Annotated[
+        float | None, Field(gt=0), Option("Learning rate  [default: 0.03; digits: 0.1]")
+    ] = None
+    dtype: Annotated[
+        Literal["float32", "float64"] | None,
+        Option(
+            "Precision of all numbers  [default: float32; circuits: float64]", inherited="fixed"
+        ),
+    ] = None
+    scale: Annotated[
+        Literal["none", "range", "running", "global"] | None,
+        Option(
+            "Input scaling: none; range: over the largest possible value; running: zero "
+            "mean, unit variance, as seen so far, each feature; global: all features alike  "
+            "[default: what suits rule and source]",
+            inherited="fixed",
+        ),
+    ] = None
+    schedule: Annotated[
+        str,
+        Option(
+            "sequential: all of a sample before the next; pipelined: the next sample enters a "
+            "layer that has learned, with the same result to the last bit; delayed:3: a sample is "
+            "learned from after the first passes of 3 more, through the weights of its own first "
+            "pass; delayed:3:current: through those of the moment.",
+            inherited="fixed",
+        ),
+    ] = "sequential"
+    workers: Annotated[PositiveInt, Option("Threads that share the layers.", inherited="fixed")] = 1
+    batch: Batch = 1
+    settings: Annotated[
+        dict[str, Any],
+        Option(
+            "Any hyperparameter of rule, circuit, network or optimiser, e.g. momentum=0.9, "
+            "weight_decay, decay_epochs=[8], decay_at=[10000] (samples), decay_factor, bias=true, "
+            "activation=tanh, loss=mse, target_scale=none (of a regression). Repeatable.",
+            flag="--set",
+            text=list[str],
+            metavar="NAME=VALUE",
+        ),
+    ] = Field(default_factory=dict)
+
+
+class StreamOptions(Checked):
+    """What is streamed, when the run ends, and what it writes as it goes.
+
+    ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, looked at
+    whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
+    stream samples between metrics lines and between checkpoints. ``record`` names diagnostics to be
+    written with every metrics line. ``target``: what is learned, the source's labels or its input.
+    """
+
+    source: Annotated[str, Option("Where samples come from; see `dendrostream sources`.")] = (
+        "digits"
+    )
+    target: Annotated[
+        Literal["label", "input"],
+        Option(
+            "What is learned: the label, or the input itself (an autoencoder).", inherited="fixed"
+        ),
+    ] = "label"
+    epochs: Annotated[
+        Count | None,
+        Option("Passes over the source  [default: 1; digits: 12]", inherited="fresh"),
+    ] = None
+    samples: Annotated[Count | None, Option("Stop after this many samples.", inherited="fresh")] = (
+        None
+    )
+    seconds: Annotated[
+        float | None,
+        Field(gt=0),
+        Option("Stop after this many seconds of streaming.", inherited="fresh"),
+    ] = None
+    accuracy: Annotated[
+        float | None,
+        Field(gt=0, le=1),
+        Option("Stop when the last 1,000 samples reach this accuracy (0 to 1).", inherited="fresh"),
+    ] = None
+    interval: Annotated[Count, Option("Samples between lines of metrics.jsonl.")] = 500
+    save_every: Annotated[Count, Option("Samples between checkpoints.")] = 10_000
+    record: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_names),
+        Option(
+            "Diagnostic to write with every metrics line, and to draw: alignment_angle, "
+            "sign_congruence, relative_error, weight_norms, teaching_angles, update_norms. "
+            "Repeatable.",
+            text=list[str],
+            metavar="NAME",
+        ),
+    ] = ()
+
+
+class SourceOptions(Checked):
+    """What every source can use.
+
+    data: folder of the data sets (None: DENDROSTREAM_DATA, else the user's cache folder).
+    download: fetch a missing data set through torchvision.
+    seed: seed of the order of the training samples.
+    on_bad: "raise" on a bad sample in a file, or "skip" it and count it.
+    task: what is learned from the labels, "regression" (numbers) or "classification"; None: the
+    source tells, or guesses it (see `streaming.samples.task`).
+    """
+
+    seed: Annotated[
+        int,
+        Field(ge=0),
+        Option("Of weights, order of samples, masks and noise.", inherited="fixed"),
+    ] = 0
+    task: Annotated[
+        Literal["regression", "classification"] | None,
+        Option(
+            "Whether labels are numbers to predict or classes  [default: guessed from them]",
+            inherited="fixed",
+        ),
+    ] = None
+    on_bad: Annotated[
+        Literal["raise", "skip"],
+        Option("A bad sample (NaN, wrong length, ...): stop, or skip and count it."),
+    ] = "raise"
+    data: Data = None
+    download: Download = False
+
+
+class TableOptions(Checked):
+    """What sources that are tables can use, and no others.
+
+    label: the column of the labels; None: the one called label, or the last one.
+    drop: columns that are left out.
+    sep: what separates cells; None: a comma, or what the first line has instead of it.
+    decimal: what numbers have before their decimals, "." or ",".
+    encoding: of the text, e.g. "latin-1"; None: UTF-8, or UTF-16 where the file begins so.
+    header: whether the first line names the columns; else they are called 1, 2, ...
+    missing: what becomes of a missing cell: "raise", "skip" the row, or filled in with "zero",
+    the "last" value or the "mean" of the column so far.
+    missing_indicator: for each column with gaps, one more that tells where they are.
+    held_out: the share of the rows that is not learned from but tested on: the last ones.
+    stratify: hold out a random sample of every class instead.
+    """
+
+    label: Annotated[
+        str | None,
+        Option("Of a table: the labels  [default: label, or the last column]", metavar="COLUMN"),
+    ] = None
+    drop: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_columns),
+        Option("Of a table: columns that are left out.", text=str, metavar="COLUMN[,...]"),
+    ] = ()
+    sep: Annotated[
+        str | None,
+        Option(
+            "Of a table: what separates cells; ';', tab, space, ...  [default: a comma, or "
+            "what the first line has instead]"
+        ),
+    ] = None
+    decimal: Annotated[Literal[".", ","], Option("Of a table: what stands before decimals.")] = "."
+    encoding: Annotated[
+        str | None, Option("Of a table: its encoding, e.g. latin-1  [default: utf-8]")
+    ] = None
+    header: Annotated[
+        bool,
+        Option("Of a table: whether the first line names the columns; else they are 1, 2, ..."),
+    ] = True
+    missing: Annotated[
+        Literal["raise", "skip", "mean", "last", "zero"],
+        Option(
+            "Of a table: at a missing cell stop, skip the row, or fill in the column's mean "
+            "so far, its last value, or zero."
+        ),
+    ] = "raise"
+    missing_indicator: Annotated[
+        bool,
+        Option("Of a table: one more feature for each column with missing cells, 1 where one is."),
+    ] = False
+    held_out: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Option("Of a table: the share of rows, the last ones, that is tested on only."),
+    ] = 0.0
+    stratify: Annotated[bool, Option("Hold out a random sample of every class instead.")] = False
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.missing_indicator and self.missing in ("raise", "skip"):
+            expected = "--missing mean, last or zero beside it"
+            raise BadOption("--missing-indicator", got=f"missing={self.missing}", expected=expected)
+        if self.stratify and not self.held_out:
+            raise BadOption("--stratify", got="nothing held out", expected="--held-out 0.2, say")
+        return self
+
+
+class RunOptions(TableOptions, SourceOptions, LearnerOptions, StreamOptions):
+    """Everything that can be asked of a run."""

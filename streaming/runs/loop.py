@@ -1,0 +1,279 @@
+"""The loop of a run: take a block of the stream, learn, score, write, until something ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models.errors import BadOption, BadSample, Diverged, UserError
+from streaming.files.folder import finite
+from streaming.files.log import write_summary
+from streaming.pictures import drawn
+from streaming.runs import divergence
+from streaming.runs import state as run_state
+from streaming.runs.advice import Adviser
+from streaming.runs.divergence import ENOUGH
+from streaming.runs.state import RunState, Standing
+from streaming.runs.summary import Summary, held_out_scores, summarised
+from streaming.runs.trouble import Trouble
+from streaming.scores.evaluate import Stopped, held_out
+from streaming.scores.metrics import Scored
+from streaming.sources import Chunk
+from streaming.terminal import slow
+
+# Samples per compiled call: small enough to answer Ctrl-C at once, large enough that the
+# Python around the call costs nothing.
+BLOCK = 256
+FINISHED = ("epochs", "samples", "seconds", "accuracy")
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the outside sees of a run and can do to it, between two blocks.
+
+    stop: asked after every block; True ends the run with everything saved.
+    say: told in a line what takes long or is worth knowing.
+    watch: shown the run after every block.
+    draw: whether pictures are drawn at the end.
+    """
+
+    stop: Callable[[], bool] = lambda: False
+    say: Callable[[str], None] = lambda message: None
+    watch: Callable[[Run], None] = lambda run: None
+    draw: bool = True
+
+
+class Run(Standing):
+    """A run that streams on from where it stands."""
+
+    _saved: tuple[int, ...] | None = None  # where things stood at the last checkpoint
+    _kept = 0  # position of the last checkpoint
+    _tested: tuple[int, dict[str, Any]] | None = None  # position and scores of the last test
+
+    def go(self, hooks: Hooks) -> Summary:
+        """Stream until something ends the run; leaves everything written."""
+        self._compile(hooks.say)
+        self._trouble = Trouble(self.learner)
+        c = self.config
+        adviser = Adviser(self.learner, hooks.say) if not self.position else None
+        if adviser:
+            adviser.before(self.source)
+        if self.source.length is None and not (c.samples or c.seconds or c.accuracy):
+            hooks.say("the stream has no end: Ctrl-C ends the run and saves it")
+        self.log.path.touch()
+        try:
+            if not self.record.lines:
+                self._record()  # how things stand before learning
+            stopped = self._stream_to_the_end(hooks, adviser)
+        except UserError as error:
+            self._keep(error)
+            raise
+        except KeyboardInterrupt as stop:
+            stop.args = (self._lost(),)
+            raise
+        if self.examples:
+            tested = self._tested and self._tested[0] == self.position
+            self.examples.write(self.folder, self.learner, self.source if tested else None)
+        summary = self._summarise(stopped)  # last: with it the run has finished
+        if self.position and hooks.draw:
+            drawn.run(self.folder)
+        return summary
+
+    def _stream_to_the_end(self, hooks: Hooks, adviser: Adviser | None) -> str:
+        """Stream, test, save; why it ended. What takes long comes after what is to be kept."""
+        try:
+            stopped = self._stream(hooks, adviser)
+            self.save()
+            if stopped in FINISHED:
+                scores = held_out_scores(self._test(hooks.stop))
+                if self.line_at != self.position:
+                    self._line(scores)
+                self.summary = self._summarised(stopped)
+                self.save()
+        except Stopped:  # before the test, with all saved
+            return "interrupted"
+        return stopped
+
+    def _keep(self, error: UserError) -> None:
+        """Save what can be saved when something went wrong; ``error`` is the one to be seen."""
+        diverged = isinstance(error, Diverged)
+        with contextlib.suppress(OSError, UserError):
+            if not diverged:
+                self.save()
+        with contextlib.suppress(OSError, UserError):
+            self.lock.check()
+            upto = "" if self._kept == self.position else f" up to sample {self._kept:,}"
+            error.args = (f"{error}; what was learned{upto} is kept in {self.folder}",)
+            self._summarise("diverged" if diverged else "error")
+
+    def _lost(self) -> str:
+        """What is lost by ending at once."""
+        lost = "nothing that was learned is lost"
+        if self.position > self._kept:
+            lost = f"samples {self._kept:,} to {self.position:,} are lost"
+        return f"{lost}; go on with: dendrostream run --resume {self.folder}"
+
+    def _compile(self, say: Callable[[str], None]) -> None:
+        """Have the kernels compiled, or read from their cache, by a learner thrown away."""
+        with slow("compiling kernels (once)", say):
+            spare = self.config.learner(self.source)
+            label = self.source.classes[0] if self.source.classes else np.zeros(spare.sizes[-1])
+            for n in (1, 2):  # one kernel for a sample alone, another for workers
+                nothing = np.zeros((n, self.source.n_features))
+                spare.learn_many(nothing, [label] * n)
+            spare.predict_many(nothing)
+
+    def _stream(self, hooks: Hooks, adviser: Adviser | None) -> str:
+        c = self.config
+        if self.over:  # stopped before its test
+            self._end_epoch(hooks.stop)
+        while not (why := self._ended() or ("interrupted" if hooks.stop() else "")):
+            clock = time.perf_counter()
+            for X, y in self._blocks():
+                self._learn(X, y)
+                few = len(X) < ENOUGH
+                self.recent = np.vstack([self.recent, X] if few else [X[-ENOUGH:]])[-ENOUGH:]
+                self.seconds += time.perf_counter() - clock
+                hooks.watch(self)
+                if adviser:
+                    adviser.after(X, y)
+                if self.position % c.interval == 0 or self.index == self.source.length:
+                    self._check()
+                    self._trouble.look(self.metrics, self.recent)
+                if self.index != self.source.length:  # else the end of the epoch does all this
+                    if self.position % c.interval == 0:
+                        self._line()
+                    if self.position % c.save_every == 0:
+                        self.save()
+                    if why := self._ended() or ("interrupted" if hooks.stop() else ""):
+                        return why
+                clock = time.perf_counter()
+            self._end_epoch(hooks.stop)
+        return why
+
+    def _check(self) -> None:
+        divergence.check(self.learner, self.metrics, self.recent)
+
+    def _ended(self) -> str:
+        """Which condition has ended the run, if any: a function of the state alone."""
+        c, scores = self.config, self.metrics
+        if c.epochs is not None and self.epoch >= c.epochs:
+            return "epochs"
+        if c.samples is not None and self.position >= c.samples:
+            return "samples"
+        if c.seconds is not None and self.seconds >= c.seconds:
+            return "seconds"
+        if c.accuracy is not None and 0 < self.position == self.line_at >= scores.window:
+            reached = scores.get()["windowed_accuracy"]
+            return "accuracy" if reached is not None and reached >= c.accuracy else ""
+        return ""
+
+    def _blocks(self) -> Iterator[Chunk]:
+        """The rest of the epoch, cut where a line, a checkpoint or the end is due."""
+        c = self.config
+        for X, y in self.source.chunks(self.epoch, start=self.index, size=BLOCK):
+            while len(y):
+                due = [len(y), *(n - self.position % n for n in (c.interval, c.save_every))]
+                n = min(due if c.samples is None else [*due, c.samples - self.position])
+                yield X[:n], y[:n]
+                X, y = X[n:], y[n:]
+
+    def _learn(self, X: Any, y: Any) -> None:
+        try:
+            scored, taken = self.learner.learn_scored(X, y), len(y)
+        except BadSample as error:  # those before it were learned
+            if (before := getattr(error, "scored", None)) is not None:
+                self._count(before, len(before.losses))
+            raise
+        self._count(scored, taken)
+
+    def _count(self, scored: Scored, taken: int) -> None:
+        self.metrics.update(*scored)
+        if self.examples:
+            self.examples.add(scored)
+        self.position += taken
+        self.index += taken
+
+    def _end_epoch(self, stop: Callable[[], bool]) -> None:
+        if self.index == 0:
+            raise BadOption("--source", got=f"{self.source.name}, an empty stream")
+        self.over = True
+        self.save()
+        scores = held_out_scores(self._test(stop))
+        self.over, self.epoch, self.index = False, self.epoch + 1, 0
+        ended = {"epoch": self.epoch, "samples": self.metrics.samples, **scores}
+        self.epochs.append(finite(ended))
+        self._line(scores)
+        if self.position % self.config.save_every == 0:
+            self.save()
+
+    def _test(self, stop: Callable[[], bool]) -> dict[str, Any]:
+        """Accuracy, loss and confusion on the held-out samples; empty where there are none.
+
+        Raises Stopped where it is asked to.
+        """
+        if self._tested is None or self._tested[0] != self.position:
+            chunks = self.source.test()
+            scores = {} if chunks is None else held_out(self.learner, chunks, stop)
+            self._tested = self.position, scores
+        return self._tested[1]
+
+    def _line(self, more: dict[str, Any] | None = None) -> None:
+        """Add a line to metrics.jsonl and, where something is recorded, to record.jsonl."""
+        self.lock.check()
+        self.log.add({"epoch": self.epoch, **self.metrics.get(), **self.times(), **(more or {})})
+        self._record()
+        self.line_at = self.position
+
+    def _record(self) -> None:
+        if self.recorder.names:
+            values = self.recorder.values(self.learner)
+            self.record.add({"samples": self.metrics.samples, "values": values})
+
+    def save(self) -> None:
+        """Write the checkpoint, unless it is there.
+
+        Raises Diverged, with the last good one in place, where nothing more is to be learned.
+        """
+        lines = self.log.lines, self.record.lines
+        stands = (self.position, self.epoch, self.over, *lines, self.summary is not None)
+        if self._saved == stands:
+            return
+        self.lock.check()
+        if not self.learner.is_finite():
+            raise Diverged(
+                f"weights after {self.position} samples", got="infinite or NaN", remedy="lower --lr"
+            )
+        self._check()
+        for log in (self.log, self.record):
+            log.sync()  # the checkpoint counts on these lines
+        extra, meta = run_state.stored(self)
+        self.learner.save(self.folder / "checkpoint", extra_arrays=extra, extra_meta=meta)
+        self._saved, self._kept = stands, self.position
+
+    def restore(self, arrays: dict[str, NDArray[Any]], state: RunState) -> None:
+        """Back to where the checkpoint was written; lines written after it are cut off.
+
+        Raises what `run_state.restore` raises.
+        """
+        run_state.restore(self, arrays, state)
+        self._kept = self.position
+        (self.folder / "summary.json").unlink(missing_ok=True)  # of the interrupted run
+        self.log.cut(state.lines, state.lines_digest)
+        if self.recorder.names:
+            self.record.cut(state.recorded, state.recorded_digest)
+
+    def _summarised(self, stopped: str) -> Summary:
+        tested = self._tested[1] if self._tested and self._tested[0] == self.position else {}
+        return summarised(self, stopped, tested)
+
+    def _summarise(self, stopped: str) -> Summary:
+        """Write summary.json; what it holds."""
+        held = self.summary if self.summary is not None else self._summarised(stopped)
+        return write_summary(self.folder / "summary.json", held)

@@ -1,0 +1,60 @@
+"""What would run for hours or fill the memory is refused before it begins."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import assert_one_error, called
+
+from rate_models.errors import BadOption
+from rate_models.support import estimates
+from streaming.benchmarks import bench
+from streaming.commands import spiking
+
+
+@pytest.mark.parametrize(
+    "options", [{"seconds": 1e9}, {"seconds": float("inf")}, {"repeats": 10**6},
+                {"repeats": 10**400}, {"seconds": 100.0, "repeats": 5}],
+)  # fmt: skip
+def test_a_benchmark(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "_speed", None)  # nothing is measured
+    with pytest.raises(
+        BadOption, match=r"bench: got \d+ measurements of .* an hour at most; choose"
+    ):
+        bench.run(**options)
+
+
+def test_a_benchmark_of_minutes_is_no_hours() -> None:
+    bench._check_length(0.5, 5, [bench._peers("pepita"), bench._peers("backprop")])
+
+
+@pytest.mark.skipif(find_spec("brian2") is None, reason="brian2 is not installed")
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--presentation", 10**8, "--dt", 0.001), "22 hours"),
+        (("--presentation", 10**30), "memory"),
+        (("--presentation", 100_000, "--dt", "1e-8"), "90 days"),
+    ],
+)
+def test_spikes(
+    options: tuple[Any, ...], word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ("--samples", 1, "--hidden", 4, "--out", tmp_path / "o", "--json")
+    said = called(capsys, "spiking", *few, *options)
+    assert_one_error(said, "--presentation: got 1 samples of", word)
+    assert not (tmp_path / "o").exists()
+
+
+def test_spikes_that_take_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as the command shows without options, and as a person may ask for."""
+    spiking._check_length(202, 200, 1000, 0.25)
+    spiking._check_length(1804, 10_000, 500, 0.5)
+    spiking._check_length(202, 200, 1000, 0.0)  # a step that others refuse
+    monkeypatch.setattr(estimates, "free_memory", lambda: 1000 * 24)
+    spiking._check_length(1, 10, 100, 1.0)
+    with pytest.raises(BadOption, match="of memory"):
+        spiking._check_length(1, 10, 101, 1.0)

@@ -1,0 +1,131 @@
+"""The one list of options: what is in it is everywhere, and nowhere else is a list of them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import typer
+from project import ROOT
+
+from rate_models.errors import BadOption
+from streaming import OnlineLearner
+from streaming.files import checkpoint
+from streaming.options import LearnerOptions, RunOptions
+from streaming.records import Checked, Option, option_of
+from streaming.runs import going_on
+from streaming.runs.config import BY_OPTION, BY_SETTING, FromSource, RunConfig, parse_settings
+
+# A command line whose record has one option more; nothing else is touched.
+ONE_MORE = """
+import json, sys
+from typing import Annotated
+from pydantic import Field
+from streaming import options
+
+class RunOptions(options.RunOptions):
+    leak: Annotated[float, Field(ge=0), options.Option("A dummy.", inherited="fixed")] = 0.25
+
+options.RunOptions = RunOptions
+
+from rate_models.errors import BadOption
+from streaming.app import main
+
+def command(*words):
+    try:
+        main(list(words))
+    except SystemExit as ended:
+        return ended.code
+
+SMALL = ["--source", "synthetic:samples=60,features=4", "--hidden", "3", "--quiet", "--json"]
+print(command("run", "--help"), command("sweep", "--help"))
+print(command("run", *SMALL, "--leak", "0.5", "--out", "r"))
+print(command("run", *SMALL, "--leak", "-1", "--out", "t"))
+print(command("run", "--from", "r", "--leak", "1", "--out", "u"))
+
+from streaming.sweeps.sweep import cells, parse_over
+two = cells({"source": SMALL[1], "hidden": 3}, parse_over(["leak=0.5,2"]))
+print([(cell.varied, cell.run["leak"]) for cell in two])
+"""
+
+
+def test_an_option_more_in_the_record_is_one_everywhere(tmp_path: Path) -> None:
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{ONE_MORE}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    helps = [line.split() for line in done.stdout.splitlines() if "--leak" in line]
+    assert helps == [["--leak", "<float>", "A", "dummy.", "[default:", "0.25]"]] * 2
+    assert "error: --leak: got -1.0; expected greater than or equal to 0\n" in done.stderr
+    assert "error: --leak: got beside --from" in done.stderr
+    assert json.loads((tmp_path / "r" / "config.json").read_text())["leak"] == 0.5
+    assert checkpoint.read(tmp_path / "r" / "checkpoint")[1]["run"]["config"]["leak"] == 0.5
+    assert not (tmp_path / "t").exists() and not (tmp_path / "u").exists()
+    assert done.stdout.endswith("[({'leak': 0.5}, 0.5), ({'leak': 2}, 2.0)]\n")
+
+
+def test_the_learner_takes_what_options_and_source_and_settings_give() -> None:
+    taken = inspect.signature(OnlineLearner).parameters
+    assert [*taken][-1] == "options"
+    assert {*BY_OPTION, *BY_SETTING, *FromSource._fields} == {*taken} - {"options"}
+    own = LearnerOptions.model_fields.keys() - {"hidden", "settings"}  # which are not its names
+    assert own <= {*BY_OPTION}
+
+
+def test_every_argument_of_a_learner_is_what_a_checkpoint_stores(tmp_path: Path) -> None:
+    learner = OnlineLearner("backprop", (4, 3, 1), task="regression", bias=True, momentum=0.5)
+    learner.save(tmp_path / "c")
+    stored = checkpoint.read(tmp_path / "c")[1]["learner"]
+    assert {*inspect.signature(OnlineLearner).parameters} - {"options"} <= {*stored}
+    again = OnlineLearner(**stored)
+    assert all(getattr(again, name) == getattr(learner, name) for name in (*BY_OPTION, *BY_SETTING))
+    assert again.network.options == learner.network.options
+
+
+def test_what_a_run_that_goes_on_cannot_change_is_in_the_record() -> None:
+    fixed = {"rule", "circuit", "hidden", "dtype", "scale", "target", "task", "seed", "schedule"}
+    assert {*going_on.FIXED} == fixed | {"workers", "batch"}
+    assert {*going_on.FRESH} == {"epochs", "samples", "seconds", "accuracy"}
+
+
+@pytest.mark.parametrize("name", [*BY_OPTION, *FromSource._fields])
+def test_what_an_option_or_the_source_gives_cannot_be_set(name: str) -> None:
+    with pytest.raises(BadOption, match="--set"):
+        parse_settings([f"{name}=1"])
+
+
+def test_every_option_has_help_and_is_kept() -> None:
+    assert option_of(RunOptions).keys() == RunOptions.model_fields.keys()
+    assert all(option.help for option in option_of(RunOptions).values())
+    assert RunConfig.model_fields.keys() == {*RunOptions.model_fields, "lineage"}
+
+
+class Some(Checked):
+    """Options of each kind."""
+
+    many: Annotated[tuple[int, ...], Option("Several.", text=list[str])] = ()
+    on: Annotated[bool, Option("Is on.")] = True
+    off: Annotated[bool, Option("Is off.")] = False
+    path: Annotated[Path | None, Option("A file.", metavar="FILE", decides=False)] = None
+
+
+def test_a_command_line_is_given_again_without_what_decides_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from streaming.commands._options import command_line, with_options
+
+    @with_options(Some)
+    def try_it(context: typer.Context, name: Annotated[str, typer.Argument()], **_: Any) -> None:
+        print(command_line(context, Some))
+
+    app = typer.Typer()
+    app.command("try")(try_it)
+    words = ["a b", "--no-on", "--off", "--many", "1", "--many", "2", "--path", "x"]
+    app(words, prog_name="try", standalone_mode=False)
+    assert capsys.readouterr().out == "dendrostream try 'a b' --many 1 --many 2 --no-on --off\n"
