@@ -1,4 +1,4 @@
-"""The rules at a glance: what each asks of the biology and what it costs."""
+"""A table of the rules: what each requires of the biology, and its cost."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def paragraph(rule: str, heading: str) -> str:
     'Rumelhart, Hinton & Willia'
     """
     doc = lookup.document(lookup.module(rules.RULES, rule))
-    found = re.search(rf"^{heading}: (.+?)(?:\n\n|\Z)", doc, re.M | re.S)
-    return " ".join(found[1].split()) if found else ""
+    match = re.search(rf"^{heading}: (.+?)(?:\n\n|\Z)", doc, re.M | re.S)
+    return " ".join(match[1].split()) if match else ""
 
 
 def example(rule: str) -> tuple[list[str], float]:
-    """The command of a rule's example, as a list of words, and the score it ends with.
+    """The command of a rule's example, as a list of words, and its final score.
 
     >>> example("pepita")
     (['run', '--rule', 'pepita', '--seed', '0'], 0.97)
     """
     text = paragraph(rule, "Example")
-    found = re.fullmatch(r"`dendrostream (run [^`]*)` ends at (0\.\d+) of held-out digits\.", text)
-    assert found, f"{rule}: {text}"
-    return shlex.split(found[1]), float(found[2])
+    match = re.fullmatch(r"`dendrostream (run [^`]*)` ends at (0\.\d+) of held-out digits\.", text)
+    assert match, f"{rule}: {text}"
+    return shlex.split(match[1]), float(match[2])
 
 
 def rows(
@@ -44,22 +44,22 @@ def rows(
 ) -> list[dict[str, Any]]:
     """A row per rule: {rule, paper, passes, weight transport, ..., multiply-adds}.
 
-    sizes: n_0, ..., n_L of the network whose cost per sample is counted. others: realisations of
-    packages above this one, {name: whether a rule has it}.
+    sizes: n_0, ..., n_L of the network whose cost per sample is counted. others: implementations
+    in packages above this one, {name: function that returns whether a rule has it}.
 
     >>> [row["passes"] for row in rows() if row["rule"] == "pepita"]
     [2]
     """
-    realisations = "textbook, online" + (", batch" if find_spec("torch") else "")
+    here = "textbook, online" + (", batch" if find_spec("torch") else "")
     table = []
     for name in rules.names():
         rule = rules.get(name)
         needs = rule.properties._asdict().items()
-        shown = {k.replace("_", " "): _word(v) for k, v in needs}
+        columns = {k.replace("_", " "): _word(v) for k, v in needs}
         above = "".join(f", {other}" for other, has in others.items() if has(name))
         paper = re.split(r";|\.(?:\s|$)", paragraph(name, "Source"))[0]
         table.append(
-            {"rule": name, **shown, "realisations": realisations + above,
+            {"rule": name, **columns, "realisations": here + above,
              "multiply-adds": _cost(rule, sizes), "paper": paper}
         )  # fmt: skip
     return table

@@ -1,15 +1,15 @@
-"""Errors that a person can act on: what was got, what was expected, what to do about it."""
+"""Errors that the user can act on: what was got, what was expected, and the remedy."""
 
 from __future__ import annotations
 
 import reprlib
 from typing import Any
 
-LONGEST = 500  # characters of what was got; a person reads no more of it
+LONGEST = 500  # characters of a value that a message quotes
 
 
 def quoted(value: object, most: int = 60) -> str:
-    """``repr`` in one line, cut to ``most`` characters; of what has no repr, its type.
+    """``repr`` on one line, cut to ``most`` characters; the type of a value whose repr fails.
 
     >>> quoted("a\\nb"), quoted([[1, 2]] * 50)
     ("'a\\\\nb'", '[[1, 2], [1, 2], [1, 2], [1, 2], [1, 2], [1, 2], [1, 2], ...')
@@ -28,7 +28,7 @@ _SHALLOW.maxlevel = 3
 
 
 def _cut(got: object) -> str:
-    """``str``, where it has one of a length that a person reads."""
+    """``str`` of a value, cut to `LONGEST` characters."""
     try:
         text = str(got)
     except (RecursionError, ValueError):  # ValueError: an integer of thousands of digits
@@ -37,16 +37,16 @@ def _cut(got: object) -> str:
 
 
 def _line(text: str) -> str:
-    """In one line that a terminal shows as it is: control characters as escapes."""
+    """The text on one line, with control characters escaped for terminals."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class UserError(Exception):
-    """Something in the call, the data or the files is not as it must be.
+    """An error in the call, the data or the files, which the user can correct.
 
-    The command line prints the message alone and exits with status 2.
+    The command line prints only the message and exits with status 2.
 
     >>> print(UserError("lr", got=-1, expected="a number above 0", remedy="try lr=0.03"))
     lr: got -1; expected a number above 0; try lr=0.03
@@ -69,15 +69,15 @@ class BadSample(UserError, ValueError):
 
 
 class BadOption(UserError, ValueError):
-    """An option, hyperparameter or shape outside what it may be."""
+    """An option, hyperparameter or shape that is not allowed."""
 
 
 class UnknownName(UserError, ValueError):
-    """A rule, source or field that does not exist; the message lists the ones that do."""
+    """A rule, source or field that does not exist; the message lists the valid names."""
 
 
 class MissingData(UserError, FileNotFoundError):
-    """A data set or file that is not where it was looked for."""
+    """A data set or file that does not exist at its expected path."""
 
 
 class MissingExtra(UserError, ImportError):
@@ -85,7 +85,7 @@ class MissingExtra(UserError, ImportError):
 
 
 class OtherFile(UserError, ValueError):
-    """A file of one's own that is not the one with which a run or checkpoint was made."""
+    """A file of the user's own that has changed since a run or checkpoint was written."""
 
 
 class DamagedCheckpoint(UserError, ValueError):
@@ -93,9 +93,9 @@ class DamagedCheckpoint(UserError, ValueError):
 
 
 class Diverged(UserError, ArithmeticError):
-    """Weights or activity stopped being finite; names the sample and the layer.
+    """Weights or activity are no longer finite; the message names the sample and the layer.
 
-    outcome: what the network said of the samples before, see `rate_models.online.network.Outcome`.
+    outcome: the results of the earlier samples, see `rate_models.online.network.Outcome`.
     """
 
     outcome: Any = None

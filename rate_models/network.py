@@ -1,4 +1,4 @@
-"""What a network is: layer sizes, activations, loss, biases; its parameters and how they start.
+"""A network: layer sizes, activations, loss and biases; its parameters and their initial values.
 
 Parameters are a dict of arrays named as in the papers: ``W`` a list of W_l (n_l, n_{l-1}),
 ``b`` a list of b_l (n_l,) (empty without biases), and whatever the rule adds (``F``, ``B``, ...).
@@ -25,7 +25,7 @@ Init = Literal["he_uniform", "he_normal", "torch_uniform"]
 
 WIDEST = 2**31 - 1  # units of a layer
 
-# Streams of random numbers that one seed gives; a new use takes a new number.
+# Independent streams of random numbers from one seed; each new use takes a new number.
 WEIGHTS, FEEDBACK, MASKS, NOISE, SIMULATION, SIGNS, ASYMMETRY = range(7)
 
 
@@ -37,9 +37,9 @@ class NetworkSpec:
     activation: of the hidden layers, one name or one per hidden layer.
     loss: cross_entropy | binary_cross_entropy | mse.
     bias: whether b_l exists and learns.
-    output: activation of the output layer; None means the one that belongs to the loss.
+    output: activation of the output layer; None means the one that matches the loss.
 
-    Raises BadOption or UnknownName when a field cannot be.
+    Raises BadOption or UnknownName for a field that is not allowed.
 
     >>> NetworkSpec((64, 32, 10)).layers
     2
@@ -104,20 +104,21 @@ class NetworkSpec:
         """The shape (n_l, n_{l-1}) of each W_l."""
         return [(self.sizes[i + 1], self.sizes[i]) for i in range(self.layers)]
 
-    # What rules ask of a layer l = 1..L. Convolutions answer otherwise, see `batch.convolution`.
+    # The operations of a layer l = 1..L that rules use. Convolutions override them, see
+    # `batch.convolution`.
 
     @property
     def convolutional(self) -> bool:
-        """Whether a layer is a convolution; kernels and circuits know none."""
+        """Whether a layer is a convolution; kernels and circuits do not support them."""
         return False
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """How many numbers each a_l has, l = 1..L: n_l, unless a layer pools what it has."""
+        """The size of each a_l, l = 1..L: n_l, unless the layer is pooled."""
         return self.sizes[1:]
 
     def drops(self, layer: int) -> bool:
-        """Whether dropout falls on a hidden layer."""
+        """Whether dropout is applied to a hidden layer."""
         return True
 
     def current(self, params: Parameters, layer: int, below: Any) -> Any:
@@ -131,7 +132,7 @@ class NetworkSpec:
         return h if mask is None else h * mask
 
     def back(self, layer: int, weights: Any, delta: Any, below: Any) -> Any:
-        """W_lᵀ δ_l (batch, n_{l-1}), at h_{l-1}; weights: W_l, or feedback of its shape."""
+        """W_lᵀ δ_l (batch, n_{l-1}); weights: W_l, or feedback of its shape; below: h_{l-1}."""
         return delta @ weights
 
     def gate(self, layer: int, a: Any, back: Any, mask: Any = None) -> Any:
@@ -140,21 +141,24 @@ class NetworkSpec:
         return delta if mask is None else delta * mask
 
     def outer(self, layer: int, post: Any, pre: Any, factor: float = 1.0) -> Any:
-        """factor · Σ post preᵀ over the batch, as W_l is; post as a_l is, pre as h_{l-1}."""
+        """factor · Σ post preᵀ over the batch, of W_l's shape.
+
+        post (batch, n_l), pre (batch, n_{l-1}).
+        """
         return products.scaled(factor, post.T, pre)
 
     def total(self, layer: int, post: Any) -> Any:
-        """Σ post over the batch, of the shape of b_l: `outer` where pre is 1."""
+        """Σ post over the batch, of b_l's shape: `outer` with pre = 1."""
         return post.sum(0)
 
 
 def check_seed(seed: object) -> None:
-    """BadOption unless ``seed`` is a whole number from 0 on."""
+    """Raise BadOption unless ``seed`` is a whole number from 0 on."""
     check_whole("seed", seed, 0)
 
 
 def check_whole(what: str, number: object, least: int = 1) -> None:
-    """BadOption unless ``number`` is a whole number from ``least`` on.
+    """Raise BadOption unless ``number`` is a whole number from ``least`` on.
 
     >>> check_whole("epochs", 2.5)
     Traceback (most recent call last):
@@ -166,7 +170,7 @@ def check_whole(what: str, number: object, least: int = 1) -> None:
 
 
 def check_dense(what: str, spec: NetworkSpec) -> None:
-    """BadOption where a layer is a convolution."""
+    """Raise BadOption where a layer is a convolution."""
     if spec.convolutional:
         raise BadOption(what, got="convolutions", expected="dense layers",
                         remedy="rate_models.batch.BatchNetwork learns convolutions")  # fmt: skip
@@ -175,10 +179,11 @@ def check_dense(what: str, spec: NetworkSpec) -> None:
 def draw(
     name: str, rng: np.random.Generator, shape: tuple[int, ...], fan_in: int
 ) -> NDArray[np.float64]:
-    """A random array.
+    """A random array, drawn from the distribution called ``name``.
 
     he_uniform: U(-b, b), b = √(6 / fan_in). he_normal: N(0, 2 / fan_in). Both have std √(2/fan_in).
-    torch_uniform: b = 1 / √fan_in, where PyTorch's layers start.
+    torch_uniform: U(-b, b), b = 1 / √fan_in, the initialisation of PyTorch's layers.
+    Raises UnknownName for another name.
 
     >>> draw("he_uniform", np.random.default_rng(0), (2, 3), 3).shape
     (2, 3)
@@ -192,7 +197,7 @@ def draw(
 
 
 def initial_weights(spec: NetworkSpec, seed: int, init: str = "he_uniform") -> Parameters:
-    """W_l drawn by ``init`` and b_l = 0, float64; a seed gives the same in every realisation.
+    """W_l drawn by ``init`` and b_l = 0, float64. A seed gives the same in all implementations.
 
     >>> [w.shape for w in initial_weights(NetworkSpec((4, 3, 2)), seed=0)["W"]]
     [(3, 4), (2, 3)]
@@ -210,7 +215,7 @@ def forward(
 ) -> tuple[list[Any], list[Any]]:
     """The standard pass: pre-activations a_l and activities h_l, (batch, n_l), index = layer.
 
-    a_l = W_l h_{l-1} + b_l, h_l = m_l ∘ s_l(a_l), h_0 = x (a_0 is x too and means nothing).
+    a_l = W_l h_{l-1} + b_l, h_l = m_l ∘ s_l(a_l), h_0 = x (a_0 is x too, and is not used).
     masks: dropout masks m_l of the hidden layers (batch, n_l), or None.
     """
     a, h = [x], [x]

@@ -1,7 +1,7 @@
 """Compile all kernels into the cache: ``python -m rate_models.precompile``.
 
-Each rule and dtype compiles in a process of its own, as many at a time as there are processors.
-Prints the seconds that each first sample took; what is in the cache already takes next to none.
+Each rule and dtype compiles in its own process, with as many processes as there are processors.
+Prints the seconds that the first sample took; kernels that are already cached load quickly.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rate_models.online.network import OnlineNetwork
 
 
 def seconds(rule: str, dtype: str) -> float:
-    """The seconds that a first sample takes, learned and predicted."""
+    """The seconds to learn and to predict a first sample."""
     spec = NetworkSpec((2, 2, 2), loss=rules.get(rule).loss)
     net = OnlineNetwork(spec, rule, dtype=dtype)
     start = time.perf_counter()
@@ -31,21 +31,21 @@ def seconds(rule: str, dtype: str) -> float:
     return time.perf_counter() - start
 
 
-def _elsewhere(work: tuple[str, str]) -> float:
+def _in_process(work: tuple[str, str]) -> float:
     command = [sys.executable, "-m", "rate_models.precompile", *work]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
     return float(done.stdout)
 
 
 def main() -> None:
-    """Print one line per rule and dtype; given one rule and dtype, its seconds alone."""
+    """Print one line per rule and dtype; with a rule and a dtype as arguments, only its seconds."""
     if len(sys.argv) > 1:
         print(seconds(*sys.argv[1:]))
         return
     works = list(product(rules.names(), DTYPES))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for (rule, dtype), taken in zip(works, pool.map(_elsewhere, works), strict=True):
-            print(f"{rule:28} {dtype:8} {taken:6.1f} s", flush=True)
+        for (rule, dtype), spent in zip(works, pool.map(_in_process, works), strict=True):
+            print(f"{rule:28} {dtype:8} {spent:6.1f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The reference realisation: a rule's textbook form, an optimiser, and nothing else.
+"""The reference implementation: the textbook form of a rule, and an optimiser.
 
-Runs on NumPy arrays or torch tensors, whichever the parameters are. Slow, short, to be read.
+It runs on NumPy arrays or torch tensors, whichever the parameters are. It is slow and short, and
+all other implementations are tested against it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from rate_models.rules import Draws, Rule, Stage
 def initial_parameters(
     spec: NetworkSpec, rule: str | Rule, seed: int, dtype: str = "float64", **hyperparameters: Any
 ) -> Parameters:
-    """All parameters of a network under a rule: the same for the same seed in every realisation.
+    """The initial parameters of a network and rule. A seed gives the same in all implementations.
 
     >>> sorted(initial_parameters(NetworkSpec((4, 3, 2)), "pepita", seed=0))
     ['F', 'W', 'b']
@@ -34,7 +35,7 @@ def initial_parameters(
 
 
 def mapped(params: Parameters, function: Any) -> Parameters:
-    """``params`` with every array put through ``function``."""
+    """``params`` with ``function`` applied to every array."""
     return {
         name: [function(a) for a in value] if isinstance(value, list) else function(value)
         for name, value in params.items()
@@ -42,19 +43,19 @@ def mapped(params: Parameters, function: Any) -> Parameters:
 
 
 def gradients(
-    spec: NetworkSpec, stage: Stage, params: Parameters, batch_size: int
+    spec: NetworkSpec, step: Stage, params: Parameters, batch_size: int
 ) -> dict[str, Any]:
-    """ΔW_l = Σ_terms coefficient · postᵀ pre / batch_size, Δb_l the same with pre = 1.
+    """The updates of one optimiser step: {"W": [ΔW_l], "b": [Δb_l], own array: Δ}.
 
-    Also Δ of the rule's own arrays, {name: array}; and where ``params`` hold WF = W_1 F, which an
-    optimiser that is linear in W and ΔW keeps so by stepping it with ΔW_1 F, that.
+    ΔW_l = Σ_terms coefficient · postᵀ pre / batch_size, Δb_l the same with pre = 1; None for a
+    frozen layer. Where ``params`` hold WF = W_1 F, the result also has its update ΔW_1 F. An
+    optimiser that is linear in W and ΔW keeps WF = W_1 F by this update.
 
-    batch_size: the nominal one; a short last batch is divided by it too (SPEC A3). A frozen layer
-    gets None.
+    batch_size: the nominal size; the sum over a short last batch is divided by it too.
     """
     delta_w: list[Any] = []
     delta_b: list[Any] = []
-    for layer, terms in enumerate(stage.terms, start=1):
+    for layer, terms in enumerate(step.terms, start=1):
         if terms is None:
             delta_w.append(None)
             delta_b.append(None)
@@ -63,8 +64,8 @@ def gradients(
         delta_w.append(_sum(spec.outer(layer, *part) for part in parts))
         if params["b"]:
             delta_b.append(_sum(factor * spec.total(layer, post) for post, _, factor in parts))
-    own = {name: delta / batch_size for name, delta in stage.own.items()}
-    if "WF" in params and (first := stage.terms[0]) is not None:
+    own = {name: delta / batch_size for name, delta in step.own.items()}
+    if "WF" in params and (first := step.terms[0]) is not None:
         images = [t.coefficient / batch_size * (t.pre @ params["F"]) for t in first]
         own["WF"] = _sum(t.post.T @ image for t, image in zip(first, images, strict=True))
     return {"W": delta_w, **({"b": delta_b} if params["b"] else {}), **own}
@@ -106,13 +107,16 @@ class Textbook:
         noise: Sequence[Any] | None = None,
         batch_size: int | None = None,
     ) -> None:
-        """One batch: x (batch, n_0), target vectors y (batch, n_L); masks, noise: (batch, n)."""
+        """Learn one batch: x (batch, n_0), target vectors y (batch, n_L).
+
+        masks, noise: arrays (batch, n). batch_size: see `gradients`; None: len(x).
+        """
         draws = Draws(masks, noise)
-        for stage in self.definition.batch(self.spec, self.params, self.hyper, x, y, draws):
-            delta = gradients(self.spec, stage, self.params, batch_size or len(x))
+        for step in self.definition.batch(self.spec, self.params, self.hyper, x, y, draws):
+            delta = gradients(self.spec, step, self.params, batch_size or len(x))
             self.sgd.step(self.params, delta, self.samples_seen)
         self.samples_seen += len(x)
 
     def predict(self, x: Any) -> Any:
-        """h_L (batch, n_L)."""
+        """The output h_L (batch, n_L) for x (batch, n_0)."""
         return rules.forward(self.definition, self.spec, self.params, self.hyper, x)[1][-1]

@@ -10,7 +10,7 @@ Files of runs and of data are read and written in this package only. Open `learn
 `schedule`    plans: which worker executes which item when; `threads` executes them
 `options`     the one list of the options of a run; `records`: how such lists are declared
 `commands`    one file per command; `app`: the command line; `progress`, `outlook`: during a run
-`sweeps`      many runs; `papers`: published tables; `benchmarks`: speed
+`sweeps`      many runs; `papers`: published tables; `benchmarks`: speed; `spikes`: conversions
 `cluster`     workers of Dask; `machine`: the machine of a measurement; `terminal`: printed lines
 
 >>> from streaming import OnlineLearner, progressive_val_score

@@ -1,6 +1,6 @@
-"""The command line: finds the commands in `streaming.commands` and runs the one that is asked for.
+"""The command line: finds the commands in `streaming.commands` and runs the requested one.
 
-A new command is a new file there; nothing is edited here.
+A new command is a new file in that folder. This module needs no change.
 """
 
 from __future__ import annotations
@@ -44,8 +44,10 @@ app = _joined()
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point; always ends in SystemExit: 0, 1 (output not written, or realisations that do
-    not agree), 2 (error), 3 (diverged), 128 + signal.
+    """Entry point of the program. It always ends in SystemExit.
+
+    Exit codes: 0; 1 (output not written, or a check or parity test that fails); 2 (error);
+    3 (diverged); 128 + signal.
     """
     say_once = functools.cache(say)
     with delivered(), warnings.catch_warnings():
@@ -57,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit(3 if isinstance(error, Diverged) else 2)
         except SystemExit as end:
             if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
-                say("interrupted")  # of commands that keep nothing and print nothing themselves
+                say("interrupted")  # for commands that save nothing and print nothing themselves
             raise
         except MemoryError:
             say(MEMORY)

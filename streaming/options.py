@@ -1,17 +1,17 @@
-"""The options of a run: the one list of them.
+"""All options of a run, in one list.
 
-A field of `RunOptions` is an option. Its name, type, range and default are pydantic's; its
-`Option` holds what else there is to know. The class that declares it tells where it goes:
+Every field of `RunOptions` is an option. Pydantic defines its name, type, range and default; an
+`Option` in its annotation holds the rest. The class that declares an option decides who gets it:
 
-- `LearnerOptions`: to the learner, as the argument of this name;
-- `StreamOptions`: to the loop that streams;
-- `SourceOptions`: to the source, and to the learner where that has an argument of this name;
-- `TableOptions`: to sources that are tables.
+- `LearnerOptions`: the learner, as the argument of the same name;
+- `StreamOptions`: the loop of the run;
+- `SourceOptions`: the source, and the learner if it has an argument of the same name;
+- `TableOptions`: sources that read tables.
 
-All else follows from the fields: the options of ``dendrostream run`` and ``dendrostream sweep``,
-`streaming.runs.config.RunConfig` with the ``config.json`` of a run, what a checkpoint remembers,
-what a sweep can vary, and what a run that goes on from another one takes over. To add an option,
-add a field.
+Everything else is derived from these fields: the options of ``dendrostream run`` and ``dendrostream
+sweep``, `streaming.runs.config.RunConfig` with the ``config.json`` of a run, the options stored in
+a checkpoint, what a sweep can vary, and what a run inherits that goes on from another run. To add
+an option, add a field.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from pydantic_core import PydanticCustomError
 from rate_models.errors import BadOption
 from streaming.records import Checked, Option, parse_sizes
 
-# Options that other commands have too.
+# Options that other commands share.
 Data = Annotated[
     Path | None,
     Option("Folder of data sets  [default: DENDROSTREAM_DATA, else user's cache]", decides=False),
 ]
 Download = Annotated[
-    bool, Option("Fetch a missing data set (needs the extra vision).", decides=False)
+    bool, Option("Download a missing data set (needs the extra vision).", decides=False)
 ]
 Batch = Annotated[
     PositiveInt, Option("Samples per update, streamed through the layers.", inherited="fixed")
@@ -40,7 +40,7 @@ Count = Annotated[int, Field(gt=0, lt=2**63)]
 
 
 def _sizes(value: Any) -> Any:
-    """The text 256,128 as sizes; one number as one size."""
+    """The text ``256,128`` as sizes; a single number as one size."""
     if isinstance(value, int):
         return (value,)
     try:
@@ -50,33 +50,34 @@ def _sizes(value: Any) -> Any:
 
 
 def _columns(value: Any) -> Any:
-    """The text time,id as two names of columns."""
+    """The text ``time,id`` as two column names."""
     if not isinstance(value, str):
         return _listed("drop", value)
-    from streaming.tables.columns import listed  # with NumPy: not for --help
+    from streaming.tables.columns import listed  # imports NumPy, which --help does not need
 
     return listed(value)
 
 
 def _names(value: Any) -> Any:
-    """A text as one name."""
+    """A single text as one name."""
     return (value,) if isinstance(value, str) else _listed("record", value)
 
 
 def _listed(what: str, value: Any) -> Any:
-    """A sequence as a tuple, as pydantic would read one without end; anything else as it is."""
+    """A sequence as a tuple, of limited length; anything else unchanged."""
     if value is None or isinstance(value, float):
         return value
-    from rate_models.support.arguments import elements  # with NumPy: not for --help
+    from rate_models.support.arguments import elements  # imports NumPy: not for --help
 
     return elements(f"--{what}", value, "a list")
 
 
 class LearnerOptions(Checked):
-    """What the learner is built with.
+    """Arguments of the learner.
 
-    ``None`` means: as suits rule and source; for ``rule`` and ``dtype``: pepita and float32, or
-    what the ``circuit`` has. ``schedule``, ``workers``, ``batch``: see `streaming.threads.network`.
+    ``None`` selects a default that suits the rule and the source. The defaults of ``rule`` and
+    ``dtype`` are pepita and float32, or those of the ``circuit``.
+    ``schedule``, ``workers`` and ``batch`` are described in `streaming.threads.network`.
     ``settings`` holds hyperparameters of rule, network and optimiser, and settings of the circuit.
     """
 
@@ -113,19 +114,19 @@ class LearnerOptions(Checked):
     scale: Annotated[
         Literal["none", "range", "running", "global"] | None,
         Option(
-            "Input scaling: none; range: over the largest possible value; running: zero "
-            "mean, unit variance, as seen so far, each feature; global: all features alike  "
-            "[default: what suits rule and source]",
+            "Input scaling. none; range: divide by the largest possible value; running: zero "
+            "mean and unit variance of each feature, by running estimates; global: the same by "
+            "one estimate for all features  [default: what suits rule and source]",
             inherited="fixed",
         ),
     ] = None
     schedule: Annotated[
         str,
         Option(
-            "sequential: all of a sample before the next; pipelined: the next sample enters a "
-            "layer that has learned, with the same result to the last bit; delayed:3: a sample is "
-            "learned from after the first passes of 3 more, through the weights of its own first "
-            "pass; delayed:3:current: through those of the moment.",
+            "sequential: one sample after the other; pipelined: the next sample enters a layer "
+            "as soon as that layer is updated, bit-identical to sequential; delayed:3: the "
+            "modulated pass of a sample runs after the standard passes of 3 more samples, through "
+            "the weights of its own standard pass; delayed:3:current: through the current weights.",
             inherited="fixed",
         ),
     ] = "sequential"
@@ -145,12 +146,12 @@ class LearnerOptions(Checked):
 
 
 class StreamOptions(Checked):
-    """What is streamed, when the run ends, and what it writes as it goes.
+    """What is streamed, when the run ends, and what it writes while it runs.
 
-    ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, looked at
-    whenever a metrics line is written) end a run early. ``interval`` and ``save_every`` are the
-    stream samples between metrics lines and between checkpoints. ``record`` names diagnostics to be
-    written with every metrics line. ``target``: what is learned, the source's labels or its input.
+    ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, tested whenever a
+    metrics line is written) end a run early. ``interval`` and ``save_every`` count the samples
+    between metrics lines and between checkpoints. ``record`` names diagnostics that are written
+    with every metrics line. ``target`` selects what is learned: the source's labels or its input.
     """
 
     source: Annotated[str, Option("Where samples come from; see `dendrostream sources`.")] = (
@@ -195,20 +196,20 @@ class StreamOptions(Checked):
 
 
 class SourceOptions(Checked):
-    """What every source can use.
+    """Options of all sources.
 
     data: folder of the data sets (None: DENDROSTREAM_DATA, else the user's cache folder).
-    download: fetch a missing data set through torchvision.
+    download: download a missing data set through torchvision.
     seed: seed of the order of the training samples.
     on_bad: "raise" on a bad sample in a file, or "skip" it and count it.
-    task: what is learned from the labels, "regression" (numbers) or "classification"; None: the
-    source tells, or guesses it (see `streaming.samples.task`).
+    task: "regression" (labels are numbers) or "classification". None: the source knows it or
+    guesses it (see `streaming.samples.task`).
     """
 
     seed: Annotated[
         int,
         Field(ge=0),
-        Option("Of weights, order of samples, masks and noise.", inherited="fixed"),
+        Option("Seed of weights, order of samples, masks and noise.", inherited="fixed"),
     ] = 0
     task: Annotated[
         Literal["regression", "classification"] | None,
@@ -226,60 +227,61 @@ class SourceOptions(Checked):
 
 
 class TableOptions(Checked):
-    """What sources that are tables can use, and no others.
+    """Options of sources that read tables; other sources refuse them.
 
-    label: the column of the labels; None: the one called label, or the last one.
+    label: column of the labels; None: the column named ``label``, or else the last one.
     drop: columns that are left out.
-    sep: what separates cells; None: a comma, or what the first line has instead of it.
-    decimal: what numbers have before their decimals, "." or ",".
-    encoding: of the text, e.g. "latin-1"; None: UTF-8, or UTF-16 where the file begins so.
-    header: whether the first line names the columns; else they are called 1, 2, ...
-    missing: what becomes of a missing cell: "raise", "skip" the row, or filled in with "zero",
-    the "last" value or the "mean" of the column so far.
-    missing_indicator: for each column with gaps, one more that tells where they are.
-    held_out: the share of the rows that is not learned from but tested on: the last ones.
+    sep: separator of cells; None: a comma, or the separator that the first line uses instead.
+    decimal: the decimal mark of numbers, "." or ",".
+    encoding: encoding of the text, e.g. "latin-1"; None: UTF-8, or UTF-16 if the file starts with
+    its byte order mark.
+    header: whether the first line names the columns; else their names are 1, 2, ...
+    missing: treatment of a missing cell: "raise", "skip" the row, or fill in "zero", the "last"
+    value or the "mean" of the column so far.
+    missing_indicator: add a feature for each column with missing cells, 1 where a cell is missing.
+    held_out: fraction of the rows, the last ones, that is tested on and never learned.
     stratify: hold out a random sample of every class instead.
     """
 
     label: Annotated[
         str | None,
-        Option("Of a table: the labels  [default: label, or the last column]", metavar="COLUMN"),
+        Option("Table: the labels  [default: label, or the last column]", metavar="COLUMN"),
     ] = None
     drop: Annotated[
         tuple[str, ...],
         BeforeValidator(_columns),
-        Option("Of a table: columns that are left out.", text=str, metavar="COLUMN[,...]"),
+        Option("Table: columns that are left out.", text=str, metavar="COLUMN[,...]"),
     ] = ()
     sep: Annotated[
         str | None,
         Option(
-            "Of a table: what separates cells; ';', tab, space, ...  [default: a comma, or "
-            "what the first line has instead]"
+            "Table: separator of cells: ';', tab, space, ...  [default: a comma, or "
+            "what the first line uses instead]"
         ),
     ] = None
-    decimal: Annotated[Literal[".", ","], Option("Of a table: what stands before decimals.")] = "."
+    decimal: Annotated[Literal[".", ","], Option("Table: the decimal mark.")] = "."
     encoding: Annotated[
-        str | None, Option("Of a table: its encoding, e.g. latin-1  [default: utf-8]")
+        str | None, Option("Table: its encoding, e.g. latin-1  [default: utf-8]")
     ] = None
     header: Annotated[
         bool,
-        Option("Of a table: whether the first line names the columns; else they are 1, 2, ..."),
+        Option("Table: whether the first line names the columns; else they are 1, 2, ..."),
     ] = True
     missing: Annotated[
         Literal["raise", "skip", "mean", "last", "zero"],
         Option(
-            "Of a table: at a missing cell stop, skip the row, or fill in the column's mean "
+            "Table: at a missing cell stop, skip the row, or fill in the column's mean "
             "so far, its last value, or zero."
         ),
     ] = "raise"
     missing_indicator: Annotated[
         bool,
-        Option("Of a table: one more feature for each column with missing cells, 1 where one is."),
+        Option("Table: one more feature per column with missing cells: 1 where a cell is missing."),
     ] = False
     held_out: Annotated[
         float,
         Field(ge=0, lt=1),
-        Option("Of a table: the share of rows, the last ones, that is tested on only."),
+        Option("Table: fraction of the rows, the last ones, that is tested on and never learned."),
     ] = 0.0
     stratify: Annotated[bool, Option("Hold out a random sample of every class instead.")] = False
 
@@ -294,4 +296,4 @@ class TableOptions(Checked):
 
 
 class RunOptions(TableOptions, SourceOptions, LearnerOptions, StreamOptions):
-    """Everything that can be asked of a run."""
+    """All options of a run."""

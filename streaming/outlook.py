@@ -1,4 +1,4 @@
-"""How long a run is going to take, said while it can still be ended at no cost."""
+"""An estimate of the duration of a run, shown once near its start if the run is long."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from rate_models.support.estimates import duration
 from streaming.progress import _total
 from streaming.runs.run import Run
 
-MEASURED = 5.0  # seconds of streaming after which its pace is known
-LONG = 3600.0  # seconds left from which on it is worth a line
+MEASURED = 5.0  # seconds of streaming over which the speed is measured
+LONG = 3600.0  # seconds left; above this a line is shown
 
 
 class Outlook:
-    """Called after every block: says once, by ``say``, where a run has more than an hour to go.
+    """Shows one line, through ``say``, if a run will take more than an hour.
 
-    watch: called after every block too.
+    Call it after every block of samples. It calls ``watch`` each time as well.
     """
 
     def __init__(self, say: Callable[[str], None], watch: Callable[[Run], None]) -> None:
@@ -40,7 +40,7 @@ class Outlook:
 
 
 def seconds_left(run: Run, pace: float) -> float:
-    """Until the run is over, at ``pace`` samples per second; 0 where only Ctrl-C ends it."""
+    """Seconds until the run ends, at ``pace`` samples per second; 0 if only Ctrl-C ends it."""
     total, most = _total(run), run.config.seconds
     left = [] if total is None else [(total - run.position) / pace]
     return min(left if most is None else [*left, most - run.seconds], default=0.0)

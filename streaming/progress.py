@@ -1,4 +1,4 @@
-"""What a person sees of a run while it goes on: a bar on stderr, and Ctrl-C as a request."""
+"""Progress bars on stderr, and the handling of Ctrl-C while a run is active."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tqdm import tqdm
 from rate_models.support import own_files
 from streaming.runs.run import Run
 
-PATIENCE = 3.0  # seconds in which the third signal ends everything
+PATIENCE = 3.0  # seconds: a third signal within this time ends the program at once
 
 
 class Bar:
     """A progress bar with samples per second, windowed accuracy (or R² and RMSE) and loss.
 
-    Call it after every block; it looks at the scores ten times a second at most.
+    Call it after every block of samples. It reads the scores at most ten times per second.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Bar:
                 initial=run.position,
                 unit=" samples",
                 file=sys.stderr,
-                disable=None,  # where stderr is a file
+                disable=None,  # no bar if stderr is a file
                 dynamic_ncols=True,
                 leave=False,
             )
@@ -54,13 +54,13 @@ class Bar:
         self._bar.update(run.position - self._bar.n)
 
     def close(self) -> None:
-        """Take the bar off the screen."""
+        """Remove the bar from the screen."""
         if self._bar is not None:
             self._bar.close()
 
 
 class Steps:
-    """A progress bar over steps that somebody counts: ``tell(what, done, total)``."""
+    """A progress bar over steps that the caller counts: ``bar(label, done, total)``."""
 
     def __init__(self, name: str, unit: str) -> None:
         self._bar = tqdm(
@@ -68,7 +68,7 @@ class Steps:
             unit=unit,
             total=0,
             file=sys.stderr,
-            disable=None,  # where stderr is a file
+            disable=None,  # no bar if stderr is a file
             dynamic_ncols=True,
             leave=False,
         )
@@ -79,44 +79,45 @@ class Steps:
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """Take the bar off the screen."""
+        """Remove the bar from the screen."""
         self._bar.close()
 
 
 def _total(run: Run) -> int | None:
-    """Stream samples that the run takes at most, if that is known."""
+    """The largest number of samples that the run can take; None if it is not known."""
     c, length = run.config, run.source.length
     ends = [] if length is None or c.epochs is None else [c.epochs * length]
     return min(ends if c.samples is None else [*ends, c.samples], default=None)
 
 
 class Interrupts:
-    """SIGINT and SIGTERM as a request that a run asks for between two blocks.
+    """Turns SIGINT and SIGTERM into a stop request that a run polls between two blocks.
 
-    One signal may arrive twice, as Ctrl-C does where one program starts another. The third within
-    three seconds raises KeyboardInterrupt: nobody need wait for what is stuck. So does the first
-    one if nobody has asked yet: nothing was learned. A signal that is ignored stays so.
+    Calling the object polls it: True after a signal. One signal may arrive twice, as Ctrl-C does
+    when one program starts another. A third signal within three seconds raises KeyboardInterrupt,
+    so that a run that hangs can be ended. The first signal raises it too if nothing has polled
+    yet, since then nothing was learned. A signal that is ignored stays ignored.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._asked = False
+        self._polled = False
         self._times: list[float] = []
 
     def __call__(self) -> bool:
-        self._asked = True
+        self._polled = True
         return self.signal is not None
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects of a program that this signal ended."""
+        """The exit code of a program that this signal ended: 128 + signal."""
         return 128 + (self.signal or signal.SIGINT)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         first, self.signal = self.signal is None, number
         self._times = [*self._times[-2:], time.monotonic()]
         at_once = len(self._times) == 3 and self._times[2] - self._times[0] <= PATIENCE
-        if at_once or (first and not self._asked):
+        if at_once or (first and not self._polled):
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
@@ -132,6 +133,6 @@ class Interrupts:
 
 
 def _is_ours(number: int) -> bool:
-    """Whether a signal can be caught, and was not made to be ignored (nohup, & in a shell)."""
+    """Whether a signal can be caught and is not ignored already (nohup, & in a shell)."""
     main = threading.current_thread() is threading.main_thread()
     return main and signal.getsignal(number) not in (signal.SIG_IGN, None)

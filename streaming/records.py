@@ -1,4 +1,4 @@
-"""Records of options: what there is to know of an option, and how a record is checked."""
+"""Records of options: the description of an option, and the checks of a record."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from rate_models.errors import BadOption, quoted
 
 @dataclass(frozen=True)
 class Option:
-    """What there is to know of an option beside its name, type, range and default.
+    """The description of an option beyond its name, type, range and default.
 
-    help: for the command line. flag: on the command line, if it is not the field's name. text: its
-    type there, if it is not the field's. metavar: what ``--help`` shows for its value.
-    inherited: what a run that goes on from another one makes of it: "kept" is as it was unless it
-    is given; "fixed" cannot be given; "fresh" is the option's default unless it is given.
-    decides: whether results depend on it.
+    help: the help text on the command line.
+    flag: the flag on the command line, if it differs from the field's name.
+    text: the type on the command line, if it differs from the field's type.
+    metavar: what ``--help`` shows for the value.
+    inherited: the value in a run that goes on from another run (``--from``). "kept": the value of
+    the earlier run unless a new one is given. "fixed": the value of the earlier run; a new one is
+    refused. "fresh": the default unless a value is given.
+    decides: whether results depend on the option.
     """
 
     help: str
@@ -30,7 +33,7 @@ class Option:
 
 
 class Checked(BaseModel):
-    """A record that is checked when it is made; raises BadOption, which names the option."""
+    """A record that is validated when it is created. Raises BadOption, which names the option."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -44,7 +47,7 @@ class Checked(BaseModel):
 
 
 def _clear(invalid: ValidationError) -> BadOption:
-    """The first thing that is wrong, in our words."""
+    """The first validation error as a BadOption."""
     error = invalid.errors()[0]
     if isinstance(own := error.get("ctx", {}).get("error"), BadOption):
         return own
@@ -59,21 +62,20 @@ def _clear(invalid: ValidationError) -> BadOption:
 def option_of(record: type[BaseModel]) -> dict[str, Option]:
     """The `Option` of each field that has one, by the field's name.
 
-    >>> from typing import Annotated
-    >>> class Sizes(Checked):
-    ...     most: Annotated[int, Option("The largest size.")] = 5
-    >>> option_of(Sizes)["most"].help
-    'The largest size.'
+    >>> from streaming.options import TableOptions
+    >>> option_of(TableOptions)["stratify"].help
+    'Hold out a random sample of every class instead.'
     """
-    found = {
+    options = {
         name: [one for one in field.metadata if isinstance(one, Option)]
         for name, field in record.model_fields.items()
     }
-    return {name: several[0] for name, several in found.items() if several}
+    return {name: several[0] for name, several in options.items() if several}
 
 
 def parse_sizes(text: str, option: str = "--hidden") -> list[int]:
-    """
+    """Sizes of layers from text. Raises BadOption, which names ``option``.
+
     >>> parse_sizes("256,128")
     [256, 128]
     """

@@ -1,8 +1,9 @@
-"""Whether a rule keeps its contract, and whether what is computed in several forms is the same.
+"""Checks that a rule keeps its contract, and that all implementations agree.
 
-Open `rule` first: `check_rule`, behind ``dendrostream check`` and the tests of our own rules, gives
-a `Report`, a line for each promise. `parity`: every realisation against the textbook, after every
-sample. `tasks`: what a kernel reads and writes. `report`: what a report is.
+Open `rule` first. `check_rule`, used by ``dendrostream check`` and by the tests of our rules,
+returns a `Report` with one line per requirement. `parity` compares every implementation with the
+textbook after every sample, `tasks` checks what a kernel reads and writes, and `report` defines a
+report.
 
 >>> from rate_models.checks import check_rule
 >>> check_rule("backprop", only=["own arrays"]).ok

@@ -1,9 +1,10 @@
-"""Do the realisations agree? The online kernel, the torch batch, ... against the textbook.
+"""Parity: every implementation of a rule, such as the online kernel, against the textbook.
 
-Every rule learns the same samples in each realisation, from the same initial parameters and with
-the same masks and noise. After every sample all its arrays, and the outputs that it gave before
-learning, are compared with the float64 textbook: deviation = max|a − b| / max|b| per array, and
-the largest over all samples is what is reported. Realisations of higher packages are handed in.
+Every implementation learns the same samples, from the same initial parameters and with the same
+masks and noise. After every sample all its arrays, and the outputs that it predicted before
+learning, are compared with the float64 textbook: deviation = max|a − b| / max|b| per array. The
+largest deviation over all samples is reported. Implementations in packages above this one are
+arguments.
 """
 
 from __future__ import annotations
@@ -27,15 +28,16 @@ from rate_models.textbook import Textbook, initial_parameters, mapped
 
 Array = NDArray[Any]
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
-# Where a ReLU changes its slope, rounding decides which one is taken, and neither is wrong:
-# samples that bring a hidden unit this near are passed over.
+# Where a ReLU changes its slope, rounding decides which slope is used, and neither is wrong.
+# Samples that bring the pre-activation of a hidden unit this close to 0 are skipped.
 KINK = 1e-4
 
 
 class Report(NamedTuple):
-    """ok: every row is. rows: {rule, realisation, dtype, array, deviation, tolerance, ok}.
+    """ok: whether all rows are. rows: {rule, realisation, dtype, array, deviation, tolerance, ok}.
 
-    missing: realisations that are not installed; they are not counted.
+    The column "realisation" has the name of the implementation. missing: implementations that are
+    not installed; they do not affect ``ok``.
     """
 
     ok: bool
@@ -44,7 +46,7 @@ class Report(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A network and how it learns, for one rule."""
+    """A network, optimiser and hyperparameters to test one rule with."""
 
     rule: Rule
     spec: NetworkSpec
@@ -61,9 +63,9 @@ class Sample(NamedTuple):
     noise: Sequence[Array] | None
 
 
-# Learns one sample; returns what the network put out before, and its parameters after.
+# Learns one sample; returns the outputs before learning, and the parameters after it.
 Twin = Callable[[Sample], tuple[Array, Parameters]]
-# Of a case, in a dtype, from a seed; None where the realisation has no such case.
+# (case, dtype, seed) -> a Twin; None where the implementation does not support the case.
 Maker = Callable[[Case, str, int], Twin | None]
 
 
@@ -75,13 +77,13 @@ def run(
     others: Mapping[str, Maker] = MappingProxyType({}),
     tell: Callable[[str, int, int], object] = lambda rule, done, total: None,
 ) -> Report:
-    """Compare all realisations over ``samples`` samples; rules: all where None.
+    """Compare all implementations over ``samples`` samples; rules: all where None.
 
-    others: realisations of packages above this one, by name. tell: called after every sample with
-    the rule, how many samples are done and how many there are.
+    others: implementations in packages above this one, by name. tell: progress function, called
+    after every sample with the rule, the number of samples done and their total number.
 
     Raises UnknownName for a rule that does not exist, BadOption for a dtype or a number of
-    samples that cannot be.
+    samples that is not allowed.
 
     >>> run(samples=2, rules=["backprop"], dtypes=["float64"]).ok
     True
@@ -99,8 +101,10 @@ def run(
     for rule, each in cases.items():
         worst: dict[tuple[str, str, str], float] = {}
         for case in each:
-            made = {(name, d): make(case, d, seed) for name, make in makers.items() for d in dtypes}
-            twins = {key: twin for key, twin in made.items() if twin is not None}
+            each_twin = {
+                (name, d): make(case, d, seed) for name, make in makers.items() for d in dtypes
+            }
+            twins = {key: twin for key, twin in each_twin.items() if twin is not None}
             for deviations in deviations_of(case, twins, samples, seed):
                 for key, deviation in deviations.items():
                     worst[key] = max(worst.get(key, 0.0), deviation)
@@ -116,9 +120,9 @@ def run(
 
 
 def cases_of(rule: Rule) -> list[Case]:
-    """A deep network with the defaults; a wide one with all that can move at once.
+    """A deep network with the default options, and a wide one with all options of learning in use.
 
-    Where the rule cannot learn these, the nearest ones that it can.
+    Where the rule cannot learn one of these, the most similar network that it can learn.
     """
     moving = Optimizer(lr=0.01, momentum=0.9, weight_decay=1e-4, decay_at=(300,))
     dropout = {"dropout": 0.1} if "dropout" in rule.hyperparameters._fields else {}
@@ -130,7 +134,7 @@ def cases_of(rule: Rule) -> list[Case]:
 
 
 def _stream(case: Case, seed: int) -> Iterator[Sample]:
-    """Sparse inputs that single precision holds exactly, with labels, masks and noise."""
+    """Sparse inputs that single precision represents exactly, with labels, masks and noise."""
     definition, sizes = case.rule, case.spec.sizes
     hyper = definition.hyperparameters(**case.hyper)
     rng = np.random.default_rng([seed, *sizes])
@@ -142,7 +146,7 @@ def _stream(case: Case, seed: int) -> Iterator[Sample]:
 
 
 def online(case: Case, dtype: str, seed: int) -> Twin | None:
-    """The kernel; None where the rule has none."""
+    """The online kernel; None for a rule without one."""
     if not case.rule.compiled:
         return None
     net = OnlineNetwork(
@@ -179,7 +183,7 @@ def batch(case: Case, dtype: str, seed: int) -> Twin:
 def deviations_of(
     case: Case, twins: dict[tuple[str, str], Twin], samples: int, seed: int
 ) -> Iterator[dict[tuple[str, str, str], float]]:
-    """{(realisation, dtype, array): deviation} of every array, after every sample."""
+    """{(implementation, dtype, array): deviation} of every array, after every sample."""
     params = initial_parameters(case.spec, case.rule, seed, **case.hyper)
     book = Textbook(case.spec, case.rule, params, case.optimizer, **case.hyper)
     stream = (sample for sample in _stream(case, seed) if not _at_kink(book, sample))
@@ -190,7 +194,7 @@ def deviations_of(
         book.learn(x, one_hot(sample.labels, case.spec.sizes[-1]), sample.masks, sample.noise)
         truth = _named(outputs, book.params)
         sizes = {name: np.abs(array).max() for name, array in truth.items()}
-        found: dict[tuple[str, str, str], float] = {}
+        deviations: dict[tuple[str, str, str], float] = {}
         for key, learn in twins.items():
             if key in lost:
                 continue
@@ -202,8 +206,8 @@ def deviations_of(
             for name, array in truth.items():
                 off = float(np.abs(arrays[name] - array).max())
                 relative = off / float(sizes[name] or 1.0)  # all zero: compared as it is
-                found[*key, name] = relative if relative == relative else np.inf  # NaN is far
-        yield found
+                deviations[*key, name] = relative if relative == relative else np.inf  # for NaN
+        yield deviations
 
 
 def _at_kink(book: Textbook, sample: Sample) -> bool:

@@ -1,4 +1,4 @@
-"""What a check found: a line for each promise."""
+"""The result of a check: one line per requirement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Line(NamedTuple):
-    """check: the promise. ok: whether it is kept; None: not looked at. detail: what was found."""
+    """check: the requirement. ok: whether it is met; None: not checked. detail: the reason."""
 
     check: str
     ok: bool | None
@@ -24,7 +24,7 @@ class Line(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The lines about a rule, a source or a circuit. kind: which of them; name: its name."""
+    """The lines about one object. kind: rule, source or circuit; name: its name."""
 
     kind: str
     name: str
@@ -32,11 +32,11 @@ class Report(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether no promise is broken."""
+        """Whether no requirement is violated."""
         return all(line.ok is not False for line in self.lines)
 
     def as_json(self) -> dict[str, Any]:
-        """The report as a dict of JSON."""
+        """The report as a dict that JSON can represent."""
         checks = [line._asdict() for line in self.lines]
         return {"ok": self.ok, "kind": self.kind, "name": self.name, "checks": checks}
 
@@ -47,7 +47,7 @@ Check = Callable[[T], Iterator[Line]]
 def carried_out(
     checks: Mapping[str, Check[T]], subject: T, only: Sequence[str] | None
 ) -> tuple[Line, ...]:
-    """The lines of the checks; what a check raises is a broken promise.
+    """The lines of the checks; a check that raises counts as violated.
 
     only: names of checks; None: all. Raises UnknownName for other names.
     """
@@ -67,7 +67,7 @@ def carried_out(
 
 
 def reason(error: Exception) -> str:
-    """An error in one line, with the place that it comes from."""
+    """The error on one line, with file and line number where it was raised."""
     text = " ".join(str(error).split())
     if isinstance(error, UserError):
         return text

@@ -1,4 +1,4 @@
-"""The contract of a rule, promise by promise."""
+"""The contract of a rule, one check per requirement."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from rate_models.rules import Rule
 from rate_models.support import lookup, own_files
 from rate_models.textbook import Textbook, initial_parameters
 
-SHORT = 6  # samples after which what learns has changed
+SHORT = 6  # samples after which all arrays that learn have changed
 SMALL = NetworkSpec((8, 7, 6, 5), bias=True)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A rule with some of its hyperparameters, and over how many samples it is looked at."""
+    """A rule to check, hyperparameters that differ from its defaults, and the number of samples."""
 
     rule: Rule
     hyper: dict[str, Any]
@@ -43,23 +43,23 @@ class Subject:
 
     @property
     def cases(self) -> list[Case]:
-        """The networks of `parity`; BadOption where the rule can learn none of them so."""
-        found = []
+        """The networks of `parity` that the rule can learn; BadOption where there is none."""
+        allowed = []
         for case in parity.cases_of(self.rule):
             case = case._replace(hyper={**case.hyper, **self.hyper})
             with contextlib.suppress(BadOption):
                 rules.check(
                     self.rule, case.spec, checked(self.rule.hyperparameters(), **case.hyper)
                 )
-                found.append(case)
-        if not found:
+                allowed.append(case)
+        if not allowed:
             expected = "one of the networks that are tried: see rate_models.rules.nearest"
             raise BadOption(f"check() of {self.rule.name}", got="none allowed", expected=expected)
-        return found
+        return allowed
 
     @property
     def small(self) -> NetworkSpec:
-        """The nearest network to a small one with two hidden layers."""
+        """A small network, with two hidden layers if the rule allows them."""
         near = None
         for loss in self.rule.losses:
             near = near or rules.nearest(self.rule, NetworkSpec(SMALL.sizes, "relu", loss, True))
@@ -76,22 +76,22 @@ def check_rule(
     only: Sequence[str] | None = None,
     **hyperparameters: Any,
 ) -> Report:
-    """What of its contract a rule keeps.
+    """Check that a rule keeps its contract.
 
-    rule: a name, the path of a file, or a `Rule`. samples: of each comparison. only: names in
-    `CHECKS`; None: all. hyperparameters: other than the rule's defaults.
-    Raises what `rules.get` raises, and UnknownName and BadOption for arguments that cannot be.
+    rule: a name, the path of a file, or a `Rule`. samples: number in each comparison. only: names
+    in `CHECKS`; None: all. hyperparameters: those that differ from the rule's defaults.
+    Raises what `rules.get` raises, and UnknownName and BadOption for invalid arguments.
     """
     if samples < 1:
         raise BadOption("samples", got=samples, expected="1 or more")
-    found = rules.get(rule)
-    checked(found.hyperparameters(), **hyperparameters)
-    subject = Subject(found, hyperparameters, samples, seed)
-    return Report("rule", found.name, carried_out(CHECKS, subject, only))
+    definition = rules.get(rule)
+    checked(definition.hyperparameters(), **hyperparameters)
+    subject = Subject(definition, hyperparameters, samples, seed)
+    return Report("rule", definition.name, carried_out(CHECKS, subject, only))
 
 
 def _description(on: Subject) -> Iterator[Line]:
-    """The file has a docstring with its source; copies and other processes find the same rule."""
+    """The file's docstring names its source; copies and other processes load the same rule."""
     rule, what = on.rule, "description"
     try:
         place = own_files.place(rule.module, f"rule {rule.name}")
@@ -122,7 +122,7 @@ def _learned(on: Subject, seed: int) -> tuple[Parameters, Parameters]:
 
 
 def _own_arrays(on: Subject) -> Iterator[Line]:
-    """Own arrays are declared, and change as they say that they change."""
+    """Own arrays are declared, and change as declared."""
     before, after = _learned(on, on.seed)
     _, elsewhere = _learned(on, on.seed + 1)
     declared = {one.name: one.changes for one in on.rule.own}
@@ -151,7 +151,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _links(on: Subject) -> Iterator[Line]:
-    """Feedback says which two layers it joins."""
+    """Feedback declares the two layers that it joins."""
     spec, wrong = on.small, list[str]()
     hyper = checked(on.rule.hyperparameters(), **on.hyper)
     for own in on.rule.own:
@@ -179,13 +179,13 @@ def _torch(dtype: str, on: Subject) -> Iterator[Line]:
 
 
 def _compared(on: Subject, what: str, maker: parity.Maker, dtype: str) -> Line:
-    """The largest deviation from the textbook after every sample, or the first that is too far."""
+    """The largest deviation from the textbook, or the first beyond the tolerance."""
     worst, limit = 0.0, TOLERANCE[dtype]
     for case in on.cases:
         twin = maker(case, dtype, on.seed)
         assert twin is not None
-        found = parity.deviations_of(case, {("it", dtype): twin}, on.samples, on.seed)
-        for sample, deviations in enumerate(found, start=1):
+        steps = parity.deviations_of(case, {("it", dtype): twin}, on.samples, on.seed)
+        for sample, deviations in enumerate(steps, start=1):
             (*_, array), deviation = max(deviations.items(), key=lambda one: one[1])
             if not deviation <= limit:
                 sizes = "-".join(map(str, case.spec.sizes))
@@ -198,7 +198,7 @@ def _compared(on: Subject, what: str, maker: parity.Maker, dtype: str) -> Line:
 
 
 def _tasks(on: Subject) -> Iterator[Line]:
-    """The kernel reads and writes what its work items say, and nothing else."""
+    """The kernel reads and writes what its work items declare, and nothing else."""
     what = "tasks = what is read and written"
     if not on.rule.compiled:
         yield Line(what, None, "no kernel yet: batch alone")
@@ -234,7 +234,7 @@ def _differing(net: OnlineNetwork, whole: OnlineNetwork) -> str:
 
 
 def _resume(on: Subject) -> Iterator[Line]:
-    """A network that takes over the state of another goes on bit for bit."""
+    """A network that loads the state of another continues with identical bits."""
     wrong, half = set[str](), on.samples // 2
     for case in on.cases:
         (x, labels), whole, first = _samples(on, case), _network(on, case), _network(on, case)
@@ -250,7 +250,7 @@ def _resume(on: Subject) -> Iterator[Line]:
 
 
 def _chunking(on: Subject) -> Iterator[Line]:
-    """Samples one at a time, a few or all in a call come to the same, bit for bit."""
+    """The result does not depend on how many samples there are in a call, bit for bit."""
     wrong = set[str]()
     for case in on.cases:
         (x, labels), whole, parts = _samples(on, case), _network(on, case), _network(on, case)

@@ -1,8 +1,8 @@
-"""A rule's kernels read and write what its work items say, and nothing else.
+"""Check that a rule's kernels read and write what its work items declare, and nothing else.
 
-Before a kernel stage everything that its work item does not say it reads is made NaN: what it
-writes must not change. In plain Python, as compiling every stage takes minutes: `problems` starts a
-process without numba's compiler that runs `main`.
+Before a kernel stage runs, all arrays are set to NaN except those that its work item declares as
+read. What it writes must not change. The stages run as plain Python, because compiling them takes
+minutes: `problems` starts a process without numba's compiler that runs `main`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rate_models.online.network import OnlineNetwork
 from rate_models.rules import Ref, Rule, Task
 
 Asked = tuple[str, dict[str, Any]]  # a rule by its name or file, and hyperparameters
-# Where an array of a sample lies. Signals of one layer may share a place that only one needs.
+# Where an array of a sample is stored. Signals of one layer may share an array.
 WORK = {"h": ("a", "h"), "p": ("p",), "q": ("q",), "delta": ("delta",), "estimate": ("p",),
         "gain": ("p",)}  # fmt: skip
 SIZES = (6, 5, 4, 3)
@@ -37,7 +37,10 @@ RUN = "from rate_models.checks import tasks; tasks.main()"
 
 
 def problems(asked: Sequence[Asked]) -> list[list[str]]:
-    """What is not as the work items say, for each rule: empty where all is. Takes seconds."""
+    """The violations of each rule, empty where there are none. Takes seconds.
+
+    Raises UserError where the process fails.
+    """
     code = [sys.executable, "-c", RUN, json.dumps(asked)]
     done = subprocess.run(
         code, capture_output=True, text=True, timeout=TIMEOUT, check=False,
@@ -46,12 +49,12 @@ def problems(asked: Sequence[Asked]) -> list[list[str]]:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError("tasks", got=last, expected="a kernel that runs without its compiler")
-    found: list[list[str]] = json.loads(done.stdout.splitlines()[-1])  # files may print as well
-    return found
+    violations: list[list[str]] = json.loads(done.stdout.splitlines()[-1])  # files may print too
+    return violations
 
 
 class Midway(OnlineNetwork):
-    """A network in the middle of a stream, with the error of a sample at hand."""
+    """A network in the middle of a stream, after the standard pass and the error of a sample."""
 
     def __init__(self, rule: Rule, hyper: dict[str, Any]) -> None:
         spec = rules.nearest(rule, NetworkSpec(SIZES, loss=rule.loss))
@@ -78,14 +81,14 @@ class Midway(OnlineNetwork):
         return [task for task in self.tasks if task.kind == "M"]
 
     def teach(self, task: Task) -> None:
-        """Carry out a work item."""
+        """Execute a work item."""
         work, numbers = self._work, numeric(self.hyper, self.dtype)
         with np.errstate(invalid="ignore", over="ignore"):
             self.definition.teach(task.layer, self._net, self._syn, self._params, numbers,
                                   self.step, work, work.a[:0], self.drawn)  # fmt: skip
 
     def arrays(self, ref: Ref) -> list[Array]:
-        """Where an array lies."""
+        """The memory in which an array is stored."""
         net, syn, work, (name, layer) = self._net, self._syn, self._work, ref
         if ref == ("W", 1):
             return [syn.S, syn.pending_x, syn.pending_post]
@@ -104,7 +107,7 @@ class Midway(OnlineNetwork):
         return self.own(name, layer)
 
     def own(self, name: str, layer: int) -> list[Array]:
-        """Arrays of the rule; of a list of arrays the part that work items give this layer."""
+        """Own arrays of the rule; of a list, the array that work items assign to this layer."""
         declared = {own.name: own for own in self.definition.own}
         if name not in declared:
             known = ["W", "e", "y", *WORK, *declared]
@@ -119,7 +122,7 @@ class Midway(OnlineNetwork):
         return [params[name][begins[at] : begins[at + 1]]]
 
     def everything(self) -> list[Ref]:
-        """All that a work item could touch."""
+        """All arrays that a work item could read or write."""
         above = range(1, len(self.spec.sizes))
         refs: list[Ref] = [("e", -1), ("y", -1), ("h", 0)]
         refs += [(name, n) for n in above for name in ("W", "h", "p", "q", "delta")]
@@ -127,7 +130,7 @@ class Midway(OnlineNetwork):
                               if ref[0] in self._params._fields})  # fmt: skip
 
     def after(self, earlier: Sequence[Task]) -> Midway:
-        """Another one like this one was, after these work items."""
+        """A new network in the initial state of this one, after these work items."""
         other = Midway(self.definition, self.hyper._asdict())
         for task in earlier:
             other.teach(task)
@@ -138,20 +141,20 @@ class Midway(OnlineNetwork):
         return [array.copy() for ref in refs for array in self.arrays(ref)]
 
     def blind(self, task: Task) -> None:
-        """Make all NaN but what a work item says that it reads."""
-        said = [a for ref in (*task.reads, *task.updates) for a in self.arrays(ref)]
-        kept = [array.copy() for array in said]
+        """Set all arrays to NaN except those that a work item declares as read."""
+        declared = [a for ref in (*task.reads, *task.updates) for a in self.arrays(ref)]
+        kept = [array.copy() for array in declared]
         for ref in self.everything():
             for array in self.arrays(ref):
                 array[...] = np.nan
         self._work.c[:] = np.nan if task.layer > 1 else 0
         self._work.post[:] = np.nan
-        for array, values in zip(said, kept, strict=True):
+        for array, values in zip(declared, kept, strict=True):
             array[...] = values
 
 
-def unsaid_reads(rule: Rule, hyper: dict[str, Any]) -> list[str]:
-    """Nothing is read but what is said."""
+def undeclared_reads(rule: Rule, hyper: dict[str, Any]) -> list[str]:
+    """The arrays that are read without being declared."""
     network, wrong = Midway(rule, hyper), list[str]()
     for i, task in enumerate(network.teaching):
         other = network.after(network.teaching[:i])
@@ -161,12 +164,12 @@ def unsaid_reads(rule: Rule, hyper: dict[str, Any]) -> list[str]:
         for ref in (*task.writes, *task.updates):
             pairs = zip(network.held([ref]), other.held([ref]), strict=True)
             if not all(np.isfinite(a).all() and np.array_equal(a, b) for a, b in pairs):
-                wrong.append(f"{_item(task)} reads what it does not say: {_of(ref)} comes of it")
+                wrong.append(f"{_item(task)} reads an undeclared array: {_of(ref)} depends on it")
     return wrong
 
 
-def unsaid_changes(rule: Rule, hyper: dict[str, Any]) -> list[str]:
-    """Nothing that lasts is changed but what is said, and what is said is changed."""
+def undeclared_changes(rule: Rule, hyper: dict[str, Any]) -> list[str]:
+    """The lasting arrays that change without being declared, or are declared and do not change."""
     network, wrong = Midway(rule, hyper), list[str]()
     for i, task in enumerate(network.teaching):
         later = {ref for after in network.teaching[i + 1 :] for ref in after.reads}
@@ -177,18 +180,21 @@ def unsaid_changes(rule: Rule, hyper: dict[str, Any]) -> list[str]:
             same = list(map(np.array_equal, before[ref], network.held([ref])))
             if ref in task.updates:
                 if all(same):
-                    wrong.append(f"{_item(task)} says that it updates {_of(ref)}, and does not")
-            elif not all(same):  # over what it has read and nobody needs any more: a_l, or x
+                    wrong.append(f"{_item(task)} declares an update of {_of(ref)}, and has none")
+            elif not all(same):  # it may overwrite what it has read and no other needs: a_l, or x
                 spare = ref[0] == "h" and ref in task.reads
                 needed = ref in later and (same != [False, True] or ref[1] != task.layer)
                 if not spare or needed:
-                    wrong.append(f"{_item(task)} changes {_of(ref)}, and does not say so")
+                    wrong.append(f"{_item(task)} changes {_of(ref)}, which is not declared")
     return wrong
 
 
-def unsaid_weights(rule: Rule, hyper: dict[str, Any]) -> list[str]:
-    """The signals do not depend on W_l that is only updated, nor does ΔW_l but for a leak: so M may
-    be late."""
+def undeclared_weights(rule: Rule, hyper: dict[str, Any]) -> list[str]:
+    """The weights that are declared as updated only, but that signals or updates depend on.
+
+    Where W_l is only updated, M may be delayed. So neither the signals nor ΔW_l may depend on W_l,
+    except for a leak.
+    """
     network, wrong = Midway(rule, hyper), list[str]()
     for i, task in enumerate(network.teaching):
         ref = ("W", task.layer)
@@ -204,10 +210,10 @@ def unsaid_weights(rule: Rule, hyper: dict[str, Any]) -> list[str]:
         same = map(np.array_equal, *(each.held(task.writes) for each in (network, other)))
         ends = shifted, network.arrays(ref)[0]
         late, now = (end - begin for end, begin in zip(ends, start, strict=True))
-        # a leak alone sees the shift, everywhere the same
+        # only a leak depends on the shift, equally in all entries
         if not all(same) or not np.ptp(late - now) < 1e-12:
             wrong.append(
-                f"{_item(task)} goes through {_of(ref)}, and does not say that it reads it"
+                f"{_item(task)} goes through {_of(ref)}, and does not declare that it reads it"
             )
     return wrong
 
@@ -221,14 +227,14 @@ def _of(ref: Ref) -> str:
 
 
 def main() -> None:
-    """Print the problems of the rules that the first argument asks for, as JSON."""
-    found = []
+    """Print the violations of the rules in the first argument, as JSON."""
+    violations = []
     for name, hyper in json.loads(sys.argv[1]):
         rule, wrong = rules.get(name), list[str]()
-        for check in (unsaid_reads, unsaid_changes, unsaid_weights):
+        for check in (undeclared_reads, undeclared_changes, undeclared_weights):
             try:
                 wrong += check(rule, hyper)
             except UserError as error:
                 wrong.append(str(error))
-        found.append(list(dict.fromkeys(wrong)))
-    print(json.dumps(found))
+        violations.append(list(dict.fromkeys(wrong)))
+    print(json.dumps(violations))

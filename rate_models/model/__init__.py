@@ -1,5 +1,5 @@
-"""What networks are made of: activations, losses, optimisers, hyperparameters, random draws.
+"""The parts of networks: activations, losses, optimisers, hyperparameters, random draws.
 
-Each exists once, as array code and, where a kernel needs it, as a stage beside it. Open
-`activations` first.
+Each is written once as array code and, where a kernel needs it, once more as a stage in the same
+file. Open `activations` first.
 """

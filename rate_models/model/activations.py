@@ -9,7 +9,7 @@
 | erf | erf(a / √2), as in the teacher-student literature | √(2/π) e^(-a²/2) |
 | softmax | e^a_i / Σ_k e^a_k, output layers with cross-entropy only | none elementwise |
 
-Kernels take the integer code of a name, its place in `NAMES`.
+Kernels take the integer code of a name, its index in `NAMES`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ROOT_2_PI = math.sqrt(2.0 / math.pi)
 
 
 def code(name: str) -> int:
-    """The integer that kernels know an activation by; UnknownName lists the valid names."""
+    """The integer code of an activation in kernels. Raises UnknownName for another name."""
     if name not in NAMES:
         raise UnknownName("activation", got=repr(name), expected=f"one of {', '.join(NAMES)}")
     return NAMES.index(name)

@@ -1,7 +1,7 @@
 """Uniform random numbers as a pure function of the seed and the sample's number.
 
-A counter-based generator is moved to the sample's place, so any chunking of a stream, any resume
-and any realisation see the same draws, and there is no generator state to save.
+A counter-based generator is advanced to the sample's position. So the draws do not depend on how a
+stream is chunked, on resuming or on the implementation, and there is no generator state to save.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-_PER_BLOCK = 4  # Philox turns one counter value into four 64-bit words, one per double
+_PER_COUNT = 4  # Philox turns one counter value into four 64-bit words, one per double
 
 
 def uniform(seed: int, stream: int, start: int, n: int, width: int) -> NDArray[np.float64]:
@@ -24,11 +24,11 @@ def uniform(seed: int, stream: int, start: int, n: int, width: int) -> NDArray[n
     """
     if width == 0:
         return np.zeros((n, 0))
-    blocks = -(-width // _PER_BLOCK)
+    counts = -(-width // _PER_COUNT)
     key = np.random.SeedSequence([seed, stream]).generate_state(2, np.uint64)
     bits = np.random.Philox(key=key)
-    bits.advance(start * blocks)
-    return np.random.Generator(bits).random((n, blocks * _PER_BLOCK))[:, :width]
+    bits.advance(start * counts)
+    return np.random.Generator(bits).random((n, counts * _PER_COUNT))[:, :width]
 
 
 def numbers(

@@ -1,4 +1,4 @@
-"""Hyperparameters as NamedTuples: checked by their annotations, and turned into kernel numbers."""
+"""Hyperparameters as NamedTuples: checked by their annotations, and converted for kernels."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rate_models.errors import BadOption, UnknownName, quoted
 from rate_models.support.arguments import MOST
 
 Record = TypeVar("Record", bound=NamedTuple)
-FIXED = "fixed"  # annotates a field that shapes the initial parameters: not to be changed later
+FIXED = "fixed"  # annotates a field that determines the initial parameters: not to be changed later
 
 # Ranges that many fields have.
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, lt=1)]  # of what may not be all, e.g. dropout
+Share = Annotated[float, Field(ge=0, lt=1)]  # a fraction below 1, for example dropout
 Milliseconds = Positive  # time constants and durations
 
 
@@ -72,11 +72,14 @@ def checked(record: Record, /, **changes: object) -> Record:
 
 
 def _few(value: range) -> bool:
-    return not value[MOST:]  # its length may be more than len can give
+    return not value[MOST:]  # the length may be more than len() can return
 
 
 def bounded(name: str, value: Any) -> Any:
-    """`plain`; BadOption for what contains itself, and for more numbers than an option has."""
+    """`plain` of a value.
+
+    Raises BadOption for a value that contains itself, or with more numbers than an option may have.
+    """
     many = isinstance(value, range) and not _few(value)
     many = many or (isinstance(value, np.ndarray) and value.size > MOST)
     try:
@@ -88,7 +91,7 @@ def bounded(name: str, value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """NumPy numbers, texts and arrays as Python has them, also within tuples and lists.
+    """NumPy numbers, strings and arrays as Python objects, also within tuples and lists.
 
     >>> plain(np.float32(0.5)), plain((np.int64(3), np.array([1, 2])))
     (0.5, (3, [1, 2]))
@@ -101,13 +104,14 @@ def plain(value: Any) -> Any:
 
 
 def unknown(name: str, valid: list[str]) -> UnknownName:
-    """The error for an option that no one knows."""
+    """The error for an unknown option."""
     return UnknownName("option", got=quoted(name), expected=f"one of {', '.join(valid)}",
                        remedy=closest(name, valid))  # fmt: skip
 
 
 def closest(name: str, valid: list[str]) -> str:
-    """
+    """A question that names the most similar valid name; empty if none is similar.
+
     >>> closest("momentun", ["lr", "momentum"])
     "did you mean 'momentum'?"
     """
@@ -116,17 +120,17 @@ def closest(name: str, valid: list[str]) -> str:
 
 
 def numeric(record: Record, dtype: str) -> Record:
-    """``record`` as kernels take it: every field a number of ``dtype``.
+    """``record`` for kernels: every field a number of ``dtype``.
 
-    A choice of words (Literal) becomes the place of its word in the list of choices.
+    A choice of words (Literal) becomes the index of its word among the choices.
     """
     choices, number = _choices(type(record)), np.dtype(dtype).type
-    places = [c.index(v) if c else v for c, v in zip(choices, record, strict=True)]
-    return type(record)(*map(number, places))
+    values = [c.index(v) if c else v for c, v in zip(choices, record, strict=True)]
+    return type(record)(*map(number, values))
 
 
 @cache
 def _choices(kind: type[Any]) -> list[tuple[Any, ...]]:
-    """The words each field may be, in their order; nothing for a field that is a number."""
+    """The allowed words of each field, in order; empty for a field that is a number."""
     options = [get_args(hint) for hint in get_type_hints(kind).values()]
     return [words if words and isinstance(words[0], str) else () for words in options]

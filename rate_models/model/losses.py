@@ -1,4 +1,4 @@
-"""Losses L(a, y) of the output pre-activation a, and the error e = h_L - y that they share.
+"""Losses L(a, y) of the output pre-activation a, and their common error e = h_L - y.
 
 | name | output | L per sample | output teaching signal δ_L = ∂L/∂a |
 |---|---|---|---|
@@ -28,7 +28,10 @@ CROSS_ENTROPY, BINARY_CROSS_ENTROPY, MSE = range(len(NAMES))
 
 
 def output_for(loss: str, output: str | None) -> str:
-    """The output activation of ``loss``; a given one must match it."""
+    """The output activation of ``loss``, or ``output`` where that matches the loss.
+
+    Raises UnknownName for an unknown loss, BadOption for an output that does not match it.
+    """
     if loss not in NAMES:
         raise UnknownName("loss", got=repr(loss), expected=f"one of {', '.join(NAMES)}")
     if output is None:

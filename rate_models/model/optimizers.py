@@ -1,7 +1,7 @@
-"""From a gradient-like ΔW to a weight change, one place for all realisations.
+"""The optimiser: from a gradient-like ΔW to a change of weights, for all implementations.
 
-With momentum μ, weight decay λ, and η_t the learning rate at sample t (SPEC: η inside the
-velocity, so that a decay of η leaves the velocity as it is):
+With momentum μ, weight decay λ, and η_t the learning rate at sample t. η is inside the velocity,
+so that a decay of η does not change the velocity:
 
     v ← μ v + η_t (ΔW + λ W),   W ← W − v          (v = 0 at the start)
 
@@ -24,8 +24,8 @@ class Optimizer(NamedTuple):
     """Stochastic gradient descent with momentum, weight decay and step decay of the rate.
 
     lr: learning rate η. momentum: μ in [0, 1). weight_decay: λ ≥ 0 (L2).
-    decay_at: sample counts from which on the rate is multiplied by decay_factor once more.
-    decay_time: samples after which the rate is half of what it would be; 0 for never.
+    decay_at: sample counts; at each of them the rate is multiplied by decay_factor.
+    decay_time: number of samples after which the rate has halved, see the module; 0 for no decay.
 
     >>> Optimizer(lr=0.1, decay_at=(100,)).rate(100)
     0.010000000000000002
@@ -45,27 +45,27 @@ class Optimizer(NamedTuple):
 
 
 def moves(optimizer: Optimizer) -> bool:
-    """Whether weights go on changing without a gradient, so that kernels keep velocities."""
+    """Whether weights change without a gradient too, so that kernels store velocities."""
     return optimizer.momentum > 0 or optimizer.weight_decay > 0
 
 
 class Sgd:
-    """Steps arrays of any namespace in place; holds one velocity per array when it needs one."""
+    """Steps arrays of any namespace in place; stores one velocity per array where needed."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
         self.velocity: dict[tuple[str, int], Any] = {}
 
     def step(self, params: dict[str, Any], gradients: dict[str, Any], sample: int) -> None:
-        """One step: ``gradients[name][i]`` is ΔW of ``params[name][i]``, None leaves it alone.
+        """One step: ``gradients[name][i]`` is ΔW of ``params[name][i]``; None: no change.
 
-        Where ``params[name]`` is no list but an array, ``gradients[name]`` is its own.
+        Where ``params[name]`` is an array and not a list, ``gradients[name]`` is its ΔW.
         """
         eta = self.optimizer.rate(sample)
         _, mu, lam = self.optimizer[:3]
-        for name, given in gradients.items():
-            single = not isinstance(given, list)
-            for i, gradient in enumerate([given] if single else given):
+        for name, value in gradients.items():
+            single = not isinstance(value, list)
+            for i, gradient in enumerate([value] if single else value):
                 if gradient is None:
                     continue
                 weight = params[name] if single else params[name][i]
@@ -77,7 +77,7 @@ class Sgd:
 
 
 class Rates(NamedTuple):
-    """What a kernel is told about the optimiser: `Optimizer` in machine types."""
+    """The optimiser in kernels: `Optimizer` in machine types."""
 
     lr: float
     momentum: float
@@ -96,10 +96,10 @@ class Step(NamedTuple):
 
 
 def rates(optimizer: Optimizer) -> Rates:
-    """``optimizer`` as kernels take it."""
+    """``optimizer`` in the machine types of kernels."""
     lr, momentum, decay, at, factor, time = optimizer
-    places = np.array(at, np.int64)
-    return Rates(float(lr), float(momentum), float(decay), places, float(factor), float(time))
+    counts = np.array(at, np.int64)
+    return Rates(float(lr), float(momentum), float(decay), counts, float(factor), float(time))
 
 
 @stage
@@ -117,12 +117,12 @@ def step_at(r: Rates, sample: int, like: Array) -> Step:
 
 @stage
 def outer_step(w: Array, v: Array, post: Array, pre: Array, step: Step) -> None:
-    """One optimiser step of W (n, m) with ΔW = post preᵀ; v has no elements when not needed."""
+    """One optimiser step of W (n, m) with ΔW = post preᵀ; v is empty where not needed."""
     n, m = w.shape
     zero = w.dtype.type(0)
     if v.size == 0:
         for i in range(n):
-            # W_i -= η post_i pre; a silent mismatch leaves its row exactly as it is
+            # W_i -= η post_i pre; a row whose post_i is zero stays exactly as it is
             if post[i] != zero:
                 change = step.eta * post[i]
                 for j in range(m):

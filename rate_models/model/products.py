@@ -1,6 +1,6 @@
-"""Products with something else in the same pass, where torch can: large arrays are read once less.
+"""Matrix products fused with a sum or a factor, where torch can fuse them.
 
-Arrays of any namespace.
+So large arrays are read once less. The arrays may be of any namespace.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from array_api_compat import is_torch_array
 
 
 def added(c: Any, a: Any, b: Any) -> Any:
-    """c + a b, all matrices.
+    """c + a b, for matrices.
 
     >>> import numpy as np
     >>> added(np.ones((1, 1)), np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
@@ -21,7 +21,7 @@ def added(c: Any, a: Any, b: Any) -> Any:
 
 
 def scaled(factor: float, a: Any, b: Any) -> Any:
-    """factor · a b; a is scaled where torch does not do it.
+    """factor · a b, for matrices; without torch, a is scaled first.
 
     >>> import numpy as np
     >>> scaled(2.0, np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))

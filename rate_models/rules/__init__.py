@@ -1,8 +1,8 @@
 """Learning rules, one file each; the file name is the rule's public name.
 
-A rule's file ends in ``RULE = Rule(__name__, ...)``; `Rule`, and `Description`, which it begins
-with, have all that a rule states. The textbook form, `batch`, comes first in a file and is the one
-to read; `teach` is its twin in a kernel. Files that begin with ``_`` hold what rules share.
+A rule's file ends in ``RULE = Rule(__name__, ...)``. `Rule`, and its base class `Description`,
+document all that a rule declares. The textbook form, `batch`, comes first in a file and is the one
+to read; `teach` is the same in a kernel. Files that begin with ``_`` are shared by several rules.
 Open `backprop` and its family, `_alignment`, first; then `pepita`.
 
 >>> get("pepita").name
@@ -53,9 +53,9 @@ def names() -> list[str]:
 
 
 def get(rule: str | Description) -> Rule:
-    """The rule of that name, or in the file of that path; a `Rule` itself as it is.
+    """The rule with this name or in the file with this path; a `Rule` is returned as it is.
 
-    Raises what `lookup.get` raises, and BadOption for what a circuit states of itself.
+    Raises what `lookup.get` raises, and BadOption for the `Description` of a circuit.
     """
     if isinstance(rule, Rule):
         return rule
@@ -76,14 +76,14 @@ def forward(
     x: Any,
     masks: Sequence[Any] | None = None,
 ) -> tuple[list[Any], list[Any]]:
-    """(a, h) as the rule has them: its own forward pass, or `network.forward`."""
+    """(a, h) of layers 0..L: by the rule's own forward pass, else by `network.forward`."""
     if rule.forward_pass is None:
         return network.forward(spec, params, x, masks)
     return rule.forward_pass(spec, params, hyper, x, masks)
 
 
 def check(rule: Description, spec: NetworkSpec, hyper: Any = None) -> None:
-    """BadOption where the rule cannot learn such a network, or not with such hyperparameters."""
+    """Raise BadOption where the rule cannot learn this network with these hyperparameters."""
     if spec.loss not in rule.losses:
         raise BadOption(f"loss of {rule.name}", got=spec.loss, expected=f"{rule.losses}")
     if spec.convolutional and not (isinstance(rule, Rule) and rule.convolves):
@@ -94,9 +94,10 @@ def check(rule: Description, spec: NetworkSpec, hyper: Any = None) -> None:
 
 
 def nearest(rule: Description, spec: NetworkSpec) -> NetworkSpec | None:
-    """``spec``, or with one hidden layer, or ReLU, or without biases: the first it can learn.
+    """The network most like ``spec`` that the rule can learn, for comparisons over all rules.
 
-    For comparisons over all rules. None where the rule can learn none of them.
+    ``spec`` itself, or with ReLU, without biases, or with one hidden layer: the first that is
+    allowed. None where none is.
     """
     shallow = (spec.sizes[0], spec.sizes[1], spec.sizes[-1]) if spec.layers > 2 else spec.sizes
     for sizes, relu, bias in product((spec.sizes, shallow), (False, True), (spec.bias, False)):

@@ -1,16 +1,16 @@
-"""A family: rules that differ only in the signal that teaches the hidden layers.
+"""A family of rules that differ only in the signal that teaches the hidden layers.
 
     h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l),  e = h_L - y
     δ_L = ∂L/∂a_L,    δ_l = m_l ∘ s_l'(a_l) ∘ signal_l,    ΔW_l = δ_l h_{l-1}ᵀ
 
                        signal_l
     `layer_to_layer`   W_{l+1}ᵀ δ_{l+1}   through the forward weights
-                       B_{l+1} δ_{l+1}    through matrices of their own, (n_l, n_{l+1})
+                       B_{l+1} δ_{l+1}    through feedback matrices, (n_l, n_{l+1})
     `from_output`      B_l δ_L            the error of the output, B_l (n_l, n_L)
                        B_l y              the target
 
 x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask.
-B is fixed, U(-b, b) with b = κ √(6/n_l), κ = feedback_scale; flat and row by row in kernels.
+B is fixed, U(-b, b) with b = κ √(6/n_l), κ = feedback_scale; in kernels flat, in row-major order.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def layer_to_layer(
     properties: Properties,
     defaults: Defaults,
 ) -> Rule:
-    """The rule of a file whose errors travel down through W, or through a B of their own."""
+    """A rule whose errors travel down layer by layer, through W or through feedback matrices B."""
     own = through == "B"
     return Rule(
         module,
@@ -73,7 +73,7 @@ def from_output(
     properties: Properties,
     defaults: Defaults,
 ) -> Rule:
-    """The rule of a file whose hidden layers all receive the output's error, or the target."""
+    """A rule whose hidden layers all receive the output's error, or the target."""
     return Rule(
         module,
         hyperparameters=_plain.FeedbackHyperparameters,
@@ -99,7 +99,7 @@ def _between(spec: NetworkSpec, hyper: Any) -> list[tuple[int, int]]:
 
 
 def _swapped(spec: NetworkSpec, layers: tuple[int, ...]) -> tuple[int, ...]:
-    """(n_l, n_{l+1}); of a convolution the shape of its filters, channels and filters swapped."""
+    """(n_l, n_{l+1}); for a convolution the shape of W with channels and filters swapped."""
     n, below, *rest = spec.shapes[layers[1] - 1]
     return (below, n, *rest)
 
@@ -135,7 +135,7 @@ def _batch_down(
 
 
 def _tasks_down(through: str, spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
-    """Layer l sends δ_{l-1} down before it learns: the first layer is the last."""
+    """Layer l sends δ_{l-1} down before it learns, so the first layer learns last."""
     return _tasks.passed_down(spec, through)
 
 
@@ -169,7 +169,7 @@ def _teach_through_b(
     mask: Array,
     noise: Array,
 ) -> None:
-    """The same through B."""
+    """Teaching signal and update of one layer, through B. Readable form: `_batch_down`."""
     delta = layers.units(net, work.delta, layer)
     if layer > 1:
         B = layers.item(params.B, params.B_at, layer - 2)
@@ -196,7 +196,7 @@ def _batch_direct(
 
 
 def _tasks_direct(signal: str, spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
-    """All layers learn once the error is there; from the target, once their own pass is done."""
+    """Layers learn after the error is computed; from the target, after their own standard pass."""
     sent = _tasks.E if signal == "error" else _tasks.Y
     hidden = [
         _tasks.modulated(
@@ -241,7 +241,7 @@ def _teach_from_target(
     mask: Array,
     noise: Array,
 ) -> None:
-    """The same from y."""
+    """Teaching signal and update of one layer, from y. Readable form: `_batch_direct`."""
     if layer < net.sizes.size - 1:
         B = layers.item(params.B, params.B_at, layer - 1)
         layers.feed_back(net, layer, B, work.y, work, mask)

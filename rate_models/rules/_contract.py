@@ -1,4 +1,4 @@
-"""What a rule's file states: `Description`, and `Rule`, which adds how it learns."""
+"""The declaration of a rule: `Description`, and `Rule`, which adds how it learns."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Activity = tuple[list[Any], list[Any]]  # (a, h) of layers 0..L, (batch, n_l) ea
 
 
 def _nothing(*_: Any) -> None:
-    """No matrix; nothing to object to."""
+    """None: no matrix, or no objection."""
 
 
 def _never(hyper: Any) -> bool:
@@ -41,34 +41,35 @@ def _never(hyper: Any) -> bool:
 
 
 def _no_kernel(*_: Any) -> NoReturn:
-    """In place of `teach` and `tasks` of a rule that has `batch` alone."""
-    got, expected = "a rule that has its textbook form, `batch`, alone", "teach and tasks as well"
+    """Stands for `teach` and `tasks` of a rule that has only `batch`."""
+    got, expected = "a rule with only its textbook form, `batch`", "teach and tasks as well"
     raise BadOption("kernel", got=got, expected=expected)
 
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """What a way to learn is, whatever carries it out: the first half of a `Rule`.
+    """A learning method without its implementation: the base class of `Rule`.
 
-    A circuit that follows no rule of `rate_models` describes itself so. The required fields are
-    documented in `Rule`. What only some have:
+    A circuit that follows no rule of `rate_models` has a `Description` alone. The required fields
+    are documented in `Rule`. The optional fields are
 
-    hyperparameters: a NamedTuple; without it dropout and the distribution of W. Each field is
-    annotated with its range, and with `FIXED` where it shapes the initial parameters; its default
-    is the paper's.
+    hyperparameters: a NamedTuple; by default dropout and the distribution of W. Each field is
+    annotated with its range, and with `FIXED` where it determines the initial parameters; its
+    default is that of the paper.
     own: the rule's own arrays beside W and b, see `Own`.
-    init(spec, hyper, rng): {name: array or list} of W, and of own arrays, that start otherwise than
-    the network and `Own` have it; the others are drawn after these.
+    init(spec, hyper, rng): {name: array or list} of W, and of own arrays, whose initial values
+    differ from those of the network and of `Own`; the others are drawn after these.
     noise: random numbers for every sample.
-    forward_pass(spec, params, hyper, x, masks): textbook: the (a, h) of the rule in place of
-    `network.forward`, for learning and predictions alike.
+    forward_pass(spec, params, hyper, x, masks): textbook: returns (a, h), for learning and for
+    predictions, in place of `network.forward`.
     check(spec): raises BadOption for a network that the rule cannot learn.
-    check_hyperparameters(spec, hyper): the same for hyperparameters that do not go together.
-    defaults: rate, activation and scale that suit the rule, see `rate_models.defaults`.
-    suits(spec, labels, power): {name: number} of options that go with the rate, and perhaps of
-    lr itself in place of `rate_models.defaults`; for inputs of mean square ``power``.
-    advise(spec, hyper, optimizer, x, y): a list of `Advice` about the rates, for samples like
-    x (T, n_0) as the network gets them and y (T, n_L).
+    check_hyperparameters(spec, hyper): raises BadOption for hyperparameters that are not allowed
+    together.
+    defaults: default rate, activation and scale, see `rate_models.defaults`.
+    suits(spec, labels, power): {name: number} of options that depend on the network; may include lr
+    in place of `rate_models.defaults`. power: mean square of the input.
+    advise(spec, hyper, optimizer, x, y): a list of warnings (`Advice`) about the rates, for samples
+    like x (T, n_0), as the network receives them, and y (T, n_L).
     """
 
     module: str
@@ -104,14 +105,14 @@ class Description:
 
     @property
     def reference(self) -> str:
-        """What runs and checkpoints name it by: its name, or path and digest of a file of one's
-        own.
+        """The text that identifies it in runs and checkpoints.
 
-        Raises BadOption where that would be another one: it was changed, or typed at a prompt.
+        It is the name, or path and digest of the user's own file. Raises BadOption where that
+        would load another rule: this one was changed, or typed at a prompt.
         """
-        found = lookup.reference(RULES, self.module, f"rule {self.name}")
+        text = lookup.reference(RULES, self.module, f"rule {self.name}")
         self._check_file(own_files.place(self.module, f"rule {self.name}"))
-        return found
+        return text
 
     def _check_file(self, place: str) -> None:
         if _stated_in(place) is not self:
@@ -120,16 +121,16 @@ class Description:
 
     @property
     def loss(self) -> str:
-        """The loss of a network when none is asked for."""
+        """The default loss of a network."""
         return self.losses[0]
 
     def named(self, changes: str) -> tuple[str, ...]:
-        """The names of the own arrays that change so, see `Own`."""
+        """The names of the own arrays with this value of `Own.changes`."""
         return tuple(one.name for one in self.own if one.changes == changes)
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        """Hyperparameters that shape the initial parameters: not to be changed later."""
+        """Hyperparameters that determine the initial parameters: not to be changed later."""
         return fixed(self.hyperparameters)
 
 
@@ -142,45 +143,48 @@ def _stated_in(place: str) -> Any:
 class Rule(Description):
     """A learning rule: where the teaching signal and the presynaptic activity of a layer come from.
 
-    Averaging, optimisers, sparsity, noise, scheduling and recording are written once, elsewhere. A
-    rule's file ends in ``RULE = Rule(__name__, ...)``. Every function sees arrays only; random
-    numbers are handed in. Required are
+    Averaging, optimisers, sparsity, noise, scheduling and recording are written once, outside the
+    rules. A rule's file ends in ``RULE = Rule(__name__, ...)``. Every function works on arrays
+    alone; random numbers are arguments. The required fields are
 
     module: ``__name__`` of the file; its last part is the name of the rule. The file's docstring
-    has one line; the equations and every symbol; a paragraph ``Source:`` with the paper. Of our own
-    rules also a paragraph ``Example:`` with a command and the score it ends with, and where the
-    rule lies far below backpropagation a paragraph ``Gap:`` that says why.
-    losses: those the rule allows; the first is the loss of a network when none is asked for.
-    properties: what the rule asks of the biology, see `Properties`.
-    batch(spec, params, hyper, x, y, draws): textbook: a generator; yields one `Stage` per
-    optimiser step; after each yield ``params`` holds the stepped weights.
+    has a summary line, the equations with every symbol, and a paragraph ``Source:`` with the paper.
+    Our own rules also have a paragraph ``Example:`` with a command and its final score. A rule that
+    is far below backpropagation has a paragraph ``Gap:`` with the reason.
+    losses: the losses that the rule allows; the first is the default.
+    properties: what the rule requires of the biology, see `Properties`.
+    batch(spec, params, hyper, x, y, draws): textbook: a generator that yields one `Stage` per
+    optimiser step. After each yield ``params`` holds the weights after that step.
 
-    With `batch` alone a rule learns in batches, and online slowly. Its kernel are
+    A rule with `batch` alone learns in batches, and slowly online. The fast online kernel needs
 
     teach(layer, net, syn, params, hyper, step, work, mask, noise): kernel stage: teaching signal
-    and update of one layer; e and δ_L are there, and the own arrays as fields of ``params``. Layers
-    may learn at the same time: it touches what its work item names, and scratch of its own layer.
-    tasks(spec, hyper, sample): the work items of a sample in the order in which one worker does
-    them, each with the arrays that it reads and writes, see `Task`.
+    and update of one layer. e and δ_L are in ``work``, the own arrays are fields of ``params``.
+    Layers may learn in parallel: `teach` accesses only the arrays of its work item, and scratch
+    arrays of its own layer.
+    tasks(spec, hyper, sample): the work items of a sample, in the order in which a single worker
+    executes them, each with the arrays that it reads and writes, see `Task`.
 
-    What only some rules have, beside the options of `Description`:
+    The optional fields, beside those of `Description`, are
 
-    respond(layer, net, params, a, h, mask): kernel stage of ``forward_pass``, one layer: fills a_l
-    and h_l, given h_{l-1}, or a_1; changes nothing else. A rule has both or neither.
+    respond(layer, net, params, a, h, mask): kernel stage of ``forward_pass`` for one layer: fills
+    a_l and h_l, given h_{l-1}, or given a_1 for the first layer; changes nothing else. A rule has
+    both `respond` and `forward_pass`, or neither.
     input_feedback(params, hyper): K of `input_synapses`: the matrix (n_0, k) through which the
     rule adds a second pattern to the input, or None.
-    regime(hyper, sample): what of the sample's number its work items depend on; without it they
-    are those of the first sample.
-    delays(hyper): whether M may come after the standard passes of later samples: `teach` goes
-    through weights by `layers.current` and `layers.modulated_current` alone, and changes each
-    layer's once, by `layers.update`. Else only where M goes through none.
-    batches(hyper): whether the updates of a mini-batch may come together at its end: `teach`
-    changes each layer's weights once, by `layers.update`, and nothing else that outlives the
-    sample.
-    convolves: whether layers may be convolutions, in batches: `batch` goes through weights, and
-    feedback of their shape, by the methods of ``spec`` alone.
-    follows(spec, hyper): whether ``params`` may hold WF = W_1 F for `batch`, in batches: whoever
-    steps W_1 steps it too, see `textbook.gradients`.
+    regime(hyper, sample): a value that determines the work items of a sample; without it all
+    samples have those of the first.
+    delays(hyper): whether M may come after the standard passes of later samples. This requires
+    that `teach` goes through weights only by `layers.current` and `layers.modulated_current`, and
+    changes the weights of each layer once, by `layers.update`. Without it, only an M that goes
+    through no weights may be delayed.
+    batches(hyper): whether the updates of a mini-batch may be applied together at its end. This
+    requires that `teach` changes the weights of each layer once, by `layers.update`, and nothing
+    else that outlives the sample.
+    convolves: whether layers may be convolutions, in batches. This requires that `batch` goes
+    through weights, and through feedback of their shape, only by the methods of ``spec``.
+    follows(spec, hyper): whether ``params`` may hold WF = W_1 F for `batch`, in batches. The code
+    that steps W_1 then steps WF too, see `textbook.gradients`.
     """
 
     batch: Callable[[NetworkSpec, Parameters, Any, Any, Any, Draws], Any]
@@ -205,16 +209,16 @@ class Rule(Description):
 
     @property
     def compiled(self) -> bool:
-        """Whether it has a kernel, not `batch` alone."""
+        """Whether the rule has a kernel as well as `batch`."""
         return self.teach is not _no_kernel
 
     @cached_property
     def kernel_params(self) -> type[Any]:
-        """The named tuple in which kernels take the own arrays, see `Own.fields`."""
+        """The named tuple that holds the own arrays in kernels, see `Own.fields`."""
         return _kernel_params.of([name for own in self.own for name in own.fields])
 
     def multiply_adds(self, sizes: Sequence[int]) -> int:
-        """Per sample in the plain form, with the defaults, for sizes n_0, ..., n_L.
+        """Multiply-adds per sample in the plain form, with the defaults, for sizes n_0, ..., n_L.
 
         Raises BadOption for a network that the rule cannot learn.
         """
@@ -224,7 +228,7 @@ class Rule(Description):
 
     @cached_property
     def ascending(self) -> bool:
-        """Whether the kernel teaches the first layer first, as one worker does by `tasks`."""
+        """Whether the kernel teaches the first layer first, in the order of `tasks`."""
         tasks = self.tasks(NetworkSpec((1, 1, 1), loss=self.loss), self.hyperparameters(), 0)
         return next(task.layer for task in tasks if task.kind == "M") == 1
 

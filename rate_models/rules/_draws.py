@@ -1,4 +1,4 @@
-"""The random numbers of samples: dropout masks and a rule's noise, alike in every realisation."""
+"""Random numbers of samples: dropout masks and a rule's noise, the same in all implementations."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def masks_and_noise(
     noise: Sequence[Any] | None = None,
     given: Callable[[str, Any, int], Any] = _as_it_is,
 ) -> Draws:
-    """Masks and noise of n samples: those handed in, else made of uniform numbers.
+    """Masks and noise of n samples: the given ones, else computed from uniform numbers.
 
-    m_l (n, n_l) = [u ≥ p] / (1 - p), or ones (n_l,) where no dropout falls on the layer; no masks
+    m_l (n, n_l) = [u ≥ p] / (1 - p), or ones (n_l,) for a layer without dropout; no masks
     where p = 0. noise: an array (n, width) for each of the rule's widths.
-    masks, noise: an array for each of these, which ``given``, called with "masks" or "noise", the
-    array and its width, checks and lays out. Raises BadOption for another number of arrays.
+    masks, noise: given arrays, one for each of these. ``given``, called with "masks" or "noise",
+    an array and its width, checks and converts them. Raises BadOption for another number of arrays.
 
     >>> from rate_models.model import draws
     >>> from rate_models.rules import get
@@ -54,19 +54,19 @@ def masks_and_noise(
     """
     p, hidden, widths = dropout(hyper), spec.sizes[1:-1], rule.noise.widths(spec, hyper)
     if masks is not None:
-        masks = _handed("masks", masks, hidden, given)
+        masks = _checked("masks", masks, hidden, given)
     elif p > 0:
         dropped = [spec.drops(layer) for layer in range(1, spec.layers)]
         drawn = [_kept(u, p) for u in uniform(network.MASKS, list(compress(hidden, dropped)))]
         masks = _with_ones(hidden, dropped, drawn) if drawn else None
     if noise is not None:
-        noise = _handed("noise", noise, widths, given)
+        noise = _checked("noise", noise, widths, given)
     else:
         noise = [rule.noise.transform(hyper, u) for u in uniform(network.NOISE, widths)]
     return Draws(masks, noise)
 
 
-def _handed(
+def _checked(
     what: str, arrays: Sequence[Any], widths: Sequence[int], given: Callable[[str, Any, int], Any]
 ) -> list[Any]:
     if len(arrays) != len(widths):
@@ -80,7 +80,7 @@ def _kept(u: Any, p: float) -> Any:
 
 
 def _with_ones(widths: Sequence[int], dropped: Sequence[bool], drawn: list[Any]) -> list[Any]:
-    """Of all layers: the masks that are drawn, and ones where none is."""
+    """The masks of all hidden layers: drawn ones, and ones for layers without dropout."""
     like, rest = drawn[0], iter(drawn)
     xp, kind = array_namespace(like), {"dtype": like.dtype, "device": device(like)}
     return [

@@ -1,4 +1,4 @@
-"""The feedback matrix F through which errors reach the input in PEPITA and its kin."""
+"""The feedback matrix F, through which errors reach the input in PEPITA and related rules."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rate_models.rules import Start
 def feedback(start: Start) -> Array:
     """F (n_j, n_L), of standard deviation κ √(2/n_j), κ ``feedback_scale``.
 
-    he_uniform: U(-b, b), b = κ √(6/n_j). he_normal: the product of factors B_{j+1} ... B_L, which
-    are own arrays where the rule learns them, see `factor`.
+    he_uniform: U(-b, b), b = κ √(6/n_j). he_normal: the product of the factors B_{j+1} ... B_L;
+    where the rule learns the factors they are own arrays, see `factor`.
     """
     if "B" in start.params:
         return reduce(np.matmul, start.params["B"])
@@ -30,7 +30,7 @@ def feedback(start: Start) -> Array:
 
 
 def factor(start: Start) -> Array:
-    """B_l (n_{l-1}, n_l) ~ N(0, q²), one of those that F is the product of, see `deviation`."""
+    """B_l (n_{l-1}, n_l) ~ N(0, q²), one of the factors of F; q: see `deviation`."""
     sizes = start.spec.sizes[start.hyper.inject :]
     return _normal(start.rng, deviation(start.hyper.feedback_scale, sizes), start.shape)
 

@@ -1,8 +1,8 @@
-"""Goodness of a layer's activity, and labels as a part of the input.
+"""Goodness of a layer's activity, and labels as part of the input.
 
     G(v) = ‖v‖² / n,    N(v) = v / (√G(v) + 10⁻⁴)
 
-v (n,) activity of a layer, G its goodness, the mean square, N(v) of goodness one, about.
+v (n,) activity of a layer, G its goodness, the mean square; N(v) has a goodness of about one.
 
 Source: Hinton, arXiv 2212.13345, 2022, sections 2 and 3.3.
 """
@@ -18,7 +18,7 @@ from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.kernels import rows
 
 SMALL = 1e-4  # added to √G in N
-UNLIKELY = 1e-6  # added to every prediction: a network that is sure still has a wrong label
+UNLIKELY = 1e-6  # added to every prediction, so that a wrong label can be drawn in any case
 
 
 def goodness(v: Any) -> Any:
@@ -63,11 +63,11 @@ def label_codes(y: Array, h: Array, u: Scalar, uniform: bool, right: Array, wron
         if not uniform:
             wrong[k] *= h[k] + h.dtype.type(UNLIKELY)
         upto += wrong[k]
-    wanted, upto, found = (one - u) * upto, one - one, False
+    wanted, upto, reached = (one - u) * upto, one - one, False
     for k in range(y.size):
         upto += wrong[k]
-        wrong[k] = -neutral if found or upto < wanted else one - neutral
-        found = upto >= wanted
+        wrong[k] = -neutral if reached or upto < wanted else one - neutral
+        reached = upto >= wanted
 
 
 @stage

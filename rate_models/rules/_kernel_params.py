@@ -1,7 +1,7 @@
-"""A rule's own arrays as kernels take them, ``params.F``: a named tuple made from their names.
+"""A rule's own arrays in kernels: a named tuple with their names as fields, such as ``params.F``.
 
-Kernels that are kept on disk name the class of their arguments, so another process must find the
-same class by its name: ``Params__F__phase`` has the fields F and phase.
+Kernels cached on disk refer to the class of their arguments by name. So another process must get
+the same class from this name: ``Params__F__phase`` has the fields F and phase.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PREFIX = "Params"
 
 
 def of(names: Sequence[str]) -> type[Any]:
-    """The class with these fields; with none of them it has `none`, as tuples may not be empty.
+    """The class with these fields, or with the field `none`, as kernels take no empty tuple.
 
     >>> of(("F", "phase"))._fields
     ('F', 'phase')

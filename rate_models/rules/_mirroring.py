@@ -1,7 +1,7 @@
 """Weight mirroring: the feedback F learns, from noise alone, to resemble the forward weights.
 
-F is a product of one factor per layer, F = B_{j+1} ... B_L. While it mirrors, every layer is fed
-with noise of its own, and its factor learns from the two ends of the synapse:
+F is a product of one factor per layer, F = B_{j+1} ... B_L. While it mirrors, every layer receives
+independent noise as input, and its factor learns from the activity at both ends of the synapse:
 
     z_l = m_l ∘ (s_l(W_l ξ_l + b_l) - s_l(b_l)),   ξ_l = σ (n_l - mean of n_l),   n_l ~ N(0, 1)
     B_l ← B_l + η_wm (ξ_l z_lᵀ - λ_wm B_l)
@@ -10,17 +10,17 @@ with noise of its own, and its factor learns from the two ends of the synapse:
 B_l (n_{l-1}, n_l), ξ_l (n_{l-1},) noise, σ its size in units of activity, z_l (n_l,) the response
 of the layer, m_l (n_l,) dropout mask, j the layer that F reaches (0: the input). In a batch ξ zᵀ is
 the mean over the samples, and the mean of n_l is over all its numbers. For a linear layer and one
-sample the mean of ξ zᵀ is σ² (I - 11ᵀ/n_{l-1}) W_lᵀ, for ReLU without biases half of it: B_l tends
-to c W_lᵀ and F to c (W_L ... W_{j+1})ᵀ, which is what s = -1 needs to descend. λ_wm is no more than
-another η_wm: what all factors lose alike the last line gives back, so that only their ratio
-η_wm / (1 - η_wm λ_wm) counts.
+sample the mean of ξ zᵀ is σ² (I - 11ᵀ/n_{l-1}) W_lᵀ, and half of it for ReLU without biases. So B_l
+tends to c W_lᵀ and F to c (W_L ... W_{j+1})ᵀ, with which s = -1 descends the loss. λ_wm only acts
+as another η_wm: the last line undoes a decay that all factors have in common, so that only the
+ratio η_wm / (1 - η_wm λ_wm) matters.
 
-When: in each of the first ``mirror_before`` samples, in which W does not learn; then in every
-``mirror_every``-th. F mirrors the weights as they are before the sample, and the sample learns
-through the new F. A batch mirrors once, with the noise of all its samples, if it contains a sample
-that does; it learns if its first sample does.
+When: F mirrors in each of the first ``mirror_before`` samples, in which W does not learn, and then
+in every ``mirror_every``-th. F mirrors the weights as they are before the sample, and the sample is
+learned with the new F. A batch mirrors once, with the noise of all its samples, if it contains a
+sample that mirrors. W learns from a batch if it learns from its first sample.
 
-Cost: about 3 n_0 n_1 n_L + 3 Σ n_{l-1} n_l multiply-adds each time, 80 samples' worth in
+Cost: about 3 n_0 n_1 n_L + 3 Σ n_{l-1} n_l multiply-adds each time, as much as 80 samples in
 784-1024-10. Samples in between take twice as long as without mirroring: their noise is drawn too.
 
 Source: Srinivasan et al., ICLR 2024; Akrout et al., NeurIPS 2019.
@@ -47,7 +47,7 @@ from rate_models.model import activations
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.rules import Draws, Ref, Task, _tasks
 
-LONGEST = 2**23  # samples; single precision counts twice as far and no further
+LONGEST = 2**23  # samples; float32 represents every integer up to twice this number
 
 
 def asked(hyper: Any) -> bool:
@@ -56,7 +56,7 @@ def asked(hyper: Any) -> bool:
 
 
 def check(hyper: Any) -> None:
-    """BadOption for hyperparameters under which mirroring makes no sense."""
+    """Raise BadOption for hyperparameters that mirroring does not allow."""
     if not asked(hyper):
         return
     for name, fits, expected, remedy in (
@@ -73,22 +73,25 @@ def check(hyper: Any) -> None:
 
 
 def factor_layers(spec: NetworkSpec, hyper: Any) -> list[tuple[int, int]] | None:
-    """Factor B_l joins layer l - 1 with l, from the layer up that F reaches."""
+    """Factor B_l joins layers l - 1 and l, for l = j + 1, ..., L; None without mirroring."""
     return [(n, n + 1) for n in range(hyper.inject, spec.layers)] if asked(hyper) else None
 
 
 def counted(spec: NetworkSpec, hyper: Any) -> tuple[()] | None:
-    """``phase`` is the number that says which samples mirror."""
+    """``phase``, a single number, counts samples to decide which mirror; None without mirroring."""
     return () if asked(hyper) else None
 
 
 def noise_widths(spec: NetworkSpec, hyper: Any) -> list[int]:
-    """One number per unit that a layer l > j listens to."""
+    """One number per input unit of each layer l > j."""
     return list(spec.sizes[hyper.inject : -1])
 
 
 def when(hyper: Any, sample: int) -> tuple[bool, bool]:
-    """Whether F mirrors in sample 0, 1, ..., and whether W learns from it: `turn`, ahead."""
+    """Whether F mirrors in this sample (0, 1, ...), and whether W learns from it.
+
+    It agrees with `turn`, but is computed ahead from the number of the sample.
+    """
     before, every = hyper.mirror_before, hyper.mirror_every
     if sample < before:
         return True, False
@@ -96,15 +99,18 @@ def when(hyper: Any, sample: int) -> tuple[bool, bool]:
 
 
 def mirroring(spec: NetworkSpec, hyper: Any, first: Sequence[Task]) -> Task:
-    """The first layer's M, if it has one, with mirroring: it reads the weights of all layers."""
+    """The work item of mirroring, merged with the first layer's M if there is one.
+
+    It reads the weights of all layers.
+    """
     reads: list[Ref] = [("W", n) for n in range(hyper.inject + 1, spec.layers + 1)]
     n, j = spec.sizes, hyper.inject
     cost = 3 * sum(_tasks.synapses(spec, layer) for layer in range(j + 1, spec.layers + 1))
     cost += n[-1] * sum(_tasks.synapses(spec, layer) for layer in range(j + 1, spec.layers))
     if j == 0:
-        cost += 2 * n[0] * n[1] * n[-1]  # the products of W_1 with F, taken off and put back
+        cost += 2 * n[0] * n[1] * n[-1]  # the product of W_1 with F, subtracted and added again
     updates: list[Ref] = [("F", 0), ("B", 0)]
-    updates += [("W", 1)] if j == 0 and not first else []  # laid out anew, with the same values
+    updates += [("W", 1)] if j == 0 and not first else []  # stored differently, same values
     alone = _tasks.modulated(spec, 1, reads, updates=updates, sweeps=0, more=cost)
     for task in first:
         alone = alone._replace(
@@ -117,9 +123,9 @@ def mirroring(spec: NetworkSpec, hyper: Any, first: Sequence[Task]) -> Task:
 
 
 def turn(params: Parameters, hyper: Any, n: int) -> tuple[bool, bool]:
-    """Count n samples; whether F mirrors in them, and whether W learns from them.
+    """Count n samples. Returns whether F mirrors in them, and whether W learns from them.
 
-    ``phase`` counts to mirror_before, and from there on again and again to mirror_every more.
+    ``phase`` counts to mirror_before + mirror_every, and then returns to mirror_before.
     """
     before, every, phase = hyper.mirror_before, hyper.mirror_every, params["phase"]
     if every and phase[0] >= before + every:
@@ -130,7 +136,7 @@ def turn(params: Parameters, hyper: Any, n: int) -> tuple[bool, bool]:
 
 
 def mirror(spec: NetworkSpec, params: Parameters, hyper: Any, draws: Draws) -> None:
-    """Change F and B by a batch of noise (batch, n_{l-1}) per layer l > j."""
+    """Update F and B with a batch of noise, (batch, n_{l-1}) for each layer l > j."""
     j, B = hyper.inject, params["B"]
     assert draws.noise is not None
     for i, normal in enumerate(draws.noise):
@@ -155,7 +161,7 @@ def mirror(spec: NetworkSpec, params: Parameters, hyper: Any, draws: Draws) -> N
 
 @stage
 def turn_online(phase: Array, hyper: Any) -> bool:
-    """Count a sample; whether F mirrors in it. Readable form: `turn`."""
+    """Count a sample and return whether F mirrors in it. Readable form: `turn`."""
     end = hyper.mirror_before + hyper.mirror_every
     if hyper.mirror_every > 0 and phase[0] >= end:
         phase[0] -= hyper.mirror_every
@@ -165,7 +171,7 @@ def turn_online(phase: Array, hyper: Any) -> bool:
 
 @stage
 def alone(phase: Array, hyper: Any) -> bool:
-    """Whether W does not learn from this sample, which has been counted."""
+    """Whether F alone learns from this sample, which has been counted already."""
     return bool(phase[0] <= hyper.mirror_before)
 
 
@@ -174,7 +180,7 @@ def mirror_online(
     net: Layers, syn: InputSynapses, params: Any, hyper: Any,
     work: Work, mask: Array, noise: Array,
 ) -> None:  # fmt: skip
-    """Change F and B by one sample of noise. Readable form: `mirror`."""
+    """Update F and B with one sample of noise. Readable form: `mirror`."""
     last, j, B, F = net.sizes.size - 1, int(hyper.inject), params.B, params.F
     keep = B.dtype.type(1) - hyper.mirror_rate * hyper.mirror_decay
     if j == 0:
@@ -183,7 +189,7 @@ def mirror_online(
     first = 0
     for layer in range(j + 1, last + 1):
         n, m = net.sizes[layer - 1], net.sizes[layer]
-        # F is about to be written anew: until then it has room for what is sent to the input
+        # F is about to be overwritten: until then its memory serves as scratch for the input noise
         xi = F[:n] if layer == 1 else layers.units(net, work.q, layer - 1)
         _send(noise[first : first + n], hyper.mirror_noise, xi)
         _respond(net, syn, layer, xi, work, mask)
@@ -208,7 +214,7 @@ def mirror_online(
 
 @stage
 def _send(noise: Array, size: Scalar, xi: Array) -> None:
-    """ξ = k (noise − its mean)."""
+    """ξ = k (noise − its mean), with k = size."""
     total = noise.dtype.type(0)
     for value in noise:
         total += value
@@ -221,7 +227,7 @@ def _send(noise: Array, size: Scalar, xi: Array) -> None:
 def _respond(
     net: Layers, syn: InputSynapses, layer: int, xi: Array, work: Work, mask: Array
 ) -> None:
-    """z_l to ξ_{l-1}, in the scratch of ``work.p``."""
+    """z_l, the response of layer l to ξ_{l-1}, written to the scratch array ``work.p``."""
     a, z = layers.units(net, work.post, layer), layers.units(net, work.p, layer)
     rest = layers.units(net, work.q, layer)
     a[:] = 0
@@ -246,7 +252,7 @@ def _respond(
 
 @stage
 def _product(net: Layers, params: Any, j: int, work: Work, f: Array) -> None:
-    """f (n_j, n_L) = B_{j+1} ... B_L, the factors multiplied from the right."""
+    """f (n_j, n_L) = B_{j+1} ... B_L, multiplied from right to left."""
     last = net.sizes.size - 1
     for k in range(f.shape[1]):
         right = layers.units(net, work.p, last)
@@ -267,7 +273,7 @@ def _product(net: Layers, params: Any, j: int, work: Work, f: Array) -> None:
 
 @stage
 def _spread(a: Array) -> float:
-    """The standard deviation of all numbers, in double precision."""
+    """The standard deviation over all elements, in double precision."""
     mean, total = 0.0, 0.0
     for value in a:
         mean += value

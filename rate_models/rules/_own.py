@@ -1,4 +1,4 @@
-"""A rule's own arrays, beside W and b: their shape, how they start, what changes them."""
+"""A rule's own arrays, beside W and b: their shape, initial values, and what changes them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, Parameters
 
 Array = NDArray[Any]
-Axes = tuple[int, ...]  # a layer for each axis of an array; layer 0 is the input
+Axes = tuple[int, ...]  # the layer of each axis of an array; layer 0 is the input
 
 
 class Start(NamedTuple):
-    """What an own array is drawn by.
+    """The argument of `Own.drawn`: what the initial values of an own array may depend on.
 
     rng: the generator of all own arrays, which are drawn in the order of their declaration.
-    shape: of the array. layers: those that belong to its axes. params: W, b, and the own arrays
-    declared before it, in double precision.
+    shape: of the array. layers: the layer of each axis. params: W, b, and the own arrays declared
+    before it, in double precision.
     """
 
     rng: np.random.Generator
@@ -39,9 +39,9 @@ def zeros(start: Start) -> Array:
 
 
 def uniform_feedback(start: Start) -> Array:
-    """U(-b, b) with b = κ √(6/n), κ ``feedback_scale``, n the units of the layer that receives.
+    """U(-b, b) with b = κ √(6/n), κ ``feedback_scale``, n the units of the receiving layer.
 
-    Of a filter (channels, filters, rows, columns), n = channels · rows · columns: what it sees.
+    For filters (channels, filters, rows, columns), n = channels · rows · columns.
     """
     received = math.prod(start.shape) // start.shape[1]
     scale: float = start.hyper.feedback_scale
@@ -49,7 +49,7 @@ def uniform_feedback(start: Start) -> Array:
 
 
 def units(spec: NetworkSpec, layers: Axes) -> tuple[int, ...]:
-    """(n_j, n_k, ...) of the layers j, k, ...; (1,) of none: a single number."""
+    """The shape (n_j, n_k, ...) for layers j, k, ...; (1,), a single number, for no layers."""
     return tuple(spec.sizes[layer] for layer in layers) or (1,)
 
 
@@ -58,24 +58,26 @@ def _number(spec: NetworkSpec, hyper: Any) -> Axes:
 
 
 class Own(NamedTuple):
-    """An own array, or a list of them. Kernel state, tensors, velocities, the names in checkpoints
-    and the links that diagnostics measure follow from this.
+    """An own array of a rule, or a list of them.
+
+    Kernel state, tensors, velocities, the names in checkpoints and the links that diagnostics
+    measure are derived from this declaration.
 
     name: of the parameter, as in the rule's equations.
-    layers(spec, hyper): the layers that belong to the axes of one array, (0, L) for (n_0, n_L);
-    () for a single number, of shape (1,). None: these hyperparameters need no such array.
-    each(spec, hyper): of a list, the same for each of its arrays; in place of ``layers``.
-    drawn(start): its start. Without it, zeros.
-    changes: fixed: never. learned: by the rule itself. stepped: by the optimiser as W is, by what
-    `Stage.own` has. counts: the rule counts samples with it, alike in all networks that have seen
-    as many, whatever their seed.
-    feedback: whether it carries signals between its two layers, and could be compared with the
-    forward weights: (below, above) says Wᵀ's shape, (above, below) that of W.
-    shape(spec, layers): where the shape is not (n_j, n_k).
+    layers(spec, hyper): the layer of each axis of a single array: (0, L) for shape (n_0, n_L);
+    () for a single number, of shape (1,). None: no such array with these hyperparameters.
+    each(spec, hyper): for a list: the same for each of its arrays; in place of ``layers``.
+    drawn(start): the initial values; zeros by default.
+    changes: what changes the array. fixed: nothing. learned: the rule itself. stepped: the
+    optimiser, as it does W, by `Stage.own`. counts: the rule, as a counter of samples, equal in all
+    networks that have seen equally many, whatever their seed.
+    feedback: whether the array carries signals between its two layers, and can be compared with the
+    forward weights. Layers (below, above) mean the shape of Wᵀ, (above, below) that of W.
+    shape(spec, layers): the shape, where it is not (n_j, n_k).
 
-    In kernels an array X lies flat, row by row, as ``params.X``, empty where there is none. Of a
-    list all arrays lie one after another; array i lies from ``params.X_at[i]`` to
-    ``params.X_at[i + 1]``. The velocity of a stepped X is ``params.vX``, zero at the start.
+    In kernels an array X is ``params.X``, flat in row-major order, and empty where there is none.
+    The arrays of a list are concatenated; array i extends from ``params.X_at[i]`` to
+    ``params.X_at[i + 1]``. The velocity of a stepped X is ``params.vX``, initially zero.
     """
 
     name: str
@@ -88,18 +90,18 @@ class Own(NamedTuple):
 
     @property
     def begins(self) -> str:
-        """The name in kernels of where the arrays of a list begin."""
+        """The name in kernels of the offsets of the arrays in a list."""
         return f"{self.name}_at"
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The names in kernels: of the array, of where each of a list begins, of the velocity."""
+        """The names in kernels: of the array, of the offsets of a list, of the velocity."""
         begins = () if self.each is None else (self.begins,)
         velocity = (f"v{self.name}",) if self.changes == "stepped" else ()
         return (self.name, *begins, *velocity)
 
     def axes(self, spec: NetworkSpec, hyper: Any) -> Sequence[Axes]:
-        """The layers of each array; none where there is no array."""
+        """The layers of each array, one entry per array; empty where there is no array."""
         if self.each is not None:
             return self.each(spec, hyper) or []
         alone = self.layers(spec, hyper)
@@ -108,20 +110,20 @@ class Own(NamedTuple):
     def start(
         self, spec: NetworkSpec, hyper: Any, params: Parameters, rng: np.random.Generator
     ) -> Array | list[Array] | None:
-        """The array or list as drawn; None where there is none.
+        """The initial array or list of arrays; None where there is none.
 
         Raises BadOption for a shape that is not the declared one.
         """
         if self.each is not None and self.each(spec, hyper) is None:
             return None
-        made = []
+        arrays = []
         for layers in self.axes(spec, hyper):
             shape = self.shape(spec, layers)
             array = self.drawn(Start(rng, shape, layers, spec, hyper, params))
             if np.shape(array) != shape:
                 got, expected = f"shape {np.shape(array)}", f"{shape}, as declared"
                 raise BadOption(f"start of {self.name}", got=got, expected=expected)
-            made.append(array)
+            arrays.append(array)
         if self.each is not None:
-            return made
-        return made[0] if made else None
+            return arrays
+        return arrays[0] if arrays else None

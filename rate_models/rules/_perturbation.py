@@ -1,7 +1,7 @@
-"""What rules share that perturb the hidden units and listen to what becomes of the loss.
+"""Shared by rules that perturb the hidden units and measure the change of the loss.
 
-Besides the clean pass h_l there is a noisy one, in which every hidden unit is moved at once and
-the movements travel on:
+Besides the clean pass h_l there is a noisy pass. In it all hidden units are perturbed at once, and
+the perturbations propagate through the network:
 
     h̃_l = m_l ∘ s_l(W_l h̃_{l-1} + b_l) + c ξ_l,   ξ_l ~ N(0, 1),   none at input and output
     λ̂_l = (L̃ - L) ξ_l / c
@@ -15,8 +15,8 @@ The kernel carries d_l = h̃_l - h_l instead of h̃_l:
 
     d_1 = c ξ_1,    d_l = m_l ∘ (s_l(a_l + D_l) - s_l(a_l)) + c ξ_l,    D_l = W_l d_{l-1}
 
-The same numbers, but in single precision L̃ - L keeps its digits: what is small is summed before it
-meets what is not, and where two near numbers are subtracted it is done in double precision.
+The numbers are the same, but L̃ - L keeps its digits in single precision: small terms are summed
+before they are added to large ones, and nearly equal numbers are subtracted in double precision.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def noise_widths(spec: NetworkSpec, hyper: Any) -> list[int]:
 
 
 def noise_of(hyper: Any, u: Any) -> Any:
-    """N(0, 1) from uniform numbers in [0, 1), NumPy or torch: the inverse of its distribution.
+    """N(0, 1) from uniform numbers in [0, 1), NumPy or torch, by the inverse normal distribution.
 
-    Zero, of which the inverse is -∞, counts as half the gap to the next possible number.
+    The inverse at 0 is -∞, so 0 is replaced by half the gap to the next possible number.
 
     >>> noise_of(None, np.array([0.0, 0.5]))
     array([-8.29236108,  0.        ])
@@ -61,7 +61,7 @@ def noise_of(hyper: Any, u: Any) -> Any:
 def estimates(
     spec: NetworkSpec, params: Parameters, c: float, a: Any, h: Any, y: Any, draws: Draws
 ) -> list[Any]:
-    """λ̂_1..λ̂_{L-1}, (batch, n_l) each; a, h: the clean pass, as `forward` gives it."""
+    """λ̂_1..λ̂_{L-1}, (batch, n_l) each; a, h: the clean pass, from `forward`."""
     assert draws.noise is not None
     if spec.layers == 1:
         return []
@@ -109,7 +109,7 @@ def estimate(net: Layers, c: Scalar, work: Work, mask: Array, noise: Array) -> N
 
 @stage
 def _differ(net: Layers, layer: int, work: Work) -> None:
-    """p_l = s(a_l + D_l) - s(a_l) of a hidden layer; of the output layer D_l itself."""
+    """p_l = s(a_l + D_l) - s(a_l) for a hidden layer; p_l = D_l for the output layer."""
     w, a = layers.matrix(net, net.W, layer), layers.units(net, work.a, layer)
     below, d = layers.units(net, work.p, layer - 1), layers.units(net, work.p, layer)
     kind, hidden = net.kind[layer], layer < net.sizes.size - 1

@@ -1,4 +1,4 @@
-"""Hyperparameters of rules that take one forward pass."""
+"""Hyperparameters of rules with one forward pass."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from rate_models.network import Init
 
 
 class Hyperparameters(NamedTuple):
-    """dropout: probability that a hidden unit is silent for a sample. init: of W."""
+    """dropout: probability that a hidden unit is silent for a sample.
+
+    init: distribution of W.
+    """
 
     dropout: Share = 0.0
     init: Annotated[Init, FIXED] = "he_uniform"
 
 
 class FeedbackHyperparameters(NamedTuple):
-    """dropout: probability that a hidden unit is silent for a sample. init: of W.
+    """dropout: probability that a hidden unit is silent for a sample.
 
-    feedback_scale: factor of B; at 0 the hidden weights stay as drawn: the control.
+    init: distribution of W. feedback_scale: factor of B; with 0, a control, the hidden weights
+    keep their initial values.
     """
 
     dropout: Share = 0.0

@@ -1,4 +1,4 @@
-"""The records that the functions of a rule take and give."""
+"""The records that the functions of a rule take and return."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rate_models.network import NetworkSpec
 
 
 class Properties(NamedTuple):
-    """What a rule asks of the biology, and how many forward passes it takes.
+    """What a rule requires of the biology, and how many forward passes it takes.
 
     passes: forward passes per sample.
     weight_transport: feedback uses the forward weights.
-    nonlocal_signals: an update uses signals that are not at the synapse.
-    frozen_activity: forward activity must be held while errors travel.
-    update_locking: full: the first layer waits for a backward pass; partial: for the output's
-    error; none.
+    nonlocal_signals: an update uses signals that are not available at the synapse.
+    frozen_activity: forward activity must be kept while errors travel.
+    update_locking: what the update of the first layer waits for. full: a backward pass; partial:
+    the error of the output; none: nothing.
     """
 
     passes: int
@@ -27,23 +27,23 @@ class Properties(NamedTuple):
     update_locking: Literal["full", "partial", "none"]
 
 
-Ref = tuple[str, int]  # an array by the name it has in the rule's equations, and its layer
+Ref = tuple[str, int]  # an array: its name in the rule's equations, and its layer
 
 
 class Task(NamedTuple):
-    """A work item of one sample, and the arrays that it touches.
+    """A work item of one sample, and the arrays that it reads and writes.
 
     kind, layer: S standard pass of a layer, E error at the output (layer 0), M teaching signal and
     update of a layer.
-    multiply_adds: what it costs in the plain form.
+    multiply_adds: its cost in the plain form.
     reads: arrays that it reads. writes: arrays of this sample alone, which no other item writes.
     updates: arrays that outlive the sample, read and changed in place. Weights that a pass or a
-    signal goes through are among the reads too: with a delay these may be older ones.
+    signal goes through belong to the reads too: with a delay these may be older weights.
 
-    ("W", l) is all that layer l keeps: weights, biases, velocities. ("h", l) is a_l and h_l,
-    ("h", 0) the input, ("y", -1) the target, ("e", -1) the error and δ_L = ∂L/∂a_L. What follows
-    from the number of the sample alone (learning rate, masks, noise, which samples mirror) is no
-    array.
+    ("W", l) stands for all that layer l stores: weights, biases, velocities. ("h", l) is a_l and
+    h_l, ("h", 0) the input, ("y", -1) the target, ("e", -1) the error and δ_L = ∂L/∂a_L. What
+    depends on the number of the sample alone (learning rate, masks, noise, whether it mirrors) is
+    not listed.
     """
 
     kind: Literal["S", "E", "M"]
@@ -55,7 +55,10 @@ class Task(NamedTuple):
 
 
 class Advice(NamedTuple):
-    """A line about the rates of a rule. serious: learning will fail; else it may be better."""
+    """A warning about the rates of a rule.
+
+    text: the message. serious: whether learning will fail; otherwise it may only be improved.
+    """
 
     text: str
     serious: bool
@@ -81,10 +84,10 @@ class Term(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """One optimiser step: for every layer the terms whose sum is ΔW_l, or None if it is frozen.
+    """One optimiser step.
 
-    own: {name: Δ} of the rule's own arrays that the optimiser steps, summed over the samples of
-    the batch.
+    terms: for every layer the terms whose sum is ΔW_l, or None for a frozen layer. own: {name: Δ}
+    of the rule's own arrays that the optimiser steps, summed over the samples of the batch.
     """
 
     terms: list[list[Term] | None]
@@ -92,12 +95,13 @@ class Stage(NamedTuple):
 
 
 class Defaults(NamedTuple):
-    """What suits a rule where nothing is asked for; its own file says how the numbers were found.
+    """The default options of a rule. The rule's file states how the numbers were determined.
 
     rate: η̂ for labels, with a cross-entropy or the rule's own loss, see `rate_models.defaults`.
     squared: η̂ for the squared error in all other cases, with targets of variance 1 or below.
-    width: w. activation: of the hidden layers. scale: input scaling, None: the source's own.
-    slower: (option, choice, factor), the factor of the rate with that choice of an option.
+    width: the exponent w, see `rate_models.defaults`. activation: of the hidden layers. scale:
+    input scaling; None: that of the source. slower: entries (option, choice, factor); the rate is
+    multiplied by the factor where the option has that choice.
     """
 
     rate: float = 1.0
@@ -111,8 +115,8 @@ class Defaults(NamedTuple):
 class Noise(NamedTuple):
     """Random numbers that a rule needs for every sample.
 
-    widths(spec, hyper): how many numbers each array of the noise has.
-    transform(hyper, u): the numbers, from uniform ones u in [0, 1), NumPy or torch.
+    widths(spec, hyper): the size of each array of the noise.
+    transform(hyper, u): the noise from uniform numbers u in [0, 1), NumPy or torch.
     """
 
     widths: Callable[[NetworkSpec, Any], list[int]]

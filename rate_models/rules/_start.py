@@ -1,4 +1,4 @@
-"""The parameters that a network starts with under a rule."""
+"""The initial parameters of a network and rule."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rate_models.rules._contract import Description
 
 
 def start(rule: Description, spec: NetworkSpec, hyper: Any, seed: int) -> Parameters:
-    """All parameters of a network under a rule: the same for the same seed in every realisation.
+    """The initial parameters of a network and rule. A seed gives the same in all implementations.
 
-    W as the rule's hyperparameter ``init`` says, he_uniform where it has none; b = 0; then what
-    `Description.init` draws, and the own arrays that it does not.
+    W is drawn by the rule's hyperparameter ``init``, he_uniform where it has none; b = 0. Then
+    `Description.init` is called, and the own arrays that it does not return are drawn.
     """
     drawn_by = hyper._asdict().get("init", "he_uniform")
     params = network.initial_weights(spec, seed, drawn_by)

@@ -1,6 +1,7 @@
-"""Work items that rules share: the standard pass, the error, the output layer's update.
+"""Work items common to several rules: the standard pass, the error, the output layer's update.
 
-Rules declare what a work item touches; `streaming.schedule` reads off who must wait for whom.
+Rules declare which arrays a work item reads and writes. `streaming.schedule` derives from that
+which item must wait for which other.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def synapses(spec: NetworkSpec, layer: int) -> int:
 
 
 def standard(spec: NetworkSpec) -> list[Task]:
-    """S of layers 1..L, of which the first takes in x and y, and E."""
+    """S of layers 1..L, and E. The first S stores x and y as well."""
     passes = []
     for layer in range(1, spec.layers + 1):
         reads: tuple[Ref, ...] = (("W", layer),)
@@ -42,9 +43,10 @@ def modulated(
     sweeps: int = 1,
     more: int = 0,
 ) -> Task:
-    """M of a layer, which updates W_l unless told otherwise.
+    """M of a layer.
 
-    sweeps: how often it goes through W_l, or a matrix of that size; more: multiply-adds beyond.
+    updates: the arrays that it updates; None: W_l. sweeps: how many times it goes through W_l, or
+    through a matrix of that size; more: further multiply-adds.
     """
     updated = (("W", layer),) if updates is None else tuple(updates)
     cost = sweeps * synapses(spec, layer) + more
@@ -52,14 +54,14 @@ def modulated(
 
 
 def output(spec: NetworkSpec) -> Task:
-    """M of the output layer where it learns from e and h_{L-1}: ΔW_L = δ_L h_{L-1}ᵀ."""
+    """M of an output layer that learns from e and h_{L-1}: ΔW_L = δ_L h_{L-1}ᵀ."""
     return modulated(spec, spec.layers, [E, ("h", spec.layers - 1)])
 
 
 def passed_down(spec: NetworkSpec, through: str = "W") -> list[Task]:
-    """All items of a rule where layer l sends δ_{l-1} down before it learns, as backpropagation.
+    """All items of a rule in which layer l sends δ_{l-1} down before it learns, as backpropagation.
 
-    through: the array that layer l sends it through. The first layer is the last to learn.
+    through: the array through which layer l sends δ_{l-1}. The first layer learns last.
     """
     learning = []
     for n in range(spec.layers, 0, -1):

@@ -1,14 +1,14 @@
-"""Adaptive feedback alignment: what PEPITA does to first order in its feedback matrix.
+"""Adaptive feedback alignment: PEPITA to first order in its feedback matrix.
 
 The modulated pass of PEPITA, linearised around the standard pass, carries the error through the
-forward weights; each hidden layer learns as if by direct feedback alignment with a feedback matrix
-that follows the present weights:
+forward weights. Each hidden layer learns as in direct feedback alignment, with a feedback matrix
+that depends on the current weights:
 
     h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l),  e = h_L - y,  D_l = diag(m_l ∘ s_l')
     δ_l = D_l B_l e,   B_1 = -s W_1 F,   B_l = W_l D_{l-1} B_{l-1}   (l < L)
     ΔW_l = δ_l h_{l-1}ᵀ,   ΔW_L = e h_{L-1}ᵀ
 
-that is δ_1 = -s D_1 W_1 F e, δ_l = D_l W_l δ_{l-1}: no matrix product is ever formed.
+that is δ_1 = -s D_1 W_1 F e, δ_l = D_l W_l δ_{l-1}: the matrices B_l are never computed.
 x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), F (n_0, n_L) fixed and random, B_l (n_l, n_L),
 m_l (n_l,) dropout mask, s = ±1.
 
@@ -45,8 +45,8 @@ from rate_models.rules import (
 )
 from rate_models.rules._feedback import feedback
 
-# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
-# CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
+# Tuned with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# CIFAR-10 and synthetic, scored on other parts; squared: on synthetic regressions, autoencoders.
 DEFAULTS = Defaults(rate=5, squared=0.3)
 
 
@@ -63,7 +63,7 @@ class Hyperparameters(NamedTuple):
 
 
 def input_feedback(params: Parameters, hyper: Hyperparameters) -> Array | None:
-    """F, so that W_1 F is at hand."""
+    """F: kernels then keep W_1 F up to date."""
     return params["F"]  # type: ignore[no-any-return]
 
 
@@ -88,7 +88,7 @@ def batch(
 
 
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
-    """Errors travel up: layer l hands δ_l on through W_{l+1}."""
+    """Errors travel up: layer l sends δ_l through W_{l+1}."""
     learning = []
     for n in range(1, spec.layers):
         reads = [("W", n), ("h", n), ("h", n - 1), ("delta", n - 1)]
@@ -129,7 +129,7 @@ def teach(
             delta[i] = rows.dot(w[i], below)
         layers.gate(net, layer, work, mask)
     if layer == 1:
-        work.c[:] = 0  # the input learns from x alone
+        work.c[:] = 0  # the presynaptic activity of the update is x alone
     layers.update(net, syn, layer, delta, work.h, work.c, step)
 
 

@@ -1,8 +1,8 @@
 """BMVR: biological multi-variate regression, with interneurons in place of an error.
 
-A hidden layer z between an input x and a target y. The target arrives at the apical tuft, the
-interneurons inhibit it there, and what is left, the plateau potential, teaches the proximal
-synapses; neither prediction nor error is computed to learn:
+A hidden layer z lies between an input x and a target y. The target arrives at the apical tuft,
+where interneurons inhibit it. The difference, the plateau potential, teaches the proximal synapses.
+Learning computes neither a prediction nor an error:
 
     z = W_1 x                                       linear form (activation identity)
     r = ReLU(W_1 x),  z = r − z̄,  z̄ ← z̄ + ρ z       nonlinear form (activation relu)
@@ -14,33 +14,33 @@ synapses; neither prediction nor error is computed to learn:
     ŷ = W_2 z                                       prediction, with the apical weights
 
 all from the same state before the update. x (m,), z, a, n, p, z̄ (k,), y (n,), W_1 (k, m),
-W_2 (n, k), Q, R (k, k). R, from pyramidal cells to interneurons, starts as Qᵀ and remains so
-(n = Qᵀ z, as in the paper's main text); ``decoupled`` starts it elsewhere: Qᵀ − R shrinks by
-1 − η_q per step.
+W_2 (n, k), Q, R (k, k). R, from pyramidal cells to interneurons, starts as Qᵀ and remains equal to
+it (n = Qᵀ z, as in the paper's main text). With ``decoupled`` it starts from other values: Qᵀ − R
+then shrinks by a factor 1 − η_q per step.
 
 The linear form minimises ⟨‖y − W_2 z‖²⟩ under ⟨z zᵀ⟩ ≼ I, of which Q Qᵀ is the multiplier. At the
 optimum W_2 = C_yz, ⟨z zᵀ⟩ = I, and Q Qᵀ has the k largest eigenvalues of
-C_xx^-½ C_xy C_yx C_xx^-½: reduced-rank regression. It is a saddle around which learning spirals:
-keep η_2 and η_q at or below η / 4, and momentum small; the condition is in `_stability`. Inputs
-should be centred, of variance about one. A ridge c, for the linear form alone, stands for
-C_xx + c I in place of C_xx.
+C_xx^-½ C_xy C_yx C_xx^-½: reduced-rank regression. The optimum is a saddle around which learning
+spirals: keep η_2 and η_q at or below η / 4, and momentum small; the condition is in `_stability`.
+Inputs should be centred, of variance about one. A ridge c, for the linear form only, replaces C_xx
+by C_xx + c I.
 
 Backpropagation on the same objective is the rule `backprop` with loss mse and activation identity
-(relu for the nonlinear form, without z̄). Of the ridge, there c ‖W_2 W_1‖², it has no exact
-counterpart; weight_decay, λ (‖W_1‖² + ‖W_2‖²), is the nearest.
+(relu for the nonlinear form, without z̄). It has no exact counterpart of the ridge, which would be
+c ‖W_2 W_1‖²; the nearest is weight_decay, λ (‖W_1‖² + ‖W_2‖²).
 
 Example: `dendrostream run --rule bmvr --seed 0`
 ends at 0.94 of held-out digits.
 
-Gap: the rates that it bears fall with the size of the input, η ⟨‖x‖²⟩ λ < 2, so five passes are
-few: nine at a constant rate end at 96.6 %. Squared error alone takes backpropagation to 97.9 %, and
-the paper, with 256 units and a sixth of the images, has 0.3 points between the two.
+Gap: stable rates fall with the size of the input, η ⟨‖x‖²⟩ λ < 2, so five passes are too few: nine
+at a constant rate end at 96.6 %. The squared error alone lowers backpropagation to 97.9 %. In the
+paper, with 256 units and a sixth of the images, the two differ by 0.3 points.
 
 Source: Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020; equations 5-9,
 supplement A-E; ridge and start values from its program.
-Deviations: the optimiser is the shared one, for all four matrices alike: with its momentum and
-weight decay, which the paper does not use, off, the steps are the ones above. The start of a
-decoupled R is ours. Targets are used as they come; the paper's program centres them.
+Deviations: all four matrices are changed by the common optimiser. The paper has no momentum and no
+weight decay; without them the steps are those above. The initial values of a decoupled R are ours.
+Targets are used as given; the paper's program centres them.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ DEFAULTS = Defaults(scale="global")
 
 class Hyperparameters(NamedTuple):
     """eta_apical: η_2 / η. eta_q: η_q / η; the learning rate η scales all three.
-    ridge: c, linear form only. decoupled: R starts apart from Qᵀ. mean_rate: ρ of z̄, per sample.
-    dropout: probability that a hidden unit is silent for a sample.
-    init_1, init_2: standard deviation of W_1 and W_2 at the start; init_q: Q = init_q I.
+    ridge: c, linear form only. decoupled: whether R starts from other values than Qᵀ.
+    mean_rate: ρ of z̄, per sample. dropout: probability that a hidden unit is silent for a sample.
+    init_1, init_2: initial standard deviation of W_1 and W_2. init_q: initially Q = init_q I.
     """
 
     eta_apical: Positive = 0.25
@@ -100,15 +100,18 @@ class Hyperparameters(NamedTuple):
 
 
 def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
-    """η = 0.8 / P (n_0 + n_1 / 16) for labels, the sum 32 at least: W_1 starts small; for numbers
+    """Default rates for labels and for numbers (regression targets of variance 1).
 
-        η = 1 / P (n_0 + n_1 + n_0 n_L / 2),    η_2 = max(P η / 5, 1 / 20 n_1),    η_q = 4 η_2
+        labels:   η = 0.8 / (P max(n_0 + n_1 / 16, 32))
+        numbers:  η = 1 / (P max(n_0 + n_1 + n_0 n_L / 2, 100)),
+                  η_2 / η = max(P / 5, 1 / (20 n_1 η)),    η_q = 4 η_2
 
-    the sum 100 at least. P mean square of the input; numbers have variance 1. Those that go
-    together, as the pixels of an image do, bring Q Rᵀ up to n_L: W_1 has to be slow, see `advise`.
-    W_2 and Q need not be, as long as they average over more samples than there are hidden units; Q,
-    which keeps the prediction small, is ahead. Found on parts of the training samples of digits,
-    MNIST, Fashion-MNIST, CIFAR-10 and synthetic, and on made-up regressions.
+    P: mean square of the input. For labels the first sum is small because W_1 starts small.
+    Correlated targets, such as the pixels of an image, raise Q Rᵀ up to n_L, so W_1 must be slow,
+    see `advise`. W_2 and Q may be faster, as long as they average over more samples than there are
+    hidden units. Q is the fastest, because it keeps the prediction small. Tuned on parts of the
+    training samples of digits, MNIST, Fashion-MNIST, CIFAR-10 and synthetic, and on synthetic
+    regressions.
     """
     inputs, hidden = spec.sizes[0], sum(spec.sizes[1:-1])
     if labels:
@@ -119,7 +122,9 @@ def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
 
 
 def check(spec: NetworkSpec) -> None:
-    """BadOption unless there is one hidden layer, identity or relu, linear output, no biases."""
+    """Raise BadOption unless the network has one hidden layer with identity or relu, a linear
+    output and no biases.
+    """
     if spec.layers != 2:
         expected = "input, one hidden layer, output"
         raise BadOption("sizes of bmvr", got=spec.sizes, expected=expected)
@@ -133,7 +138,7 @@ def check(spec: NetworkSpec) -> None:
 
 
 def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:
-    """BadOption for a ridge in the nonlinear form."""
+    """Raise BadOption for a ridge in the nonlinear form."""
     if hyper.ridge and not _linear(spec):
         raise BadOption("ridge of bmvr", got=hyper.ridge, expected="0 with activation relu")
 
@@ -143,9 +148,9 @@ def _linear(spec: NetworkSpec) -> bool:
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """Normal W_1 and W_2, of standard deviations of their own.
+    """Normal W_1 and W_2, with standard deviations init_1 and init_2.
 
-    Warns where the linear form has more hidden units than C_xy can have rank for.
+    Warns where the linear form has more hidden units than the largest possible rank of C_xy.
     """
     m, k, n = spec.sizes
     if _linear(spec) and k > n:
@@ -175,7 +180,7 @@ def excitation(start: Start) -> Array:
 def forward_pass(
     spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, masks: Any = None
 ) -> tuple[list[Any], list[Any]]:
-    """(a, h) with h_1 = z: the activity less its running mean."""
+    """(a, h) with h_1 = z: the activity minus its running mean."""
     current = x @ params["W"][0].T
     z = activations.apply(spec.activation[0], current)
     if masks is not None:
@@ -202,7 +207,7 @@ def batch(
     leak = Term(W_2.T, one, hyper.eta_apical * samples)
     input_terms = [Term(delta, x)]
     zn = z.T @ n
-    if hyper.ridge:  # what samples √c e_j with y = 0, one for every input j, would add
+    if hyper.ridge:  # equivalent to extra samples √c e_j with y = 0, one for every input j
         input_terms.append(Term((Q @ R).T, W_1, hyper.ridge * samples))
         zn = zn + hyper.ridge * samples * (W_1 @ W_1.T @ R.T)
     own = {"Q": hyper.eta_q * (samples * Q - zn), "R": hyper.eta_q * (samples * R - zn.T)}
@@ -212,7 +217,7 @@ def batch(
 
 
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
-    """No error is waited for, but the hidden layer hears the target through W_2."""
+    """No layer waits for the error; the hidden layer receives the target through W_2."""
     k, n = spec.sizes[1:]
     first, second, error = _tasks.standard(spec)
     mean: list[Ref] = [("mean", 1)] if spec.activation[0] == "relu" else []
@@ -298,8 +303,8 @@ def _inhibit(params: Any, z: Array, n: Array, inhibition: Array) -> None:
 def _inhibit_and_step(params: Any, z: Array, n: Array, inhibition: Array, rate: Scalar) -> None:
     """n = R z, inhibition = Q n; Q += η_q (z nᵀ − Q), R += η_q (n zᵀ − R).
 
-    Row i of R says n_i and row i of Q the inhibition of i; after that nothing needs them, so each
-    row is changed while it is at hand: one pass through memory.
+    Row i of R determines n_i, and row i of Q the inhibition of unit i. Neither is needed later,
+    so each row is changed while it is in the cache: one pass through memory.
     """
     k = z.size
     q, r = params.Q.reshape(k, k), params.R.reshape(k, k)
@@ -331,9 +336,9 @@ def _accelerate(params: Any, z: Array, n: Array, hyper: Any, step: Step) -> None
 
 @stage
 def _shrink(syn: InputSynapses, params: Any, hyper: Any, step: Step, n: Array) -> None:
-    """The ridge: W_1 −= η c Q R W_1; c W_1 W_1ᵀ Rᵀ for Q and its transpose for R.
+    """The ridge: W_1 −= η c Q R W_1; adds c W_1 W_1ᵀ Rᵀ to z nᵀ for Q, and its transpose for R.
 
-    Before the update of W_1, or, with velocities, after it: W_1 + V is then what W_1 was.
+    Called before the update of W_1, or, with velocities, after it: W_1 + V is then the old W_1.
     """
     input_synapses.settle(syn)
     k, fall = n.size, step.eta * hyper.ridge
@@ -375,7 +380,7 @@ RULE = Rule(
     own=(
         Own("Q", lambda spec, hyper: (1, 1), drawn=inhibition, changes="stepped"),
         Own("R", lambda spec, hyper: (1, 1), drawn=excitation, changes="stepped"),
-        # z̄, of the nonlinear form alone
+        # z̄, in the nonlinear form only
         Own("mean", lambda spec, hyper: None if _linear(spec) else (1,), changes="learned"),
     ),
     batch=batch,

@@ -20,7 +20,7 @@ from rate_models.model import losses
 from rate_models.rules import Defaults, Properties
 from rate_models.rules._alignment import from_output
 
-# With one hidden layer it is feedback alignment, whose rates these are.
+# The rates of feedback alignment: with one hidden layer the two rules are the same.
 DEFAULTS = Defaults(rate=1, squared=0.3)
 
 RULE = from_output(

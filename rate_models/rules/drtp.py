@@ -5,9 +5,9 @@
 
 x (n_0,), y (n_L,) one-hot, W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask.
 B_l (n_l, n_L) ~ U(-b, b), b = κ √(6/n_l), fixed; ``B`` lists B_1..B_{L-1}. A hidden layer waits for
-nothing above it. For a one-hot target B_l y has the sign that reduces the error, up to the random
-projection; for regression targets it means nothing, so MSE is refused. The paper has tanh hidden
-layers and sigmoid outputs.
+nothing above it. For a one-hot target, B_l y has the sign that reduces the error, up to the random
+projection. For regression targets this does not hold, so MSE is not allowed. The paper has tanh
+hidden layers and sigmoid outputs.
 
 Example: `dendrostream run --rule drtp --seed 0`
 ends at 0.97 of held-out digits.
@@ -21,7 +21,7 @@ from __future__ import annotations
 from rate_models.rules import Defaults, Properties
 from rate_models.rules._alignment import from_output
 
-# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# Tuned with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts.
 DEFAULTS = Defaults(rate=4, activation="tanh")
 

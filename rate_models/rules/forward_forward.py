@@ -1,7 +1,7 @@
-"""Forward-Forward: every layer tells right labels from wrong ones by its own activity.
+"""Forward-Forward: every layer learns to distinguish right from wrong labels by its own activity.
 
 The label is part of the input. A pass with the right label should excite a layer, a pass with a
-wrong one should not; a pass without a label makes the prediction:
+wrong label should not. A pass without a label makes the prediction:
 
     h_0 = x,            h_l = N(m_l ∘ s_l(W_l h_{l-1} + b_l))     neutral pass,  e = h_L - y
     p_0 = x + K (y - 1/n_L),    p_l = N(u_l),   u_l = m_l ∘ s_l(W_l p_{l-1} + b_l)    right label
@@ -15,23 +15,24 @@ Each hidden layer descends a logistic loss of its own, in which its input is a c
     ΔW_l = ε ρ_l [σ(..v) (v_l ∘ m_l ∘ s_l') q_{l-1}ᵀ - σ(..u) (u_l ∘ m_l ∘ s_l') p_{l-1}ᵀ],    l < L
     ΔW_L = ρ_L e h_{L-1}ᵀ,    ρ_1 = 1,  ρ_l = ρ / n_{l-1}
 
-with σ the sigmoid of what ζ has in L_l; the factor ½ n_l τ leaves that free of n_l, as ρ_l leaves
-it free of n_{l-1}: ‖N(v)‖² is the number of units.
+with σ(..) the sigmoid of the argument of ζ in L_l. The factor ½ n_l τ makes the update independent
+of n_l, and ρ_l makes it independent of n_{l-1}, as ‖N(v)‖² is about the number of units.
 x (n_0,) input, y (n_L,) one-hot, ȳ (n_L,) one-hot at a wrong label, W_l (n_l, n_{l-1}),
 m_l (n_l,) dropout mask, the same in all passes, θ threshold and τ temperature in units of goodness.
-K (n_0, n_L) ~ U(±κ √(3/n_0)), fixed: the columns have the length κ, about. N keeps the length of a
-layer's activity, which is its goodness, from the layer above. The neutral pass has each label by
-1/n_L, as in the paper, so K is given what is left of a label beyond that. A layer waits for
-nothing above it but the wrong label, which is one that the neutral pass predicts.
+K (n_0, n_L) ~ U(±κ √(3/n_0)), fixed: its columns have a length of about κ. N hides the length of a
+layer's activity, and so its goodness, from the layer above. In the neutral pass each label has the
+weight 1/n_L, as in the paper, so the other passes add K times the difference from that. A layer
+waits for nothing above it except the wrong label, which is drawn as the neutral pass predicts it.
 
 Example: `dendrostream run --rule forward_forward --seed 0`
 ends at 0.97 of held-out digits.
 
 Source: Hinton, arXiv 2212.13345, 2022, section 3.3; as a comparison in Srinivasan et al., ICLR
 2024. contrast: Lee & Song, arXiv 2303.08418, 2023.
-Deviations: one sample at a time. G is a mean and has τ; the paper's sum is τ = 1/n_l. The paper
-writes the label into the first pixels, which are black in MNIST; K takes no pixel for granted. Its
-readout sees all hidden layers but the first; here, as in the other rules, the last one.
+Deviations: one sample at a time. G is a mean, with a temperature τ; the paper's sum corresponds to
+τ = 1/n_l. The paper writes the label into the first pixels, which are black in MNIST; K needs no
+unused pixels. The paper's readout uses all hidden layers except the first; here it uses the last
+one, as in the other rules.
 """
 
 from __future__ import annotations
@@ -81,8 +82,8 @@ DEFAULTS = Defaults()
 class Hyperparameters(NamedTuple):
     """objective: L_l, as above. threshold: θ. temperature: τ.
     label_scale: κ, the length of a label in the input.
-    negatives: the wrong label, drawn as the neutral pass predicts it or uniformly.
-    eta_hidden: ε, rate of the hidden layers over η; at 0 they stay as drawn: the control.
+    negatives: whether wrong labels are drawn as the neutral pass predicts them, or uniformly.
+    eta_hidden: ε, rate of the hidden layers over η; with 0, a control, they stay as drawn.
     eta_above: ρ, rate above the first layer, for activities of length one.
     dropout: probability that a hidden unit is silent for a sample. init: of W.
     """
@@ -98,21 +99,22 @@ class Hyperparameters(NamedTuple):
     init: Annotated[Init, FIXED] = "he_uniform"
 
 
-CONTRAST, UNIFORM = 1, 1  # places of these choices in their Literals
+CONTRAST, UNIFORM = 1, 1  # indices of these choices in their Literals
 
 
 def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
-    """η = 8 / Σ_l n_l over the hidden layers, at least 100; ε η = 0.2 / ‖x‖²,  ‖x‖² = n_0 ⟨x²⟩.
+    """η = 8 / max(Σ_l n_l, 100) over the hidden layers; ε η = 0.2 / ‖x‖²,  ‖x‖² = n_0 ⟨x²⟩.
 
-    Layers above the first get activities of goodness one, whatever the size of the input. Found on
-    parts of the training samples of digits, MNIST, Fashion-MNIST and CIFAR-10, 256 hidden units.
+    Layers above the first receive activities of goodness one, whatever the size of the input. Tuned
+    on parts of the training samples of digits, MNIST, Fashion-MNIST and CIFAR-10, with 256 hidden
+    units.
     """
     eta = 8 / max(sum(spec.sizes[1:-1]), 100)
     return {"lr": eta, "eta_hidden": 0.2 / (eta * spec.sizes[0] * power)}
 
 
 def check(spec: NetworkSpec) -> None:
-    """BadOption where there is no wrong label."""
+    """Raise BadOption for a single output: there is no wrong label."""
     if spec.sizes[-1] < 2:
         raise BadOption("sizes for forward_forward", got=spec.sizes, expected="two classes or more")
 
@@ -129,7 +131,7 @@ def noise_widths(spec: NetworkSpec, hyper: Hyperparameters) -> list[int]:
 
 
 def noise_of(hyper: Hyperparameters, u: Array) -> Array:
-    """Uniform in [0, 1), as it comes."""
+    """Uniform numbers in [0, 1), unchanged."""
     return u
 
 
@@ -202,7 +204,7 @@ def batch(
 
 
 def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
-    """The first layer waits for the prediction that the wrong label is drawn from, if it is."""
+    """The first layer waits for the prediction, if the wrong label is drawn from it."""
     learning = []
     for n in range(1, spec.layers):
         reads: list[Ref] = [("W", n), ("p", n - 1), ("q", n - 1), ("h", n)]
@@ -250,11 +252,11 @@ def teach(
             work.c[:] = 0
         layers.update(net, syn, layer, delta, work.h, work.c, step)
         return
-    wrong = layers.units(net, work.post, last)  # scratch that the output layer has no use for
+    wrong = layers.units(net, work.post, last)  # scratch that the output layer does not use
     if layer == 1:
         h = layers.units(net, work.h, last)
         label_codes(work.y, h, noise[0], hyper.negatives == UNIFORM, work.c, wrong)
-    # u_l and v_l, of which `right` and `false` become the teaching signals
+    # u_l and v_l, which are then overwritten with the teaching signals
     right, false = layers.units(net, work.a, layer), layers.units(net, work.post, layer)
     _current(layer, net, syn, wrong, work, work.q)
     _current(layer, net, syn, work.c, work, work.p)
@@ -286,8 +288,8 @@ def _current(layer: int, net: Layers, syn: InputSynapses, c: Array, work: Work, 
 
 @stage
 def _drive(layer: int, net: Layers, source: Array, post: Array, gain: Scalar, mask: Array) -> None:
-    """post, m_l ∘ s_l(source_l) at first, takes the factor gain m_l ∘ s_l'; source_l becomes the
-    normalised activity.
+    """Multiply post, initially m_l ∘ s_l(source_l), by gain · m_l ∘ s_l'. Then replace source_l by
+    the normalised activity.
     """
     activations.gate(net.kind[layer], layers.units(net, source, layer), post)
     if mask.size > 0:

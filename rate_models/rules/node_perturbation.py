@@ -1,6 +1,6 @@
-"""Feedback weights that learn, from noise, to predict what each unit does to the loss.
+"""Node perturbation: feedback weights learn from noise to predict each unit's effect on the loss.
 
-Besides the clean pass h_l there is a noisy one, in which every hidden unit is moved at once:
+Besides the clean pass h_l there is a noisy pass, in which all hidden units are perturbed at once:
 
     h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l)                      clean pass
     h̃_l = m_l ∘ s_l(W_l h̃_{l-1} + b_l) + c ξ_l,   ξ_l ~ N(0, 1) in hidden layers  noisy pass
@@ -13,24 +13,24 @@ Besides the clean pass h_l there is a noisy one, in which every hidden unit is m
                B_{l+1} ← B_{l+1} - V_{l+1}⁻¹ Σ ẽ_{l+1} (λ_l - λ̂_l)ᵀ
 
 Sums are over the samples of a batch; W learns from B as it was before the batch. The ridge form is
-the recursion of B = V⁻¹ Σ ẽ λ̂ᵀ over all samples so far, and starts from B = 0. From few samples it
-is wild: deep networks diverge unless B learns alone first (``warmup``; one epoch in the paper's
-programs) or γ is large.
+the recursion of B = V⁻¹ Σ ẽ λ̂ᵀ over all samples so far, and starts from B = 0. With few samples B
+varies strongly: deep networks diverge unless B learns alone first (``warmup``; one epoch in the
+paper's programs) or γ is large.
 
 x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), ẽ_l (n_l,) teaching signal, ξ_l and λ̂_l (n_l,), m_l (n_l,)
 dropout mask, c size of the noise in units of activity, L and L̃ the losses of the two passes.
 fa: layer to layer, as above, B_{l+1} (n_{l+1}, n_l) has the shape of W_{l+1}; ``B`` lists B_2..B_L.
 dfa: straight from the output, λ_l = B_lᵀ ẽ_L with B_l (n_L, n_l); ``B`` lists B_1..B_{L-1}.
-Instead of V the upper triangular ``R`` is kept, V = Rᵀ R: one sample changes it in O(n²), and its
-digits suffice where those of V or V⁻¹ in single precision do not. For dfa there is one.
+Instead of V the upper triangular ``R`` with V = Rᵀ R is stored: one sample updates it in O(n²), and
+single precision suffices for R where it does not for V or V⁻¹. For dfa there is one R.
 
 Example: `dendrostream run --rule node_perturbation --seed 0`
 ends at 0.97 of held-out digits.
 
 Source: Lansdell, Prakash & Kording, ICLR 2020, section 2 and appendix; ridge: their programs.
-Deviations: biases have no part in the feedback (in one program the feedback has a row for them);
-the paper's networks have a linear output and L = ½‖h_L - y‖² (``loss="mse"``) where ours have
-cross-entropy unless told; dropout is ours.
+Deviations: biases have no feedback (in one program the feedback has a row for them). The paper's
+networks have a linear output and L = ½‖h_L - y‖² (``loss="mse"``); our default is cross-entropy.
+Dropout is ours.
 """
 
 from __future__ import annotations
@@ -74,15 +74,15 @@ from rate_models.rules._perturbation import (
     noise_widths,
 )
 
-# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
-# CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
+# Tuned with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# CIFAR-10 and synthetic, scored on other parts; squared: on synthetic regressions, autoencoders.
 DEFAULTS = Defaults(rate=1, squared=0.3)
 
 
 class Hyperparameters(NamedTuple):
     """c: size of the noise, in units of activity.
     solver: how B learns. feedback: from the layer above (fa) or from the output (dfa).
-    eta_b: η_B, rate of the gradient solver. gamma: γ, ridge penalty of the other.
+    eta_b: η_B, rate of the gradient solver. gamma: γ, penalty of the ridge solver.
     warmup: number of samples at the start during which B learns and W does not.
     dropout: probability that a hidden unit is silent for a sample. init: of W.
     """
@@ -97,40 +97,41 @@ class Hyperparameters(NamedTuple):
     init: Annotated[Init, FIXED] = "he_normal"
 
 
-RIDGE, DIRECT = 1, 1  # places of these choices in their Literals
+RIDGE, DIRECT = 1, 1  # indices of these choices in their Literals
 
 
 def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
-    """η_B = 5·10⁻⁴, and 8 / n_L² from 127 outputs with a squared error on.
+    """η_B = min(5·10⁻⁴, 8 / n_L²) for a squared error: the second from 127 outputs on.
 
-    ẽ_L and the noise of λ̂ both grow with their number. With 784-256-784 on 8,000 digits of MNIST
-    10⁻⁵ explains 0.66 of the variance, 0 0.62, 4·10⁻⁵ 0.61; at 10⁻⁴ it diverges.
+    ẽ_L and the noise of λ̂ both grow with the number of outputs. With 784-256-784 on 8,000 digits of
+    MNIST, η_B = 10⁻⁵ explains 0.66 of the variance, 0 explains 0.62, 4·10⁻⁵ explains 0.61, and 10⁻⁴
+    diverges.
     """
     return {"eta_b": min(5e-4, 8 / spec.sizes[-1] ** 2)} if spec.loss == "mse" else {}
 
 
 def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:
-    """BadOption for feedback from layer to layer through a convolution: it has no B of its own."""
+    """Raise BadOption for feedback from layer to layer in a network with convolutions."""
     if spec.convolutional and hyper.feedback != "dfa":
         expected = "dfa, from the output, with convolutions"
         raise BadOption("feedback", got=hyper.feedback, expected=expected)
 
 
 def feedback_layers(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]]:
-    """B_2..B_L with the layer above, or B_1..B_{L-1} with the output."""
+    """B_2..B_L join hidden layers with the layer above (fa), B_1..B_{L-1} with the output (dfa)."""
     last = spec.layers
     return [(last if hyper.feedback == "dfa" else n + 1, n) for n in range(1, last)]
 
 
 def feedback(start: Start) -> Array:
-    """gradient: B ~ N(0, 2/n_l), n_l the layer that receives; ridge: B = 0."""
+    """gradient: B ~ N(0, 2/n_l), n_l units of the receiving layer; ridge: B = 0."""
     if start.hyper.solver == "ridge":
         return np.zeros(start.shape)
     return draw("he_normal", start.rng, start.shape, fan_in=start.shape[1])
 
 
 def signal_layers(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]] | None:
-    """Of R: a layer whose signal teaches feedback, once; none for the gradient solver."""
+    """The layer of each R: every layer whose signal teaches B; None for the gradient solver."""
     if hyper.solver == "gradient":
         return None
     return [(above, above) for above in dict.fromkeys(n for n, _ in feedback_layers(spec, hyper))]
@@ -178,7 +179,7 @@ def batch(
 def _grown(R: Any, signal: Any) -> Any:
     """The upper triangular factor of V + Σ ẽ ẽᵀ; signal: ẽ (batch, n).
 
-    Without V itself, of which single precision has too few digits after a million batches.
+    It does not compute V, for which single precision is too coarse after a million batches.
     """
     xp = array_namespace(signal)
     _, grown = xp.linalg.qr(xp.concat([R, signal]))
@@ -188,7 +189,7 @@ def _grown(R: Any, signal: Any) -> Any:
 
 
 def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
-    """The output layer comes first: the noisy pass needs all weights as they were."""
+    """The output layer comes first: the noisy pass needs all weights from before any update."""
     last, direct, ridge = spec.layers, hyper.feedback == "dfa", hyper.solver == "ridge"
     warming = sample < hyper.warmup
     learning = [_perturbation.first_task(spec, learns=not warming)]
@@ -247,7 +248,7 @@ def teach(
         for i in range(n):
             surprise[i] -= delta[i]
         if hyper.solver == RIDGE:
-            gain = layers.units(net, work.p, above)  # nothing in it is needed any more
+            gain = layers.units(net, work.p, above)  # scratch: its content is no longer needed
             if not direct or layer == last - 1:
                 R = layers.item(params.R, params.R_at, 0 if direct else layer - 1)
                 _absorb(R.reshape(signal.size, signal.size), signal, gain)

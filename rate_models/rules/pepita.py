@@ -1,7 +1,8 @@
 """PEPITA: present the error to perturb the input to modulate activity.
 
-Two forward passes through the same weights. The soma stores the standard pass h_l; the dendrite
-takes the pass of the input modulated by the error, p_l; their mismatch is the teaching signal:
+Two forward passes go through the same weights. The soma keeps the activity h_l of the standard
+pass; the dendrite takes the activity p_l of the modulated pass, whose input has the error added.
+Their mismatch is the teaching signal:
 
     h_0 = x,               h_l = m_l ∘ s_l(W_l h_{l-1})         standard pass,  e = h_L - y
     p_0 = x + s F e,       p_l = m_l ∘ s_l(W_l p_{l-1})         modulated pass, l < L
@@ -10,23 +11,24 @@ takes the pass of the input modulated by the error, p_l; their mismatch is the t
 x (n_0,) input, y (n_L,) target, e (n_L,) error, F (n_0, n_L) fixed random feedback,
 W_l (n_l, n_{l-1}), m_l (n_l,) dropout mask, the same in both passes, s = ±1. All rates are
 dimensionless. With a bias, Δb_l is the teaching signal. The Hebbian form replaces ΔW_l by two
-products of an activity at either end of the synapse:
+products, each of the two activities at the ends of the synapse:
 
     ΔW_l = h_l h_{l-1}ᵀ - p_l p_{l-1}ᵀ  (l < L),      ΔW_L = h_L h_{L-1}ᵀ - y p_{L-1}ᵀ
 
-and the time-local form takes an optimiser step with the first product before the modulated pass,
-which then runs through the new weights, and one with the second after it.
-Both want smaller rates: with three hidden layers the Hebbian form can grow without bound where the
-mismatch learns, and the time-local steps must be small for the two to cancel. The mismatch too runs
-away in deep networks: to first order ΔW_l = D_l W_l (h_{l-1} - p_{l-1}) p_{l-1}ᵀ (D = diag s') is
-proportional to W_l. Rates must fall with depth; five hidden layers of ReLU ran away, of tanh not.
+The time-local form takes two optimiser steps: one with the first product before the modulated
+pass, which then goes through the new weights, and one with the second product after it.
+Both forms need smaller rates. With three hidden layers the Hebbian form can grow without bound
+where the mismatch form learns, and the two time-local steps must be small to cancel. The mismatch
+form can diverge in deep networks too: to first order ΔW_l = D_l W_l (h_{l-1} - p_{l-1}) p_{l-1}ᵀ
+(D = diag s') is proportional to W_l. Rates must fall with depth. Five hidden layers diverged with
+ReLU, and did not with tanh.
 
 For s = -1, h_1 - p_1 is D_1 W_1 F e where backpropagation has D_1 W_2ᵀ ... W_Lᵀ e, so F should
-resemble (W_L ... W_1)ᵀ. Mirroring (``mirror_before``, ``mirror_every``) turns it there by noise
-alone, before the network learns and in every so-many-th sample after: see `rules._mirroring`.
+resemble (W_L ... W_1)ᵀ. Mirroring (``mirror_before``, ``mirror_every``) trains F to do so with
+noise alone, before the network learns and periodically afterwards: see `rules._mirroring`.
 
 In convolutions (`rate_models.batch.convolution`) h_l and p_l are maps before pooling, and the
-paper's ΔK is the mean over places (``conv_norm="mean"``).
+paper's ΔK is the mean over positions (``conv_norm="mean"``).
 
 Example: `dendrostream run --rule pepita --seed 0`
 ends at 0.97 of held-out digits.
@@ -34,11 +36,11 @@ ends at 0.97 of held-out digits.
 Source: Dellaferrera & Kreiman, ICML 2022, section 3.2 and algorithm 1; variants: sections 4.2 and 5
 and appendix D. s = -1, the Hebbian and the time-local form, F with normal W, mirroring: Srinivasan
 et al., ICLR 2024 ("mixed", "mixed_tl" in its program).
-Deviations: ΔW_L takes the error of the standard pass, as in the paper's equations (one of its
-programs takes the modulated pass's). F is drawn as in the program: U(-b, b), b = κ √(6/n_0),
+Deviations: ΔW_L uses the error of the standard pass, as in the paper's equations (one of its
+programs uses that of the modulated pass). F is drawn as in the program: U(-b, b), b = κ √(6/n_0),
 κ = 0.05; the paper's "standard deviation" is the full width of that interval. With a squared
-error and a non-linear output, e, h_L and y are taken times s'(a_L) in ΔW_L. Adding the error at a
-hidden layer is an ablation of ours: layers at and below it do not learn.
+error and a non-linear output, e, h_L and y are multiplied by s'(a_L) in ΔW_L. Adding the error at a
+hidden layer is our ablation: layers at and below it do not learn.
 """
 
 from __future__ import annotations
@@ -76,8 +78,8 @@ from rate_models.rules import (
 )
 from rate_models.rules._feedback import factor, feedback
 
-# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
-# CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
+# Tuned with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# CIFAR-10 and synthetic, scored on other parts; squared: on synthetic regressions, autoencoders.
 # slower: 0.002 for digits, 0.0005 for synthetic.
 DEFAULTS = Defaults(rate=7.5, squared=0.3, slower=(("form", "time_local", 0.02),))
 
@@ -85,16 +87,17 @@ DEFAULTS = Defaults(rate=7.5, squared=0.3, slower=(("form", "time_local", 0.02),
 class Hyperparameters(NamedTuple):
     """form: mismatch, hebbian or time_local, as above.
     sign: s of the modulation, +1 (2022) or -1 (2024).
-    presynaptic: whether ΔW takes the presynaptic activity of the modulated or the standard pass.
-    modulation: what goes through F: the error, its sign, or random numbers (a control).
-    feedback_scale: κ of F, no unit; 0 is the control F = 0 in which only the last layer learns.
-    perturbation: size k of the random numbers. range: theirs, U[-1, 1) or U[0, 1).
+    presynaptic: whether ΔW uses the presynaptic activity of the modulated or the standard pass.
+    modulation: the signal that F carries: the error, its sign, or random numbers (a control).
+    feedback_scale: κ of F, dimensionless; 0 is the control F = 0: only the last layer learns.
+    perturbation: size k of the random numbers. range: their range, U[-1, 1) or U[0, 1).
     inject: the layer j to whose activity F adds the error; 0 is the input.
     dropout: probability that a hidden unit is silent for a sample.
-    init: of W and F; with he_normal, F is a product of normal matrices, one a layer.
+    init: of W and F; with he_normal, F is a product of normal matrices, one per layer.
     mirror_before: number of samples at the start in which F mirrors and W does not learn.
-    mirror_every: F mirrors in every so-many-th later one, 0: none. Either needs he_normal, s = -1.
-    mirror_rate: η_wm; with one sample at a time a third of it turns F closer. mirror_decay: λ_wm.
+    mirror_every: period, in samples, of mirroring afterwards; 0: never. Both options need he_normal
+    and s = -1.
+    mirror_rate: η_wm; for one sample at a time a third of it aligns F better. mirror_decay: λ_wm.
     mirror_noise: σ, in units of activity.
     """
 
@@ -115,17 +118,17 @@ class Hyperparameters(NamedTuple):
     mirror_noise: Positive = 0.1
 
 
-# Places of these choices in their Literals
+# Indices of these choices in their Literals
 MISMATCH, HEBBIAN, TIME_LOCAL = range(3)
 STANDARD, SIGN, RANDOM = 1, 1, 2
 
 
 def check_hyperparameters(spec: NetworkSpec, hyper: Hyperparameters) -> None:
-    """BadOption when layer j does not exist, where h_l - p_l is not of a_l's shape, and for
-    mirroring that cannot work.
+    """Raise BadOption where layer j does not exist, where h_l - p_l does not have a_l's shape, and
+    for hyperparameters that mirroring does not allow.
     """
     if spec.widths != spec.sizes[1:]:
-        raise BadOption("units of pepita", got="pooled", expected="maps, as they are before it")
+        raise BadOption("units of pepita", got="pooled", expected="maps, before pooling")
     deepest = max(spec.layers - 2, 0)
     if hyper.inject > deepest:
         raise BadOption("inject", got=hyper.inject, expected=f"0 (the input) to {deepest}")
@@ -140,26 +143,26 @@ def feedback_layers(spec: NetworkSpec, hyper: Hyperparameters) -> tuple[int, int
 
 
 def noise_widths(spec: NetworkSpec, hyper: Hyperparameters) -> list[int]:
-    """Random modulation draws one number per output unit; mirroring, one per presynaptic unit."""
+    """One number per output unit for random modulation, one per presynaptic unit for mirroring."""
     if _mirroring.asked(hyper):
         return _mirroring.noise_widths(spec, hyper)
     return [spec.sizes[-1]] if hyper.modulation == "random" else []
 
 
 def noise_of(hyper: Hyperparameters, u: Any) -> Any:
-    """Normal numbers for mirroring; else uniform, as the chosen range has them."""
+    """Normal numbers for mirroring; else uniform numbers in the chosen range."""
     if _mirroring.asked(hyper):
         return _perturbation.noise_of(hyper, u)
     return 2 * u - 1 if hyper.range == "symmetric" else u
 
 
 def input_feedback(params: Parameters, hyper: Hyperparameters) -> Array | None:
-    """F, when the error goes to the input."""
+    """F, where the error is added to the input."""
     return params["F"] if hyper.inject == 0 else None
 
 
 def follows(spec: NetworkSpec, hyper: Hyperparameters) -> bool:
-    """Whether `batch` may be given WF = W_1 F, see `textbook.gradients`."""
+    """Whether ``params`` of `batch` may hold WF = W_1 F, see `textbook.gradients`."""
     fixed = hyper.inject == 0 and not _mirroring.asked(hyper)
     return fixed and hyper.form != "time_local" and not spec.convolutional
 
@@ -187,7 +190,7 @@ def batch(
         assert draws.noise is not None
         signal = hyper.perturbation * draws.noise[0]
 
-    def post(layer: int, value: Any) -> Any:  # at the output through s'(a_L) for a squared error
+    def post(layer: int, value: Any) -> Any:  # at the output times s'(a_L) for a squared error
         if layer < last:
             return value
         return losses.output_delta(spec.loss, spec.names[-1], a[last], value)
@@ -201,7 +204,7 @@ def batch(
     p, signal = list(h), hyper.sign * signal
     p[j] = added(h[j], signal, params["F"].T)
     for layer in range(j + 1, last):
-        # W (x + s F e) = W x + (W F) s e: for n_L columns, not for every sample
+        # W (x + s F e) = W x + (W F) s e: W F has n_L columns, fewer than there are samples
         if layer == 1 and "WF" in params:
             current = added(a[1], signal, params["WF"].T)
         elif layer == 1 and len(x) > spec.sizes[last] and hyper.form != "time_local":
@@ -209,7 +212,7 @@ def batch(
         else:
             current = spec.current(params, layer, p[layer - 1])
         p[layer] = spec.activity(layer, current, draws.mask(layer))
-    p[last] = y  # the output is told its target
+    p[last] = y  # the target stands for the output's modulated activity
     pre = h if hyper.presynaptic == "standard" else p
     minus = [Term(post(n, p[n]), pre[n - 1], -1.0) for n in learning]
     if hyper.form == "mismatch":
@@ -221,14 +224,14 @@ def batch(
 
 
 def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
-    """The modulated pass goes up as the standard one does, and each layer learns in it.
+    """The modulated pass goes up as the standard pass does, and each layer learns during it.
 
-    A sample that mirrors reads the weights of all layers at the first: a barrier.
+    In a sample that mirrors, the first item reads the weights of all layers, which is a barrier.
     """
     last, j, n = spec.layers, hyper.inject, spec.sizes
     mirrors, learns = _mirroring.when(hyper, sample)
-    told = [] if hyper.modulation == "random" else [_tasks.E]
-    entry: list[Ref] = [*told, ("F", 0), ("h", j)]  # what p_j needs
+    error = [] if hyper.modulation == "random" else [_tasks.E]
+    entry: list[Ref] = [*error, ("F", 0), ("h", j)]  # what p_j needs
     own_pre = hyper.presynaptic == "standard" or hyper.form != "mismatch"
     learning: list[Task] = []
     if learns and j > 0:
@@ -255,12 +258,12 @@ def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:
 
 
 def regime(hyper: Hyperparameters, sample: int) -> tuple[bool, bool]:
-    """Whether F mirrors in this sample, and whether W learns."""
+    """Whether F mirrors in this sample, and whether W learns from it."""
     return _mirroring.when(hyper, sample)
 
 
 def delays(hyper: Hyperparameters) -> bool:
-    """Not with two patterns or two steps in an update, nor while F mirrors."""
+    """False for forms with two products per update, and with mirroring."""
     return hyper.form == "mismatch" and not _mirroring.asked(hyper)
 
 
@@ -319,7 +322,10 @@ def teach(
 
 @stage
 def _first_step(layer: int, net: Layers, syn: InputSynapses, step: Step, work: Work) -> None:
-    """The time-local form's step by h_l h_{l-1}ᵀ, before the modulated pass; a_1 afresh."""
+    """The first step of the time-local form, by h_l h_{l-1}ᵀ, before the modulated pass.
+
+    Computes a_1 anew, through the new weights.
+    """
     if layer == 1:
         work.c[:] = 0
     layers.update(net, syn, layer, layers.units(net, work.h, layer), work.h, work.c, step)
@@ -329,7 +335,7 @@ def _first_step(layer: int, net: Layers, syn: InputSynapses, step: Step, work: W
 
 @stage
 def _mismatch(layer: int, net: Layers, hyper: Any, work: Work, p: Array) -> None:
-    """δ_l = h_l − p_l, or −p_l where h_l has had a step of its own."""
+    """δ_l = h_l − p_l, or −p_l in the time-local form, in which h_l had its own step."""
     h, delta = layers.units(net, work.h, layer), layers.units(net, work.delta, layer)
     if hyper.form == TIME_LOCAL:
         for i in range(delta.size):
@@ -341,7 +347,7 @@ def _mismatch(layer: int, net: Layers, hyper: Any, work: Work, p: Array) -> None
 
 @stage
 def _modulate(net: Layers, params: Any, hyper: Any, work: Work, noise: Array) -> None:
-    """What goes through F, s times; added to layer j's activity when j is not the input."""
+    """c = s times the signal that F carries; where j is not the input, p_j = h_j + F c."""
     j, outputs, zero = int(hyper.inject), work.e.size, work.e.dtype.type(0)
     for i in range(outputs):
         e = work.e[i]
@@ -369,7 +375,7 @@ RULE = Rule(
         update_locking="partial",
     ),
     own=(
-        # learned by mirroring; without it F is fixed, and there are no others
+        # learned by mirroring; without it F is fixed, and B and phase do not exist
         Own("B", each=_mirroring.factor_layers, drawn=factor, changes="learned", feedback=True),
         Own("F", feedback_layers, drawn=feedback, changes="learned", feedback=True),
         Own("phase", _mirroring.counted, changes="counts"),

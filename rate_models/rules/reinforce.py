@@ -1,7 +1,7 @@
 """Node perturbation alone: each hidden unit learns from its own noise and the change of the loss.
 
-The baseline without feedback weights, REINFORCE with Gaussian units. The noise is on the activity,
-so λ̂_l estimates ∂L/∂h_l and stands where backpropagation has W_{l+1}ᵀ δ_{l+1}:
+The baseline without feedback weights: REINFORCE with Gaussian units. The noise is added to the
+activity, so λ̂_l estimates ∂L/∂h_l and replaces backpropagation's W_{l+1}ᵀ δ_{l+1}:
 
     h_0 = x,  a_l = W_l h_{l-1} + b_l,  h_l = m_l ∘ s_l(a_l),  e = h_L - y        clean pass
     h̃_l = m_l ∘ s_l(W_l h̃_{l-1} + b_l) + c ξ_l,   ξ_l ~ N(0, 1) in hidden layers  noisy pass
@@ -11,14 +11,15 @@ so λ̂_l estimates ∂L/∂h_l and stands where backpropagation has W_{l+1}ᵀ 
 x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask, ξ_l
 (n_l,) noise of a sample, c its size in units of activity, L and L̃ the losses of the two passes.
 δ_L = e for cross-entropy with softmax and binary cross-entropy with sigmoid, e ∘ s'(a_L) for MSE.
-On average over ξ it is backpropagation as c → 0; the variance grows with the number of hidden
-units, so rates must be small.
+As c → 0 the mean over ξ is backpropagation. The variance grows with the number of hidden units, so
+rates must be small.
 
-Gap: the noise of the estimate grows with the number n of units that are perturbed at once: a unit
-hears what all the others do to the loss, E‖λ̂ - λ‖² = (n + 1) ‖λ‖². With 1,024 hidden units,
-untrained, on MNIST, the first layer's update of one sample lies 88° from the gradient and its noise
-has 970 times the power of the gradient; with 16 units 78° and 26 times. Learning averages over
-samples, so the rate must be a tenth of backpropagation's, and five passes do not make up for that.
+Gap: the noise of the estimate grows with the number n of units that are perturbed at once, because
+the change of the loss is due to all of them: E‖λ̂ - λ‖² = (n + 1) ‖λ‖². With 1,024 hidden units,
+untrained, on MNIST, the first layer's update of one sample is at 88° from the gradient and its
+noise has 970 times the power of the gradient; with 16 units it is at 78°, with 26 times the power.
+Learning averages over samples, so the rate must be a tenth of backpropagation's, and five passes do
+not compensate for that.
 
 Example: `dendrostream run --rule reinforce --seed 0`
 ends at 0.91 of held-out digits.
@@ -59,8 +60,8 @@ from rate_models.rules._perturbation import (
     noise_widths,
 )
 
-# Found with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
-# CIFAR-10 and synthetic, scored on other parts; squared: on made-up regressions and autoencoders.
+# Tuned with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
+# CIFAR-10 and synthetic, scored on other parts; squared: on synthetic regressions, autoencoders.
 DEFAULTS = Defaults(rate=0.06, squared=0.3, width=1.75)
 
 
@@ -91,7 +92,7 @@ def batch(
 
 
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
-    """The output layer comes first: the noisy pass needs all weights as they were."""
+    """The output layer comes first: the noisy pass needs all weights from before any update."""
     top = _perturbation.first_task(spec)
     learning = [
         _tasks.modulated(spec, n, [("estimate", n), ("h", n), ("h", n - 1)])

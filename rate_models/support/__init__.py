@@ -1,4 +1,4 @@
-"""What all rooms need: names looked up, arguments and numbers checked, memory estimated.
+"""Helpers for all packages: lookup of names, checks of arguments and numbers, memory estimates.
 
-Open `lookup` first: how a name becomes the rule, source, circuit or paper of that name.
+Open `lookup` first. It turns a name into the rule, source, circuit or paper of that name.
 """

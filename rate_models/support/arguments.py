@@ -1,7 +1,7 @@
-"""What a person hands in as a text or a sequence, taken as such, or one BadOption.
+"""Input validation of texts and sequences: each bad value raises one BadOption.
 
-Values come from scripts and may be anything: objects that raise when they are asked for their
-length, sequences without end, lists that contain themselves.
+Values come from scripts and may be anything: objects that raise when ``len`` is called on them,
+infinite sequences, lists that contain themselves.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 
 from rate_models.errors import BadOption, quoted
 
-MOST = 100_000  # elements of a sequence that stands for options: more are a slip, or have no end
+MOST = 100_000  # elements of a sequence of options: more are a mistake, or the sequence is infinite
 
 
 def check_text(what: str, value: object, expected: str = "a name") -> None:
-    """BadOption unless ``value`` is a text or None.
+    """Raise BadOption unless ``value`` is a string or None.
 
     >>> check_text("loss", ["mse"])
     Traceback (most recent call last):
@@ -29,7 +29,9 @@ def check_text(what: str, value: object, expected: str = "a name") -> None:
 
 
 def elements(what: str, value: object, expected: str) -> tuple[Any, ...]:
-    """The elements of a sequence, in its order; BadOption for what has none or no order.
+    """The elements of a sequence, in order.
+
+    Raises BadOption for a value without elements or without an order.
 
     >>> elements("sizes", range(3), "sizes")
     (0, 1, 2)
@@ -45,9 +47,9 @@ def elements(what: str, value: object, expected: str) -> tuple[Any, ...]:
         if isinstance(value, Sequence | np.ndarray) and len(value) > MOST:
             got = f"{len(value):,} of them"
         else:
-            found = tuple(islice(value, MOST + 1))
-            if len(found) <= MOST:
-                return found
+            result = tuple(islice(value, MOST + 1))
+            if len(result) <= MOST:
+                return result
             got = f"more than {MOST:,} of them"
     except Exception:  # whatever a foreign object raises when asked for its elements
         got = quoted(value)

@@ -1,5 +1,7 @@
-"""What the numbers of a stored state may be. Kernels use some of them as places in arrays and look
-at none: a number out of its bounds would have them read and write outside of memory.
+"""Bounds of the numbers in a stored state.
+
+Kernels use some of these numbers as array indices and do not check them. A number out of its bounds
+would make a kernel read or write outside the array.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from numpy.typing import ArrayLike
 from rate_models.compiler.kernel import Array, coerce
 from rate_models.errors import BadOption
 
-MOST = 2**53  # of what is counted: floats hold every whole number up to here
+MOST = 2**53  # upper bound of counters: float64 represents every integer up to here
 
 # {name: (smallest, largest)} of arrays; either may be an array that broadcasts.
 Bounds = Mapping[str, tuple[ArrayLike, ArrayLike]]
@@ -22,19 +24,19 @@ Bounds = Mapping[str, tuple[ArrayLike, ArrayLike]]
 def fitting(arrays: Mapping[str, Array], like: Mapping[str, Array]) -> dict[str, Array]:
     """``arrays`` with the dtypes and shapes of ``like``.
 
-    Raises BadOption where names or shapes differ, or where one has whole numbers and the other not.
+    Raises BadOption where names or shapes differ, or where only one of two arrays has integers.
     """
-    fit = {}
+    fitted = {}
     for name, mine in like.items():
         given = np.asarray(arrays[name])
         if given.dtype.kind != mine.dtype.kind:
             raise BadOption(name, got=f"numbers of {given.dtype}", expected=f"{mine.dtype}")
-        fit[name] = coerce(name, given, mine.dtype.str, mine.shape)
-    return fit
+        fitted[name] = coerce(name, given, mine.dtype.str, mine.shape)
+    return fitted
 
 
 def check(arrays: Mapping[str, Array], bounds: Bounds) -> None:
-    """Raise BadOption where a number is out of its bounds; whole numbers all have some.
+    """Raise BadOption where a number is out of its bounds. Every integer array must have bounds.
 
     >>> check({"counts": np.array([1, 9])}, {"counts": (0, [5, 5])})
     Traceback (most recent call last):

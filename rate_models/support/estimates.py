@@ -1,7 +1,7 @@
-"""What would fill the memory or take for ever, estimated before it begins.
+"""Estimates of memory and time, to refuse impossible requests before work begins.
 
-Estimates are plain formulas that stay below what is really used: what they refuse cannot be, and
-what they let through may still be too much, which is a MemoryError where it is asked for.
+The estimates are lower bounds of what is really used. What they refuse is impossible. What they
+accept may still be too much, and then raises MemoryError where it is allocated.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from itertools import pairwise
 
 from rate_models.errors import BadOption, quoted
 
-DOUBLE = 8  # bytes of the float64 numbers that initial weights are drawn in
-MOST_PLANNED = 1_000_000  # work items that are planned one by one, in some ten seconds
-LONG = 3600.0  # seconds, from which on what cannot be taken up again is not begun
-PACE = 1e11  # multiply-adds per second: more than a core does
-THREADS = 64  # of a network, whatever the machine
-PER_CORE = 16  # threads or processes that each core may be asked to share
+DOUBLE = 8  # bytes of a float64 number: initial weights are drawn in float64
+MOST_PLANNED = 1_000_000  # work items that are planned one by one; takes about ten seconds
+LONG = 3600.0  # seconds: work that takes longer and cannot be resumed is refused
+PACE = 1e11  # multiply-adds per second: an upper bound of the speed of one core
+THREADS = 64  # threads that a network may have on any machine
+PER_CORE = 16  # threads or processes allowed per core
 
 
 def check_memory(what: str, got: object, needed: int, remedy: str = "choose less of it") -> None:
-    """BadOption where ``needed`` bytes are more than there are.
+    """Raise BadOption where ``needed`` bytes are more than the free memory.
 
     >>> check_memory("sizes", "(10, 10**12)", 10**20)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -37,16 +37,16 @@ memory; expected at most ... GB, which are free; choose less of it
 
 
 def check_network(sizes: Sequence[int]) -> None:
-    """BadOption where the weights of layers n_0, ..., n_L do not fit into memory.
+    """Raise BadOption where the weights of layers n_0, ..., n_L do not fit into memory.
 
-    They are drawn in float64, and kept once more as the kernels have them.
+    They are drawn in float64 and stored a second time in the kernels' layout.
     """
     numbers = sum(n * m for n, m in pairwise(sizes))
-    check_memory("sizes", _shown(sizes), 2 * DOUBLE * numbers, "choose smaller layers")
+    check_memory("sizes", _sizes_text(sizes), 2 * DOUBLE * numbers, "choose smaller layers")
 
 
 def check_time(what: str, got: object, seconds: float, remedy: str = "choose less of it") -> None:
-    """BadOption for work of more than an hour that keeps nothing before its end.
+    """Raise BadOption for work of more than an hour that saves nothing before its end.
 
     >>> check_time("--repeats", 10**6, 4e6)
     Traceback (most recent call last):
@@ -59,33 +59,36 @@ hour at most; choose less of it
 
 
 def check_learning(samples: int, sizes: Sequence[int]) -> None:
-    """`check_time` of learning so many samples: for each weight two passes and an update."""
+    """`check_time` for learning ``samples`` samples: two passes and one update per weight."""
     seconds = 3 * samples * sum(n * m for n, m in pairwise(sizes)) / PACE
-    got = f"{_samples(samples)} through {_shown(sizes)}"
+    got = f"{_samples_text(samples)} through {_sizes_text(sizes)}"
     check_time("layers", got, seconds, "choose smaller layers or batches")
 
 
 def check_waiting(what: str, samples: int, sizes: Sequence[int], itemsize: int) -> None:
-    """BadOption where so many ``samples`` on their way through a network cannot be kept or planned.
+    """Raise BadOption where ``samples`` samples in flight are too many to store or to plan.
 
-    Of each, activities, teaching signals and changes are kept: 8 arrays of the units, and the
+    Each sample stores activities, teaching signals and changes: 8 arrays over the units, and the
     input.
     """
-    check_memory(what, _samples(samples), samples * itemsize * (8 * sum(sizes[1:]) + sizes[0]))
+    check_memory(what, _samples_text(samples), samples * itemsize * (8 * sum(sizes[1:]) + sizes[0]))
     check_planned(what, samples, len(sizes) - 1)
 
 
 def check_planned(what: str, samples: int, layers: int) -> None:
-    """BadOption for more samples than can be planned: a layer's two passes and the error each."""
+    """Raise BadOption for more samples than can be planned.
+
+    A sample has 2 L + 1 work items: two passes per layer, and the error.
+    """
     each = 2 * layers + 1
     if samples * each > MOST_PLANNED:
-        got = f"{_samples(samples)}, which would have to be planned together"
+        got = f"{_samples_text(samples)}, which would have to be planned together"
         expected = f"at most {MOST_PLANNED // each:,} with {layers} layers"
         raise BadOption(what, got=got, expected=expected)
 
 
 def check_workers(what: str, workers: int) -> None:
-    """BadOption for more threads or processes than the cores of this machine could ever share."""
+    """Raise BadOption for more threads or processes than this machine can reasonably run."""
     cores = os.cpu_count() or 1
     most = max(THREADS, PER_CORE * cores)
     if workers > most:
@@ -94,7 +97,7 @@ def check_workers(what: str, workers: int) -> None:
 
 
 def free_memory() -> int | None:
-    """Bytes that this process could still take; None where the system does not tell."""
+    """Bytes that this process can still allocate; None where the system does not report it."""
     known = [n for n in (_unused(), _below_limit()) if n is not None]
     return min(known, default=None)
 
@@ -111,7 +114,7 @@ def duration(seconds: float) -> str:
 
 
 def _unused() -> int | None:
-    """What the machine has available; where it does not tell, all that it has."""
+    """Available memory of the machine; where that is not reported, its total memory."""
     try:
         with open("/proc/meminfo", encoding="ascii", errors="replace") as file:
             for line in file:
@@ -126,7 +129,7 @@ def _unused() -> int | None:
 
 
 def _below_limit() -> int | None:
-    """What is left below the limit of the process's address space (ulimit -v), if it has one."""
+    """Bytes left below the limit of the address space (ulimit -v); None without a limit."""
     try:
         import resource
 
@@ -139,16 +142,16 @@ def _below_limit() -> int | None:
         return None
 
 
-def _shown(sizes: Sequence[int]) -> str:
+def _sizes_text(sizes: Sequence[int]) -> str:
     """
-    >>> _shown([784, 1024, 10])
+    >>> _sizes_text([784, 1024, 10])
     '(784, 1024, 10)'
     """
     some = sizes if len(sizes) <= 8 else [*sizes[:3], "...", *sizes[-2:]]
     return f"({', '.join(map(str, some))})"
 
 
-def _samples(n: int) -> str:
+def _samples_text(n: int) -> str:
     return f"{n:,} samples" if n < 10**15 else f"{quoted(n)} samples"
 
 

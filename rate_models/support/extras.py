@@ -1,4 +1,4 @@
-"""Packages that not everybody installs: imported where they are used, asked for by their extra."""
+"""Optional packages: imported where they are used, installed by an extra."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rate_models.errors import MissingExtra
 
 
 def import_extra(module: str, extra: str, where: str) -> Any:
-    """The module; raises MissingExtra, which names the ``extra`` that brings it."""
+    """The imported module. Raises MissingExtra, which names the ``extra`` that installs it."""
     package = module.partition(".")[0]
     try:
         return importlib.import_module(module)

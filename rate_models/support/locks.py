@@ -1,4 +1,4 @@
-"""One thread at a time in a network, and none in the middle of a sample when a process forks."""
+"""Locks of networks: one thread at a time, and a fork waits until the current sample is done."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _held: list[Any] = []  # from before a fork until after it
 
 
 def new_lock() -> Any:
-    """A lock that the thread which has it may take again; a fork waits until it is free.
+    """A reentrant lock; a fork waits until it is free.
 
-    So the copy of a network in a forked process stands between two samples, and its lock is free.
+    So a forked process gets a network that is between two samples, with a free lock.
 
     >>> with new_lock() as lock:
     ...     lock

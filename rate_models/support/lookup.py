@@ -1,9 +1,10 @@
-"""How a rule, a source, a circuit or a paper is found by its name: one way for all four.
+"""Lookup of rules, sources, circuits and papers by name.
 
-A name is that of a file in our folder of this `Kind` (``pepita``), of a file in a package that
-another distribution names by an entry point of the group ``dendrostream.rules``, ``.sources``,
-``.circuits`` or ``.papers``, or it is the path of a file of one's own (``./sign_symmetry.py``, see
-`own_files`). A file ends in one object of its kind: ``RULE = Rule(...)``.
+A name refers to one of three: a file in our package of this `Kind` (``pepita``); a file in a
+package that another distribution registers by an entry point of the group ``dendrostream.rules``,
+``.sources``, ``.circuits`` or ``.papers``; or, given as a path, the user's own file
+(``./sign_symmetry.py``, see `own_files`). A file ends in one object of its kind:
+``RULE = Rule(...)``.
 
 A file whose name starts with ``_`` is not in a catalogue.
 """
@@ -34,9 +35,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Kind(Generic[T]):
-    """What can be found. name: "rule". package: of ours. holds, type: of the object in each file.
+    """A kind of object that is looked up by name.
 
-    expected: how a file ends, for messages.
+    name: for example "rule". package: our package of such files. holds, type: name and type of the
+    object in each file. expected: how a file ends, for messages.
     """
 
     name: str
@@ -52,11 +54,11 @@ class Kind(Generic[T]):
 
 
 def catalogue(kind: Kind[T]) -> dict[str, str]:
-    """{name: module} of all that is installed, sorted; ours come before others of that name.
+    """{name: module} of all that is installed, sorted. Of equal names, ours takes precedence.
 
-    An entry point that names nothing is passed over, with a warning.
+    An entry point without a module is left out, with a warning.
     """
-    found = dict[str, str]()
+    modules = dict[str, str]()
     for point in sorted(entry_points(group=kind.group), key=lambda point: point.value):
         try:
             some = _modules(point.value)
@@ -65,10 +67,10 @@ def catalogue(kind: Kind[T]) -> dict[str, str]:
             text = f"{kind.group} of {owner}: got no module {point.value}; it is left out"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
             continue
-        found = {**some, **found}
+        modules = {**some, **modules}
     with contextlib.suppress(ImportError):  # in a bare checkout some of ours are not installed
-        found |= _modules(kind.package)
-    return dict(sorted(found.items()))
+        modules |= _modules(kind.package)
+    return dict(sorted(modules.items()))
 
 
 def names(kind: Kind[T]) -> list[str]:
@@ -77,9 +79,9 @@ def names(kind: Kind[T]) -> list[str]:
 
 
 def module(kind: Kind[T], name: str) -> ModuleType:
-    """The file of that name or path, as a module.
+    """The module of the file with this name or path.
 
-    Raises UnknownName, listing the valid names, and what `own_files.load` raises.
+    Raises UnknownName, which lists the valid names, and what `own_files.load` raises.
     """
     check_text(kind.name, name)
     if own_files.parse(name):
@@ -100,21 +102,21 @@ def module(kind: Kind[T], name: str) -> ModuleType:
 
 
 def get(kind: Kind[T], name: str) -> T:
-    """The object in the file of that name or path.
+    """The object in the file with this name or path.
 
-    Raises what `module` raises, and BadOption for a file without one.
+    Raises what `module` raises, and BadOption for a file without such an object.
     """
-    found = vars(module(kind, name)).get(kind.holds)
-    if not isinstance(found, kind.type):
+    value = vars(module(kind, name)).get(kind.holds)
+    if not isinstance(value, kind.type):
         where = f"file of {kind.name} {own_files.shown(name)}"
-        raise BadOption(where, got=quoted(found), expected=kind.expected)
-    return found
+        raise BadOption(where, got=quoted(value), expected=kind.expected)
+    return value
 
 
 def reference(kind: Kind[T], module_name: str, what: str) -> str:
-    """What `module` finds a module by in another process: its name, or path and digest.
+    """The name, or path and digest, by which `module` loads a module in another process.
 
-    what: of whom a message speaks. Raises BadOption where there is no such thing.
+    what: the subject of an error message. Raises BadOption where the module has neither.
     """
     last = module_name.rpartition(".")[2]
     if module_name == f"{kind.package}.{last}" or catalogue(kind).get(last) == module_name:
@@ -122,20 +124,20 @@ def reference(kind: Kind[T], module_name: str, what: str) -> str:
     return own_files.reference(module_name, what)
 
 
-def document(found: ModuleType) -> str:
-    """A module's docstring; read from its file where Python, started with -OO, has dropped it."""
-    text = inspect.getdoc(found)
-    if text is None and found.__file__ and found.__file__.endswith(".py"):
-        text = ast.get_docstring(ast.parse(Path(found.__file__).read_text(encoding="utf-8")))
+def document(source: ModuleType) -> str:
+    """A module's docstring; read from its file where ``python -OO`` has dropped it."""
+    text = inspect.getdoc(source)
+    if text is None and source.__file__ and source.__file__.endswith(".py"):
+        text = ast.get_docstring(ast.parse(Path(source.__file__).read_text(encoding="utf-8")))
     return text or ""
 
 
 def _modules(package: str) -> dict[str, str]:
-    """{name: module} of the public files in a package; of a single module itself."""
+    """{name: module} of the public files in a package, or of a single module."""
     spec = importlib.util.find_spec(package)
     if spec is None:
         raise ImportError(package)
     if spec.submodule_search_locations is None:
         return {package.rpartition(".")[2]: package}
-    found = pkgutil.iter_modules(spec.submodule_search_locations)
-    return {m.name: f"{package}.{m.name}" for m in found if not m.name.startswith("_")}
+    files = pkgutil.iter_modules(spec.submodule_search_locations)
+    return {m.name: f"{package}.{m.name}" for m in files if not m.name.startswith("_")}

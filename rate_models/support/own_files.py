@@ -1,11 +1,11 @@
-"""Files of one's own, named by their path: a rule, a source, a circuit, a paper table.
+"""The user's own files, named by their path: a rule, a source, a circuit or a paper table.
 
-``./sign_symmetry.py`` names a file. Runs and checkpoints keep ``/home/me/sign_symmetry.py#DIGEST``,
-with a digest of its content: a file that has changed since is refused. What such a file imports
-must be installed; files beside it are not found.
+``./sign_symmetry.py`` names a file. Runs and checkpoints store its absolute path and a digest of
+its content, ``/home/me/sign_symmetry.py#DIGEST``. A file that has changed since is refused. All
+that such a file imports must be installed; files beside it are not importable.
 
-A file is run once for each content. Its module has a name made of path and content, so that an
-edited file never passes for the one before, neither in Python nor in what numba keeps.
+A file is executed once per content. The name of its module depends on path and content, so that an
+edited file is never mistaken for its earlier version, neither by Python nor in numba's cache.
 """
 
 from __future__ import annotations
@@ -24,13 +24,17 @@ from typing import Any, NamedTuple
 from rate_models.errors import BadOption, MissingData, OtherFile, UserError
 
 PREFIX = "dendrostream_own_"
-DIGITS = 32  # of SHA-256, in hexadecimal: nobody makes another file with the same ones
-# A path has no colon, but that of a Windows drive: what follows one is an argument.
+DIGITS = 32  # hexadecimal digits of SHA-256 that are kept: enough against deliberate collisions
+# A path has no colon, except after a Windows drive letter: what follows a colon is an argument.
 _PATH = re.compile(rf"((?:[A-Za-z]:)?[^:]+\.py)(?:#([0-9a-f]{{{DIGITS}}}))?(?::(.*))?", re.S)
 
 
 class Named(NamedTuple):
-    """path: of the file. digest: that its content must have, or "". argument: after the colon."""
+    """A file name in its parts.
+
+    path: of the file. digest: the required digest of its content, or "". argument: the text after
+    the colon, or None.
+    """
 
     path: Path
     digest: str
@@ -38,54 +42,56 @@ class Named(NamedTuple):
 
 
 def parse(name: str) -> Named | None:
-    """What a name says of a file; None where it names no file of Python.
+    """The parts of a name that is the path of a Python file; None for any other name.
 
     >>> parse("./noisy.py:3")
     Named(path=PosixPath('noisy.py'), digest='', argument='3')
     >>> parse("csv:/data/table.csv") is parse("pepita") is None
     True
     """
-    found = _PATH.fullmatch(name)
-    return found and Named(Path(found[1]), found[2] or "", found[3])
+    match = _PATH.fullmatch(name)
+    return match and Named(Path(match[1]), match[2] or "", match[3])
 
 
 def shown(name: str) -> str:
-    """``name`` for a person to read: of a file its stem, and an argument.
+    """``name`` in short form for messages: the stem of a file, and its argument.
 
     >>> shown("/home/me/noisy.py#0123456789abcdef0123456789abcdef:3"), shown("digits")
     ('noisy:3', 'digits')
     """
-    found = parse(name)
-    if found is None:
+    named = parse(name)
+    if named is None:
         return name
-    return found.path.stem + ("" if found.argument is None else f":{found.argument}")
+    return named.path.stem + ("" if named.argument is None else f":{named.argument}")
 
 
 def load(kind: str, name: str) -> ModuleType:
-    """The module of the file that ``name`` names; run, unless it has been with this content.
+    """The module of the file ``name``; executed unless it has been with this content.
 
     kind: "rule", "source", ..., for messages. Raises MissingData where there is no such file,
-    OtherFile where its content is not that of the digest, BadOption where Python cannot run it.
+    OtherFile where its content does not have the digest, BadOption where Python cannot run it.
     """
-    found = parse(name)
-    assert found is not None
-    path = _absolute(kind, found.path)
+    named = parse(name)
+    assert named is not None
+    path = _absolute(kind, named.path)
     try:
         text = path.read_bytes()
     except OSError as error:
-        remedy = "put it back where it was" if found.digest else "a path ends in .py"
+        remedy = "put it back where it was" if named.digest else "a path ends in .py"
         raise MissingData(f"{kind} {path}", got=error.strerror, expected="a file of Python",
                           remedy=remedy) from None  # fmt: skip
     digest = _digest(text)
-    if found.digest:
-        _check(kind, path, digest, found.digest)
+    if named.digest:
+        _check(kind, path, digest, named.digest)
     if (path, digest) not in _modules:
         _modules[path, digest] = _run(kind, path, text, digest)
     return _modules[path, digest]
 
 
 def place(module: str, what: str) -> str:
-    """What `at` finds a module by in another process: its name in a package, else its `reference`.
+    """The text by which `at` loads a module in another process.
+
+    It is the module's name in a package, else its `reference`.
 
     Raises BadOption where it has neither.
     """
@@ -94,14 +100,14 @@ def place(module: str, what: str) -> str:
 
 
 def at(place: str, kind: str) -> ModuleType:
-    """The module of a `place`. Raises what `load` raises."""
+    """The module of a text that `place` returned. Raises what `load` raises."""
     return load(kind, place) if parse(place) else importlib.import_module(place)
 
 
 def reference(module: str, what: str) -> str:
-    """``PATH#DIGEST`` of the file of a module, from which `load` makes it in another process.
+    """``PATH#DIGEST`` of a module's file, from which `load` loads it in another process.
 
-    Raises BadOption where it has no file: it was typed at a prompt.
+    Raises BadOption where the module has no file because it was typed at a prompt.
     """
     if module not in _files:
         note(module)
@@ -113,17 +119,17 @@ def reference(module: str, what: str) -> str:
 
 
 def note(module: str) -> None:
-    """Remember the content of a module's file, while it is the content that Python has run."""
-    found = sys.modules.get(module)
-    file = found and found.__dict__.get("__file__")
-    if found is None or not file or module in _files:
+    """Record the digest of a module's file while its content is still what Python has executed."""
+    loaded = sys.modules.get(module)
+    file = loaded and loaded.__dict__.get("__file__")
+    if loaded is None or not file or module in _files:
         return
     try:
         path = Path(file).resolve()
         _files[module] = path, _digest(path.read_bytes())
-    except OSError:  # of a zip, say
+    except OSError:  # for example inside a zip archive
         return
-    _modules.setdefault(_files[module], found)
+    _modules.setdefault(_files[module], loaded)
 
 
 _modules: dict[tuple[Path, str], ModuleType] = {}
@@ -138,7 +144,7 @@ def _absolute(kind: str, path: Path) -> Path:
 
 
 def _check(kind: str, path: Path, digest: str, wanted: str) -> None:
-    """Refuse a file that a run or checkpoint names, where it is another or others can write it."""
+    """Refuse a file of a run or checkpoint that has changed or that other users can write."""
     if digest != wanted:
         raise OtherFile(
             f"{kind} {path}",
@@ -157,7 +163,7 @@ def _digest(text: bytes) -> str:
 
 
 class _Read(importlib.abc.SourceLoader):
-    """Runs the very bytes of which the digest was made, and keeps no bytecode."""
+    """Executes the same bytes that the digest was computed from, and stores no bytecode."""
 
     def __init__(self, path: Path, text: bytes) -> None:
         self.path, self.text = path, text
@@ -180,8 +186,8 @@ def _run(kind: str, path: Path, text: bytes, digest: str) -> ModuleType:
     try:
         loader.exec_module(module)
     except Exception as error:
-        for made in (package, name):
-            sys.modules.pop(made, None)
+        for new in (package, name):
+            sys.modules.pop(new, None)
         del _files[name]
         raise BadOption(f"{kind} {path}", got=_reason(error, path),
                         expected="a file that Python can run") from error  # fmt: skip
@@ -189,7 +195,7 @@ def _run(kind: str, path: Path, text: bytes, digest: str) -> ModuleType:
 
 
 def _reason(error: Exception, path: Path) -> str:
-    """An error in one line, with the line of the file where it comes from."""
+    """The error on one line, with the line number in the file that raised it."""
     if isinstance(error, UserError):
         return str(error)
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
@@ -197,5 +203,5 @@ def _reason(error: Exception, path: Path) -> str:
     where = f"line {at}: " if at else ""
     remedy = ""
     if isinstance(error, ModuleNotFoundError):
-        remedy = " (what it imports must be installed: files beside it are not found)"
+        remedy = " (all that it imports must be installed: files beside it are not importable)"
     return f"{where}{type(error).__name__}: {error}{remedy}"

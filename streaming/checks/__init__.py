@@ -1,7 +1,4 @@
-"""Does a source keep its contract? The checks behind ``dendrostream check`` of a source.
-
-Open `source`.
-"""
+"""Tests of the contract of a source, used by ``dendrostream check``. Start with `source`."""
 
 from streaming.checks.source import CHECKS, check_source
 

@@ -1,4 +1,4 @@
-"""The contract of a source, promise by promise; see `streaming.sources.Source`."""
+"""Tests of the contract of a source, point by point; see `streaming.sources.Source`."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from rate_models.checks.report import Line, Report, carried_out
 from rate_models.support import lookup, own_files
 from streaming.sources import SOURCES, Chunk, Options, Source, open_source, parts
 
-MOST = 600  # samples that are looked at
+MOST = 600  # the largest number of samples that are tested
 SIZES = (1, 7, 64, 300)
 SCALES = ("none", "range", "running", "global")
 
 
 class Subject(NamedTuple):
-    """What opens a source, and with which options."""
+    """A source to test: its name and its options."""
 
     name: str
     options: Options
 
     def opened(self) -> Source:
-        """The source, opened anew."""
+        """Open the source again."""
         return open_source(self.name, self.options)
 
 
 def check_source(
     name: str, options: Options | None = None, *, only: Sequence[str] | None = None
 ) -> Report:
-    """What of its contract a source keeps, in its first samples.
+    """Test the contract of a source on its first samples; returns the report.
 
-    name: what `open_source` opens: a name, or the path of a file, with an argument.
-    Raises what `open_source` raises.
+    name: as for `open_source`: a name or the path of a file, with an argument if needed.
+    Raises the errors of `open_source`.
     """
     subject = Subject(name, options or Options())
     subject.opened()
@@ -48,7 +48,7 @@ def _joined(chunks: Iterator[Chunk]) -> tuple[Any, Any]:
     return np.concatenate([X for X, _ in parts]), np.concatenate([y for _, y in parts])
 
 
-def _taken(source: Source, epoch: int, start: int, size: int, n: int) -> tuple[Any, Any]:
+def _read(source: Source, epoch: int, start: int, size: int, n: int) -> tuple[Any, Any]:
     """The first n samples from ``start`` on, read in chunks of ``size``."""
     X, y = _joined(islice(source.chunks(epoch, start, size), -(-n // size)))
     return X[:n], y[:n]
@@ -77,14 +77,14 @@ def _attributes(on: Subject) -> Iterator[Line]:
             wrong.append(f"maximum is {source.maximum!r}, not above 0")
         again = open_source(source.name, on.options)
         if again.name != source.name:
-            wrong.append(f"its name {source.name!r} opens one that is named {again.name!r}")
+            wrong.append(f"its name {source.name!r} opens a source with the name {again.name!r}")
     yield Line("attributes", not wrong, "; ".join(wrong))
 
 
 def _samples(on: Subject) -> Iterator[Line]:
     source, wrong = on.opened(), list[str]()
     n = min(MOST, source.length or MOST)
-    X, y = _taken(source, 0, 0, 64, n)
+    X, y = _read(source, 0, 0, 64, n)
     if X.shape != (n, source.n_features) or y.shape[:1] != (n,):
         wrong.append(f"shapes {X.shape} and {y.shape}, not {(n, source.n_features)} and {(n,)}")
     elif X.dtype.kind not in "buif" or not np.isfinite(X).all():
@@ -93,7 +93,7 @@ def _samples(on: Subject) -> Iterator[Line]:
         wrong.append(f"labels that are not among its classes: {sorted(map(str, odd))[:3]}")
     elif source.scale == "range" and X.max() > source.maximum:
         wrong.append(f"a feature of {X.max():g}, above its maximum {source.maximum:g}")
-    yield Line("samples", not wrong, "; ".join(wrong) or f"{n} looked at")
+    yield Line("samples", not wrong, "; ".join(wrong) or f"{n} tested")
 
 
 def _length(on: Subject) -> Iterator[Line]:
@@ -105,37 +105,37 @@ def _length(on: Subject) -> Iterator[Line]:
     after = len(list(source.chunks(0, start=source.length)))
     text = f"{got} samples" + (", and more after the last one" if after else "")
     ok = got == source.length and not after
-    yield Line("length", ok, text if ok else f"{text}; length says {source.length}")
+    yield Line("length", ok, text if ok else f"{text}; length is {source.length}")
 
 
 def _chunking(on: Subject) -> Iterator[Line]:
     source = on.opened()
     n = min(MOST, source.length or MOST)
-    whole = _taken(source, 0, 0, n, n)
-    odd = [size for size in SIZES if not _same(whole, _taken(source, 0, 0, size, n))]
+    whole = _read(source, 0, 0, n, n)
+    odd = [size for size in SIZES if not _same(whole, _read(source, 0, 0, size, n))]
     yield Line("any chunking", not odd, f"other samples in chunks of {odd}" if odd else "")
 
 
 def _resume(on: Subject) -> Iterator[Line]:
     source = on.opened()
     n = min(MOST, source.length or MOST)
-    X, y = _taken(source, 1, 0, 97, n)
+    X, y = _read(source, 1, 0, 97, n)
     starts = sorted({1, n // 3, n - 1} - {0, n})
-    odd = [s for s in starts if not _same((X[s:], y[s:]), _taken(on.opened(), 1, s, 50, n - s))]
-    detail = f"started at {odd}, it gives other samples than on the way" if odd else ""
+    odd = [s for s in starts if not _same((X[s:], y[s:]), _read(on.opened(), 1, s, 50, n - s))]
+    detail = f"started at {odd}, it gives samples other than in a full pass" if odd else ""
     yield Line("resume", not odd, detail)
 
 
 def _again(on: Subject) -> Iterator[Line]:
     first, second, wrong = on.opened(), on.opened(), list[str]()
     n = min(MOST, first.length or MOST)
-    _taken(first, 0, 0, 64, n)
+    _read(first, 0, 0, 64, n)
     for epoch in (0, 1):
-        if not _same(_taken(first, epoch, 0, 64, n), _taken(second, epoch, 0, 64, n)):
-            wrong.append(f"epoch {epoch} is another when it is read again")
+        if not _same(_read(first, epoch, 0, 64, n), _read(second, epoch, 0, 64, n)):
+            wrong.append(f"epoch {epoch} differs when it is read again")
     tests = [source.test() for source in (first, second)]
     if None not in tests and not _same(*(_joined(test) for test in tests if test is not None)):
-        wrong.append("other samples are held out when it is opened again")
+        wrong.append("the held-out samples differ when it is opened again")
     yield Line("the same again", not wrong, "; ".join(wrong))
 
 

@@ -1,8 +1,7 @@
-"""The commands: one file per command, whose name is the command's.
+"""The commands: one file per command. The name of the file is the name of the command.
 
-A file holds a function of the same name, as typer takes it: its arguments are the options, its
-docstring is the help. `streaming.app` finds the files and joins them; a name that begins with
-``_`` is no command. Open ``run.py`` first: its options come from the one list in
-`streaming.options`. What a command needs is imported when it is called, so that ``--help`` answers
-at once.
+A file has a function of the same name for typer: its arguments are the options, its docstring is
+the help text. `streaming.app` finds these files and combines them. Files whose name starts with
+``_`` are not commands. Start with ``run.py``; its options are listed in `streaming.options`.
+Modules that a command needs are imported when it is called, which keeps ``--help`` fast.
 """

@@ -1,4 +1,4 @@
-"""Options of a command that come from records of options."""
+"""Command-line options derived from records of options."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Command = Callable[..., None]
 
 
 def with_options(*records: type[BaseModel]) -> Callable[[Command], Command]:
-    """A command as typer sees it: its ``**options`` are the options in ``records``.
+    """A decorator that adds the options in ``records`` to a command, as its ``**options``.
 
-    They stand before those that the command declares itself. Of several of one name the command's
-    own counts, else the first.
+    They precede the options that the command declares itself. If a name occurs more than once, the
+    declaration in the command takes precedence, then the first record.
     """
 
     def decorate(command: Command) -> Command:
@@ -43,23 +43,23 @@ def with_options(*records: type[BaseModel]) -> Callable[[Command], Command]:
 
 
 def given(context: typer.Context) -> dict[str, Any]:
-    """The options that stand on the command line, by the names of the command's arguments."""
-    found = {}
+    """The options that are on the command line, by the names of the command's arguments."""
+    options = {}
     for name, value in context.params.items():
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            found[name] = value
-    return found
+            options[name] = value
+    return options
 
 
 def flags(context: typer.Context) -> dict[str, str]:
-    """What each option is called on the command line, by the name of its argument."""
+    """The flag of each option, by the name of its argument."""
     return {p.name: p.opts[0] for p in context.command.params if p.name is not None}
 
 
 def command_line(context: typer.Context, *records: type[BaseModel]) -> str:
-    """The command as it was given, without options that decide no results."""
-    counts = {n: o.decides for record in reversed(records) for n, o in option_of(record).items()}
+    """The command line, without options that do not affect results."""
+    decides = {n: o.decides for record in reversed(records) for n, o in option_of(record).items()}
     asked = given(context)
     arguments, options = list[str](), list[str]()
     for name, flag in flags(context).items():
@@ -67,13 +67,13 @@ def command_line(context: typer.Context, *records: type[BaseModel]) -> str:
             continue
         if not flag.startswith("-"):
             arguments.append(str(asked[name]))
-        elif counts.get(name):
+        elif decides.get(name):
             options += _spelled(flag, asked[name])
     return shlex.join(["dendrostream", str(context.info_name), *arguments, *options])
 
 
 def _spelled(flag: str, value: Any) -> list[str]:
-    """An option as it stands on the command line; one of several values once for each."""
+    """An option with its value as words of a command line; a list repeats the flag."""
     if isinstance(value, bool):
         return [flag if value else flag.replace("--", "--no-", 1)]
     several = value if isinstance(value, list | tuple) else [value]
@@ -97,7 +97,7 @@ def _parameter(name: str, field: FieldInfo, option: Option) -> inspect.Parameter
 
 
 def _plain(kind: Any) -> Any:
-    """A type without what pydantic checks of it."""
+    """A type without its annotations for pydantic."""
     inside = get_args(kind)
     if get_origin(kind) is Annotated:
         return _plain(inside[0])

@@ -1,4 +1,4 @@
-"""What commands print."""
+"""Output of commands: JSON and tables."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Annotated, Any
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No bar, no messages.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no messages.")]
 
 
 def print_json(values: dict[str, Any]) -> None:
-    """One JSON object on one line."""
+    """Print one JSON object on one line."""
     from streaming.files.folder import json_line
 
     print(json_line(values))
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows of equal keys as columns of text."""
+    """Text of a table. The rows have equal keys, which are the column headers."""
     if not rows:
         return "nothing to show"
     from streaming.papers.table import aligned

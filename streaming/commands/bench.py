@@ -1,4 +1,4 @@
-"""``dendrostream bench``: samples per second beside other implementations."""
+"""``dendrostream bench``: samples per second, compared with other implementations."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from streaming.terminal import say
 
 
 def bench(
-    seconds: Annotated[float | None, typer.Option(help="Length of a measurement.")] = None,
-    repeats: Annotated[int | None, typer.Option(help="Measurements; the median counts.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Duration of a measurement.")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(help="Number of measurements; the median is reported.")
+    ] = None,
     json_: Json = False,
 ) -> None:
-    """Measure samples per second beside other implementations on this machine."""
+    """Measure samples per second on this machine, compared with other implementations."""
     given = {"seconds": seconds, "repeats": repeats}
     measure = importlib.import_module("streaming.benchmarks.bench").run
     if not json_:
-        say("measuring, each scenario several times: some minutes")
+        say("measuring each scenario several times; this takes some minutes")
     result = measure(**{name: value for name, value in given.items() if value is not None})
     if json_:
         print_json(result)

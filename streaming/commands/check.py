@@ -1,4 +1,4 @@
-"""``dendrostream check``: does a rule, a source or a circuit keep its contract?"""
+"""``dendrostream check``: tests whether a rule, source or circuit fulfils its contract."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def check(
         typer.Argument(metavar="NAME|FILE", help="./my_rule.py, ./my_source.py:ARG, pepita"),
     ],
     kind: Annotated[
-        Kind | None, typer.Option(help="What it is  [default: what the file or name says]")
+        Kind | None, typer.Option(help="Its kind  [default: by the file or the name]")
     ] = None,
-    samples: Annotated[int, typer.Option(help="Samples of each comparison of a rule.")] = 60,
+    samples: Annotated[int, typer.Option(help="Samples per comparison of a rule.")] = 60,
     json_: Annotated[
         bool, typer.Option("--json", help="Print one JSON object and nothing else.")
     ] = False,
 ) -> None:
-    """Check the contract of a rule, source or circuit, line by line; exit code 1 if broken."""
+    """Test the contract of a rule, source or circuit, point by point; exit code 1 if one fails."""
     from streaming.files.folder import json_line
 
     report = checked(name, kind or kind_of(name), samples)
@@ -42,7 +42,7 @@ def check(
 
 
 def checked(name: str, kind: Kind, samples: int) -> Report:
-    """The report about a rule, a source or a circuit."""
+    """The report on a rule, a source or a circuit."""
     from biocircuits.checks import check_circuit
     from rate_models.checks import check_rule
     from streaming.checks import check_source
@@ -53,9 +53,10 @@ def checked(name: str, kind: Kind, samples: int) -> Report:
 
 
 def kind_of(name: str) -> Kind:
-    """What the file at a path is; what a name is: a rule before a circuit before a source.
+    """The kind of a file or a name. Names are looked up among rules, then circuits, then sources.
 
-    Raises BadOption for a file that is none of them, UnknownName for a name of nothing.
+    Raises BadOption for a file that defines none of them. An unknown name counts as a rule, so that
+    the error lists the rules.
     """
     from biocircuits.catalogue import CIRCUITS
     from rate_models.rules import RULES, Rule
@@ -67,12 +68,12 @@ def kind_of(name: str) -> Kind:
         if name in lookup.names(CIRCUITS):
             return "circuit"
         return "source" if name.partition(":")[0] in lookup.names(SOURCES) else "rule"
-    held = vars(own_files.load("file", name))
-    if isinstance(held.get("RULE"), Rule):
+    content = vars(own_files.load("file", name))
+    if isinstance(content.get("RULE"), Rule):
         return "rule"
-    if "CIRCUIT" in held:
+    if "CIRCUIT" in content:
         return "circuit"
-    if "SOURCE" in held:
+    if "SOURCE" in content:
         return "source"
     expected = "a file that ends in RULE = Rule(...), CIRCUIT = ... or SOURCE = ..."
     raise BadOption(f"file {own_files.shown(name)}", got="none of them", expected=expected)

@@ -1,4 +1,4 @@
-"""``dendrostream paper``: a table or figure of a paper, run again."""
+"""``dendrostream paper``: reproduces a table or figure of a paper."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from streaming.terminal import say
 
 
 class PaperOptions(Checked):
-    """What can be asked of a paper's table or figure."""
+    """Options of the reproduction of a table or figure."""
 
-    quick: Annotated[bool, Option("A small setting, three minutes; not the paper's.")] = False
+    quick: Annotated[bool, Option("A small setting of three minutes, not the paper's.")] = False
     seeds: Annotated[int | None, Option("Runs per cell  [default: the paper's]")] = None
     epochs: Annotated[
-        int | None, Option("Passes, or what the paper counts  [default: the paper's]")
+        int | None, Option("Epochs, or the paper's unit instead  [default: the paper's]")
     ] = None
     rows: Annotated[str | None, Option("Rows to compute: backprop,pepita  [default: all]")] = None
     columns: Annotated[str | None, Option("Columns to compute: mnist,cifar10  [default: all]")] = (
         None
     )
-    device: Annotated[str, Option("Where torch computes: cpu, cuda.")] = "cpu"
+    device: Annotated[str, Option("Device of torch: cpu, cuda.")] = "cpu"
     data: Data = None
     download: Download = False
     workers: Annotated[
@@ -52,19 +52,19 @@ class PaperOptions(Checked):
 def paper(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(help="Table or figure; without one they are listed.")
+        str | None, typer.Argument(help="Table or figure  [default: list them].")
     ] = None,
     results: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.md", help="Write all tables that --out keeps to one page."),
+        typer.Option(metavar="FILE.md", help="Write all tables stored in --out to one page."),
     ] = None,
     json_: Json = False,
     **options: Any,
 ) -> None:
-    """Run a published table or figure again; finished cells are kept and not run twice."""
+    """Reproduce a published table or figure; finished cells are stored and not run twice."""
     asked = PaperOptions(**options)
     if results is not None and name is not None:
-        raise BadOption("--results", got=f"with {name}", expected="alone: it is about all papers")
+        raise BadOption("--results", got=f"with {name}", expected="no name: it covers all papers")
     if results is not None:
         from streaming.papers import page
 
@@ -73,7 +73,7 @@ def paper(
     elif name is None:
         _list_all(json_)
     else:
-        result = _reproduced(name, asked, command_line(context, PaperOptions))
+        result = _reproduce(name, asked, command_line(context, PaperOptions))
         print_json(result) if json_ else _report(result)
 
 
@@ -89,7 +89,7 @@ def _list_all(as_json: bool) -> None:
         print(f"{public:<{width}}  {cited}")
 
 
-def _reproduced(name: str, asked: PaperOptions, command: str) -> dict[str, Any]:
+def _reproduce(name: str, asked: PaperOptions, command: str) -> dict[str, Any]:
     from streaming.papers.reproduce import reproduce
     from streaming.sources import Options
 

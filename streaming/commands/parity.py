@@ -1,4 +1,4 @@
-"""``dendrostream parity``: all realisations of every rule on the same samples."""
+"""``dendrostream parity``: compares all implementations of every rule on the same samples."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from streaming.terminal import say
 
 
 def parity(json_: Json = False) -> None:
-    """Compare all realisations of every rule on the same samples; exit code 1 if one is out."""
+    """Compare all implementations of every rule on the same samples; exit code 1 if one differs."""
     from streaming.progress import Steps
 
     circuit = importlib.import_module("biocircuits.parity").maker
     compare = importlib.import_module("rate_models.checks.parity").run
     if not json_:
-        say("comparing all realisations of every rule: some minutes")
+        say("comparing all implementations of every rule; this takes some minutes")
     with contextlib.closing(Steps("parity", " samples")) as bar:
         result = compare(others={"circuit": circuit}, tell=bar)
     if json_:

@@ -1,4 +1,4 @@
-"""``dendrostream rules``: the learning rules and what each costs."""
+"""``dendrostream rules``: the learning rules and their cost."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from streaming.records import parse_sizes
 
 def rules(
     sizes: Annotated[
-        str, typer.Option(help="Layers of the network whose cost is counted.")
+        str, typer.Option(help="Layer sizes of the network for which the cost is computed.")
     ] = "784,1024,10",
     json_: Json = False,
 ) -> None:
-    """List the learning rules: what each needs, and multiply-adds per sample of a network."""
+    """List the learning rules with their requirements and multiply-adds per sample."""
     from biocircuits import parity as circuits
     from rate_models import catalogue
 

@@ -1,4 +1,4 @@
-"""``dendrostream run``: a stream through a network that learns."""
+"""``dendrostream run``: trains a network on a stream of samples."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def run(
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="RUN_FOLDER", help="Go on with a run; its options are fixed."),
+        typer.Option(metavar="RUN_FOLDER", help="Resume a run; its options are fixed."),
     ] = None,
     from_: Annotated[
         Path | None,
         typer.Option(
             "--from",
             metavar="RUN_FOLDER",
-            help="Begin with the learner of another run: on a new --source, or on the same one "
-            "for more --epochs  [default: 1]. --lr, --set momentum=..., --record and what ends or "
-            "shows a run can be given; the network, its rule and its seed stay.",
+            help="Start with the learner of another run, on a new --source or on the same one "
+            "for more --epochs  [default: 1]. Options that can be given: --lr, --set momentum=..., "
+            "--record, and those that end or display a run. Network, rule and seed are fixed.",
         ),
     ] = None,
     json_: Json = False,
@@ -76,23 +76,23 @@ def run(
 def _streamed(
     context: typer.Context, resume: Path | None, parent: Path | None, out: Path | None, hooks: Hooks
 ) -> dict[str, Any]:
-    """The summary of a new run, of one that is resumed, or of one that goes on from another."""
-    from streaming.runs import run as runs  # the compiler takes a while: not for --help
+    """The summary of a new run, of a resumed run, or of a run that goes on from another run."""
+    from streaming.runs import run as runs  # imports the compiler, which --help does not need
     from streaming.runs.config import RunConfig, parse_settings
     from streaming.runs.going_on import go_on
 
     if resume is not None:
         _refuse_others(context)
         return runs.resume(resume, hooks)
-    asked = {name: v for name, v in given(context).items() if name in RunOptions.model_fields}
-    asked["settings"] = parse_settings(asked.get("settings", ()))
+    options = {name: v for name, v in given(context).items() if name in RunOptions.model_fields}
+    options["settings"] = parse_settings(options.get("settings", ()))
     if parent is not None:
-        return go_on(parent, asked, out, hooks)
-    return runs.run(RunConfig.checked(**asked), out, hooks)
+        return go_on(parent, options, out, hooks)
+    return runs.run(RunConfig.checked(**options), out, hooks)
 
 
 def _refuse_others(context: typer.Context) -> None:
-    """A run's options are fixed at its start: none can be given with --resume."""
+    """Raise BadOption if any option of a run is given with --resume: they are fixed."""
     for name in given(context):
         if name not in BESIDE_RESUME:
             raise BadOption(
@@ -104,7 +104,7 @@ def _refuse_others(context: typer.Context) -> None:
 
 
 def _report(summary: dict[str, Any]) -> str:
-    """The end of a run for a person to read."""
+    """The report at the end of a run, as text."""
     from streaming.runs import footprint
     from streaming.runs.summary import score_rows
 

@@ -1,4 +1,4 @@
-"""``dendrostream schedule``: the figures of a plan, and its Gantt chart."""
+"""``dendrostream schedule``: the statistics of a schedule, and its Gantt chart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streaming.commands._options import with_options
 from streaming.commands._output import Json, print_json
 from streaming.records import Checked, Option, parse_sizes
 
-MOST_ITEMS = 400_000  # laid out one by one, in seconds; a longer stream goes on at the steady pace
+MOST_ITEMS = 400_000  # planned one by one; a longer stream is extrapolated at the steady pace
 
 if TYPE_CHECKING:
     from streaming.schedule.items import Schedule
@@ -21,46 +21,48 @@ if TYPE_CHECKING:
 
 
 class ScheduleOptions(Checked):
-    """What can be asked of a plan."""
+    """Options of a plan."""
 
     rule: Annotated[str, Option("Learning rule; see `dendrostream rules`.")] = "pepita"
     layers: Annotated[str, Option("Sizes of input, hidden layers and output.")] = (
         "784,512,512,512,10"
     )
     workers: Annotated[int, Option("Threads, cores or chips.")] = 2
-    delay: Annotated[
-        int, Option("Updates that a sample's learning may be behind; 0: none, exact.")
-    ] = 0
+    delay: Annotated[int, Option("Largest delay of an update in samples; 0: none, exact.")] = 0
     batch: Annotated[int, Option("Samples per update, streamed through the layers.")] = 1
     weights: Annotated[
         Literal["stash", "current", "copies"],
         Option(
-            "With a delay: the learning pass sees the weights that the sample's first pass "
-            "saw (stash; copies: each update makes a new copy) or the current ones (current)."
+            "With a delay: the modulated pass uses the weights of the sample's standard pass "
+            "(stash; copies: each update makes a new copy) or the current weights (current)."
         ),
     ] = "stash"
-    sequential: Annotated[bool, Option("All of a sample before any of the next.")] = False
+    sequential: Annotated[bool, Option("One sample after the other, without overlap.")] = False
     samples: Annotated[int, Option("Length of the stream.")] = 4000
-    equal: Annotated[bool, Option("Every stage takes one unit of time, the error none.")] = False
+    equal: Annotated[
+        bool, Option("Each pass through a layer takes one unit of time, the error none.")
+    ] = False
     standard_times: Annotated[
         str | None,
         Option("Time of each layer's standard pass: 9,4,4,1  [default: multiply-adds]"),
     ] = None
     modulated_times: Annotated[
-        str | None, Option("Time of each layer's learning pass and update.")
+        str | None, Option("Time of each layer's modulated pass and update.")
     ] = None
-    error_time: Annotated[float, Option("Time of the error, with these.")] = 0.0
-    handover: Annotated[float, Option("Time until a worker hears what another has done.")] = 0.0
+    error_time: Annotated[float, Option("Time of the error computation, in the same unit.")] = 0.0
+    handover: Annotated[float, Option("Time for a signal from one worker to another.")] = 0.0
     settings: Annotated[
         list[str],
         Option("A hyperparameter of the rule. Repeatable.", flag="--set", metavar="NAME=VALUE"),
     ] = Field(default_factory=list)
-    measure: Annotated[bool, Option("Run it too, on made-up samples, beside one thread.")] = False
-    out: Annotated[Path, Option("The Gantt chart.")] = Path("schedule.png")
+    measure: Annotated[
+        bool, Option("Also run it, on synthetic samples, and compare it with one thread.")
+    ] = False
+    out: Annotated[Path, Option("File of the Gantt chart.")] = Path("schedule.png")
 
     @property
     def how(self) -> Schedule:
-        """The schedule asked for."""
+        """The schedule that the options define."""
         from streaming.schedule.items import Schedule
 
         delayed = f"delayed:{self.delay}" if self.delay else "pipelined"
@@ -71,7 +73,7 @@ class ScheduleOptions(Checked):
 
 @with_options(ScheduleOptions)
 def schedule(json_: Json = False, **options: Any) -> None:
-    """Plan which worker learns which layer of which sample when, and what that is worth."""
+    """Plan when each worker computes which layer of which sample, and report the speedup."""
     from streaming.pictures.drawn import check_path
     from streaming.runs.config import parse_settings
 
@@ -79,24 +81,24 @@ def schedule(json_: Json = False, **options: Any) -> None:
     sizes, how = parse_sizes(asked.layers, "--layers"), asked.how
     check_path("--out", asked.out)
     settings = parse_settings(asked.settings)
-    found, unit = _planned(asked, sizes, how, settings)
+    planned, unit = _planned(asked, sizes, how, settings)
     figures = {"rule": asked.rule, "layers": sizes, "schedule": str(how), "unit": unit}
-    figures |= _figures(found, asked.samples)
+    figures |= _figures(planned, asked.samples)
     title = f"{asked.rule}, {_short(sizes)}, {how}:"
     measured = None
     if asked.measure:
-        told = _compared(asked, sizes, how, settings)
-        measured = _measured(told)
-        title = f"{title} {told.speedup:.2f} times one thread"
-        picture = _drawn(told.plan, asked.out, title, "seconds", told.ran)
+        comparison = _compared(asked, sizes, how, settings)
+        measured = _measured(comparison)
+        title = f"{title} {comparison.speedup:.2f} times one thread"
+        picture = _drawn(comparison.plan, asked.out, title, "seconds", comparison.ran)
     else:
-        title = f"{title} {found.speedup:.2f} times one worker"
-        picture = _drawn(found, asked.out, title, unit)
+        title = f"{title} {planned.speedup:.2f} times one worker"
+        picture = _drawn(planned, asked.out, title, unit)
     if json_:
         print_json({"plan": figures, "measured": measured, "picture": picture})
         return
-    told_too = {f"measured {name}": value for name, value in (measured or {}).items()}
-    for name, value in {**figures, **told_too, "picture": picture}.items():
+    measurements = {f"measured {name}": value for name, value in (measured or {}).items()}
+    for name, value in {**figures, **measurements, "picture": picture}.items():
         print(f"{name.replace('_', ' '):<34}{_word(value)}")
 
 
@@ -110,29 +112,29 @@ def _planned(
     times = _times(asked.standard_times, asked.modulated_times, asked.error_time)
     unit = "given unit"
     if times is None:
-        stages = equal_times(len(sizes) - 1) if asked.equal else None
-        times, unit = stages, "stages" if asked.equal else "multiply-adds"
+        times = equal_times(len(sizes) - 1) if asked.equal else None
+        unit = "stages" if asked.equal else "multiply-adds"
     most = max(4 * asked.batch * (asked.delay + 2), MOST_ITEMS // (2 * len(sizes)))
-    found = plan(
+    planned = plan(
         asked.rule, sizes, how, asked.workers, min(asked.samples, most), times=times,
         handover=asked.handover, options=settings,
     )  # fmt: skip
-    return found, unit
+    return planned, unit
 
 
 def _compared(
     asked: ScheduleOptions, sizes: list[int], how: Schedule, settings: dict[str, Any]
 ) -> Comparison:
-    """The plan as threads run it, beside one thread."""
+    """The plan run by threads, compared with one thread."""
     from streaming.terminal import slow
     from streaming.threads.measuring import measure
 
-    with slow("measuring: some seconds, or minutes where kernels are compiled first"):
+    with slow("measuring: some seconds, or minutes if kernels are compiled first"):
         return measure(asked.rule, sizes, how, asked.workers, asked.samples, settings)
 
 
 def _drawn(plan: Plan, out: Path, *rest: Any) -> str | None:
-    """The name of the picture; None, with a warning, where it cannot be drawn."""
+    """The path of the figure; None, with a warning, if it cannot be drawn."""
     from rate_models.drawing.style import drawing
     from streaming.pictures.drawn import attempt
 
@@ -169,7 +171,7 @@ def _short(sizes: list[int]) -> str:
 
 
 def _figures(plan: Plan, samples: int) -> dict[str, Any]:
-    """The plan's numbers, for a stream that may be longer than what was laid out."""
+    """Statistics of the plan, for a stream that may be longer than the planned part."""
     makespan = plan.makespan_of(samples)
     return {
         "workers": plan.workers,
@@ -189,18 +191,18 @@ def _figures(plan: Plan, samples: int) -> dict[str, Any]:
     }
 
 
-def _measured(told: Comparison) -> dict[str, Any]:
+def _measured(comparison: Comparison) -> dict[str, Any]:
     return {
-        "speedup": told.speedup,
-        "bit_identical": told.identical,
-        "samples_per_second": told.rate,
-        "samples_per_second_alone": told.alone,
-        "predicted_speedup": told.predicted,
-        "bound_of_one_threads_stages": told.bound,
-        "assignment": told.plan.assignment,
-        "standard_seconds": told.times.standard,
-        "modulated_seconds": told.times.modulated,
-        "error_seconds": told.times.error,
+        "speedup": comparison.speedup,
+        "bit_identical": comparison.identical,
+        "samples_per_second": comparison.rate,
+        "samples_per_second_alone": comparison.alone,
+        "predicted_speedup": comparison.predicted,
+        "bound_of_one_threads_stages": comparison.bound,
+        "assignment": comparison.plan.assignment,
+        "standard_seconds": comparison.times.standard,
+        "modulated_seconds": comparison.times.modulated,
+        "error_seconds": comparison.times.error,
     }
 
 

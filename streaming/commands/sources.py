@@ -1,4 +1,4 @@
-"""``dendrostream sources``: where samples can come from."""
+"""``dendrostream sources``: lists the sources of samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dendrostream spiking``: a network trained on digits, shown them as spikes."""
+"""``dendrostream spiking``: converts a trained network to spiking neurons."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from rate_models.errors import BadOption
 from streaming import terminal
 from streaming.commands._options import with_options
 from streaming.commands._output import Json, print_json
-from streaming.commands._spiking_options import SpikingOptions
+from streaming.spikes.options import SpikingOptions
 
 
 @with_options(SpikingOptions)
 def spiking(json_: Json = False, **options: Any) -> None:
-    """Convert a trained network to spiking neurons in Brian 2 and show it held-out samples."""
-    from streaming.commands import _conversion  # with NumPy: not for --help
+    """Convert a trained network to spiking neurons in Brian 2 and present held-out samples."""
+    from streaming.spikes import conversion  # imports NumPy, which --help does not need
 
     asked = SpikingOptions(**options)
     if asked.samples < 1 or asked.presentation < 1:
         got = f"{asked.samples}, {asked.presentation}"
         raise BadOption("--samples and --presentation", got=got, expected="1 or more")
     say = (lambda _: None) if json_ else terminal.say
-    result = _conversion.shown_as_spikes(asked, say, progress=not json_)
+    result = conversion.shown_as_spikes(asked, say, progress=not json_)
     print_json(result) if json_ else print(_report(result))
 
 

@@ -1,4 +1,4 @@
-"""``dendrostream sweep``: runs over all combinations of some options."""
+"""``dendrostream sweep``: a run for each combination of option values."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from streaming.records import Checked, Option
 
 
 class SweepOptions(Checked):
-    """What can be asked of a sweep, beside the options of its runs."""
+    """Options of a sweep, in addition to those of its runs."""
 
     over: Annotated[
         list[str],
         Option(
-            "What varies: an option below, or a name that --set takes, with its values: "
+            "An option below, or a name that --set takes, with the values to vary it over: "
             "rule=pepita,drtp or seed=0..4 or a list in JSON, hidden=[[256,128],64]. Repeatable: "
             "all combinations are run.",
             metavar="NAME=VALUES",
@@ -32,14 +32,14 @@ class SweepOptions(Checked):
     workers: Annotated[
         int | None,
         Option(
-            "Processes of a local cluster; for threads of a run see --over "
-            "workers=1,2.  [default: one per core]"
+            "Processes of a local cluster; for threads within a run use --over workers=1,2  "
+            "[default: one per core]"
         ),
     ] = None
     scheduler: Annotated[
         str | None,
         Option(
-            "A Dask cluster that exists instead: tcp://10.0.0.1:8786.",
+            "An existing Dask cluster instead: tcp://10.0.0.1:8786.",
             metavar="ADDRESS",
             decides=False,
         ),
@@ -53,16 +53,16 @@ class SweepOptions(Checked):
     ] = None
     runs: Annotated[
         Path | None,
-        Option("Keep the run folders there, on the workers' machines.", decides=False),
+        Option("Keep the run folders in this folder, on the workers' machines.", decides=False),
     ] = None
-    dashboard: Annotated[bool, Option("Dask's pages about the local cluster.")] = False
+    dashboard: Annotated[bool, Option("Show the Dask dashboard of the local cluster.")] = False
 
 
 @with_options(SweepOptions, RunOptions)
 def sweep(
     context: typer.Context, json_: Json = False, quiet: Quiet = False, **options: Any
 ) -> None:
-    """Run all combinations of some options on Dask workers; finished cells are not run twice."""
+    """Run all combinations of option values on Dask workers; finished cells are not run twice."""
     asked = SweepOptions(**{name: options[name] for name in SweepOptions.model_fields})
     result = _swept(context, asked, (lambda _: None) if quiet else terminal.say, quiet)
     if json_:
@@ -82,7 +82,7 @@ def sweep(
 def _swept(
     context: typer.Context, asked: SweepOptions, say: Callable[[str], None], quiet: bool
 ) -> dict[str, Any]:
-    """What came out; ends the command where it is interrupted."""
+    """The results of the sweep; an interrupt ends the command."""
     from streaming.progress import Interrupts
     from streaming.sweeps.sweep import parse_over
     from streaming.sweeps.sweep import sweep as run_all
@@ -107,7 +107,7 @@ def _swept(
 
 
 def _of_all_runs(context: typer.Context) -> dict[str, Any]:
-    """The options of a run that stand on the command line; those of the sweep are no such."""
+    """The options of runs that are on the command line, without those of the sweep."""
     from streaming.runs.config import parse_settings
 
     names = RunOptions.model_fields.keys() - SweepOptions.model_fields.keys()

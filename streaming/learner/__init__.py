@@ -1,7 +1,7 @@
-"""The learner: labels, dicts and raw numbers outside, a compiled network inside.
+"""The learner: takes labels, dicts and raw numbers, and trains a compiled network with them.
 
-Open `learner` first: `OnlineLearner`. Its other sides are `answers` (predictions and scores),
-`facts` (what can be read of it) and `stored` (checkpoints; `restoring` checks them). `entry`,
-`inputs`, `labels`, `as_numbers` and `named` check what comes in, `following` lets the rate follow
-the input, `realisation` chooses what learns.
+Start with `learner`, which has `OnlineLearner`. Its base classes are in `answers` (predictions and
+scores), `facts` (attributes to read) and `stored` (checkpoints; `restoring` validates them).
+`entry`, `inputs`, `labels`, `as_numbers` and `named` validate and convert the input. `following`
+adapts the learning rate to the input, and `implementation` builds the network.
 """

@@ -1,4 +1,4 @@
-"""What a learner says of samples: predictions, probabilities, scores, activities."""
+"""Predictions, probabilities, scores and activities of a learner."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from streaming.scores.metrics import Scored, joined
 
 Array = NDArray[Any]
 
-# Rows converted and checked at a time: what bounds the memory of a call.
+# Rows that are converted and checked at a time. This limits the memory of a call.
 BLOCK = 1024
-NUMBERS = 2**22  # outputs at a time, where there are many classes
+NUMBERS = 2**22  # outputs at a time: fewer rows if there are many classes
 
 
 class Answers(Facts):
-    """The side of `OnlineLearner` that changes nothing."""
+    """The methods of `OnlineLearner` that do not change it."""
 
     _labels: Array | None
     _rates: Following
 
     def score_many(self, X: Any, y: Any) -> Scored:
-        """As `learn_scored` without learning: nothing changes, what is skipped is not counted."""
+        """As `learn_scored`, without learning. Nothing changes; skipped samples are not counted."""
         parts = []
         for rows, checked in self._blocks(*pair(X, y)):
             self._complain(checked, f"row {rows.start + int(checked.good.sum())}", [])
@@ -48,33 +48,33 @@ class Answers(Facts):
         return joined(parts)
 
     def predict_one(self, x: Any) -> Any:
-        """The label, or the output vector for regression; never changes what is learned."""
+        """The predicted label, or the output vector for regression. The learner is not changed."""
         with self._network.lock:
             predicted = self._predicted(self._outputs(self._door.sample(x)[None]))
         return self._said(predicted)[0] if self.classes is None else self.classes[int(predicted[0])]
 
     def predict_many(self, X: Any) -> Array:
-        """The labels (N,), or output vectors (N, n_L) for regression, of the rows of X."""
+        """The predicted labels (N,) of the rows of X, or output vectors (N, n_L) for regression."""
         if self.classes is not None:
             return self._said(self._predicted(self._outputs_many(X)))
-        with self._network.lock:  # outputs and their units belong to one sample
+        with self._network.lock:  # outputs and target scaling of the same moment
             return self._said(self._predicted(self._outputs_many(X)))
 
     def predict_proba_one(self, x: Any) -> dict[Label, float]:
-        """{label: probability}; BadOption where the outputs are no probabilities."""
+        """{label: probability} of one sample. Raises BadOption if outputs are not probabilities."""
         labels = self._labelled()
         outputs = self._outputs(self._door.sample(x)[None])[0]
         return dict(zip(labels, outputs.tolist(), strict=True))
 
     def predict_proba_many(self, X: Any) -> Array:
-        """Probabilities (N, n_L), columns in the order of `classes`."""
+        """Probabilities (N, n_L) of the rows of X; the columns are in the order of `classes`."""
         self._labelled()
         return self._outputs_many(X)
 
     def activities(self, X: Any) -> list[Array]:
-        """[h_1, ..., h_L], h_l (N, n_l): what every layer says of the rows of X (N, n_0).
+        """The activities [h_1, ..., h_L] of all layers, h_l (N, n_l), for the rows of X (N, n_0).
 
-        h_L of a regression is in the network's units: targets are scaled by ``target_scale``.
+        For regression h_L is in the units of the scaled targets; see ``target_scale``.
         """
         net = self._network
         with net.lock:
@@ -82,13 +82,13 @@ class Answers(Facts):
         return forward(net.definition, net.spec, parameters, net.hyper, x)[1][1:]
 
     def scaled(self, X: Any) -> Array:
-        """What the network gets for the rows of X (N, n_0)."""
+        """The input of the network, scaled, for the rows of X (N, n_0)."""
         return self._scaler.transform(self._door.rows(several("X", X), 0), self.dtype)
 
     def prepared(self, X: Any, y: Any) -> tuple[Array, Array]:
-        """What the network gets for the good rows: scaled x (m, n_0), target vectors (m, n_L).
+        """The input of the network for the good rows: scaled x (m, n_0), target vectors (m, n_L).
 
-        Before anything was learned these rows are all that the scaling knows.
+        Before the first sample is learned the scaling is estimated from these rows alone.
         """
         checked = self._door.check(*pair(X, y), to_first=False)
         scaler, targets, truth = self._scaler, self._targets, checked.truth
@@ -102,7 +102,7 @@ class Answers(Facts):
         return x, one_hot(truth, self.sizes[-1]) if self.classes else targets.transform(truth)
 
     def _blocks(self, X: Any, y: Any, learning: bool = False) -> Iterator[tuple[slice, Checked]]:
-        """Rows checked; one at a time while the rate follows the samples that are learned from."""
+        """Checked blocks of rows; one row each while the learning rate adapts to the samples."""
         start = 0
         while start < max(len(y), 1):
             rows = slice(start, start + (1 if learning and self._rates.open else self._block))
@@ -111,10 +111,11 @@ class Answers(Facts):
 
     @property
     def _block(self) -> int:
-        """Rows at a time."""
+        """The number of rows in a block."""
         return max(1, min(BLOCK, NUMBERS // self.sizes[-1]))
 
     def _complain(self, checked: Checked, where: str, learned: list[Scored]) -> None:
+        """Raise BadSample, with the scores so far, if a sample is bad and ``on_bad`` is "raise"."""
         if checked.bad is not None and self.on_bad == "raise":
             error = BadSample(f"{where}: {checked.bad}")
             error.scored = joined(learned) if learned else None  # type: ignore[attr-defined]
@@ -125,7 +126,7 @@ class Answers(Facts):
             return self._network.predict(self._scaler.transform(X, self.dtype))
 
     def _predicted(self, outputs: Array) -> Array:
-        """Class indices, or predictions in the targets' own units."""
+        """Class indices, or predictions in the units of the raw targets."""
         if self.classes is None:
             return self._targets.units().predictions(outputs)
         indices: Array = outputs.argmax(axis=1)
@@ -138,13 +139,13 @@ class Answers(Facts):
         return np.concatenate([self._outputs(self._door.rows(X[i : i + size], i)) for i in starts])
 
     def _said(self, predicted: Array) -> Array:
-        """Labels for class indices; numbers as they are, 0 for those that are not known yet."""
+        """Labels of class indices; numbers unchanged, with 0 for those that are not known yet."""
         if self._labels is not None:
             return self._labels[predicted]
         return predicted if self._targets.kind == "none" else np.nan_to_num(predicted)
 
     def _labelled(self) -> tuple[Label, ...]:
-        """The classes, if outputs are their probabilities."""
+        """The classes. Raises BadOption if the outputs are not their probabilities."""
         if self.classes is None or self._network.spec.output != "softmax":
             raise BadOption(
                 "predict_proba",

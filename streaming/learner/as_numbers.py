@@ -1,4 +1,4 @@
-"""What a person hands in as numbers, as arrays of floats; or one message that says what is not."""
+"""Conversion of numbers from the user to arrays of floats, with clear errors."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from numpy.typing import NDArray
 from rate_models.errors import BadSample, quoted
 
 Array = NDArray[Any]
-DEEPEST = 32  # dimensions that NumPy can go through
+DEEPEST = 32  # dimensions that NumPy can iterate over
 NUMBERS = (int, float, np.bool_, np.integer, np.floating, Decimal, Fraction)
 
 
-def numbers(where: str, value: Any, place: Callable[[int], str]) -> NDArray[np.float64]:
-    """``value`` as a fresh float64 array; BadSample names the first thing that is no number."""
+def numbers(where: str, value: Any, position: Callable[[int], str]) -> NDArray[np.float64]:
+    """``value`` as a new float64 array. Raises BadSample, which names the first non-number.
+
+    position: a text for the entry of an index, for the error.
+    """
     try:
         array = _as_it_is(value)
-    except Exception as problem:  # whatever a foreign object raises when asked to be an array
+    except Exception as problem:  # conversion of a foreign object can raise anything
         raise BadSample(where, got=short(value), expected="numbers") from problem
     if array.ndim > DEEPEST:
         raise BadSample(where, got=f"lists {array.ndim} deep", expected="numbers")
     if array.dtype.kind == "O":
         for i, item in enumerate(array.flat):
             if not isinstance(item, NUMBERS):
-                at = place(i) if array.ndim == 1 else where
+                at = position(i) if array.ndim == 1 else where
                 raise BadSample(at, got=short(item), expected="a number")
         try:
             return array.astype(np.float64)
@@ -42,27 +45,27 @@ def numbers(where: str, value: Any, place: Callable[[int], str]) -> NDArray[np.f
 
 
 def _as_it_is(value: Any) -> Array:
-    """An array that has not turned the numbers of a mixed list into texts."""
+    """An array in which the numbers of a mixed list have not become texts."""
     value = on_the_host(value)
     try:
         array = np.asarray(value)
-    except ValueError:  # a list with a list in it
+    except ValueError:  # a ragged nested list
         return np.asarray(value, dtype=object)
     return np.asarray(value, dtype=object) if array.dtype.kind in "OUS" else array
 
 
 def on_the_host(value: Any) -> Any:
-    """A torch tensor without its gradient and its device; anything else as it is."""
+    """A torch tensor detached and on the CPU; anything else unchanged."""
     return value.detach().cpu() if hasattr(value, "detach") and hasattr(value, "cpu") else value
 
 
 def as_float(array: Array) -> NDArray[np.float64]:
-    """A float64 copy; what does not fit becomes infinite, what is masked NaN: both are refused."""
+    """A float64 copy: overflow gives inf, masked entries give NaN. Later checks refuse both."""
     with np.errstate(over="ignore"):
         copy = array.astype(np.float64)
     return copy.filled(np.nan) if isinstance(copy, np.ma.MaskedArray) else copy
 
 
 def short(value: object) -> str:
-    """``repr``, in one line and cut to what it can hold."""
+    """``repr`` on one line, shortened."""
     return quoted(value)

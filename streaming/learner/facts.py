@@ -1,22 +1,22 @@
-"""What a learner is: everything that can be read of it, and what builds one like it."""
+"""Read-only attributes of a learner, among them all arguments that it was built with."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from streaming.learner import realisation
+from streaming.learner import implementation
 from streaming.learner.entry import Door
+from streaming.learner.implementation import Network
 from streaming.learner.labels import Label
-from streaming.learner.realisation import Network
 from streaming.samples.scaling import Scaler
 from streaming.samples.target_scaling import TargetScaler
 
 
 class Facts:
-    """The read-only side of `OnlineLearner`.
+    """The read-only attributes of `OnlineLearner`.
 
-    Every argument that a learner is built with is an attribute of the same name, with the default
-    filled in: that is how a checkpoint stores them.
+    Every argument of the constructor is an attribute of the same name, with defaults filled in. A
+    checkpoint stores these attributes.
     """
 
     _network: Network
@@ -30,52 +30,52 @@ class Facts:
 
     @property
     def network(self) -> Network:
-        """What learns inside, on arrays; to be read: changing it bypasses all checks."""
+        """The network, which works on arrays. Read it only: changes to it bypass all checks."""
         return self._network
 
     @property
     def samples_seen(self) -> int:
-        """How many samples were learned from."""
+        """The number of samples learned."""
         return self._network.samples_seen
 
     @property
     def rule(self) -> str:
-        """The learning rule's name."""
+        """The name of the learning rule."""
         return self._network.rule
 
     @property
     def circuit(self) -> str | None:
-        """The circuit's name; None for a learner that is none."""
-        return realisation.circuit_of(self._network)
+        """The name of the circuit; None if the learner is not a circuit."""
+        return implementation.circuit_of(self._network)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """n_0, ..., n_L."""
+        """The sizes of all layers, n_0, ..., n_L."""
         return self._network.spec.sizes
 
     @property
     def lr(self) -> float:
-        """The learning rate, before any decay; of the next sample, while it follows the input."""
+        """The learning rate before any decay. While it adapts, the rate of the next sample."""
         return self._network.optimizer.lr
 
     @property
     def seed(self) -> int:
-        """Of weights, feedback, dropout and noise."""
+        """The seed of weights, feedback, dropout and noise."""
         return self._network.seed
 
     @property
     def dtype(self) -> str:
-        """float64 or float32."""
+        """The precision: float64 or float32."""
         return self._network.dtype
 
     @property
     def loss(self) -> str:
-        """The loss's name."""
+        """The name of the loss."""
         return self._network.spec.loss
 
     @property
     def activation(self) -> str | tuple[str, ...]:
-        """Of the hidden layers, or of each."""
+        """The activation of all hidden layers, or one name per hidden layer."""
         return self._network.spec.activation
 
     @property
@@ -85,7 +85,7 @@ class Facts:
 
     @property
     def bias(self) -> bool:
-        """Whether biases learn."""
+        """Whether biases are learned."""
         return self._network.spec.bias
 
     @property
@@ -95,31 +95,34 @@ class Facts:
 
     @property
     def task(self) -> str:
-        """Regression or classification."""
+        """The task: "regression" or "classification"."""
         return "regression" if self.classes is None else "classification"
 
     @property
     def scale(self) -> str:
-        """Kind of the input scaling; see `streaming.samples.scaling`."""
+        """The kind of input scaling; see `streaming.samples.scaling`."""
         return self._scaler.kind
 
     @property
     def maximum(self) -> float:
-        """What the input scaling "range" divides by."""
+        """The divisor of the input scaling "range"."""
         return self._scaler.maximum
 
     @property
     def target_scale(self) -> str:
-        """Kind of the target scaling; see `streaming.samples.target_scaling`."""
+        """The kind of target scaling; see `streaming.samples.target_scaling`."""
         return self._targets.kind
 
     def parameters(self) -> dict[str, Any]:
-        """{"W": [W_1, ...], "b": [...], "F": F, ...}: folded copies, W_l (n_l, n_{l-1})."""
+        """Copies of all parameters, {"W": [W_1, ...], "b": [...], "F": F, ...}.
+
+        W_l has shape (n_l, n_{l-1}), also where the network keeps it in structured form.
+        """
         return self._network.parameters()
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all state that a checkpoint has."""
+        """The size in bytes of the state in a checkpoint."""
         arrays = [*self._network.state().values(), *self._scaler.state().values()]
         return sum(array.nbytes for array in arrays)
 

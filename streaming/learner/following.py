@@ -1,8 +1,8 @@
-"""A learning rate that nothing was said of follows the size of the input, over the first samples.
+"""A default learning rate that adapts to the magnitude of the input over the first samples.
 
-`rate_models.defaults` has the formula. What it needs of the input is P, the mean square of what the
-network gets. Each of the first `MEASURED` samples is learned from with the rate for all samples up
-to and with it; from then on the rate stays.
+`rate_models.defaults` has the formula. It depends on P, the mean square of the input of the network
+(after scaling). Each of the first `MEASURED` samples is learned with the rate for the mean over all
+samples up to and including it. After them the rate is constant.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from rate_models import defaults
 from rate_models.errors import BadOption
 from rate_models.support import bounds
-from streaming.learner.realisation import Network
+from streaming.learner.implementation import Network
 
 MEASURED = 256
 OF_ONE = ("running", "global")  # kinds of scaling after which the mean square is 1
 
 
 class Power:
-    """The mean square of an input to the network, over the first samples.
+    """The mean square P of the input of the network, over the first samples.
 
     >>> power = Power()
     >>> power.add(np.array([[1.0, 2.0]]))
@@ -35,8 +35,8 @@ class Power:
         self._state = np.zeros(2)  # samples, and the sum of their mean squares
 
     def add(self, X: NDArray[Any]) -> None:
-        """Count the rows of X (N, n_0), as the network gets them."""
-        for row in X.astype(np.float64):  # one after another: chunks change no digit
+        """Add the rows of X (N, n_0), scaled as the input of the network."""
+        for row in X.astype(np.float64):  # one after another: the result does not depend on chunks
             self._state += 1, np.mean(row * row)
 
     @property
@@ -47,15 +47,15 @@ class Power:
 
     @property
     def done(self) -> bool:
-        """Whether it has seen enough."""
+        """Whether `MEASURED` samples were added."""
         return bool(self._state[0] >= MEASURED)
 
     def state(self) -> NDArray[np.float64]:
-        """For a checkpoint."""
+        """The state for a checkpoint: number of samples, sum of their mean squares."""
         return self._state.copy()
 
     def load_state(self, state: NDArray[Any]) -> None:
-        """Go on from `state`; BadOption where it cannot be one."""
+        """Restore what `state` returned. Raises BadOption for an invalid state."""
         fit = bounds.fitting({"rate.power": state}, {"rate.power": self._state})
         bounds.check(fit, {"rate.power": (0, [MEASURED - 1, np.finfo(float).max])})
         if not fit["rate.power"][0].is_integer():
@@ -64,57 +64,59 @@ class Power:
 
 
 class Following:
-    """Sets the options of ``network`` that the formula decides and nobody gave.
+    """Sets those options of ``network`` that have no given value, by the formula.
 
-    labels: whether it learns classes. given: names of options that stay as they are; with ``lr``
-    among them all do. scale: kind of input scaling.
+    labels: whether the network learns classes. given: names of options that are not changed; if
+    ``lr`` is among them, none is changed. scale: kind of input scaling.
     """
 
     def __init__(self, network: Network, labels: bool, given: Collection[str], scale: str) -> None:
         self._network, self._labels = network, labels
         self._power, self._names = Power(), tuple[str, ...]()
         if "lr" not in given:
-            self._names = tuple(name for name in self._found() if name not in given)
+            self._names = tuple(name for name in self._computed() if name not in given)
             self._set()
         if scale in OF_ONE:
             self._names = ()
 
     @property
     def open(self) -> bool:
-        """Whether the next sample can change the rate: it has to be learned from alone."""
+        """Whether the next sample can change the rate, so that it has to be learned alone."""
         return bool(self._names)
 
     def see(self, X: NDArray[Any]) -> None:
-        """Set the rate for the sample X (1, n_0), as the network gets it."""
+        """Set the rate for the sample X (1, n_0), scaled as the input of the network."""
         self._power.add(X)
         self._set()
         if self._power.done:
             self._names = ()
 
     def keep(self, names: Collection[str]) -> None:
-        """These were set, and stay; with ``lr`` all do."""
+        """Keep these options, which were set by the user, constant; with ``lr`` all options."""
         self._names = tuple(n for n in self._names if "lr" not in names and n not in names)
 
     def state(self) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
-        """Arrays for a checkpoint, none where the rate stays; the names that follow."""
+        """Arrays for a checkpoint (none if the rate is constant), and names that still adapt."""
         return {"power": self._power.state()} if self.open else {}, self._names
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]], names: Collection[str]) -> None:
-        """Go on from `state`; BadOption where it cannot be one."""
-        found = tuple(name for name in self._found() if name in names)
-        if len(found) != len(names):
-            raise BadOption("follows", got=names, expected=f"some of {', '.join(self._found())}")
-        self._names = found
+        """Restore what `state` returned. Raises BadOption for an invalid state."""
+        computed = self._computed()
+        known = tuple(name for name in computed if name in names)
+        if len(known) != len(names):
+            raise BadOption("follows", got=names, expected=f"some of {', '.join(computed)}")
+        self._names = known
         if self.open:
             self._power.load_state(arrays["power"])
 
-    def _found(self) -> dict[str, float]:
+    def _computed(self) -> dict[str, float]:
+        """The options by the formula, for the mean square so far."""
         net = self._network
         how = self._labels, self._power.value, net.optimizer.momentum, net.options
         return defaults.options(net.definition, net.spec, *how)
 
     def _set(self) -> None:
-        found, now = self._found(), self._network.options
-        changes = {name: found[name] for name in self._names if found[name] != now[name]}
+        new, now = self._computed(), self._network.options
+        changes = {name: new[name] for name in self._names if new[name] != now[name]}
         if changes:
             self._network.set(**changes)

@@ -1,4 +1,4 @@
-"""Several samples, samples with their labels, and random draws, as arrays."""
+"""Conversion of samples, labels and random draws to arrays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 def several(what: str, rows: Any) -> Any:
-    """Rows as an array, a table or a list that can be sliced; masked entries become NaN."""
+    """Samples as an array, a table or a list that can be sliced. Masked entries become NaN."""
     if isinstance(rows, list | tuple):
         return rows
     if type(rows) is not np.ndarray:
@@ -36,7 +36,7 @@ def several(what: str, rows: Any) -> Any:
 
 
 def pair(X: Any, y: Any) -> tuple[Any, Any]:
-    """X and y as arrays, tables or lists, as many rows as labels."""
+    """X and y as arrays, tables or lists. Raises BadSample unless their lengths are equal."""
     same_rows(X, y)
     X, y = several("X", X), several("y", one_column(y))
     y = y.values if isinstance(y, Table) else y
@@ -48,17 +48,17 @@ def pair(X: Any, y: Any) -> tuple[Any, Any]:
 def draws(
     what: str, given: Sequence[ArrayLike] | None, widths: Sequence[int], n: int
 ) -> list[Array] | None:
-    """masks or noise handed in, (width,) or (n, width) each, as (n, width) arrays."""
+    """Given masks or noise, each of shape (width,) or (n, width), as (n, width) arrays."""
     if given is None:
         return None
     expected = f"{len(widths)} arrays of numbers, of shapes {[(n, width) for width in widths]}"
-    several_ = elements(what, given, expected)
-    if len(several_) != len(widths):
-        raise BadOption(what, got=f"{len(several_)} arrays", expected=f"{len(widths)}")
+    parts = elements(what, given, expected)
+    if len(parts) != len(widths):
+        raise BadOption(what, got=f"{len(parts)} arrays", expected=f"{len(widths)}")
     try:
         return [
             np.broadcast_to(np.asarray(part, np.float64), (n, width))
-            for part, width in zip(several_, widths, strict=True)
+            for part, width in zip(parts, widths, strict=True)
         ]
-    except Exception:  # whatever a foreign object raises when asked to be an array
+    except Exception:  # conversion of a foreign object can raise anything
         raise BadOption(what, got=quoted(given), expected=expected) from None

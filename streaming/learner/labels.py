@@ -1,4 +1,4 @@
-"""Labels: of the output units, and in messages."""
+"""Labels of the output units, and their text in messages."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from streaming.learner.named import plain
 
 Array = NDArray[Any]
 Label = str | int | bool
-SHOWN = 10  # classes or names in a message
+SHOWN = 10  # the largest number of labels or names in a message
 
 
 def labels_of(classes: Sequence[Any] | None, n_outputs: int) -> tuple[Label, ...]:
-    """The label of each output unit as plain Python values; BadOption when they cannot be."""
+    """The label of each output unit, as plain Python values. Raises BadOption for other values."""
     if classes is None:
         return tuple(range(n_outputs))
     expected = f"{n_outputs} labels, one for each output unit"
@@ -37,11 +37,11 @@ def labels_of(classes: Sequence[Any] | None, n_outputs: int) -> tuple[Label, ...
 
 
 def as_array(labels: tuple[Label, ...]) -> Array:
-    """Labels as an array to index; one of objects where the kinds are mixed."""
+    """Labels as an array to be indexed; an object array if their types differ."""
     return np.array(labels, dtype=None if len({type(c) for c in labels}) == 1 else object)
 
 
 def listed(values: Sequence[Any]) -> str:
-    """The first few values, and how many there are in all."""
+    """Text of the first `SHOWN` values, and how many values there are."""
     text = ", ".join(short(v) for v in values[:SHOWN])
     return text if len(values) <= SHOWN else f"{text}, ... ({len(values)} in all)"

@@ -21,7 +21,7 @@ from rate_models.network import NetworkSpec
 from rate_models.rules import Description
 from rate_models.support.arguments import check_text
 from streaming.files import checkpoint
-from streaming.learner import realisation
+from streaming.learner import implementation
 from streaming.learner.answers import Answers
 from streaming.learner.entry import Door
 from streaming.learner.following import Following
@@ -103,14 +103,14 @@ class OnlineLearner(Answers, Stored):
             check_text(what, text)
         if on_bad not in ("raise", "skip"):
             raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
-        definition = realisation.rule_of(rule, circuit)
+        definition = implementation.rule_of(rule, circuit)
         names = definition.defaults.activation if activation is None else activation
         if loss is None:
             loss = "mse" if task == "regression" else definition.loss
         spec = NetworkSpec(sizes, names, loss, bias, output)  # type: ignore[arg-type]
         regression, target_scale = settled(spec, task, classes, target_scale)
         options = options if lr is None else {"lr": lr, **options}
-        self._network = realisation.build(
+        self._network = implementation.build(
             definition, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
         self.schedule, self.workers, self.batch = schedule, int(workers), int(batch)

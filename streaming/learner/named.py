@@ -1,6 +1,6 @@
-"""Samples that come with names: rows and tables of pandas, polars, pyarrow, dicts, named tuples.
+"""Samples with feature names: rows and tables of pandas, polars and pyarrow, dicts, named tuples.
 
-Nothing of these libraries is imported: what is recognised are the attributes that they share.
+None of these libraries is imported. Their objects are recognised by common attributes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Name = str | int
 
 
 def plain(value: Any) -> Any:
-    """A scalar of NumPy, torch or the like as Python has it; anything else as it is.
+    """A scalar of NumPy, torch or the like as a Python scalar; anything else unchanged.
 
     >>> plain(np.int64(3)), plain(np.str_("a")), plain(np.array(2.5)), plain("b")
     (3, 'a', 2.5, 'b')
@@ -28,18 +28,18 @@ def plain(value: Any) -> Any:
 
 
 def plain_names(names: Iterable[Any]) -> tuple[Name, ...]:
-    """Names of features as plain texts and whole numbers; BadSample for others."""
-    found = tuple(map(plain, names))
-    for name in found:
+    """Feature names as Python strings and integers. Raises BadSample for other types."""
+    converted = tuple(map(plain, names))
+    for name in converted:
         if type(name) not in (str, int):
             raise BadSample("feature name", got=repr(name)[:60], expected="text or a whole number")
-    return found
+    return converted
 
 
 def mapping_of(x: object) -> Mapping[Any, Any] | None:
-    """One sample as {feature: value}; None where it comes without names.
+    """One sample as {feature: value}; None if it has no feature names.
 
-    A row of a DataFrame with columns 0, 1, 2, ..., as pandas numbers them itself, has none.
+    A row of a DataFrame with the default columns 0, 1, 2, ... of pandas has no names.
     """
     if isinstance(x, Mapping):
         return x
@@ -51,7 +51,7 @@ def mapping_of(x: object) -> Mapping[Any, Any] | None:
     if _numbered(index):
         return None
     values: Any = x
-    names, numbers = _different(index), np.asarray(values.to_numpy())
+    names, numbers = _unique(index), np.asarray(values.to_numpy())
     if numbers.shape[:1] != (len(names),):
         got, expected = f"values of shape {numbers.shape}", f"{len(names)}, one for each name"
         raise BadSample("x", got=got, expected=expected)
@@ -59,7 +59,7 @@ def mapping_of(x: object) -> Mapping[Any, Any] | None:
 
 
 class Table:
-    """Rows with the names of their columns: X of a DataFrame. Slices are tables, items dicts."""
+    """Rows with column names, as from a DataFrame. A slice is a table; an item is a dict."""
 
     def __init__(self, names: tuple[Name, ...], values: NDArray[Any]) -> None:
         self.names, self.values = names, values
@@ -73,17 +73,17 @@ class Table:
         return dict(zip(self.names, self.values[rows], strict=True))
 
     def ordered(self, features: Sequence[Name]) -> Table:
-        """With the columns in this order, which are the same ones."""
+        """The same table with its columns in the order of ``features``."""
         if tuple(features) == self.names:
             return self
-        place = {name: i for i, name in enumerate(self.names)}
-        return Table(tuple(features), self.values[:, [place[name] for name in features]])
+        index = {name: i for i, name in enumerate(self.names)}
+        return Table(tuple(features), self.values[:, [index[name] for name in features]])
 
 
 def table_of(X: object) -> Table | None:
     """A DataFrame of pandas or polars, or a table of pyarrow; None for anything else.
 
-    None too for columns 0, 1, 2, ..., as pandas numbers them itself: they are no names.
+    The default columns 0, 1, 2, ... of pandas are not names: then the result is None too.
     """
     columns = getattr(X, "column_names", None)
     columns = getattr(X, "columns", None) if columns is None else columns
@@ -95,17 +95,17 @@ def table_of(X: object) -> Table | None:
         return None
     frame: Any = X
     values = frame.to_numpy() if hasattr(frame, "to_numpy") else np.asarray(frame)
-    return Table(_different(columns), values)
+    return Table(_unique(columns), values)
 
 
 def one_column(y: object) -> object:
-    """A DataFrame of one column as that column; anything else as it is."""
-    found = table_of(y)
-    return found.values[:, 0] if found is not None and len(found.names) == 1 else y
+    """The column of a DataFrame that has only one; anything else unchanged."""
+    table = table_of(y)
+    return table.values[:, 0] if table is not None and len(table.names) == 1 else y
 
 
 def same_rows(X: object, y: object) -> None:
-    """Raise BadSample where X and y of pandas have the same rows in another order."""
+    """Raise BadSample if X and y of pandas have the same rows in a different order."""
     of_X: Any = getattr(X, "index", None)
     of_y: Any = getattr(y, "index", None)
     if not (hasattr(of_X, "equals") and hasattr(of_y, "equals")) or of_X.equals(of_y):
@@ -119,14 +119,15 @@ def same_rows(X: object, y: object) -> None:
         )
 
 
-def _different(names: Iterable[Any]) -> tuple[Name, ...]:
-    found = plain_names(names)
-    if len(set(found)) != len(found):
-        twice = next(name for name in found if found.count(name) > 1)
+def _unique(names: Iterable[Any]) -> tuple[Name, ...]:
+    """Feature names. Raises BadSample if a name occurs twice."""
+    known = plain_names(names)
+    if len(set(known)) != len(known):
+        twice = next(name for name in known if known.count(name) > 1)
         raise BadSample("x", got=f"two features called {twice!r}", expected="a name for each")
-    return found
+    return known
 
 
 def _numbered(names: Any) -> bool:
-    """Whether pandas has numbered rows or columns itself."""
+    """Whether these are the default numbers of rows or columns in pandas."""
     return type(names).__name__ == "RangeIndex" and list(names[:1]) in ([], [0])

@@ -1,4 +1,4 @@
-"""What a stored learner must be before it is built: a file that someone made may say anything."""
+"""Validation of a stored learner before it is built: a crafted file may contain anything."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rate_models.errors import BadOption
 from rate_models.network import check_whole
 from rate_models.support.bounds import MOST
 
-# Products of two such numbers are beyond what the dtype can hold.
+# The largest usable magnitude: products of two larger numbers may overflow the dtype.
 USABLE = {"float64": 1e200, "float32": 1e30}
 FINITE = float(np.finfo(float).max)
 RAW = ("scaler.", "targets.", "rate.")
@@ -22,7 +22,7 @@ MOST_WAITING, MOST_WORKERS = 100_000, 4096
 
 
 def check_count(what: str, value: Any, most: int = MOST) -> int:
-    """``value``, where it is a whole number from 0 to ``most``; else BadOption.
+    """``value`` if it is a whole number from 0 to ``most``. Raises BadOption otherwise.
 
     >>> check_count("lines", 3)
     3
@@ -34,7 +34,7 @@ def check_count(what: str, value: Any, most: int = MOST) -> int:
 
 
 def check_room(learner: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a learner that takes more memory than the arrays that are stored of it.
+    """Refuse a learner that would need more memory than its stored arrays.
 
     learner: arguments of `OnlineLearner`. Raises BadOption.
     """
@@ -56,14 +56,15 @@ def check_room(learner: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
 
 
 def beyond(arrays: Mapping[str, NDArray[Any]], dtype: str) -> str:
-    """The name of the first array with a number that is NaN, infinite or larger than any that a
-    network of this dtype can be used with; empty where there is none.
+    """The name of the first array with an unusable number; empty if there is none.
+
+    A number is unusable if it is NaN, infinite or above the limit of the dtype in `USABLE`.
 
     >>> beyond({"W": np.array([1.0, -1e31])}, "float32"), beyond({"W": np.ones(2)}, "float32")
     ('W', '')
     """
     for name, a in arrays.items():
-        # squares of what comes in may be larger than anything in a network
+        # squares of raw inputs may be larger than any number in a network
         most = FINITE if name.startswith(RAW) else USABLE[dtype]
         if a.dtype.kind == "f" and a.size and not -most <= a.min() <= a.max() <= most:
             return name

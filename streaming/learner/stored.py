@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a learner, written and taken over again."""
+"""Saving a learner to a checkpoint and restoring it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, Diverged
 from streaming.files import checkpoint
-from streaming.learner import realisation
+from streaming.learner import implementation
 from streaming.learner.facts import Facts
 from streaming.learner.following import Following
 from streaming.learner.restoring import beyond, check_count
@@ -20,13 +20,13 @@ Array = NDArray[Any]
 
 
 def arguments(kind: type[Stored]) -> tuple[str, ...]:
-    """The names of the arguments of ``kind``, without the options of its network."""
+    """The names of the constructor arguments of ``kind``, without the network's options."""
     parameters = inspect.signature(kind).parameters.values()
     return tuple(p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
 
 
 class Stored(Facts):
-    """The side of `OnlineLearner` that is saved."""
+    """The methods of `OnlineLearner` that save and restore its state."""
 
     _rates: Following
     skipped: int
@@ -37,11 +37,11 @@ class Stored(Facts):
         extra_arrays: Mapping[str, Array] | None = None,
         extra_meta: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write a checkpoint; what is loaded from it goes on bit for bit.
+        """Write a checkpoint. A learner loaded from it continues bit for bit.
 
-        extra_arrays, extra_meta: kept beside the learner, read by `checkpoint.read`.
-        Raises Diverged, with what is there left as it is, where a number of the state is not finite
-        or beyond all use.
+        extra_arrays, extra_meta: stored beside the learner; `checkpoint.read` returns them.
+        Raises Diverged if a number of the state is not finite or too large to be used. An existing
+        checkpoint then stays unchanged.
         """
         with self._network.lock:
             arrays, meta = self._stored()
@@ -53,9 +53,9 @@ class Stored(Facts):
         checkpoint.write(folder, arrays | dict(extra_arrays or {}), meta | dict(extra_meta or {}))
 
     def _stored(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Arrays and meta of a checkpoint: copies, as things stand now.
+        """Arrays and meta of a checkpoint: copies of the current state.
 
-        ``meta["learner"]`` has the arguments that a learner is built with.
+        ``meta["learner"]`` has the arguments of the constructor.
         """
         measured, follows = self._rates.state()
         parts = {
@@ -67,7 +67,9 @@ class Stored(Facts):
         arrays = {f"{p}.{name}": a for p, state in parts.items() for name, a in state.items()}
         built_with = {name: getattr(self, name) for name in arguments(type(self))}
         network = self._network
-        built_with |= realisation.named(network.definition, realisation.circuit_of(network))
+        built_with |= implementation.references(
+            network.definition, implementation.circuit_of(network)
+        )
         meta = {
             "learner": {**built_with, **self._network.options},
             "features": self._door.features,
@@ -78,11 +80,11 @@ class Stored(Facts):
         return arrays, meta
 
     def _take(self, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-        """Take over what `_stored` gave; raises where it cannot be that of this learner."""
+        """Restore what `_stored` returned. Raises if the state does not fit this learner."""
         self._network.load_state(checkpoint.part("network.", arrays))
         self._scaler.load_state(checkpoint.part("scaler.", arrays))
         self._targets.load_state(checkpoint.part("targets.", arrays))
-        follows = meta.get("follows", ())  # checkpoints of before have none
+        follows = meta.get("follows", ())  # older checkpoints have none
         self._rates.load_state(checkpoint.part("rate.", arrays), follows)
         self._door.take_features(meta["features"])
         self.skipped = check_count("skipped", meta["skipped"])

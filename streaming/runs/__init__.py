@@ -1,7 +1,7 @@
-"""A run: a stream through a learner, scored as it goes, kept in a folder, resumable at any time.
+"""A run: a learner on a stream, scored continuously, stored in a folder, resumable at any time.
 
-Open `run` first, then `loop`, `config` (what a run computes) and `defaults` (where nothing is asked
-for). `state` is where a run stands and what a checkpoint holds of that, `summary` what came out,
-`trouble`, `divergence` and `advice` are the warnings, `going_on` and `lineage` begin a run with the
-learner of another one.
+Start with `run`, then read `loop`, `config` (the configuration) and `defaults` (values of options
+that are not given). `state` has the state of a run and its part of a checkpoint, `summary` the
+results. `rate_checks`, `trouble` and `divergence` give warnings and errors. `going_on` and
+`lineage` start a run with the learner of another run.
 """

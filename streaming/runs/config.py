@@ -1,4 +1,4 @@
-"""What a run computes: checked when it is asked for, kept in ``config.json``, then fixed."""
+"""The configuration of a run: validated on creation, written to ``config.json``, then fixed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self, cast
 from pydantic import ValidationError
 
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData, quoted
-from streaming.learner import realisation
+from streaming.learner import implementation
 from streaming.learner.learner import ARGUMENTS, OnlineLearner
 from streaming.options import RunOptions
 from streaming.runs import defaults
@@ -19,44 +19,44 @@ from streaming.samples.input_target import InputTarget, factor_of
 from streaming.samples.retargeted import NumberTarget
 from streaming.sources import Options, Source, open_source
 
-# What an option is when neither the person nor the source says; the rate, activation, loss and
-# scaling come from the rule: see `streaming.runs.defaults`.
-# `decay_after` are fractions of the run after which the learning rate is multiplied by
-# `decay_factor`; sources of a known length turn them into sample counts.
+# Defaults of options that neither the user nor the source sets. The defaults of rate, activation,
+# loss and scaling come from the rule: see `streaming.runs.defaults`.
+# `decay_after` has the fractions of the run after which the learning rate is multiplied by
+# `decay_factor`. They are converted to sample counts, which needs a source of known length.
 DEFAULTS: Mapping[str, Any] = {"hidden": (256,), "epochs": 1, "decay_after": ()}
 
 
 class FromSource(NamedTuple):
-    """Arguments of the learner that no option gives, since the source decides them."""
+    """Arguments of the learner that are set by the source, not by an option."""
 
     sizes: tuple[int, ...]
     classes: tuple[Any, ...] | None
     maximum: float
 
 
-# Arguments of the learner that options of the run give, and those that `settings` can give.
+# Arguments of the learner set by options of the run, and those that `settings` can set.
 BY_OPTION = tuple(name for name in ARGUMENTS if name in RunOptions.model_fields)
 BY_SETTING = tuple(name for name in ARGUMENTS if name not in (*BY_OPTION, *FromSource._fields))
 
 
 class RunConfig(RunOptions):
-    """Everything that decides what a run computes: its options, and what it goes on from.
+    """Everything that determines the results of a run: its options and its origin.
 
-    ``lineage``: the run that this one goes on from, see `streaming.runs.going_on`.
+    ``lineage``: the run that this one goes on from; see `streaming.runs.going_on`.
     """
 
     lineage: Lineage | None = None
 
     @classmethod
     def checked(cls, **options: Any) -> Self:
-        """The configuration; ``None`` stands for an option that was not given.
+        """A validated configuration. An option that is ``None`` counts as not given.
 
         >>> RunConfig.checked(epochs=0)
         Traceback (most recent call last):
         rate_models.errors.BadOption: --epochs: got 0; expected greater than 0
         """
         for name, value in options.items():
-            if "\\udc" in _ascii(value):  # bytes outside the encoding: config.json has none such
+            if "\\udc" in _ascii(value):  # bytes outside the encoding cannot go to config.json
                 raise BadOption(
                     f"--{name.replace('_', '-')}",
                     got=_ascii(value),
@@ -67,7 +67,10 @@ class RunConfig(RunOptions):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The configuration of a run that was started before."""
+        """The configuration of an existing run, from its ``config.json``.
+
+        Raises MissingData, DamagedCheckpoint, and BadOption for a run of an old version.
+        """
         try:
             config = cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:
@@ -78,26 +81,26 @@ class RunConfig(RunOptions):
             got, expected = "a run of version 0.1.0, which held out other rows", "a later one"
             raise BadOption("--resume", got=got, expected=expected, remedy="start a new run")
         if config.task is None:
-            # before there were tasks, learners scaled no targets: the source did
+            # written before the option task existed: then sources scaled targets, not learners
             settings = {"target_scale": "none"} | config.settings
             config = config.model_copy(update={"settings": settings})
         return config
 
     def open(self) -> Source:
-        """The source, opened."""
+        """Open the source."""
         source = self._open()
         return source if self.lineage is None else cast(Source, Continued(source, self.lineage))
 
     def _open(self) -> Source:
         if self.target == "input":
-            source = open_source(self.source, self._asked(task=None))
+            source = open_source(self.source, self._source_options(task=None))
             if self.task == "classification":
                 raise BadOption("--task", got="classification with --target input",
                                 expected="regression, as the target is numbers")  # fmt: skip
             learner_scales = self.settings.get("target_scale") != "none"
             kind = defaults.scale_of(self, source)
             return InputTarget(source, 1.0 if learner_scales else factor_of(source, kind))
-        source = open_source(self.source, self._asked())
+        source = open_source(self.source, self._source_options())
         if self.task == "regression" and source.classes is not None:
             return NumberTarget(source)
         if self.task == "classification" and source.classes is None:
@@ -105,38 +108,38 @@ class RunConfig(RunOptions):
                             f"source {source.name} is")  # fmt: skip
         return source
 
-    def _asked(self, **more: Any) -> Options:
-        """What the source is asked for."""
+    def _source_options(self, **more: Any) -> Options:
+        """The options of the source."""
         fields = {name: getattr(self, name) for name in Options.model_fields if name != "loss"}
         loss = self.settings.get("loss")  # where it is no name, the learner refuses it
         return Options(**{**fields, "loss": loss if isinstance(loss, str) else None, **more})
 
     def opening(self) -> str:
-        """What decides which samples `open` gives, but for their order; as text."""
+        """A text that identifies the samples that `open` gives, apart from their order."""
         scale = None
         if self.target == "input":
             scale = self.scale, self.rule, self.circuit, self.settings.get("target_scale")
-        asked = self._asked().model_dump(exclude={"seed"})
+        asked = self._source_options().model_dump(exclude={"seed"})
         return repr((self.source, self.target, asked, scale))
 
     def learner(self, source: Source) -> OnlineLearner:
-        """A learner that has seen nothing; of a configuration that is `resolved`."""
+        """A new learner. The configuration has to be `resolved`."""
         assert self.hidden is not None and self.scale is not None and self.dtype is not None
         for name in filter(not_by_set, self.settings):
             raise BadOption("settings", got=f"{name} among them", expected=f"the option {name}")
         sizes = (source.n_features, *self.hidden, source.outputs)
-        found = FromSource(sizes, source.classes, source.maximum)._asdict()
-        asked = {name: getattr(self, name) for name in BY_OPTION}
-        return OnlineLearner(**asked, **found, **self.settings)
+        from_source = FromSource(sizes, source.classes, source.maximum)._asdict()
+        by_option = {name: getattr(self, name) for name in BY_OPTION}
+        return OnlineLearner(**by_option, **from_source, **self.settings)
 
     def resolved(self, source: Source) -> RunConfig:
-        """This configuration with everything that rule and source decide filled in.
+        """This configuration with the defaults of rule and source filled in.
 
-        ``lr`` stays None where only learning can tell the size of the input.
+        ``lr`` stays None if the magnitude of the input is known only while the network learns.
         """
         defaults.check_task(self, source)
         own = {**DEFAULTS, **source.defaults}
-        definition = realisation.rule_of(self.rule, self.circuit)
+        definition = implementation.rule_of(self.rule, self.circuit)
         epochs = self.epochs or own["epochs"]
         scale = defaults.scale_of(self, source)
         settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "lr")} | self.settings
@@ -151,7 +154,7 @@ class RunConfig(RunOptions):
             settings["decay_at"] = sample_counts(after, source)
         filled = {
             "source": source.name,
-            **realisation.named(definition, self.circuit),
+            **implementation.references(definition, self.circuit),
             "dtype": self.dtype or ("float64" if self.circuit else "float32"),
             "hidden": own["hidden"] if self.hidden is None else self.hidden,
             "epochs": epochs,
@@ -162,8 +165,8 @@ class RunConfig(RunOptions):
             "settings": settings,
         }
         config = self.model_copy(update=filled)
-        if config.lr is None and (found := defaults.options(config, source)):
-            filled = {"lr": found.pop("lr"), "settings": found | settings}
+        if config.lr is None and (rates := defaults.options(config, source)):
+            filled = {"lr": rates.pop("lr"), "settings": rates | settings}
             config = config.model_copy(update=filled)
         return config
 
@@ -171,17 +174,18 @@ class RunConfig(RunOptions):
 def _ascii(value: Any) -> str:
     try:
         return ascii(value)
-    except Exception:  # whatever a foreign object raises; what it is not is found out later
+    except Exception:  # a foreign object can raise anything; it is validated later
         return ""
 
 
 def _target_scale(scale: str, target: str) -> str:
-    """How the targets of a regression are scaled, for inputs scaled by ``scale``.
+    """The default scaling of the targets of a regression, for inputs scaled by ``scale``.
 
-    An autoencoder learns its input scaled as it is, but for the range of pixels: around their own
-    mean the targets do not drive all hidden units the same way, where many rectifiers fall silent.
-    With 784-256-784 on 15,000 digits of MNIST backpropagation explains 0.79 of the variance so, and
-    0.25 around zero (lr 0.0003); feedback alignment 0.77 and 0.20, pepita 0.69 and 0.23.
+    The targets of an autoencoder are scaled as its input. Pixels (scale "range") are the exception:
+    their targets are centred by the scaling "global". Targets that are all positive drive all
+    hidden units in the same direction, and many rectifiers become silent. With 784-256-784 on
+    15,000 digits of MNIST (lr 0.0003) backpropagation explains 0.79 of the variance with centred
+    targets and 0.25 without; feedback alignment 0.77 and 0.20, pepita 0.69 and 0.23.
     """
     if target == "label":
         return "running"
@@ -189,12 +193,12 @@ def _target_scale(scale: str, target: str) -> str:
 
 
 def sample_counts(epochs: Any, source: Source) -> list[int]:
-    """Sample counts at which ``epochs`` (a number or several) are over."""
+    """The sample counts at which ``epochs`` (a number or a list) end."""
     try:
         several = [float(e) for e in (epochs if isinstance(epochs, list | tuple) else [epochs])]
         if not all(abs(e) * (source.length or 1) < 2**63 for e in several):
             raise ValueError
-    except Exception:  # whatever a foreign object raises when asked to be a number
+    except Exception:  # conversion of a foreign object can raise anything
         got = quoted(epochs)
         raise BadOption("decay_epochs", got=got, expected="numbers: [8, 12]") from None
     if several and source.length is None:
@@ -208,7 +212,7 @@ def sample_counts(epochs: Any, source: Source) -> list[int]:
 
 
 def parse_settings(items: Iterable[str]) -> dict[str, Any]:
-    """``name=value`` texts as a dict; what a value is, `parse_value` says.
+    """``name=value`` texts as a dict; `parse_value` converts the values.
 
     >>> parse_settings(["momentum=0.9", "decay_at=[10, 20]", "activation=tanh"])
     {'momentum': 0.9, 'decay_at': [10, 20], 'activation': 'tanh'}
@@ -229,12 +233,12 @@ def parse_settings(items: Iterable[str]) -> dict[str, Any]:
 
 
 def not_by_set(name: str) -> bool:
-    """Whether this is said by an option or by the source, and no hyperparameter."""
+    """Whether an option or the source sets this name, so that ``--set`` cannot."""
     return name in (*BY_OPTION, *FromSource._fields)
 
 
 def parse_value(text: str) -> Any:
-    """JSON if the text can be read so, else the text.
+    """The value of a JSON text; any other text unchanged.
 
     >>> parse_value("0.9"), parse_value("[10, 20]"), parse_value("tanh")
     (0.9, [10, 20], 'tanh')

@@ -1,10 +1,10 @@
-"""What a learner costs: how many parameters, how much memory, how long a sample takes.
+"""The cost of a learner: number of parameters, memory and latency per sample.
 
-Latency is the time of one call of ``learn_one`` with one sample, from raw numbers to changed
-weights: checks, scaling, prediction, loss and update. A run itself learns blocks of up to 256
-samples in one compiled call, which takes less time per sample (``samples_per_second``), but there a
-sample waits for its block. So latency is measured on its own, at the end of a run: a copy of the
-learner, which is thrown away, learns the first samples of the source again, one by one.
+Latency is the time of one call of ``learn_one``, from a raw sample to changed weights: checks,
+scaling, prediction, loss and update. A run learns blocks of up to 256 samples in one compiled call.
+That takes less time per sample (``samples_per_second``), but a sample waits for the rest of its
+block. So latency is measured separately at the end of a run: a temporary copy of the learner learns
+the first samples of the source again, one at a time.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ if TYPE_CHECKING:
     from streaming.learner.learner import OnlineLearner
     from streaming.runs.state import Standing
 
-SAMPLES = 1000  # of the measurement, at most
-WARM = 3  # calls before it
-SHARE, LEAST, MOST = 0.01, 0.02, 1.0  # of the run's seconds; seconds
-LARGEST = 1 << 30  # bytes of a learner that is copied for it
-ENOUGH = 100  # samples from which on there is a 99th percentile
+SAMPLES = 1000  # the largest number of samples that are timed
+WARM = 3  # calls before these
+SHARE, LEAST, MOST = 0.01, 0.02, 1.0  # duration: fraction of the run; limits in seconds
+LARGEST = 1 << 30  # bytes; a larger learner is not copied
+ENOUGH = 100  # the least number of samples for a 99th percentile
 
 
 def footprint(run: Standing, stopped: str) -> dict[str, Any]:
     """{parameters, memory, latency} of a run's learner.
 
     parameters: how many numbers `OnlineLearner.parameters` has: weights, biases and feedback.
-    memory: bytes of ``parameters``, of the learner's whole ``state`` as a checkpoint has it, and
-    the ``peak`` of the process so far, None where the system does not tell. latency: see
-    `latency`; it takes a hundredth of the run's time, 20 ms at least and a second at most. None
-    after an error, where the source cannot be read again, and for a learner of more than a GiB.
+    memory: bytes of the ``parameters``, of the whole ``state`` in a checkpoint, and of the process
+    at its ``peak`` so far (None if the system does not report it).
+    latency: see `latency`. The measurement takes 1 % of the run's duration, but at least 20 ms and
+    at most 1 s. None after an error, for a learner above 1 GiB, and if the source cannot be read
+    again.
     """
     count, size = _parameters(run.learner)
     memory = {"parameters": size, "state": run.learner.nbytes, "peak": peak_memory()}
@@ -46,8 +47,8 @@ def footprint(run: Standing, stopped: str) -> dict[str, Any]:
 def latency(learner: OnlineLearner, X: Any, y: Any, seconds: float) -> dict[str, Any] | None:
     """{p50_us, p99_us, samples}: microseconds of a call of ``learn_one``, on a copy of ``learner``.
 
-    X (N, n_0), y (N,): samples, learned again and again in this order. seconds: that it may take.
-    p99_us is None where there was time for fewer than 100 samples; None without any.
+    X (N, n_0), y (N,): samples, learned repeatedly in this order. seconds: the time limit.
+    p99_us is None if fewer than 100 samples were timed; the result is None without samples.
     """
     spare, times = copy.deepcopy(learner), list[int]()
     end = time.perf_counter() + seconds
@@ -58,29 +59,29 @@ def latency(learner: OnlineLearner, X: Any, y: Any, seconds: float) -> dict[str,
         times.append(time.perf_counter_ns() - begin)
         if time.perf_counter() > end:
             break
-    taken = np.array(times[WARM:] or times) / 1000
-    if not len(taken):
+    timed = np.array(times[WARM:] or times) / 1000
+    if not len(timed):
         return None
-    p50, p99 = np.percentile(taken, [50, 99]).round(1).tolist()
-    return {"p50_us": p50, "p99_us": p99 if len(taken) >= ENOUGH else None, "samples": len(taken)}
+    p50, p99 = np.percentile(timed, [50, 99]).round(1).tolist()
+    return {"p50_us": p50, "p99_us": p99 if len(timed) >= ENOUGH else None, "samples": len(timed)}
 
 
 def rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    """What `footprint` found, as lines of a report."""
-    memory, found = summary["memory"], summary["latency"]
+    """The results of `footprint` as lines of a report."""
+    memory, timing = summary["memory"], summary["latency"]
     peak = "" if memory["peak"] is None else f", process {_megabytes(memory['peak'])} at most"
     lines = [
         ("parameters", f"{summary['parameters']:,}"),
         ("memory", f"learner {_megabytes(memory['state'])}{peak}"),
     ]
-    if found:
-        tail = "" if found["p99_us"] is None else f", p99 {found['p99_us']:,.0f} us"
-        lines.insert(0, ("latency per sample", f"p50 {found['p50_us']:,.0f} us{tail}"))
+    if timing:
+        tail = "" if timing["p99_us"] is None else f", p99 {timing['p99_us']:,.0f} us"
+        lines.insert(0, ("latency per sample", f"p50 {timing['p50_us']:,.0f} us{tail}"))
     return lines
 
 
 def peak_memory() -> int | None:
-    """The most bytes of memory that this process has held at once; None where nobody tells."""
+    """Peak memory of this process in bytes; None if the system does not report it."""
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as file:
             for line in file:
@@ -98,7 +99,7 @@ def peak_memory() -> int | None:
 
 
 def _parameters(learner: OnlineLearner) -> tuple[int, int]:
-    """How many there are, and their bytes."""
+    """The number of parameters, and their size in bytes."""
     arrays = [
         np.asarray(array)
         for value in learner.parameters().values()
@@ -116,7 +117,7 @@ def _latency_of(run: Standing) -> dict[str, Any] | None:
             X, y = next(iter(run.source.chunks(0)))
             return latency(run.learner, X, y, seconds)
     except (UserError, OSError, StopIteration, ArithmeticError, MemoryError):
-        return None  # the run is what counts
+        return None  # a failed measurement must not fail the run
 
 
 def _megabytes(n: int) -> str:

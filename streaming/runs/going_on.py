@@ -1,8 +1,8 @@
-"""``dendrostream run --from RUN``: a new run that begins with the learner of another one.
+"""``dendrostream run --from RUN``: a new run that starts with the learner of another run.
 
-The learner comes from the other run's checkpoint with all of its state: weights, velocities,
-scaling, and the count of samples that a decay of the learning rate goes by. The run has a folder of
-its own; the other one is only read.
+The learner is loaded from the checkpoint of the other run with its whole state: weights,
+velocities, scaling, and the sample count that determines the decay of the learning rate. The new
+run has its own folder. The folder of the other run is only read.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from streaming.runs.summary import Summary
 from streaming.sources import Source, content
 
 _OPTIONS = option_of(RunOptions)
-# What the learner is: no run that goes on can change it.
+# Options that define the learner. A run that goes on cannot change them.
 FIXED = tuple(name for name, option in _OPTIONS.items() if option.inherited == "fixed")
-# What each run has of its own.
+# Options that are not inherited.
 FRESH = tuple(name for name, option in _OPTIONS.items() if option.inherited == "fresh")
 
 
 def go_on(
     parent: Path, given: Mapping[str, Any], out: Path | None = None, hooks: Hooks | None = None
 ) -> Summary:
-    """Go on with the learner of the run in ``parent``, in a run of its own; its summary.
+    """Go on with the learner of the run in ``parent``, in a new run; returns its summary.
 
-    given: fields of `RunConfig` that are asked for: a ``source`` (the same one if there is none),
-    ``epochs`` (1), when to stop, ``lr``, what is recorded and how often, and ``settings`` that
-    `OnlineLearner.set` takes. All else is as it was.
-    Raises BadOption where that is something that cannot change, or where the source does not fit
-    the learner; MissingData and DamagedCheckpoint where there is no run in ``parent``.
+    given: fields of `RunConfig` to set: ``source`` (default: the same one), ``epochs`` (default 1),
+    the conditions to stop, ``lr``, what is recorded and how often, and ``settings`` that
+    `OnlineLearner.set` accepts. All other options are inherited.
+    Raises BadOption for an option that cannot change, or if the source does not fit the learner;
+    MissingData and DamagedCheckpoint if ``parent`` holds no run.
     """
     hooks = hooks or Hooks()
     before = _config(parent)
@@ -64,12 +64,12 @@ def go_on(
         sha256=hashlib.sha256(safetensors.numpy.save(arrays)).hexdigest(),
         classes=learner.classes,
     )
-    config = _asked(before, given, lineage)
+    config = _inherited(before, given, lineage)
     source = config.open()
-    ran = meta.get("run", {})
-    _check_features(source, learner, ran, lineage)
-    if source.name == before.source and content(source.name, source) == ran.get("content"):
-        passed = ran["epoch"] + bool(ran["index"])
+    state = meta.get("run", {})
+    _check_features(source, learner, state, lineage)
+    if source.name == before.source and content(source.name, source) == state.get("content"):
+        passed = state["epoch"] + bool(state["index"])
         epoch = passed + (before.lineage.epoch if before.lineage else 0)
         config = config.model_copy(update={"lineage": lineage.model_copy(update={"epoch": epoch})})
         source = config.open()
@@ -94,20 +94,20 @@ def _config(parent: Path) -> RunConfig:
     return RunConfig.read(path)
 
 
-def _asked(before: RunConfig, given: Mapping[str, Any], lineage: Lineage) -> RunConfig:
-    """The configuration of the run before with what is asked for in place of what was."""
+def _inherited(before: RunConfig, given: Mapping[str, Any], lineage: Lineage) -> RunConfig:
+    """The configuration of the earlier run, updated by the given options."""
     kept = before.model_dump(exclude={*FRESH, "lineage"})
     if str(given.get("source", before.source)).partition(":")[0] != before.source.partition(":")[0]:
         kept = {k: v for k, v in kept.items() if k not in TableOptions.model_fields}
     fields = {name: value for name, value in given.items() if name != "settings"}
-    asked = {**kept, "epochs": 1, **{k: v for k, v in fields.items() if v is not None}}
-    return RunConfig.checked(**asked, lineage=lineage)
+    options = {**kept, "epochs": 1, **{k: v for k, v in fields.items() if v is not None}}
+    return RunConfig.checked(**options, lineage=lineage)
 
 
 def _check_features(
-    source: Source, learner: OnlineLearner, ran: Mapping[str, Any], lineage: Lineage
+    source: Source, learner: OnlineLearner, state: Mapping[str, Any], lineage: Lineage
 ) -> None:
-    """Raises BadOption where samples are not such as the learner has learned from."""
+    """Raise BadOption if the samples do not have the form of those learned so far."""
     where = f"--source {source.name}"
     if source.n_features != learner.sizes[0]:
         expected = f"{learner.sizes[0]}, as {lineage.parent} has"
@@ -116,7 +116,7 @@ def _check_features(
     if learner.classes is None and outputs != learner.sizes[-1]:
         expected = f"{learner.sizes[-1]}, as {lineage.parent} has"
         raise BadOption(where, got=f"{outputs} numbers to predict", expected=expected)
-    names, known = list(source.feature_names), list(ran.get("features", ()))
+    names, known = list(source.feature_names), list(state.get("features", ()))
     if names and known and names != known:
         order = "in another order" if sorted(names) == sorted(known) else "of other names"
         raise BadOption(
@@ -141,9 +141,9 @@ def _settled(
     learner: OnlineLearner,
     new_rate: bool,
 ) -> RunConfig:
-    """The configuration with its source's own name, after ``learner`` was set to it.
+    """Apply ``settings`` to ``learner``; returns the completed configuration.
 
-    A new learning rate is the rate from now on: decays that are past are left out.
+    A new learning rate takes effect immediately, so decays before this sample are removed.
     """
     seen = learner.samples_seen
     passed = [at for at in learner.network.optimizer.decay_at if at <= seen]

@@ -1,4 +1,4 @@
-"""Where a run goes on from: the learner of another run, and a source as that learner sees it."""
+"""The origin of a run that goes on from another run, and its source with the same classes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from streaming.samples.source import Chunk, Source, Wrapped
 
 
 class Lineage(BaseModel):
-    """What a run goes on from, as its ``config.json`` has it.
+    """The origin of a run, as stored in its ``config.json``.
 
-    parent: the folder of the run before. samples_seen: what its learner had learned from, in all
-    runs. sha256: of ``checkpoint/arrays.safetensors`` there. classes: of the learner; None for
-    regression. epoch: passes over the same source before this run, whose orders are not repeated.
+    parent: the folder of the earlier run. samples_seen: how many samples its learner had learned,
+    in all runs. sha256: the hash of ``checkpoint/arrays.safetensors`` there. classes: the classes
+    of the learner; None for regression. epoch: the number of passes over the same source before
+    this run; the sample order continues with the next one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,10 +31,11 @@ class Lineage(BaseModel):
 
 
 class Continued(Wrapped):
-    """``source`` for a learner that knows ``lineage.classes``, of which it may have some only.
+    """``source`` for a learner with the classes ``lineage.classes``.
 
-    Its first epoch is number ``lineage.epoch`` of the source. All else is the source's.
-    Raises BadOption where the learner cannot learn its labels.
+    The source may have only some of these classes. The first epoch is number ``lineage.epoch`` of
+    the source. Everything else is that of the source.
+    Raises BadOption if the learner cannot learn the labels of the source.
     """
 
     def __init__(self, source: Source, lineage: Lineage) -> None:
@@ -56,5 +58,5 @@ class Continued(Wrapped):
             )
 
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
-        """As the source's, whose earlier epochs were other runs'."""
+        """As `Source.chunks`; earlier epochs of the source belong to earlier runs."""
         return self._source.chunks(epoch + self._epoch, start, size)

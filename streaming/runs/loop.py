@@ -1,4 +1,4 @@
-"""The loop of a run: take a block of the stream, learn, score, write, until something ends it."""
+"""The loop of a run: read, learn and score blocks of the stream until a condition ends it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from streaming.files.log import write_summary
 from streaming.pictures import drawn
 from streaming.runs import divergence
 from streaming.runs import state as run_state
-from streaming.runs.advice import Adviser
 from streaming.runs.divergence import ENOUGH
+from streaming.runs.rate_checks import RateChecks
 from streaming.runs.state import RunState, Standing
 from streaming.runs.summary import Summary, held_out_scores, summarised
 from streaming.runs.trouble import Trouble
@@ -27,20 +27,20 @@ from streaming.scores.metrics import Scored
 from streaming.sources import Chunk
 from streaming.terminal import slow
 
-# Samples per compiled call: small enough to answer Ctrl-C at once, large enough that the
-# Python around the call costs nothing.
+# Samples per compiled call: few enough for a fast reaction to Ctrl-C, enough to make the Python
+# overhead of the call negligible.
 BLOCK = 256
 FINISHED = ("epochs", "samples", "seconds", "accuracy")
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the outside sees of a run and can do to it, between two blocks.
+    """Callbacks of a run, called between two blocks of samples.
 
-    stop: asked after every block; True ends the run with everything saved.
-    say: told in a line what takes long or is worth knowing.
-    watch: shown the run after every block.
-    draw: whether pictures are drawn at the end.
+    stop: called after every block; True ends the run after saving everything.
+    say: called with one line of text, for messages and for notices of slow operations.
+    watch: called with the run after every block.
+    draw: whether figures are drawn at the end.
     """
 
     stop: Callable[[], bool] = lambda: False
@@ -50,27 +50,27 @@ class Hooks:
 
 
 class Run(Standing):
-    """A run that streams on from where it stands."""
+    """A run that continues its stream from the current position."""
 
-    _saved: tuple[int, ...] | None = None  # where things stood at the last checkpoint
+    _saved: tuple[int, ...] | None = None  # the state at the last checkpoint, see `save`
     _kept = 0  # position of the last checkpoint
     _tested: tuple[int, dict[str, Any]] | None = None  # position and scores of the last test
 
     def go(self, hooks: Hooks) -> Summary:
-        """Stream until something ends the run; leaves everything written."""
+        """Stream until a condition ends the run, and write all results."""
         self._compile(hooks.say)
         self._trouble = Trouble(self.learner)
         c = self.config
-        adviser = Adviser(self.learner, hooks.say) if not self.position else None
-        if adviser:
-            adviser.before(self.source)
+        rate_checks = RateChecks(self.learner, hooks.say) if not self.position else None
+        if rate_checks:
+            rate_checks.before(self.source)
         if self.source.length is None and not (c.samples or c.seconds or c.accuracy):
             hooks.say("the stream has no end: Ctrl-C ends the run and saves it")
         self.log.path.touch()
         try:
             if not self.record.lines:
-                self._record()  # how things stand before learning
-            stopped = self._stream_to_the_end(hooks, adviser)
+                self._record()  # the state before learning
+            stopped = self._stream_to_the_end(hooks, rate_checks)
         except UserError as error:
             self._keep(error)
             raise
@@ -80,15 +80,15 @@ class Run(Standing):
         if self.examples:
             tested = self._tested and self._tested[0] == self.position
             self.examples.write(self.folder, self.learner, self.source if tested else None)
-        summary = self._summarise(stopped)  # last: with it the run has finished
+        summary = self._summarise(stopped)  # last: a run with a summary is finished
         if self.position and hooks.draw:
             drawn.run(self.folder)
         return summary
 
-    def _stream_to_the_end(self, hooks: Hooks, adviser: Adviser | None) -> str:
-        """Stream, test, save; why it ended. What takes long comes after what is to be kept."""
+    def _stream_to_the_end(self, hooks: Hooks, rate_checks: RateChecks | None) -> str:
+        """Stream, test and save; returns why the run ended. Slow operations follow after saving."""
         try:
-            stopped = self._stream(hooks, adviser)
+            stopped = self._stream(hooks, rate_checks)
             self.save()
             if stopped in FINISHED:
                 scores = held_out_scores(self._test(hooks.stop))
@@ -96,12 +96,12 @@ class Run(Standing):
                     self._line(scores)
                 self.summary = self._summarised(stopped)
                 self.save()
-        except Stopped:  # before the test, with all saved
+        except Stopped:  # during the test, after everything was saved
             return "interrupted"
         return stopped
 
     def _keep(self, error: UserError) -> None:
-        """Save what can be saved when something went wrong; ``error`` is the one to be seen."""
+        """Save what can be saved after ``error``. Further errors are dropped in favour of it."""
         diverged = isinstance(error, Diverged)
         with contextlib.suppress(OSError, UserError):
             if not diverged:
@@ -113,25 +113,25 @@ class Run(Standing):
             self._summarise("diverged" if diverged else "error")
 
     def _lost(self) -> str:
-        """What is lost by ending at once."""
+        """Text about the samples that are lost by ending at once."""
         lost = "nothing that was learned is lost"
         if self.position > self._kept:
             lost = f"samples {self._kept:,} to {self.position:,} are lost"
         return f"{lost}; go on with: dendrostream run --resume {self.folder}"
 
     def _compile(self, say: Callable[[str], None]) -> None:
-        """Have the kernels compiled, or read from their cache, by a learner thrown away."""
+        """Compile the kernels, or load them from their cache, by means of a temporary learner."""
         with slow("compiling kernels (once)", say):
             spare = self.config.learner(self.source)
             label = self.source.classes[0] if self.source.classes else np.zeros(spare.sizes[-1])
-            for n in (1, 2):  # one kernel for a sample alone, another for workers
-                nothing = np.zeros((n, self.source.n_features))
-                spare.learn_many(nothing, [label] * n)
-            spare.predict_many(nothing)
+            for n in (1, 2):  # a single sample and several workers use different kernels
+                zeros = np.zeros((n, self.source.n_features))
+                spare.learn_many(zeros, [label] * n)
+            spare.predict_many(zeros)
 
-    def _stream(self, hooks: Hooks, adviser: Adviser | None) -> str:
+    def _stream(self, hooks: Hooks, rate_checks: RateChecks | None) -> str:
         c = self.config
-        if self.over:  # stopped before its test
+        if self.over:  # the epoch was learned, but stopped before its test
             self._end_epoch(hooks.stop)
         while not (why := self._ended() or ("interrupted" if hooks.stop() else "")):
             clock = time.perf_counter()
@@ -141,12 +141,12 @@ class Run(Standing):
                 self.recent = np.vstack([self.recent, X] if few else [X[-ENOUGH:]])[-ENOUGH:]
                 self.seconds += time.perf_counter() - clock
                 hooks.watch(self)
-                if adviser:
-                    adviser.after(X, y)
+                if rate_checks:
+                    rate_checks.after(X, y)
                 if self.position % c.interval == 0 or self.index == self.source.length:
                     self._check()
                     self._trouble.look(self.metrics, self.recent)
-                if self.index != self.source.length:  # else the end of the epoch does all this
+                if self.index != self.source.length:  # at its end `_end_epoch` does this
                     if self.position % c.interval == 0:
                         self._line()
                     if self.position % c.save_every == 0:
@@ -161,7 +161,7 @@ class Run(Standing):
         divergence.check(self.learner, self.metrics, self.recent)
 
     def _ended(self) -> str:
-        """Which condition has ended the run, if any: a function of the state alone."""
+        """The condition that ends the run, or "". It depends only on the state of the run."""
         c, scores = self.config, self.metrics
         if c.epochs is not None and self.epoch >= c.epochs:
             return "epochs"
@@ -175,7 +175,7 @@ class Run(Standing):
         return ""
 
     def _blocks(self) -> Iterator[Chunk]:
-        """The rest of the epoch, cut where a line, a checkpoint or the end is due."""
+        """The rest of the epoch in blocks that end where a line, a checkpoint or the end is due."""
         c = self.config
         for X, y in self.source.chunks(self.epoch, start=self.index, size=BLOCK):
             while len(y):
@@ -187,7 +187,7 @@ class Run(Standing):
     def _learn(self, X: Any, y: Any) -> None:
         try:
             scored, taken = self.learner.learn_scored(X, y), len(y)
-        except BadSample as error:  # those before it were learned
+        except BadSample as error:  # the samples before the bad one were learned
             if (before := getattr(error, "scored", None)) is not None:
                 self._count(before, len(before.losses))
             raise
@@ -214,9 +214,9 @@ class Run(Standing):
             self.save()
 
     def _test(self, stop: Callable[[], bool]) -> dict[str, Any]:
-        """Accuracy, loss and confusion on the held-out samples; empty where there are none.
+        """Accuracy, loss and confusion on the held-out samples; empty if there are none.
 
-        Raises Stopped where it is asked to.
+        Raises Stopped if ``stop`` returns True.
         """
         if self._tested is None or self._tested[0] != self.position:
             chunks = self.source.test()
@@ -225,7 +225,7 @@ class Run(Standing):
         return self._tested[1]
 
     def _line(self, more: dict[str, Any] | None = None) -> None:
-        """Add a line to metrics.jsonl and, where something is recorded, to record.jsonl."""
+        """Add a line to metrics.jsonl and, if diagnostics are recorded, to record.jsonl."""
         self.lock.check()
         self.log.add({"epoch": self.epoch, **self.metrics.get(), **self.times(), **(more or {})})
         self._record()
@@ -237,9 +237,9 @@ class Run(Standing):
             self.record.add({"samples": self.metrics.samples, "values": values})
 
     def save(self) -> None:
-        """Write the checkpoint, unless it is there.
+        """Write the checkpoint, unless it is up to date.
 
-        Raises Diverged, with the last good one in place, where nothing more is to be learned.
+        Raises Diverged if the learner has diverged. The last good checkpoint then stays.
         """
         lines = self.log.lines, self.record.lines
         stands = (self.position, self.epoch, self.over, *lines, self.summary is not None)
@@ -252,15 +252,15 @@ class Run(Standing):
             )
         self._check()
         for log in (self.log, self.record):
-            log.sync()  # the checkpoint counts on these lines
+            log.sync()  # the checkpoint refers to these lines
         extra, meta = run_state.stored(self)
         self.learner.save(self.folder / "checkpoint", extra_arrays=extra, extra_meta=meta)
         self._saved, self._kept = stands, self.position
 
     def restore(self, arrays: dict[str, NDArray[Any]], state: RunState) -> None:
-        """Back to where the checkpoint was written; lines written after it are cut off.
+        """Restore the state of a checkpoint, and cut off log lines written after it.
 
-        Raises what `run_state.restore` raises.
+        Raises the errors of `run_state.restore`.
         """
         run_state.restore(self, arrays, state)
         self._kept = self.position
@@ -274,6 +274,6 @@ class Run(Standing):
         return summarised(self, stopped, tested)
 
     def _summarise(self, stopped: str) -> Summary:
-        """Write summary.json; what it holds."""
+        """Write summary.json; returns its content."""
         held = self.summary if self.summary is not None else self._summarised(stopped)
         return write_summary(self.folder / "summary.json", held)

@@ -1,4 +1,4 @@
-"""What ``--record`` writes: diagnostics of the network at every metrics line, in record.jsonl."""
+"""Recording of diagnostics (``--record``) in record.jsonl, once per metrics line."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from rate_models.rules import masks_and_noise
 from streaming.learner.learner import OnlineLearner
 from streaming.sources import Source
 
-PROBED = 200
+PROBED = 200  # samples of the probe batch
 
 
 class Recorder:
-    """Measures a learner by the names of `diagnostics.recordables`, and changes nothing.
+    """Measures the named diagnostics of a learner without changing it.
 
-    The probe batch is the first 200 samples that the source holds out, or streams where it holds
-    out none, scaled as the learner scales at that moment. Without names nothing is read.
+    names: see `diagnostics.recordables`. The probe batch consists of the first 200 held-out samples
+    of the source, or of its stream if nothing is held out. It is scaled by the current scaling of
+    the learner. Without names nothing is read.
 
-    Raises UnknownName, and BadOption where the learner's rule has no arrays for a diagnostic.
+    Raises UnknownName, and BadOption if the rule lacks the arrays that a diagnostic needs.
     """
 
     def __init__(self, names: Iterable[str], learner: OnlineLearner, source: Source) -> None:
@@ -32,10 +33,10 @@ class Recorder:
             get(name)
         if self.names:
             self._batch = _first(source)
-            self.values(learner)  # raises what there is to raise
+            self.values(learner)  # raises errors before the run starts
 
     def values(self, learner: OnlineLearner) -> dict[str, dict[str, float]]:
-        """{name: {label: number}} of the learner as it is now."""
+        """{name: {label: number}} of the learner in its current state."""
         probe = self._probe(learner)
         return {name: measured(name, probe) for name in self.names}
 
@@ -50,7 +51,7 @@ class Recorder:
 
 
 def _first(source: Source) -> tuple[Any, Any]:
-    """The first samples that are held out; of the stream where none are."""
+    """The first held-out samples; those of the stream if nothing is held out."""
     chunks = source.test(PROBED) or source.chunks(0, size=PROBED)
     X, y = next(iter(chunks), (np.zeros((0, source.n_features)), []))
     return X[:PROBED], y[:PROBED]

@@ -1,10 +1,10 @@
-"""A run: a stream through a learner, scored as it goes, kept in a folder, resumable at any time.
+"""A run: a learner on a stream, scored continuously, stored in a folder, resumable at any time.
 
-The folder holds ``config.json`` (what was asked for, every default filled in), ``metrics.jsonl``
-(one line per interval and per epoch), ``record.jsonl`` (the same of what is recorded),
-``checkpoint/``, and at the end ``summary.json``, pictures and, of a regression,
-``predictions.csv``. A checkpoint holds learner, scores and position in the stream together, so a
-killed and resumed run computes what an undisturbed one does, bit for bit (times aside).
+The folder contains ``config.json`` (all options, with defaults filled in), ``metrics.jsonl`` (one
+line per interval and per epoch), ``record.jsonl`` (recorded diagnostics, at the same samples),
+``checkpoint/``, and at the end ``summary.json``, figures and, for regression, ``predictions.csv``.
+A checkpoint holds the learner, the scores and the position in the stream together. So a killed and
+resumed run gives the same results as an uninterrupted one, bit for bit (apart from times).
 """
 
 from __future__ import annotations
@@ -37,14 +37,15 @@ def run(
     hooks: Hooks = Hooks(),
     begun: tuple[Source, OnlineLearner] | None = None,
 ) -> Summary:
-    """Stream, learn, score; what came out, as in ``summary.json``.
+    """Stream, learn and score; returns the content of ``summary.json``.
 
-    out: the run's folder, new or empty; None makes one under ``runs/``. begun: the opened source
-    and a learner to go on with, of a ``config`` that is complete; see `streaming.runs.going_on`.
-    Raises UserError with nothing written where the configuration or the data is wrong, and
-    after saving what was learned where a sample is; Diverged leaves the last good checkpoint.
+    out: the folder of the run, new or empty; None creates one under ``runs/``.
+    begun: an open source and a learner to go on with; ``config`` is complete then. See
+    `streaming.runs.going_on`.
+    Raises UserError: before anything is written if the configuration or the data is wrong; after
+    saving the learner if a sample is bad. Raises Diverged, with the last good checkpoint in place.
     """
-    asked = config
+    given = config
     if begun is None:
         source = _opened(config, hooks)
         if guess := source.guess:
@@ -54,24 +55,24 @@ def run(
     else:
         source, learner = begun
     recorder = Recorder(config.record, learner, source)
-    way = f"{own_files.shown(config.circuit)}-circuit" if config.circuit else learner.rule
-    folder = new_folder(own_files.shown(config.source), way, out)
+    name = f"{own_files.shown(config.circuit)}-circuit" if config.circuit else learner.rule
+    folder = new_folder(own_files.shown(config.source), name, out)
     with disk(folder), locked(folder) as lock:
         refuse_used(folder)
         write_text(folder / "config.json", config.model_dump_json(indent=2) + "\n")
         this = Run(folder, config, source, learner, recorder, lock)
         this.save()
-        if begun is None and (chosen := defaults.line(asked, config, source)):
+        if begun is None and (chosen := defaults.line(given, config, source)):
             hooks.say(chosen)
         return this.go(hooks)
 
 
 def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
-    """Go on with the run in ``folder`` from its last checkpoint.
+    """Resume the run in ``folder`` from its last checkpoint; returns the summary.
 
-    The summary of a run that has finished is handed back as it is; pictures that it lacks are
-    drawn. Raises MissingData or DamagedCheckpoint where the folder is not that of a run, BadOption
-    where another process is at work there or options were changed since.
+    For a finished run the existing summary is returned, and missing figures are drawn.
+    Raises MissingData or DamagedCheckpoint if the folder does not hold a run; BadOption if another
+    process uses it or if its options were changed.
     """
     config = RunConfig.read(folder / "config.json")
     summary = run_state.finished(folder, config, FINISHED)
@@ -81,7 +82,7 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
             drawn.run(folder, missing=True)
         return summary
     with disk(folder), locked(folder) as lock:
-        if unborn(folder):  # nothing was learned yet
+        if unborn(folder):  # stopped before the first checkpoint
             _refuse_unborn_heir(folder, config)
             source = _opened(config, hooks)
             learner = config.learner(source)
@@ -93,7 +94,7 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
         state = RunState.of(meta, folder)
         run_state.check_options(state, config, folder / "config.json")
         learner = OnlineLearner.restored(arrays, meta, folder / "checkpoint")
-        if config.task is None:  # of a run before there were tasks
+        if config.task is None:  # written before the option task existed
             task = "regression" if learner.classes is None else "classification"
             config = config.model_copy(update={"task": task})
         source = _opened(config, hooks)
@@ -104,7 +105,7 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
 
 
 def _refuse_unborn_heir(folder: Path, config: RunConfig) -> None:
-    """The learner that a run began with is in its first checkpoint and nowhere else."""
+    """Raise MissingData if the run lacks the learner of its parent, which only a checkpoint has."""
     if config.lineage is not None:
         parent = config.lineage.parent
         raise MissingData(

@@ -1,4 +1,4 @@
-"""What a run has beside its options, and what a checkpoint holds of that: checked before use."""
+"""The state of a run beside its options, and its validated form in a checkpoint."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ from streaming.sources import Source, content
 
 Array = NDArray[Any]
 POSITION = ("position", "epoch", "index", "seconds", "epochs", "line_at", "over")
-RECENT = "run.recent"  # the samples that were learned last
-EXAMPLES = "run.examples"  # of a regression: what was predicted of them, see `pictures.examples`
+RECENT = "run.recent"  # the last samples learned
+EXAMPLES = "run.examples"  # regression: examples of predictions, see `pictures.examples`
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Number = Annotated[float, Field(allow_inf_nan=False)] | None
-# Options that may change between a checkpoint and what goes on from it.
+# Options that may change between a checkpoint and its resumption.
 FREE = tuple(name for name, option in option_of(RunConfig).items() if not option.decides)
 
 
 class Standing:
-    """Where a run stands: learner, scores, position in the stream.
+    """The current state of a run: learner, scores and position in the stream.
 
-    position: stream samples taken so far, in all epochs; index: in this ``epoch`` (from 0); over:
-    whether all of the epoch are learned, but the held-out test that follows is still to come.
-    seconds: of streaming (reading, learning, scoring), without compiling and writing.
+    position: samples of the stream processed so far, in all epochs. index: samples processed in
+    this ``epoch`` (counted from 0). over: whether the epoch is learned completely, but its held-out
+    test is still to come. seconds: duration of streaming (reading, learning, scoring), without
+    compiling and writing.
     """
 
     def __init__(
@@ -70,13 +71,13 @@ class Standing:
         self.recent = np.zeros((0, source.n_features))
 
     def times(self) -> dict[str, float]:
-        """Seconds of streaming so far, and samples per second."""
+        """{seconds, samples_per_second} of streaming so far."""
         rate = self.position / self.seconds if self.seconds else 0.0
         return {"seconds": round(self.seconds, 6), "samples_per_second": round(rate, 1)}
 
 
 class EpochScores(BaseModel):
-    """What is known after an epoch: its number from 1 on, samples so far, scores if held out."""
+    """Results after an epoch: its number from 1, samples so far, and held-out scores if any."""
 
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
     __pydantic_extra__: dict[str, Number] = {}
@@ -86,16 +87,16 @@ class EpochScores(BaseModel):
 
 
 class RunState(BaseModel):
-    """The place of a run in its stream, and what belongs to it.
+    """The state of a run as a checkpoint stores it, apart from arrays.
 
-    position: stream samples taken in all epochs; index: in this ``epoch`` (from 0); over: whether
-    the epoch's samples are learned and its held-out test is still to come. seconds: of streaming.
-    line_at: position at the last metrics line. lines, recorded: how many lines the checkpoint
-    counts on; of metrics.jsonl and record.jsonl the digests. content: hash of the source's data.
-    config: the options of the run. summary_digest: of the summary, once the run has finished.
+    position, epoch, index, seconds, over: see `Standing`. epochs: results after each epoch.
+    line_at: position at the last metrics line. lines, recorded: numbers of lines in metrics.jsonl
+    and record.jsonl at the checkpoint; lines_digest, recorded_digest: hashes of these lines.
+    content: hash of the source's data. config: the options of the run. summary_digest: hash of the
+    summary of a finished run.
     """
 
-    model_config = ConfigDict(strict=True)  # keys of later versions are passed over
+    model_config = ConfigDict(strict=True)  # keys of later versions are ignored
 
     position: Count
     epoch: Count
@@ -114,7 +115,7 @@ class RunState(BaseModel):
 
     @classmethod
     def of(cls, meta: Mapping[str, Any], folder: Path) -> Self:
-        """The state in a checkpoint's meta; DamagedCheckpoint where it cannot be one."""
+        """The state in the meta of a checkpoint. Raises DamagedCheckpoint for an invalid one."""
         try:
             return cls.model_validate(meta["run"])
         except (ValidationError, KeyError) as problem:
@@ -126,14 +127,15 @@ class RunState(BaseModel):
 
 
 def options(config: RunConfig) -> dict[str, Any]:
-    """The options of a run as JSON has them."""
+    """The options of a run as JSON values."""
     return dict(json.loads(config.model_dump_json()))
 
 
 def check_options(state: RunState, config: RunConfig, path: Path) -> None:
-    """Refuse to go on with options other than those that the checkpoint was learned with.
+    """Refuse to resume a run with options that differ from those in the checkpoint.
 
-    Raises BadOption, naming the first option that differs; where the data lies may change.
+    Raises BadOption, which names the first difference. Options that do not affect results, such as
+    the folder of the data, may change.
     """
     now = options(config)
     for name, was in (state.config or {}).items():
@@ -152,8 +154,10 @@ def check_options(state: RunState, config: RunConfig, path: Path) -> None:
 
 
 def finished(folder: Path, config: RunConfig, endings: tuple[str, ...]) -> dict[str, Any] | None:
-    """The summary of the run in ``folder``, if it ended in one of these ways and is as it was
-    written; else None. Raises what `check_options` raises.
+    """The summary of the run in ``folder``; None if the run is not finished.
+
+    A run is finished if its end is among ``endings``. A summary that was changed since it was
+    written does not count, and a warning is given. Raises the errors of `check_options`.
     """
     path = folder / "summary.json"
     summary = read_summary(path)
@@ -172,7 +176,7 @@ def finished(folder: Path, config: RunConfig, endings: tuple[str, ...]) -> dict[
 
 
 def stored(run: Standing) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Arrays and meta of a run that its checkpoint holds beside the learner."""
+    """Arrays and meta that the checkpoint of a run holds beside the learner."""
     state = {name: getattr(run, name) for name in POSITION}
     state |= {"lines": run.log.lines, "lines_digest": run.log.digest}
     state |= {"recorded": run.record.lines, "recorded_digest": run.record.digest}
@@ -188,10 +192,10 @@ def stored(run: Standing) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def restore(run: Standing, arrays: dict[str, Array], state: RunState) -> None:
-    """Put a run at the place and to the scores of a checkpoint.
+    """Set position and scores of a run to those of a checkpoint.
 
-    Raises BadOption where the source is not the one that the run was streaming,
-    DamagedCheckpoint where the scores cannot be those of a run.
+    Raises BadOption if the data of the source have changed, and DamagedCheckpoint for invalid
+    scores.
     """
     if (state.content or run.content) != run.content:
         kind = "a file" if ":" in run.source.name else "a data set"
@@ -210,7 +214,7 @@ def restore(run: Standing, arrays: dict[str, Array], state: RunState) -> None:
             raise BadOption("seen", got=f"shape {seen.shape}", expected="as many as are predicted")
         recent = np.asarray(arrays.get(RECENT, run.recent), np.float64)
         run.recent = recent.reshape(-1, run.source.n_features)[-ENOUGH:]
-        if run.examples and EXAMPLES in arrays:  # checkpoints of before have none
+        if run.examples and EXAMPLES in arrays:  # older checkpoints have none
             run.examples.load_state(arrays[EXAMPLES])
     except (BadOption, LookupError, TypeError, ValueError) as problem:
         where = f"checkpoint in {run.folder}"

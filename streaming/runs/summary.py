@@ -1,4 +1,4 @@
-"""What came out of a run: ``summary.json``."""
+"""The results of a run: ``summary.json``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Summary = dict[str, Any]
 
 
 def summarised(run: Standing, stopped: str, tested: dict[str, Any]) -> Summary:
-    """The summary of a run; tested: scores of the held-out samples as things stand, or nothing."""
+    """The summary of a run. tested: scores of the held-out samples for its current state, or {}."""
     config, source, scores = run.config, run.source, run.metrics.get()
     (shown, confusion), tested_shown = run.metrics.shown(), tested.get("confusion_classes")
     labels = source.classes or ()
@@ -39,7 +39,7 @@ def summarised(run: Standing, stopped: str, tested: dict[str, Any]) -> Summary:
         "class_names": source.class_names,
         "confusion": confusion,
         "test_confusion": tested.get("confusion"),
-        # the labels that these stand for, where there are too many for all of them
+        # the labels of the rows, if the confusion covers only some of the classes
         "confusion_classes": None if shown is None else [labels[i] for i in shown],
         "test_confusion_classes": tested_shown and [labels[i] for i in tested_shown],
         "image_shape": source.image_shape,
@@ -49,22 +49,22 @@ def summarised(run: Standing, stopped: str, tested: dict[str, Any]) -> Summary:
 
 
 def held_out_scores(tested: dict[str, Any]) -> dict[str, Any]:
-    """Accuracy, loss and scores of a regression on the held-out samples, as far as there are."""
+    """The available scores on the held-out samples, with the prefix ``test_``."""
     names = ("accuracy", "loss", *SCORES)
     return {f"test_{name}": tested[name] for name in names if name in tested}
 
 
 def score_rows(summary: Summary) -> list[tuple[str, str]]:
-    """Names and texts of the scores in a summary, for a person to read."""
+    """Names and texts of the scores in a summary, as lines of a report."""
     forms = {"accuracy": ".4f"}
     if summary["classes"] is None:
         forms = {"r2": ".4f", "rmse": ".6g"}
     rows = []
-    none = "none held out" if summary.get("test_loss") is None else "-"
+    untested = "none held out" if summary.get("test_loss") is None else "-"
     for name, form in forms.items():
         progressive = summary["progressive_accuracy" if name == "accuracy" else name]
         for kind, value, unknown in (
-            ("held-out", summary.get(f"test_{name}"), none),
+            ("held-out", summary.get(f"test_{name}"), untested),
             ("progressive", progressive, "-"),
         ):
             shown = name if name == "accuracy" else name.upper()

@@ -1,2 +1,4 @@
-"""Scores of a stream, each sample tested before it is learned. Open `evaluate` first;
-`metrics` are the running scores."""
+"""Scores of a stream by test-then-train: each sample is predicted before it is learned.
+
+Start with `evaluate`. `metrics` has the running scores, `regression` those of a regression.
+"""

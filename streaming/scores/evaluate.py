@@ -1,4 +1,4 @@
-"""Test-then-train: predict, score, learn; and scores on samples that are held out."""
+"""Test-then-train (predict, score, learn), and scores on held-out samples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streaming.scores.regression import SCORES, as_row, is_regression
 
 
 class Stopped(Exception):
-    """What was asked for has not been finished, since whoever asked wants to stop."""
+    """An evaluation was stopped by the caller before its end."""
 
 
 def progressive_val_score(
@@ -29,19 +29,22 @@ def progressive_val_score(
     delay: int = 0,
     window: int = 1000,
 ) -> Metrics:
-    """Predict, score, learn, for every (x, y) of ``stream``; the scores, which can be added to.
+    """Predict, score and learn every sample (x, y) of ``stream``; returns the scores.
 
-    learner: an `OnlineLearner`, or anything with predict_one(x) and learn_one(x, y). It is scored
-    as a regressor where the first y has decimals, or y and its prediction are floats; else as a
-    classifier, without losses, whose classes are numbered as they turn up (`Metrics.labels`).
-    metric: scores to be added to, and so what kind they are.
-    delay: how many samples later a label comes; it is scored against what was said when x came.
-    At the end of the stream the labels still on their way are learned from.
+    learner: an `OnlineLearner`, or any object with predict_one(x) and learn_one(x, y). Such an
+    object is scored as a regressor if the first y has decimals, or if y and its prediction are
+    floats. Otherwise it is scored as a classifier, without losses, and its classes are numbered in
+    order of appearance (`Metrics.labels`).
+    metric: existing scores to update; they also determine the kind of scores.
+    delay: how many samples later the label of a sample arrives. It is scored against the prediction
+    at the time of x. At the end of the stream the pending labels are learned.
+    window: the number of samples in windowed scores.
+    Raises BadOption for a negative delay, and BadSample.
 
     >>> class Last:
-    ...     said = None
-    ...     def predict_one(self, x): return self.said
-    ...     def learn_one(self, x, y): self.said = y
+    ...     label = None
+    ...     def predict_one(self, x): return self.label
+    ...     def learn_one(self, x, y): self.label = y
     >>> progressive_val_score([(0, "a"), (1, "a"), (2, "b")], Last()).get()["progressive_accuracy"]
     0.3333333333333333
     """
@@ -60,7 +63,7 @@ def progressive_val_score(
         if delay == 0:
             learner.learn_one(x, y)
             continue
-        waiting.append((copy.copy(x), copy.copy(y)))  # a stream may fill one buffer again
+        waiting.append((copy.copy(x), copy.copy(y)))  # a stream may reuse one buffer
         if len(waiting) > delay:
             learner.learn_one(*waiting.popleft())
     for x, y in waiting:
@@ -69,7 +72,7 @@ def progressive_val_score(
 
 
 def _classes(stream: Iterable[tuple[Any, Any]], learner: Any) -> tuple[Any, Any]:
-    """The stream, whole again, and the classes that are known before it; None for regression."""
+    """The complete stream, and the classes known in advance; None for regression."""
     if hasattr(learner, "score_many"):
         return stream, learner.classes
     samples = iter(stream)
@@ -79,7 +82,7 @@ def _classes(stream: Iterable[tuple[Any, Any]], learner: Any) -> tuple[Any, Any]
 
 
 def _scorer(learner: Any, metric: Metrics) -> Callable[[Any, Any], Scored]:
-    """What turns (x, y) into the arguments of `Metrics.update`, without learning."""
+    """A function from (x, y) to the arguments of `Metrics.update`, without learning."""
     if hasattr(learner, "score_many"):
         return lambda x, y: learner.score_many([x], [y])
     if metric.n_classes is None:
@@ -93,9 +96,9 @@ def _scorer(learner: Any, metric: Metrics) -> Callable[[Any, Any], Scored]:
 
     def classification(x: Any, y: Any) -> Scored:
         both = [y, learner.predict_one(x)]
-        places = [index.setdefault(label, len(index)) for label in both]
+        true, predicted = [index.setdefault(label, len(index)) for label in both]
         metric.labels = tuple(index)
-        return Scored([places[0]], [places[1]], None)
+        return Scored([true], [predicted], None)
 
     return classification
 
@@ -105,12 +108,13 @@ def held_out(
     chunks: Iterable[tuple[Any, Any]],
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """accuracy, loss (mean), confusion [true, predicted] and n on samples that are not learned.
+    """Accuracy, mean loss, confusion [true, predicted] and number n of held-out samples.
 
-    chunks: (X (m, n_0), y (m,)). Bad samples raise, or are left out when the learner skips them.
-    accuracy and loss are None without samples, accuracy and confusion for regression, which has
-    r2, rmse and mae besides. With many classes confusion is that of the most frequent ones, whose
-    indices are confusion_classes. stop: asked between two chunks; True raises Stopped.
+    chunks: pairs X (m, n_0), y (m,). A bad sample raises BadSample, or is left out if the learner
+    skips bad samples. Without samples accuracy and loss are None. For regression accuracy and
+    confusion are None, and there are also r2, rmse and mae. With many classes the confusion covers
+    only the most frequent ones; confusion_classes has their indices.
+    stop: called between two chunks; if it returns True, Stopped is raised.
     """
     classes = learner.classes
     metric = Metrics(None if classes is None else len(classes), window=1)
@@ -132,13 +136,13 @@ def held_out(
 def losses_of(loss: str, outputs: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64]:
     """The loss (N,) of outputs h (N, n_L) against class indices (N,) or targets (N, n_L).
 
-    Where h has rounded to 0 or 1 the loss is that of the nearest number that has not.
+    If h was rounded to 0 or 1, the nearest number inside (0, 1) is used instead.
 
     >>> losses_of("mse", np.array([[1.0, 0.0]]), np.array([1])).tolist()
     [1.0]
     """
     limits = np.finfo(outputs.dtype)
-    if loss == "cross_entropy" and truth.ndim == 1:  # one term of the sum is not 0
+    if loss == "cross_entropy" and truth.ndim == 1:  # only one term of the sum is not 0
         right = outputs[np.arange(len(truth)), truth].astype(np.float64)
         return np.asarray(-np.log(np.maximum(right, limits.tiny)))
     h = outputs.astype(np.float64)

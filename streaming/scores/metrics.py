@@ -1,4 +1,4 @@
-"""Running scores of a stream, in all and over a window, exact under any chunking."""
+"""Running scores of a stream, in total and over a window, independent of chunking."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rate_models.support import bounds
 from streaming.files.checkpoint import part
 from streaming.scores.regression import RegressionScores
 
-REGRESSION = "regression."  # before the names of its scores, in a checkpoint
-DENSE = 1000  # classes up to which the confusion is one matrix
-SHOWN_WHOLE, SHOWN = 200, 20  # up to so many classes all are shown, else the most frequent ones
+REGRESSION = "regression."  # prefix of the regression scores in a checkpoint
+DENSE = 1000  # the largest number of classes for a full confusion matrix
+SHOWN_WHOLE, SHOWN = 200, 20  # up to 200 classes all are shown, else the 20 most frequent
 
 
 class Scored(NamedTuple):
-    """What was said of samples: the arguments of `Metrics.update`.
+    """Predictions with their targets and losses: the arguments of `Metrics.update`.
 
     true, predicted: class indices (N,), or targets and outputs (N, n_L) for regression.
     losses: (N,), or None.
@@ -33,7 +33,7 @@ class Scored(NamedTuple):
 
 
 def joined(parts: Sequence[Scored]) -> Scored:
-    """What was said of several blocks of samples, one after another."""
+    """The predictions of several blocks of samples, concatenated."""
     if len(parts) == 1:
         return parts[0]
     return Scored(*(np.concatenate(part) for part in zip(*parts, strict=True)))
@@ -42,9 +42,10 @@ def joined(parts: Sequence[Scored]) -> Scored:
 class Metrics:
     """Running scores of a stream of predictions.
 
-    n_classes: how many classes; more may turn up later (0: as they come). None for regression,
-    which has the scores of `RegressionScores` and no accuracy. window: how many of the last
-    samples ``windowed_*`` take. labels: of the classes, in the order of `confusion`, when known.
+    n_classes: the number of classes; it grows if more classes occur, and may start at 0. None for
+    regression, which has the scores of `RegressionScores` and no accuracy. window: the number of
+    samples in ``windowed_*`` scores. labels: the labels of the classes in the order of `confusion`,
+    if known. Raises BadOption for a window below 1.
 
     >>> m = Metrics(2, window=2)
     >>> m.update([0, 1, 1], [1, 1, 1], [0.5, 0.25, 0.25])
@@ -62,16 +63,16 @@ class Metrics:
         self._hits = np.zeros(window, np.bool_)
         self._losses = np.zeros(window)
         self._regression = RegressionScores(window) if n_classes is None else None
-        # How often class t was taken for class p, at t · 2³² + p: few of all pairs occur.
+        # Count of (true t, predicted p), with key t · 2³² + p: only few of all pairs occur.
         self._pairs: Counter[int] = Counter()
 
     @property
     def window(self) -> int:
-        """How many of the last samples the windowed scores take."""
+        """The number of samples in windowed scores."""
         return len(self._losses)
 
     def update(self, true: ArrayLike, predicted: ArrayLike, losses: ArrayLike | None) -> None:
-        """Add samples: indices of true and predicted classes (N,), losses (N,) or None.
+        """Add samples: indices of true and predicted classes (N,), and losses (N,) or None.
 
         For regression ``true`` and ``predicted`` are targets and predictions (N,) or (N, n_L).
         """
@@ -87,18 +88,18 @@ class Metrics:
             self.correct += int(hits.sum())
         if self._regression is not None and n:
             self._regression.update(true, predicted)
-        # cumsum adds one after the other, so that no chunking changes a bit
+        # cumsum adds in order, so that the result does not depend on chunks
         self._loss = float(np.cumsum(np.concatenate([[self._loss], loss]))[-1])
         last = min(n, self.window)
-        place = np.arange(self.samples + n - last, self.samples + n) % self.window
-        self._hits[place], self._losses[place] = hits[n - last :], loss[n - last :]
+        slots = np.arange(self.samples + n - last, self.samples + n) % self.window
+        self._hits[slots], self._losses[slots] = hits[n - last :], loss[n - last :]
         self.samples += n
 
     def get(self) -> dict[str, Any]:
-        """samples, progressive_accuracy, windowed_accuracy, loss, windowed_loss (both means);
-        for regression also what `RegressionScores.get` has.
+        """{samples, progressive_accuracy, windowed_accuracy, loss, windowed_loss}.
 
-        None stands for what is not known: no sample yet, no losses, no classes.
+        Losses are means. For regression the scores of `RegressionScores.get` are included. A score
+        is None if it is not defined: without samples, losses or classes.
         """
         n, recent = self.samples, min(self.samples, self.window)
         scored = n > 0 and self.n_classes is not None
@@ -114,9 +115,9 @@ class Metrics:
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """How often class i was taken for class j, [i, j]; BadOption with more than 1,000 classes.
+        """The number of samples of class i predicted as class j, [i, j].
 
-        For those `largest` has the part that belongs to the most frequent ones.
+        Raises BadOption for more than 1,000 classes: use `largest` for the most frequent ones.
         """
         n = self.n_classes or 0
         if n > DENSE:
@@ -127,7 +128,7 @@ class Metrics:
         return self._among(np.arange(n))
 
     def largest(self, n: int = SHOWN) -> tuple[list[int], NDArray[np.int64]]:
-        """The n classes with most samples, in order; and `confusion` among them."""
+        """The n most frequent classes in ascending order, and the `confusion` among them."""
         true = self._table()
         counts = Counter[int]()
         for t, _, count in true.tolist():
@@ -136,7 +137,7 @@ class Metrics:
         return most, self._among(np.array(most, np.int64))
 
     def shown(self) -> tuple[list[int] | None, NDArray[np.int64] | None]:
-        """What a person can look at: `confusion`, or `largest` where there are many classes."""
+        """`confusion` of all classes, or `largest` if there are more than `SHOWN_WHOLE` classes."""
         if self.n_classes is None:
             return None, None
         return self.largest() if self.n_classes > SHOWN_WHOLE else (None, self.confusion)
@@ -148,15 +149,16 @@ class Metrics:
         return np.stack([code >> 32, code & 0xFFFFFFFF, count], axis=1)
 
     def _among(self, classes: NDArray[np.int64]) -> NDArray[np.int64]:
-        place = {int(label): i for i, label in enumerate(classes)}
-        found = np.zeros((len(classes), len(classes)), np.int64)
+        """The confusion among these classes."""
+        index = {int(label): i for i, label in enumerate(classes)}
+        confusion = np.zeros((len(classes), len(classes)), np.int64)
         for t, p, count in self._table().tolist():
-            if t in place and p in place:
-                found[place[t], place[p]] = count
-        return found
+            if t in index and p in index:
+                confusion[index[t], index[p]] = count
+        return confusion
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Copies of all that a continuation needs, as small arrays."""
+        """The whole state as copies, in small arrays."""
         regression = self._regression.state() if self._regression else {}
         return {
             "counts": np.array([self.samples, self.correct], np.int64),
@@ -169,7 +171,7 @@ class Metrics:
         }
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what `state` gave, its window included; BadOption where it cannot be one."""
+        """Restore what `state` returned, with its window. Raises BadOption for an invalid state."""
         samples, correct = _whole("counts", arrays["counts"], (2,)).tolist()
         if not correct <= samples:
             raise BadOption("counts", got=f"{correct} of {samples} right")
@@ -196,8 +198,8 @@ class Metrics:
     def _stored_pairs(
         self, arrays: Mapping[str, NDArray[Any]], samples: int
     ) -> tuple[NDArray[np.int64], int]:
-        """`_table` and how many classes there are, of a state."""
-        if "confusion" in arrays:  # as it was stored at first: all of the matrix
+        """`_table` and the number of classes in a stored state."""
+        if "confusion" in arrays:  # the old format: the full matrix
             given = np.asarray(arrays["confusion"])
             dense = _whole("confusion", given, (len(given), len(given)) if given.ndim else (0, 0))
             at = np.argwhere(dense)
@@ -215,7 +217,7 @@ class Metrics:
 
 
 def _whole(what: str, given: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Whole numbers of a state, none below 0 or beyond what is counted."""
+    """Integers of a stored state. Raises BadOption unless they are from 0 to `bounds.MOST`."""
     fit = bounds.fitting({what: given}, {what: np.zeros(shape, np.int64)})
     bounds.check(fit, {what: (0, bounds.MOST)})
     return fit[what]

@@ -1,4 +1,4 @@
-"""Scores of a regression, in all and over a window, exact under any chunking."""
+"""Running scores of a regression, in total and over a window, independent of chunking."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class RegressionScores:
     """Running R², RMSE and MAE of predictions p of targets y, both (N,) or (N, n), in their units.
 
     R² = 1 - Σ (y - p)² / Σ (y - mean of y)², over all outputs together: scikit-learn's r2_score
-    with multioutput="variance_weighted". RMSE and MAE are the root of the mean squared, and the
-    mean absolute, error of all numbers. window: how many of the last samples ``windowed_*`` take.
-    Samples of which nothing was predicted (NaN) do not count: a learner that finds the scale of its
-    targets knows none before the first.
+    with multioutput="variance_weighted". RMSE and MAE are the root mean squared error and the mean
+    absolute error of all numbers. window: the number of samples in ``windowed_*`` scores.
+    Samples with a prediction of NaN do not count: a learner with running target scaling cannot
+    predict before the first target.
 
     >>> scores = RegressionScores(window=2)
     >>> scores.update([1.0, 2.0, 4.0], [1.0, 2.0, 3.0])
@@ -45,7 +45,7 @@ class RegressionScores:
         self._seen = np.zeros((0, 0))  # their targets
 
     def update(self, true: ArrayLike, predicted: ArrayLike) -> None:
-        """Add samples: targets and what was predicted of them."""
+        """Add samples: targets and predictions. Raises BadSample if their shapes differ."""
         y, p = _table("true", true), _table("predicted", predicted)
         if y.shape != p.shape:
             raise BadSample("predicted", got=f"shape {p.shape}", expected=f"{y.shape}, as targets")
@@ -59,17 +59,17 @@ class RegressionScores:
         self._targets.learn_transform(y)
         with np.errstate(over="ignore", invalid="ignore"):
             error = np.stack([((y - p) ** 2).sum(axis=1), np.abs(y - p).sum(axis=1)], axis=1)
-            # cumsum adds one after the other, so that no chunking changes a bit
+            # cumsum adds in order, so that the result does not depend on chunks
             self._errors = np.cumsum(np.concatenate([self._errors[None], error]), axis=0)[-1]
         last = min(n, self.window)
-        place = np.arange(self._samples + n - last, self._samples + n) % self.window
-        self._recent[place], self._seen[place] = error[n - last :], y[n - last :]
+        slots = np.arange(self._samples + n - last, self._samples + n) % self.window
+        self._recent[slots], self._seen[slots] = error[n - last :], y[n - last :]
         self._samples += n
 
     def get(self) -> dict[str, float | None]:
-        """r2, rmse, mae, windowed_r2, windowed_rmse, windowed_mae.
+        """{r2, rmse, mae, windowed_r2, windowed_rmse, windowed_mae}.
 
-        None stands for what is not known: no sample yet, or an R² of targets that do not vary.
+        A score is None if it is not defined: without samples, or R² of constant targets.
         """
         n, recent = self._samples, min(self._samples, self.window)
         width = self._seen.shape[1]
@@ -81,7 +81,7 @@ class RegressionScores:
         return {**own, **{f"windowed_{name}": value for name, value in lately.items()}}
 
     def state(self) -> dict[str, Array]:
-        """Copies of all that a continuation needs; empty before the first sample."""
+        """The whole state as copies; empty before the first sample."""
         if self._targets is None:
             return {}
         return {
@@ -93,10 +93,10 @@ class RegressionScores:
         }
 
     def load_state(self, arrays: Mapping[str, Array]) -> None:
-        """Take over what `state` gave, its window included.
+        """Restore what `state` returned, with its window.
 
-        Without arrays, as from a checkpoint before there were such, scores start with the next
-        sample. Raises BadOption or LookupError where they cannot be those of `state`.
+        Without arrays, as from an old checkpoint, the scores start with the next sample. Raises
+        BadOption or LookupError for an invalid state.
         """
         self._clear()
         if not arrays:
@@ -124,7 +124,7 @@ class RegressionScores:
 
 
 def _scores(errors: Array, numbers: int, spread: float) -> dict[str, float | None]:
-    """errors: Σ (y - p)² and Σ |y - p| of so many numbers; spread: their Σ (y - mean)²."""
+    """errors: Σ (y - p)² and Σ |y - p|. numbers: their count. spread: Σ (y - mean of y)²."""
     if not numbers:
         return dict.fromkeys(SCORES)
     square, size = (float(e) for e in errors)
@@ -133,7 +133,7 @@ def _scores(errors: Array, numbers: int, spread: float) -> dict[str, float | Non
 
 
 def is_regression(y: Any, predict: Callable[[], object]) -> bool:
-    """Whether y is a number to predict rather than a label; ``predict`` is asked in case of doubt.
+    """Whether y is a number to predict, not a label. ``predict`` is called if y does not show it.
 
     >>> is_regression(0.5, lambda: None), is_regression(2.0, lambda: 1.0)
     (True, True)
@@ -149,7 +149,7 @@ def is_regression(y: Any, predict: Callable[[], object]) -> bool:
 
 
 def as_row(what: str, values: Any) -> NDArray[np.float64]:
-    """The numbers of one sample, one or several, as (1, n); BadSample where they are none."""
+    """The values of one sample as (1, n). Raises BadSample unless they are finite numbers."""
     row = _table(what, [np.ravel(values)])
     if not np.isfinite(row).all():
         raise BadSample(what, got=repr(values)[:60], expected="finite numbers")

@@ -1,7 +1,7 @@
-"""Where samples come from: one file per source, its name is its public name.
+"""Sources of samples: one file per source. The name of the file is the name of the source.
 
-A source's file ends in ``SOURCE = SourceFile(__name__, open=...)``; what it opens is a `Source`.
-Arrays in memory need no file and no name: they are streamed with `ArraySource`.
+The file of a source ends in ``SOURCE = SourceFile(__name__, open=...)``, where ``open`` returns a
+`Source`. For arrays in memory use `ArraySource`, which needs no file and no name.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ __all__ = [
 
 
 class Options(SourceOptions, TableOptions):
-    """What every source is told.
+    """The options of a source.
 
-    loss: the loss that was asked for, if any; "mse" has whole-number labels guessed to be numbers.
-    All else: see `streaming.options`. Raises BadOption.
+    loss: the loss that the user chose, or None. With "mse", whole-number labels are guessed to be
+    numbers. All other options: see `streaming.options`. Raises BadOption.
     """
 
     loss: str | None = None
 
     def of_a_table(self) -> list[str]:
-        """The options given that tables alone take."""
+        """The names of given options that only tables accept."""
         fields = TableOptions.model_fields.items()
         return [name for name, field in fields if getattr(self, name) != field.default]
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """What the file of a source states: ``SOURCE = SourceFile(__name__, open=open)``.
+    """The entry point of a source's file: ``SOURCE = SourceFile(__name__, open=open)``.
 
     module: ``__name__`` of the file; its last part is the name of the source.
-    open(argument, options): the stream; ``argument`` is what stands after the first colon of the
-    name (``csv:FILE.csv``), or None. Raises BadOption, BadSample or MissingData.
-    table: whether it takes the options of tables, see `Options`.
+    open(argument, options): returns the stream. ``argument`` is the part of the name after the
+    first colon (``csv:FILE.csv``), or None. Raises BadOption, BadSample or MissingData.
+    table: whether the source accepts the options of tables, see `Options`.
     """
 
     module: str
@@ -60,15 +60,15 @@ SOURCES = lookup.Kind(
 
 
 def get(name: str) -> SourceFile:
-    """What the file of the source ``name`` states; what follows a colon does not matter.
+    """The `SourceFile` of the source ``name``; an argument after a colon is ignored.
 
-    Raises UnknownName, listing the sources, and BadOption for a file that states no source.
+    Raises UnknownName, listing the sources, and BadOption for a file without a source.
     """
     return lookup.get(SOURCES, parts(name)[0])
 
 
 def open_source(name: str, options: Options | None = None) -> Source:
-    """The source called ``name``; what follows the first colon is its argument.
+    """Open the source ``name``; the part after the first colon is its argument.
 
     name: ``digits``, ``csv:FILE.csv``, or the path of a file of one's own, ``./noisy.py:ARGUMENT``.
     Raises UnknownName (listing the sources), BadOption, BadSample or MissingData.
@@ -98,28 +98,28 @@ def open_source(name: str, options: Options | None = None) -> Source:
 
 
 def parts(name: str) -> tuple[str, str | None]:
-    """What finds a source, and its argument: what follows the first colon, or the path of a file.
+    """The kind of a source (a name or the path of a file), and its argument after the colon.
 
     >>> parts("csv:FILE.csv"), parts("digits"), parts("./noisy.py:3")
     (('csv', 'FILE.csv'), ('digits', None), ('./noisy.py', '3'))
     """
-    if found := own_files.parse(name):
-        argument = found.argument
+    if own_file := own_files.parse(name):
+        argument = own_file.argument
         return name if argument is None else name[: -len(argument) - 1], argument
     kind, colon, argument = name.partition(":")
     return kind, argument if colon else None
 
 
 def _rename(source: Source, reference: str) -> None:
-    """Have the name of a source of one's own find its file again; its argument stays."""
+    """Let the name of a source from a file of one's own refer to that file, with its argument."""
     _, colon, argument = source.name.partition(":")
     source.name = reference + colon + argument
 
 
 def content(name: str, source: Source | None = None) -> str:
-    """A hash of the data behind a source: of its file, or of the arrays that ``source`` holds.
+    """A hash of the data of a source: of its file, or of the arrays in ``source``.
 
-    Empty where the name alone decides what is streamed.
+    Empty if the name alone determines the samples.
     """
     path = os.path.expanduser(parts(name)[1] or "")
     if not os.path.isfile(path):
@@ -129,7 +129,7 @@ def content(name: str, source: Source | None = None) -> str:
 
 
 def no_argument(name: str, argument: str | None) -> None:
-    """Refuse an argument to a source that takes none."""
+    """Raise BadOption if a source without argument is given one."""
     if argument is not None:
         raise BadOption(
             "source", got=f"{name}:{argument}", expected=f"{name}, which takes no argument"

@@ -4,9 +4,9 @@ Krizhevsky 2009. Features in the order (channel, row, column), values 0 to 255; 
 (the fine labels). Read from ``cifar-100-python/`` as torchvision leaves it, or from
 ``cifar-100.npz`` with train_images, test_images (N, 32, 32, 3) uint8, train_labels, test_labels.
 
-Two sets of files are known: those published, and those rebuilt from single pictures, which have
-every picture and label, but 100 of the 60,000 pictures (84 to learn, 16 to test) at places that are
-guessed among those of their class. A warning says when the rebuilt ones are read.
+Two sets of files are accepted: the published ones, and ones rebuilt from single pictures. The
+rebuilt files have every picture and label, but the order of 100 of the 60,000 pictures (84 to
+learn, 16 to test) within their classes is a guess. A warning is given if they are read.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REBUILT = {  # sha256
 }
 CLASSES = 100
 npy: Any = np.lib.format
-MOST = 50_000  # pictures
+MOST = 50_000  # the largest number of pictures
 
 
 def open(argument: str | None, options: Options) -> ArraySource:
@@ -70,8 +70,8 @@ def _read_batches(options: Options) -> list[Chunk]:
         found.append(labelled(path, unpickled(path, raw), b"fine_labels"))
     if rebuilt:
         warnings.warn(
-            f"cifar100: rebuilt files ({', '.join(rebuilt)}), not the published ones: the places "
-            "of 100 pictures within their class are guessed",
+            f"cifar100: rebuilt files ({', '.join(rebuilt)}), not the published ones: the order "
+            "of 100 pictures within their classes is a guess",
             stacklevel=3,
         )
     return found
@@ -92,7 +92,7 @@ def _read_npz(path: Path, split: str) -> Chunk:
 def _member(path: Path, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
     """An array (N, *shape) of an archive: bytes or, where the shape is (), whole numbers.
 
-    Its header is looked at before memory is taken for it, and nothing is unpickled.
+    The header is checked before memory is allocated, and nothing is unpickled.
     """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:

@@ -1,19 +1,19 @@
 """csv:FILE: the rows of a table in a text file, plain or gzipped, read as a stream.
 
-The first line names the columns. The column called ``label``, or else the last one, is the label;
-all others are features, and numbers. Options choose others, see `streaming.sources.Options`.
+The first line names the columns. The column ``label``, or else the last column, has the labels; all
+other columns are numeric features. Options change this, see `streaming.sources.Options`.
 
-- Labels that are all plain whole numbers are integer classes; texts are classes too, each text one
-  of its own. Labels that are numbers, some with decimals, make a regression (``classes`` None).
-- A first pass checks every row, finds the classes and counts; it keeps one count per class.
-- The rows are the samples, in the order of the file in every epoch. Nothing is held out unless
-  asked for: then the last rows, or, stratified, as many of every class.
-- What fills a missing cell is made of the training rows before it in this epoch.
+- If all labels are plain whole numbers, they are integer classes. Texts are classes too, one class
+  per text. Numbers of which some have decimals make a regression (``classes`` is None).
+- A first pass checks every row, and finds the classes with one count per class.
+- The samples are the rows in the order of the file, the same in every epoch. By default nothing is
+  held out. ``held_out`` holds out the last rows; ``stratify`` the same fraction of every class.
+- A missing cell is filled from the training rows before it in the same epoch.
 
-A bad row (no number, infinite, too few or many cells, no label) raises BadSample with the line
-number; with ``on_bad="skip"`` it belongs to no split and counts in ``skipped``. A column that is no
-numbers as a whole raises BadOption, which names the option that helps; what may be misread is
-warned of.
+A bad row (not a number, infinite, wrong number of cells, no label) raises BadSample with the line
+number. With ``on_bad="skip"`` it is left out of all splits and counted in ``skipped``. A column
+without numbers raises BadOption, which names an option that helps. A table that may be misread
+gives a warning.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from streaming.tables.rows import RowChunk, Rows
 from streaming.tables.split import Split
 from streaming.tables.table_file import TableFile
 
-BLOCK, COPIES = 256, 3  # rows that are learned together: as they are read, scaled and cast
+BLOCK, COPIES = 256, 3  # rows learned together; their copies: raw, scaled and cast
 
 
 def open(argument: str | None, options: Options) -> CsvSource:
@@ -42,18 +42,20 @@ def open(argument: str | None, options: Options) -> CsvSource:
         raise BadOption("csv", got="no file", expected="csv:FILE.csv")
     try:
         path = Path(argument).expanduser()
-    except RuntimeError as error:  # ~name of nobody
+    except RuntimeError as error:  # ~name without such a user
         raise BadOption("csv", got=f"{argument}: {error}", expected="csv:FILE.csv") from None
-    # absolute: a run is gone on with from anywhere
+    # absolute: a run can be resumed from any folder
     return CsvSource(path, options, name=f"csv:{path.absolute()}")
 
 
 class CsvSource(Source):
-    """See the module. ``feature_names``: of the inputs, in order; ``skipped``: rows left out;
-    ``guess``: why the labels are taken for classes or numbers, where that was to be guessed.
+    """A table as a stream; see the module.
 
-    Raises MissingData without the file, BadOption where it has no header or no rows, BadSample
-    for a bad row. Warns of what may be misread.
+    feature_names: the names of the inputs, in order. skipped: the number of rows left out.
+    guess: a text that gives the guessed task and the reason; empty if nothing was guessed.
+
+    Raises MissingData without the file, BadOption if it has no header or no rows, and BadSample for
+    a bad row. Warns if the table may be misread.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class CsvSource(Source):
         try:
             rows = self._scan()
         except BadSample:
-            self._file.whole()  # else the rows are not the ones to be mended
+            self._file.whole()  # a truncated file is the error to report then
             raise
         counts = self._labels.counts if self.classes is not None else {}
         self._split = Split(options.held_out, options.stratify, rows, counts)
@@ -90,13 +92,13 @@ class CsvSource(Source):
 
     @property
     def skipped(self) -> int:
-        """Rows left out."""
+        """The number of rows left out."""
         return self._left_out
 
     def chunks(self, epoch: int, start: int = 0, size: int = BLOCK) -> Iterator[Chunk]:
-        """See `Source.chunks`. Reads the file from its beginning.
+        """See `Source.chunks`. It reads the file from its beginning.
 
-        Raises BadOption where the file has changed since it was opened.
+        Raises BadOption if the file has changed since it was opened.
         """
         return _cut(self._part(held_out=False), start, size)
 
@@ -112,7 +114,7 @@ class CsvSource(Source):
         )  # fmt: skip
 
     def _scan(self) -> int:
-        """The first pass: the labels, the columns with gaps, how many rows there are."""
+        """The first pass: finds labels and columns with gaps; returns the number of rows."""
         rows, n = self._rows(), 0
         gaps = np.zeros(len(self._columns.features), np.bool_)
         for block in rows.chunks(self._file, first_pass=True, bar="reading"):
@@ -150,7 +152,7 @@ class CsvSource(Source):
         fill = Filler(self._options.missing, len(self._columns.features), self._indicators)
         n = 0
         for values, labels in self._blocks():
-            self._file.unchanged()  # before anything is learned of other rows
+            self._file.unchanged()  # before rows of a changed file are learned
             held = split(labels)
             if self._gaps:
                 values = fill(values, ~held)
@@ -168,14 +170,14 @@ class CsvSource(Source):
     def _blocks(self) -> Iterator[RowChunk]:
         try:
             yield from self._rows().chunks(self._file)
-        except BadSample:  # the first pass met none
+        except BadSample:  # the first pass found none, so the file has changed
             self._file.unchanged()
             raise
 
 
 def _cut(blocks: Iterator[Chunk], start: int, size: int) -> Iterator[Chunk]:
-    """The samples from number ``start`` on, ``size`` at a time."""
-    parts, n = list[Chunk](), 0  # what is left of the blocks before; rows in it
+    """The samples from number ``start`` on, in chunks of ``size``."""
+    parts, n = list[Chunk](), 0  # remaining rows of earlier blocks, and their number
     for values, labels in blocks:
         if start >= len(labels):
             start -= len(labels)

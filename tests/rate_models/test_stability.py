@@ -17,8 +17,8 @@ from rate_models.rules import Advice, bmvr
 from rate_models.rules._stability import modes
 from rate_models.textbook import Textbook, initial_parameters
 from streaming import OnlineLearner
-from streaming.runs.advice import Adviser
 from streaming.runs.config import RunConfig
+from streaming.runs.rate_checks import RateChecks
 from streaming.runs.run import Hooks, run
 
 
@@ -193,11 +193,11 @@ def test_many_inputs_are_looked_at_twice() -> None:
     learner = OnlineLearner(
         "bmvr", (inputs, 3, 4), lr=1.0, activation="identity", eta_apical=20.0, eta_q=0.01
     )
-    adviser = Adviser(learner, lambda line: None)
-    adviser.after(x[:499], x[:499, :4])
+    rate_checks = RateChecks(learner, lambda line: None)
+    rate_checks.after(x[:499], x[:499, :4])
     with pytest.warns(UserWarning, match="may diverge") as early:
-        adviser.after(x[499:1500], x[499:1500, :4])
+        rate_checks.after(x[499:1500], x[499:1500, :4])
     assert len(early) == 1
     with pytest.warns(UserWarning, match="may not settle.*κ c") as late:
-        adviser.after(x[1500:], x[1500:, :4])
+        rate_checks.after(x[1500:], x[1500:, :4])
     assert len(late) == 1  # and what was said before is not said again

@@ -289,7 +289,7 @@ def test_looks_at_the_network_get_further_apart(monkeypatch: pytest.MonkeyPatch)
     for seen[0] in range(500, 300_001, 500):
         signs.look(metrics, np.zeros((ENOUGH, 4)))
     assert looks[:5] == [0, 500, 1500, 3500, 7500]
-    assert np.diff(looks[-4:]).tolist() == 3 * [trouble.FURTHEST]
+    assert np.diff(looks[-4:]).tolist() == 3 * [trouble.LONGEST]
 
 
 def test_weights_that_do_not_change_are_warned_of(tmp_path: Path) -> None:

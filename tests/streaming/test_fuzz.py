@@ -278,7 +278,7 @@ def nothing_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(f"streaming.threads.measuring.{name}", little)
     monkeypatch.setattr("streaming.threads.network.BLOCK", 48)
     monkeypatch.setattr("streaming.papers.reproduce.reproduce", lambda *_, **__: _no_paper())
-    monkeypatch.setattr("streaming.commands._conversion.learned", lambda *_: _no_paper())
+    monkeypatch.setattr("streaming.spikes.conversion.trained_network", lambda *_: _no_paper())
 
 
 def _no_paper() -> Any:

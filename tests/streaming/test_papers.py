@@ -380,14 +380,13 @@ def test_of_many_seeds_some_are_computed_at_a_time(
 ) -> None:
     """So that as many fit into the memory, and those before are kept."""
     monkeypatch.setattr(of_papers, "TOGETHER", 2)
-    module, asked = papers.get("slow-paper"), list[list[int]]()
-    measure = module.measure
+    one, asked = papers.get("slow-paper"), list[list[int]]()
 
-    def noted(run: Any, seeds: Any, context: Context) -> None:
+    def noted(run: Any, seeds: Any, context: Any) -> None:
         asked.append(list(seeds))
-        measure(run, seeds, context)
+        one.measure(run, seeds, context)
 
-    monkeypatch.setattr(module, "measure", noted)
+    monkeypatch.setattr(import_module(one.module), "PAPER", replace(one, measure=noted))
     result = reproduce("slow-paper", tmp_path, seeds=5, rows=["slow"], columns=["here"])
     assert asked == [[0, 1], [2, 3], [4]] and cell(result, "slow", "here")["seeds"] == 5
 

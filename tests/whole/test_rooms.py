@@ -45,7 +45,7 @@ LAYERS = {
         {"app"},
         {"commands"},
         {"outlook"},
-        {"progress", "benchmarks", "checks", "sweeps"},
+        {"progress", "benchmarks", "checks", "spikes", "sweeps"},
         {"papers"},
         {"runs"},
         {"pictures"},

@@ -1,4 +1,4 @@
-"""What learns inside a learner: the online network, or a circuit."""
+"""The network inside a learner: the online network, the textbook or a circuit."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ DEFAULT = "pepita"
 
 
 def rule_of(rule: str | Description | None, circuit: str | None) -> Description:
-    """The rule: its losses, hyperparameters and the rest.
+    """The description of the learning rule: its losses, hyperparameters and defaults.
 
-    rule: a name, the path of a file, or the rule itself; None takes the circuit's own, or pepita. A
-    circuit that follows no rule is its own. Raises UnknownName, and BadOption for a rule that is
-    not the circuit's.
+    rule: a name, the path of a file, or the rule itself. None selects the rule of the circuit, or
+    pepita. A circuit that implements no rule has a description of its own. Raises UnknownName, and
+    BadOption if the rule is not that of the circuit.
 
     >>> rule_of(None, "bmvr").name
     'bmvr'
@@ -40,10 +40,11 @@ def rule_of(rule: str | Description | None, circuit: str | None) -> Description:
     return own
 
 
-def named(rule: Description, circuit: str | None) -> dict[str, str | None]:
-    """Rule and circuit by what finds them in another process: of one's own file path and digest.
+def references(rule: Description, circuit: str | None) -> dict[str, str | None]:
+    """References to rule and circuit that another process can load them by.
 
-    Raises BadOption where nothing does: see `rate_models.rules.Description.reference`.
+    A reference is a name or, for a file of one's own, its path and digest. Raises BadOption if
+    there is none: see `rate_models.rules.Description.reference`.
     """
     if circuit is None:
         return {"rule": rule.reference, "circuit": None}
@@ -51,7 +52,7 @@ def named(rule: Description, circuit: str | None) -> dict[str, str | None]:
 
 
 def circuit_of(network: Network) -> str | None:
-    """What finds the circuit that a network is; None for one that is none."""
+    """The reference to the circuit of a network; None if the network is not a circuit."""
     return network.reference if isinstance(network, CircuitNetwork) else None
 
 
@@ -66,11 +67,11 @@ def build(
     workers: int = 1,
     batch: int = 1,
 ) -> Network:
-    """The network that learns by ``rule``, as the online kernel or as a circuit.
+    """A new network that learns by ``rule``, as the online kernel, the textbook or a circuit.
 
-    options: fields of the optimiser and of the rule; for a circuit also of its own settings and of
-    the simulation. schedule, workers, batch: see `streaming.threads.network`.
-    Raises UnknownName, listing all options, and BadOption.
+    options: fields of the optimiser and the rule; for a circuit also its settings and those of the
+    simulation. schedule, workers, batch: see `streaming.threads.network`.
+    Raises UnknownName, which lists all options, and BadOption.
     """
     check_whole("workers", workers)
     check_whole("batch", batch)
@@ -85,7 +86,7 @@ def build(
             remedy = "circuits have no other precision"
             at = f"dtype of circuit {circuit}"
             raise BadOption(at, got=dtype, expected=CircuitNetwork.dtype, remedy=remedy)
-        for name in ("spec", "circuit", "seed", "optimizer"):  # no options, but arguments
+        for name in ("spec", "circuit", "seed", "optimizer"):  # arguments, not options
             if name in options:
                 raise unknown(name, list(Optimizer._fields))
         return CircuitNetwork(spec, circuit, seed=seed, **options)

@@ -1,4 +1,4 @@
-"""What ``dendrostream spiking`` does: train or load, convert, show, measure, draw."""
+"""The work of ``dendrostream spiking``: train or load, convert, simulate, measure, draw."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from biocircuits.spiking.recording import rank_correlation
 from rate_models.drawing.style import plain
 from rate_models.errors import BadOption
 from rate_models.support.estimates import check_learning, check_memory, check_time
-from streaming.commands._spiking_options import SpikingOptions
 from streaming.learner.learner import OnlineLearner
 from streaming.pictures.drawn import attempt
 from streaming.sources import ArraySource, Options, Source, get, open_source
+from streaming.spikes.options import SpikingOptions
 
-EPOCHS = 8  # of the network that is trained here
-PACE = 1e8  # updates of a neuron per second: more than a core does
-TRACED = 3 * 8  # bytes of a millisecond: its time, the soma and the dendrite of a neuron
-MANY = 10**12  # ms: more are as good as these
-HELD_OUT = 0.2  # of a table's rows, to be shown
-MOST_LEARNED = 20_000  # samples of a stream that is not held in memory
+EPOCHS = 8  # of training, if no checkpoint is given
+PACE = 1e8  # neuron updates per second: an upper limit for one core
+TRACED = 3 * 8  # bytes per millisecond of traces: time, soma and dendrite of one neuron
+MANY = 10**12  # ms: longer times are cut to this, which is refused anyway
+HELD_OUT = 0.2  # fraction of the rows of a table
+MOST_LEARNED = 20_000  # samples of a source without arrays in memory
 TIMES = (25, 50, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000)  # ms
 
 Array = NDArray[Any]
@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 
 class Trained(NamedTuple):
-    """A learner, the samples it is shown with their labels, and those that it learned from."""
+    """A learner, the samples to present with their labels, and the samples of its training."""
 
     learner: OnlineLearner
     shown: Array
@@ -44,10 +44,10 @@ class Trained(NamedTuple):
 
 
 def shown_as_spikes(asked: SpikingOptions, say: Say, *, progress: bool) -> dict[str, Any]:
-    """Convert the network, show it the samples; what came out, as JSON has it."""
+    """Convert the network and simulate it on the samples; returns the results as JSON values."""
     backend.load()
     how = backend.fastest() if asked.mode == "auto" else asked.mode
-    trained = learned(asked, say)
+    trained = trained_network(asked, say)
     learner, truth = trained.learner, trained.truth
     _check_length(asked, sum(learner.sizes), len(truth))
     right = float(np.mean(learner.predict_many(trained.shown) == truth))
@@ -70,7 +70,7 @@ def shown_as_spikes(asked: SpikingOptions, say: Say, *, progress: bool) -> dict[
 
 
 def _check_length(asked: SpikingOptions, units: int, samples: int) -> None:
-    """BadOption for a simulation of hours, or traces that fill the memory."""
+    """Raise BadOption if the simulation would take hours or its traces would fill the memory."""
     milliseconds = samples * min(asked.presentation, MANY)
     got = f"{samples:,} samples of {asked.presentation:,} ms"
     check_memory("--presentation", got, TRACED * milliseconds)
@@ -115,7 +115,7 @@ def _files(
     asked: SpikingOptions, net: Any, recording: Any, curves: dict[str, dict[float, float]],
     right: float, trained: Trained,
 ) -> list[Path]:  # fmt: skip
-    """Pictures and exports, written."""
+    """Write figures and exports; returns their paths."""
     out = asked.out
     out.mkdir(parents=True, exist_ok=True)
     truth: Any = trained.truth
@@ -134,9 +134,9 @@ def _files(
     return files
 
 
-def learned(asked: SpikingOptions, say: Say) -> Trained:
-    """The network of the checkpoint, or one trained here, with samples to show it."""
-    # other sources hold some out by themselves
+def trained_network(asked: SpikingOptions, say: Say) -> Trained:
+    """The network of the checkpoint or a newly trained one, with samples to present."""
+    # tables hold nothing out by default; other sources do
     held_out = HELD_OUT if get(asked.source).table else 0.0
     opened = open_source(asked.source, Options(data=asked.data, seed=asked.seed, held_out=held_out))
     if not opened.classes:
@@ -161,7 +161,7 @@ def learned(asked: SpikingOptions, say: Say) -> Trained:
 
 
 def _loaded(asked: SpikingOptions, X: Array, truth: Array, classes: int) -> OnlineLearner:
-    """The learner of a checkpoint; raises BadOption where it cannot be shown such samples."""
+    """The learner of a checkpoint. Raises BadOption if the samples do not fit it."""
     assert asked.checkpoint is not None
     inside = asked.checkpoint / "checkpoint"
     learner = OnlineLearner.load(inside if inside.is_dir() else asked.checkpoint)
@@ -176,7 +176,7 @@ def _loaded(asked: SpikingOptions, X: Array, truth: Array, classes: int) -> Onli
 
 
 def _samples(opened: Source, samples: int) -> tuple[Array, Array, Array, Array]:
-    """X, y to learn and x, truth held out: all that arrays have, of other sources a beginning."""
+    """Samples X, y to learn and x, truth held out: all of an array source, the first of others."""
     if isinstance(opened, ArraySource):
         (X, y), (x, truth) = opened.train_arrays(), opened.test_arrays()
     else:
@@ -189,7 +189,7 @@ def _samples(opened: Source, samples: int) -> tuple[Array, Array, Array, Array]:
 
 
 def _first(chunks: Any, n: int) -> tuple[Array, Array]:
-    """The first n samples of a stream as arrays; none of no stream."""
+    """The first n samples of a stream as arrays; empty arrays if there is no stream."""
     X, y = list[Any](), list[Any]()
     for some, labels in chunks or ():
         X, y = [*X, some], [*y, labels]
@@ -199,7 +199,10 @@ def _first(chunks: Any, n: int) -> tuple[Array, Array]:
 
 
 def _liveliest(learner: OnlineLearner, x: Array) -> tuple[str, int] | None:
-    """(population, unit) of the first layer whose value changes most over the first samples."""
+    """(population, unit) of the unit in the first layer that varies most over three samples.
+
+    None if there is no hidden layer.
+    """
     layers = measure(learner, x[:3]).layers
     if len(layers) < 2:
         return None

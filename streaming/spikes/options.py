@@ -1,4 +1,4 @@
-"""What can be asked of ``dendrostream spiking``."""
+"""The options of ``dendrostream spiking``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streaming.records import Checked, Option
 
 
 class SpikingOptions(Checked):
-    """Which network is shown which samples, as which neurons, and what is written."""
+    """The network, the samples to present, the neurons of the simulation, and the output."""
 
     checkpoint: Annotated[
         Path | None,
@@ -21,37 +21,37 @@ class SpikingOptions(Checked):
         ),
     ] = None
     source: Annotated[
-        str, Option("Whose held-out samples are shown; see `dendrostream sources`.")
+        str, Option("Source of the held-out samples; see `dendrostream sources`.")
     ] = "digits"
-    samples: Annotated[int, Option("Held-out samples to show, one after another.")] = 200
+    samples: Annotated[int, Option("Number of held-out samples to present.")] = 200
     hidden: Annotated[int, Option("Hidden units of the network to train.")] = 128
-    presentation: Annotated[int, Option("Milliseconds that each sample is shown.")] = 1000
-    peak: Annotated[float, Option("Rate in Hz that stands for a high value.")] = 200.0
+    presentation: Annotated[int, Option("Presentation time of each sample in ms.")] = 1000
+    peak: Annotated[float, Option("Firing rate in Hz that represents a high value.")] = 200.0
     inputs: Annotated[
         Literal["poisson", "regular", "current"],
         Option("Input as Poisson trains, regular trains or injected current."),
     ] = "regular"
     readout: Annotated[
-        Literal["spikes", "membrane"], Option("What of the output neurons is read.")
+        Literal["spikes", "membrane"], Option("Decode spikes or membrane of the output neurons.")
     ] = "spikes"
     floor: Annotated[
         float | None,
         Option(
-            "Percentile of the output's values at which it is silent. Given, the "
-            "first spike is read too; 50 suits it  [default: the lowest]"
+            "Percentile of the output values at which a neuron is silent. If given, the first "
+            "spike is decoded too; 50 suits that  [default: the lowest value]"
         ),
     ] = None
-    cells: Annotated[int, Option("Neurons that stand for one unit.")] = 1
-    dt: Annotated[float, Option("Step of the simulation in ms.")] = 0.25
+    cells: Annotated[int, Option("Number of neurons per unit.")] = 1
+    dt: Annotated[float, Option("Time step of the simulation in ms.")] = 0.25
     mode: Annotated[
         Literal["auto", "runtime", "cpp_standalone"],
         Option(
             "runtime: step by step from Python; cpp_standalone: as one C++ program; "
-            "auto: the program, where there is a compiler."
+            "auto: cpp_standalone if there is a compiler."
         ),
     ] = "auto"
-    seed: Annotated[int, Option("Of the network, its samples and all spikes.")] = 0
+    seed: Annotated[int, Option("Seed of the network, its samples and all spikes.")] = 0
     data: Data = None
     nwb: Annotated[bool, Option("Write spikes and traces as NWB.")] = False
     nir: Annotated[bool, Option("Write the network as NIR.")] = False
-    out: Annotated[Path, Option("Folder for pictures and files.")] = Path("runs/spiking")
+    out: Annotated[Path, Option("Folder of figures and files.")] = Path("runs/spiking")
