@@ -62,7 +62,7 @@ RIDGE = 0.1
 
 
 class Data(NamedTuple):
-    """Pixels minus their mean, divided by their standard deviation, of all training samples."""
+    """(Pixels − mean) / standard deviation, both over all pixels of the training samples."""
 
     X: Array  # (T, 784)
     labels: Array
@@ -193,9 +193,10 @@ def markdown(results: list[tuple[str, str]], epochs: int, curve: Array, best: fl
         "",
         "Made by `python -m dendrostream_demos.bmvr_mnist`. Trained on the 10,000 images of the "
         f"test set, tested on the 60,000 of the training set; {epochs} epochs at a constant rate, "
-        "one sample at a time, seed 0, float32. Pixels less one mean over one standard deviation "
-        "(for backpropagation over 28 = √784 more); one-hot targets less 0.1. The paper does not "
-        "say how many epochs it took. Our rates were chosen among a few by these test scores.",
+        "one sample at a time, seed 0, float32. Pixels are centred by their common mean and "
+        "divided by their common standard deviation (for backpropagation also by 28 = √784); 0.1 "
+        "is subtracted from one-hot targets. The paper does not state the number of epochs. Our "
+        "rates were chosen from a few values by these test scores.",
         "",
         "| hidden units | rule | η_1, η_2, η_q | rates | training (%) | test (%) "
         "| paper: training | paper: test |",

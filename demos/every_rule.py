@@ -1,4 +1,4 @@
-"""Every rule one sample at a time: against backpropagation, and against frozen hidden layers.
+"""Every rule online, compared with backpropagation and with frozen hidden layers.
 
 Shows: test accuracy of 784-1024-10 on MNIST after one epoch and after five (the learning rate falls
        to a tenth after three), and of 64-32-10 on digits after ten epochs, compared with the same
@@ -40,6 +40,7 @@ MNIST: dict[str, dict[str, Any]] = {
     "node_perturbation": {"lr": 0.01},
     "pepita": {"lr": 0.05},
     "reinforce": {"lr": 0.001},
+    "sign_symmetry": {"lr": 0.01},
 }
 DIGITS: dict[str, dict[str, Any]] = {
     "adaptive_feedback_alignment": {"lr": 0.1},
@@ -52,6 +53,7 @@ DIGITS: dict[str, dict[str, Any]] = {
     "node_perturbation": {"lr": 0.03},
     "pepita": {"lr": 0.1},
     "reinforce": {"lr": 0.003},
+    "sign_symmetry": {"lr": 0.05},
 }
 # Points below backpropagation in the paper's table 1, FC MNIST.
 GAPS = {"feedback_alignment": 0.21, "drtp": 3.53, "pepita": 0.62}
@@ -67,7 +69,7 @@ def main(
     table: Path = Path("rules.md"),
     figure: Path = Path("rules.png"),
 ) -> list[Row]:
-    """A row per rule: accuracies in percent."""
+    """Train all rules, write table and figure; returns a row per rule, accuracies in percent."""
     mnist = open_source("mnist", Options(data=data, seed=0))
     rows = []
     for rule in rules.names():
@@ -106,15 +108,17 @@ def epochs(
 
 
 def on_digits(rule: str, seed: int, **options: Any) -> float:
-    """Held-out accuracy in percent on digits, with the rule's options for this data."""
+    """Held-out accuracy in percent on digits, after ten epochs with the rule's `DIGITS` options."""
     digits = open_source("digits", Options(seed=seed))
     options = {**DIGITS.get(rule, {}), **options}
     return list(epochs(digits, rule, (64, 32, 10), 10, seed, **options))[-1]
 
 
 def frozen(rule: str, seed: int) -> float:
-    """Accuracy with frozen hidden weights: the rule with feedback 0, or feedback alignment with
-    feedback 0 for rules without a scale of their feedback."""
+    """The accuracy with frozen hidden layers: the rule without feedback.
+
+    A rule that has no ``feedback_scale`` is replaced by feedback alignment.
+    """
     definition = rules.get(rule)
     if "feedback_scale" not in definition.hyperparameters._fields:
         rule = "feedback_alignment"
@@ -128,14 +132,14 @@ def markdown(rows: list[Row], passes: int, seeds: int) -> str:
         "",
         "Made by `python -m dendrostream_demos.every_rule`. Test accuracy in percent. MNIST: "
         f"784-1024-10, seed 0, one pass and {passes}, the rate cut to a tenth after three fifths. "
-        "Digits: 64-32-10, ten epochs with rates of their own, mean of "
-        f"{seeds} seeds, beside the same network with hidden "
-        "weights as drawn (± standard error of the difference). Allowed: the gap of table 1 of "
-        f"Dellaferrera & Kreiman 2022 and {SLACK} points. Rates were chosen among one to three by "
-        "these same test scores, so they flatter a little. With one hidden layer, feedback "
-        "alignment and direct feedback alignment are the same rule. PEPITA's row has feedback as "
-        "drawn; `python -m dendrostream_demos.mirroring` shows what mirrored feedback is worth "
-        "([figure](img/mirroring.png)).",
+        "Digits: 64-32-10, ten epochs with other rates, mean of "
+        f"{seeds} seeds; frozen: the same network with fixed initial hidden weights; gain: the "
+        "difference (± standard error). Allowed: the difference in table 1 of "
+        f"Dellaferrera & Kreiman 2022 plus {SLACK} points. Rates were chosen from one to three "
+        "values by these same test scores, so the scores are slightly optimistic. With one hidden "
+        "layer, feedback alignment and direct feedback alignment are the same rule. PEPITA's row "
+        "has random feedback; `python -m dendrostream_demos.mirroring` shows the gain with "
+        "mirrored feedback ([figure](img/mirroring.png)).",
         "",
         "| rule | options | MNIST, one pass | "
         f"MNIST, {passes} passes | below backprop | allowed | digits | frozen | gain |",
@@ -149,15 +153,15 @@ def markdown(rows: list[Row], passes: int, seeds: int) -> str:
             f"| {best - row['all']:.2f} | {allowed} | {row['digits']:.1f} | {row['frozen']:.1f} "
             f"| {row['gain']:.1f} ± {row['error']:.1f} |"
         )
-    lines += ["", "What a run takes where you say nothing: [defaults.md](defaults.md)."]
+    lines += ["", "The default options of a run: [defaults.md](defaults.md)."]
     reasons = [(row["rule"], catalogue.paragraph(row["rule"], "Gap")) for row in rows]
     for rule, why in ((rule, why) for rule, why in reasons if why):
-        lines += ["", f"Why {rule} lies further below: {why}"]
+        lines += ["", f"Why {rule} is further below: {why}"]
     return "\n".join(lines) + "\n"
 
 
 def draw(rows: list[Row], passes: int, path: Path) -> None:
-    """A line per rule: MNIST after one epoch and after all; digits and their control."""
+    """A figure with a line per rule: after one pass and after all; digits and their control."""
 
     from rate_models.drawing.figures import new_figure
     from rate_models.drawing.style import BLUE, GREY, ORANGE, drawing

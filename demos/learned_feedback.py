@@ -73,7 +73,7 @@ def main(
             mnist = open_source("mnist", Options(data=data, download=download, seed=seed))
             with threadpool_limits(1):  # for matrices this small more threads are slower
                 runs.append(list(learn(mnist, rule, hyper, batches, seed)))
-            print(f"{rule:<20} seed {seed}  {printed(runs[-1][-1])}", flush=True)
+            print(f"{rule:<20} seed {seed}  {summary(runs[-1][-1])}", flush=True)
         curves[rule] = {name: np.array([[point[name] for point in run] for run in runs])
                         for name in runs[0][0]}  # fmt: skip
         curves[rule]["batches"] = curves[rule]["batches"][0]
@@ -145,7 +145,7 @@ def signals(rule: Rule, params: Any, hyper: Any, x: Any, y: Any) -> list[Any]:
             for terms, zero in zip(step.terms, zeros, strict=True)]  # fmt: skip
 
 
-def printed(point: Values) -> str:
+def summary(point: Values) -> str:
     return "  ".join(f"{name} {value:,.4g}" for name, value in point.items())
 
 

@@ -16,42 +16,51 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from biocircuits import Circuit, CircuitNetwork, Probe, Settings
+    from biocircuits.description.circuit_file import CircuitFile
     from biocircuits.drawing.drawings import draw_circuit, draw_traces
     from biocircuits.spiking import SpikingLearner, to_brian2
     from biocircuits.traces import to_nwb, to_xarray
     from rate_models.batch import BatchNetwork, Convolution, ConvolutionalSpec, fit, fit_many
+    from rate_models.checks import check_rule
     from rate_models.errors import UserError
     from rate_models.model.optimizers import Optimizer
     from rate_models.network import NetworkSpec
     from rate_models.online import OnlineNetwork
+    from rate_models.rules import Rule
     from rate_models.textbook import Textbook
     from streaming.learner.learner import OnlineLearner
+    from streaming.papers import Paper
     from streaming.runs.run import Hooks, RunConfig, resume, run
     from streaming.scores.evaluate import held_out, progressive_val_score
-    from streaming.sources import open_source
+    from streaming.sources import Source, SourceFile, open_source
 
 _WHERE = {
     "biocircuits": ("Circuit", "CircuitNetwork", "Probe", "Settings"),
+    "biocircuits.description.circuit_file": ("CircuitFile",),
     "biocircuits.drawing.drawings": ("draw_circuit", "draw_traces"),
     "biocircuits.spiking": ("SpikingLearner", "to_brian2"),
     "biocircuits.traces": ("to_nwb", "to_xarray"),
     "rate_models.batch": ("BatchNetwork", "Convolution", "ConvolutionalSpec", "fit", "fit_many"),
+    "rate_models.checks": ("check_rule",),
     "rate_models.errors": ("UserError",),
     "rate_models.model.optimizers": ("Optimizer",),
     "rate_models.network": ("NetworkSpec",),
     "rate_models.online": ("OnlineNetwork",),
+    "rate_models.rules": ("Rule",),
     "rate_models.textbook": ("Textbook",),
     "streaming.learner.learner": ("OnlineLearner",),
+    "streaming.papers": ("Paper",),
     "streaming.runs.run": ("Hooks", "RunConfig", "resume", "run"),
     "streaming.scores.evaluate": ("held_out", "progressive_val_score"),
-    "streaming.sources": ("open_source",),
+    "streaming.sources": ("Source", "SourceFile", "open_source"),
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [
-    "BatchNetwork", "Circuit", "CircuitNetwork", "Convolution", "ConvolutionalSpec", "Hooks",
-    "NetworkSpec", "OnlineLearner", "OnlineNetwork", "Optimizer", "Probe", "RunConfig", "Settings",
-    "SpikingLearner", "Textbook", "UserError", "draw_circuit", "draw_traces", "fit", "fit_many",
+    "BatchNetwork", "Circuit", "CircuitFile", "CircuitNetwork", "Convolution",
+    "ConvolutionalSpec", "Hooks", "NetworkSpec", "OnlineLearner", "OnlineNetwork", "Optimizer",
+    "Paper", "Probe", "Rule", "RunConfig", "Settings", "Source", "SourceFile", "SpikingLearner",
+    "Textbook", "UserError", "check_rule", "draw_circuit", "draw_traces", "fit", "fit_many",
     "held_out", "open_source", "progressive_val_score", "resume", "run", "to_brian2", "to_nwb",
     "to_xarray",
 ]  # fmt: skip

@@ -25,7 +25,7 @@ MEMORY = (
 )
 
 
-def _joined() -> typer.Typer:
+def _application() -> typer.Typer:
     """All commands as one application."""
     app = typer.Typer(
         help="Networks of two-compartment neurons that learn from a stream, one sample at a time.",
@@ -40,7 +40,7 @@ def _joined() -> typer.Typer:
     return app
 
 
-app = _joined()
+app = _application()
 
 
 def main(arguments: list[str] | None = None) -> None:

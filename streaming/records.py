@@ -43,10 +43,10 @@ class Checked(BaseModel):
             try:
                 super().__init__(**values)
             except ValidationError as invalid:
-                raise _clear(invalid) from None
+                raise _bad_option(invalid) from None
 
 
-def _clear(invalid: ValidationError) -> BadOption:
+def _bad_option(invalid: ValidationError) -> BadOption:
     """The first validation error as a BadOption."""
     error = invalid.errors()[0]
     if isinstance(own := error.get("ctx", {}).get("error"), BadOption):

@@ -1,9 +1,9 @@
 """Networks and rules on torch: batches, any torch optimiser, CPU or GPU. Needs the extra ``torch``.
 
-`BatchNetwork` is the twin of an `OnlineNetwork`, `ConvolutionalSpec` gives it convolutions
-(`pepita_cnn`, `lansdell_cnn`: those of papers), `fit` trains one, `fit_many` many seeds at once,
-within `joined` one network is learned by all processes of ``torchrun``, `Sgd` is our optimiser as a
-torch optimiser. Nothing here imports torch before one of them is asked for.
+`BatchNetwork` is the counterpart of an `OnlineNetwork`. `ConvolutionalSpec` gives it convolutions;
+`pepita_cnn` and `lansdell_cnn` are those of papers. `fit` trains one network, `fit_many` several
+seeds at once. Within `joined` all processes of ``torchrun`` train one network. `Sgd` is our
+optimiser as a torch optimiser. torch is imported when one of these names is first used.
 """
 
 from __future__ import annotations

@@ -1,21 +1,21 @@
 """Networks whose first layers are convolutions with max-pooling, for `BatchNetwork`.
 
-A convolution is a weight matrix with many zeros and few numbers that many entries share, so rules
-need not know of it: they ask `NetworkSpec` for currents, for feedback and for post ⊗ pre, and here
-are the answers. Arrays between layers stay flat, (batch, channels · rows · columns).
+A convolution is a weight matrix with many zeros and few numbers that many entries share. Rules do
+not depend on that: they call the methods of `NetworkSpec` for currents, feedback and post ⊗ pre,
+which are overridden here. Arrays between layers are flat, (batch, channels · rows · columns).
 
     a_l[o, r] = Σ_{c, d} K_l[o, c, d] x_l[c, r + d] + b_l[o],      u_l = s_l(a_l)
-    ΔK_l[o, c, d] = Σ_r post[o, r] x_l[c, r + d]           divided by the number of places r: "mean"
+    ΔK_l[o, c, d] = Σ_r post[o, r] x_l[c, r + d]           for "mean" divided by the number of r
 
-x_l what layer l takes in, u_l its maps, o filter, c channel, r place in the map, d place in the
-filter. Pooling lies between u_l and x_{l+1}. ``units`` says on which side of it a layer's activity
-h_l is taken, at which rules compare, perturb and send feedback:
+x_l the input of layer l, u_l its maps, o filter, c channel, r position in the map, d position in
+the filter. Pooling is between u_l and x_{l+1}. ``units`` decides whether the activity h_l of a
+layer, which rules compare and perturb and to which they send feedback, is before or after pooling:
 
     maps      h_l = u_l,            x_{l+1} = pool(h_l)
     pooled    h_l = m_l ∘ pool(u_l),      x_{l+1} = h_l
 
-Errors that come down from x_{l+1} go to the largest entry of each window; feedback that arrives at
-h_l = u_l goes to every entry. For rules whose errors come down layer by layer the two are the same.
+Errors that come down from x_{l+1} go to the largest entry of each window. Feedback to h_l = u_l
+goes to every entry. For rules whose errors come down layer by layer the two options are the same.
 
 Source: Dellaferrera & Kreiman, ICML 2022, section 3.3 (maps, mean); their baselines and Frenkel et
 al. 2021 send feedback to maps; Lansdell, Prakash & Kording, ICLR 2020, appendix C.4 (pooled).
@@ -45,9 +45,9 @@ Image = tuple[int, int, int]  # channels, rows, columns
 class Convolution(NamedTuple):
     """A convolutional layer; its filters move by one pixel.
 
-    filters: how many. kernel: side of a filter. padding: pixels of zeros around what it takes in.
-    pool: side of the windows of which the largest number counts, 1 for no pooling. step: from one
-    window to the next, 0 for their side. Windows at the edge take what there is.
+    filters: number of filters. kernel: side of a filter. padding: pixels of zeros around the input.
+    pool: side of the windows of max-pooling, 1 for no pooling. step: distance between windows, 0:
+    their side. Windows at the edge may be incomplete.
     """
 
     filters: int
@@ -58,7 +58,7 @@ class Convolution(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """What a convolution takes in, what it makes of it, and what is left after pooling."""
+    """The shapes of a convolution's input, of its maps, and of the maps after pooling."""
 
     entry: Image
     maps: Image
@@ -66,7 +66,7 @@ class Stack(NamedTuple):
 
 
 def stack(entry: Image, layer: Convolution) -> Stack:
-    """The images of one layer. Raises BadOption where it does not fit ``entry``.
+    """The shapes of one layer for an input ``entry``. Raises BadOption where they do not fit.
 
     >>> stack((1, 28, 28), Convolution(32, 5, pool=2)).pooled
     (32, 12, 12)
@@ -87,16 +87,16 @@ def stack(entry: Image, layer: Convolution) -> Stack:
 
 @dataclass(frozen=True)
 class ConvolutionalSpec(NetworkSpec):
-    """A feed-forward network whose first layers are convolutions; make one with `of`.
+    """A feed-forward network whose first layers are convolutions; create one with `of`.
 
     sizes, activation, loss, bias, output: as in NetworkSpec; a convolution has a bias per filter.
-    image: channels, rows, columns of the input, of which the rows of x are the flat form.
-    convolutions: the first layers. conv_norm: whether ΔK is the sum over places, the gradient under
-    backpropagation, or their mean, as PEPITA's paper has it. units: see the module.
+    image: channels, rows, columns of the input; the rows of x are flattened images.
+    convolutions: the first layers. conv_norm: whether ΔK is the sum over positions, which is the
+    gradient under backpropagation, or the mean, as in PEPITA's paper. units: see the module.
 
-    W_l of a convolution is K_l (filters, channels, kernel, kernel). Dropout falls on dense layers.
+    W_l of a convolution is K_l (filters, channels, kernel, kernel). Dropout is for dense layers.
 
-    Raises BadOption or UnknownName when a field cannot be.
+    Raises BadOption or UnknownName for a field that is not allowed.
     """
 
     image: Image = (1, 1, 1)
@@ -128,7 +128,7 @@ class ConvolutionalSpec(NetworkSpec):
         conv_norm: Literal["sum", "mean"] = "sum",
         units: Literal["maps", "pooled"] = "maps",
     ) -> Self:
-        """From the layers: convolutions first, then the numbers of units of dense layers.
+        """The network with these layers: convolutions, then the numbers of units of dense layers.
 
         >>> ConvolutionalSpec.of((1, 28, 28), (Convolution(32, 5, pool=2), 10)).sizes
         (784, 18432, 10)
@@ -144,7 +144,7 @@ class ConvolutionalSpec(NetworkSpec):
 
     @cached_property
     def stacks(self) -> tuple[Stack, ...]:
-        """The images of every convolution."""
+        """The shapes of every convolution."""
         return _stacks(self.image, self.convolutions)
 
     @property
@@ -154,13 +154,13 @@ class ConvolutionalSpec(NetworkSpec):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """How many numbers each a_l has, l = 1..L."""
+        """The size of each a_l, l = 1..L."""
         maps = [prod(s.maps) for s in self.stacks]
         return (*maps, *self.sizes[len(maps) + 1 :])
 
     @property
     def shapes(self) -> Sequence[tuple[int, ...]]:
-        """The shape of each W_l; of the first dense one, (units, what pooling leaves)."""
+        """The shape of each W_l; for the first dense layer (units, size after pooling)."""
         filters = [
             (layer.filters, s.entry[0], layer.kernel, layer.kernel)
             for layer, s in zip(self.convolutions, self.stacks, strict=True)
@@ -171,11 +171,11 @@ class ConvolutionalSpec(NetworkSpec):
         return [*filters, *dense]
 
     def drops(self, layer: int) -> bool:
-        """Whether dropout falls on a hidden layer."""
+        """Whether dropout is applied to a hidden layer."""
         return layer > len(self.convolutions)
 
     def current(self, params: Parameters, layer: int, below: Any) -> Any:
-        """a_l (batch, n of a_l), from h_{l-1} (batch, n_{l-1})."""
+        """a_l (batch, size of a_l), from h_{l-1} (batch, n_{l-1})."""
         entry = self._entry(layer, below)
         weights, bias = params["W"][layer - 1], params["b"][layer - 1] if params["b"] else None
         if layer > len(self.convolutions):
@@ -184,14 +184,14 @@ class ConvolutionalSpec(NetworkSpec):
         return functional.conv2d(entry, weights, bias, padding=padding).flatten(1)
 
     def activity(self, layer: int, a: Any, mask: Any = None) -> Any:
-        """h_l (batch, n_l): maps, or what pooling leaves of them."""
+        """h_l (batch, n_l): maps, or pooled maps."""
         u = super().activity(layer, a)
         if self.units == "pooled" and layer <= len(self.convolutions):
             u = self._pool(layer, u)
         return u if mask is None else u * mask
 
     def back(self, layer: int, weights: Any, delta: Any, below: Any) -> Any:
-        """∂/∂h_{l-1} of δ_l · W_l x_l (batch, n_{l-1}), at h_{l-1}."""
+        """∂/∂h_{l-1} of δ_l · W_l x_l, (batch, n_{l-1}), evaluated at h_{l-1}, which is below."""
         if layer > len(self.convolutions):
             down = delta @ weights
         else:
@@ -208,7 +208,7 @@ class ConvolutionalSpec(NetworkSpec):
         return super().gate(layer, a, back, mask)
 
     def outer(self, layer: int, post: Any, pre: Any, factor: float = 1.0) -> Any:
-        """factor · Σ post ⊗ pre over the batch, of a filter over its places too."""
+        """factor · Σ post ⊗ pre over the batch, and for a filter over its positions."""
         entry = self._entry(layer, pre)
         if layer > len(self.convolutions):
             return super().outer(layer, post, entry, factor)
@@ -216,23 +216,23 @@ class ConvolutionalSpec(NetworkSpec):
         padding = self.convolutions[layer - 1].padding
         shape = self.shapes[layer - 1]
         total: Tensor = conv2d_weight(entry, shape, maps, padding=padding)  # type: ignore[no-untyped-call]
-        return factor / self._places(layer) * total
+        return factor / self._divisor(layer) * total
 
     def total(self, layer: int, post: Any) -> Any:
-        """Σ post over the batch, of a filter over its places too."""
+        """Σ post over the batch, and for a filter over its positions."""
         if layer > len(self.convolutions):
             return post.sum(0)
-        return post.unflatten(1, self.stacks[layer - 1].maps).sum((0, 2, 3)) / self._places(layer)
+        return post.unflatten(1, self.stacks[layer - 1].maps).sum((0, 2, 3)) / self._divisor(layer)
 
-    def _places(self, layer: int) -> int:
-        """What sums over the places of a map are divided by."""
+    def _divisor(self, layer: int) -> int:
+        """The divisor of sums over the positions of a map."""
         return prod(self.stacks[layer - 1].maps[1:]) if self.conv_norm == "mean" else 1
 
     def _units(self, images: Stack) -> Image:
         return images.maps if self.units == "maps" else images.pooled
 
     def _pools_entry(self, layer: int) -> bool:
-        """Whether layer l pools what it takes in."""
+        """Whether layer l pools its input."""
         return self.units == "maps" and 2 <= layer <= len(self.convolutions) + 1
 
     def _entry(self, layer: int, below: Any) -> Any:
@@ -241,9 +241,9 @@ class ConvolutionalSpec(NetworkSpec):
         return x.unflatten(1, self.stacks[layer - 1].entry) if layer <= len(self.stacks) else x
 
     def _windows(self, layer: int, maps: Any) -> tuple[Any, list[tuple[Any, ...]]]:
-        """The maps, and where the numbers at each place of a window are; -∞ beyond the edges.
+        """The maps, padded with -∞, and for each position in a window the index of its entries.
 
-        Many times faster on a CPU than torch's own pooling, and `torch.func.vmap` can follow.
+        Many times faster on a CPU than torch's own pooling, and `torch.func.vmap` supports it.
         """
         _, sides, pooled = self.stacks[layer - 1]
         _, _, _, pool, step = self.convolutions[layer - 1]
@@ -260,25 +260,25 @@ class ConvolutionalSpec(NetworkSpec):
 
     def _pool(self, layer: int, maps: Any) -> Any:
         """The largest number of each window (batch, n pooled)."""
-        images, places = self._windows(layer, maps)
-        return reduce(torch.maximum, [images[at] for at in places]).flatten(1)
+        images, offsets = self._windows(layer, maps)
+        return reduce(torch.maximum, [images[at] for at in offsets]).flatten(1)
 
     def _unpool(self, layer: int, maps: Any, back: Any) -> Any:
-        """``back`` (batch, n pooled), each number at the place of the largest of its window."""
-        images, places = self._windows(layer, maps)
+        """``back`` (batch, n pooled), each number at the position of its window's largest entry."""
+        images, offsets = self._windows(layer, maps)
         _, (_, rows, columns), pooled = self.stacks[layer - 1]
-        largest = reduce(torch.maximum, [images[at] for at in places])
+        largest = reduce(torch.maximum, [images[at] for at in offsets])
         back, out = back.unflatten(1, pooled), torch.zeros_like(images)
         missing = torch.ones_like(largest, dtype=torch.bool)
-        for at in places:
+        for at in offsets:
             here = missing & (images[at] == largest)
             out[at] += back * here
-            missing = missing & ~here  # of several that are equal the first
+            missing = missing & ~here  # the first of several equal ones
         return out[..., :rows, :columns].flatten(1)
 
 
 def _stacks(image: Image, convolutions: Sequence[Convolution]) -> tuple[Stack, ...]:
-    found: list[Stack] = []
+    stacks: list[Stack] = []
     for layer in convolutions:
-        found.append(stack(found[-1].pooled if found else image, layer))
-    return tuple(found)
+        stacks.append(stack(stacks[-1].pooled if stacks else image, layer))
+    return tuple(stacks)

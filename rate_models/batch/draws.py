@@ -1,4 +1,4 @@
-"""Uniform random numbers on torch, of which masks and noise are made."""
+"""Uniform random numbers in torch, for masks and noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from torch import Tensor
 def uniform(
     generator: torch.Generator, dtype: torch.dtype, n: int, stream: int, widths: Sequence[int]
 ) -> list[Tensor]:
-    """Numbers in [0, 1), (n, width) each, where the generator is; of all streams the next ones."""
+    """The next uniform numbers in [0, 1), (n, width) each, on the generator's device.
+
+    stream: not used, as one generator serves all streams.
+    """
     return [
         torch.rand((n, width), generator=generator, device=generator.device, dtype=dtype)
         for width in widths

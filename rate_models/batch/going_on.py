@@ -1,4 +1,4 @@
-"""What training of a `BatchNetwork` needs to go on after an epoch, to the last bit."""
+"""Resuming the training of a `BatchNetwork` after an epoch, with identical bits."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rate_models.errors import BadOption
 
 
 class State(NamedTuple):
-    """Where training is after an epoch.
+    """The state of training after an epoch.
 
-    epochs: how many are done. steps: of the optimiser. lr: η of the last one. arrays: weights and
-    all the rule keeps, under ``net.``; velocities, under ``velocity.``; the state of the generator
-    of masks and noise. They are the live ones: who keeps a state copies or writes them at once.
+    epochs: number of epochs done. steps: number of optimiser steps. lr: η of the last step. arrays:
+    weights and own arrays of the rule, under ``net.``; velocities, under ``velocity.``; the state
+    of the generator of masks and noise. The arrays are live: copy or write them immediately.
     """
 
     epochs: int
@@ -27,7 +27,7 @@ class State(NamedTuple):
 
 
 def state(net: BatchNetwork, stepper: torch.optim.Optimizer, epochs: int) -> State:
-    """Of a network, and its `Sgd`, after so many epochs."""
+    """The state of a network and its `Sgd` after ``epochs`` epochs."""
     group = stepper.param_groups[0]
     arrays: dict[str, Tensor] = {f"net.{name}": t for name, t in net.state_dict().items()}
     for i, weight in enumerate(group["params"]):
@@ -40,7 +40,7 @@ def state(net: BatchNetwork, stepper: torch.optim.Optimizer, epochs: int) -> Sta
 
 
 def restore(kept: State, net: BatchNetwork, stepper: torch.optim.Optimizer) -> None:
-    """Put a network, and its `Sgd`, where a state was taken. BadOption for another network's."""
+    """Load a state into a network and its `Sgd`. Raises BadOption for another network's state."""
     arrays = {name: torch.as_tensor(value) for name, value in kept.arrays.items()}
     weights = {n.removeprefix("net."): t for n, t in arrays.items() if n.startswith("net.")}
     try:

@@ -1,4 +1,4 @@
-"""Train many networks that differ in their seed: together, side by side, or one after another."""
+"""Train several networks with different seeds: together, side by side, or one after another."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from rate_models.model.optimizers import Optimizer
 from rate_models.network import check_seed
 
 Way = Literal["together", "side by side", "in turn"]
-Record = Callable[[int, Metrics], None]  # of the place of a net, after an epoch
-TRIAL, TINY = 3, 1e-9  # batches that are timed, after one that is not; their learning rate
+Record = Callable[[int, Metrics], None]  # index of a network, its metrics after an epoch
+TRIAL, TINY = 3, 1e-9  # number of timed batches, after one untimed batch; their learning rate
 
 
 class Plan(NamedTuple):
-    """What the networks share: samples as tensors, and how they are learned."""
+    """What the networks have in common: samples as tensors, and the training options."""
 
     x: Tensor
     y: Tensor
@@ -61,20 +61,20 @@ def fit_many(
     resume: Mapping[int, State] = MappingProxyType({}),
     keep: Callable[[int, State], object] | None = None,
 ) -> list[list[Metrics]]:
-    """`fit` for every net, ``seeds[i]`` giving the order of the samples of ``nets[i]``.
+    """`fit` for every network; ``seeds[i]`` determines the order of the samples of ``nets[i]``.
 
-    nets: of one spec, rule, hyperparameters, dtype and device, with the same weights learning.
-    way: together makes one batched computation of all, with a leading dimension for the nets; side
-    by side gives each processor a net of its own, where torch may use several; both give what the
-    nets give in turn up to rounding. None: a short trial on copies finds the fastest, and ``say``
-    is told which.
-    ``progress`` is called with the place of a net and its metrics after each of its epochs. Where
-    one diverges its history ends there, and the others go on.
-    resume, keep: as `fit` has them, with the place of a net. Nets that learn together keep nothing;
-    with something to ``resume`` they do not learn together.
+    nets: networks of the same spec, rule, hyperparameters, dtype and device, in which the same
+    weights learn. way: the method. together: one batched computation, with a leading dimension for
+    the networks; side by side: one network per processor, if torch may use several; in turn: one
+    after another. The results are equal up to rounding. None: a short trial on copies selects the
+    fastest, and ``say`` is called with a text that states which. ``progress`` is called with the
+    index of a network and its metrics after each of its epochs. The history of a network that
+    diverges ends there, and the others continue.
+    resume, keep: as in `fit`, with the index of a network. Networks that learn together do not call
+    ``keep``, and cannot ``resume``.
 
-    Raises BadOption for nets that are not alike, for other bad arguments as `fit` does, and
-    Diverged where all of them diverge.
+    Raises BadOption for networks that differ in these respects and for bad arguments, as `fit`
+    does, and Diverged where all networks diverge.
 
     >>> import numpy as np
     >>> from rate_models.network import NetworkSpec
@@ -142,7 +142,7 @@ def _together(
 
 
 def _side_by_side(nets: int, one: Callable[[int, Record], None], record: Record) -> None:
-    """As many threads as torch may use, with a net in each."""
+    """Train with as many threads as torch may use, one network in each."""
     turn, ended = threading.Lock(), False
 
     def alone(i: int, metrics: Metrics) -> None:
@@ -156,7 +156,7 @@ def _side_by_side(nets: int, one: Callable[[int, Record], None], record: Record)
         try:
             for each in running:
                 each.result()
-        except BaseException:  # Ctrl-C: the others end with their epoch
+        except BaseException:  # Ctrl-C: the other threads end after their current epoch
             ended = True
             pool.shutdown(cancel_futures=True)
             raise
@@ -164,7 +164,7 @@ def _side_by_side(nets: int, one: Callable[[int, Record], None], record: Record)
 
 @contextlib.contextmanager
 def _threads() -> Iterator[ThreadPoolExecutor]:
-    """Threads in each of which torch uses one processor; later ones use as many as before."""
+    """A pool of threads in which torch uses one processor each; restores torch's setting after."""
     many = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(many, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -183,7 +183,7 @@ def _check_alike(nets: Sequence[BatchNetwork], seeds: Sequence[int]) -> None:
 
 
 def _shared(net: BatchNetwork) -> dict[str, Any]:
-    """What networks must have in common: also which weights learn, and what a rule counts by."""
+    """What networks must have in common, including which weights learn and the rule's counters."""
     arrays, counts = net.arrays(), net.definition.named("counts")
     return {
         **{what: getattr(net, what) for what in ("spec", "definition", "hyper", "dtype", "device")},
@@ -195,7 +195,7 @@ def _shared(net: BatchNetwork) -> dict[str, Any]:
 def _faster(
     nets: Sequence[BatchNetwork], plan: Plan, say: Callable[[str], object], together: bool
 ) -> Way:
-    """The fastest way for these nets here, by a few batches on copies of them."""
+    """The fastest method for these networks on this machine, measured on copies of them."""
     if len(nets) == 1:
         return "in turn"
     x, y = plan.x[: plan.batch_size], plan.y[: plan.batch_size]
@@ -218,17 +218,17 @@ def _faster(
                 times["side by side"] = _seconds(lambda: list(pool.map(_call, steps)), x.device)
     allowed = [way for way in times if together or way != "together"]
     way = min(allowed, key=lambda way: times[way])
-    told = ", ".join(
+    measured = ", ".join(
         f"{1000 * times[way]:.1f} {way}" for way in sorted(times, key=times.__getitem__)
     )
-    say(f"{len(nets)} networks {way}: a batch of all takes {told} (ms)")
+    say(f"{len(nets)} networks {way}: a batch of all takes {measured} (ms)")
     return way
 
 
 def _stepper(
     net: BatchNetwork, followed: list[Any], x: Tensor, y: Tensor, numbers: Optimizer
 ) -> Callable[[], None]:
-    """One batch of a net with a tiny learning rate, as `fit` has it."""
+    """A function that learns one batch as `fit` does, with a tiny learning rate."""
     sgd = Sgd([*net.parameters(), *followed], TINY, *numbers[1:3])
 
     def batch() -> None:
@@ -243,7 +243,7 @@ def _call(function: Callable[[], None]) -> None:
 
 
 def _seconds(call: Callable[[], object], device: torch.device) -> float:
-    """Of one call, the least of a few."""
+    """The seconds of one call, the least of `TRIAL`."""
     times = []
     for _ in range(TRIAL + 1):
         start = time.perf_counter()

@@ -1,6 +1,6 @@
 """The convolutional networks of the papers, as specs for `BatchNetwork`.
 
-Optimisers and epochs are said to `fit`; ``**options`` are those of `ConvolutionalSpec.of`.
+Optimisers and epochs are arguments of `fit`; ``**options`` are those of `ConvolutionalSpec.of`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ def pepita_cnn(image: Image = (1, 28, 28), classes: int = 10, **options: Any) ->
 
     Settings: batches of 100, momentum 0.9, rate 0.1 (times 0.1 at epochs 10, 30, 50), 0.01 for
     DRTP and, on CIFAR, for BP and FA; PEPITA with ``conv_norm="mean"``; DRTP with
-    ``activation="tanh", loss="binary_cross_entropy"``. The text has He's uniform weights, the
-    released program PyTorch's (``init="torch_uniform"``), with which a rate of 0.1 is steady.
+    ``activation="tanh", loss="binary_cross_entropy"``. The paper has He's uniform weights, the
+    released program PyTorch's (``init="torch_uniform"``), with which a rate of 0.1 is stable.
 
     Source: Dellaferrera & Kreiman, ICML 2022, section 3.3 and table 2.
 
@@ -34,8 +34,9 @@ def lansdell_cnn(
     Settings: rule node_perturbation with ``feedback="dfa", dropout=0.5``, Adam, batches of 128.
     The released program has tanh units, 96 filters of 5 x 5 in the first layer, c = 0.067, rates
     4.78e-6 of Adam (ε = 1e-5) and eta_b = 8.32e-6, biases that start at 0.1 and W ~ U(±1/√fan-in).
-    Here biases start at 0, W as the rule's ``init`` says; the noise moves the cross-entropy, in the
-    program ½‖h_L - y‖²; dropout is inverted and falls on the dense layers.
+    Here biases start at 0, and W is drawn by the rule's ``init``. The noise changes the
+    cross-entropy; in the program it changes ½‖h_L - y‖². Dropout is inverted and applies to the
+    dense layers.
 
     Source: Lansdell, Prakash & Kording, ICLR 2020, appendix C.4.
 

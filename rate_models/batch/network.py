@@ -29,35 +29,35 @@ def _deltas(
     rule: Rule, spec: NetworkSpec, hyper: Any, params: Parameters, x: Tensor, y: Tensor,
     draws: Draws, batch_size: int,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Gradients of every optimiser step of a batch."""
-    for stage in rule.batch(spec, params, hyper, x, y, draws):
-        yield textbook.gradients(spec, stage, params, batch_size)
+    """The gradients of every optimiser step of a batch."""
+    for step in rule.batch(spec, params, hyper, x, y, draws):
+        yield textbook.gradients(spec, step, params, batch_size)
 
 
 def _only_deltas(rule: Rule, *given: Any) -> dict[str, Any]:
-    """Those of the one step that there is."""
-    found = list(_deltas(rule, *given))
-    if len(found) != 1:
-        got = f"{len(found)} optimiser steps a batch"
+    """The gradients of the only optimiser step; BadOption for a rule with several."""
+    steps = list(_deltas(rule, *given))
+    if len(steps) != 1:
+        got = f"{len(steps)} optimiser steps a batch"
         raise BadOption(f"compile with rule {rule.name}", got=got, expected="one",
                         remedy="learn without")  # fmt: skip
-    return found[0]
+    return steps[0]
 
 
 class BatchNetwork(nn.Module):
-    """The torch twin of a network and rule: fills ``.grad``, so that any torch optimiser steps it.
+    """A network and rule in torch: it fills ``.grad``, so that any torch optimiser can step it.
 
     spec: the network. rule: a name in `rate_models.rules`. seed: of weights, feedback and draws;
     the initial arrays are those of `OnlineNetwork` with the same seed. dtype: float32 or float64.
-    device: where torch keeps the arrays. Any field of the rule's Hyperparameters by name.
+    device: the torch device of the arrays. Any field of the rule's Hyperparameters by name.
 
     ``W.0``, ``W.1``, ... and ``b.0``, ... are parameters, and so are the rule's own arrays that an
-    optimiser steps; the others are buffers, which a rule that learns them changes in place.
-    Dropout masks and noise that are not handed in come from a torch generator on the device,
-    seeded by ``seed``: they are not the online network's draws; to follow the same trajectory,
-    hand both the same.
+    optimiser steps. The rule's other arrays are buffers; a rule that learns them changes them in
+    place. Dropout masks and noise that are not given come from a torch generator on the device,
+    seeded by ``seed``. They differ from the online network's draws: for the same trajectory, give
+    the same masks and noise to both.
 
-    Raises UnknownName and BadOption for what cannot be.
+    Raises UnknownName and BadOption for invalid arguments.
 
     >>> net = BatchNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0)
     >>> sgd = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
@@ -103,7 +103,7 @@ class BatchNetwork(nn.Module):
             raise BadOption("device", got=repr(device), expected=f"another: {error}") from error
 
     def _hold(self, own: Own, value: Any) -> None:
-        """An own array or a list: parameters where the optimiser steps it, buffers else."""
+        """Register an own array or list: as parameters if the optimiser steps it, else buffers."""
         stepped = own.changes == "stepped"
         if isinstance(value, list) and stepped:
             self.add_module(own.name, nn.ParameterList(value))
@@ -118,7 +118,7 @@ class BatchNetwork(nn.Module):
             self.register_buffer(own.name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies follow nothing, and are not compiled."""
+        """The state of copies, which are not `following` and not compiled."""
         return {**self.__dict__, "_followed": {}, "_deltas": _deltas, "_compiled_call_impl": None}
 
     @property
@@ -128,12 +128,12 @@ class BatchNetwork(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the arrays are."""
+        """The torch device of the arrays."""
         device: torch.device = self.W[0].device
         return device
 
     def arrays(self) -> Parameters:
-        """The live tensors, named and nested as the rules take them."""
+        """The live tensors, named and nested as in rules."""
         params: Parameters = {"W": list(self.W), "b": list(self.b)}
         for name in self._own:
             value = getattr(self, name)
@@ -150,12 +150,14 @@ class BatchNetwork(nn.Module):
         noise: Sequence[Any] | None = None,
         batch_size: int | None = None,
     ) -> Iterator[None]:
-        """One batch: fills ``.grad`` for each optimiser step of the rule, for the caller to take.
+        """Learn one batch: fill ``.grad`` and yield, once per optimiser step of the rule.
+
+        The caller steps the optimiser after each yield.
 
         x (batch, n_0); y (batch,) class indices or (batch, n_L) target vectors. masks, noise: one
         array per hidden layer (per list entry of the rule's noise), (n,) or (batch, n).
-        batch_size: what the sum over samples is divided by, when it is not their number. A layer
-        that does not learn gets None, and so does a weight whose ``requires_grad`` is unset.
+        batch_size: the divisor of the sum over samples; None: their number. The gradient is None
+        for a layer that does not learn, and for a weight whose ``requires_grad`` is unset.
         Raises BadOption for another shape.
 
         >>> net = BatchNetwork(NetworkSpec((4, 8, 3)), seed=0)
@@ -171,7 +173,7 @@ class BatchNetwork(nn.Module):
     def checked_stages(
         self, x: Tensor, y: Tensor, drawn: Draws, batch_size: int | None = None
     ) -> Iterator[None]:
-        """`stages` of what `samples`, `targets` and `draws` give."""
+        """`stages` with the results of `samples`, `targets` and `draws`, which are not checked."""
         params = {**self.arrays(), **self._followed}
         spec = self._computed()
         given = self.definition, spec, self.hyper, params, x, y, drawn, batch_size or len(x)
@@ -186,30 +188,30 @@ class BatchNetwork(nn.Module):
             yield
 
     def _computed(self) -> NetworkSpec:
-        """The spec with the fastest products that there are without autograd."""
+        """The spec with the fastest matrix products that are available without autograd."""
         return self.spec if self._deltas is not _deltas else OneDnnSpec.of(self.spec, self.W[0])
 
     def compile(self, **options: Any) -> None:
-        """Have torch.compile fuse what a batch computes, and the forward pass; for GPUs.
+        """Let torch.compile fuse the computations of a batch, and the forward pass; for GPUs.
 
-        options: those of torch.compile. Compilation takes seconds, with the default backend on a
-        CPU also a C++ compiler, and numbers change by rounding. Of `fit_many` only networks that
-        learn in turn or side by side gain. Raises BadOption at the first batch of a rule that takes
-        several optimiser steps for it.
+        options: those of torch.compile. Compilation takes seconds, and on a CPU the default backend
+        needs a C++ compiler. Results change by rounding. In `fit_many` only networks that learn in
+        turn or side by side become faster. The first batch raises BadOption for a rule with several
+        optimiser steps per batch.
         """
         super().compile(**options)
-        told = "Dynamo detected a call to a `functools.lru_cache`-wrapped function"
-        warnings.filterwarnings("ignore", told, UserWarning)  # they look up what an array is
+        text = "Dynamo detected a call to a `functools.lru_cache`-wrapped function"
+        warnings.filterwarnings("ignore", text, UserWarning)  # cached look-ups of array namespaces
         whole = torch.compile(_only_deltas, **options)
         self._deltas = lambda *given: [whole(*given)]
 
     @contextmanager
     def following(self, asked: bool = True) -> Iterator[list[nn.Parameter]]:
-        """Within, if ``asked``, W_1 F is not worked out for every batch, where the rule needs it.
+        """A context in which W_1 F is updated with W_1, and not computed anew for every batch.
 
-        Yields what an optimiser has to step beside the parameters, and must step as it does W_1: by
-        numbers that are linear in W and ΔW, as those of gradient descent with momentum and weight
-        decay are.
+        It applies where the rule needs W_1 F, and only if ``asked``. Yields the extra parameters
+        that the optimiser must step in the same way as W_1. The step must be linear in W and ΔW, as
+        gradient descent with momentum and weight decay is.
         """
         follows = self.definition.follows
         needed = follows is not None and follows(self.spec, self.hyper)
@@ -222,7 +224,7 @@ class BatchNetwork(nn.Module):
 
     @torch.no_grad()
     def follow(self) -> None:
-        """W_1 F afresh where it is `following`: after W_1 was changed by hand, and for rounding."""
+        """Compute W_1 F anew while `following`: after a change of W_1, and against rounding."""
         for image in self._followed.values():
             image.copy_(self.W[0] @ self.F)
             image.requires_grad_(self.W[0].requires_grad)
@@ -235,7 +237,7 @@ class BatchNetwork(nn.Module):
         noise: Sequence[Any] | None = None,
         batch_size: int | None = None,
     ) -> None:
-        """`stages` for a rule that takes one optimiser step per batch; BadOption for another."""
+        """`stages` for a rule with one optimiser step per batch; BadOption for another rule."""
         if sum(1 for _ in self.stages(x, y, masks, noise, batch_size)) != 1:
             raise BadOption(
                 f"fill_grad with rule {self.rule}",
@@ -245,7 +247,7 @@ class BatchNetwork(nn.Module):
             )
 
     def forward(self, x: Any) -> Tensor:
-        """h_L (batch, n_L), without dropout; autograd can go through it."""
+        """h_L (batch, n_L), without dropout; autograd can differentiate it."""
         x = self.rows("x", x, self.spec.sizes[0])
         _, h = rules.forward(self.definition, self.spec, self.arrays(), self.hyper, x)
         output: Tensor = h[-1]
@@ -253,9 +255,9 @@ class BatchNetwork(nn.Module):
 
     @torch.no_grad()
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000) -> dict[str, float | None]:
-        """Mean loss, and the accuracy where y are class indices (else None); nothing is learned.
+        """Mean loss, and accuracy where y are class indices (else None). Does not learn.
 
-        batch_size: samples at a time, which decides only how much memory is needed.
+        batch_size: number of samples at a time; it only affects the memory that is needed.
         """
         x, y = self.samples(x, y)
         check_whole("batch_size", batch_size)
@@ -275,7 +277,7 @@ class BatchNetwork(nn.Module):
     def from_online(
         cls, net: OnlineNetwork, dtype: str | None = None, device: str | torch.device = "cpu"
     ) -> Self:
-        """The twin of an online network with its present parameters; velocities stay behind."""
+        """The counterpart of an online network with its current parameters, without velocities."""
         hyper = net.hyper._asdict()
         twin = cls(net.spec, net.definition, net.seed, dtype or net.dtype, device, **hyper)
         twin.load_parameters(net.parameters())
@@ -284,19 +286,19 @@ class BatchNetwork(nn.Module):
     def to_online(
         self, dtype: str | None = None, optimizer: Optimizer | None = None
     ) -> OnlineNetwork:
-        """An online network with the present parameters; its clock starts at 0."""
+        """An online network with the current parameters; it has seen 0 samples."""
         net = OnlineNetwork(self.spec, self.definition, seed=self.seed, dtype=dtype or self.dtype,
                             optimizer=optimizer, **self.hyper._asdict())  # fmt: skip
         net.load_parameters(self.numpy())
         return net
 
     def numpy(self) -> Parameters:
-        """Copies of all parameters, named and shaped as `OnlineNetwork.parameters`."""
+        """Copies of all parameters, with the names and shapes of `OnlineNetwork.parameters`."""
         return textbook.mapped(self.arrays(), lambda t: t.detach().cpu().numpy().copy())
 
     @torch.no_grad()
     def load_parameters(self, params: Parameters) -> None:
-        """Take over parameters of the same names and shapes; names that are absent keep theirs.
+        """Load parameters of the same names and shapes; parameters that are absent do not change.
 
         Raises UnknownName or BadOption where one does not fit, before anything is changed.
         """
@@ -329,7 +331,7 @@ class BatchNetwork(nn.Module):
         return x, self.rows("y", y, self.spec.sizes[-1], len(x))
 
     def rows(self, what: str, value: Any, width: int, n: int | None = None) -> Tensor:
-        """``value`` as a tensor (n, width) of this network; with n, one row stands for all."""
+        """``value`` as a tensor (n, width) of this network; with n, one row is repeated n times."""
         rows = tensor(what, value).to(self.device, self.W[0].dtype)
         if n is not None and rows.shape == (width,):
             rows = rows.expand(n, width)
@@ -339,7 +341,7 @@ class BatchNetwork(nn.Module):
         return rows
 
     def targets(self, y: Tensor) -> Tensor:
-        """Target vectors (N, n_L) of what `samples` gives: classes one-hot, vectors as they are."""
+        """Target vectors (N, n_L) from the y of `samples`: classes one-hot, vectors unchanged."""
         if y.ndim == 2:
             return y
         zero = torch.zeros(len(y), self.spec.sizes[-1], dtype=self.W[0].dtype)
@@ -348,7 +350,7 @@ class BatchNetwork(nn.Module):
     def draws(
         self, n: int, masks: Sequence[Any] | None = None, noise: Sequence[Any] | None = None
     ) -> Draws:
-        """Masks and noise of a batch of n: those handed in, else the generator's next."""
+        """Masks and noise of a batch of n: the given ones, else the next of the generator."""
         if self.generator is None or self.generator.device != self.device:
             self.generator = torch.Generator(self.device).manual_seed(self.seed)
         return masks_and_noise(

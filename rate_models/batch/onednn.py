@@ -1,8 +1,8 @@
-"""Products of float32 matrices on a processor by oneDNN, where torch asks MKL by itself.
+"""Products of float32 matrices on a CPU by oneDNN; torch itself uses MKL for them.
 
-MKL has its fast code for Intel's processors only: on an AMD EPYC (Zen 5) oneDNN takes half the time
-for the two large products of a batch, W_1 x and ΔW_1. The two libraries add up in another order,
-so numbers differ by rounding.
+MKL is fast on Intel processors only. On an AMD EPYC (Zen 5) oneDNN takes half the time for the two
+large products of a batch, W_1 x and ΔW_1. The two libraries sum in different orders, so results
+differ by rounding.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from rate_models.network import NetworkSpec, Parameters
 
 @dataclasses.dataclass(frozen=True)
 class OneDnnSpec(NetworkSpec):
-    """A dense network whose currents and post preᵀ oneDNN computes. No autograd, no vmap."""
+    """A dense network with currents and post preᵀ by oneDNN, without autograd and vmap."""
 
     @classmethod
     def of(cls, spec: NetworkSpec, weight: Tensor) -> NetworkSpec:
-        """The same network, if oneDNN can compute it with such weights; else ``spec`` itself."""
+        """The same network with oneDNN, where it supports these weights; else ``spec`` itself."""
         plain = type(spec) is NetworkSpec
         if not plain or weight.device.type != "cpu" or weight.dtype != torch.float32:
             return spec
@@ -42,12 +42,12 @@ class OneDnnSpec(NetworkSpec):
 
 
 def _known() -> bool:
-    """Whether this version of torch has the operator; its name is not one that torch promises."""
+    """Whether this version of torch has the operator, which is not part of torch's public API."""
     return hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x weightᵀ + bias; of float64, which rules compute a part in and oneDNN has not, by MKL."""
+    """x weightᵀ + bias; by MKL for float64, which some rules use and oneDNN does not support."""
     if x.dtype != torch.float32:
         return functional.linear(x, weight, bias)
     product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")

@@ -18,10 +18,11 @@ class Sgd(torch.optim.SGD):
 
         v ← μ v + η (ΔW + λ W),   W ← W − v
 
-    A scheduler that lowers η leaves the velocity as it is; torch.optim.SGD, the same at a constant
-    rate, would scale it down too. lr η, momentum μ, weight_decay λ: ranges as in `Optimizer`.
+    A scheduler that lowers η does not change the velocity. torch.optim.SGD is the same at a
+    constant rate, but would scale the velocity down too. lr η, momentum μ, weight_decay λ: ranges
+    as in `Optimizer`.
 
-    torch keeps v / η and passes over the weights once; where η changes, v / η is changed to match.
+    torch stores v / η and passes over the weights once. Where η changes, v / η is rescaled.
 
     >>> w = torch.nn.Parameter(torch.ones(2))
     >>> w.grad = torch.ones(2)
@@ -47,7 +48,7 @@ class Sgd(torch.optim.SGD):
     def step(self, closure: Callable[[], float]) -> float: ...
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Step every parameter that has a gradient; a closure is called first, as torch has it."""
+        """Step every parameter that has a gradient; a closure is called first, as in torch."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -74,7 +75,7 @@ class Sgd(torch.optim.SGD):
 
     @torch.no_grad()
     def _coast(self, group: dict[str, Any], before: float) -> None:
-        """A step at η = 0, v ← μ v and W ← W − v; v is ``before`` times what torch keeps."""
+        """A step with η = 0: v ← μ v and W ← W − v; v is ``before`` times what torch stores."""
         for weight in group["params"]:
             kept = self.state.get(weight, {}).get("momentum_buffer")
             if weight.grad is not None and kept is not None:
@@ -86,16 +87,16 @@ class Sgd(torch.optim.SGD):
 
 
 def settle(velocity: Tensor) -> None:
-    """Zero what is below the square root of the smallest normal number.
+    """Set velocities below the square root of the smallest normal number to zero.
 
-    Where no gradient comes any more a velocity would fall to subnormal numbers and stay there, and
-    a processor takes many times as long for those: MNIST's rim made an epoch 1.6 times as long.
+    Without gradients a velocity decays to subnormal numbers and stays there. A processor is many
+    times slower with those: the pixels at the rim of MNIST made an epoch 1.6 times as long.
     """
     velocity.copy_(velocity.hardshrink(_least(velocity)))
 
 
 def lasts(velocity: Tensor, momentum: float) -> int:
-    """After how many steps a velocity that was large enough may need to `settle`."""
+    """The number of steps after which a velocity may need to `settle` again."""
     return max(1, int(math.log(_least(velocity)) / math.log(momentum)))
 
 
@@ -107,7 +108,7 @@ def step(
     weight: Tensor, gradient: Tensor, velocity: Tensor | None,
     lr: float, momentum: float, decay: float,
 ) -> None:  # fmt: skip
-    """`Sgd` on one weight in place, for `torch.func.vmap`; v where there is momentum."""
+    """`Sgd` on one weight in place, for `torch.func.vmap`; velocity: v, None without momentum."""
     if decay:
         gradient = gradient.add(weight, alpha=decay)
     if not momentum:

@@ -1,4 +1,4 @@
-"""How exactly products of float32 arrays are computed, and that training leaves it as it was."""
+"""The precision of products of float32 arrays in torch, set for training and restored after it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ Precision = Literal["highest", "high", "medium"]
 
 @contextmanager
 def matmul_precision(name: Precision, device: torch.device) -> Iterator[None]:
-    """Within, products of float32 are as precise as torch's ``set_float32_matmul_precision`` says.
+    """A context with the given ``torch.set_float32_matmul_precision``.
 
-    highest: float32 throughout, in convolutions too, which on a GPU torch by itself computes with
-    10 bits. high, medium: factors with 10 or fewer bits where the device has units for them, sums
-    in float32; weights, activity and updates stay float32. It is a setting of the whole process.
+    highest: float32 throughout, also in convolutions, which torch by default computes with 10 bits
+    on a GPU. high, medium: factors with 10 or fewer bits where the device has hardware for that,
+    sums in float32; weights, activity and updates stay float32. The setting affects the whole
+    process.
 
     Raises BadOption for another name.
 

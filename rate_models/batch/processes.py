@@ -1,8 +1,8 @@
-"""One network learned by several processes, on one machine or many: ``torchrun``.
+"""Training of one network by several processes, on one or more machines, with ``torchrun``.
 
-Each process takes its share of every batch; what the rule would change for its share is added up
-over all of them before the optimiser's step. So all hold the same weights, those that one process
-finds up to rounding.
+Each process takes its share of every batch. The gradients of all shares are summed before the
+optimiser's step. So all processes have the same weights, equal up to rounding to those of training
+in one process.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Drawn = list[Tensor] | None
 
 @contextmanager
 def joined(backend: str | None = None) -> Iterator[int]:
-    """The processes that ``torchrun`` has started, as one; yields this one's rank.
+    """A context that connects the processes started by ``torchrun``; yields the rank of this one.
 
-    backend: gloo or nccl; None: nccl where torch finds a GPU. Outside of torchrun there is one
-    process, of rank 0.
+    backend: gloo or nccl; None: nccl if torch has a GPU. Outside of torchrun there is one process,
+    of rank 0.
 
     >>> with joined() as rank:
     ...     rank, world()
@@ -42,15 +42,15 @@ def joined(backend: str | None = None) -> Iterator[int]:
 
 
 def world() -> int:
-    """How many processes learn together."""
+    """The number of processes that train together."""
     together = dist.is_available() and dist.is_initialized()
     return dist.get_world_size() if together else 1
 
 
 class Share(NamedTuple):
-    """A process's part of a batch: its rows, at least one.
+    """The part of a batch for one process: at least one row.
 
-    weight: 0 where the batch has no row for this process; what that row would change is left out.
+    weight: 0 where the batch is too small for this process; the gradient of its row then counts 0.
     """
 
     x: Tensor
@@ -61,11 +61,11 @@ class Share(NamedTuple):
 
 
 class Together:
-    """The processes' gradients as one: ``share`` of a batch, then ``add`` before each step.
+    """Sums the gradients of all processes: ``share`` of a batch, then ``add`` before each step.
 
-    net: a `BatchNetwork`, the same in all processes: all get what the first has. With one process
-    nothing is done. Raises BadOption, at the first batch that shows it, for a rule that changes
-    arrays of its own by its samples other than through gradients.
+    net: a `BatchNetwork` of the same shapes in all processes; all receive the arrays of the first.
+    With one process there is nothing to do. Raises BadOption, at the first batch in which it
+    happens, for a rule that changes own arrays depending on samples, and not through gradients.
     """
 
     def __init__(self, net: Any) -> None:
@@ -78,7 +78,10 @@ class Together:
             self._before = [tensor.clone() for tensor in net.buffers()]
 
     def share(self, x: Tensor, y: Tensor) -> Share:
-        """Of a batch that all have whole; masks and noise are drawn for all of it."""
+        """This process's share of a batch; each process passes the whole batch.
+
+        Masks and noise are drawn for the whole batch.
+        """
         if self.processes == 1:
             return Share(x, y)
         draws = self.net.draws(len(x))
@@ -101,7 +104,7 @@ class Together:
                 dist.all_reduce(parameter.grad)
 
     def _check(self) -> None:
-        """What the optimiser does not step must not depend on who has which samples."""
+        """Arrays that the optimiser does not step must not depend on the shares of the batch."""
         for (name, now), before in zip(self.net.named_buffers(), self._before, strict=True):
             if not torch.equal(now, before):
                 raise BadOption(

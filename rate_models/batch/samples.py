@@ -1,4 +1,4 @@
-"""What comes in, as tensors; what cannot be one is said at the door."""
+"""Input validation: samples and labels as tensors, with an error for invalid ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rate_models.errors import BadOption, BadSample
 
 
 def tensor(what: str, value: Any) -> Tensor:
-    """Numbers of any array library as a tensor; BadOption, with the name ``what``, for others.
+    """An array of numbers from any library as a tensor. Raises BadOption for anything else.
 
     >>> tensor("x", np.array([1.5, 2], dtype=">f4")).tolist()
     [1.5, 2.0]
@@ -41,7 +41,7 @@ def tensor(what: str, value: Any) -> Tensor:
 
 
 def classes(y: Tensor, samples: int, outputs: int) -> Tensor:
-    """Class indices (samples,) as int64. Raises BadOption for what is none, or of no output."""
+    """Class indices (samples,) as int64. Raises BadOption where one is not 0, ..., outputs - 1."""
     index = y.to(torch.int64)
     if y.is_floating_point() and bool((index != y).any()):
         odd = y[index != y][0].item()
@@ -49,7 +49,7 @@ def classes(y: Tensor, samples: int, outputs: int) -> Tensor:
         raise BadOption("y", got=odd, expected=expected)
     if len(index) != samples:
         raise BadOption("y", got=f"{len(index)} labels", expected=f"{samples}, one a sample")
-    wrong = index[(index < 0) | (index >= outputs)]  # on a GPU the use of one would be fatal
+    wrong = index[(index < 0) | (index >= outputs)]  # on a GPU such an index is a fatal error
     if len(wrong):
         remedy = "with one output, give target vectors (N, 1)" if outputs == 1 else ""
         expected = f"0 to {outputs - 1}"
@@ -58,7 +58,7 @@ def classes(y: Tensor, samples: int, outputs: int) -> Tensor:
 
 
 def finite(what: str, rows: Tensor) -> None:
-    """BadSample where a row has a number that is NaN or infinite."""
+    """Raise BadSample where a row has a number that is NaN or infinite."""
     odd = ~rows.isfinite()
     if bool(odd.any()):
         first = int(odd.flatten(1).any(1).nonzero()[0])

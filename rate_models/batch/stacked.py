@@ -1,4 +1,4 @@
-"""Networks that differ in their seed as one batched computation."""
+"""Several networks with different seeds as one batched computation."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rate_models.rules import Draws
 
 
 class Stacked:
-    """Networks in one set of tensors with a leading dimension for them.
+    """Several networks in one set of tensors, whose leading dimension is the network.
 
-    Inside ``with``, the nets' arrays are views of the stacked ones: they can be read and evaluated
-    at any time (what torch.save writes of a view is all of the stack; copy.deepcopy takes the view
-    alone). Afterwards each has arrays of its own again.
+    Inside ``with``, the arrays of the networks are views of the stacked ones: the networks can be
+    read and evaluated at any time. torch.save of a view writes the whole stack, copy.deepcopy only
+    the view. Afterwards each network has its own arrays again.
     """
 
     def __init__(self, nets: Sequence[BatchNetwork], momentum: float) -> None:
@@ -35,13 +35,13 @@ class Stacked:
             else self._stacked(name, [net[name] for net in each])
             for name, value in each[0].items()
         }
-        learned = ("W", "b", *self.definition.named("stepped"))
-        stepped = {name: self.params[name] for name in learned} if momentum else {}
+        names = ("W", "b", *self.definition.named("stepped"))
+        stepped = {name: self.params[name] for name in names} if momentum else {}
         self.velocity = textbook.mapped(stepped, torch.zeros_like)
         self._steps, self._settled = 0, lasts(self.params["W"][0], momentum) if momentum else 0
 
     def _stacked(self, name: str, each: list[Tensor]) -> Tensor:
-        if name in self._counts:  # one for all, so that what it decides is decided for all
+        if name in self._counts:  # one counter for all, so that all do the same
             whole = each[0].detach().clone()
             for tensor in each:
                 tensor.data = whole
@@ -61,7 +61,7 @@ class Stacked:
 
     @torch.no_grad()
     def learn(self, x: Tensor, y: Tensor, lr: float, numbers: Optimizer, batch_size: int) -> None:
-        """One batch of every net: x (nets, batch, n_0), target vectors y (nets, batch, n_L)."""
+        """Learn one batch per network: x (nets, batch, n_0), targets y (nets, batch, n_L)."""
         each = [net.draws(x.shape[1]) for net in self.nets]
         masks, noise = ([draws[i] for draws in each] for i in range(2))
         draws = Draws(*(None if p[0] is None else _transposed(p) for p in (masks, noise)))
@@ -69,8 +69,8 @@ class Stacked:
         learns = textbook.mapped(of.arrays(), lambda weight: weight.requires_grad)
 
         def all_steps(params: Any, velocity: Any, x: Tensor, y: Tensor, draws: Draws) -> None:
-            for stage in self.definition.batch(of.spec, params, of.hyper, x, y, draws):
-                deltas = textbook.gradients(of.spec, stage, params, batch_size)
+            for one in self.definition.batch(of.spec, params, of.hyper, x, y, draws):
+                deltas = textbook.gradients(of.spec, one, params, batch_size)
                 for name, given in deltas.items():
                     parts = (params[name], given, velocity.get(name), learns[name])
                     single = not isinstance(given, list)
@@ -80,7 +80,7 @@ class Stacked:
                             speed = speeds[i] if speeds else None
                             step(weights[i], gradient, speed, lr, *numbers[1:3])
 
-        def places(given: dict[str, Any]) -> dict[str, Any]:
+        def dimensions(given: dict[str, Any]) -> dict[str, Any]:
             return {
                 name: [0] * len(value)
                 if isinstance(value, list)
@@ -88,8 +88,8 @@ class Stacked:
                 for name, value in given.items()
             }  # fmt: skip
 
-        where = Draws(*(None if part is None else [0] * len(part) for part in draws))
-        in_dims = (places(self.params), places(self.velocity), 0, 0, where)
+        drawn = Draws(*(None if part is None else [0] * len(part) for part in draws))
+        in_dims = (dimensions(self.params), dimensions(self.velocity), 0, 0, drawn)
         vmap(all_steps, in_dims, out_dims=None)(self.params, self.velocity, x, y, draws)
         self._steps += 1
         if self._settled and self._steps % self._settled == 0:
@@ -97,5 +97,5 @@ class Stacked:
 
 
 def _transposed(parts: list[Any]) -> list[Tensor]:
-    """Per net a list of tensors → a list of tensors with a leading dimension for the nets."""
+    """A list of tensors per network → a list of tensors with a leading dimension for networks."""
     return [torch.stack(same) for same in zip(*parts, strict=True)]

@@ -40,22 +40,24 @@ def fit(
     resume: State | None = None,
     keep: Callable[[State], object] | None = None,
 ) -> list[Metrics]:
-    """Epochs of mini-batches in an order that (seed, epoch) gives; metrics after each epoch.
+    """Train for ``epochs`` epochs of mini-batches; returns the metrics after each epoch.
 
-    x (N, n_0); y (N,) class indices or (N, n_L) target vectors. optimizer: one of torch over
-    ``net.parameters()``, or the numbers of our own (its decay_at counts samples). scheduler: of
-    torch, stepped after each epoch, with the loss where it asks for one. A short last batch is
-    divided by ``batch_size`` too. Where several processes are `joined`, each takes its share of
-    every batch.
-    precision: of float32 products, see `batch.precision`; less than the highest is for GPUs,
-    and is another result. So is `BatchNetwork.compile`, with the same result up to rounding.
+    The order of samples is a function of (seed, epoch).
+
+    x (N, n_0); y (N,) class indices or (N, n_L) target vectors. optimizer: a torch optimiser over
+    ``net.parameters()``, or our `Optimizer` (its decay_at counts samples). scheduler: of torch,
+    stepped after each epoch, with the loss if it needs one. The sum over a short last batch is
+    divided by ``batch_size`` too. With several `joined` processes, each takes its share of every
+    batch.
+    precision: of float32 products, see `batch.precision`; lower ones are for GPUs and change the
+    result. `BatchNetwork.compile` is for GPUs too, and changes it by rounding only.
     Metrics {epoch, accuracy, loss} are of the test samples, or of the training samples where there
     are none; ``progress`` is called with them.
-    keep: called last in an epoch, with what it takes to go on from there; ``resume`` takes it, and
-    gives the epochs that are left, the same to the last bit. Both with an optimiser of our own.
+    keep: called at the end of an epoch with a `State`. resume: such a state; training continues
+    with the remaining epochs, with identical bits. Both need our `Optimizer`.
 
     Raises BadOption for bad arguments, BadSample for a sample that is not finite, Diverged after an
-    epoch that leaves weights not finite.
+    epoch with weights that are not finite.
 
     >>> from rate_models.network import NetworkSpec
     >>> net = BatchNetwork(NetworkSpec((4, 8, 2)), "backprop")
@@ -106,14 +108,14 @@ def fit(
             elif scheduler is not None:
                 scheduler.step()
             progress(history[-1])
-            net.follow()  # after progress, as whoever is told of it may have changed W
+            net.follow()  # after progress, which may have changed W
             if keep is not None:
                 keep(state(net, stepper, epoch + 1))
     return history
 
 
 def checked_numbers(optimizer: Any) -> Optimizer:
-    """The numbers of our optimiser, each within its range; BadOption for anything else."""
+    """Our `Optimizer`, with every field checked; BadOption for anything else."""
     if optimizer is None:
         return Optimizer()
     if not isinstance(optimizer, Optimizer):
@@ -127,9 +129,9 @@ def checked_numbers(optimizer: Any) -> Optimizer:
 def checked_samples(
     net: BatchNetwork, epochs: int, batch_size: int, x: Any, y: Any, x_test: Any, y_test: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Samples to learn from and to test with, as tensors.
+    """Training and test samples as tensors.
 
-    Raises BadOption for what cannot be, BadSample for a sample with a number that is not finite.
+    Raises BadOption for invalid arguments, BadSample for a sample with a number that is not finite.
     """
     check_whole("epochs", epochs)
     check_whole("batch_size", batch_size)
@@ -143,11 +145,11 @@ def checked_samples(
 
 
 def order(seed: int, epoch: int, x: Tensor) -> Tensor:
-    """The order of the samples x in an epoch, a function of (seed, epoch) alone."""
+    """The order of the samples x in an epoch, a function of (seed, epoch) and their number."""
     permutation = np.random.default_rng([seed, epoch]).permutation(len(x))
     return torch.from_numpy(permutation).to(x.device)
 
 
 def finite(net: BatchNetwork) -> bool:
-    """Whether all weights, those of the feedback too, are finite numbers."""
+    """Whether all weights, including feedback, are finite."""
     return all(bool(w.isfinite().all()) for w in (*net.parameters(), *net.buffers()))

@@ -1,5 +1,5 @@
-"""What a network has learned, and how its rule teaches it.
+"""Measures of trained networks and of learning rules.
 
-Open `measures` first: angles, norms, slowness. `fits` has laws fitted to curves, weights and
-spectra, `plots` the figures, `recordables` what ``--record`` can write during a run.
+Open `measures` first: angles and norms. `fits` fits laws to curves, weights and spectra, `plots`
+draws figures, `recordables` lists what ``--record`` can write during a run.
 """

@@ -1,7 +1,7 @@
-"""Laws fitted to what a run gave: learning curves, distributions of weights, spectra of activity.
+"""Fits to the results of a run: learning curves, distributions of weights, spectra of activity.
 
-Pure functions of arrays, which `measures` offers too. SciPy and scikit-learn are imported only
-where they are needed, as they take a second.
+Pure functions of arrays. SciPy and scikit-learn are imported only where they are needed, because
+that takes a second.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Array = NDArray[np.float64]
 class Plateau(NamedTuple):
     """accuracy(epoch) = A epoch / (s + epoch).
 
-    A: the plateau, in the unit of the accuracies. s: the slowness in epochs, after which half of A
-    is reached. points: what was fitted, accuracies at the epochs 0, 1, ...
+    A: the plateau, in the unit of the accuracies. s: the slowness, the number of epochs to reach
+    A / 2. points: the fitted accuracies at the epochs 0, 1, ...
     """
 
     A: float
@@ -28,18 +28,18 @@ class Plateau(NamedTuple):
     points: Array
 
     def at(self, epochs: ArrayLike) -> Array:
-        """The accuracy that the law gives at ``epochs``."""
+        """The accuracy of the law at ``epochs``."""
         epochs = np.asarray(epochs, float)
         return np.asarray(self.A * epochs / (self.s + epochs))
 
 
 def slowness(accuracies: ArrayLike, chance: float, points: int = 60) -> Plateau:
-    """The plateau law A ep / (s + ep) through a test curve.
+    """The plateau law A ep / (s + ep) fitted to a test curve.
 
-    accuracies (E,): after the epochs 1, 2, ..., the mean over runs. ``chance`` stands before them
-    at epoch 0; the first ``points`` of all are kept, A is fixed to their largest, and s is found by
-    least squares from 0.5. Source: Dellaferrera & Kreiman 2022, table 3, equations 7 and 8, and its
-    program.
+    accuracies (E,): after the epochs 1, 2, ..., mean over runs. chance: the accuracy at epoch 0,
+    put before them. points: number of accuracies that are fitted, from epoch 0 on. A is the largest
+    of them; s is fitted by least squares, starting from 0.5. Source: Dellaferrera & Kreiman 2022,
+    table 3, equations 7 and 8, and its program.
 
     >>> epochs = np.arange(1, 100)
     >>> round(slowness(0.9 * epochs / (0.05 + epochs), chance=0.1).s, 3)
@@ -62,7 +62,7 @@ def slowness(accuracies: ArrayLike, chance: float, points: int = 60) -> Plateau:
 
 
 class Fit(NamedTuple):
-    """A distribution fitted by maximum likelihood: its parameters and ln likelihood of all."""
+    """A distribution fitted by maximum likelihood: its parameters and total log-likelihood."""
 
     parameters: dict[str, float]
     log_likelihood: float
@@ -71,8 +71,9 @@ class Fit(NamedTuple):
 def distribution_fits(W: ArrayLike) -> dict[str, Fit]:
     """Maximum-likelihood fits of the entries of W: ``normal`` (mean, std), ``t`` (df, loc, scale).
 
-    Student's t holds the Normal distribution as its limit df → ∞, so its likelihood is at least as
-    large; what counts is by how much. Source: Dellaferrera & Kreiman 2022, figures 6 and 10.
+    Student's t contains the Normal distribution as its limit df → ∞, so its likelihood is at least
+    as large. The size of the difference matters. Source: Dellaferrera & Kreiman 2022, figures 6 and
+    10.
 
     >>> fits = distribution_fits(np.random.default_rng(0).standard_t(3, size=2000))
     >>> fits["t"].log_likelihood > fits["normal"].log_likelihood + 100
@@ -84,7 +85,7 @@ def distribution_fits(W: ArrayLike) -> dict[str, Fit]:
     if w.size < 4 or not np.isfinite(w).all() or np.ptp(w) == 0:
         raise BadOption("weights", got=f"{w.size} numbers", expected="4 or more, finite, not equal")
     loc, scale = float(w.mean()), float(w.std())
-    u = (w - loc) / scale  # so that the search starts near its end whatever the unit
+    u = (w - loc) / scale  # so that the search starts near the optimum for any unit
     df, shift, width = map(float, stats.t.fit(u, 5.0, loc=0.0, scale=0.8))
     shift, width = loc + scale * shift, scale * width
     return {
@@ -101,7 +102,7 @@ def distribution_fits(W: ArrayLike) -> dict[str, Fit]:
 def constraint_spectrum(z: ArrayLike) -> Array:
     """Eigenvalues (k,) of C_zz = (1/T) Σ z zᵀ, largest first; z (T, k) are the hidden activities.
 
-    BMVR holds them at 1 or below. Source: Golkar et al. 2020, equation 3.
+    BMVR constrains them to at most 1. Source: Golkar et al. 2020, equation 3.
 
     >>> constraint_spectrum([[2.0, 0.0], [0.0, 1.0]]).tolist()
     [2.0, 0.5]
@@ -150,10 +151,10 @@ def bmvr_optimum(x: ArrayLike, y: ArrayLike, k: int, ridge: float = 0.0) -> floa
 
 
 def embedding(h: ArrayLike, perplexity: float = 30.0, seed: int = 0) -> Array:
-    """t-SNE of activities h (N, n): places (N, 2) in the plane, near where activities are alike.
+    """t-SNE of activities h (N, n): points (N, 2), close together for similar activities.
 
-    Started from the first two principal components. Source: Dellaferrera & Kreiman 2022, figure 4,
-    without its settings; these are the usual ones.
+    Initialised with the first two principal components. Source: Dellaferrera & Kreiman 2022, figure
+    4; its settings are not published, and these are the usual ones.
     """
     from sklearn.manifold import TSNE
 

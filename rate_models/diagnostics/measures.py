@@ -1,9 +1,9 @@
-"""What a network has learned and how its rule teaches it: angles, norms, fits, spectra.
+"""Measures of a network and of its rule's updates: angles and norms.
 
-Pure functions of arrays; nothing here changes what is handed in. Angles are in degrees, 0 to 180,
-and nan where one of the two arrays is zero; all else has no unit unless said. The figures drawn
-from these numbers are in `rate_models.diagnostic_plots`, what a run can record of them in
-`rate_models.diagnostics.recordables`.
+Pure functions of arrays, which do not change their arguments. Angles are in degrees, 0 to 180, and
+nan where one of the two arrays is zero. All other values are dimensionless unless stated. Figures
+of these numbers are in `rate_models.diagnostics.plots`; `rate_models.diagnostics.recordables` lists
+those that a run can record.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ NO_DRAWS = Draws()
 
 
 def angle(a: ArrayLike, b: ArrayLike) -> float:
-    """The angle between two arrays of one shape, taken as vectors, in degrees.
+    """The angle between two arrays of the same shape, as vectors, in degrees.
 
-    2 atan2(‖â - b̂‖, ‖â + b̂‖) with â = a / ‖a‖: arccos of the cosine, without its loss of digits
-    near 0 and 180 (Kahan 2006).
+    2 atan2(‖â - b̂‖, ‖â + b̂‖) with â = a / ‖a‖. It equals arccos of the cosine, but does not lose
+    digits near 0 and 180 (Kahan 2006). Raises BadOption for different shapes.
 
     >>> angle([[1, 0]], [[1, 1]]), angle([1, 2], [1, 2]), angle([1, 2], [-1, -2])
     (45.0, 0.0, 180.0)
@@ -44,7 +44,7 @@ def angle(a: ArrayLike, b: ArrayLike) -> float:
 class Link(NamedTuple):
     """A feedback matrix from layer ``above`` to layer ``below`` (0: the input).
 
-    name, item: of the matrix in the parameters, item None where it is no list. forward: whether
+    name, item: of the matrix in the parameters; item is None for a single matrix. forward: whether
     its shape is that of the forward matrix, (n_above, n_below), and not (n_below, n_above).
     """
 
@@ -59,11 +59,11 @@ class Link(NamedTuple):
 
 
 def feedback_links(params: Parameters) -> list[Link]:
-    """Which layers F and the matrices of B join; their shapes say so.
+    """The layers that F and the matrices of B join, inferred from their shapes.
 
-    F (n_j, n_L) joins the output and layer j, the input if that has as many units. A list B joins
-    each layer either with the one above or with the output. Raises BadOption where there are no
-    such matrices, and where layers of one size leave open what B joins: `rule_links` then says it.
+    F (n_j, n_L) joins the output and layer j, or the input if that has as many units. A list B
+    joins each layer either with the layer above or with the output. Raises BadOption where there
+    are no such matrices, and where layers of equal size make B ambiguous: use `rule_links` then.
 
     >>> from rate_models.textbook import initial_parameters
     >>> params = initial_parameters(NetworkSpec((6, 5, 4, 3)), "feedback_alignment", seed=0)
@@ -72,7 +72,7 @@ def feedback_links(params: Parameters) -> list[Link]:
     """
     sizes = [params["W"][0].shape[1], *(w.shape[0] for w in params["W"])]
     last = len(params["W"])
-    found: list[Link] = []
+    links: list[Link] = []
     for name in ("F", "B"):
         several = params.get(name, [])
         alone = not isinstance(several, list)
@@ -93,11 +93,11 @@ def feedback_links(params: Parameters) -> list[Link]:
             raise BadOption(
                 f"feedback {name}",
                 got=f"shapes {given} beside layers of {sizes} units",
-                expected="shapes that say which layers it joins",
-                remedy="hand in links=rule_links(rule, layers)" if possible else "",
+                expected="shapes that determine which layers it joins",
+                remedy="pass links=rule_links(rule, layers)" if possible else "",
             )
-        found += next(iter(possible))
-    return found or _no_feedback()
+        links += next(iter(possible))
+    return links or _no_feedback()
 
 
 def _no_feedback() -> NoReturn:
@@ -106,10 +106,10 @@ def _no_feedback() -> NoReturn:
 
 
 def rule_links(rule: str | Description, layers: int, **hyperparameters: Any) -> list[Link]:
-    """The links that a rule declares, in a network of so many layers.
+    """The links that a rule declares, in a network of ``layers`` layers.
 
-    Raises UnknownName and BadOption for hyperparameters that are none, and BadOption for a rule
-    without feedback matrices.
+    Raises UnknownName and BadOption for invalid hyperparameters, and BadOption for a rule without
+    feedback matrices.
 
     >>> [(link.below, link.above) for link in rule_links("direct_feedback_alignment", 3)]
     [(1, 3), (2, 3)]
@@ -117,12 +117,12 @@ def rule_links(rule: str | Description, layers: int, **hyperparameters: Any) -> 
     definition = rules.get(rule)
     hyper = checked(definition.hyperparameters(), **hyperparameters)
     spec = NetworkSpec((1,) * (layers + 1), loss=definition.loss)
-    found: list[Link] = []
+    links: list[Link] = []
     for own in definition.own:
         for i, (one, other) in enumerate(own.axes(spec, hyper) if own.feedback else ()):
             item, ends = None if own.each is None else i, (min(one, other), max(one, other))
-            found.append(Link(own.name, item, *ends, forward=one > other))
-    return found or _no_feedback()
+            links.append(Link(own.name, item, *ends, forward=one > other))
+    return links or _no_feedback()
 
 
 def feedback_pairs(
@@ -130,7 +130,7 @@ def feedback_pairs(
 ) -> dict[str, tuple[Array, Array]]:
     """{link: (feedback, (W_k ... W_{j+1})ᵀ)}, both (n_j, n_k), for each link from k down to j.
 
-    links: None takes `feedback_links`. With one layer between, the second is W_kᵀ.
+    links: None: those of `feedback_links`. For adjacent layers the second matrix is W_kᵀ.
     """
     pairs = {}
     for link in feedback_links(params) if links is None else links:
@@ -144,7 +144,7 @@ def feedback_pairs(
 
 
 def alignment_angle(params: Parameters, links: Sequence[Link] | None = None) -> dict[str, float]:
-    """The angle between feedback and the forward weights it could stand for, in degrees.
+    """The angle between feedback and the corresponding forward weights, in degrees.
 
     F (n_0, n_L) against (W_L ... W_1)ᵀ; B (n_l, n_{l+1}) against W_{l+1}ᵀ; B (n_l, n_L) against
     (W_L ... W_{l+1})ᵀ. About 90 before training; with PEPITA's s = +1 it grows, about 120 on MNIST.
@@ -160,10 +160,10 @@ def alignment_angle(params: Parameters, links: Sequence[Link] | None = None) -> 
 
 
 def signal_angle(B: ArrayLike, W: ArrayLike, errors: ArrayLike) -> float:
-    """Mean over a batch of the angle between B e and Wᵀ e, in degrees, not folded into 0 to 90.
+    """Mean over a batch of the angle between B e and Wᵀ e, in degrees, from 0 to 180.
 
-    B (n_l, n_k) feedback, W (n_k, n_l) forward, errors (batch, n_k). Samples without an error are
-    left out. Source: Lansdell, Prakash & Kording 2020, figure 2.
+    B (n_l, n_k) feedback, W (n_k, n_l) forward, errors (batch, n_k). Samples whose error is zero
+    are left out. Source: Lansdell, Prakash & Kording 2020, figure 2.
 
     >>> signal_angle(np.eye(2), [[0.0, 1.0], [1.0, 0.0]], [[1.0, 1.0], [1.0, 0.0]])
     45.0
@@ -186,8 +186,8 @@ def updates(
 ) -> list[Array | None]:
     """ΔW_1..ΔW_L (n_l, n_{l-1}) of a batch by the textbook form of a rule; None: frozen.
 
-    x (batch, n_0), y (batch, n_L) target vectors. ``params`` stays as it is: a rule that steps
-    twice in a batch is taken in the limit of a small learning rate, where its updates add up.
+    x (batch, n_0), y (batch, n_L) target vectors. ``params`` is not changed. For a rule with two
+    optimiser steps per batch this is the limit of a small learning rate, where its updates add up.
 
     >>> spec = NetworkSpec((4, 3, 2))
     >>> from rate_models.textbook import initial_parameters
@@ -200,8 +200,8 @@ def updates(
     copy = mapped(params, lambda a: np.array(a, float))
     total: list[Array | None] = [None] * spec.layers
     x, y = np.asarray(x, float), np.asarray(y, float)
-    for stage in definition.batch(spec, copy, hyper, x, y, draws):
-        for i, delta in enumerate(gradients(spec, stage, copy, len(x))["W"]):
+    for step in definition.batch(spec, copy, hyper, x, y, draws):
+        for i, delta in enumerate(gradients(spec, step, copy, len(x))["W"]):
             before = total[i]
             total[i] = before if delta is None else delta if before is None else before + delta
     return total
@@ -210,7 +210,7 @@ def updates(
 def true_gradient(
     spec: NetworkSpec, params: Parameters, x: Any, y: Any, draws: Draws = NO_DRAWS
 ) -> list[Array | None]:
-    """∂L/∂W_1..∂L/∂W_L of a batch, L the mean loss: what `updates` are measured against."""
+    """∂L/∂W_1..∂L/∂W_L of a batch, with L the mean loss: the reference for `updates`."""
     return updates(spec, "backprop", params, x, y, Draws(draws.masks))
 
 
@@ -219,8 +219,8 @@ def teaching_angles(
 ) -> list[float]:
     """The angle of each layer's update ΔW_l, or teaching signal, to the true gradient, in degrees.
 
-    deltas, gradients: arrays of one shape, layer by layer. Below 90 a small step lowers the loss.
-    nan where a layer has no update. Source: Lillicrap et al. 2016, figure 2.
+    deltas, gradients: one array per layer, of the same shapes. Below 90 a small step lowers the
+    loss. nan for a layer without an update. Source: Lillicrap et al. 2016, figure 2.
 
     >>> teaching_angles([[1.0, 0.0], None], [[1.0, 1.0], [1.0]])
     [45.0, nan]
@@ -231,9 +231,9 @@ def teaching_angles(
 
 
 def sign_congruence(W: ArrayLike, B: ArrayLike) -> float:
-    """The share of places where W and B, of one shape, have the same sign, 0 to 1.
+    """The share of entries of W and B, of the same shape, that have the same sign, 0 to 1.
 
-    For feedback, W is what it is compared with: see `feedback_pairs`.
+    For feedback, W are the corresponding forward weights: see `feedback_pairs`.
     Source: Lansdell, Prakash & Kording 2020, figure 2.
 
     >>> sign_congruence([[1.0, -2.0], [3.0, 4.0]], [[5.0, -1.0], [-3.0, 1.0]])
@@ -244,7 +244,7 @@ def sign_congruence(W: ArrayLike, B: ArrayLike) -> float:
 
 
 def relative_error(W: ArrayLike, B: ArrayLike) -> float:
-    """‖W - B‖_F / ‖W‖_F, W and B of one shape; nan where W = 0.
+    """‖W - B‖_F / ‖W‖_F, W and B of the same shape; nan where W = 0.
 
     Source: Lansdell, Prakash & Kording 2020, figures 2 and 4.
 
@@ -265,7 +265,7 @@ def weight_norms(params: Parameters) -> list[float]:
 
 
 def _norm(a: ArrayLike) -> float:
-    """The Frobenius norm, added up row by row whatever the threads and the order in memory."""
+    """The Frobenius norm, summed in row-major order whatever the threads and memory layout."""
     return float(np.sqrt(np.sum(np.square(np.ravel(np.asarray(a, float))))))
 
 

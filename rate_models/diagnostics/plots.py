@@ -1,7 +1,7 @@
-"""The figures of the measures, each on axes that are handed in, or on new ones.
+"""Figures of the measures, each on given axes or on new ones.
 
-matplotlib is imported only when something is drawn. A figure of its own looks as `style.STYLE`
-says; save it with ``axes.figure.savefig(...)``.
+matplotlib is imported only when something is drawn. New figures have the style `style.STYLE`; save
+one with ``axes.figure.savefig(...)``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def curves(
     reference: float | None = None,
     axes: Axes | None = None,
 ) -> Axes:
-    """Curves over x; ``reference``: a dashed line to compare with, always in view."""
+    """Curves over x. reference: value of a dashed line for comparison, always visible."""
     if axes is None:
         with drawing():
             return curves(x, lines, label, reference, new_axes())
@@ -42,9 +42,9 @@ def curves(
         axes.axhline(reference, color=GREY, lw=1, ls="--")
     for i, (name, values) in enumerate(lines.items()):
         known = np.array(values, float)
-        alone = "o" if np.isfinite(known).sum() < 2 else None  # a line of one point is not seen
-        colour, shown = COLOURS[i % len(COLOURS)], f"${name}$" if name[1:2] == "_" else name
-        axes.plot(np.asarray(x), known, color=colour, label=shown, marker=alone, ms=4)
+        alone = "o" if np.isfinite(known).sum() < 2 else None  # a line of one point is invisible
+        colour, title = COLOURS[i % len(COLOURS)], f"${name}$" if name[1:2] == "_" else name
+        axes.plot(np.asarray(x), known, color=colour, label=title, marker=alone, ms=4)
     axes.set_ylabel(label)
     axes.ticklabel_format(axis="y", useOffset=False)
     if len(lines) > 1:
@@ -60,7 +60,7 @@ def recorded(
 ) -> Axes:
     """A recordable over samples: alignment angles, norms, congruence, errors, teaching angles.
 
-    samples (T,); values: its numbers by label, one mapping a moment, None where undefined.
+    samples (T,); values: for each of the T moments {label: number}, None where undefined.
     """
     if axes is None:
         with drawing():
@@ -74,7 +74,7 @@ def recorded(
 
 
 def plateau(fits: Mapping[str, Plateau], axes: Axes | None = None) -> Axes:
-    """Test curves and their plateau laws, by the name of what learned: PEPITA's slowness figure."""
+    """Test curves and their plateau laws, {name: law}, as in PEPITA's figure of slowness."""
     if axes is None:
         with drawing():
             return plateau(fits, new_axes())
@@ -91,7 +91,7 @@ def plateau(fits: Mapping[str, Plateau], axes: Axes | None = None) -> Axes:
 def distribution(W: ArrayLike, axes: Axes | None = None) -> Axes:
     """Histogram of the entries of W with the Normal and Student-t fits, logarithmic for the tails.
 
-    The legend has the mean log-likelihood of an entry.
+    The legend has the mean log-likelihood per entry.
     """
     from scipy import stats
 
@@ -124,7 +124,7 @@ def distribution(W: ArrayLike, axes: Axes | None = None) -> Axes:
 
 
 def spectrum(z: ArrayLike, axes: Axes | None = None) -> Axes:
-    """Eigenvalues of the covariance of hidden activities z (T, k), beside BMVR's bound of 1."""
+    """Eigenvalues of the covariance of hidden activities z (T, k), with BMVR's bound of 1."""
     from matplotlib.ticker import MaxNLocator
 
     if axes is None:
@@ -144,7 +144,7 @@ def objective(
     optimum: float | None = None,
     axes: Axes | None = None,
 ) -> Axes:
-    """BMVR's objective over samples, both logarithmic in x, with the optimum as a dashed line."""
+    """BMVR's objective over samples, logarithmic in x, with the optimum as a dashed line."""
     if axes is None:
         with drawing():
             return objective(samples, losses, optimum, new_axes())
@@ -157,7 +157,7 @@ def objective(
 def map_of(
     places: ArrayLike, labels: Sequence[Any] | None = None, axes: Axes | None = None
 ) -> Axes:
-    """`diagnostics.embedding` (N, 2) as points, coloured by class; its axes mean nothing."""
+    """The points of `fits.embedding`, (N, 2), coloured by class; the axes have no meaning."""
     if axes is None:
         with drawing():
             return map_of(places, labels, new_axes(4.6, 4.0))

@@ -1,6 +1,6 @@
-"""What a run can record of its network while it learns: the catalogue behind ``--record``.
+"""Recordables: the numbers that a run can record while it learns, listed by ``--record``.
 
-A recordable is a function of a `Probe` that gives numbers by label. It only reads.
+A recordable is a function of a `Probe` that returns {label: number}. It changes nothing.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Values = dict[str, float]
 
 
 class Probe(NamedTuple):
-    """A network at one moment, and the fixed batch it is probed with.
+    """A network at one moment, and the fixed batch that it is probed with.
 
-    x (N, n_0), y (N, n_L) target vectors; draws: the noise of a rule that takes some, no masks.
+    x (N, n_0), y (N, n_L) target vectors; draws: the noise that the rule needs, without masks.
     """
 
     spec: NetworkSpec
@@ -41,7 +41,7 @@ class Probe(NamedTuple):
 
     @property
     def links(self) -> list[Link]:
-        """Which layers the rule's feedback matrices join."""
+        """The layers that the rule's feedback matrices join."""
         return measures.rule_links(self.rule, self.spec.layers, **self.hyper._asdict())
 
     def updates(self) -> list[Any]:
@@ -52,7 +52,10 @@ class Probe(NamedTuple):
 
 
 class Recordable(NamedTuple):
-    """measure: the numbers by label. title, label: of panel and axis. reference: a line in it."""
+    """measure: returns {label: number}. title, label: of panel and axis.
+
+    reference: value at which the figure has a line for comparison, or None.
+    """
 
     measure: Callable[[Probe], Values]
     title: str
@@ -67,7 +70,7 @@ Measure = Callable[[Probe], Values]
 def recordable(
     title: str, label: str, reference: float | None = None
 ) -> Callable[[Measure], Measure]:
-    """Put a function into the catalogue under its own name."""
+    """A decorator that enters a function into `RECORDABLES` under its own name."""
 
     def enter(measure: Measure) -> Measure:
         RECORDABLES[measure.__name__] = Recordable(measure, title, label, reference)
@@ -77,7 +80,7 @@ def recordable(
 
 
 def get(name: str) -> Recordable:
-    """The recordable of that name; UnknownName, with the list, where there is none.
+    """The recordable with this name. Raises UnknownName, which lists the valid names.
 
     >>> get("weight_norms").title
     'size of the weights'
@@ -93,9 +96,12 @@ def get(name: str) -> Recordable:
 
 
 def measured(name: str, probe: Probe) -> Values:
-    """What the recordable of that name gives; BadOption where the rule has no arrays for it."""
+    """The numbers of the recordable with this name.
+
+    Raises BadOption where the rule does not have the arrays that it needs.
+    """
     try:
-        with np.errstate(all="ignore"):  # what is not finite is written as such
+        with np.errstate(all="ignore"):  # numbers that are not finite are recorded as such
             return get(name).measure(probe)
     except (BadOption, UnknownName) as error:
         raise BadOption(f"--record {name} with rule {probe.name}: {error}") from None
@@ -109,14 +115,14 @@ def alignment_angle(probe: Probe) -> Values:
 
 @recordable("equal signs, feedback and forward", "share of entries", reference=0.5)
 def sign_congruence(probe: Probe) -> Values:
-    """Between each feedback matrix and the forward weights it could stand for."""
+    """Sign congruence of each feedback matrix with the corresponding forward weights."""
     pairs = measures.feedback_pairs(probe.params, probe.links)
     return {name: measures.sign_congruence(w, b) for name, (b, w) in pairs.items()}
 
 
 @recordable("error of the feedback", "‖W - B‖ / ‖W‖", reference=1)
 def relative_error(probe: Probe) -> Values:
-    """‖W - B‖ / ‖W‖ of each feedback matrix and the forward weights it could stand for."""
+    """‖W - B‖ / ‖W‖ of each feedback matrix B and the corresponding forward weights W."""
     pairs = measures.feedback_pairs(probe.params, probe.links)
     return {name: measures.relative_error(w, b) for name, (b, w) in pairs.items()}
 
@@ -129,7 +135,7 @@ def weight_norms(probe: Probe) -> Values:
 
 @recordable("update against gradient", "angle (degrees)", reference=90)
 def teaching_angles(probe: Probe) -> Values:
-    """Of every layer's update by the rule to that by backpropagation, on the probe batch."""
+    """The angle of every layer's update to that of backpropagation, on the probe batch."""
     gradient = measures.true_gradient(probe.spec, probe.params, probe.x, probe.y)
     return _layers(measures.teaching_angles(probe.updates(), gradient))
 

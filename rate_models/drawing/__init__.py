@@ -1,4 +1,4 @@
-"""How every figure of ours looks, whatever a person's matplotlib is set to.
+"""The style of our figures, independent of the user's matplotlib settings.
 
 Open `style` first.
 """

@@ -1,4 +1,4 @@
-"""New figures, which look the same whenever they are drawn."""
+"""New figures in our style, independent of when they are drawn."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def new_figure(size: tuple[float, float], dpi: int = 140) -> Figure:
-    """A figure without pyplot: nothing is kept open, and a notebook shows it.
+    """A figure without pyplot: no window or global state, and a notebook displays it.
 
-    size: width and height in inches. Drawn and saved as inside `drawing`, whenever that is.
+    size: width and height in inches. It is always drawn and saved with the settings of `drawing`.
     """
     load_matplotlib()
     from rate_models.drawing.shown import ShownFigure

@@ -1,7 +1,7 @@
-"""A figure that looks the same whenever it is drawn, and that a notebook shows.
+"""A figure in our style that a notebook displays.
 
-A notebook shows the last expression of a cell where that has ``_repr_png_``; figures that pyplot
-does not know have none, nor have axes.
+A notebook displays the last expression of a cell if that has ``_repr_png_``. Axes do not have it,
+nor do figures that are not registered with pyplot.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ShownFigure(Figure):
     """See `rate_models.drawing.figures.new_figure`."""
 
     def add_subplot(self, *args: Any, **settings: Any) -> Axes:
-        """As matplotlib's; the axes are shown by a notebook too."""
+        """As in matplotlib; a notebook displays the axes too."""
         if not {"projection", "polar", "axes_class"} & set(settings):
             settings["axes_class"] = ShownAxes
         axes: Axes = super().add_subplot(*args, **settings)
@@ -42,14 +42,14 @@ class ShownFigure(Figure):
 
 
 class ShownAxes(Axes):
-    """Axes that a notebook shows as their figure."""
+    """Axes that a notebook displays as their figure."""
 
     def _repr_png_(self) -> bytes:
         return _png(self)
 
 
 class ShownRows(list[Axes]):
-    """Several axes of one figure, which a notebook shows once."""
+    """Several axes of one figure, which a notebook displays once."""
 
     def _repr_png_(self) -> bytes | None:
         return _png(self[0]) if self else None

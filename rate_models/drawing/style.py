@@ -1,15 +1,15 @@
-"""How our figures look, whatever the person's matplotlib is set to; imported when one is drawn.
+"""The style of our figures, independent of the user's matplotlib settings.
 
-A file matplotlibrc, a style, MPLBACKEND: all are for the person's own figures. Ours are drawn with
-matplotlib's defaults and `STYLE` on top, without a window, so that none of these can break them::
+A matplotlibrc file, a style or MPLBACKEND apply to the user's own figures. Ours are drawn with
+matplotlib's defaults and `STYLE`, without a window, so that such settings cannot break them::
 
     with drawing():
         figure = new_figure((7, 3.4))
         figure.subplots().plot([1, 2])
         figure.savefig(path)
 
-What else is needed of matplotlib is imported inside the ``with``: an MPLBACKEND that matplotlib
-does not know fails at its first import.
+Other parts of matplotlib are imported inside the ``with``, because its first import fails if
+MPLBACKEND names an unknown backend.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     pass
 
-# Colours that stay apart for colour-blind readers and in print (Okabe & Ito 2008).
+# Colours that colour-blind readers can distinguish, also in print (Okabe & Ito 2008).
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLE: dict[Any, Any] = {  # keys are Literals in new versions of matplotlib, texts in old ones
@@ -45,9 +45,10 @@ STYLE: dict[Any, Any] = {  # keys are Literals in new versions of matplotlib, te
 
 @contextlib.contextmanager
 def drawing(**settings: Any) -> Iterator[None]:
-    """matplotlib as it comes, with `STYLE`; settings: more of its parameters, _ for the dot.
+    """A context with matplotlib's defaults and `STYLE`.
 
-    Signs that its font lacks are drawn as boxes, without a warning for each.
+    settings: further matplotlib parameters, with _ for the dot. Characters that the font lacks are
+    drawn as boxes, without warnings.
     """
     matplotlib = load_matplotlib()
     theirs = {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"}
@@ -58,7 +59,7 @@ def drawing(**settings: Any) -> Iterator[None]:
 
 
 def load_matplotlib() -> Any:
-    """The module, imported without MPLBACKEND where that names a backend it does not have."""
+    """The module matplotlib, imported without MPLBACKEND if that names an unknown backend."""
     try:
         return importlib.import_module("matplotlib")
     except ValueError:
@@ -74,9 +75,9 @@ def load_matplotlib() -> Any:
 
 
 def plain(text: object, most: int | None = None) -> str:
-    """A text of the person's as matplotlib draws it as it is: no formula, on one line.
+    """The user's text for matplotlib: on one line, and not interpreted as a formula.
 
-    most: signs that there is room for; a longer one is cut.
+    most: maximal number of characters; a longer text is cut.
 
     >>> plain("5$ or 6$"), plain("aeroplane", 6)
     ('5\\\\$ or 6\\\\$', 'aerop…')
@@ -87,7 +88,7 @@ def plain(text: object, most: int | None = None) -> str:
 
 
 def plain_numbers(axis: Any) -> None:
-    """Has a logarithmic axis say 0.6 and 60, where matplotlib has 6 × 10⁻¹ and 6 × 10¹."""
+    """Label a logarithmic axis with 0.6 and 60 instead of 6 × 10⁻¹ and 6 × 10¹."""
     from matplotlib.ticker import LogFormatter
 
     class Plain(LogFormatter):

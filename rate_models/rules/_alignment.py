@@ -5,6 +5,7 @@
 
                        signal_l
     `layer_to_layer`   W_{l+1}ᵀ δ_{l+1}   through the forward weights
+                       c_{l+1} sign(W_{l+1})ᵀ δ_{l+1}   through their signs, c_l = √(1.5 / n_{l-1})
                        B_{l+1} δ_{l+1}    through feedback matrices, (n_l, n_{l+1})
     `from_output`      B_l δ_L            the error of the output, B_l (n_l, n_L)
                        B_l y              the target
@@ -15,8 +16,12 @@ B is fixed, U(-b, b) with b = κ √(6/n_l), κ = feedback_scale; in kernels fla
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any, Literal
+
+import numpy as np
+from array_api_compat import array_namespace
 
 from rate_models.compiler.kernel import Array, stage
 from rate_models.kernels import layers
@@ -43,12 +48,12 @@ from rate_models.rules import (
 def layer_to_layer(
     module: str,
     *,
-    through: Literal["W", "B"],
+    through: Literal["W", "signs", "B"],
     losses: tuple[str, ...],
     properties: Properties,
     defaults: Defaults,
 ) -> Rule:
-    """A rule whose errors travel down layer by layer, through W or through feedback matrices B."""
+    """A rule whose errors travel down layer by layer: through W, its signs, or feedback B."""
     own = through == "B"
     return Rule(
         module,
@@ -57,10 +62,10 @@ def layer_to_layer(
         properties=properties,
         own=(BETWEEN,) if own else (),
         batch=partial(_batch_down, through),
-        teach=_teach_through_b if own else _teach_through_w,
-        tasks=partial(_tasks_down, through),
+        teach=_TEACH_DOWN[through],
+        tasks=partial(_tasks_down, "B" if own else "W"),
         batches=_always,
-        convolves=True,
+        convolves=through != "signs",
         defaults=defaults,
     )
 
@@ -128,10 +133,19 @@ def _batch_down(
         below = layer - 1
         terms[below] = [Term(delta, h[below])]
         if below > 0:
-            w = params["W"][below] if through == "W" else params["B"][below - 1].swapaxes(0, 1)
+            w = params["B"][below - 1].swapaxes(0, 1) if through == "B" else params["W"][below]
+            if through == "signs":  # c, the mean |W| of a new network
+                w = math.sqrt(1.5 / spec.sizes[below]) * _signs(w)
             back = spec.back(layer, w, delta, h[below])
             delta = spec.gate(below, a[below], back, draws.mask(below))
     yield Stage(terms)
+
+
+def _signs(w: Any) -> Any:
+    """-1, 0 or 1 for each weight; as torch's vmap takes it, which takes no ``sign`` of the array
+    API."""
+    xp = array_namespace(w)
+    return xp.astype(w > 0, w.dtype) - xp.astype(w < 0, w.dtype)
 
 
 def _tasks_down(through: str, spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:
@@ -158,6 +172,31 @@ def _teach_through_w(
 
 
 @stage
+def _teach_through_signs(
+    layer: int,
+    net: Layers,
+    syn: InputSynapses,
+    params: Any,
+    hyper: Any,
+    step: Step,
+    work: Work,
+    mask: Array,
+    noise: Array,
+) -> None:
+    """The same through the signs of W_l."""
+    delta = layers.units(net, work.delta, layer)
+    if layer > 1:
+        w, below = layers.matrix(net, net.W, layer), layers.units(net, work.delta, layer - 1)
+        mean = below.dtype.type(math.sqrt(1.5 / below.size))
+        below[:] = 0
+        for i in range(delta.size):
+            for j in range(below.size):
+                below[j] += np.sign(w[i, j]) * (mean * delta[i])
+        layers.gate(net, layer - 1, work, mask)
+    layers.update(net, syn, layer, delta, work.h, work.c, step)
+
+
+@stage
 def _teach_through_b(
     layer: int,
     net: Layers,
@@ -175,6 +214,9 @@ def _teach_through_b(
         B = layers.item(params.B, params.B_at, layer - 2)
         layers.feed_back(net, layer - 1, B, delta, work, mask)
     layers.update(net, syn, layer, delta, work.h, work.c, step)
+
+
+_TEACH_DOWN = {"W": _teach_through_w, "signs": _teach_through_signs, "B": _teach_through_b}
 
 
 # -- from the output

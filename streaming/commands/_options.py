@@ -60,15 +60,15 @@ def flags(context: typer.Context) -> dict[str, str]:
 def command_line(context: typer.Context, *records: type[BaseModel]) -> str:
     """The command line, without options that do not affect results."""
     decides = {n: o.decides for record in reversed(records) for n, o in option_of(record).items()}
-    asked = given(context)
+    chosen = given(context)
     arguments, options = list[str](), list[str]()
     for name, flag in flags(context).items():
-        if name not in asked:
+        if name not in chosen:
             continue
         if not flag.startswith("-"):
-            arguments.append(str(asked[name]))
+            arguments.append(str(chosen[name]))
         elif decides.get(name):
-            options += _spelled(flag, asked[name])
+            options += _spelled(flag, chosen[name])
     return shlex.join(["dendrostream", str(context.info_name), *arguments, *options])
 
 

@@ -62,18 +62,18 @@ def paper(
     **options: Any,
 ) -> None:
     """Reproduce a published table or figure; finished cells are stored and not run twice."""
-    asked = PaperOptions(**options)
+    chosen = PaperOptions(**options)
     if results is not None and name is not None:
         raise BadOption("--results", got=f"with {name}", expected="no name: it covers all papers")
     if results is not None:
         from streaming.papers import page
 
-        page.write(asked.out, results)
+        page.write(chosen.out, results)
         print(f"page: {results}")
     elif name is None:
         _list_all(json_)
     else:
-        result = _reproduce(name, asked, command_line(context, PaperOptions))
+        result = _reproduce(name, chosen, command_line(context, PaperOptions))
         print_json(result) if json_ else _report(result)
 
 
@@ -89,20 +89,20 @@ def _list_all(as_json: bool) -> None:
         print(f"{public:<{width}}  {cited}")
 
 
-def _reproduce(name: str, asked: PaperOptions, command: str) -> dict[str, Any]:
+def _reproduce(name: str, chosen: PaperOptions, command: str) -> dict[str, Any]:
     from streaming.papers.reproduce import reproduce
     from streaming.sources import Options
 
     try:
         return reproduce(
-            name, asked.out, seeds=asked.seeds, epochs=asked.epochs, quick=asked.quick,
-            rows=_list(asked.rows), columns=_list(asked.columns), device=asked.device,
-            data=Options(data=asked.data, download=asked.download), scheduler=asked.scheduler,
-            workers=asked.workers, command=command, say=say,
+            name, chosen.out, seeds=chosen.seeds, epochs=chosen.epochs, quick=chosen.quick,
+            rows=_list(chosen.rows), columns=_list(chosen.columns), device=chosen.device,
+            data=Options(data=chosen.data, download=chosen.download), scheduler=chosen.scheduler,
+            workers=chosen.workers, command=command, say=say,
             bar=sys.stderr.isatty(),
         )  # fmt: skip
     except KeyboardInterrupt:
-        kept = asked.out / "cells"
+        kept = chosen.out / "cells"
         say(f"interrupted; finished cells are kept in {kept}: the same command goes on")
         raise typer.Exit(130) from None
 

@@ -77,60 +77,60 @@ def schedule(json_: Json = False, **options: Any) -> None:
     from streaming.pictures.drawn import check_path
     from streaming.runs.config import parse_settings
 
-    asked = ScheduleOptions(**options)
-    sizes, how = parse_sizes(asked.layers, "--layers"), asked.how
-    check_path("--out", asked.out)
-    settings = parse_settings(asked.settings)
-    planned, unit = _planned(asked, sizes, how, settings)
-    figures = {"rule": asked.rule, "layers": sizes, "schedule": str(how), "unit": unit}
-    figures |= _figures(planned, asked.samples)
-    title = f"{asked.rule}, {_short(sizes)}, {how}:"
+    chosen = ScheduleOptions(**options)
+    sizes, how = parse_sizes(chosen.layers, "--layers"), chosen.how
+    check_path("--out", chosen.out)
+    settings = parse_settings(chosen.settings)
+    planned, unit = _planned(chosen, sizes, how, settings)
+    figures = {"rule": chosen.rule, "layers": sizes, "schedule": str(how), "unit": unit}
+    figures |= _figures(planned, chosen.samples)
+    title = f"{chosen.rule}, {_short(sizes)}, {how}:"
     measured = None
-    if asked.measure:
-        comparison = _compared(asked, sizes, how, settings)
+    if chosen.measure:
+        comparison = _compared(chosen, sizes, how, settings)
         measured = _measured(comparison)
         title = f"{title} {comparison.speedup:.2f} times one thread"
-        picture = _drawn(comparison.plan, asked.out, title, "seconds", comparison.ran)
+        picture = _drawn(comparison.plan, chosen.out, title, "seconds", comparison.ran)
     else:
         title = f"{title} {planned.speedup:.2f} times one worker"
-        picture = _drawn(planned, asked.out, title, unit)
+        picture = _drawn(planned, chosen.out, title, unit)
     if json_:
         print_json({"plan": figures, "measured": measured, "picture": picture})
         return
     measurements = {f"measured {name}": value for name, value in (measured or {}).items()}
     for name, value in {**figures, **measurements, "picture": picture}.items():
-        print(f"{name.replace('_', ' '):<34}{_word(value)}")
+        print(f"{name.replace('_', ' '):<34}{_text(value)}")
 
 
 def _planned(
-    asked: ScheduleOptions, sizes: list[int], how: Schedule, settings: dict[str, Any]
+    chosen: ScheduleOptions, sizes: list[int], how: Schedule, settings: dict[str, Any]
 ) -> tuple[Plan, str]:
     """The plan, and the unit of its times."""
     from streaming.schedule.plan import equal_times
     from streaming.schedule.planner import plan
 
-    times = _times(asked.standard_times, asked.modulated_times, asked.error_time)
+    times = _times(chosen.standard_times, chosen.modulated_times, chosen.error_time)
     unit = "given unit"
     if times is None:
-        times = equal_times(len(sizes) - 1) if asked.equal else None
-        unit = "stages" if asked.equal else "multiply-adds"
-    most = max(4 * asked.batch * (asked.delay + 2), MOST_ITEMS // (2 * len(sizes)))
+        times = equal_times(len(sizes) - 1) if chosen.equal else None
+        unit = "stages" if chosen.equal else "multiply-adds"
+    most = max(4 * chosen.batch * (chosen.delay + 2), MOST_ITEMS // (2 * len(sizes)))
     planned = plan(
-        asked.rule, sizes, how, asked.workers, min(asked.samples, most), times=times,
-        handover=asked.handover, options=settings,
+        chosen.rule, sizes, how, chosen.workers, min(chosen.samples, most), times=times,
+        handover=chosen.handover, options=settings,
     )  # fmt: skip
     return planned, unit
 
 
 def _compared(
-    asked: ScheduleOptions, sizes: list[int], how: Schedule, settings: dict[str, Any]
+    chosen: ScheduleOptions, sizes: list[int], how: Schedule, settings: dict[str, Any]
 ) -> Comparison:
     """The plan run by threads, compared with one thread."""
     from streaming.terminal import slow
     from streaming.threads.measuring import measure
 
     with slow("measuring: some seconds, or minutes if kernels are compiled first"):
-        return measure(asked.rule, sizes, how, asked.workers, asked.samples, settings)
+        return measure(chosen.rule, sizes, how, chosen.workers, chosen.samples, settings)
 
 
 def _drawn(plan: Plan, out: Path, *rest: Any) -> str | None:
@@ -206,8 +206,8 @@ def _measured(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _word(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, list):
-        several = [_word(one) for one in value[:16]]
+        several = [_text(one) for one in value[:16]]
         return ", ".join(several) + (" ..." if len(value) > 16 else "")
     return f"{value:,.6g}" if isinstance(value, float) else str(value)

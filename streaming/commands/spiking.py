@@ -16,12 +16,12 @@ def spiking(json_: Json = False, **options: Any) -> None:
     """Convert a trained network to spiking neurons in Brian 2 and present held-out samples."""
     from streaming.spikes import conversion  # imports NumPy, which --help does not need
 
-    asked = SpikingOptions(**options)
-    if asked.samples < 1 or asked.presentation < 1:
-        got = f"{asked.samples}, {asked.presentation}"
+    chosen = SpikingOptions(**options)
+    if chosen.samples < 1 or chosen.presentation < 1:
+        got = f"{chosen.samples}, {chosen.presentation}"
         raise BadOption("--samples and --presentation", got=got, expected="1 or more")
     say = (lambda _: None) if json_ else terminal.say
-    result = conversion.shown_as_spikes(asked, say, progress=not json_)
+    result = conversion.convert_and_simulate(chosen, say, progress=not json_)
     print_json(result) if json_ else print(_report(result))
 
 

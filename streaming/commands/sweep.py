@@ -63,8 +63,8 @@ def sweep(
     context: typer.Context, json_: Json = False, quiet: Quiet = False, **options: Any
 ) -> None:
     """Run all combinations of option values on Dask workers; finished cells are not run twice."""
-    asked = SweepOptions(**{name: options[name] for name in SweepOptions.model_fields})
-    result = _swept(context, asked, (lambda _: None) if quiet else terminal.say, quiet)
+    chosen = SweepOptions(**{name: options[name] for name in SweepOptions.model_fields})
+    result = _swept(context, chosen, (lambda _: None) if quiet else terminal.say, quiet)
     if json_:
         print_json(result)
     else:
@@ -80,14 +80,14 @@ def sweep(
 
 
 def _swept(
-    context: typer.Context, asked: SweepOptions, say: Callable[[str], None], quiet: bool
+    context: typer.Context, chosen: SweepOptions, say: Callable[[str], None], quiet: bool
 ) -> dict[str, Any]:
     """The results of the sweep; an interrupt ends the command."""
     from streaming.progress import Interrupts
     from streaming.sweeps.sweep import parse_over
     from streaming.sweeps.sweep import sweep as run_all
 
-    varies = parse_over(asked.over)
+    varies = parse_over(chosen.over)
     options = _of_all_runs(context)
     for name in options.keys() & varies.keys():
         raise BadOption(flags(context)[name], got="beside --over", expected="one of the two")
@@ -95,13 +95,13 @@ def _swept(
     try:
         with interrupts.caught():
             return run_all(
-                options, varies, asked.out, table=asked.table, scheduler=asked.scheduler,
-                workers=asked.workers, runs=asked.runs, dashboard=asked.dashboard,
+                options, varies, chosen.out, table=chosen.table, scheduler=chosen.scheduler,
+                workers=chosen.workers, runs=chosen.runs, dashboard=chosen.dashboard,
                 command=command_line(context, SweepOptions, RunOptions), say=say,
                 bar=sys.stderr.isatty() and not quiet,
             )  # fmt: skip
     except KeyboardInterrupt:
-        kept = asked.out / "cells"
+        kept = chosen.out / "cells"
         say(f"interrupted; finished cells are kept in {kept}: the same command goes on")
         raise typer.Exit(interrupts.exit_code) from None
 

@@ -42,9 +42,9 @@ def check_room(learner: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
     for size in sizes:
         check_count("sizes", size)
     weights = sum(math.prod(two) for two in pairwise(sizes))
-    held = sum(a.size for name, a in arrays.items() if name.startswith("network."))
-    if weights > held:
-        raise BadOption("sizes", got=f"{weights:,} weights", expected=f"{held:,} numbers at most")
+    stored = sum(a.size for name, a in arrays.items() if name.startswith("network."))
+    if weights > stored:
+        raise BadOption("sizes", got=f"{weights:,} weights", expected=f"{stored:,} numbers at most")
     if check_count("batch", batch) > 1 and len(arrays["network.layers.change"]) != batch:
         kept = len(arrays["network.layers.change"])
         raise BadOption("batch", got=batch, expected=f"{kept}, as many as there are updates kept")

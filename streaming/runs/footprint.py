@@ -19,7 +19,7 @@ from rate_models.errors import UserError
 
 if TYPE_CHECKING:
     from streaming.learner.learner import OnlineLearner
-    from streaming.runs.state import Standing
+    from streaming.runs.state import BaseRun
 
 SAMPLES = 1000  # the largest number of samples that are timed
 WARM = 3  # calls before these
@@ -28,7 +28,7 @@ LARGEST = 1 << 30  # bytes; a larger learner is not copied
 ENOUGH = 100  # the least number of samples for a 99th percentile
 
 
-def footprint(run: Standing, stopped: str) -> dict[str, Any]:
+def footprint(run: BaseRun, stopped: str) -> dict[str, Any]:
     """{parameters, memory, latency} of a run's learner.
 
     parameters: how many numbers `OnlineLearner.parameters` has: weights, biases and feedback.
@@ -108,7 +108,7 @@ def _parameters(learner: OnlineLearner) -> tuple[int, int]:
     return sum(a.size for a in arrays), sum(a.nbytes for a in arrays)
 
 
-def _latency_of(run: Standing) -> dict[str, Any] | None:
+def _latency_of(run: BaseRun) -> dict[str, Any] | None:
     if run.learner.nbytes > LARGEST:
         return None
     seconds = min(MOST, max(LEAST, SHARE * run.seconds))

@@ -89,7 +89,7 @@ def _config(parent: Path) -> RunConfig:
             "--from",
             got=f"no {path}",
             expected="the folder of a run",
-            remedy="a learner that Python saved goes on there: OnlineLearner.load(FOLDER)",
+            remedy="load a learner that was saved from Python by OnlineLearner.load(FOLDER)",
         )
     return RunConfig.read(path)
 

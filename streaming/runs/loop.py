@@ -19,7 +19,7 @@ from streaming.runs import divergence
 from streaming.runs import state as run_state
 from streaming.runs.divergence import ENOUGH
 from streaming.runs.rate_checks import RateChecks
-from streaming.runs.state import RunState, Standing
+from streaming.runs.state import BaseRun, RunState
 from streaming.runs.summary import Summary, held_out_scores, summarised
 from streaming.runs.trouble import Trouble
 from streaming.scores.evaluate import Stopped, held_out
@@ -49,7 +49,7 @@ class Hooks:
     draw: bool = True
 
 
-class Run(Standing):
+class Run(BaseRun):
     """A run that continues its stream from the current position."""
 
     _saved: tuple[int, ...] | None = None  # the state at the last checkpoint, see `save`
@@ -186,19 +186,20 @@ class Run(Standing):
 
     def _learn(self, X: Any, y: Any) -> None:
         try:
-            scored, taken = self.learner.learn_scored(X, y), len(y)
+            scored, count = self.learner.learn_scored(X, y), len(y)
         except BadSample as error:  # the samples before the bad one were learned
             if (before := getattr(error, "scored", None)) is not None:
                 self._count(before, len(before.losses))
             raise
-        self._count(scored, taken)
+        self._count(scored, count)
 
-    def _count(self, scored: Scored, taken: int) -> None:
+    def _count(self, scored: Scored, count: int) -> None:
+        """Add the scores of ``count`` samples of the stream, and move the position."""
         self.metrics.update(*scored)
         if self.examples:
             self.examples.add(scored)
-        self.position += taken
-        self.index += taken
+        self.position += count
+        self.index += count
 
     def _end_epoch(self, stop: Callable[[], bool]) -> None:
         if self.index == 0:
@@ -275,5 +276,5 @@ class Run(Standing):
 
     def _summarise(self, stopped: str) -> Summary:
         """Write summary.json; returns its content."""
-        held = self.summary if self.summary is not None else self._summarised(stopped)
-        return write_summary(self.folder / "summary.json", held)
+        summary = self.summary if self.summary is not None else self._summarised(stopped)
+        return write_summary(self.folder / "summary.json", summary)

@@ -83,7 +83,7 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
         return summary
     with disk(folder), locked(folder) as lock:
         if unborn(folder):  # stopped before the first checkpoint
-            _refuse_unborn_heir(folder, config)
+            _refuse_without_learner(folder, config)
             source = _opened(config, hooks)
             learner = config.learner(source)
             recorder = Recorder(config.record, learner, source)
@@ -104,7 +104,7 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
         return this.go(hooks)
 
 
-def _refuse_unborn_heir(folder: Path, config: RunConfig) -> None:
+def _refuse_without_learner(folder: Path, config: RunConfig) -> None:
     """Raise MissingData if the run lacks the learner of its parent, which only a checkpoint has."""
     if config.lineage is not None:
         parent = config.lineage.parent
@@ -117,5 +117,6 @@ def _refuse_unborn_heir(folder: Path, config: RunConfig) -> None:
 
 
 def _opened(config: RunConfig, hooks: Hooks) -> Source:
+    """The source of a run; a message is shown if opening it is slow."""
     with slow(f"reading {config.source}", hooks.say):
         return config.open()

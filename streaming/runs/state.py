@@ -36,7 +36,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)] | None
 FREE = tuple(name for name, option in option_of(RunConfig).items() if not option.decides)
 
 
-class Standing:
+class BaseRun:
     """The current state of a run: learner, scores and position in the stream.
 
     position: samples of the stream processed so far, in all epochs. index: samples processed in
@@ -89,7 +89,7 @@ class EpochScores(BaseModel):
 class RunState(BaseModel):
     """The state of a run as a checkpoint stores it, apart from arrays.
 
-    position, epoch, index, seconds, over: see `Standing`. epochs: results after each epoch.
+    position, epoch, index, seconds, over: see `BaseRun`. epochs: results after each epoch.
     line_at: position at the last metrics line. lines, recorded: numbers of lines in metrics.jsonl
     and record.jsonl at the checkpoint; lines_digest, recorded_digest: hashes of these lines.
     content: hash of the source's data. config: the options of the run. summary_digest: hash of the
@@ -175,7 +175,7 @@ def finished(folder: Path, config: RunConfig, endings: tuple[str, ...]) -> dict[
     return summary
 
 
-def stored(run: Standing) -> tuple[dict[str, Array], dict[str, Any]]:
+def stored(run: BaseRun) -> tuple[dict[str, Array], dict[str, Any]]:
     """Arrays and meta that the checkpoint of a run holds beside the learner."""
     state = {name: getattr(run, name) for name in POSITION}
     state |= {"lines": run.log.lines, "lines_digest": run.log.digest}
@@ -191,7 +191,7 @@ def stored(run: Standing) -> tuple[dict[str, Array], dict[str, Any]]:
     return arrays, {"run": state}
 
 
-def restore(run: Standing, arrays: dict[str, Array], state: RunState) -> None:
+def restore(run: BaseRun, arrays: dict[str, Array], state: RunState) -> None:
     """Set position and scores of a run to those of a checkpoint.
 
     Raises BadOption if the data of the source have changed, and DamagedCheckpoint for invalid

@@ -9,12 +9,12 @@ from streaming.runs.footprint import footprint
 from streaming.scores.regression import SCORES
 
 if TYPE_CHECKING:
-    from streaming.runs.state import Standing
+    from streaming.runs.state import BaseRun
 
 Summary = dict[str, Any]
 
 
-def summarised(run: Standing, stopped: str, tested: dict[str, Any]) -> Summary:
+def summarised(run: BaseRun, stopped: str, tested: dict[str, Any]) -> Summary:
     """The summary of a run. tested: scores of the held-out samples for its current state, or {}."""
     config, source, scores = run.config, run.source, run.metrics.get()
     (shown, confusion), tested_shown = run.metrics.shown(), tested.get("confusion_classes")

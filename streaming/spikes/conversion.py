@@ -43,65 +43,65 @@ class Trained(NamedTuple):
     calibration: Array
 
 
-def shown_as_spikes(asked: SpikingOptions, say: Say, *, progress: bool) -> dict[str, Any]:
+def convert_and_simulate(options: SpikingOptions, say: Say, *, progress: bool) -> dict[str, Any]:
     """Convert the network and simulate it on the samples; returns the results as JSON values."""
     backend.load()
-    how = backend.fastest() if asked.mode == "auto" else asked.mode
-    trained = trained_network(asked, say)
+    how = backend.fastest() if options.mode == "auto" else options.mode
+    trained = trained_network(options, say)
     learner, truth = trained.learner, trained.truth
-    _check_length(asked, sum(learner.sizes), len(truth))
+    _check_length(options, sum(learner.sizes), len(truth))
     right = float(np.mean(learner.predict_many(trained.shown) == truth))
-    net = _converted(asked, trained, how, say)
+    net = _converted(options, trained, how, say)
     begin = time.perf_counter()
     recording = net.run(progress=progress)
     seconds = time.perf_counter() - begin
-    curves = _curves(asked, recording, np.asarray(learner.classes), truth)
+    curves = _curves(options, recording, np.asarray(learner.classes), truth)
     model = net.target_rates()
     ranks = {name: rank_correlation(model[name], recording.rates(name))
              for name in recording.spikes}  # fmt: skip
-    files = _files(asked, net, recording, curves, right, trained)
+    files = _files(options, net, recording, curves, right, trained)
     return {
-        "sizes": learner.sizes, "source": asked.source, "samples": len(truth), "mode": how,
-        "presentation_ms": asked.presentation, "seed": asked.seed, "rate_accuracy": right,
-        "accuracy": {name: curve[float(asked.presentation)] for name, curve in curves.items()},
+        "sizes": learner.sizes, "source": options.source, "samples": len(truth), "mode": how,
+        "presentation_ms": options.presentation, "seed": options.seed, "rate_accuracy": right,
+        "accuracy": {name: curve[float(options.presentation)] for name, curve in curves.items()},
         "accuracy_against_ms": curves, "rank_correlation": ranks, "seconds": seconds,
         "seconds_per_sample": seconds / len(truth), "files": [str(file) for file in files],
     }  # fmt: skip
 
 
-def _check_length(asked: SpikingOptions, units: int, samples: int) -> None:
+def _check_length(options: SpikingOptions, units: int, samples: int) -> None:
     """Raise BadOption if the simulation would take hours or its traces would fill the memory."""
-    milliseconds = samples * min(asked.presentation, MANY)
-    got = f"{samples:,} samples of {asked.presentation:,} ms"
+    milliseconds = samples * min(options.presentation, MANY)
+    got = f"{samples:,} samples of {options.presentation:,} ms"
     check_memory("--presentation", got, TRACED * milliseconds)
-    if asked.dt > 0:
-        neurons = asked.cells * units
-        got = f"{got} in steps of {asked.dt:g} ms, {neurons:,} neurons"
-        seconds = milliseconds / asked.dt * neurons / PACE
+    if options.dt > 0:
+        neurons = options.cells * units
+        got = f"{got} in steps of {options.dt:g} ms, {neurons:,} neurons"
+        seconds = milliseconds / options.dt * neurons / PACE
         remedy = "choose fewer --samples, a shorter --presentation or a longer --dt"
         check_time("--presentation", got, seconds, remedy)
 
 
-def _converted(asked: SpikingOptions, trained: Trained, how: str, say: Say) -> Any:
-    neuron = _liveliest(trained.learner, trained.shown)
+def _converted(options: SpikingOptions, trained: Trained, how: str, say: Say) -> Any:
+    neuron = _most_variable_unit(trained.learner, trained.shown)
     traces = [f"{neuron[0]}.{v}[{neuron[1]}]" for v in ("v", "v_dendrite")] if neuron else []
-    say(f"measuring activities and the f-I curve; {asked.samples} samples of "
-        f"{asked.presentation} ms, {how}")  # fmt: skip
+    say(f"measuring activities and the f-I curve; {options.samples} samples of "
+        f"{options.presentation} ms, {how}")  # fmt: skip
     return to_brian2(
         trained.learner, trained.shown, trained.calibration,
-        presentation=f"{asked.presentation} ms", peak=f"{asked.peak} Hz", floor=asked.floor,
-        inputs=asked.inputs, readout=asked.readout, cells=asked.cells, dt=f"{asked.dt} ms",
-        traces=traces, seed=asked.seed, mode=how,
+        presentation=f"{options.presentation} ms", peak=f"{options.peak} Hz", floor=options.floor,
+        inputs=options.inputs, readout=options.readout, cells=options.cells, dt=f"{options.dt} ms",
+        traces=traces, seed=options.seed, mode=how,
     )  # fmt: skip
 
 
 def _curves(
-    asked: SpikingOptions, recording: Any, labels: Array, truth: Array
+    options: SpikingOptions, recording: Any, labels: Array, truth: Array
 ) -> dict[str, dict[float, float]]:
     """{readout: {ms: accuracy}}."""
-    times = {t for t in (*TIMES, asked.presentation) if t <= asked.presentation}
-    by: list[Any] = ["membrane"] if asked.readout == "membrane" else ["rate"]
-    by += ["first_spike"] if asked.floor is not None and asked.readout == "spikes" else []
+    times = {t for t in (*TIMES, options.presentation) if t <= options.presentation}
+    by: list[Any] = ["membrane"] if options.readout == "membrane" else ["rate"]
+    by += ["first_spike"] if options.floor is not None and options.readout == "spikes" else []
     return {
         name: {
             float(t): _accuracy(recording.decode(name, t / 1000), labels, truth)
@@ -112,64 +112,66 @@ def _curves(
 
 
 def _files(
-    asked: SpikingOptions, net: Any, recording: Any, curves: dict[str, dict[float, float]],
+    options: SpikingOptions, net: Any, recording: Any, curves: dict[str, dict[float, float]],
     right: float, trained: Trained,
 ) -> list[Path]:  # fmt: skip
     """Write figures and exports; returns their paths."""
-    out = asked.out
+    out = options.out
     out.mkdir(parents=True, exist_ok=True)
     truth: Any = trained.truth
     files: list[Path] = []
     with attempt(str(out / "spiking.png"), "the same command draws it again"):
         sizes = "-".join(map(str, trained.learner.sizes))
-        title = f"{sizes} in spikes, {plain(asked.source)}"
+        title = f"{sizes} in spikes, {plain(options.source)}"
         drawn = pictures.overview(
             recording, net.target_rates(), curves, right, out / "spiking.png", title, truth
         )
         files.append(drawn)
-    files += [export.to_nwb(recording, out / "spiking.nwb")] if asked.nwb else []
-    if asked.nir:
+    files += [export.to_nwb(recording, out / "spiking.nwb")] if options.nwb else []
+    if options.nir:
         export.to_nir(net, out / "network.nir")
         files.append(out / "network.nir")
     return files
 
 
-def trained_network(asked: SpikingOptions, say: Say) -> Trained:
+def trained_network(options: SpikingOptions, say: Say) -> Trained:
     """The network of the checkpoint or a newly trained one, with samples to present."""
     # tables hold nothing out by default; other sources do
-    held_out = HELD_OUT if get(asked.source).table else 0.0
-    opened = open_source(asked.source, Options(data=asked.data, seed=asked.seed, held_out=held_out))
+    held_out = HELD_OUT if get(options.source).table else 0.0
+    opened = open_source(
+        options.source, Options(data=options.data, seed=options.seed, held_out=held_out)
+    )
     if not opened.classes:
-        raise BadOption("--source", got=asked.source, expected="samples with labels")
-    X, y, x, truth = _samples(opened, asked.samples)
-    if asked.checkpoint is not None:
-        learner = _loaded(asked, X, truth, len(opened.classes))
+        raise BadOption("--source", got=options.source, expected="samples with labels")
+    X, y, x, truth = _samples(opened, options.samples)
+    if options.checkpoint is not None:
+        learner = _loaded(options, X, truth, len(opened.classes))
     else:
-        sizes = (X.shape[1], asked.hidden, len(opened.classes))
+        sizes = (X.shape[1], options.hidden, len(opened.classes))
         check_learning(EPOCHS * len(X), sizes)
         learner = OnlineLearner(
-            "pepita", sizes, lr=0.1, seed=asked.seed,
+            "pepita", sizes, lr=0.1, seed=options.seed,
             scale="range" if opened.scale == "range" else "running",
             maximum=opened.maximum, classes=opened.classes,
         )  # fmt: skip
         for epoch in range(EPOCHS):
-            order = np.random.default_rng([asked.seed, epoch]).permutation(len(X))
+            order = np.random.default_rng([options.seed, epoch]).permutation(len(X))
             learner.learn_many(X[order], y[order])
             right = np.mean(learner.predict_many(x) == truth)
             say(f"epoch {epoch + 1}: {right:.4f} of held-out right")
-    return Trained(learner, x[: asked.samples], truth[: asked.samples], X)
+    return Trained(learner, x[: options.samples], truth[: options.samples], X)
 
 
-def _loaded(asked: SpikingOptions, X: Array, truth: Array, classes: int) -> OnlineLearner:
+def _loaded(options: SpikingOptions, X: Array, truth: Array, classes: int) -> OnlineLearner:
     """The learner of a checkpoint. Raises BadOption if the samples do not fit it."""
-    assert asked.checkpoint is not None
-    inside = asked.checkpoint / "checkpoint"
-    learner = OnlineLearner.load(inside if inside.is_dir() else asked.checkpoint)
+    assert options.checkpoint is not None
+    inside = options.checkpoint / "checkpoint"
+    learner = OnlineLearner.load(inside if inside.is_dir() else options.checkpoint)
     if learner.sizes[0] != X.shape[1] or set(learner.classes or ()) < set(truth.tolist()):
         known = None if learner.classes is None else len(learner.classes)
         raise BadOption(
             "--source",
-            got=f"{asked.source}, {X.shape[1]} features in {classes} classes",
+            got=f"{options.source}, {X.shape[1]} features in {classes} classes",
             expected=f"{learner.sizes[0]} features in {known} classes, as --checkpoint has",
         )
     return learner
@@ -198,7 +200,7 @@ def _first(chunks: Any, n: int) -> tuple[Array, Array]:
     return (np.concatenate(X)[:n], np.concatenate(y)[:n]) if y else (np.zeros((0, 0)), np.zeros(0))
 
 
-def _liveliest(learner: OnlineLearner, x: Array) -> tuple[str, int] | None:
+def _most_variable_unit(learner: OnlineLearner, x: Array) -> tuple[str, int] | None:
     """(population, unit) of the unit in the first layer that varies most over three samples.
 
     None if there is no hidden layer.

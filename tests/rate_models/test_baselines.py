@@ -1,4 +1,4 @@
-"""Feedback alignment and its kin: where theory says they are backpropagation, and plain loops."""
+"""Feedback alignment and related rules against backpropagation, by theory, and plain loops."""
 
 from __future__ import annotations
 

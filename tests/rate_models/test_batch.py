@@ -1,4 +1,4 @@
-"""The torch twin: same arrays, same mathematics, any torch optimiser."""
+"""`BatchNetwork`: the same arrays and mathematics as online, with any torch optimiser."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_state_dict_names_parameters_and_buffers() -> None:
     same(other.numpy(), net.numpy(), 0.0)
 
 
-def test_any_optimiser_and_scheduler_will_do() -> None:
+def test_any_optimiser_and_scheduler_works() -> None:
     net = BatchNetwork(SPEC, "pepita")
     adam = torch.optim.Adam(net.parameters(), lr=0.05)
     scheduler = torch.optim.lr_scheduler.MultiStepLR(adam, milestones=[60])
@@ -137,7 +137,7 @@ def test_a_frozen_layer_gets_no_gradient() -> None:
     assert frozen == {"W.0", "b.0"}
 
 
-def test_classes_and_vectors_arrays_and_tensors_say_the_same() -> None:
+def test_classes_and_vectors_arrays_and_tensors_are_equivalent() -> None:
     readonly = X.copy()
     readonly.flags.writeable = False
     given = [(X, Y), (X, LABELS.astype(np.uint8)), (X.tolist(), LABELS.tolist()), (readonly, Y)]
@@ -169,7 +169,7 @@ def test_dropout_masks_come_from_the_seed_and_change_with_every_batch() -> None:
     assert (masks[0] == 0).float().mean().item() == pytest.approx(0.1, abs=0.005)
 
 
-def test_noise_can_be_handed_in() -> None:
+def test_noise_can_be_given() -> None:
     noise = RNG.uniform(-1, 1, (12, 4))
     net = double("pepita", modulation="random")
     net.fill_grad(X, LABELS, noise=[noise])
@@ -210,7 +210,7 @@ def test_a_rule_with_two_steps_per_batch_and_arrays_of_its_own(
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_conversion_both_ways(rule: str) -> None:
+def test_conversion_in_both_directions(rule: str) -> None:
     spec, _ = suited(rule)
     online = OnlineNetwork(spec, rule, seed=2, dtype="float64", optimizer=Optimizer(0.1, 0.9))
     online.learn(X, LABELS)
@@ -290,7 +290,7 @@ def test_fit_stops_where_weights_are_not_finite() -> None:
         (lambda: fit(double(), X, LABELS, epochs=1, x_test=X), "both x_test and y_test"),
     ],
 )
-def test_what_cannot_be_is_said_at_the_door(call: Any, message: str) -> None:
+def test_invalid_arguments_are_refused(call: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         call()
 
@@ -304,7 +304,7 @@ def test_parameters_that_do_not_fit_change_nothing() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_a_gpu_gives_the_same() -> None:
+def test_a_gpu_has_the_same_results() -> None:
     nets = double(), BatchNetwork(SPEC, "pepita", 0, "float64", "cuda")
     for net in nets:
         fit(net, X, LABELS, epochs=3, batch_size=5, optimizer=Optimizer(0.1, 0.9))

@@ -1,4 +1,4 @@
-"""Precision of products and compilation: other numbers only where asked, and the same rule."""
+"""Precision of products and compilation: they change results only on request, and by rounding."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_onednn_computes_what_mkl_does(
     rule: str, bias: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Gradients, and metrics, by the two libraries differ by rounding alone."""
-    found = []
+    results = []
     for known in (True, False):
         monkeypatch.setattr(onednn, "_known", lambda known=known: known)
         net = BatchNetwork(NetworkSpec((6, 9, 7, 4), bias=bias), rule, seed=3)
@@ -130,9 +130,9 @@ def test_onednn_computes_what_mkl_does(
         for _ in net.stages(X, LABELS):
             pass
         grads = [w.grad.clone() for w in net.parameters() if w.grad is not None]
-        found.append([*grads, torch.tensor(list(net.evaluate(X, LABELS).values()))])
-    assert found[0]
-    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-6)
+        results.append([*grads, torch.tensor(list(net.evaluate(X, LABELS).values()))])
+    assert results[0]
+    torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-6)
 
 
 def test_onednn_is_for_single_precision_dense_networks_on_processors() -> None:

@@ -1,4 +1,4 @@
-"""BMVR against reduced-rank regression, and against what its paper derives from the rules."""
+"""BMVR against reduced-rank regression, and against the results that its paper derives."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def trained(request: pytest.FixtureRequest) -> Any:
     params = initial_parameters(spec, "bmvr", 0, **hyper)
     book = Textbook(spec, "bmvr", params, Optimizer(lr=0.4), **hyper)
     # one sample at a time η = 0.4 would overshoot; in full batches the modes alone matter
-    advice = bmvr.RULE.advise(spec, book.hyper, Optimizer(lr=0.4), x, y)
-    assert not any("settle" in one.text for one in advice)
+    warnings = bmvr.RULE.advise(spec, book.hyper, Optimizer(lr=0.4), x, y)
+    assert not any("settle" in one.text for one in warnings)
     for _ in range(12000):
         book.learn(x, y)
     return book, x, y, ridge
@@ -123,8 +123,8 @@ def test_the_nonlinear_form_is_the_loop_of_the_paper(batch: int) -> None:
             new[2] += 0.04 * (np.outer(z, n) - Q) / batch
             new[3] += 0.04 * (np.outer(n, z) - R) / batch
             new[4] += 0.05 * (r - mean) / batch
-        said = (np.maximum(x @ W_1.T, 0) - mean) @ W_2.T
-        assert_allclose(book.predict(x), said, rtol=1e-10, atol=1e-14)
+        outputs = (np.maximum(x @ W_1.T, 0) - mean) @ W_2.T
+        assert_allclose(book.predict(x), outputs, rtol=1e-10, atol=1e-14)
         book.learn(x, y)
         found = [params["W"][0], params["W"][1].T, params["Q"], params["R"], params["mean"]]
         for ours, loop in zip(found, new, strict=True):
@@ -132,7 +132,7 @@ def test_the_nonlinear_form_is_the_loop_of_the_paper(batch: int) -> None:
 
 
 def test_a_ridge_is_samples_along_every_input() -> None:
-    """c I more in C_xx is what samples √(c m) e_j with y = 0 add."""
+    """C_xx + c I is the covariance with extra samples √(c m) e_j with y = 0."""
     x, y = regression(60)
     spec, c = NetworkSpec((M, K, N), **LINEAR), 0.3
     axes = np.sqrt(c * len(x)) * np.eye(M)
@@ -172,12 +172,12 @@ def test_the_kernel_is_the_textbook_in_every_form(case: Case, dtype: str) -> Non
     net, book = case.online(dtype), case.textbook()
     x, labels, y = case.samples(200)
     for t in range(len(x)):
-        said = book.predict(x[t : t + 1])
+        outputs = book.predict(x[t : t + 1])
         outcome = case.learn(net, x[t : t + 1], labels[t : t + 1], y[t : t + 1])
         book.learn(x[t : t + 1], y[t : t + 1], *case.draws(t))
         limit = {"float64": 1e-10, "float32": 1e-4}[dtype]
         assert deviation(net.parameters(), book.params) < limit, f"sample {t}"
-        assert deviation({"h": outcome.outputs}, {"h": said}) < limit, f"sample {t}"
+        assert deviation({"h": outcome.outputs}, {"h": outputs}) < limit, f"sample {t}"
     if not case.hyper.get("decoupled"):
         assert (net.parameters()["R"] == net.parameters()["Q"].T).all()
 
@@ -208,8 +208,8 @@ def test_labels_and_activities_through_the_learner() -> None:
     options: dict[str, Any] = {"mean_rate": 0.01, "classes": ("a", "b", "c")}
     learner = OnlineLearner("bmvr", sizes=(8, 12, 3), lr=0.02, **options)
     names = np.array(["a", "b", "c"])[labels]
-    said, _ = learner.learn_many(X, names)
-    assert (said[-500:] == names[-500:]).mean() > 0.9
+    outputs, _ = learner.learn_many(X, names)
+    assert (outputs[-500:] == names[-500:]).mean() > 0.9
     p, (z, out) = learner.parameters(), learner.activities(X[:5])
     assert p["mean"].min() > 0
     assert_allclose(z, np.maximum(X[:5] @ p["W"][0].T, 0) - p["mean"], rtol=1e-10)

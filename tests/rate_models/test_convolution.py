@@ -140,9 +140,9 @@ def test_every_rule_is_the_loops_of_its_paper(
                 total += part / N
     net.fill_grad(X, Y, masks, noise)
     for layer, (weights, biases) in enumerate(totals):
-        found = net.W[layer].grad
-        assert found is not None and np.abs(weights).max() > 0
-        close(found.numpy().ravel(), weights)
+        gradients = net.W[layer].grad
+        assert gradients is not None and np.abs(weights).max() > 0
+        close(gradients.numpy().ravel(), weights)
         if bias:
             close(net.b[layer].grad.numpy(), biases)
     if rule == "node_perturbation":
@@ -174,7 +174,7 @@ def test_backprop_is_the_gradient_that_autograd_finds(units: str, loss: str) -> 
     net = network("backprop", units=units, loss=loss, bias=True, activation="tanh")
     masks, _ = drawn(net)
     net.fill_grad(X, Y, masks)
-    found = [p.grad.clone() for p in net.parameters()]
+    gradients = [p.grad.clone() for p in net.parameters()]
     net.zero_grad()
     h = torch.tensor(X).unflatten(1, IMAGE)
     for i, layer in enumerate(LAYERS):
@@ -191,7 +191,7 @@ def test_backprop_is_the_gradient_that_autograd_finds(units: str, loss: str) -> 
     y = torch.tensor(Y)
     total = F.cross_entropy(h, y, reduction="sum") if loss != "mse" else ((h - y) ** 2).sum() / 2
     (total / N).backward()
-    for ours, parameter in zip(found, net.parameters(), strict=True):
+    for ours, parameter in zip(gradients, net.parameters(), strict=True):
         close(ours.numpy(), parameter.grad.numpy())
 
 
@@ -250,7 +250,7 @@ def test_a_weight_that_needs_no_gradient_stays() -> None:
     assert all(not np.array_equal(a, b) for a, b in zip(before[1:], after[1:], strict=True))
 
 
-def test_dropout_falls_on_dense_layers() -> None:
+def test_dropout_applies_to_dense_layers() -> None:
     spec = ConvolutionalSpec.of((1, 4, 4), (Convolution(2, 3), 1000, 2))
     masks = BatchNetwork(spec, dropout=0.5).draws(3).masks
     assert masks is not None
@@ -307,6 +307,6 @@ def conv(*layers: Any, **more: Any) -> ConvolutionalSpec:
         (lambda: OnlineNetwork(conv()), "OnlineNetwork: got convolutions"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_said_at_the_door(call: Any, message: str) -> None:
+def test_invalid_networks_are_refused(call: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""Diagnostics against closed forms, data of a known law, and the rules they must agree with."""
+"""Diagnostics against closed forms, data of a known law, and the rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from networks import suited_network
 from numpy.testing import assert_allclose
 
 from rate_models import rules
-from rate_models.diagnostics import measures
+from rate_models.diagnostics import fits, measures
 from rate_models.diagnostics.measures import Link
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, one_hot
@@ -75,7 +75,7 @@ def test_feedback_from_the_output(forward: bool) -> None:
     assert list(angles.values()) == pytest.approx([0, 180], abs=1e-5)
 
 
-def test_a_hidden_layer_as_wide_as_the_output_is_no_riddle_at_the_top() -> None:
+def test_a_hidden_layer_as_wide_as_the_output_is_not_ambiguous() -> None:
     W = weights(6, 5, 4)
     for rule in ("feedback_alignment", "direct_feedback_alignment"):
         (link,) = measures.rule_links(rule, 2)
@@ -83,8 +83,8 @@ def test_a_hidden_layer_as_wide_as_the_output_is_no_riddle_at_the_top() -> None:
     assert measures.alignment_angle({"W": W, "B": [W[1].T]}) == {"B to layer 1": 0}
 
 
-def test_shapes_that_leave_it_open_are_refused_and_the_rule_says() -> None:
-    """Direct and layered feedback of equal layers: not to be told apart by shape."""
+def test_ambiguous_shapes_are_refused_and_the_rule_declares_the_links() -> None:
+    """For layers of equal size, direct and layered feedback have the same shapes."""
     W = weights(6, 4, 4, 4)
     params = {"W": W, "B": [W[1].T, W[2].T]}
     with pytest.raises(BadOption, match="rule_links"):
@@ -217,7 +217,7 @@ def test_slowness_of_a_known_curve(s: float, scale: float) -> None:
     epochs = np.arange(1, 60)
     curve = scale * 0.9 * epochs / (s + epochs)
     curve[-1] = scale * 0.9
-    law = measures.slowness(curve, chance=0.1 * scale)
+    law = fits.slowness(curve, chance=0.1 * scale)
     assert abs(law.A - 0.9 * scale) < 1e-12 and len(law.points) == 60
     assert law.s == pytest.approx(s, rel=0.01)
     grid = law.s * np.linspace(0.9, 1.1, 2001)
@@ -230,15 +230,15 @@ def test_slowness_takes_sixty_points() -> None:
     epochs = np.arange(1, 60)
     curve = epochs / (0.5 + epochs)
     longer = np.concatenate([curve, np.full(40, 5.0)])
-    assert measures.slowness(longer, 0.1).s == measures.slowness(curve, 0.1).s
+    assert fits.slowness(longer, 0.1).s == fits.slowness(curve, 0.1).s
     for bad in ([], [np.nan, 0.5]):
         with pytest.raises(BadOption, match="accuracies"):
-            measures.slowness(bad, 0.1)
+            fits.slowness(bad, 0.1)
 
 
 def test_normal_weights_are_recovered() -> None:
-    fits = measures.distribution_fits(RNG.normal(0.02, 0.003, size=(100, 200)))
-    normal, t = fits["normal"], fits["t"]
+    laws = fits.distribution_fits(RNG.normal(0.02, 0.003, size=(100, 200)))
+    normal, t = laws["normal"], laws["t"]
     assert normal.parameters["mean"] == pytest.approx(0.02, abs=1e-4)
     assert normal.parameters["std"] == pytest.approx(0.003, rel=0.02)
     assert -1 < t.log_likelihood - normal.log_likelihood < 8  # and many degrees of freedom
@@ -246,29 +246,29 @@ def test_normal_weights_are_recovered() -> None:
 
 
 def test_student_weights_are_recovered() -> None:
-    fits = measures.distribution_fits(0.5 + 0.01 * RNG.standard_t(4, size=20_000))
-    assert fits["t"].parameters == {
+    laws = fits.distribution_fits(0.5 + 0.01 * RNG.standard_t(4, size=20_000))
+    assert laws["t"].parameters == {
         "df": pytest.approx(4, rel=0.08),
         "loc": pytest.approx(0.5, abs=5e-4),
         "scale": pytest.approx(0.01, rel=0.03),
     }
-    assert fits["t"].log_likelihood > fits["normal"].log_likelihood + 1000
+    assert laws["t"].log_likelihood > laws["normal"].log_likelihood + 1000
 
 
 def test_equal_weights_have_no_distribution() -> None:
     with pytest.raises(BadOption, match="not equal"):
-        measures.distribution_fits(np.ones((3, 3)))
+        fits.distribution_fits(np.ones((3, 3)))
 
 
 def test_the_constraint_of_white_activity() -> None:
     z = RNG.normal(size=(500, 6)) @ RNG.normal(size=(6, 6))
-    assert measures.constraint_error(z) > 0.5
+    assert fits.constraint_error(z) > 0.5
     white = z @ np.linalg.inv(np.linalg.cholesky(z.T @ z / len(z))).T
-    assert measures.constraint_error(white) < 1e-12
-    assert_allclose(measures.constraint_spectrum(white), np.ones(6), rtol=1e-12)
+    assert fits.constraint_error(white) < 1e-12
+    assert_allclose(fits.constraint_spectrum(white), np.ones(6), rtol=1e-12)
     # twice as large: C = 4 I, off by 3 in each of k directions
-    assert measures.constraint_error(2 * white) == pytest.approx(3)
-    values = measures.constraint_spectrum(z)
+    assert fits.constraint_error(2 * white) == pytest.approx(3)
+    values = fits.constraint_spectrum(z)
     assert (np.diff(values) < 0).all()
     assert values.sum() == pytest.approx((z**2).sum() / len(z))
 
@@ -280,24 +280,24 @@ def test_the_optimum_of_bmvr_is_reduced_rank_regression(k: int) -> None:
     y += x @ RNG.normal(size=(8, 5)) * 0.3
     full = np.linalg.lstsq(x, y, rcond=None)[0]
     _, _, right = np.linalg.svd(x @ full, full_matrices=False)
-    best = measures.bmvr_loss(y, x @ full @ right[:k].T, right[:k].T)
-    assert measures.bmvr_optimum(x, y, k) == pytest.approx(best, rel=1e-10)
+    best = fits.bmvr_loss(y, x @ full @ right[:k].T, right[:k].T)
+    assert fits.bmvr_optimum(x, y, k) == pytest.approx(best, rel=1e-10)
     for _ in range(20):
         guess = RNG.normal(size=(8, k))
         readout = np.linalg.lstsq(x @ guess, y, rcond=None)[0]
-        assert measures.bmvr_loss(y, x @ guess, readout.T) >= best
+        assert fits.bmvr_loss(y, x @ guess, readout.T) >= best
 
 
 def test_dead_inputs_do_not_hurt_the_optimum() -> None:
     x, y = RNG.normal(size=(100, 4)), RNG.normal(size=(100, 2))
     padded = np.hstack([x, np.zeros((100, 3)), x[:, :1]])
-    want = measures.bmvr_optimum(x, y, 2)
-    assert measures.bmvr_optimum(padded, y, 2) == pytest.approx(want, rel=1e-8)
+    want = fits.bmvr_optimum(x, y, 2)
+    assert fits.bmvr_optimum(padded, y, 2) == pytest.approx(want, rel=1e-8)
 
 
 def test_embedding_takes_more_samples_than_its_perplexity() -> None:
     with pytest.raises(BadOption, match="perplexity"):
-        measures.embedding(RNG.normal(size=(20, 5)))
+        fits.embedding(RNG.normal(size=(20, 5)))
 
 
 @pytest.mark.slow
@@ -305,12 +305,12 @@ def test_embedding_keeps_clusters_together_and_repeats_itself() -> None:
     centres = 10 * RNG.normal(size=(3, 20))
     kinds = np.repeat(np.arange(3), 15)
     h = centres[kinds] + RNG.normal(size=(45, 20))
-    places = measures.embedding(h, perplexity=8, seed=1)
-    assert places.shape == (45, 2)
-    means = np.array([places[kinds == k].mean(axis=0) for k in range(3)])
-    nearest = ((places[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
+    points = fits.embedding(h, perplexity=8, seed=1)
+    assert points.shape == (45, 2)
+    means = np.array([points[kinds == k].mean(axis=0) for k in range(3)])
+    nearest = ((points[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
     assert (nearest == kinds).all()
-    np.testing.assert_array_equal(places, measures.embedding(h, perplexity=8, seed=1))
+    np.testing.assert_array_equal(points, fits.embedding(h, perplexity=8, seed=1))
 
 
 def test_every_figure_is_drawn_on_given_axes_and_on_its_own(tmp_path: Any) -> None:
@@ -319,7 +319,7 @@ def test_every_figure_is_drawn_on_given_axes_and_on_its_own(tmp_path: Any) -> No
 
     from rate_models.diagnostics import plots
 
-    law = measures.slowness(np.arange(1, 20) / np.arange(2, 21), 0.1)
+    law = fits.slowness(np.arange(1, 20) / np.arange(2, 21), 0.1)
     moments = [{"W_1": 3.0, "W_2": None}, {"W_1": 4.0, "W_2": 2.0}]
     drawings = [
         lambda axes: plots.recorded("weight_norms", [0, 500], moments, axes),

@@ -1,4 +1,4 @@
-"""What makes batches fast changes no result: W F stepped beside W, velocities that settle."""
+"""Optimisations of batches do not change results: W F stepped with W, velocities that settle."""
 
 from __future__ import annotations
 

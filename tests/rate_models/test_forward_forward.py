@@ -1,4 +1,4 @@
-"""Forward-Forward against autograd, a loop over its equations, and what its labels must be."""
+"""Forward-Forward against autograd and a loop over its equations; the labels that it draws."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def test_a_sample_by_hand() -> None:
     a = [max(0.0, sum(W[i, j] * x[j] for j in range(3))) for i in range(4)]
     size = (sum(v * v for v in a) / 4) ** 0.5 + 1e-4
     out = np.array([sum(V[k, i] * a[i] / size for i in range(4)) for k in range(3)])
-    said = np.exp(out) / np.exp(out).sum()
-    wrong = 2 if 0.7 * (said[0] + said[2]) > said[0] else 0
+    predicted = np.exp(out) / np.exp(out).sum()
+    wrong = 2 if 0.7 * (predicted[0] + predicted[2]) > predicted[0] else 0
     learned = W.copy()
     for label, sign in ((1, -1), (wrong, 1)):
         shown = [x[j] + K[j, label] - K[j].mean() for j in range(3)]
@@ -107,7 +107,7 @@ def test_a_sample_by_hand() -> None:
         for i in range(4):
             for j in range(3):
                 learned[i, j] -= 0.03 * 0.05 * sign * pull * v[i] * shown[j]
-    readout = V - 0.03 * 20 / 4 * np.outer(said - np.eye(3)[1], np.array(a) / size)
+    readout = V - 0.03 * 20 / 4 * np.outer(predicted - np.eye(3)[1], np.array(a) / size)
     after = net.parameters()["W"]
     assert np.abs(learned - W).max() > 1e-4
     assert_allclose(after[0], learned, rtol=1e-12)

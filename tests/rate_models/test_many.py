@@ -1,4 +1,4 @@
-"""Many seeds at once give what they give one by one."""
+"""Training many seeds at once has the same results as one by one."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_together_is_one_by_one(rule: str, hyper: dict[str, Any]) -> None:
 def test_one_network_at_a_time_in_each_thread(
     way: Any, rtol: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the last bit in turn; sums of several threads are added up otherwise than those of one."""
+    """With identical bits in turn; several threads sum in another order than one thread does."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     ours, theirs = networks("pepita", dropout=0.1), networks("pepita", dropout=0.1)
     fit_many(ours, X, LABELS, seeds=SEEDS, epochs=2, batch_size=5, way=way)
@@ -94,10 +94,10 @@ def test_single_precision_and_a_test_set() -> None:
 
 
 @pytest.mark.parametrize("fast", ["together", "in turn", "side by side"])
-def test_a_trial_finds_the_fastest_way_and_changes_no_number(
+def test_a_trial_selects_the_fastest_method_and_changes_no_number(
     fast: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     times = iter([1.0 if way == fast else 9.0 for way in ("together", "in turn", "side by side")])
 
     def seconds(call: Any, device: Any) -> float:
@@ -107,21 +107,21 @@ def test_a_trial_finds_the_fastest_way_and_changes_no_number(
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(many, "_seconds", seconds)
     ours, theirs = networks("pepita", dropout=0.1), networks("pepita", dropout=0.1)
-    fit_many(ours, X, LABELS, seeds=SEEDS, epochs=2, say=said.append)
+    fit_many(ours, X, LABELS, seeds=SEEDS, epochs=2, say=lines.append)
     fit_many(theirs, X, LABELS, seeds=SEEDS, epochs=2, way=fast)
-    assert len(said) == 1 and said[0].startswith(f"3 networks {fast}: ")
+    assert len(lines) == 1 and lines[0].startswith(f"3 networks {fast}: ")
     for a, b in zip(ours, theirs, strict=True):
         assert_same(a, b, 0.0)
 
 
 def test_the_trial_takes_real_times() -> None:
-    said: list[str] = []
-    fit_many(networks("pepita"), X, LABELS, seeds=SEEDS, epochs=1, say=said.append)
-    assert said[0].endswith("(ms)") and "in turn" in said[0] and "together" in said[0]
+    lines: list[str] = []
+    fit_many(networks("pepita"), X, LABELS, seeds=SEEDS, epochs=1, say=lines.append)
+    assert lines[0].endswith("(ms)") and "in turn" in lines[0] and "together" in lines[0]
 
 
 @pytest.mark.parametrize("way", ["together", "in turn", "side by side"])
-def test_one_that_diverges_stops_and_the_others_go_on(way: Any) -> None:
+def test_one_that_diverges_stops_and_the_others_continue(way: Any) -> None:
     nets = networks("backprop")
     with torch.no_grad():
         nets[1].W[0][0, 0] = torch.inf
@@ -152,7 +152,7 @@ def test_networks_own_their_arrays_afterwards() -> None:
         ({"epochs": 0}, "epochs: got 0"),
     ],
 )
-def test_what_cannot_be_is_said(change: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_refused(change: dict[str, Any], message: str) -> None:
     given: Any = {"nets": networks("pepita"), "seeds": SEEDS, "epochs": 1, **change}
     with pytest.raises(BadOption, match=message):
         fit_many(given.pop("nets"), X, LABELS, **given)
@@ -160,7 +160,7 @@ def test_what_cannot_be_is_said(change: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("way", ["in turn", "side by side"])
 @pytest.mark.parametrize("rule", ["pepita", "node_perturbation"])
-def test_training_goes_on_from_what_is_kept_to_the_last_bit(
+def test_training_resumes_with_identical_bits(
     rule: str, way: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[str, Any] = {"epochs": 4, "batch_size": 5, "way": way, "seeds": SEEDS}
@@ -183,7 +183,7 @@ def test_training_goes_on_from_what_is_kept_to_the_last_bit(
         assert_same(one, other, rtol=0.0)
 
 
-def test_what_cannot_go_on() -> None:
+def test_invalid_states_to_resume() -> None:
     state = State(1, 1, 0.1, {"net.W.0": np.ones((2, 2))})
     nets = networks("pepita")
     for more in ({"way": "together"}, {"way": "in turn"}):

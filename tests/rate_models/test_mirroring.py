@@ -1,4 +1,4 @@
-"""Weight mirroring of PEPITA's feedback: its equations, its realisations, and where it leads."""
+"""Weight mirroring of PEPITA's feedback: its equations, its implementations, and its limit."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_when_it_mirrors_and_when_it_learns() -> None:
 
 
 def test_the_decay_is_a_faster_rate() -> None:
-    """What all factors lose alike is given back: η / (1 - η λ) without decay is the same."""
+    """A decay common to all factors is undone: η / (1 - η λ) without decay is the same."""
     eta, lam = 0.5, 0.8
     hyper = {**ON, "mirror_before": 50}
     runs = [
@@ -186,7 +186,7 @@ def test_the_mean_update_of_a_factor_is_the_forward_weight(activation: str) -> N
 
 @pytest.mark.parametrize("sizes", [(30, 20, 5), (30, 20, 15, 5), (30, 20, 15, 10, 5)], ids=str)
 def test_feedback_turns_to_the_forward_weights(sizes: tuple[int, ...]) -> None:
-    """While it mirrors alone, with noise enough."""
+    """While only F learns, with enough noise."""
     hyper = {**ON, "mirror_before": 8000, "mirror_every": 0, "mirror_rate": 0.02}
     net = OnlineNetwork(NetworkSpec(sizes, "identity", "mse"), "pepita", **hyper)
     before = alignment_angle(net.parameters())
@@ -246,7 +246,7 @@ def test_off_it_leaves_no_trace() -> None:
         ({"mirror_noise": 0}, "mirror_noise: got 0; expected greater than 0"),
     ],
 )
-def test_what_cannot_mirror_is_refused_at_every_door(change: Any, message: str) -> None:
+def test_what_cannot_mirror_is_refused_everywhere(change: Any, message: str) -> None:
     spec, hyper = NetworkSpec((6, 5, 4)), {**ON, **change}
     with pytest.raises(BadOption, match=message):
         OnlineNetwork(spec, "pepita", **hyper)

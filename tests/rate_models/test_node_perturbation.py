@@ -38,7 +38,7 @@ def step(
 
 
 def learned(sizes: tuple[int, ...], activation: str, batches: int, size: int, **hyper: Any) -> Any:
-    """Parameters after B has learned on random samples while W stands still."""
+    """Parameters after B has learned on random samples while W is fixed."""
     spec = NetworkSpec(sizes, activation, "mse")
     params = initial_parameters(spec, "node_perturbation", seed=0, **hyper)
     for _ in range(batches):
@@ -96,7 +96,7 @@ def test_the_estimate_tends_to_the_gradient_that_autograd_finds(
 
 @pytest.mark.parametrize("hidden", [4, 64])
 def test_the_noise_of_the_estimate_grows_with_the_number_of_units(hidden: int) -> None:
-    """E ‖λ̂ - λ‖² = (n + 1) ‖λ‖², which is why the rule without feedback lies below the others."""
+    """E ‖λ̂ - λ‖² = (n + 1) ‖λ‖²: the reason why the rule without feedback is below the others."""
     spec, n = NetworkSpec((6, hidden, 4), "tanh", "mse"), 20_000
     params = initial_parameters(spec, "reinforce", seed=3)
     x, y = (np.repeat(RNG.normal(size=(1, width)), n, 0) for width in (6, 4))
@@ -134,7 +134,7 @@ def test_feedback_that_has_become_the_weights_is_backpropagation(loss: str) -> N
 
 
 def test_ridge_is_the_closed_form_over_all_samples() -> None:
-    """B = (γI + Σẽẽᵀ)⁻¹ Σẽλ̂ᵀ, both for the layer below the output, where ẽ knows nothing of B."""
+    """B = (γI + Σẽẽᵀ)⁻¹ Σẽλ̂ᵀ, both for the layer below the output, where ẽ does not depend on B."""
     sizes, gamma = (10, 8, 4), 0.3
     spec = NetworkSpec(sizes, "sigmoid", "mse")
     params = initial_parameters(spec, "node_perturbation", 0, solver="ridge", gamma=gamma)
@@ -232,7 +232,7 @@ def test_what_shapes_the_state_is_fixed_and_rates_are_not() -> None:
 
 
 def test_ridge_in_single_precision_outlives_signals_of_few_dimensions() -> None:
-    """ẽ of ten dimensions in twenty: V has a condition beyond what its float32 digits can say."""
+    """ẽ of ten dimensions in twenty: the condition number of V is too large for float32."""
     rng = np.random.default_rng(0)
     spread = 30 * rng.normal(size=(10, 20))
     V = 0.1 * np.eye(20)

@@ -1,4 +1,4 @@
-"""Learned feedback on MNIST while W stands still: as good as theory says, and no better.
+"""Learned feedback on MNIST while W is fixed: as good as theory predicts, and no better.
 
 λ̂_i = ξ_i Σ_k ξ_k λ_k, k over all hidden units, has mean λ_i and variance ‖λ‖² + λ_i². So the ridge
 least squares B = V⁻¹ Σ ẽ λ̂ᵀ, V = γ I + Σ ẽ ẽᵀ, of the layer below the output, where ẽ = e, misses
@@ -37,9 +37,9 @@ GAMMA, MARKS = 0.1, (1_000, 3_000, 10_000, 30_000)
 class Seen(NamedTuple):
     """After so many batches of 32.
 
-    error: ‖D‖ / ‖W‖ of the top matrix. ratio: √tr Dᵀ V D over what theory says. V makes all 10 · 20
-    entries count alike, so that it varies by 1/√(2 · 200), five per cent. angles: between
-    B ẽ and the true gradient of layers 1 and 2, in degrees.
+    error: ‖D‖ / ‖W‖ of the top matrix. ratio: √tr Dᵀ V D over its theoretical value. V
+    gives all 10 · 20 entries equal weight, so that it varies by 1/√(2 · 200), five per cent.
+    angles: between B ẽ and the true gradient of layers 1 and 2, in degrees.
     """
 
     error: float
@@ -68,8 +68,8 @@ def course(seed: int) -> list[Seen]:
         if batch in MARKS:
             B2, B3 = params["B"]
             D, wanted = B3 - W3, np.trace(np.linalg.solve(V, M))
-            told = (e @ B3 * slope) @ B2
-            cos = (told * below).sum(1) / np.sqrt((told**2).sum(1) * (below**2).sum(1))
+            signal = (e @ B3 * slope) @ B2
+            cos = (signal * below).sum(1) / np.sqrt((signal**2).sum(1) * (below**2).sum(1))
             angles = float(np.degrees(np.arccos(cos)).mean()), signal_angle(B3.T, W3, e)
             ratio = float(np.sqrt(np.trace(D.T @ V @ D) / wanted))
             found.append(Seen(relative_error(W3, B3), ratio, angles))

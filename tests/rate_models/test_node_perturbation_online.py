@@ -1,4 +1,4 @@
-"""Node perturbation in all realisations: kernels and torch against the textbook."""
+"""Node perturbation in all implementations: kernels and torch against the textbook."""
 
 from __future__ import annotations
 

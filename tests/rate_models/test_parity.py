@@ -1,4 +1,4 @@
-"""The realisations agree; and where one is broken or missing, that is said."""
+"""The implementations agree, and a broken or missing one is reported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TORCH = find_spec("torch") is not None
 @pytest.mark.parametrize("rule", rules.names())
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("dtype", parity.TOLERANCE)
-def test_realisations_agree_after_every_sample(rule: str, seed: int, dtype: str) -> None:
+def test_implementations_agree_after_every_sample(rule: str, seed: int, dtype: str) -> None:
     report = parity.run(samples=100, rules=[rule], dtypes=[dtype], seed=seed)
     assert report.ok, [row for row in report.rows if not row["ok"]]
     seen = {(row["realisation"], row["dtype"]) for row in report.rows}
@@ -42,7 +42,7 @@ def test_realisations_agree_after_every_sample(rule: str, seed: int, dtype: str)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", rules.names())
-def test_realisations_agree_for_as_long_as_the_command_looks(rule: str) -> None:
+def test_implementations_agree_for_the_default_number_of_samples(rule: str) -> None:
     report = parity.run(rules=[rule])
     assert report.ok, [row for row in report.rows if not row["ok"]]
 
@@ -53,19 +53,19 @@ def test_single_precision_is_really_compared() -> None:
     assert min(single) > 1e-9  # also of F, which is rounded
 
 
-def test_circuits_are_one_more_realisation_where_a_rule_has_one() -> None:
+def test_circuits_are_one_more_implementation_where_a_rule_has_one() -> None:
     ruled = [rule for rule in rules.names() if circuits.circuits_of(rule)]
     assert {"pepita", "bmvr", "node_perturbation"} <= set(ruled)
     for rule in [*ruled, "backprop"]:
         report = parity.run(50, [rule], ["float64"], others={"circuit": circuits.maker})
         assert report.ok, [row for row in report.rows if not row["ok"]]
-        found = [row for row in report.rows if row["realisation"] == "circuit"]
-        assert {row["array"] for row in found} >= ({"W.0", "outputs"} if rule in ruled else set())
-        assert bool(found) == (rule in ruled)
-        assert all(row["tolerance"] == 1e-10 for row in found)
+        circuit = [row for row in report.rows if row["realisation"] == "circuit"]
+        assert {row["array"] for row in circuit} >= ({"W.0", "outputs"} if rule in ruled else set())
+        assert bool(circuit) == (rule in ruled)
+        assert all(row["tolerance"] == 1e-10 for row in circuit)
 
 
-def test_a_circuit_that_is_off_is_found() -> None:
+def test_a_wrong_circuit_is_detected() -> None:
     def broken(case: parity.Case, dtype: str, seed: int) -> parity.Twin | None:
         return circuits.maker(case._replace(optimizer=case.optimizer._replace(lr=0.031)), dtype, 0)
 
@@ -74,12 +74,12 @@ def test_a_circuit_that_is_off_is_found() -> None:
 
 
 def test_every_sample_is_counted_while_it_compares() -> None:
-    told: list[tuple[str, int, int]] = []
-    parity.run(2, ["backprop"], ["float64"], tell=lambda *at: told.append(at))
-    assert told == [("backprop", n, 4) for n in (1, 2, 3, 4)]  # of two networks
+    calls: list[tuple[str, int, int]] = []
+    parity.run(2, ["backprop"], ["float64"], tell=lambda *at: calls.append(at))
+    assert calls == [("backprop", n, 4) for n in (1, 2, 3, 4)]  # of two networks
 
 
-def test_realisations_that_are_not_installed_are_named_and_not_counted(
+def test_implementations_that_are_not_installed_are_named_and_not_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(parity, "find_spec", lambda name: None)
@@ -89,7 +89,7 @@ def test_realisations_that_are_not_installed_are_named_and_not_counted(
     assert {row["realisation"] for row in report.rows} == {"online"}
 
 
-def test_the_batch_package_without_torch_says_what_to_install(
+def test_the_batch_package_without_torch_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import rate_models.batch as batch
@@ -117,7 +117,7 @@ def test_bad_arguments(wrong: dict[str, Any], error: type[Exception], message: s
 
 
 @pytest.mark.parametrize("fault", ["nan", "diverged", "small"])
-def test_a_realisation_that_is_off_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_implementation_is_detected(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = parity.online
 
     def broken(case: parity.Case, dtype: str, seed: int) -> parity.Twin:
@@ -142,7 +142,7 @@ def test_a_realisation_that_is_off_is_found(fault: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow  # compiles kernels
-def test_a_kernel_broken_on_purpose_is_found_in_spite_of_the_cache(tmp_path: Path) -> None:
+def test_a_broken_kernel_is_detected_in_spite_of_the_cache(tmp_path: Path) -> None:
     """Also shows that an edit in one file recompiles the kernels of another that call it."""
     for package in ("rate_models", "biocircuits", "streaming"):
         shutil.copytree(

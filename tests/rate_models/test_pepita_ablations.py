@@ -33,7 +33,7 @@ def random(k: float) -> Any:
 
 
 def test_feedback_makes_the_difference_and_noise_in_its_place_does_not() -> None:
-    """PEPITA's figure 5 and appendix D: small random modulation is as none, large is worse."""
+    """PEPITA's figure 5 and appendix D: small random modulation has no effect, large is worse."""
     pepita, none = accuracies(NARROW, lr=0.1), accuracies(NARROW, lr=0.1, feedback_scale=0.0)
     assert (pepita - none).mean() > 0.04
     small, large = random(0.01), random(1.0)
@@ -43,7 +43,7 @@ def test_feedback_makes_the_difference_and_noise_in_its_place_does_not() -> None
 
 @pytest.mark.slow
 def test_five_hidden_layers_learn() -> None:
-    """Each layer is taught by what is left of the input's mismatch after those below it."""
+    """Each layer is taught by the mismatch of the input that the layers below it pass on."""
     options = {"epochs": 15, "lr": 0.03, "activation": "tanh"}
     gain = accuracies(DEEP, **options) - accuracies(DEEP, **options, feedback_scale=0.0)
     assert gain.mean() > 0.02
@@ -51,6 +51,6 @@ def test_five_hidden_layers_learn() -> None:
 
 
 def test_five_relu_layers_run_away_and_it_is_said() -> None:
-    """ΔW_l = D_l W_l (h_{l-1} - p_{l-1}) p_{l-1}ᵀ is proportional to W_l: growth feeds itself."""
+    """ΔW_l = D_l W_l (h_{l-1} - p_{l-1}) p_{l-1}ᵀ is proportional to W_l: growth is exponential."""
     with pytest.raises(Diverged, match=r"not finite; lower the learning rate"):
         accuracies(DEEP, epochs=15, seeds=2, lr=0.01)

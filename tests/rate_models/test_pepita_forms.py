@@ -1,4 +1,4 @@
-"""What the theory of PEPITA says of its forms, and of the approximation that it uses."""
+"""The forms of PEPITA against theory, and the approximation that the theory uses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Y = one_hot(LABELS, 4)
 def updates(
     spec: NetworkSpec, rule: str, params: Any, x: Any, y: Any, masks: Any = None, **hyper: Any
 ) -> list[Any]:
-    """ΔW of the only stage of a rule, mean over the batch."""
+    """ΔW of a rule with one optimiser step, mean over the batch."""
     definition = rules.get(rule)
     hyper = definition.hyperparameters(**hyper)
     (stage,) = definition.batch(spec, params, hyper, x, y, Draws(masks))
@@ -90,7 +90,7 @@ def test_samples_at_a_small_rate_follow_it_too(rule: str, hyper: Any, structured
 
 
 def test_modulated_presynaptic_activity_leaves_the_analytic_update() -> None:
-    """So that the test above can tell: the extra term is A F E (F E)ᵀ, of second order in F."""
+    """The test above is sensitive enough: the extra term is A F E (F E)ᵀ, of second order in F."""
     params = initial_parameters(LINEAR, "pepita", seed=0, feedback_scale=1.0)
     A, W, F = *params["W"], params["F"]
     T, x = RNG.normal(size=(3, 6)), math.sqrt(6) * np.linalg.qr(RNG.normal(size=(6, 6)))[0]
@@ -127,8 +127,8 @@ def test_adaptive_feedback_is_the_product_of_weights_and_slopes(dropout: bool) -
                 truth[i] += D[i] @ (-sign * product @ e)[:, None] * h[i] / len(X)
                 product = D[i] @ product
             truth[3] += np.outer(e, h[3]) / len(X)
-        found = updates(spec, AFA, params, X, Y, masks if dropout else None, sign=sign)
-        for ours, theirs in zip(found, truth, strict=True):
+        deltas = updates(spec, AFA, params, X, Y, masks if dropout else None, sign=sign)
+        for ours, theirs in zip(deltas, truth, strict=True):
             assert_allclose(ours, theirs, rtol=1e-10, atol=1e-15)
 
 
@@ -168,7 +168,7 @@ def test_the_hebbian_form_descends_a_difference_of_goodness() -> None:
     spec = NetworkSpec(SIZES)
     params = initial_parameters(spec, "pepita", seed=4, feedback_scale=0.5)
     for sign in (1, -1):
-        found = updates(spec, "pepita", params, X, Y, form="hebbian", sign=sign)
+        deltas = updates(spec, "pepita", params, X, Y, form="hebbian", sign=sign)
         weights = [torch.tensor(w, requires_grad=True) for w in params["W"]]
         h = [torch.tensor(X)]
         for w in weights[:-1]:
@@ -179,10 +179,10 @@ def test_the_hebbian_form_descends_a_difference_of_goodness() -> None:
             p.append(torch.relu(p[-1].detach() @ w.T))
         goodness = sum((a**2).sum() - (b**2).sum() for a, b in zip(h[1:-1], p[1:], strict=True))
         (goodness / 2 / len(X)).backward()
-        for ours, w in zip(found[:-1], weights[:-1], strict=True):
+        for ours, w in zip(deltas[:-1], weights[:-1], strict=True):
             assert_allclose(ours, w.grad, rtol=1e-10, atol=1e-14)
         last = (h[-1].T @ h[-2] - torch.tensor(Y).T @ p[-1]) / len(X)
-        assert_allclose(found[-1], last.detach(), rtol=1e-10, atol=1e-14)
+        assert_allclose(deltas[-1], last.detach(), rtol=1e-10, atol=1e-14)
 
 
 def test_forms_differ_by_the_change_of_the_input_of_a_layer() -> None:

@@ -1,4 +1,4 @@
-"""Several processes learn what one learns."""
+"""Training in several processes has the same result as in one."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ with joined() as rank:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
-    """Every rule whose arrays the optimiser steps; the others say what they change themselves."""
+def test_two_processes_have_the_result_of_one(tmp_path: Path) -> None:
+    """Every rule whose arrays the optimiser steps; other rules raise an error."""
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     torchrun += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
     from safetensors.torch import load_file
 
-    said = []
+    outputs = []
     for name, start in (("one", [sys.executable]), ("two", torchrun)):
         (tmp_path / name).mkdir()
         done = subprocess.run(
@@ -63,13 +63,13 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         )
         assert done.returncode == 0, done.stderr
-        said.append(done.stdout)
-    assert "cannot" not in said[0]
+        outputs.append(done.stdout)
+    assert "cannot" not in outputs[0]
     one, two = ({p.stem for p in (tmp_path / name).iterdir()} for name in ("one", "two"))
     locked = one - two
     assert two >= {"backprop", "feedback_alignment", "direct_feedback_alignment", "drtp", "pepita"}
     for rule in locked:
-        assert f"0 {rule} cannot: rule {rule} in 2 processes: got" in said[1]
+        assert f"0 {rule} cannot: rule {rule} in 2 processes: got" in outputs[1]
     for rule in two:
         a, b = (load_file(tmp_path / name / f"{rule}.safetensors") for name in ("one", "two"))
         for name, tensor in a.items():

@@ -1,4 +1,4 @@
-"""What a rule states of itself holds for what it does."""
+"""The declarations of a rule agree with its behaviour."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ SPEC = NetworkSpec((8, 7, 6, 5), bias=True)
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_is_known_by_its_file_and_is_one_object(rule: str) -> None:
-    found = rules.get(rule)
-    assert isinstance(found, Rule) and found.name == rule
-    assert found is lookup.module(rules.RULES, rule).RULE
-    assert pickle.loads(pickle.dumps(found)) is copy.deepcopy(found) is found
-    assert (found.forward_pass is None) == (found.respond is None)
-    assert set(found.fixed) <= set(found.hyperparameters._fields)
+    declared = rules.get(rule)
+    assert isinstance(declared, Rule) and declared.name == rule
+    assert declared is lookup.module(rules.RULES, rule).RULE
+    assert pickle.loads(pickle.dumps(declared)) is copy.deepcopy(declared) is declared
+    assert (declared.forward_pass is None) == (declared.respond is None)
+    assert set(declared.fixed) <= set(declared.hyperparameters._fields)
     assert (
-        pickle.loads(pickle.dumps(found.kernel_params)) is found.kernel_params
+        pickle.loads(pickle.dumps(declared.kernel_params)) is declared.kernel_params
     )  # as kept kernels find it
 
 
-def test_a_changed_rule_does_not_pass_for_the_files_own() -> None:
+def test_a_changed_rule_is_not_mistaken_for_that_of_its_file() -> None:
     changed = replace(rules.get("drtp"), losses=("mse",))
     assert copy.deepcopy(changed) is changed
     with pytest.raises(BadOption, match="copy of rule drtp: got a changed one"):
         pickle.dumps(changed)
 
 
-def test_a_file_that_states_no_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_a_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookup.module(rules.RULES, "drtp"), "RULE", "drtp")
     with pytest.raises(BadOption, match="file of rule drtp: got 'drtp'; expected RULE = Rule"):
         rules.get("drtp")
@@ -79,7 +79,7 @@ STILL = {("pepita", "own arrays"): "F did not change in 6 samples"}  # it does w
 
 @pytest.mark.parametrize(("rule", "hyper"), CASES, ids=str)
 def test_the_contract_is_kept(rule: str, hyper: dict[str, Any]) -> None:
-    """But for what compiles for long: `test_parity` compares kernels, `test_tasks` work items."""
+    """Without slow compilations: `test_parity` compares kernels, `test_tasks` checks work items."""
     report = check_rule(rule, only=QUICK, **hyper)
     assert report.ok and [line.check for line in report.lines] == QUICK, report
     for line in report.lines:
@@ -112,7 +112,7 @@ def test_links_that_are_declared_are_those_that_shapes_show(
 
 @pytest.mark.parametrize(("rule", "hyper"), CASES, ids=str)
 def test_kernels_and_torch_hold_the_declared_arrays(rule: str, hyper: dict[str, Any]) -> None:
-    """Flat, one after another, with where each of a list begins; velocities beside."""
+    """Flat and concatenated, with the offsets of a list; velocities are separate arrays."""
     spec, definition = suited_network(rule, SPEC), rules.get(rule)
     net = OnlineNetwork(spec, rule, seed=3, optimizer=Optimizer(momentum=0.5), **hyper)
     params, fields = initial_parameters(spec, rule, 3, **hyper), net._params._asdict()
@@ -163,12 +163,12 @@ def test_a_start_of_another_shape_is_refused() -> None:
         rules.start(rule, SPEC, rule.hyperparameters(), 0)
 
 
-def test_what_a_rule_starts_otherwise_is_not_drawn_again() -> None:
+def test_arrays_that_init_returns_are_not_drawn_again() -> None:
     rule = replace(rules.get("drtp"), init=lambda spec, hyper, rng: {"B": [np.ones((7, 5))]})
     assert rules.start(rule, SPEC, rule.hyperparameters(), 0)["B"][0].tolist() == [[1.0] * 5] * 7
 
 
-def test_what_shapes_the_start_is_marked() -> None:
+def test_hyperparameters_of_the_initial_parameters_are_marked() -> None:
     assert rules.get("drtp").fixed == ("init", "feedback_scale")
     assert rules.get("bmvr").fixed == ("ridge", "decoupled", "init_1", "init_2", "init_q")
     assert rules.get("pepita").fixed == (
@@ -178,7 +178,7 @@ def test_what_shapes_the_start_is_marked() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", ["backprop", "direct_feedback_alignment", "drtp", "feedback_alignment"]
+    "rule", ["backprop", "direct_feedback_alignment", "drtp", "feedback_alignment", "sign_symmetry"]
 )
 def test_the_rules_of_a_family_are_short(rule: str) -> None:
     source = inspect.getsource(lookup.module(rules.RULES, rule))
@@ -188,7 +188,7 @@ def test_the_rules_of_a_family_are_short(rule: str) -> None:
 
 
 def test_the_required_part_is_documented_on_one_screen() -> None:
-    required, options, _ = (Rule.__doc__ or "").partition("What only some rules have")
+    required, options, _ = (Rule.__doc__ or "").partition("The optional fields")
     assert options and len(required.splitlines()) <= 60
     needed = [f.name for f in fields(Rule) if f.default is f.default_factory is MISSING]
     assert needed and all(re.search(rf"^ +{name}\b.*: ", required, re.M) for name in needed)

@@ -1,4 +1,4 @@
-"""What every rule promises: its example's score, a hidden layer that learns, its cost."""
+"""Requirements of every rule: its example's score, a hidden layer that learns, its cost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZES = (784, 1024, 10)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_example_ends_where_it_says(
+def test_the_example_reaches_its_score(
     rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments, score = catalogue.example(rule)
@@ -51,7 +51,7 @@ def accuracies(rule: str, **changes: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_hidden_layer_learns(rule: str) -> None:
-    """On a narrow network; the control is the rule itself without feedback, or one that is."""
+    """On a narrow network; the control is the rule without feedback, or feedback alignment so."""
     if "feedback_scale" in rules.get(rule).hyperparameters._fields:
         frozen = accuracies(rule, feedback_scale=0.0)
     else:

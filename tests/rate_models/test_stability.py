@@ -1,4 +1,4 @@
-"""BMVR's condition on its rates, against the dynamics themselves."""
+"""BMVR's condition on its rates, compared with simulations of the dynamics."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from streaming.runs.rate_checks import RateChecks
 from streaming.runs.run import Hooks, run
 
 
-def said(x: np.ndarray, y: np.ndarray, k: int, rates: Any, activation: str = "identity") -> Any:
-    """The advice for rates (η, η_2, η_q)."""
+def warned(x: np.ndarray, y: np.ndarray, k: int, rates: Any, activation: str = "identity") -> Any:
+    """The warnings about rates (η, η_2, η_q)."""
     eta, eta_2, eta_q = rates
     hyper = bmvr.Hyperparameters(eta_apical=eta_2 / eta, eta_q=eta_q / eta)
     spec = NetworkSpec((x.shape[1], k, y.shape[1]), activation, "mse")
     return bmvr.RULE.advise(spec, hyper, Optimizer(eta), x, y)
 
 
-def may_not_settle(advice: list[Advice]) -> bool:
+def warns_of_spirals(advice: list[Advice]) -> bool:
     return any(one.serious and "may not settle" in one.text for one in advice)
 
 
@@ -82,7 +82,7 @@ def test_the_condition_of_one_mode_is_that_of_its_linearisation() -> None:
             continue  # to first order in the rates
         step = np.array([[1 - g, g, -2 * g], [eta_2, 1 - eta_2, 0], [2 * eta_q, 0, 1]])
         unstable = np.abs(np.linalg.eigvals(step)).max() > 1
-        assert may_not_settle(said(x, y, 1, (eta, eta_2, eta_q))) == unstable
+        assert warns_of_spirals(warned(x, y, 1, (eta, eta_2, eta_q))) == unstable
         verdicts.append(unstable)
     assert 20 < sum(verdicts) < len(verdicts) - 20
 
@@ -99,7 +99,7 @@ def test_the_condition_of_many_inputs(seed: int, uneven: bool) -> None:
     limit = np.sqrt(eta * kappa * c * (1 - 4 * eta_q))
     for factor, outside in ((0.9, False), (1.1, True)):
         rates = (eta, factor * limit, eta_q)
-        assert may_not_settle(said(x, y, 1, rates)) == outside
+        assert warns_of_spirals(warned(x, y, 1, rates)) == outside
         assert (growth(x, y, 1, rates) > 1 + 1e-6) == (outside and not uneven)
 
 
@@ -116,12 +116,12 @@ def test_modes_are_those_of_the_closed_form(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_inside_it_settles_outside_it_spirals(seed: int) -> None:
+def test_inside_it_converges_outside_it_spirals(seed: int) -> None:
     """The same network, the same samples, W_2 and Q slower or faster."""
     x, y = regression(300, seed)
     best = Optimum(x, y)
     for rates, inside in (((0.4, 0.1, 0.1), True), ((0.4, 0.3, 0.2), False)):
-        assert may_not_settle(said(x, y, K, rates)) != inside
+        assert warns_of_spirals(warned(x, y, K, rates)) != inside
         book = book_at_the_optimum(x, y, K, rates)
         book.params["W"][0][:] *= 1.001
         gap, steps = 0.0, 0
@@ -141,7 +141,7 @@ def test_a_sample_may_not_overshoot(activation: str) -> None:
     x, y = regression(2000)
     spec = NetworkSpec((M, K, N), activation, "mse")
     for eta, inside in ((0.1, True), (1.5, False)):
-        advice = said(x, y, K, (eta, eta / 20, eta / 20), activation)
+        advice = warned(x, y, K, (eta, eta / 20, eta / 20), activation)
         assert any("may diverge" in one.text for one in advice) != inside
         hyper = {"eta_apical": 0.05, "eta_q": 0.05}
         net = OnlineNetwork(spec, "bmvr", optimizer=Optimizer(eta), **hyper)
@@ -154,14 +154,14 @@ def test_a_sample_may_not_overshoot(activation: str) -> None:
 
 def test_a_fast_apical_dendrite_alone_is_a_note() -> None:
     x, y = regression(500)
-    (note,) = said(x, y, K, (0.02, 0.006, 0.005))
+    (note,) = warned(x, y, K, (0.02, 0.006, 0.005))
     assert not note.serious and "η / 4" in note.text
-    assert said(x, y, K, (0.02, 0.005, 0.005)) == []
-    assert said(x[: M + 1], y[: M + 1], K, (0.02, 0.005, 0.005)) == []  # too few to know modes
+    assert warned(x, y, K, (0.02, 0.005, 0.005)) == []
+    assert warned(x[: M + 1], y[: M + 1], K, (0.02, 0.005, 0.005)) == []  # too few to know modes
 
 
 def short_run(folder: Path, source: str, lr: float, **settings: Any) -> list[str]:
-    """Lines said to a person by a run of 600 samples."""
+    """The lines that a run of 600 samples prints for the user."""
     lines: list[str] = []
     config = RunConfig(
         source=source, rule="bmvr", hidden=(3,), lr=lr, samples=600, epochs=1,
@@ -176,7 +176,7 @@ FINITE = "synthetic:features=8,classes=4,samples=600"
 
 
 @pytest.mark.parametrize("source", [ENDLESS, FINITE])
-def test_a_run_says_it_once(source: str, tmp_path: Path) -> None:
+def test_a_run_warns_once(source: str, tmp_path: Path) -> None:
     outside = {"eta_apical": 20.0}
     with pytest.warns(UserWarning, match="bmvr may not settle: η_2² = .*κ c") as caught:
         assert short_run(tmp_path / "outside", source, 0.005, **outside) == []
@@ -186,8 +186,8 @@ def test_a_run_says_it_once(source: str, tmp_path: Path) -> None:
     assert short_run(tmp_path / "inside", source, 0.001) == []
 
 
-def test_many_inputs_are_looked_at_twice() -> None:
-    """What 500 samples show is said after 500; what needs four for each input, after as many."""
+def test_many_inputs_are_checked_twice() -> None:
+    """Some warnings come after 500 samples; those that need four per input come after as many."""
     rng, inputs = np.random.default_rng(0), 400
     x = rng.normal(size=(1700, inputs))
     learner = OnlineLearner(
@@ -200,4 +200,4 @@ def test_many_inputs_are_looked_at_twice() -> None:
     assert len(early) == 1
     with pytest.warns(UserWarning, match="may not settle.*κ c") as late:
         rate_checks.after(x[1500:], x[1500:, :4])
-    assert len(late) == 1  # and what was said before is not said again
+    assert len(late) == 1  # and earlier warnings are not repeated

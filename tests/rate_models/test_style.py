@@ -16,5 +16,5 @@ def test_logarithmic_axes_say_plain_numbers(low: float, high: float, wanted: set
     plain_numbers(axes.yaxis)
     figure.canvas.draw()
     texts = axes.get_yticklabels() + axes.get_yticklabels(minor=True)
-    said = {label.get_text() for label in texts}
-    assert wanted <= said and not any("e" in text or "\\" in text for text in said)
+    labels = {label.get_text() for label in texts}
+    assert wanted <= labels and not any("e" in text or "\\" in text for text in labels)

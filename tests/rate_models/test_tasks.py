@@ -1,4 +1,4 @@
-"""A rule's kernels read and write what its work items say; where one does not, that is found."""
+"""A rule's kernels read and write what its work items declare; a violation is reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 CASES = [(rule, options) for rule in rules.names() for options in ({}, *VARIANTS.get(rule, ()))]
 
 
-def test_the_work_items_are_true() -> None:
-    found = problems(CASES)
-    assert len(found) == len(CASES)
-    assert not [(case, wrong) for case, wrong in zip(CASES, found, strict=True) if wrong]
+def test_the_work_items_are_correct() -> None:
+    violations = problems(CASES)
+    assert len(violations) == len(CASES)
+    assert not [(case, wrong) for case, wrong in zip(CASES, violations, strict=True) if wrong]

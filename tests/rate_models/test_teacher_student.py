@@ -1,4 +1,4 @@
-"""The averages, equations and steps of the teacher and student, against slower truths."""
+"""The averages, equations and steps of teacher and student, against slower references."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ C = ROOT @ ROOT.T / 7
 
 
 def hermite(*indices: int) -> tuple[list[Any], Any]:
-    """Places and weights of Gaussian (z_i, z_j, ...) with covariance C: exact quadrature."""
+    """Nodes and weights of an exact quadrature for Gaussian (z_i, z_j, ...) with covariance C."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(56 if len(indices) < 4 else 28)
     grid = np.meshgrid(*[nodes] * len(indices), indexing="ij")
     each = np.meshgrid(*[weights / weights.sum()] * len(indices), indexing="ij")

@@ -63,7 +63,7 @@ def test_backprop_is_the_gradient_that_autograd_finds(
         params = start(spec, "backprop")
         x, y = RNG.normal(size=(9, 6)), RNG.dirichlet(np.ones(4), 9)
         masks = [(RNG.random((9, n)) > 0.3) / 0.7 for n in sizes[1:-1]] if dropout else None
-        found = textbook_gradients(spec, "backprop", params, x, y, Draws(masks))
+        deltas = textbook_gradients(spec, "backprop", params, x, y, Draws(masks))
 
         weights = [torch.tensor(w, requires_grad=True) for w in params["W"]]
         biases = [torch.tensor(b, requires_grad=True) for b in params["b"]]
@@ -72,9 +72,9 @@ def test_backprop_is_the_gradient_that_autograd_finds(
             a = functional.linear(h, w, biases[i] if bias else None)
             h = curves[activation](a) * (torch.tensor(masks[i]) if masks and i < len(masks) else 1)
         (losses[loss](a, torch.tensor(y)) / len(x)).backward()
-        for ours, theirs in zip(found["W"], weights, strict=True):
+        for ours, theirs in zip(deltas["W"], weights, strict=True):
             assert_allclose(ours, theirs.grad, rtol=1e-10, atol=1e-12)
-        for ours, theirs in zip(found.get("b", []), biases, strict=True):
+        for ours, theirs in zip(deltas.get("b", []), biases, strict=True):
             assert_allclose(ours, theirs.grad, rtol=1e-10, atol=1e-12)
 
 
@@ -138,7 +138,7 @@ def test_pepita_is_the_loop_of_the_paper(
     x, labels = RNG.normal(size=(5, 6)), RNG.integers(0, 4, 5)
     y, noise = one_hot(labels, 4), RNG.uniform(-1, 1, (5, 4))
     masks = [(RNG.random((5, n)) > 0.3) / 0.7 for n in sizes[1:-1]]
-    found = textbook_gradients(
+    deltas = textbook_gradients(
         spec, "pepita", params, x, y, Draws(masks if dropout else None, [noise]), **variant
     )
     meant = {"sign": 1, "presynaptic": "modulated", "modulation": "error", "inject": 0} | variant
@@ -149,13 +149,13 @@ def test_pepita_is_the_loop_of_the_paper(
         meant | {"k": variant.get("perturbation", 1.0)},
     )  # fmt: skip
     frozen = meant["inject"]
-    assert found["W"][:frozen] == [None] * frozen
-    for ours, loop in zip(found["W"][frozen:], dW[frozen:], strict=True):
+    assert deltas["W"][:frozen] == [None] * frozen
+    for ours, loop in zip(deltas["W"][frozen:], dW[frozen:], strict=True):
         assert_allclose(ours, loop, rtol=1e-10, atol=1e-14)
-    for ours, loop in zip(found["b"][frozen:] if bias else [], db[frozen:], strict=False):
+    for ours, loop in zip(deltas["b"][frozen:] if bias else [], db[frozen:], strict=False):
         assert_allclose(ours, loop, rtol=1e-10, atol=1e-14)
     if variant.get("feedback_scale") == 0:
-        assert not any(w.any() for w in found["W"][:-1])
+        assert not any(w.any() for w in deltas["W"][:-1])
 
 
 def test_pepita_feedback_is_drawn_as_in_the_program() -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints: whole at every moment, refused if changed, and never lost by a failed write."""
+"""Checkpoints: whole at every instant, refused when changed, and never at the cost of old ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def save(folder: Path, version: int) -> None:
 
 
 def version(folder: Path) -> int:
-    """The version that is read; arrays and meta always belong together."""
+    """Which version is read; arrays and meta always belong together."""
     arrays, meta = checkpoint.read(folder)
     assert (arrays["v"] == meta["version"]).all()
     return int(meta["version"])
@@ -44,7 +44,7 @@ def test_round_trip(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array, ARRAYS[name], strict=True)
 
 
-def test_only_the_previous_one_is_kept(tmp_path: Path) -> None:
+def test_the_one_before_stays_and_nothing_else(tmp_path: Path) -> None:
     for i in range(4):
         save(tmp_path / "c", i)
     assert version(tmp_path / "c") == 3
@@ -98,7 +98,7 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize(("damage", "name"), DAMAGE)
-def test_damage_is_detected_and_the_previous_one_read(tmp_path: Path, damage, name: str) -> None:
+def test_damage_is_seen_and_the_previous_one_read(tmp_path: Path, damage, name: str) -> None:
     save(tmp_path / "c", 1)
     save(tmp_path / "c", 2)
     damage(tmp_path / "c" / name)
@@ -118,7 +118,7 @@ def test_damage_without_a_previous_one(tmp_path: Path, damage, name: str) -> Non
         checkpoint.read(tmp_path / "c")
 
 
-def test_every_flipped_byte_of_the_json_is_detected(tmp_path: Path) -> None:
+def test_every_flipped_byte_of_the_json_is_seen(tmp_path: Path) -> None:
     save(tmp_path / "c", 2)
     path = tmp_path / "c" / checkpoint.SIDECAR
     good = path.read_bytes()
@@ -136,7 +136,7 @@ def test_absent(tmp_path: Path) -> None:
         checkpoint.read(tmp_path / "c")
 
 
-def test_a_newer_format_is_not_ignored(tmp_path: Path) -> None:
+def test_newer_format_is_not_passed_over(tmp_path: Path) -> None:
     save(tmp_path / "c", 1)
     save(tmp_path / "c", 2)
     path = tmp_path / "c" / checkpoint.SIDECAR
@@ -150,7 +150,7 @@ STEPS = ("mkdir", "open", "fsync", "rename", "unlink", "rmdir")
 
 
 def each_step(monkeypatch: pytest.MonkeyPatch, act) -> None:
-    """Call ``act(step)`` before every change of the file system during a write."""
+    """Call ``act(step)`` before every change of the file system that a write makes."""
 
     def before(original):
         def wrapped(*args, **kwargs):
@@ -176,7 +176,7 @@ class FailAt:
 
 
 def earlier(root: Path, state: str) -> int:
-    """Bring ``root`` into a state that a crash can leave; returns the version to be read then."""
+    """Bring ``root`` into a state that a crash can leave; the version to be read there."""
     save(root / "c", 1)
     if state == "first":
         return 1
@@ -200,7 +200,7 @@ STATES = ["first", "usual", "killed between the renames", "damaged", "leftover"]
 @pytest.mark.filterwarnings("ignore:.*going on from")
 @pytest.mark.parametrize("state", STATES)
 def test_killed_at_any_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
-    """Before each step the disk has the old or the new one, and the next one can be written."""
+    """The disk as it is before each step holds the old or the new one, and takes the next."""
     work, seen = tmp_path / "work", []
     old = earlier(work, state)
     with monkeypatch.context() as patch:
@@ -230,7 +230,7 @@ def test_killed_at_any_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sta
 def test_failing_at_any_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, error: BaseException
 ) -> None:
-    """A full disk or Ctrl-C at the k-th step is one error, and the old checkpoint is intact."""
+    """A full disk (or Ctrl-C) at the k-th step: one clear message, the old one is there."""
     k, done = 0, False
     while not done:
         root, steps = tmp_path / f"{k}", FailAt(k, error)
@@ -240,8 +240,8 @@ def test_failing_at_any_step(
             try:
                 save(root / "c", 9)
                 done = steps.seen <= k
-            except UserError as caught:
-                assert "No space left; expected a folder that can be written" in str(caught)
+            except UserError as refused:
+                assert "No space left; expected a folder that can be written" in str(refused)
             except KeyboardInterrupt:
                 pass
         assert version(root / "c") in (old, 9)

@@ -28,10 +28,10 @@ def call(capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 def test_json_is_one_object_on_stdout(call: Any, tmp_path: Path) -> None:
-    said = call("run", *SMALL, "--json", "--seed", 3, "--out", tmp_path / "r")
-    assert said.code == 0 and said.err == ""
-    summary = json.loads(said.out)
-    assert said.out.count("\n") == 1
+    ended = call("run", *SMALL, "--json", "--seed", 3, "--out", tmp_path / "r")
+    assert ended.code == 0 and ended.err == ""
+    summary = json.loads(ended.out)
+    assert ended.out.count("\n") == 1
     wanted = "rule source samples_seen progressive_accuracy test_accuracy samples_per_second"
     for key in [*wanted.split(), "seconds", "seed", "out"]:
         assert summary[key] is not None, key
@@ -39,16 +39,16 @@ def test_json_is_one_object_on_stdout(call: Any, tmp_path: Path) -> None:
     assert Path(summary["out"]) == tmp_path / "r"
 
 
-def test_a_person_is_told_the_score_and_where_things_are(call: Any, tmp_path: Path) -> None:
-    said = call("run", *SMALL[:-1], "--out", tmp_path / "r")
-    assert said.code == 0
+def test_the_report_shows_the_score_and_the_folder(call: Any, tmp_path: Path) -> None:
+    ended = call("run", *SMALL[:-1], "--out", tmp_path / "r")
+    assert ended.code == 0
     for word in ("held-out accuracy", "samples per second", "learning_curve.png"):
-        assert word in said.out
-    assert said.err.startswith("chosen: lr ") and said.err.count("\n") == 1  # no bar in a file
+        assert word in ended.out
+    assert ended.err.startswith("chosen: lr ") and ended.err.count("\n") == 1  # no bar in a file
 
 
 def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
-    said = call(
+    ended = call(
         *("run", "--source", "synthetic:samples=1500,features=6", "--rule", "backprop"),
         *("--hidden", "9,7", "--epochs", 2, "--lr", 0.02, "--seed", 5, "--dtype", "float64"),
         *("--scale", "running", "--samples", 1600, "--interval", 350, "--save-every", 500),
@@ -58,7 +58,7 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         *("--set", "momentum=0.5", "--set", "decay_epochs=[1]", "--set", "activation=tanh"),
         *("--record", "weight_norms", "--record", "teaching_angles", "--out", tmp_path / "r"),
     )
-    assert said.code == 0, said.err
+    assert ended.code == 0, ended.err
     assert json.loads((tmp_path / "r" / "config.json").read_text()) == {
         "source": "synthetic:samples=1500,features=6",
         "rule": "backprop",
@@ -158,16 +158,16 @@ def test_every_error_is_one_line(
     assert not (tmp_path / "r").exists()
 
 
-def test_missing_data_says_where_it_was_looked_for(call: Any, tmp_path: Path) -> None:
-    said = call("run", "--source", "mnist", "--data", tmp_path, "--out", tmp_path / "r")
-    assert_one_error(said, str(tmp_path), "--download")
+def test_missing_data_names_the_folder(call: Any, tmp_path: Path) -> None:
+    ended = call("run", "--source", "mnist", "--data", tmp_path, "--out", tmp_path / "r")
+    assert_one_error(ended, str(tmp_path), "--download")
 
 
 def test_bad_cells_are_named_by_their_line(call: Any, tmp_path: Path) -> None:
     path = tmp_path / "d.csv"
     path.write_text("a,b,label\n1,2,x\n3,oops,y\n")
-    said = call("run", "--source", f"csv:{path}", "--out", tmp_path / "r")
-    assert_one_error(said, "line 3", "oops")
+    ended = call("run", "--source", f"csv:{path}", "--out", tmp_path / "r")
+    assert_one_error(ended, "line 3", "oops")
 
 
 def test_a_folder_in_use(call: Any, tmp_path: Path) -> None:
@@ -175,9 +175,9 @@ def test_a_folder_in_use(call: Any, tmp_path: Path) -> None:
     assert_one_error(call("run", *SMALL, "--out", tmp_path), "not empty", "--resume")
 
 
-def test_divergence_is_told_with_a_code_of_its_own(call: Any, tmp_path: Path) -> None:
-    said = call("run", *SMALL, "--lr", "1e30", "--out", tmp_path / "r")
-    assert_one_error(said, "lr", code=3)
+def test_divergence_has_its_own_exit_code(call: Any, tmp_path: Path) -> None:
+    ended = call("run", *SMALL, "--lr", "1e30", "--out", tmp_path / "r")
+    assert_one_error(ended, "lr", code=3)
     assert OnlineLearner.load(tmp_path / "r" / "checkpoint").is_finite()
 
 
@@ -202,7 +202,7 @@ def test_a_damaged_checkpoint_is_refused(call: Any, tmp_path: Path) -> None:
     assert_one_error(call("run", "--resume", tmp_path / "r"), "arrays.safetensors")
 
 
-def test_the_previous_checkpoint_is_gone_back_to_with_a_warning(call: Any, tmp_path: Path) -> None:
+def test_the_previous_checkpoint_is_used_with_a_warning(call: Any, tmp_path: Path) -> None:
     first = json.loads(call("run", *SMALL, "--json", "--out", tmp_path / "r").out)
     (tmp_path / "r" / "summary.json").unlink()
     (tmp_path / "r" / "checkpoint" / "arrays.safetensors").write_bytes(b"no")
@@ -223,7 +223,7 @@ def test_catalogues(call: Any) -> None:
         assert all(len(row.split()) > 2 for row in rows)
 
 
-def test_the_cost_is_that_of_the_network_asked_for(call: Any) -> None:
+def test_the_cost_is_that_of_the_given_network(call: Any) -> None:
     (row,) = (
         row
         for row in json.loads(call("rules", "--sizes", "4,3,2", "--json").out)["rows"]
@@ -239,12 +239,12 @@ def test_parity(call: Any, monkeypatch: pytest.MonkeyPatch, ok: bool) -> None:
     row = {"rule": "pepita", "realisation": "online", "deviation": 3.2e-16, "ok": ok}
     fake = SimpleNamespace(run=lambda **_: SimpleNamespace(ok=ok, rows=[row], missing=["batch"]))
     monkeypatch.setitem(sys.modules, "rate_models.checks.parity", fake)
-    said = call("parity")
-    assert said.code == (0 if ok else 1)
-    assert "3.2e-16" in said.out and "batch: not installed" in said.out
-    said = call("parity", "--json")
-    assert said.code == (0 if ok else 1)
-    assert json.loads(said.out)["ok"] is ok and json.loads(said.out)["deviations"] == [row]
+    ended = call("parity")
+    assert ended.code == (0 if ok else 1)
+    assert "3.2e-16" in ended.out and "batch: not installed" in ended.out
+    ended = call("parity", "--json")
+    assert ended.code == (0 if ok else 1)
+    assert json.loads(ended.out)["ok"] is ok and json.loads(ended.out)["deviations"] == [row]
 
 
 def test_bench(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,19 +265,21 @@ def test_bench(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_schedule(call: Any, tmp_path: Path) -> None:
     chart = tmp_path / "s.png"
     ours = ("schedule", "--rule", "pepita", "--layers", "9,8,8,4", "--workers", 2, "--out", chart)
-    said = call(*ours, "--equal", "--samples", 60, "--json")
-    assert said.code == 0 and said.err == ""
-    plan = json.loads(said.out)["plan"]
+    ended = call(*ours, "--equal", "--samples", 60, "--json")
+    assert ended.code == 0 and ended.err == ""
+    plan = json.loads(ended.out)["plan"]
     assert plan["makespan"] == 242 and plan["speedup"] == 360 / 242
     assert chart.stat().st_size > 5_000
-    said = call(*ours, "--equal", "--samples", 10**9, "--json")  # at the steady pace
-    assert json.loads(said.out)["plan"]["makespan"] == 6 + (10**9 - 1) * 4
-    said = call(*ours, "--standard-times", "3,1,1", "--modulated-times", "2,2,1", "--handover", 0.5)
-    assert said.code == 0 and "speedup" in said.out and "given unit" in said.out
+    ended = call(*ours, "--equal", "--samples", 10**9, "--json")  # at the steady pace
+    assert json.loads(ended.out)["plan"]["makespan"] == 6 + (10**9 - 1) * 4
+    ended = call(
+        *ours, "--standard-times", "3,1,1", "--modulated-times", "2,2,1", "--handover", 0.5
+    )
+    assert ended.code == 0 and "speedup" in ended.out and "given unit" in ended.out
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        said = call(*ours[:5], "--delay", 2, "--workers", 30, "--out", chart)
-    assert said.code == 0 and said.err.startswith("warning: workers: ")
+        ended = call(*ours[:5], "--delay", 2, "--workers", 30, "--out", chart)
+    assert ended.code == 0 and ended.err.startswith("warning: workers: ")
 
 
 def test_a_schedule_is_measured(call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,11 +287,11 @@ def test_a_schedule_is_measured(call: Any, tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setattr(f"streaming.threads.measuring.{name}", little)
     chart = tmp_path / "g.png"
     ours = ("schedule", "--layers", "9,8,8,4", "--samples", 40, "--workers", 2, "--out", chart)
-    said = call(*ours, "--measure", "--json")
-    assert said.code == 0, said.err
-    told = json.loads(said.out)
-    assert told["measured"]["bit_identical"] is True and told["measured"]["speedup"] > 0
-    assert len(told["measured"]["standard_seconds"]) == 3
+    ended = call(*ours, "--measure", "--json")
+    assert ended.code == 0, ended.err
+    printed = json.loads(ended.out)
+    assert printed["measured"]["bit_identical"] is True and printed["measured"]["speedup"] > 0
+    assert len(printed["measured"]["standard_seconds"]) == 3
     late = call(*ours, "--measure", "--delay", 2)
     assert late.code == 0 and "measured bit identical            True" in late.out
     batches = call(*ours, "--measure", "--batch", 2)
@@ -311,7 +313,9 @@ def test_a_schedule_is_measured(call: Any, tmp_path: Path, monkeypatch: pytest.M
         (["--out", "/nowhere/at/all.png"], ["--out"]),
     ],
 )
-def test_schedules_that_cannot_be(call: Any, arguments: list[object], words: list[str]) -> None:
+def test_invalid_schedules_are_refused(
+    call: Any, arguments: list[object], words: list[str]
+) -> None:
     assert_one_error(call("schedule", *arguments), *words)
 
 
@@ -319,11 +323,11 @@ def test_schedules_that_cannot_be(call: Any, arguments: list[object], words: lis
     "arguments", [["run", "--epoch", "1"], ["runn"], ["run", "--lr", "x"], ["run", "--target", "y"]]
 )
 def test_typos_in_names(call: Any, arguments: list[str]) -> None:
-    said = call(*arguments)
-    assert said.code == 2 and "Error" in said.err and "Traceback" not in said.err
+    ended = call(*arguments)
+    assert ended.code == 2 and "Error" in ended.err and "Traceback" not in ended.err
 
 
-def test_help_says_what_every_option_is_for(call: Any) -> None:
+def test_help_explains_every_option(call: Any) -> None:
     text = call("run", "--help").out
     options = "rule circuit source target hidden epochs lr seed schedule workers dtype scale data"
     for name in [*options.split(), "download", "record", "out", "resume", "from", "json", "set"]:
@@ -340,8 +344,8 @@ def test_ctrl_c_before_anything_was_learned(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("streaming.runs.config.open_source", interrupted)
-    said = call("run", *SMALL, "--out", tmp_path / "r")
-    assert (said.code, said.out, said.err) == (130, "", "interrupted\n")
+    ended = call("run", *SMALL, "--out", tmp_path / "r")
+    assert (ended.code, ended.out, ended.err) == (130, "", "interrupted\n")
 
 
 def test_help_and_names_need_no_compiler() -> None:

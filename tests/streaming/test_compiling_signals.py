@@ -1,4 +1,4 @@
-"""Ctrl-C while kernels are compiled ends in one line, whatever the compiler has half made."""
+"""Ctrl-C during the compilation of kernels ends with one line of output."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from project import ROOT
 
 from streaming import terminal
 
-# The command line, in which the first object of LLVM is interrupted: as it is made, or as it is
-# thrown away, where Python drops what is raised.
+# The command line with an interrupt at the first object of LLVM: when it is created, or when it is
+# deleted, where Python drops exceptions.
 INTERRUPTED = """
 import os, signal, sys
 from llvmlite.binding import ffi
@@ -57,7 +57,7 @@ def test_one_line_and_no_traceback(command: tuple[str, ...], when: str, tmp_path
 
 
 def dropped(of: Any, error: BaseException) -> Any:
-    """What Python hands to `sys.unraisablehook`."""
+    """The argument of `sys.unraisablehook`."""
     return SimpleNamespace(
         object=of, exc_type=type(error), exc_value=error, exc_traceback=None, err_msg=None
     )
@@ -70,13 +70,15 @@ def test_an_interrupt_that_was_dropped_is_sent_again() -> None:
             time.sleep(0.01)
 
 
-def test_objects_of_the_compiler_complain_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[Any] = []
-    monkeypatch.setattr(sys, "__unraisablehook__", told.append)
+def test_errors_of_deleted_compiler_objects_are_not_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[Any] = []
+    monkeypatch.setattr(sys, "__unraisablehook__", reported.append)
     error = AttributeError("_as_parameter_")
     terminal.unraisable(dropped(ffi.ObjectRef.__del__, error))
-    assert not told
+    assert not reported
     others = [dropped(of, error) for of in (Path.exists, None, object())]
     for other in others:
         terminal.unraisable(other)
-    assert told == others
+    assert reported == others

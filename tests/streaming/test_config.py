@@ -1,4 +1,4 @@
-"""What a run is told to do: defaults that suit the source, options checked at the door."""
+"""The configuration of a run: defaults that suit the source, and validation of options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rate_models.errors import BadOption
 from streaming.runs.config import RunConfig, parse_settings
 
 
-def test_the_rate_falls_where_the_source_or_the_person_says() -> None:
+def test_the_rate_decays_as_the_source_or_the_user_sets_it() -> None:
     digits = RunConfig.checked()
     source = digits.open()
     assert source.length is not None
@@ -34,7 +34,7 @@ def test_other_sources_learn_for_one_epoch_at_a_constant_rate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"epochs": 0}, "--epochs: got 0"),
         ({"lr": -1.0}, "--lr: got -1.0"),
@@ -45,13 +45,13 @@ def test_other_sources_learn_for_one_epoch_at_a_constant_rate() -> None:
         ({"save_every": 0}, "--save-every: got 0"),
     ],
 )
-def test_options_are_checked_at_the_door(options: dict[str, Any], said: str) -> None:
+def test_options_are_validated(options: dict[str, Any], message: str) -> None:
     with pytest.raises(BadOption) as caught:
         RunConfig.checked(**options)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["momentum", "=1", "lr=0.1", "seed=3"])
-def test_settings_that_are_none(text: str) -> None:
+def test_malformed_settings_are_refused(text: str) -> None:
     with pytest.raises(BadOption, match="--set"):
         parse_settings([text])

@@ -1,7 +1,7 @@
-"""Checkpoints with digests that are right and numbers that are not: refused, or harmless.
+"""Crafted checkpoints with correct digests and wrong numbers are refused or harmless.
 
-Each is read and learned from in a process of its own kind, so that one that ends by a signal is a
-failure and not the end of the tests.
+Each one is loaded and trained in a child process, so that a crash is a failure of the test and does
+not end all tests.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def stored(kind: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def tried(folder: Path) -> str:
-    """What becomes of reading, learning, predicting: in a child, by its end."""
-    try:  # nothing compiled runs here: most are refused at once
+    """The result of loading, learning and predicting in a child process."""
+    try:  # without compiled code: most are refused at once
         OnlineLearner.load(folder)
     except DamagedCheckpoint:
         return "refused"
@@ -83,7 +83,7 @@ def tried(folder: Path) -> str:
 
 
 def integers(arrays: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """Every whole-number array, and its first and last place."""
+    """Every integer array, with its first and last index."""
     for name, array in arrays.items():
         if array.dtype.kind in "iu" and array.size:
             for at in sorted({0, array.size - 1}):
@@ -112,8 +112,8 @@ def test_whole_numbers_of_the_state_are_in_bounds_or_refused(
         assert found[name, 0, values[0]] == "refused", name  # below 0
 
 
-def test_what_waits_has_a_row_or_does_not_wait(tmp_path: Path) -> None:
-    """With momentum nothing waits; a number that says so would be looked up in no rows."""
+def test_pending_updates_need_stored_rows(tmp_path: Path) -> None:
+    """With momentum no update is pending; another count would index an empty array."""
     arrays, meta = stored("momentum", tmp_path / "c")
     arrays["network.input.pending_x"][:] = 1
     checkpoint.write(tmp_path / "c", arrays, meta)
@@ -122,7 +122,7 @@ def test_what_waits_has_a_row_or_does_not_wait(tmp_path: Path) -> None:
 
 
 def test_a_mini_batch_holds_no_more_than_its_samples(tmp_path: Path) -> None:
-    """With 41 samples in batches of 4 one has begun; 3 would end as the sixth of four."""
+    """After 41 samples in batches of 4 one sample is pending; a larger count would overflow."""
     arrays, meta = stored("batches", tmp_path / "c")
     assert arrays["network.layers.changes"].tolist() == [0, 1, 1, 1]
     arrays["network.layers.changes"][1] = 3
@@ -163,8 +163,8 @@ def test_numbers_that_are_not_finite(kind: str, value: float, tmp_path: Path) ->
     "power",
     [[-1, 1.0], [256, 1.0], [2.5, 1.0], [1, -1.0], [1, np.nan], [np.inf, 1.0], [1, 1, 1], [[1, 1]]],
 )
-def test_a_size_of_the_input_that_cannot_be(power: Any, tmp_path: Path) -> None:
-    """What the rate is found from: samples, fewer than are looked at, and a sum of squares."""
+def test_an_invalid_mean_square_of_the_input(power: Any, tmp_path: Path) -> None:
+    """The state of the rate: a sample count below `MEASURED`, and a sum of squares."""
     arrays, meta = stored("rate that follows", tmp_path / "c")
     assert arrays["rate.power"][0] == 41
     checkpoint.write(tmp_path / "c", {**arrays, "rate.power": np.array(power, float)}, meta)
@@ -175,7 +175,7 @@ def test_a_size_of_the_input_that_cannot_be(power: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "names", [["x"], "lr", ["lr", "lr"], ["momentum"], [["lr"]], [None], 5, None]
 )
-def test_names_that_follow_nothing(names: Any, tmp_path: Path) -> None:
+def test_invalid_names_of_adapting_options(names: Any, tmp_path: Path) -> None:
     arrays, meta = stored("rate that follows", tmp_path / "c")
     assert meta["follows"] == ["lr"]
     checkpoint.write(tmp_path / "c", arrays, meta | {"follows": names})
@@ -225,18 +225,18 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_meta_that_cannot_be(what: str, tmp_path: Path) -> None:
+def test_invalid_meta_is_refused(what: str, tmp_path: Path) -> None:
     arrays, meta = stored("structured", tmp_path / "c")
     try:
         checkpoint.write(tmp_path / "d", arrays, WRONG[what](meta))
-    except ValueError:  # nor can JSON hold so large a number
+    except ValueError:  # too large a number for JSON
         pytest.skip("cannot be written")
     with pytest.raises(DamagedCheckpoint, match=r"checkpoint"):
         OnlineLearner.load(tmp_path / "d")
 
 
 def rewritten(folder: Path, content: Any) -> None:
-    """A side file whose digest is right."""
+    """A side file with a correct digest."""
     text = json.dumps({"content": content, "sha256": checkpoint._digest(content)})
     (folder / checkpoint.SIDECAR).write_text(text)
 
@@ -256,7 +256,7 @@ def rewritten(folder: Path, content: Any) -> None:
         lambda c: without(c, "format"),
     ],
 )
-def test_side_files_that_cannot_be(tmp_path: Path, change: Callable[[Any], Any]) -> None:
+def test_invalid_side_files_are_refused(tmp_path: Path, change: Callable[[Any], Any]) -> None:
     stored("structured", tmp_path / "c")
     content = json.loads((tmp_path / "c" / checkpoint.SIDECAR).read_text())["content"]
     rewritten(tmp_path / "c", change(content))
@@ -267,7 +267,7 @@ def test_side_files_that_cannot_be(tmp_path: Path, change: Callable[[Any], Any])
 @pytest.mark.parametrize(
     "text", ["[" * 200_000, "1" * 5000, "\x00", "", '{"content": {}}', "NaN", '"\\ud800"', "{}"]
 )
-def test_side_files_that_are_no_json_of_ours(tmp_path: Path, text: str) -> None:
+def test_side_files_with_other_json_are_refused(tmp_path: Path, text: str) -> None:
     stored("structured", tmp_path / "c")
     (tmp_path / "c" / checkpoint.SIDECAR).write_text(text)
     with pytest.raises(DamagedCheckpoint, match=r"checkpoint\.json"):
@@ -286,7 +286,7 @@ def test_side_files_that_are_no_json_of_ours(tmp_path: Path, text: str) -> None:
         + b'{"a":{"dtype":"F64","shape":[9223372036854775807],"data_offsets":[0,8]}}'[:63],
     ],
 )
-def test_arrays_that_are_none(tmp_path: Path, data: bytes) -> None:
+def test_invalid_array_files_are_refused(tmp_path: Path, data: bytes) -> None:
     import hashlib
 
     stored("structured", tmp_path / "c")
@@ -298,8 +298,8 @@ def test_arrays_that_are_none(tmp_path: Path, data: bytes) -> None:
         OnlineLearner.load(tmp_path / "c")
 
 
-def test_the_previous_one_is_no_way_around(tmp_path: Path) -> None:
-    """A crafted checkpoint whose digests are right is refused; nothing falls back on another."""
+def test_no_fallback_to_the_previous_checkpoint(tmp_path: Path) -> None:
+    """A crafted checkpoint with correct digests is refused; no other one is loaded instead."""
     arrays, meta = stored("structured", tmp_path / "c")
     changed = arrays["network.input.counts"].copy()
     changed[1] = 10**6
@@ -320,7 +320,7 @@ def test_load_parameters_refuses_what_is_not_finite() -> None:
 @pytest.mark.parametrize(
     ("dtype", "value"), [("float64", np.inf), ("float64", 1e220), ("float32", 1e32)]
 )
-def test_save_puts_nothing_lost_over_something_good(
+def test_save_does_not_replace_a_good_checkpoint_by_a_diverged_one(
     tmp_path: Path, dtype: str, value: float
 ) -> None:
     learner = OnlineLearner(sizes=(4, 3, 2), dtype=dtype)

@@ -57,7 +57,7 @@ def test_a_stratified_share_of_every_class(tmp_path: Path, share: float) -> None
     assert sorted([*train[0][:, 0], *test[0][:, 0]]) == list(range(1997))
     held = Counter(test[1].tolist())
     assert all(held[c] == round(share * n) for c, n in Counter(labels.tolist()).items())
-    # a sample of all times: its mean is that of a uniform one, within 4 standard errors
+    # uniform over the stream: the mean position is 1/2, within 4 standard errors
     assert abs(test[0].mean() / 1996 - 0.5) < 4 / np.sqrt(12 * len(test[0]))
 
 
@@ -94,7 +94,7 @@ def test_bad_csv(tmp_path: Path, text: str, error: type, message: str) -> None:
         open_source(csv_file(tmp_path, text))
 
 
-def test_csv_skips_bad_rows_on_request(tmp_path: Path) -> None:
+def test_csv_skips_bad_rows_by_option(tmp_path: Path) -> None:
     good = [f"{i},{i % 2}" for i in range(30)]
     bad = ["x,0", "1", "nan,1", "3,"]
     mixed = [row for pair in itertools.zip_longest(good, bad) for row in pair if row]
@@ -111,7 +111,7 @@ def test_csv_skips_bad_rows_on_request(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stratify", [True, False])
-def test_skipped_rows_do_not_change_the_others(tmp_path: Path, stratify: bool) -> None:
+def test_skipped_rows_leave_the_rest_as_it_is(tmp_path: Path, stratify: bool) -> None:
     rows = [f"{i},{i % 2}" for i in range(30)]
     how = {"held_out": 0.2, "stratify": stratify}
     clean = open_source(csv_file(tmp_path, "\n".join(["a,label", *rows])), Options(**how))

@@ -1,4 +1,4 @@
-"""With nothing asked for every rule learns what a person tries first; docs/defaults.md is so."""
+"""Scores of all rules with default options, as listed in docs/defaults.md."""
 
 from __future__ import annotations
 

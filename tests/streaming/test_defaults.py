@@ -1,4 +1,4 @@
-"""What is chosen where a person says nothing: by the rule, the input and the task."""
+"""Defaults chosen by the rule, the input and the task."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_choice_of_an_option_can_take_a_lower_rate() -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rate_without_a_unit(name: str) -> None:
-    """Inputs twice as large get a rate a fourth as large in what the input feeds."""
+    """Inputs scaled by 2 give the layers that they feed a rate scaled by 1/4."""
     definition = rule(name)
     for loss in definition.losses:
         spec = NetworkSpec((40, 30, 5), loss=loss)
@@ -74,7 +74,7 @@ def test_a_rate_without_a_unit(name: str) -> None:
 
 
 @pytest.mark.parametrize("power", [0.0, 1e-300, 1e300, float("inf")])
-def test_inputs_beyond_all_measure_have_a_rate(power: float) -> None:
+def test_extreme_inputs_have_a_finite_rate(power: float) -> None:
     for name in RULES:
         definition = rule(name)
         spec = NetworkSpec((40, 30, 5), loss=definition.loss)
@@ -125,7 +125,7 @@ def test_predictions_and_bad_samples_do_not_count() -> None:
     assert a.lr == b.lr
 
 
-def test_a_given_rate_stays_and_ends_the_following() -> None:
+def test_a_given_rate_is_constant_and_ends_the_adaptation() -> None:
     X, y = table(size=9.0)
     given = OnlineLearner("pepita", (6, 8, 3), lr=0.03)
     given.learn_many(X[:10], y[:10])
@@ -148,7 +148,7 @@ def test_scaled_inputs_need_no_measuring() -> None:
     assert learner.lr == want
 
 
-def test_a_run_says_what_it_chose_and_writes_it_down(tmp_path: Path) -> None:
+def test_a_run_prints_and_stores_its_defaults(tmp_path: Path) -> None:
     said: list[str] = []
     options = {"source": "synthetic:samples=300", "hidden": (8,), "rule": "drtp"}
     run(RunConfig.checked(**options), tmp_path / "a", Hooks(say=said.append, draw=False))
@@ -176,7 +176,7 @@ def test_a_run_measures_its_source_before_it_learns() -> None:
         assert config.resolved(ArraySource(X, y, scale=scale, maximum=maximum, seed=9)) == found
 
 
-def test_the_scaling_is_the_rule_s_where_features_are_of_one_kind() -> None:
+def test_the_rule_decides_the_scaling_of_features_of_one_kind() -> None:
     X, y = table()
     for own, want in (("range", "global"), ("none", "global"), ("running", "running")):
         source = ArraySource(X, y, scale=own)
@@ -192,7 +192,7 @@ def test_cifar_is_centred() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(RULES) - set(WITH_NUMBERS)))
-def test_a_rule_that_learns_no_numbers_says_so_at_the_start(name: str, tmp_path: Path) -> None:
+def test_a_rule_without_squared_error_is_refused_at_the_start(name: str, tmp_path: Path) -> None:
     with pytest.raises(BadOption, match=f"loss of {name}: got numbers.*expected labels.*backprop"):
         run(RunConfig.checked(rule=name, target="input"), tmp_path / "r")
     assert not (tmp_path / "r").exists()
@@ -275,8 +275,8 @@ def test_silent_units_are_warned_of_once(tmp_path: Path) -> None:
     assert [str(one.message).partition(":")[0] for one in caught] == ["hidden layer 1"]
 
 
-def test_looks_at_the_network_get_further_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What they cost does not grow with the length of the run."""
+def test_the_intervals_between_checks_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So their cost is negligible in a long run."""
     learner, metrics, looks, seen = OnlineLearner(sizes=(4, 3, 2)), Metrics(2), list[int](), [0]
 
     def weights(learner: OnlineLearner) -> tuple[int, ...]:
@@ -297,4 +297,4 @@ def test_weights_that_do_not_change_are_warned_of(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="hidden weights have not changed"):
         run(RunConfig.checked(**options, lr=1e-30), tmp_path / "a", Hooks(draw=False))
     control = RunConfig.checked(**options, settings={"feedback_scale": 0.0})
-    run(control, tmp_path / "b", Hooks(draw=False))  # asked for: a warning would be an error
+    run(control, tmp_path / "b", Hooks(draw=False))  # requested: a warning would be an error

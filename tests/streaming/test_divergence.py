@@ -1,4 +1,4 @@
-"""When a run counts as lost: by its losses, against what a guess costs."""
+"""Detection of divergence by the loss, compared with the loss of a uniform guess."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def scores(losses: np.ndarray, classes: int) -> Metrics:
         (np.full(2000, 600.0), 2, False),  # below 1,000 ln 2
         (np.full(2000, 1500.0), 10, False),  # below 1,000 ln 10
         (np.full(2000, 2500.0), 10, True),
-        (np.geomspace(1e6, 800, 3000), 2, False),  # far away still, but on its way
+        (np.geomspace(1e6, 800, 3000), 2, False),  # still large, but falling
         (np.geomspace(1, 1e5, 3000), 2, True),
     ],
 )
-def test_losses_that_are_beyond_hope(losses: np.ndarray, classes: int, lost: bool) -> None:
+def test_hopeless_losses_are_detected(losses: np.ndarray, classes: int, lost: bool) -> None:
     learner = OnlineLearner(sizes=(3, 4, classes))
     X = np.random.default_rng(0).normal(size=(40, 3))
     if lost:

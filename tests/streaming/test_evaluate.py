@@ -1,4 +1,4 @@
-"""Scores: exact under any chunking; test-then-train with early and late labels."""
+"""Scores: independent of chunking; test-then-train with immediate and delayed labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streaming.scores.metrics import Metrics
 
 
 def stream(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Two classes that a line parts."""
+    """Two linearly separable classes."""
     X = np.random.default_rng(seed).normal(size=(n, 3))
     return X, (X[:, 0] > X[:, 1]).astype(int)
 
@@ -39,13 +39,13 @@ def test_exact_under_any_chunking(
     n: int, window: int, cuts: list[int], seed: int, regression: bool
 ) -> None:
     rng = np.random.default_rng(seed)
-    true, said, losses = rng.integers(0, 4, n), rng.integers(0, 4, n), rng.exponential(size=n)
+    true, predicted, losses = rng.integers(0, 4, n), rng.integers(0, 4, n), rng.exponential(size=n)
     k = None if regression else 4
     whole, parts = Metrics(k, window), Metrics(k, window)
-    whole.update(true, said, losses)
+    whole.update(true, predicted, losses)
     edges = [0, *sorted(min(c, n) for c in cuts), n]
     for a, b in pairwise(edges):
-        parts.update(true[a:b], said[a:b], losses[a:b])
+        parts.update(true[a:b], predicted[a:b], losses[a:b])
         again = Metrics(k, window)  # through a checkpoint
         again.load_state(parts.state())
         parts = again
@@ -62,10 +62,10 @@ def test_exact_under_any_chunking(
     if regression:
         assert got["progressive_accuracy"] is got["windowed_accuracy"] is None
     else:
-        assert got["progressive_accuracy"] == (true == said).mean()
-        assert got["windowed_accuracy"] == (true == said)[last].mean()
+        assert got["progressive_accuracy"] == (true == predicted).mean()
+        assert got["windowed_accuracy"] == (true == predicted)[last].mean()
         for i, j in np.ndindex(4, 4):
-            assert parts.confusion[i, j] == ((true == i) & (said == j)).sum()
+            assert parts.confusion[i, j] == ((true == i) & (predicted == j)).sum()
 
 
 def test_state_is_a_copy() -> None:
@@ -78,12 +78,12 @@ def test_state_is_a_copy() -> None:
     assert m.get()["samples"] == 1
 
 
-def test_many_classes_take_the_room_of_the_pairs_that_occur() -> None:
+def test_the_memory_of_many_classes_is_that_of_occurring_pairs() -> None:
     rng = np.random.default_rng(0)
     true = rng.integers(0, 50_000, 3000) ** 2 // 50_000  # low numbers are the most frequent
-    said = np.where(rng.random(3000) < 0.5, true, rng.integers(0, 50_000, 3000))
+    predicted = np.where(rng.random(3000) < 0.5, true, rng.integers(0, 50_000, 3000))
     m = Metrics(50_000)
-    m.update(true, said, np.zeros(3000))
+    m.update(true, predicted, np.zeros(3000))
     assert sum(array.nbytes for array in m.state().values()) < 100_000
     with pytest.raises(BadOption, match="50,000 classes; expected 1,000 at most"):
         m.confusion  # noqa: B018
@@ -91,7 +91,7 @@ def test_many_classes_take_the_room_of_the_pairs_that_occur() -> None:
     frequent = np.bincount(true, minlength=50_000)
     assert sorted(frequent[classes]) == sorted(frequent)[-5:]
     for i, j in np.ndindex(5, 5):
-        assert counts[i, j] == ((true == classes[i]) & (said == classes[j])).sum()
+        assert counts[i, j] == ((true == classes[i]) & (predicted == classes[j])).sum()
     again = Metrics(50_000)
     again.load_state(m.state())
     assert same(again.state(), m.state())
@@ -131,14 +131,14 @@ def test_the_whole_matrix_of_earlier_checkpoints() -> None:
         {"classes": np.array([1])},
     ],
 )
-def test_states_that_cannot_be(wrong: dict[str, np.ndarray]) -> None:
+def test_invalid_states_are_refused(wrong: dict[str, np.ndarray]) -> None:
     m = Metrics(3, window=4)
     m.update([0, 1, 2, 2], [0, 2, 2, 1], np.ones(4))
     with pytest.raises(BadOption):
         Metrics(3).load_state(m.state() | wrong)
 
 
-def test_the_test_hears_that_it_is_to_stop() -> None:
+def test_a_held_out_test_can_be_stopped() -> None:
     X, y = stream(60)
     asked: list[int] = []
 
@@ -151,7 +151,7 @@ def test_the_test_hears_that_it_is_to_stop() -> None:
     with pytest.raises(Stopped):
         held_out(learner, chunks, stop)
     assert len(asked) == 2
-    assert held_out(learner, chunks[:1], lambda: True)["n"] == 10  # it was over
+    assert held_out(learner, chunks[:1], lambda: True)["n"] == 10  # already complete
 
 
 def test_bad_options() -> None:
@@ -162,7 +162,7 @@ def test_bad_options() -> None:
 
 
 class Memory:
-    """Says what came with this x before; counts what it saw."""
+    """Predicts the last label of the same x, and records the calls."""
 
     def __init__(self) -> None:
         self.known: dict[int, str] = {}
@@ -198,13 +198,13 @@ def test_labels_come_late(delay: int) -> None:
     learner = Memory()
     progressive_val_score(PAIRS, learner, delay=delay)
     order = [f"p{i}" for i in range(5)]
-    for i in range(5):  # learned right after the prediction `delay` later, or at the end
+    for i in range(5):  # learned after the prediction of sample i + delay, or at the end
         at = order.index(f"p{min(i + delay, 4)}") + 1
         while at < len(order) and order[at][0] == "l":
             at += 1
         order.insert(at, f"l{i}")
-    said = [("predict" if o[0] == "p" else "learn", PAIRS[int(o[1:])][0]) for o in order]
-    assert learner.calls == said
+    calls = [("predict" if o[0] == "p" else "learn", PAIRS[int(o[1:])][0]) for o in order]
+    assert learner.calls == calls
 
 
 def test_a_stream_may_reuse_its_buffer() -> None:
@@ -280,9 +280,9 @@ def test_held_out() -> None:
     before = learner.parameters()["W"][0]
     chunks = [(X[300:333], y[300:333]), (X[333:], y[333:])]
     got = held_out(learner, chunks)
-    said = learner.predict_many(X[300:])
+    predicted = learner.predict_many(X[300:])
     assert got["n"] == 200
-    assert got["accuracy"] == (said == y[300:]).mean() > 0.85
+    assert got["accuracy"] == (predicted == y[300:]).mean() > 0.85
     assert got["confusion"].sum() == 200
     p = learner.predict_proba_many(X[300:])[np.arange(200), y[300:]]
     assert got["loss"] == pytest.approx(-np.log(p).mean())

@@ -1,5 +1,5 @@
-"""Whatever is handed in: it works, or one line of ours says what is wrong. No other error, no
-signal, nothing that runs for ever or fills the memory.
+"""Random input: it works, or gives one clear error. There is no other error, no signal, no endless
+loop and no excessive memory.
 
 500 cases in the fast tests, 10,000 in the slow ones.
 """
@@ -37,7 +37,7 @@ SMALL = "synthetic:samples=50,features=3,classes=2"
 
 
 def cases(fast: int, slow: int) -> pytest.MarkDecorator:
-    """How many of a test, in the fast tests and in the slow ones."""
+    """The number of cases of a test, in the fast and in the slow tests."""
     return pytest.mark.parametrize("n", [fast, pytest.param(slow, marks=pytest.mark.slow)])
 
 
@@ -63,14 +63,14 @@ def label_of(learner: OnlineLearner) -> Any:
 
 
 def each(check: Callable[..., object], examples: int, **cases: st.SearchStrategy[Any]) -> None:
-    """Call ``check`` with so many cases."""
+    """Call ``check`` with n cases."""
     steady = hypothesis.settings(max_examples=examples, database=None)
     hypothesis.given(**cases)(steady(check))()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def little_memory() -> Iterator[None]:
-    """With every kernel compiled before: a case may take 30 s, and a compiler takes longer."""
+    """Compile all kernels first: a case may take 30 s, and compiling takes longer."""
     for kind in KINDS:
         learner = made(kind)
         learner.learn_many([[1, 2, 3]] * 2, [label_of(learner)] * 2)
@@ -126,7 +126,7 @@ CALLS: dict[str, Callable[[OnlineLearner, Any, Any], object]] = {
 
 @cases(160, 4000)
 def test_learner(n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every method; a learner that refused is as good as new."""
+    """Every method. A refused call leaves the learner unchanged."""
     monkeypatch.chdir(tmp_path)
     learners = [made(kind) for kind in KINDS]
 
@@ -202,19 +202,19 @@ def test_sources_and_options(n: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 COMMANDS = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
-BASE: dict[str, dict[str, str | None]] = {  # what keeps a case small
+BASE: dict[str, dict[str, str | None]] = {  # options that keep a case small
     "run": {"--source": SMALL, "--hidden": "4", "--out": "run", "--quiet": None},
     "sweep": {"--source": SMALL, "--hidden": "4", "--over": "seed=0,1", "--out": "sweep"},
     "schedule": {"--layers": "4,3,2", "--samples": "20", "--out": "plan.png"},
     "spiking": {"--samples": "1", "--hidden": "4", "--presentation": "1", "--out": "spikes"},
     "paper": {"--out": "papers"},
 }
-NOT_HERE = ("--download", "--help", "--dashboard")  # which reach out of this machine, or end it
+NOT_HERE = ("--download", "--help", "--dashboard")  # these access the network, or end the command
 
 
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
-    """A command with some of its options, as its own signature has them."""
+    """A command with some of its options, taken from its signature."""
     name = draw(st.sampled_from(["run"] * 6 + ["schedule", "sweep"] * 2 + sorted(COMMANDS)))
     options = [p for p in COMMANDS[name].params if p.param_type_name == "option"]
     options = [p for p in options if not set(p.opts) & {*NOT_HERE}]
@@ -243,7 +243,7 @@ def told(arguments: list[str]) -> tuple[int, str]:
 
 @pytest.fixture
 def nothing_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What takes long or draws ends at its beginning, after the options were looked at."""
+    """Slow operations and drawing end at once, after the options were validated."""
     monkeypatch.setenv("DENDROSTREAM_DATA", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     asked = itertools.count()

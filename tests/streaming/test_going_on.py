@@ -1,4 +1,4 @@
-"""Runs that begin with the learner of another run, on its data or on other data."""
+"""Runs that start with the learner of another run, on the same or on other data."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_epochs_in_several_runs_are_those_of_one(options: dict[str, Any], tmp_pa
     assert c["lineage"]["parent"] == lineage["parent"]
 
 
-def test_python_goes_on_as_the_command_does(parent: Path, tmp_path: Path) -> None:
+def test_going_on_in_python_equals_the_command(parent: Path, tmp_path: Path) -> None:
     go(parent, tmp_path / "r", source="synthetic:samples=500,features=6,seed=4")
     learner = OnlineLearner.load(parent / "checkpoint")
     source = RunConfig.checked(source="synthetic:samples=500,features=6,seed=4").open()
@@ -154,8 +154,8 @@ def test_kill_9_and_the_command_line(parent: Path, tmp_path: Path, call: Any) ->
     done = subprocess.run(words, cwd=ROOT, capture_output=True, timeout=300)
     assert done.returncode == -signal.SIGKILL
     assert call(*arguments, tmp_path / "whole", "--json", "--quiet").code == 0
-    said = call("run", "--resume", tmp_path / "r")
-    assert said.code == 0 and f"goes on from          {parent}, 1,800 samples" in said.out
+    ended = call("run", "--resume", tmp_path / "r")
+    assert ended.code == 0 and f"goes on from          {parent}, 1,800 samples" in ended.out
     assert_same_learner(tmp_path / "r", tmp_path / "whole")
 
 
@@ -245,17 +245,17 @@ def test_tables_that_do_not_fit(header: str, labels: str, words: list[str], tmp_
         (["--source", "csv:nowhere.csv"], ["nowhere.csv"]),
     ],
 )  # fmt: skip
-def test_what_cannot_change_is_refused_before_anything_is_made(
+def test_fixed_options_are_refused_before_anything_is_written(
     arguments: list[Any], words: list[str], parent: Path, call: Any, tmp_path: Path
 ) -> None:
-    said = call("run", "--from", parent, "--out", tmp_path / "r", "--quiet", *arguments)
-    assert_one_error(said, *words)
+    ended = call("run", "--from", parent, "--out", tmp_path / "r", "--quiet", *arguments)
+    assert_one_error(ended, *words)
     assert not (tmp_path / "r").exists()
 
 
 def test_no_run_to_go_on_from(parent: Path, tmp_path: Path, call: Any) -> None:
-    said = call("run", "--from", tmp_path / "none", "--out", tmp_path / "r")
-    assert_one_error(said, "--from: got no ", "config.json", "OnlineLearner.load")
+    ended = call("run", "--from", tmp_path / "none", "--out", tmp_path / "r")
+    assert_one_error(ended, "--from: got no ", "config.json", "OnlineLearner.load")
     assert_one_error(
         call("run", "--from", parent, "--out", parent, "--quiet"), "which is not empty"
     )
@@ -267,14 +267,14 @@ def test_no_run_to_go_on_from(parent: Path, tmp_path: Path, call: Any) -> None:
 
 
 def test_a_new_rate_is_the_rate(tmp_path: Path) -> None:
-    """Decays that are past would make another one of it; those ahead stay."""
+    """Past decays would change it, so they are removed; later ones are kept."""
     options = {**DIGITS, "settings": {"decay_at": [100, 5000]}}
     run(RunConfig.checked(**options), tmp_path / "a", Hooks(draw=False))
-    said: list[str] = []
-    go_on(tmp_path / "a", {"lr": 0.05}, tmp_path / "b", Hooks(say=said.append, draw=False))
+    lines: list[str] = []
+    go_on(tmp_path / "a", {"lr": 0.05}, tmp_path / "b", Hooks(say=lines.append, draw=False))
     optimizer = OnlineLearner.load(tmp_path / "b" / "checkpoint").network.optimizer
     assert (optimizer.lr, optimizer.decay_at) == (0.05, (5000,))
-    assert any("2,874 samples learned, lr 0.05" in line for line in said)
+    assert any("2,874 samples learned, lr 0.05" in line for line in lines)
     go(tmp_path / "a", tmp_path / "c", settings={"decay_epochs": [1]}, epochs=2)
     optimizer = OnlineLearner.load(tmp_path / "c" / "checkpoint").network.optimizer
     assert (optimizer.lr, optimizer.decay_at) == (0.02, (100, 2874 + 1437))
@@ -284,7 +284,7 @@ def test_a_new_rate_is_the_rate(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_where_a_run_ends_is_its_own(tmp_path: Path) -> None:
+def test_stop_conditions_are_not_inherited(tmp_path: Path) -> None:
     options = {**OPTIONS, "source": "synthetic:features=6", "samples": 600}
     run(RunConfig.checked(**{**options, "epochs": None}), tmp_path / "a", Hooks(draw=False))
     b = go(tmp_path / "a", tmp_path / "b", source="synthetic:samples=700,features=6")
@@ -314,7 +314,7 @@ def test_a_regression_goes_on_with_numbers_alone(tmp_path: Path) -> None:
         {"rule": "node_perturbation", "settings": {}},
     ],
 )
-def test_all_that_learns_can_go_on(options: dict[str, Any], tmp_path: Path) -> None:
+def test_every_kind_of_learner_can_go_on(options: dict[str, Any], tmp_path: Path) -> None:
     config = RunConfig.checked(
         **{**OPTIONS, "source": "synthetic:samples=96,features=6", **options}
     )
@@ -341,23 +341,23 @@ def test_other_data_of_the_same_name_is_not_resumed(
     (folder / other.name).write_bytes(other.read_bytes())
     with pytest.raises(BadOption, match="fashion_mnist: got a data set that changed"):
         resume(tmp_path / "r")
-    # the checkpoint of a version that did not know what data it was
+    # a checkpoint of a version that did not store the hash of the data
     arrays, meta = checkpoint.read(tmp_path / "r" / "checkpoint")
     meta["run"]["content"] = ""
     checkpoint.write(tmp_path / "r" / "checkpoint", arrays, meta)
     assert resume(tmp_path / "r", Hooks(draw=False))["stopped"] == "epochs"
 
 
-def test_the_report_says_what_a_learner_costs(parent: Path, call: Any, tmp_path: Path) -> None:
-    said = call("run", "--from", parent, "--out", tmp_path / "r", "--quiet")
-    lines = dict(line.split(maxsplit=1) for line in said.out.splitlines()[4:])
+def test_the_report_shows_the_cost_of_a_learner(parent: Path, call: Any, tmp_path: Path) -> None:
+    ended = call("run", "--from", parent, "--out", tmp_path / "r", "--quiet")
+    lines = dict(line.split(maxsplit=1) for line in ended.out.splitlines()[4:])
     summary = json.loads((tmp_path / "r" / "summary.json").read_text())
     # W: 8 x 6, 6 x 8, 4 x 6; PEPITA's F: 6 x 4
     assert summary["parameters"] == 48 + 48 + 24 + 24 == int(lines["parameters"])
     assert summary["memory"]["parameters"] == 4 * summary["parameters"]
     assert summary["memory"]["state"] > 2 * summary["memory"]["parameters"]  # velocities
     assert summary["memory"]["peak"] > 2e7
-    assert "latency per sample    p50" in said.out and "process" in lines["memory"]
+    assert "latency per sample    p50" in ended.out and "process" in lines["memory"]
 
 
 def test_latency_is_that_of_single_calls_and_changes_nothing(parent: Path) -> None:

@@ -1,5 +1,5 @@
-"""One learner in several threads and in a forked process: every answer is that of some state
-between two samples.
+"""One learner in several threads and in a forked process: every result belongs to a state between
+two samples.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def made(kind: str = "online", **more: Any) -> OnlineLearner:
 
 
 def together(*works: Callable[[], None]) -> None:
-    """All at once, each in a thread; what one raises is raised."""
+    """Run all functions at the same time, one per thread, and raise the first error."""
     raised: list[BaseException] = []
 
     def guarded(work: Callable[[], None]) -> None:
@@ -74,7 +74,7 @@ def test_predictions_of_two_threads_are_those_of_one(kind: str) -> None:
 
 
 def readers_and_a_writer(kind: str, seconds: float, rows: int) -> tuple[int, int]:
-    """Four threads predict, one learns; how many predictions there were, and of how many states."""
+    """Four threads predict, one learns. Returns the numbers of predictions and of their states."""
     learner, twin = made(kind), made(kind)
     end, states, seen = time.monotonic() + seconds, [0], [set[bytes]() for _ in range(4)]
     counts = [0] * 4
@@ -118,14 +118,14 @@ def test_readers_find_the_state_between_two_samples(kind: str) -> None:
 @pytest.mark.filterwarnings("ignore:.*(worker|thread)")
 @pytest.mark.parametrize("kind", KINDS)
 def test_readers_and_a_writer_for_long(kind: str) -> None:
-    """Half a minute; of what only differs in how it learns, a part of it."""
+    """Half a minute; less for variants that differ only in the learning rule."""
     readers_and_a_writer(kind, 30 if kind == "online" else 5, rows=7)
 
 
 @pytest.mark.filterwarnings("ignore:.*(worker|thread)")
 @pytest.mark.parametrize("kind", KINDS)
 def test_learning_in_several_threads_is_one_sample_after_another(kind: str) -> None:
-    """Of equal samples the order is all one, so that the state tells whether none was lost."""
+    """With equal samples the order does not matter, so the state shows whether one was lost."""
     learner, alone = made(kind, scale="none"), made(kind, scale="none")
 
     def learn() -> None:
@@ -178,7 +178,7 @@ def test_a_learner_is_pickled_while_it_learns(kind: str) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning", "ignore:.*(worker|thread)")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_learner_goes_on_in_a_forked_process(kind: str) -> None:
-    """Also where another thread was learning at that moment, and where it had workers."""
+    """Even if another thread is learning during the fork, or if the learner has workers."""
     learner = made(kind)
     learner.learn_many(X, Y)
     stop = threading.Event()
@@ -192,7 +192,7 @@ def test_a_learner_goes_on_in_a_forked_process(kind: str) -> None:
             for _ in range(3):
                 child = os.fork()
                 if child == 0:
-                    signal.alarm(20)  # a child that waits for ever is killed by this
+                    signal.alarm(20)  # kills a child that is blocked
                     try:
                         learner.learn_many(X[:300], Y[:300])
                         fine = np.isfinite(learner.predict_proba_many(ASKED)).all()

@@ -1,4 +1,4 @@
-"""What would run for hours or fill the memory is refused before it begins."""
+"""Commands that would take hours or fill the memory are refused in advance."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_spikes(
     options: tuple[Any, ...], word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     few = ("--samples", 1, "--hidden", 4, "--out", tmp_path / "o", "--json")
-    said = called(capsys, "spiking", *few, *options)
-    assert_one_error(said, "--presentation: got 1 samples of", word)
+    done = called(capsys, "spiking", *few, *options)
+    assert_one_error(done, "--presentation: got 1 samples of", word)
     assert not (tmp_path / "o").exists()
 
 
@@ -57,10 +57,10 @@ def check(units: int, samples: int, presentation: int, dt: float) -> None:
 
 @pytest.mark.skipif(find_spec("brian2") is None, reason="brian2 is not installed")
 def test_spikes_that_take_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as the command shows without options, and as a person may ask for."""
+    """The default of the command, and a larger number that is reasonable."""
     check(202, 200, 1000, 0.25)
     check(1804, 10_000, 500, 0.5)
-    check(202, 200, 1000, 0.0)  # a step that others refuse
+    check(202, 200, 1000, 0.0)  # another check refuses this step
     monkeypatch.setattr(estimates, "free_memory", lambda: 1000 * 24)
     check(1, 10, 100, 1.0)
     with pytest.raises(BadOption, match="of memory"):

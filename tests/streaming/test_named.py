@@ -1,4 +1,4 @@
-"""Samples with names and scalars of other libraries: pandas, torch, Decimal, NumPy's own."""
+"""Samples with names, and scalars of other libraries: pandas, torch, Decimal, NumPy."""
 
 from __future__ import annotations
 
@@ -139,7 +139,9 @@ def test_rows_in_another_order_than_their_labels(want: Any) -> None:
     with pytest.raises(BadSample, match="same rows in another order"):
         learner().learn_many(X, y.sample(frac=1, random_state=0))
     one = learner()
-    one.learn_many(X.set_index(pd.Index(range(100, 160))), y)  # as after a step that renumbers
+    one.learn_many(
+        X.set_index(pd.Index(range(100, 160))), y
+    )  # as after an operation that renumbers rows
     assert weights(one) == want[0]
 
 
@@ -231,7 +233,7 @@ def test_named_tuples_are_named() -> None:
 
 
 class Frame:
-    """What polars and pyarrow have in common with pandas."""
+    """The attributes that polars and pyarrow share with pandas."""
 
     def __init__(self, columns: list[str], values: np.ndarray, called: str) -> None:
         self.values = values
@@ -260,7 +262,7 @@ def test_a_table_of_pyarrow(want: Any) -> None:
 
 
 def test_rivers_stream_of_a_data_set_of_scikit_learn() -> None:
-    """Its dicts have the names that scikit-learn gives, which are numpy.str_, and numpy.int64."""
+    """The dicts have names of scikit-learn (numpy.str_) and values of type numpy.int64."""
     from sklearn.datasets import load_breast_cancer
 
     data = load_breast_cancer()

@@ -1,4 +1,4 @@
-"""The one list of options: what is in it is everywhere, and nowhere else is a list of them."""
+"""The one list of options: everything else is derived from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from streaming.records import Checked, Option, option_of
 from streaming.runs import going_on
 from streaming.runs.config import BY_OPTION, BY_SETTING, FromSource, RunConfig, parse_settings
 
-# A command line whose record has one option more; nothing else is touched.
+# A command line whose record has one more option. Nothing else is changed.
 ONE_MORE = """
 import json, sys
 from typing import Annotated
@@ -54,7 +54,7 @@ print([(cell.varied, cell.run["leak"]) for cell in two])
 """
 
 
-def test_an_option_more_in_the_record_is_one_everywhere(tmp_path: Path) -> None:
+def test_a_new_option_in_the_record_appears_everywhere(tmp_path: Path) -> None:
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{ONE_MORE}"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
@@ -70,7 +70,7 @@ def test_an_option_more_in_the_record_is_one_everywhere(tmp_path: Path) -> None:
     assert done.stdout.endswith("[({'leak': 0.5}, 0.5), ({'leak': 2}, 2.0)]\n")
 
 
-def test_the_learner_takes_what_options_and_source_and_settings_give() -> None:
+def test_options_source_and_settings_cover_the_arguments_of_the_learner() -> None:
     taken = inspect.signature(OnlineLearner).parameters
     assert [*taken][-1] == "options"
     assert {*BY_OPTION, *BY_SETTING, *FromSource._fields} == {*taken} - {"options"}
@@ -78,7 +78,7 @@ def test_the_learner_takes_what_options_and_source_and_settings_give() -> None:
     assert own <= {*BY_OPTION}
 
 
-def test_every_argument_of_a_learner_is_what_a_checkpoint_stores(tmp_path: Path) -> None:
+def test_a_checkpoint_stores_every_argument_of_a_learner(tmp_path: Path) -> None:
     learner = OnlineLearner("backprop", (4, 3, 1), task="regression", bias=True, momentum=0.5)
     learner.save(tmp_path / "c")
     stored = checkpoint.read(tmp_path / "c")[1]["learner"]
@@ -88,14 +88,14 @@ def test_every_argument_of_a_learner_is_what_a_checkpoint_stores(tmp_path: Path)
     assert again.network.options == learner.network.options
 
 
-def test_what_a_run_that_goes_on_cannot_change_is_in_the_record() -> None:
+def test_the_record_lists_the_options_that_a_run_cannot_change() -> None:
     fixed = {"rule", "circuit", "hidden", "dtype", "scale", "target", "task", "seed", "schedule"}
     assert {*going_on.FIXED} == fixed | {"workers", "batch"}
     assert {*going_on.FRESH} == {"epochs", "samples", "seconds", "accuracy"}
 
 
 @pytest.mark.parametrize("name", [*BY_OPTION, *FromSource._fields])
-def test_what_an_option_or_the_source_gives_cannot_be_set(name: str) -> None:
+def test_arguments_from_options_or_the_source_cannot_be_set(name: str) -> None:
     with pytest.raises(BadOption, match="--set"):
         parse_settings([f"{name}=1"])
 
@@ -115,7 +115,7 @@ class Some(Checked):
     path: Annotated[Path | None, Option("A file.", metavar="FILE", decides=False)] = None
 
 
-def test_a_command_line_is_given_again_without_what_decides_nothing(
+def test_the_stored_command_line_omits_options_without_effect_on_results(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     from streaming.commands._options import command_line, with_options

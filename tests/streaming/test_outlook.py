@@ -1,4 +1,4 @@
-"""A run that has hours to go says so once, while it can still be ended at no cost."""
+"""The estimated duration of a long run is shown once, near its start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streaming.outlook import LONG, MEASURED, Outlook, seconds_left
 
 
 def standing(position: int, after: float, length: int | None = 1000, **limits: Any) -> Any:
-    """A run of 10 epochs that stands at this sample after so many seconds."""
+    """A run of 10 epochs at this sample of its stream, after this many seconds."""
     config = SimpleNamespace(**{"epochs": 10, "samples": None, "seconds": None, **limits})
     source = SimpleNamespace(length=length)
     return SimpleNamespace(position=position, seconds=after, config=config, source=source)
@@ -34,12 +34,12 @@ def standing(position: int, after: float, length: int | None = 1000, **limits: A
         (standing(1000, 50.0, epochs=None), 0.0),
     ],
 )
-def test_what_is_left_is_what_the_first_limit_leaves(run: Any, left: float) -> None:
+def test_the_first_limit_decides_the_seconds_left(run: Any, left: float) -> None:
     assert seconds_left(run, 20.0) == left
 
 
-def said_of(*runs: Any) -> tuple[list[str], int]:
-    """The lines that are said of a run that stands so after each of its blocks; blocks shown."""
+def lines_of(*runs: Any) -> tuple[list[str], int]:
+    """The lines printed for a run with these states after its blocks; the number of blocks."""
     lines, shown = list[str](), list[Any]()
     look = Outlook(lines.append, shown.append)
     for run in runs:
@@ -47,29 +47,29 @@ def said_of(*runs: Any) -> tuple[list[str], int]:
     return lines, len(shown)
 
 
-def test_it_is_said_once_and_by_the_pace_of_this_sitting() -> None:
-    """A resumed run has seconds of before, at the pace of another machine."""
+def test_the_line_is_shown_once_and_by_the_speed_since_the_resume() -> None:
+    """The seconds of a resumed run may come from a slower machine."""
     length = 10**6  # of 10 epochs, at 40 samples per second
     blocks = [standing(500 + 40 * t, 9000.0 + t, length) for t in (0.0, 2.5, 5.0, 7.5, 5e4)]
-    lines, shown = said_of(*blocks)
+    lines, shown = lines_of(*blocks)
     assert lines == [
         "at 40 samples per second this takes about 3 days; --seconds or --samples limit a run, "
         "and Ctrl-C ends it with what was learned saved"
     ]
     assert shown == len(blocks)
-    assert said_of(*blocks[:2])[0] == []  # the pace is not known yet
+    assert lines_of(*blocks[:2])[0] == []  # the speed is not measured yet
 
 
 @pytest.mark.parametrize(("more", "lines"), [(1.0, 0), (1.01, 1)])
-def test_an_hour_is_not_long(more: float, lines: int) -> None:
+def test_more_than_an_hour_is_long(more: float, lines: int) -> None:
     pace = 10.0
     end = int(pace * (MEASURED + more * LONG))
     blocks = [standing(int(pace * t), t, end, epochs=1) for t in (0.0, MEASURED)]
-    assert len(said_of(*blocks)[0]) == lines
+    assert len(lines_of(*blocks)[0]) == lines
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_the_command_says_it(
+def test_the_command_shows_it(
     quiet: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(outlook, "MEASURED", 1e-9)

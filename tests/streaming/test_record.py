@@ -1,4 +1,4 @@
-"""``--record``: what is written and drawn, that it changes nothing, and that it survives a kill."""
+"""``--record``: its files and figures; it does not affect learning and survives a kill."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_an_unknown_name_gives_the_list(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["alignment_angle", "sign_congruence", "relative_error"])
-def test_a_rule_without_feedback_is_told_before_the_run(tmp_path: Path, name: str) -> None:
+def test_a_rule_without_feedback_is_refused_before_the_run(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadOption, match=rf"--record {name} with rule backprop.*no F and no B"):
         run(config(rule="backprop", record=(name,)), tmp_path / "r")
     assert not (tmp_path / "r").exists()
@@ -180,7 +180,7 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_backpropagation_is_at_no_angle_to_itself(tmp_path: Path) -> None:
     run(config(rule="backprop", record=("teaching_angles",)), tmp_path / "r")
     values = [line["values"]["teaching_angles"] for line in lines(tmp_path / "r")]
-    # before learning too, where the samples of the batch are all that the running scale knows
+    # before learning too, where the running scale knows only the samples of the batch
     assert all(angle == 0 for v in values for angle in v.values())
 
 
@@ -195,7 +195,7 @@ def test_pepita_turns_away_from_its_feedback_or_towards_it(
     assert abs(angles[0] - 90) < 4 and low < angles[-1] < high
 
 
-def test_noise_of_the_probe_is_fixed(tmp_path: Path) -> None:
+def test_the_noise_of_the_probe_is_fixed(tmp_path: Path) -> None:
     """A rule with noise is probed with the same noise at every line."""
     options = {"settings": {"modulation": "random"}, "record": ("update_norms",), "lr": 1e-30}
     with pytest.warns(UserWarning, match="hidden weights have not changed"):

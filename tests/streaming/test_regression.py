@@ -1,4 +1,4 @@
-"""Regressions: targets standardised as they come, scores in their units, tasks told and guessed."""
+"""Regression: running target scaling, scores in raw units, and given or guessed tasks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIZES = (4, 6, 2)
 
 
 def samples(n: int = 200, outputs: int = 2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Targets far from 0 and of different spreads."""
+    """Targets far from 0 with different standard deviations."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 4))
     Y = np.stack([5000 + 300 * (X[:, 0] + X[:, 1] ** 2), -0.02 + 0.001 * X[:, 2]], axis=1)
@@ -45,7 +45,7 @@ def learner(outputs: int = 2, **options: Any) -> OnlineLearner:
 
 
 def moments(Y: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation in two passes; those of nothing are not known and 0."""
+    """Mean and standard deviation in two passes; NaN and 0 without samples."""
     axis = 0 if kind == "running" else None
     if not len(Y):
         return np.full(Y.shape[1], np.nan), np.zeros(Y.shape[1])
@@ -54,7 +54,7 @@ def moments(Y: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def standardised(Y: np.ndarray, kind: str) -> np.ndarray:
-    """Each row by the rows up to and with it."""
+    """Each row scaled by the rows up to and including it."""
     z = np.zeros(Y.shape)
     for t in range(len(Y)):
         mean, spread = moments(Y[: t + 1], kind)
@@ -167,7 +167,7 @@ def test_before_and_after_the_first_sample() -> None:
     assert one.predict_many(X).tolist() == [[0.0, 0.0]] * 3
     assert np.isnan(one.score_many(X, Y).predicted).all()  # not to be scored
     one.learn_one(X[0], Y[0])
-    assert one.predict_one(X[1]).tolist() == Y[0].tolist()  # all that was seen
+    assert one.predict_one(X[1]).tolist() == Y[0].tolist()  # the only target so far
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e200])
@@ -199,7 +199,7 @@ def test_squared_error_alone_leaves_targets_as_they_are() -> None:
 def test_the_network_gets_prepared_targets() -> None:
     X, Y = samples(100)
     one = learner(scale="running")
-    _, y = one.prepared(X, Y)  # before anything was learned, by these rows
+    _, y = one.prepared(X, Y)  # before learning the scale comes from these rows
     np.testing.assert_allclose(y, (Y - Y.mean(0)) / Y.std(0), rtol=1e-6)
     assert one.predict_one(X[0]).tolist() == [0.0, 0.0]
     one.learn_many(X[:50], Y[:50])
@@ -221,7 +221,7 @@ def test_the_network_gets_prepared_targets() -> None:
         ({"sizes": (3, 4, 1), "loss": "mse", "classes": ("no", "yes")}, "1 output unit"),
     ],
 )
-def test_what_does_not_go_together(options: dict[str, Any], message: str) -> None:
+def test_contradictory_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(BadOption, match=message):
         OnlineLearner(**{"rule": "backprop", "sizes": (3, 4, 2)} | options)
 
@@ -272,7 +272,7 @@ def test_scores_are_those_of_scikit_learn_under_any_chunking(
             assert got[f"{prefix}r2"] == pytest.approx(want, rel=1e-6, abs=1e-6)
 
 
-def test_what_is_not_known_is_none() -> None:
+def test_undefined_scores_are_none() -> None:
     scores = RegressionScores(5)
     assert set(scores.get().values()) == {None}
     scores.update([2.0, 2.0], [1.0, 3.0])
@@ -340,7 +340,7 @@ def test_progressive_and_held_out_scores_of_a_learner() -> None:
     a, b = learner(1), learner(1)
     m = progressive_val_score(zip(X, Y[:, 0], strict=True), a, window=100)
     predicted, _ = b.learn_many(X, Y)
-    # nothing was known before the first
+    # the first sample has no prediction
     assert m.get()["r2"] == pytest.approx(r2_score(Y[1:], predicted[1:]), rel=1e-9)
     assert m.get()["samples"] == 300
     assert m.get()["windowed_r2"] == pytest.approx(r2_score(Y[-100:], predicted[-100:]), rel=1e-9)
@@ -372,7 +372,7 @@ def table(folder: Path, labels: list[Any], name: str = "price") -> str:
         (["x", "y"] * 5, {"loss": "mse"}, ("x", "y"), ""),
     ],
 )
-def test_a_table_tells_its_task_or_is_told(
+def test_the_task_of_a_table_is_guessed_or_given(
     tmp_path: Path, labels: Any, options: dict[str, Any], classes: Any, guess: str
 ) -> None:
     source = open_source(table(tmp_path, labels), Options(**options))
@@ -390,7 +390,7 @@ def test_texts_are_no_regression(tmp_path: Path) -> None:
         Options(task="rank")
 
 
-def test_arrays_tell_their_task_or_are_told() -> None:
+def test_the_task_of_arrays_is_guessed_or_given() -> None:
     X = np.zeros((60, 2))
     assert ArraySource(X, [0.5, 1] * 30).guess.startswith("task: regression (y of arrays has")
     assert ArraySource(X, np.arange(60)).classes is None
@@ -451,8 +451,8 @@ def test_a_run_predicts_in_the_units_of_the_table(tmp_path: Path) -> None:
 
 
 def test_old_runs_go_on_as_they_were(tmp_path: Path) -> None:
-    """A run that has neither task, scaled targets nor scores of a regression."""
-    source = table(tmp_path, list(range(60)) * 9)  # 60 values: classes before there were tasks
+    """A run of a version without tasks, target scaling and regression scores."""
+    source = table(tmp_path, list(range(60)) * 9)  # 60 values were classes in that version
     for task, classes in (("classification", 60), ("regression", 1)):
         out = tmp_path / task
         what = config(source, task=task, settings={} if classes > 1 else {"target_scale": "none"})

@@ -1,4 +1,4 @@
-"""A run that is killed or interrupted anywhere goes on as if nothing had happened."""
+"""A run that is killed or interrupted at any moment resumes with identical results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rate_models.errors import DamagedCheckpoint
 from streaming import OnlineLearner
 from streaming.runs.run import FINISHED, Hooks, Run, RunConfig, resume, run
 
-# The same, dying in the n-th rename: where checkpoints and files are put into place.
+# The same, killed at the n-th rename, which moves checkpoints and files to their final names.
 DYING = """
 import os, sys
 from streaming.app import main
@@ -60,7 +60,7 @@ def test_death_in_the_middle_of_a_checkpoint(
     folder = tmp_path / "r"
     done = script(DYING, rename, "run", "--out", folder, *ARGUMENTS)
     assert done.returncode == 9
-    between = not (folder / "checkpoint").exists()  # died with the old one moved away
+    between = not (folder / "checkpoint").exists()  # killed after the old one was moved away
     if between:
         with pytest.warns(UserWarning, match="previous"):
             resume(folder)
@@ -70,7 +70,7 @@ def test_death_in_the_middle_of_a_checkpoint(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_saves_says_how_to_go_on_and_tells_the_shell(
+def test_ctrl_c_saves_prints_how_to_resume_and_sets_the_exit_code(
     undisturbed: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     folder = tmp_path / "r"
@@ -102,9 +102,7 @@ def test_a_stop_anywhere(undisturbed: Path, tmp_path: Path, at: int) -> None:
     assert_same(tmp_path / "r", undisturbed)
 
 
-def test_what_was_written_after_the_checkpoint_is_cut_off(
-    undisturbed: Path, tmp_path: Path
-) -> None:
+def test_lines_after_the_checkpoint_are_cut_off(undisturbed: Path, tmp_path: Path) -> None:
     class Killed(BaseException):
         pass
 
@@ -121,7 +119,7 @@ def test_what_was_written_after_the_checkpoint_is_cut_off(
 
 
 def test_stop_conditions_hold_after_a_kill(tmp_path: Path) -> None:
-    """Killed between the last checkpoint and the summary, a run is over all the same."""
+    """A run that is killed between the last checkpoint and the summary is still finished."""
     config = RunConfig.checked(**{**OPTIONS, "lr": 0.03, "settings": {}, "accuracy": 0.5})
     summary = run(config, tmp_path / "r")
     assert summary["stopped"] == "accuracy"
@@ -130,7 +128,7 @@ def test_stop_conditions_hold_after_a_kill(tmp_path: Path) -> None:
     assert untimed(again) == untimed(summary)
 
 
-def test_a_finished_run_hands_its_summary_back(undisturbed: Path) -> None:
+def test_a_finished_run_returns_its_summary(undisturbed: Path) -> None:
     said: list[str] = []
     before = os.stat(undisturbed / "checkpoint" / "checkpoint.json").st_mtime_ns
     summary = resume(undisturbed, Hooks(say=said.append))

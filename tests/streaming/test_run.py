@@ -1,4 +1,4 @@
-"""Runs: what the folder holds, what ends a run, what is kept when something goes wrong."""
+"""Runs: the content of the folder, the stop conditions, and what errors leave behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 
 def stop_at(position: int) -> Hooks:
-    """Hooks that ask for a stop once the run has come so far, as Ctrl-C does."""
+    """Hooks that stop the run at this sample, as Ctrl-C does."""
     seen = [0]
     return Hooks(
         stop=lambda: seen[0] >= position, watch=lambda run: seen.__setitem__(0, run.position)
@@ -119,7 +119,7 @@ def test_accuracy_ends_a_run_once_the_window_is_full(tmp_path: Path) -> None:
     assert summary["windowed_accuracy"] >= 0.3
 
 
-def test_an_endless_stream_says_so(tmp_path: Path) -> None:
+def test_an_endless_stream_is_announced(tmp_path: Path) -> None:
     said: list[str] = []
     hooks = stop_at(512)
     hooks = Hooks(stop=hooks.stop, watch=hooks.watch, say=said.append)
@@ -166,7 +166,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_message(tmp_path: Path) ->
         {"source": "synthetic", "settings": {"decay_epochs": [1]}},
     ],
 )
-def test_what_cannot_be_leaves_no_folder(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_invalid_options_leave_no_folder(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         run(small(**options), tmp_path / "r")
     assert not (tmp_path / "r").exists()
@@ -185,7 +185,7 @@ def test_divergence_keeps_the_last_good_checkpoint_and_the_metrics(tmp_path: Pat
     summary = json.loads((tmp_path / "r" / "summary.json").read_text())
     assert summary["stopped"] == "diverged" and summary["samples_seen"] >= 1100
     assert [line["samples"] for line in lines(tmp_path / "r")][:2] == [400, 800]
-    # gone on with from the good checkpoint, at the rate of its configuration
+    # resumed from the good checkpoint, at the rate of its configuration
     assert resume(tmp_path / "r")["stopped"] == "epochs"
 
 
@@ -206,7 +206,7 @@ def test_a_run_that_is_lost_is_stopped_while_its_numbers_are_finite(
 
 
 def test_a_hard_stream_is_no_divergence(tmp_path: Path) -> None:
-    """Labels that nothing foretells: no better than a guess, and yet alive."""
+    """Random labels: the loss is that of a guess, but the network is not dead."""
     hard = RunConfig.checked(source="synthetic:samples=3000,noise=50", epochs=1, scale="running")
     summary = run(hard, tmp_path / "r")
     assert summary["stopped"] == "epochs" and summary["windowed_loss"] > np.log(4)
@@ -234,7 +234,7 @@ def test_a_bad_sample_stops_the_run_with_those_before_it_learned(
     monkeypatch.setattr(RunConfig, "open", lambda self: arrays(bad=None))
     with pytest.raises(BadOption, match="a data set that changed since the run stopped"):
         resume(tmp_path / "r")
-    # as of a source that cannot tell, where mending is the person's own affair
+    # a source without a hash of its data: the user may repair it
     monkeypatch.setattr(ArraySource, "content", lambda self: "")
     meta_path = tmp_path / "r" / "checkpoint"
     arrays_of, meta = checkpoint.read(meta_path)
@@ -320,7 +320,7 @@ def test_an_autoencoder_learns_its_own_input(tmp_path: Path, rule: str, scale: s
     summary = run(config, tmp_path / "r")
     assert summary["sizes"] == [64, 32, 8, 32, 64] and summary["target"] == "input"
     assert summary["epochs"][1]["test_loss"] < summary["epochs"][0]["test_loss"]
-    # the same as the loop that anyone would write
+    # the same as a plain loop
     digits = open_source("digits")
     learner = OnlineLearner(
         rule, (64, 32, 8, 32, 64), lr, loss="mse", scale=scale, maximum=16, **settings
@@ -333,7 +333,7 @@ def test_an_autoencoder_learns_its_own_input(tmp_path: Path, rule: str, scale: s
         assert (ours == theirs).all()
 
 
-def test_targets_that_cannot_be_are_refused(tmp_path: Path) -> None:
+def test_invalid_targets_are_refused(tmp_path: Path) -> None:
     for options, message in (
         ({"scale": "running", "settings": {"target_scale": "none"}}, "got scale running"),
         ({"rule": "drtp"}, "loss"),

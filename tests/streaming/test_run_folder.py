@@ -1,5 +1,5 @@
-"""A run's folder: one process at work, options that stay, text files that may be damaged, folders
-that never began or are gone.
+"""The folder of a run: its lock, its fixed options, damaged text files, and folders that are
+incomplete or removed.
 """
 
 from __future__ import annotations
@@ -58,20 +58,20 @@ def copy(interrupted: Path, tmp_path: Path) -> Path:
 
 
 def test_a_second_process_is_refused_with_the_number_of_the_first(copy: Path) -> None:
-    result: list[str] = []
+    found: list[str] = []
 
     def second(run: Run) -> None:
         for start in (lambda: resume(copy), lambda: run_again(copy)):
             with pytest.raises(BadOption, match="one process at a time") as refused:
                 start()
-            result.append(str(refused.value))
+            found.append(str(refused.value))
 
     def run_again(folder: Path) -> None:
         run(RunConfig.checked(**OPTIONS), folder, QUIET)
 
     resume(copy, Hooks(watch=second, draw=False))
-    assert len(result) > 2
-    assert all(f"process {os.getpid()} is at work" in message for message in result)
+    assert len(found) > 2
+    assert all(f"process {os.getpid()} is at work" in text for text in found)
     assert not (copy / LOCK).exists()
     assert resume(copy)["stopped"] == "epochs"
 
@@ -82,7 +82,7 @@ def test_a_second_run_into_a_folder_that_has_just_begun(tmp_path: Path) -> None:
         run(RunConfig.checked(**OPTIONS), tmp_path / "r", QUIET)
 
 
-def test_the_lock_of_a_killed_process_is_released(copy: Path) -> None:
+def test_the_lock_of_a_killed_process_is_free(copy: Path) -> None:
     held = "import sys, time\nfrom pathlib import Path\nfrom streaming.files.lock import RunLock\n"
     held += "lock = RunLock(Path(sys.argv[1]))\nprint('held', flush=True)\ntime.sleep(60)"
     child = subprocess.Popen(
@@ -99,8 +99,8 @@ def test_the_lock_of_a_killed_process_is_released(copy: Path) -> None:
     assert resume(copy, QUIET)["stopped"] == "epochs"
 
 
-def test_a_lock_that_its_owner_removes_can_be_acquired_again(tmp_path: Path) -> None:
-    """A process that waits for the lock of one that ends must not hold the removed file."""
+def test_a_removed_lock_file_is_created_again(tmp_path: Path) -> None:
+    """A process that waited on a lock file must notice that the file was removed meanwhile."""
     first = run_lock.RunLock(tmp_path)
     first.close()
     second = run_lock.RunLock(tmp_path)
@@ -111,7 +111,7 @@ def test_a_lock_that_its_owner_removes_can_be_acquired_again(tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_system_without_locks_is_a_warning(
+def test_a_file_system_without_locks_is_an_error(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(*args: Any) -> None:
@@ -124,7 +124,7 @@ def test_a_file_system_without_locks_is_a_warning(
 
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times: int) -> None:
-    """One runs, the other ends with an error; the folder is that of a single run."""
+    """One process runs and the other one is refused: the folder is that of a single run."""
     wait = "import sys, time\nfrom streaming import app\nfrom streaming.runs import run\n"
     wait += "print('ready', flush=True)\nsys.stdin.readline()\n"
     wait += "count = run.Run._count\n"
@@ -205,7 +205,7 @@ def test_the_checkpoint_of_another_run(copy: Path, tmp_path: Path) -> None:
 
 
 def earlier(folder: Path) -> None:
-    """The checkpoint as it was written before options, digests and pairs were part of it."""
+    """The checkpoint in an old format, without options, digests and pairs."""
     for name in ("checkpoint", "checkpoint.previous"):
         arrays, meta = checkpoint.read(folder / name)
         table, n = arrays.pop("metrics.pairs"), int(arrays.pop("metrics.classes")[0])
@@ -218,7 +218,7 @@ def earlier(folder: Path) -> None:
         checkpoint.write(folder / name, arrays, meta)
 
 
-def test_earlier_checkpoints_are_gone_on_with(copy: Path, undisturbed: Path) -> None:
+def test_old_checkpoints_can_be_resumed(copy: Path, undisturbed: Path) -> None:
     earlier(copy)
     resume(copy, QUIET)
     assert_same(copy, undisturbed)
@@ -257,9 +257,7 @@ def test_a_changed_digit_is_seen(copy: Path) -> None:
 @pytest.mark.parametrize(
     "text", [b"", b"{", b"[1]", b"\x80", b'{"stopped": "epochs"}', b"[" * 99999]
 )
-def test_a_summary_that_is_damaged_is_written_anew(
-    undisturbed: Path, tmp_path: Path, text: bytes
-) -> None:
+def test_a_damaged_summary_is_written_again(undisturbed: Path, tmp_path: Path, text: bytes) -> None:
     folder = Path(shutil.copytree(undisturbed, tmp_path / "r"))
     (folder / "summary.json").write_bytes(text)
     with pytest.warns(UserWarning, match=r"summary\.json: damaged; it is written again"):
@@ -278,7 +276,7 @@ def test_a_changed_digit_of_the_summary_is_seen(undisturbed: Path, tmp_path: Pat
     assert_same(folder, undisturbed)
 
 
-def test_a_summary_that_is_missing_is_written_anew(undisturbed: Path, tmp_path: Path) -> None:
+def test_a_missing_summary_is_written_again(undisturbed: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(undisturbed, tmp_path / "r"))
     (folder / "summary.json").unlink()
     resume(folder, QUIET)
@@ -310,8 +308,8 @@ def test_any_damage_is_named_or_does_no_harm(
         try:
             with np.errstate(all="ignore"):
                 resume(folder, QUIET)
-        except (DamagedCheckpoint, BadOption, MissingData) as caught:
-            assert name == "config.json" and "config.json" in str(caught)
+        except (DamagedCheckpoint, BadOption, MissingData) as error:
+            assert name == "config.json" and "config.json" in str(error)
             continue
         ours, theirs = (OnlineLearner.load(f / "checkpoint") for f in (folder, undisturbed))
         for a, b in zip(ours.parameters()["W"], theirs.parameters()["W"], strict=True):
@@ -330,7 +328,7 @@ def test_any_damage_is_named_or_does_no_harm(
         {"lines": 10**30}, {"recorded": {}}, {"content": 5}, {"config": [1]}, {"over": 1},
     ],
 )  # fmt: skip
-def test_positions_that_cannot_be(copy: Path, changes: dict[str, Any]) -> None:
+def test_invalid_positions_are_refused(copy: Path, changes: dict[str, Any]) -> None:
     arrays, meta = checkpoint.read(copy / "checkpoint")
     checkpoint.write(copy / "checkpoint", arrays, meta | {"run": meta["run"] | changes})
     with pytest.raises(DamagedCheckpoint, match="expected the position of a run"):
@@ -338,7 +336,7 @@ def test_positions_that_cannot_be(copy: Path, changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["position", "epochs", "lines", "run"])
-def test_positions_that_are_missing(copy: Path, name: str) -> None:
+def test_missing_positions_are_refused(copy: Path, name: str) -> None:
     arrays, meta = checkpoint.read(copy / "checkpoint")
     (meta if name == "run" else meta["run"]).pop(name)
     checkpoint.write(copy / "checkpoint", arrays, meta)
@@ -347,7 +345,7 @@ def test_positions_that_are_missing(copy: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["metrics.counts", "metrics.pairs", "metrics.hits", "run.recent"])
-def test_scores_that_cannot_be(copy: Path, name: str) -> None:
+def test_invalid_scores_are_refused(copy: Path, name: str) -> None:
     arrays, meta = checkpoint.read(copy / "checkpoint")
     arrays[name] = np.full(arrays[name].size + 1, -1)
     checkpoint.write(copy / "checkpoint", arrays, meta)
@@ -357,7 +355,7 @@ def test_scores_that_cannot_be(copy: Path, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
-    """A regression of which nothing is held out, with a rate that follows the input."""
+    """A regression without held-out samples, with a rate that adapts to the input."""
     path = tmp_path_factory.mktemp("data") / "t.csv"
     rng = np.random.default_rng(0)
     rows = [f"{a:.3f},{b:.3f},{a * b:.3f}" for a, b in rng.normal(size=(1800, 2))]
@@ -370,7 +368,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
 
 @pytest.mark.parametrize("at", [150, 2000])
 def test_a_regression_that_was_stopped(table: RunConfig, tmp_path: Path, at: int) -> None:
-    """Its scores, its rate and what was predicted last are as those of one that went on."""
+    """Its scores, its rate and its last predictions equal those of an uninterrupted run."""
     run(table, tmp_path / "whole", QUIET)
     table = table.model_copy(update={"save_every": 100})
     run(table, tmp_path / "r", stopped(at))
@@ -398,7 +396,7 @@ def test_a_regression_that_was_stopped(table: RunConfig, tmp_path: Path, at: int
         ("run.examples", np.zeros(7)),
     ],
 )
-def test_scores_of_a_regression_that_cannot_be(
+def test_invalid_scores_of_a_regression_are_refused(
     table: RunConfig, tmp_path: Path, name: str, value: Any
 ) -> None:
     run(table.model_copy(update={"samples": 300}), tmp_path / "r", QUIET)
@@ -482,22 +480,22 @@ def test_a_folder_that_goes_while_the_run_is_on(tmp_path: Path, how: str) -> Non
 # Divergence
 
 
-def test_a_checkpoint_is_not_written_over_by_what_exploded(tmp_path: Path) -> None:
-    """Though checkpoints come more often than metrics lines, at which the loss is looked at."""
+def test_a_diverged_learner_does_not_replace_a_checkpoint(tmp_path: Path) -> None:
+    """Even if checkpoints are more frequent than metrics lines, which check the loss."""
     exploding = RunConfig.checked(rule="pepita", lr=3, interval=10_000, save_every=100, epochs=40)
     with pytest.raises(Diverged, match="mean loss"):
         run(exploding, tmp_path / "r", QUIET)
     learner = OnlineLearner.load(tmp_path / "r" / "checkpoint")
     first = learner.samples_seen
     assert all(np.abs(w).max() < 1e6 for w in learner.parameters()["W"])
-    for _ in range(2):  # and going on ends at the same sample
+    for _ in range(2):  # a resumed run ends at the same sample
         with pytest.raises(Diverged, match="mean loss"):
             resume(tmp_path / "r", QUIET)
         assert OnlineLearner.load(tmp_path / "r" / "checkpoint").samples_seen == first
 
 
 def test_the_samples_learned_last_are_part_of_the_state(copy: Path) -> None:
-    """By them a layer that died is recognised, also after a run was gone on with."""
+    """They serve to detect a dead layer, also in a resumed run."""
     arrays, _ = checkpoint.read(copy / "checkpoint")
     assert arrays["run.recent"].shape == (32, 6)
     seen: list[Any] = []
@@ -539,13 +537,13 @@ def test_fifty_thousand_labels(tmp_path: Path) -> None:
     assert run(config, tmp_path / "r")["samples_seen"] == 2000
 
 
-def test_labels_of_classes_are_not_complained_of(tmp_path: Path) -> None:
+def test_class_labels_give_no_warning(tmp_path: Path) -> None:
     source = numbers(tmp_path / "p.csv", 60, 6000)
     config = RunConfig.checked(source=source, hidden=(4,), epochs=1, samples=300)
     assert len(run(config, tmp_path / "r", QUIET)["classes"]) == 60
 
 
-def test_a_disk_that_is_full_says_up_to_where_all_is_kept(
+def test_a_full_disk_reports_the_last_saved_sample(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, through, saves = tmp_path / "r", checkpoint._write_through, [0]

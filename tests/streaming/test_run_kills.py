@@ -1,9 +1,9 @@
-"""Runs that die at every operation on files, and at random moments: each goes on from its last
-checkpoint, or its folder is taken as one in which nothing was learned; the end is the same.
+"""Runs that are killed at every file operation, and at random moments. Each is resumed from its
+last checkpoint, or from the start if it has none, and ends with the same results.
 
-The dying runs are forks of a process that has compiled all it needs, so that hundreds of deaths
-take seconds. DENDROSTREAM_KILLS: how many there are at random moments in the slow test.
-DENDROSTREAM_EVERY: a death at every so-many-th operation; 1 is every one of them.
+The killed runs are forks of a process with all kernels compiled, so that hundreds of kills take
+seconds. DENDROSTREAM_KILLS: the number of kills at random moments in the slow test.
+DENDROSTREAM_EVERY: kill at every n-th file operation; 1 is every one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ root, options, every, kills = Path(sys.argv[1]), *map(json.loads, sys.argv[2:5])
 hooks = Hooks(draw=False)
 warnings.simplefilter("ignore")
 UNTIMED = ("seconds", "samples_per_second", "out", "latency", "memory", "peak_memory")
-parent = options.pop("parent", False)  # a run that is gone on with by --from
+parent = options.pop("parent", False)  # a run that goes on by --from
 config = RunConfig.checked(**options)
 if parent:
     run(config, root / "parent", hooks)
@@ -90,7 +90,7 @@ def check(folder):
         assert contents(folder) == wanted, "another result"
         assert how == "resume" or before is None, "a checkpoint was lost"
         left = {p.name for p in folder.iterdir()} - {p.name for p in whole.iterdir()}
-        # the number of one that died after its summary is in nobody's way
+        # the lock of a run that was killed after its summary does not matter
         assert not left - {"checkpoint.previous", "dendrostream.lock"}, left
     status = ended(forked(work))
     assert status == 0, f"{folder}: {status}"
@@ -131,7 +131,7 @@ else:
     for turn in range(kills):
         folder = root / f"k{turn}"
         child = forked(lambda: start(folder))
-        for _ in range(chance.choice([1, 1, 2, 3])):  # killed, and killed again while going on
+        for _ in range(chance.choice([1, 1, 2, 3])):  # killed, and killed again after the resume
             time.sleep(chance.uniform(0, span))
             os.kill(child, signal.SIGKILL)
             status = ended(child)
@@ -173,9 +173,9 @@ def deaths(tmp_path: Path, kind: str, every: int, kills: int) -> int:
         (tmp_path / "t.csv").write_text("\n".join(["a,b,c,d,e,f,target", *rows]) + "\n")
         options["source"] = f"csv:{tmp_path / 't.csv'}"
     arguments = [str(tmp_path), json.dumps(options), str(every), str(kills)]
-    said = process(DEATHS, *arguments)
+    printed = process(DEATHS, *arguments)
     shutil.rmtree(tmp_path)
-    return int(said)
+    return int(printed)
 
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")

@@ -1,5 +1,5 @@
-"""Ctrl-C: twice within a second is one, the third within three seconds ends at once, one that was
-ignored stays so; and the held-out test, before which all is saved, hears it.
+"""Ctrl-C: two signals within a second count as one, a third within three seconds ends at once,
+ignored signals stay ignored, and the held-out test can be interrupted.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from streaming.files import checkpoint
 from streaming.progress import Interrupts
 from streaming.runs.run import Hooks, Run, RunConfig, resume, run
 
-# A run of the command line that sends itself signals, so many seconds after the first, once it has
-# taken so many samples; what it does then takes a while, as with a slow disk.
+# A command-line run that sends itself a signal after a number of samples, and further ones after
+# the given seconds. The operation that follows is slow, as with a slow disk.
 SEVERAL = """
 import os, signal, sys, threading, time
 from streaming.runs import run
@@ -72,7 +72,7 @@ def test_two_are_one(undisturbed: Path, tmp_path: Path, pauses: str) -> None:
     assert_same(folder, undisturbed)
 
 
-def test_the_third_ends_at_once_and_says_what_is_lost(undisturbed: Path, tmp_path: Path) -> None:
+def test_the_third_ends_at_once_and_reports_lost_samples(undisturbed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "r"
     done = script(SEVERAL, 1000, "0,0.1,0.1", "run", "--out", folder, "--quiet", *ARGUMENTS)
     assert done.returncode == 130 and "Traceback" not in done.stderr
@@ -84,7 +84,7 @@ def test_the_third_ends_at_once_and_says_what_is_lost(undisturbed: Path, tmp_pat
 
 
 def arrivals(times: list[float], monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Which of the signals at these times raise."""
+    """For signals at these times, which ones raise."""
     clock = iter(times)
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     interrupts, raised = Interrupts(), []
@@ -154,7 +154,7 @@ def test_only_the_main_thread_catches_signals() -> None:
 def test_a_signal_during_the_test(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    """It ends the test between two blocks; all that was learned has been saved before."""
+    """It ends the test between two blocks. The learner was saved before the test."""
     config = RunConfig.checked(**OPTIONS)
     if at == "end of the run":
         config = RunConfig.checked(**{**OPTIONS, "samples": 2500})
@@ -184,7 +184,7 @@ def test_a_signal_during_the_test(
 
 
 def test_the_test_of_an_epoch_is_done_before_the_run_is_over(tmp_path: Path) -> None:
-    """Where the samples end the run in the moment that an epoch ends, and a test was cut short."""
+    """If the run ends together with an epoch whose test was interrupted."""
     config = RunConfig.checked(**{**OPTIONS, "samples": 1800})
     run(config, tmp_path / "whole", Hooks(draw=False))
 

@@ -1,4 +1,4 @@
-"""Runs over files: short intervals, outliers that are skipped, and files that change meanwhile."""
+"""Runs on files: short intervals, skipped outliers, and files that change during the run."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_file_that_changed_is_not_resumed(tmp_path: Path) -> None:
         ("decay_epochs=1e999", "decay_epochs"),
     ],
 )
-def test_settings_that_cannot_be(setting: str, word: str, call: Any, tmp_path: Path) -> None:
-    said = call("run", "--set", setting, "--out", tmp_path / "r")
-    assert_one_error(said, word)
+def test_invalid_settings_are_refused(setting: str, word: str, call: Any, tmp_path: Path) -> None:
+    done = call("run", "--set", setting, "--out", tmp_path / "r")
+    assert_one_error(done, word)
     assert not (tmp_path / "r").exists()

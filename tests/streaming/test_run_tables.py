@@ -1,4 +1,4 @@
-"""Runs over tables: the options of the command line, and files that change during a run."""
+"""Runs on tables: command-line options, and files that change during the run."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def table(rows: int = 700, seed: int = 0) -> str:
 
 def test_every_option_of_a_table_reaches_it(call: Any, tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(table().encode("latin-1")))
-    output = call(
+    done = call(
         *("run", "--source", f"csv:{tmp_path / 't.csv.gz'}", "--label", "kind", "--drop", "id,day"),
         *("--sep", ";", "--decimal", ",", "--encoding", "latin-1", "--missing", "mean"),
         *("--missing-indicator", "--held-out", 0.3, "--stratify", "--hidden", 4, "--epochs", 1),
         *("--json", "--quiet", "--out", tmp_path / "r"),
     )
-    assert output.code == 0, output.err
-    summary = json.loads(output.out)
+    assert done.code == 0, done.err
+    summary = json.loads(done.out)
     assert summary["sizes"] == [3, 4, 2] and summary["classes"] == ["Göln", "Köln"]
     assert summary["samples_seen"] == 490 and summary["test_accuracy"] is not None
     config = json.loads((tmp_path / "r" / "config.json").read_text())
@@ -57,21 +57,21 @@ def test_nothing_is_held_out_unless_asked_for(call: Any, tmp_path: Path) -> None
     assert summary["test_accuracy"] is None and summary["samples_seen"] == 300
     assert "none held out" in call(*options, "--out", tmp_path / "s").out
     (tmp_path / "n.csv").write_text("".join(f"{i % 7},{i % 2}\n" for i in range(300)))
-    output = call("run", "--source", f"csv:{tmp_path / 'n.csv'}", "--out", tmp_path / "t")
-    assert_one_error(output, "line 1", "--no-header")
-    output = call(*options[:2], f"csv:{tmp_path / 'n.csv'}", *options[3:], "--no-header",
+    done = call("run", "--source", f"csv:{tmp_path / 'n.csv'}", "--out", tmp_path / "t")
+    assert_one_error(done, "line 1", "--no-header")
+    done = call(*options[:2], f"csv:{tmp_path / 'n.csv'}", *options[3:], "--no-header",
                 "--out", tmp_path / "u", "--json")  # fmt: skip
-    assert json.loads(output.out)["samples_seen"] == 300
+    assert json.loads(done.out)["samples_seen"] == 300
 
 
 def test_digits_are_no_table(call: Any, tmp_path: Path) -> None:
-    output = call("run", "--label", "x", "--out", tmp_path / "r")
-    assert_one_error(output, "--label", "digits")
+    done = call("run", "--label", "x", "--out", tmp_path / "r")
+    assert_one_error(done, "--label", "digits")
     assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.parametrize("change", ["a new label", "more rows", "other rows", "fewer rows", "gone"])
-def test_the_learner_of_a_file_that_changes_is_saved(
+def test_the_learner_is_saved_if_the_file_changes(
     tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table_file, "PIECE", 1 << 12)  # 1024 rows of this file
@@ -122,10 +122,10 @@ def test_options_of_tables_can_vary_in_a_sweep(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b,c\n" + "".join(f"{i % 7},{i % 3},{i % 2}\n" for i in range(300)))
     over = {"held_out": [0.0, 0.5], "drop": ["a", "b"], "label": ["c"]}
-    result = sweep.cells({"source": f"csv:{path}", "hidden": 4}, over)
-    assert [(c.config.held_out, c.config.drop) for c in result] == [
+    found = sweep.cells({"source": f"csv:{path}", "hidden": 4}, over)
+    assert [(c.config.held_out, c.config.drop) for c in found] == [
         (0.0, ("a",)), (0.0, ("b",)), (0.5, ("a",)), (0.5, ("b",)),
     ]  # fmt: skip
-    assert len({str(c.run) for c in result}) == 4
+    assert len({str(c.run) for c in found}) == 4
     with pytest.raises(BadOption, match=r"label=nope: --label: got 'nope'"):
         sweep.cells({"source": f"csv:{path}", "hidden": 4}, {"label": ["c", "nope"]})

@@ -384,6 +384,7 @@ STATED: dict[str, tuple[Callable[..., int], bool]] = {
     # the standard pass, F e, the modulated pass up to h_{L-1}, the update
     "pepita": (lambda *n: 3 * synapses(*n) + n[0] * n[-1] - n[-2] * n[-1], True),
     "reinforce": (lambda *n: 3 * synapses(*n) - n[0] * n[1], False),
+    "sign_symmetry": (lambda *n: 3 * synapses(*n) - n[0] * n[1], False),
 }  # fmt: skip
 
 

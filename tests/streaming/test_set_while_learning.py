@@ -1,4 +1,4 @@
-"""`set` in the middle of a stream, and copies: nothing is lost; what is refused changes nothing."""
+"""`set` within a stream, and copies: no update is lost, and a refused call changes nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def weights(of: OnlineLearner) -> list[np.ndarray]:
 def test_velocities_come_and_go_and_samples_stay(
     how: dict[str, Any], before: float, after: float
 ) -> None:
-    """A momentum of next to nothing is next to no change, wherever it is set."""
+    """A tiny momentum changes almost nothing, at any sample where it is set."""
     changed, plain = (learner(**how, momentum=before) for _ in range(2))
     for of in (changed, plain):
         of.learn_many(X[:10], Y[:10])
@@ -90,7 +90,7 @@ def test_scalars_of_numpy_can_be_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"bias": "False"}, "bias: got 'False'; expected true or false"),
         ({"activation": 3}, "activation: got 3"),
@@ -101,8 +101,8 @@ def test_scalars_of_numpy_can_be_saved(tmp_path: Path) -> None:
         ({"workers": 0}, "workers: got 0"),
     ],
 )
-def test_options_of_another_kind(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(BadOption, match=said):
+def test_options_of_another_kind(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadOption, match=message):
         OnlineLearner(**{"sizes": (4, 5, 3), **options})
 
 

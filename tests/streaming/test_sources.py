@@ -1,4 +1,4 @@
-"""Every source obeys the contract; then the properties of each."""
+"""The contract of all sources, and the specific properties of each."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ def open_one(name: str, sets: Path, seed: int = 0) -> Source:
         pytest.skip(str(error))
 
 
-def samples_of(source: Source, epoch: int, start: int, size: int, n: int):
+def taken(source: Source, epoch: int, start: int, size: int, n: int):
     """The first n samples from ``start`` on, read in chunks of ``size``."""
     chunks = source.chunks(epoch, start, size)
     X, y = joined(itertools.islice(chunks, -(-n // size)))
     return X[:n], y[:n]
 
 
-def test_every_file_states_one_source_by_its_name() -> None:
+def test_every_file_defines_one_source_by_its_name() -> None:
     assert {get(name).module.rpartition(".")[2] for name in NAMES} == set(NAMES)
     assert [name for name in NAMES if get(name).table] == ["csv"]
 
 
-def test_a_file_that_states_no_source_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_a_source_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookup.module(SOURCES, "digits"), "SOURCE", print)
     with pytest.raises(
         BadOption, match=r"file of source digits: got .*expected SOURCE = SourceFile"
@@ -68,7 +68,7 @@ def test_a_file_that_states_no_source_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 class Few(Source):
-    """Only what every source must have."""
+    """A source with the required attributes only."""
 
     name, n_features, classes, length = "few", 2, ("a", "b"), 3
 
@@ -76,7 +76,7 @@ class Few(Source):
         yield np.eye(3, 2)[start:], np.array(["a", "b", "a"])[start:]
 
 
-def test_what_only_some_sources_have_has_a_default() -> None:
+def test_optional_attributes_have_defaults() -> None:
     few = Few()
     assert few.test() is None and few.power is None and few.content() == ""
     assert (few.scale, few.skipped, few.outputs, few.guess) == ("running", 0, 2, "")
@@ -99,7 +99,7 @@ def test_contract(name: str, sets: Path) -> None:
     assert source.name.partition(":")[0] == name
     assert source.scale in ("none", "range", "running", "global") and source.maximum > 0
     n = source.length or 600
-    X, y = samples_of(source, 0, 0, 64, n)
+    X, y = taken(source, 0, 0, 64, n)
     assert X.shape == (n, source.n_features) and y.shape == (n,)
     assert X.dtype.kind in "buif" and np.isfinite(X).all()
     if source.length is not None:
@@ -118,10 +118,10 @@ def test_contract(name: str, sets: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_order_is_a_function_of_seed_and_epoch(name: str, sets: Path) -> None:
     source = open_one(name, sets)
-    first = joined(source.chunks(1)) if source.length else samples_of(source, 1, 0, 50, 500)
+    first = joined(source.chunks(1)) if source.length else taken(source, 1, 0, 50, 500)
     again = open_one(name, sets)
-    assert_same(first, samples_of(source, 1, 0, 50, len(first[1])))
-    assert_same(first, samples_of(again, 1, 0, 50, len(first[1])))
+    assert_same(first, taken(source, 1, 0, 50, len(first[1])))
+    assert_same(first, taken(again, 1, 0, 50, len(first[1])))
     if name in IN_MEMORY:
         for other in (joined(source.chunks(2)), joined(open_one(name, sets, seed=1).chunks(1))):
             assert not np.array_equal(first[0], other[0])
@@ -137,8 +137,8 @@ def test_chunks_do_not_matter(name: str, sets: Path, data: st.DataObject) -> Non
     epoch = data.draw(st.integers(0, 3))
     start = data.draw(st.integers(0, n - 1))
     size = data.draw(st.integers(1, 300))
-    X, y = samples_of(source, epoch, 0, 97, n)
-    assert_same((X[start:], y[start:]), samples_of(source, epoch, start, size, n - start))
+    X, y = taken(source, epoch, 0, 97, n)
+    assert_same((X[start:], y[start:]), taken(source, epoch, start, size, n - start))
     if (test := source.test()) is not None:
         assert_same(joined(test), joined(source.test(size)))
 
@@ -170,7 +170,7 @@ def test_hold_out_is_that_of_scikit_learn(counts: list[int], seed: int) -> None:
     y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     for labels in (y, None):
         if labels is not None and len(y) // 5 < len(counts):
-            continue  # scikit-learn wants one of every class on both sides
+            continue  # scikit-learn requires every class in both parts
         _, theirs = train_test_split(
             np.arange(len(y)), test_size=0.2, stratify=labels, random_state=0
         )
@@ -241,23 +241,21 @@ def test_arrays_that_do_not_fit(arguments: tuple, error: type) -> None:
 
 
 def accuracy_of_centres(source: Source, start: int, n: int, known: tuple) -> float:
-    """Nearest neighbour among ``known`` samples, on n samples from ``start`` on."""
-    X, y = samples_of(source, 0, start, 256, n)
+    """Accuracy of nearest neighbours among ``known`` samples, on n samples from ``start`` on."""
+    X, y = taken(source, 0, start, 256, n)
     nearest = ((X[:, None] - known[0][None]) ** 2).sum(-1).argmin(1)
     return float((known[1][nearest] == y).mean())
 
 
 def test_a_drift_makes_old_knowledge_useless() -> None:
     abrupt = open_source("synthetic:drift=abrupt,at=3000")
-    known = samples_of(abrupt, 0, 0, 256, 500)
+    known = taken(abrupt, 0, 0, 256, 500)
     assert abrupt.length is None and abrupt.test() is None
     assert accuracy_of_centres(abrupt, 2700, 300, known) > 0.9
     assert accuracy_of_centres(abrupt, 3000, 300, known) < 0.6
     gradual = open_source("synthetic:drift=gradual,at=3000,width=3000")
-    assert_same(
-        samples_of(gradual, 0, 0, 256, 500)[:1] * 2, samples_of(gradual, 0, 0, 7, 500)[:1] * 2
-    )
-    known = samples_of(gradual, 0, 0, 256, 500)
+    assert_same(taken(gradual, 0, 0, 256, 500)[:1] * 2, taken(gradual, 0, 0, 7, 500)[:1] * 2)
+    known = taken(gradual, 0, 0, 256, 500)
     before, half, after = (accuracy_of_centres(gradual, at, 300, known) for at in (0, 4350, 6000))
     assert before > half + 0.1 > after + 0.2
 
@@ -266,11 +264,9 @@ def test_synthetic_classes_are_balanced_and_the_seed_key_wins() -> None:
     source = open_source("synthetic:samples=8000,classes=5,features=3", Options(seed=1))
     _, y = joined(source.chunks(0))
     assert np.bincount(y).min() > 1400 and len(joined(source.test())[1]) == 2000
-    same = [
-        samples_of(open_source("synthetic:seed=4", Options(seed=s)), 0, 0, 10, 10) for s in (0, 1)
-    ]
+    same = [taken(open_source("synthetic:seed=4", Options(seed=s)), 0, 0, 10, 10) for s in (0, 1)]
     assert_same(*same)
-    assert not np.array_equal(same[0][0], samples_of(open_source("synthetic"), 0, 0, 10, 10)[0])
+    assert not np.array_equal(same[0][0], taken(open_source("synthetic"), 0, 0, 10, 10)[0])
 
 
 @pytest.mark.parametrize(

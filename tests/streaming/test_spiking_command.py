@@ -1,4 +1,4 @@
-"""``dendrostream spiking``: what it prints and writes."""
+"""``dendrostream spiking``: its output and its files."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def test_it_trains_converts_shows_and_draws(
     ]
     with pytest.raises(SystemExit) as done:
         main(arguments)
-    said = capsys.readouterr().out
-    assert done.value.code == 0 and said.count("\n") == 1
-    result = json.loads(said)
+    printed = capsys.readouterr().out
+    assert done.value.code == 0 and printed.count("\n") == 1
+    result = json.loads(printed)
     assert result["sizes"] == [64, 32, 10] and result["samples"] == 3
     assert set(result["accuracy"]) == {"rate", "first_spike"}
     assert list(result["accuracy_against_ms"]["rate"]) == ["25.0", "50.0", "100.0"]
@@ -64,8 +64,8 @@ def test_a_checkpoint_is_converted_and_exported(
             "spiking", *SHORT, "--checkpoint", str(tmp_path / "checkpoint"), "--nwb", "--nir",
             "--readout", "membrane", "--inputs", "current", "--out", str(tmp_path / "out"),
         ])  # fmt: skip
-    said = capsys.readouterr().out
-    assert done.value.code == 0 and "by membrane" in said and "rank correlation" in said
+    printed = capsys.readouterr().out
+    assert done.value.code == 0 and "by membrane" in printed and "rank correlation" in printed
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"spiking.png", "spiking.nwb", "network.nir"}
 
@@ -107,12 +107,12 @@ def test_a_stream_that_is_not_held_in_memory(
         (["--seed", "-1"], "seed: got -1"),
     ],
 )
-def test_what_cannot_be_shown_is_one_message(
+def test_unsuitable_samples_give_one_message(
     arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main_ends("spiking", *SHORT, "--out", str(tmp_path), *arguments) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert said[-1].startswith("error: ") and words in said[-1]
+    printed = capsys.readouterr().err.splitlines()
+    assert printed[-1].startswith("error: ") and words in printed[-1]
 
 
 def test_a_checkpoint_of_another_shape_is_refused(

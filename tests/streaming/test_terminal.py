@@ -1,4 +1,4 @@
-"""Output is written in any encoding; results are kept if it cannot be written."""
+"""Output is written in any encoding; results are kept even if the output is lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESULTS = {"summary.json", "learning_curve.png", "checkpoint"}
 
 
 class Stream(io.TextIOWrapper):
-    """stdout in an encoding, on a stream that may raise errors."""
+    """stdout in a given encoding, on a file that may fail."""
 
     def __init__(self, encoding: str = "utf-8", refuses: int = 0) -> None:
         super().__init__(Refusing(refuses), encoding=encoding, write_through=True)
@@ -101,16 +101,16 @@ def test_the_exit_code_of_a_failure_stays(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
-def test_no_file_gets_the_number_of_a_closed_stream(
+def test_no_file_takes_the_descriptor_of_a_closed_stream(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closed: str
 ) -> None:
     monkeypatch.setattr(sys, closed, None)
     assert ended(*SMALL, tmp_path / "r") == 0
-    getattr(sys, closed).close()  # the file that replaced the stream
+    getattr(sys, closed).close()  # what was opened in its place
     assert {path.name for path in (tmp_path / "r").iterdir()} >= RESULTS
 
 
-def test_messages_that_cannot_be_written_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_messages_do_not_end_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Stream(refuses=errno.ENOSPC))
     terminal.say("lost")
     shut = Stream()
@@ -119,17 +119,17 @@ def test_messages_that_cannot_be_written_are_ignored(monkeypatch: pytest.MonkeyP
     terminal.say("lost too")
 
 
-def test_only_slow_work_is_announced() -> None:
-    messages: list[str] = []
-    with terminal.slow("slow", messages.append, after=30.0):
+def test_fast_operations_are_not_announced() -> None:
+    printed: list[str] = []
+    with terminal.slow("slow", printed.append, after=30.0):
         pass
-    with terminal.slow("slow", messages.append, after=0.0):
-        while not messages:
+    with terminal.slow("slow", printed.append, after=0.0):
+        while not printed:
             pass
-    assert messages == ["slow"]
+    assert printed == ["slow"]
 
 
-def test_a_bar_is_for_a_terminal(
+def test_a_bar_is_shown_only_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     loud = [word for word in SMALL if word != "--quiet"]

@@ -1,4 +1,4 @@
-"""What `fit`, `fit_many` and `Sgd` do with what they should not get, and with nets that change."""
+"""`fit`, `fit_many` and `Sgd` with invalid arguments, and with networks that change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPEC = NetworkSpec((6, 5, 4))
 RNG = np.random.default_rng(0)
 X, LABELS = RNG.normal(size=(12, 6)), RNG.integers(0, 4, 12)
 LARGE = {"feedback_scale": 1.0}
-WAYS: list[Any] = ["together", "side by side", "in turn"]
+METHODS: list[Any] = ["together", "side by side", "in turn"]
 
 
 def net(seed: int = 0, rule: str = "pepita", **hyper: Any) -> BatchNetwork:
@@ -34,10 +34,10 @@ def halve(of: BatchNetwork) -> None:
 
 
 @pytest.mark.parametrize("change", [halve, lambda of: of.W[0].requires_grad_(False)])
-def test_a_net_may_be_changed_by_whoever_hears_of_the_progress(
+def test_the_progress_function_may_change_the_network(
     change: Callable[[BatchNetwork], object],
 ) -> None:
-    """With our numbers W F is followed; with the same optimiser handed in it is not."""
+    """With our `Optimizer` W F is stepped with W; with the equivalent torch optimiser it is not."""
     ours, plain = net(**LARGE), net(**LARGE)
     for of, optimizer in ((ours, Optimizer(0.1)), (plain, Sgd(plain.parameters(), 0.1))):
         fit(of, X, LABELS, epochs=3, batch_size=4, optimizer=optimizer,
@@ -46,7 +46,7 @@ def test_a_net_may_be_changed_by_whoever_hears_of_the_progress(
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
 
 
-def test_a_copy_made_while_learning_is_a_net_of_its_own() -> None:
+def test_a_copy_during_training_is_independent() -> None:
     first, kept = net(**LARGE), list[BatchNetwork]()
     fit(first, X, LABELS, epochs=1, optimizer=Optimizer(0.1),
         progress=lambda _: kept.append(copy.deepcopy(first)))  # fmt: skip
@@ -57,9 +57,9 @@ def test_a_copy_made_while_learning_is_a_net_of_its_own() -> None:
     assert all(map(torch.equal, kept[0].parameters(), twin.parameters()))
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", METHODS)
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "text"),
     [
         ({"optimizer": Optimizer(lr=-0.1)}, "lr: got -0.1"),
         ({"optimizer": Optimizer(momentum=1.0)}, "momentum: got 1.0"),
@@ -72,11 +72,11 @@ def test_a_copy_made_while_learning_is_a_net_of_its_own() -> None:
         ({"batch_size": 0}, "batch_size: got 0"),
     ],
 )
-def test_options_that_cannot_be(way: Any, options: dict[str, Any], said: str) -> None:
+def test_invalid_options(way: Any, options: dict[str, Any], text: str) -> None:
     given = {"epochs": 1, **options}
-    with pytest.raises(BadOption, match=said):
+    with pytest.raises(BadOption, match=text):
         many([net(0), net(1)], X, LABELS, seeds=[0, 1], way=way, **given)
-    with pytest.raises(BadOption, match=said):
+    with pytest.raises(BadOption, match=text):
         fit(net(), X, LABELS, **given)
 
 
@@ -85,7 +85,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
     many([net()], X, LABELS, seeds=[0], epochs=1, batch_size=np.int32(5))  # type: ignore[arg-type]
 
 
-def test_seeds_and_ways_that_cannot_be() -> None:
+def test_invalid_seeds_and_methods() -> None:
     with pytest.raises(BadOption, match="seed: got -1"):
         fit(net(), X, LABELS, epochs=1, seed=-1)
     with pytest.raises(BadOption, match=r"seed: got 1\.5"):
@@ -94,7 +94,7 @@ def test_seeds_and_ways_that_cannot_be() -> None:
         many([net()], X, LABELS, seeds=[0], epochs=1, way="parallel")  # type: ignore[arg-type]
     with pytest.raises(BadOption, match="batch_size: got 0"):
         net().evaluate(X, LABELS, 0)
-    with pytest.raises(BadOption, match=r"rate_models\.optimizers\.Optimizer"):
+    with pytest.raises(BadOption, match=r"rate_models\.model\.optimizers\.Optimizer"):
         adam = torch.optim.Adam(net().parameters())
         many([net()], X, LABELS, seeds=[0], epochs=1, optimizer=adam)  # type: ignore[arg-type]
 
@@ -162,7 +162,7 @@ def test_labels_as_decimal_numbers_are_labels() -> None:
         one.fill_grad(X[:2], [0, 1])
 
 
-def test_samples_that_cannot_be() -> None:
+def test_invalid_samples() -> None:
     odd = X.copy()
     odd[3, 2] = np.nan
     of = net()
@@ -180,7 +180,7 @@ def test_samples_that_cannot_be() -> None:
 
 
 @pytest.mark.parametrize("kind", [object, ">f8", "float16", "longdouble"])
-def test_arrays_of_other_numbers_are_taken(kind: Any) -> None:
+def test_arrays_of_other_dtypes_are_accepted(kind: Any) -> None:
     given = X.astype("float16")
     wanted = net().evaluate(given.astype(float), LABELS)
     assert net().evaluate(given.astype(kind), LABELS.astype(">i4")) == wanted
@@ -198,7 +198,7 @@ def test_parameters_that_do_not_fit_change_nothing() -> None:
     assert torch.equal(of.W[0], net(3).W[0])
 
 
-def test_feedback_that_runs_away_is_said() -> None:
+def test_feedback_that_diverges_is_reported() -> None:
     of = BatchNetwork(SPEC, "node_perturbation", warmup=1000, eta_b=1e3)  # W does not learn
     with pytest.raises(Diverged), np.errstate(all="ignore"):
         fit(of, 1e3 * X, LABELS, epochs=9, batch_size=4)
@@ -207,22 +207,22 @@ def test_feedback_that_runs_away_is_said() -> None:
 @pytest.mark.parametrize(
     ("image", "layer"), [((28, 28), (4, 5)), (28, (4, 5)), ((1, 28, 28), (4, (5, 5)))]
 )
-def test_convolutions_that_cannot_be(image: Any, layer: Any) -> None:
+def test_invalid_convolutions(image: Any, layer: Any) -> None:
     with pytest.raises(BadOption, match="convolution"):
         ConvolutionalSpec.of(image, (Convolution(*layer), 10))
 
 
-def test_threads_are_as_many_as_before() -> None:
+def test_the_number_of_threads_is_restored() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         many([net(0), net(1)], X, LABELS, seeds=[0, 1], epochs=1, way="side by side")
-        found: list[int] = []
+        threads: list[int] = []
         import threading
 
-        thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+        thread = threading.Thread(target=lambda: threads.append(torch.get_num_threads()))
         thread.start()
         thread.join()
-        assert found == [2]
+        assert threads == [2]
     finally:
         torch.set_num_threads(before)
