@@ -1,8 +1,8 @@
 """Digits through two numbers and back: which rules can teach an autoencoder with a bottleneck?
 
 Shows: MNIST through 784-200-2-200-784, one sample at a time, target = input; two passes, the second
-       at a tenth of the rate. A row of test digits, what each rule makes of them, and the two
-       numbers of each digit, coloured by class.
+       at a tenth of the rate. The figure has a row of test digits, their reconstructions under
+       each rule, and the code of each digit (two numbers), coloured by class.
 From:  Lansdell, Prakash & Kording, ICLR 2020, figure 3: feedback alignment fails at a tight
        bottleneck, feedback that learns does not. Loss ½‖h - x‖² and tanh, identity, tanh as there;
        the output is a sigmoid where theirs is a ReLU, with which backpropagation one sample at a
@@ -37,7 +37,7 @@ RULES: dict[str, dict[str, Any]] = {
 
 
 class Result(NamedTuple):
-    """loss: mean over the test samples. images (N, 784) made of them; code (N, 2)."""
+    """loss: mean over the test samples. images (N, 784): reconstructions. code (N, 2)."""
 
     loss: float
     images: Any
@@ -52,7 +52,7 @@ def main(
     download: bool = False,
     figure: Path = Path("autoencoder.png"),
 ) -> dict[str, float]:
-    """The test loss of every rule, and of the mean image."""
+    """Train with every rule; returns the test losses, and that of the mean image."""
     mnist = open_source("mnist", Options(data=data, download=download, seed=seed))
     x, labels = (np.concatenate(part) for part in zip(*mnist.test() or (), strict=True))
     x = x / 255
@@ -83,7 +83,7 @@ def half_square(error: Any) -> Any:
 
 
 def mean_image(mnist: Source) -> Any:
-    """The best that an output can do that does not look at its input."""
+    """The mean training image, the best output that does not depend on the input."""
     total, count = np.zeros(784), 0
     for X, _ in mnist.chunks(0):
         total, count = total + X.sum(0), count + len(X)

@@ -1,9 +1,10 @@
 """BMVR on MNIST as in its paper: trained on the 10,000 test images, tested on the 60,000 others.
 
-Shows: accuracy of 784-64-10 and 784-256-10, nonlinear BMVR beside backpropagation with the same
-       loss, one sample at a time. Then the linear form with one hidden unit: its objective on the
-       way to the optimum of reduced-rank regression, and the constraint ⟨z zᵀ⟩ = I; and the
-       spectrum of ⟨z zᵀ⟩ in the nonlinear network. Writes the table as Markdown, and a figure.
+Shows: accuracy of 784-64-10 and 784-256-10 under nonlinear BMVR, compared with backpropagation with
+       the same loss, one sample at a time. Then the linear form with one hidden unit: the course of
+       its objective towards the optimum of reduced-rank regression, and the constraint
+       ⟨z zᵀ⟩ = I; and the spectrum of ⟨z zᵀ⟩ in the nonlinear network. Writes the table as
+       Markdown, and a figure.
 From:  Golkar et al., NeurIPS workshop 2020, table 1 (BMVR 93.6 and 95.2, backpropagation 94.0 and
        95.5) and figure 3.
 Score: BMVR 93.6 with the published rates and 94.3 with others for 64 hidden units, 95.2 for 256;
@@ -32,9 +33,10 @@ from streaming.sources import ArraySource, Options, open_source
 
 
 class Row(NamedTuple):
-    """A network of the table. rates: η_1, η_2, η_q, or η alone; scale: of the inputs.
+    """A network of the table.
 
-    paper: its accuracies on the training and on the test samples.
+    rates: η_1, η_2, η_q, or η alone. whose: published rates or ours. paper: published accuracies on
+    training and test samples. scale: factor of the inputs.
     """
 
     units: int
@@ -64,7 +66,7 @@ class Data(NamedTuple):
 
     X: Array  # (T, 784)
     labels: Array
-    Y: Array  # (T, 10), one-hot less its mean
+    Y: Array  # (T, 10), one-hot minus its mean
     X_test: Array
     labels_test: Array
 
@@ -76,21 +78,21 @@ def main(
     table: Path = Path("bmvr.md"),
     figure: Path = Path("bmvr.png"),
 ) -> list[tuple[str, str]]:
-    """Training and test accuracy of every row, as the table shows them."""
+    """Train every row; returns training and test accuracies as texts of the table."""
     digits = prepared(Options(data=data))
-    found, shown = [], digits.X[:0, :1]
+    results, shown = [], digits.X[:0, :1]
     for i, row in enumerate(ROWS):
         accuracies, z = scores(row, digits, epochs)
         shown = z if i == SHOWN else shown
-        found.append(accuracies)
+        results.append(accuracies)
         print(row.units, row.rule, row.rates, *accuracies, flush=True)
     curve = np.array(list(linear(digits, samples)))
     best = bmvr_optimum(digits.X, digits.Y, 1, RIDGE)
     print(f"linear: objective {curve[-1, 1]:.4f}, optimum {best:.4f}")
-    table.write_text(markdown(found, epochs, curve, best), encoding="utf-8")
+    table.write_text(markdown(results, epochs, curve, best), encoding="utf-8")
     draw(curve, best, shown, figure)
     print(f"table: {table}\nfigure: {figure}")
-    return found
+    return results
 
 
 def prepared(options: Options, name: str = "mnist") -> Data:
@@ -104,7 +106,7 @@ def prepared(options: Options, name: str = "mnist") -> Data:
 
 
 def scores(row: Row, data: Data, epochs: int) -> tuple[tuple[str, str], Array]:
-    """Accuracies on training and test samples, and the hidden activities of the former."""
+    """Accuracies on training and test samples, and the hidden activities of training samples."""
     net = network(row, seed=0)
     try:
         learn(net, row, data, epochs, seed=0)
@@ -126,7 +128,7 @@ def network(row: Row, seed: int) -> OnlineNetwork:
 
 
 def learn(net: OnlineNetwork, row: Row, data: Data, epochs: int, seed: int) -> None:
-    """Epochs one sample at a time, in an order drawn anew; may raise Diverged."""
+    """Learn epochs, one sample at a time, each in another random order. May raise Diverged."""
     X, order = row.scale * data.X, np.random.default_rng(seed)
     for _ in range(epochs):
         shuffled = order.permutation(len(X))
@@ -134,14 +136,14 @@ def learn(net: OnlineNetwork, row: Row, data: Data, epochs: int, seed: int) -> N
 
 
 def accuracies(net: OnlineNetwork, row: Row, data: Data) -> list[float]:
-    """On training and test samples, in percent."""
+    """Accuracies on training and test samples, in percent."""
     outputs = net.predict(row.scale * data.X), net.predict(row.scale * data.X_test)
     truth = data.labels, data.labels_test
     return [100 * float((h.argmax(1) == y).mean()) for h, y in zip(outputs, truth, strict=True)]
 
 
 class Linear(NamedTuple):
-    """The linear form with k hidden units: rates of the paper's table 2, the start of the decay."""
+    """The linear form with k hidden units: rates of the paper's table 2, start of the decay."""
 
     k: int = 1
     rates: tuple[float, float, float] = (0.01, 0.01, 0.003)
@@ -154,10 +156,10 @@ MNIST = Linear()
 def linear(
     data: Data, samples: int, of: Linear = MNIST, seed: int = 0
 ) -> Iterator[tuple[int, float, float, float]]:
-    """Samples, objective, constraint error and loss of the linear form, about 40 times on the way.
+    """Samples, objective, constraint error and loss of the linear form at about 40 points.
 
-    A ridge of 0.1, and the samples in one order again and again, as in the paper's program. The
-    loss is the objective without the ridge's part.
+    The ridge is 0.1, and the samples are repeated in the same order, as in the paper's program.
+    The loss is the objective without the term of the ridge.
     """
     spec = NetworkSpec((data.X.shape[1], of.k, data.Y.shape[1]), "identity", "mse")
     eta, apical, eta_q = of.rates
@@ -185,7 +187,7 @@ def marks(samples: int) -> list[int]:
     return [int(mark) for mark in np.unique(np.geomspace(10, samples, 40).astype(int))]
 
 
-def markdown(found: list[tuple[str, str]], epochs: int, curve: Array, best: float) -> str:
+def markdown(results: list[tuple[str, str]], epochs: int, curve: Array, best: float) -> str:
     lines = [
         "# BMVR on MNIST, as in its paper",
         "",
@@ -200,7 +202,7 @@ def markdown(found: list[tuple[str, str]], epochs: int, curve: Array, best: floa
         "| paper: training | paper: test |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row, (train, test) in zip(ROWS, found, strict=True):
+    for row, (train, test) in zip(ROWS, results, strict=True):
         rates = ", ".join(f"{rate:g}" for rate in row.rates)
         lines.append(
             f"| {row.units} | {row.rule} | {rates} | {row.whose} | {train} | {test} "
@@ -219,7 +221,7 @@ def markdown(found: list[tuple[str, str]], epochs: int, curve: Array, best: floa
 
 
 def draw(curve: Array, best: float, z: Array, path: Path) -> None:
-    """The linear form on its way, and the spectrum of the nonlinear one."""
+    """Objective and constraint of the linear form, and the spectrum of the nonlinear one."""
 
     from rate_models.diagnostics.plots import objective, spectrum
     from rate_models.drawing.figures import new_figure

@@ -1,11 +1,11 @@
-"""Circuits in time: how long must a phase last before a circuit does what its algorithm says?
+"""Circuits in time: how long must a phase last for a circuit to follow its algorithm?
 
-Shows: the change of the first weights that one sample makes, against the steady state's, over the
-       length of a phase: PEPITA beside the tail of its cascade of filters, BMVR with plasticity
-       gated to the end of a presentation and at work throughout (1/T), node perturbation; and
-       held-out accuracy of 64-32-10 on digits learned in time, over phase length, coupling of
-       dendrite and soma, leak of the memory, and noise, beside the algorithm and a network with
-       hidden weights as drawn.
+Shows: the deviation of the first layer's weight change after one sample from that of the steady
+       state, against the length of a phase: for PEPITA, compared with the tail of its cascade of
+       filters; for BMVR, with plasticity only at the end of a presentation or throughout (1/T);
+       and for node perturbation. Then held-out accuracy of 64-32-10 on digits learned in time,
+       against phase length, coupling of dendrite and soma, memory and noise, compared with the
+       algorithm and with a network whose hidden weights keep their initial values.
 From:  the equations of the circuits (`biocircuits.circuits`); no paper has this figure.
 Score: phases of 10 τ, or of 5 τ with a prospective memory, end within 0.1 points of the algorithm's
        90.6; the table is in docs/continuous.md
@@ -30,7 +30,7 @@ from streaming.sources import ArraySource, Options, open_source
 TAU = 10.0
 LINEAR = NetworkSpec((20, 16, 12, 5), "identity", "mse")
 IN_TIME: dict[str, Any] = {"mode": "continuous", "phase": 10 * TAU, "window": TAU}
-# What differs from phases of 10 τ, τ = 10 ms, τ_s = 1 ms, a coupling of 1, no leak and no noise.
+# Differences from phases of 10 τ, τ = 10 ms, τ_s = 1 ms, a coupling of 1, no leak and no noise.
 CASES: dict[str, dict[str, Any]] = {
     "the algorithm": {"mode": "steady", "window": 0.0},
     "the algorithm, hidden weights as drawn": {
@@ -80,7 +80,7 @@ def on_digits(seed: int, epochs: int, **options: Any) -> float:
 
 
 def deviations() -> dict[str, tuple[list[float], list[float]]]:
-    """{what: (lengths of a phase in τ, relative error of ΔW_1)}, one sample from rest."""
+    """{case: (lengths of a phase in τ, relative errors of ΔW_1)}, for one sample from rest."""
     lengths = [4.0, 6.0, 8.0, 10.0, 14.0, 18.0, 24.0]
     bmvr = NetworkSpec((20, 4, 5), "identity", "mse")
     weights = {"init_1": 0.3, "init_2": 0.3}
@@ -96,10 +96,10 @@ def deviations() -> dict[str, tuple[list[float], list[float]]]:
         errors = []
         for n in lengths:
             window = n * TAU if throughout else 0.0
-            found = first_change(
+            change = first_change(
                 spec, mode="continuous", dt=0.05, phase=n * TAU, window=window, **options
             )
-            errors.append(float(np.linalg.norm(found - exact) / np.linalg.norm(exact)))
+            errors.append(float(np.linalg.norm(change - exact) / np.linalg.norm(exact)))
         curves[name] = (lengths, errors)
     return curves
 
@@ -113,9 +113,9 @@ def first_change(spec: NetworkSpec, **options: Any) -> Any:
     return net.parameters()["W"][0] - before
 
 
-def tail(u: float, stages: int) -> float:
-    """What a cascade of equal low-pass filters lacks after u time constants."""
-    return math.exp(-u) * sum(u**j / math.factorial(j) for j in range(stages))
+def tail(u: float, filters: int) -> float:
+    """Remaining error of a cascade of equal low-pass filters after u time constants."""
+    return math.exp(-u) * sum(u**j / math.factorial(j) for j in range(filters))
 
 
 def markdown(scores: Scores, epochs: int) -> str:
@@ -150,7 +150,7 @@ def markdown(scores: Scores, epochs: int) -> str:
 
 
 def draw(curves: dict[str, Any], scores: Scores, path: Path) -> None:
-    """Left, error over the length of a phase; right, accuracy over the length of a phase."""
+    """Left: error against the length of a phase. Right: accuracy against the length of a phase."""
 
     from rate_models.drawing.figures import new_figure
     from rate_models.drawing.style import BLUE, COLOURS, GREY, ORANGE, drawing

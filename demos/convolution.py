@@ -1,16 +1,17 @@
-"""Do filters learn under PEPITA? A convolutional network beside the same one with random filters.
+"""Do filters learn under PEPITA? A convolutional network compared with one of random filters.
 
 Shows: test accuracy on MNIST with 32 filters of 5 x 5, max-pooling and one dense layer, under
-       PEPITA with the mean over places that its paper describes and with the sum, and under
-       backpropagation; how far each is from filters that stay as drawn, seed by seed; how far the
-       filters move, and the angle of their last update to the gradient.
+       PEPITA with the mean over positions, which its paper describes, and with the sum, and under
+       backpropagation; the differences from a network whose filters keep their initial values,
+       seed by seed; how far the filters move, and the angle of their last update to the gradient.
 From:  Dellaferrera & Kreiman, ICML 2022, section 3.3 and tables 1 and 2 (there: 98.29 % after 100
        epochs with PEPITA, 98.86 % with backpropagation; no control with random filters).
-Score: with the mean over places 0.967, 0.975 and 0.974 (seeds 0 to 2), as with random filters: in
-       five epochs the mean moves filters by less than a thousandth of their norm. With the sum they
-       move by half of it, for 0.971 in the mean; backpropagation 0.984. From He's weights (--init
-       he_uniform), 0.952 with the mean, 0.953 with random filters, 0.933 with the sum; there the
-       rate is high, and accuracy goes up and down by up to five points from epoch to epoch.
+Score: with the mean over positions 0.967, 0.975 and 0.974 (seeds 0 to 2), as with random filters:
+       in five epochs the filters move by less than a thousandth of their norm. With the sum they
+       move by half of it, and the mean accuracy is 0.971; backpropagation reaches 0.984. With He's
+       initial weights (--init he_uniform) it is 0.952 with the mean, 0.953 with random filters and
+       0.933 with the sum; there the rate is high, and the accuracy varies by up to five points from
+       epoch to epoch.
 Seed:  0 to 2, for weights, feedback and the order of the samples
 Run time: about 80 s of one core per seed and row
 """
@@ -31,8 +32,8 @@ BATCH, LAST, PROBES = 100, 3, 1000
 FROZEN = "PEPITA, random filters"
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     FROZEN: ("pepita", {}),
-    "PEPITA, mean over places": ("pepita", {"conv_norm": "mean"}),
-    "PEPITA, sum over places": ("pepita", {"conv_norm": "sum"}),
+    "PEPITA, mean over positions": ("pepita", {"conv_norm": "mean"}),
+    "PEPITA, sum over positions": ("pepita", {"conv_norm": "sum"}),
     "backpropagation": ("backprop", {}),
 }
 
@@ -68,7 +69,7 @@ def main(
             results[name].append(result)
             curve = " ".join(f"{accuracy:.4f}" for accuracy in result.accuracies)
             print(
-                f"{name:<25} seed {seed}  {curve}  filters moved {result.moved:.1g}, "
+                f"{name:<28} seed {seed}  {curve}  filters moved {result.moved:.1g}, "
                 f"{result.angle:.0f}° from the gradient",
                 flush=True,
             )
@@ -81,8 +82,8 @@ def train(
     name: str, seed: int, epochs: int, lr: float, init: str, source: str, data: Path | None,
     download: bool,
 ) -> Result:  # fmt: skip
-    """One network; the rate falls to a tenth after 10, 30 and 50 epochs, as in the paper."""
-    from rate_models.batch import BatchNetwork, fit, pepita_cnn  # without torch: what to install
+    """Train one network; the rate falls to a tenth after 10, 30 and 50 epochs as in the paper."""
+    from rate_models.batch import BatchNetwork, fit, pepita_cnn  # its error names the extra
 
     images: Any = open_source(source, Options(data=data, download=download))
     shape = images.image_shape or ()
@@ -130,7 +131,7 @@ def written(
         f"--lr {lr:g} --init {init}`. 32 filters of 5 x 5, ReLU, max-pooling 2 x 2, a dense layer, "
         f"batches of {BATCH}, momentum 0.9. Accuracy: mean of the last {min(LAST, epochs)} of "
         f"{epochs} evaluations on the test images, ± standard deviation over seeds. Difference: "
-        "from random filters with the same seed, with the 95 % interval of its mean.",
+        "from random filters with the same seed, with the 95 % confidence interval of its mean.",
         "",
         "| | accuracy (%) | difference (points) | filters moved | ΔK to the gradient (°) |",
         "|---|---|---|---|---|",
@@ -150,11 +151,11 @@ def written(
         )
     lines += [
         "",
-        "What learns under PEPITA here is the dense layer. With the mean over places, which the "
-        "paper describes, the filters stay where they were drawn, and the network is one with "
-        "random filters; with the sum they move, and the accuracy is no better. Filters of 5 x 5 "
-        "and max-pooling are good features of digits without learning: what backpropagation gains "
-        "over random filters is what there is to be learned.",
+        "Under PEPITA only the dense layer learns here. With the mean over positions, which the "
+        "paper describes, the filters keep their initial values, so the network is one with random "
+        "filters. With the sum they move, but the accuracy is not better. Random filters of 5 x 5 "
+        "with max-pooling are good features of digits already: the gain of backpropagation over "
+        "random filters is all that the filters can add by learning.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,9 +1,9 @@
-"""An abrupt drift: how far accuracy falls, and who learns the new world.
+"""An abrupt drift: how far does accuracy fall, and which networks recover?
 
-Shows: test-then-train accuracy before, during and after the centres of all classes jump to new
-       places, half-way through a synthetic stream. PEPITA beside the same network with frozen
-       hidden weights (F = 0) and backpropagation; 20-16-4, constant learning rate 0.03. Nothing
-       tells the networks of the drift.
+Shows: test-then-train accuracy before, during and after a jump of all class centres to new
+       positions, half-way through a synthetic stream. PEPITA is compared with the same network
+       with frozen hidden weights (F = 0) and with backpropagation; 20-16-4, constant learning rate
+       0.03. The networks get no signal of the drift.
 From:  PEPITA and its control F = 0: Dellaferrera & Kreiman, ICML 2022, sections 3.2 and 4.2;
        streams with drift, scored test-then-train: Gama et al., ACM Computing Surveys 46(4), 2014.
 Score: mean of the seeds: PEPITA 0.83 before, 0.42 in the 250 samples after the drift, 0.83 at the
@@ -40,7 +40,7 @@ def main(
     half, end = samples // 2, samples // 8
     scores, curves = {}, {}
     for name, options in NETWORKS.items():
-        right = np.mean([guesses(seed, samples, **options) for seed in range(seeds)], axis=0)
+        right = np.mean([correct(seed, samples, **options) for seed in range(seeds)], axis=0)
         curves[name] = right.reshape(-1, WINDOW).mean(axis=1)
         phases = {"before": right[half - end : half], "during": right[half : half + WINDOW]}
         phases |= {"after": right[-end:]}
@@ -51,8 +51,8 @@ def main(
     return scores
 
 
-def guesses(seed: int, samples: int, **options: Any) -> NDArray[np.bool_]:
-    """Whether each sample was guessed right before it was learned, (samples,)."""
+def correct(seed: int, samples: int, **options: Any) -> NDArray[np.bool_]:
+    """Whether the prediction of each sample before learning it was correct, (samples,)."""
     drift = f"synthetic:samples={samples},drift=abrupt,at={samples // 2}"
     stream = open_source(drift, Options(seed=seed))
     learner = OnlineLearner(sizes=(20, 16, 4), lr=0.03, seed=seed, **options)

@@ -1,9 +1,9 @@
-"""Does the hidden layer learn? PEPITA beside the same network whose hidden weights stay random.
+"""Does the hidden layer learn? PEPITA compared with a network whose hidden weights stay random.
 
 Shows: held-out accuracy of a narrow network, 64-32-10, after 10 epochs of digits at a constant
        learning rate. With F = 0 the modulated pass equals the standard one, so only the last
-       layer learns; backpropagation stands beside them. On wide layers random features are good
-       enough to hide the difference.
+       layer learns. Backpropagation is shown for comparison. In wide layers random features are
+       good enough to hide the difference.
 From:  Dellaferrera & Kreiman, ICML 2022, section 4.2, figure 5 and appendix D (there: CIFAR-10,
        44.6 % with F = 0, 52.6 % with PEPITA).
 Score: mean 0.93 with PEPITA, 0.87 with F = 0, 0.95 with backpropagation

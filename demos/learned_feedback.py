@@ -1,12 +1,13 @@
-"""Feedback that learns from noise, beside fixed random feedback and backpropagation, on MNIST.
+"""Feedback that learns from noise, compared with fixed feedback and backpropagation, on MNIST.
 
 Shows: 784-50-20-10, sigmoid hidden units, linear output, L = ½‖h - y‖², batches of 32 whose
-       gradients are summed, one rate for all. Test error; the angle between what a unit is told
-       about its input, ẽ, and the true ∂L/∂a; the share of feedback weights with the sign of the
-       forward weight; ‖W - B‖ / ‖W‖. Writes a figure and a table.
-From:  Lansdell, Prakash & Kording, ICLR 2020, figure 2 and appendix C.1; with --batches 2000000 as
-       long as there. Their programs end at 3.51 % (node perturbation), 4.28 (feedback alignment)
-       and 2.65 (backpropagation). With --ridge the feedback is solved for, as in those programs.
+       gradients are summed, one rate for all. Test error; the angle between the teaching signal of
+       a unit, ẽ, and the true ∂L/∂a; the share of feedback weights with the sign of the forward
+       weight; ‖W - B‖ / ‖W‖. Writes a figure and a table.
+From:  Lansdell, Prakash & Kording, ICLR 2020, figure 2 and appendix C.1, which train for
+       --batches 2000000. Their programs end at 3.51 % (node perturbation), 4.28 (feedback
+       alignment) and 2.65 (backpropagation). With --ridge the feedback is the solution of a ridge
+       regression, as in those programs.
 Score: after 100,000 batches, as a mean of three seeds, node perturbation 7.1 % test error, feedback
        alignment 9.0, backpropagation 6.7; angles 8° and 3° (first and second hidden layer) against
        43° and 44°, signs that agree 76 and 97 % against 65 and 74; all in docs/learned_feedback.md
@@ -43,7 +44,7 @@ RULES: dict[str, dict[str, Any]] = {
     "backprop": {"init": "he_normal"},
 }
 RIDGE: dict[str, Any] = {"c": 0.01, "solver": "ridge", "gamma": 0.1, "warmup": 60_000}
-# What is measured, under these names: (label, how it is printed, value of perfect feedback).
+# {name of a measured quantity: (label, format, value for perfect feedback)}.
 PANELS = {
     "error": ("test error (%)", "{:.2f}", None),
     "angle": ("angle to the true gradient (°)", "{:.1f}", 0.0),
@@ -70,7 +71,7 @@ def main(
         runs = []
         for seed in range(seeds):
             mnist = open_source("mnist", Options(data=data, download=download, seed=seed))
-            with threadpool_limits(1):  # on matrices this small threads only wait for each other
+            with threadpool_limits(1):  # for matrices this small more threads are slower
                 runs.append(list(learn(mnist, rule, hyper, batches, seed)))
             print(f"{rule:<20} seed {seed}  {summary(runs[-1][-1])}", flush=True)
         curves[rule] = {name: np.array([[point[name] for point in run] for run in runs])
@@ -85,7 +86,7 @@ def main(
 def learn(
     mnist: Source, rule: str, hyper: dict[str, Any], batches: int, seed: int, lr: float = LR
 ) -> Iterator[Values]:
-    """What `measure` finds after 0 batches, and at points ever further apart."""
+    """The values of `measure` after 0 batches and at points at growing distances."""
     params = textbook.initial_parameters(SPEC, rule, seed, "float32", **hyper)
     net = Textbook(SPEC, rule, params, Optimizer(lr=lr), **hyper)
     rng, done, epoch = np.random.default_rng(seed), 0, 0
@@ -115,34 +116,33 @@ def _uniform(
 
 
 def measure(net: Textbook, x: Any, y: Any) -> Values:
-    """The test error in percent and, for each hidden layer, how good its feedback is."""
-    found = {"error": 100 * float((net.predict(x).argmax(1) != y).mean())}
+    """The test error in percent and, for each hidden layer, the quality of its feedback."""
+    values = {"error": 100 * float((net.predict(x).argmax(1) != y).mean())}
     if "B" not in net.params:
-        return found
+        return values
     x, y = np.float64(x[:PROBES]), one_hot(y[:PROBES], 10)
-    ours = signals(net.definition, net.params, net.hyper, x, y)
+    teaching = signals(net.definition, net.params, net.hyper, x, y)
     exact = rules.get("backprop")
     truth = signals(exact, net.params, exact.hyperparameters(), x, y)
     name = net.definition.name
     links = measures.rule_links(name, SPEC.layers, **net.hyper._asdict())
     for link, pair in zip(links, measures.feedback_pairs(net.params, links).values(), strict=True):
         B, W = pair
-        told, true = ours[link.below - 1], truth[link.below - 1]
-        angles = [measures.angle(*both) for both in zip(told, true, strict=True)]
-        found[f"angle {link.below}"] = float(np.mean(angles))
-        found[f"signs {link.below}"] = 100 * measures.sign_congruence(W, B)
-        found[f"distance {link.below}"] = measures.relative_error(W, B)
-    return found
+        pairs = zip(teaching[link.below - 1], truth[link.below - 1], strict=True)
+        values[f"angle {link.below}"] = float(np.mean([measures.angle(*two) for two in pairs]))
+        values[f"signs {link.below}"] = 100 * measures.sign_congruence(W, B)
+        values[f"distance {link.below}"] = measures.relative_error(W, B)
+    return values
 
 
 def signals(rule: Rule, params: Any, hyper: Any, x: Any, y: Any) -> list[Any]:
-    """ẽ_l (batch, n_l) of every layer, zero where it does not learn yet; nothing is changed."""
+    """ẽ_l (batch, n_l) of every layer, zero for one that does not learn yet; changes nothing."""
     copy = textbook.mapped(params, lambda array: np.array(array, float))
-    noise = [np.zeros((len(x), n)) for n in rule.noise.widths(SPEC, hyper)]  # W learns without
-    (stage,) = rule.batch(SPEC, copy, hyper, x, y, Draws(None, noise))
+    noise = [np.zeros((len(x), n)) for n in rule.noise.widths(SPEC, hyper)]  # W learns without it
+    (step,) = rule.batch(SPEC, copy, hyper, x, y, Draws(None, noise))
     zeros = [np.zeros((len(x), n)) for n in SPEC.sizes[1:]]
-    return [nothing if terms is None else terms[0].post
-            for terms, nothing in zip(stage.terms, zeros, strict=True)]  # fmt: skip
+    return [zero if terms is None else terms[0].post
+            for terms, zero in zip(step.terms, zeros, strict=True)]  # fmt: skip
 
 
 def summary(point: Values) -> str:
@@ -218,8 +218,8 @@ def draw(curves: dict[str, Curves], path: Path) -> None:
 
 
 def band(axes: Any, batches: Any, values: Any, line: str, colour: str) -> None:
-    """The mean over seeds, and the range of them all."""
-    at = slice(1, None)  # a logarithm of 0 batches there is not
+    """The mean over seeds, and their range."""
+    at = slice(1, None)  # without the point at 0 batches, which has no logarithm
     mean, low, high = values.mean(0)[at], values.min(0)[at], values.max(0)[at]
     axes.plot(batches[at], mean, line, color=colour, lw=1.6)
     axes.fill_between(batches[at], low, high, color=colour, alpha=0.18, lw=0)

@@ -1,12 +1,12 @@
-"""What is each part of a circuit for? Take it away, and measure what is lost.
+"""What is each part of a circuit for? Lesions, and the accuracy that each of them costs.
 
-Shows: BMVR's microcircuit with its interneurons silenced: hidden activity grows without bound into
-       one direction, and accuracy goes with it. PEPITA whose somata forget between the phases:
-       what is forgotten acts as a Hebbian term, η (1 − γ) r rᵀ, so a memory of seconds is needed;
-       centred pixels need far less of it than raw ones, and bounded weights fail more gently.
-       Node perturbation with the apical feedback cut: its hidden layers stay as they were, and it
-       does exactly as well as a network whose hidden layers are frozen; with feedback weights that
-       are there but never learn, it learns (feedback alignment). Writes a table and a figure.
+Shows: BMVR's microcircuit with silenced interneurons: hidden activity grows without bound in one
+       direction, and accuracy is lost. PEPITA with somata that forget between the phases: the
+       forgotten share acts as a Hebbian term, η (1 − γ) r rᵀ, so a memory of seconds is needed.
+       Centred pixels need much less of it than raw ones, and with bounded weights accuracy falls
+       less steeply. Node perturbation without apical feedback: its hidden layers do not change, and
+       it is exactly as good as a network with frozen hidden layers. With constant feedback weights
+       it learns (feedback alignment). Writes a table and a figure.
 From:  Golkar et al., NeurIPS workshop 2020; Dellaferrera & Kreiman, ICML 2022, section 5;
        Lansdell, Prakash & Kording, ICLR 2020. The lesions are ours.
 Score: docs/lesions.md
@@ -55,7 +55,7 @@ LAYERS = (64, 32, 16, 10)
 
 
 class Digits(NamedTuple):
-    """Pixels 0 to 1 and labels, in the order of the stream; held out and not."""
+    """Pixels from 0 to 1 and labels, for learning in the order of the stream, and held out."""
 
     X: Array
     y: Any
@@ -79,7 +79,7 @@ class Apical(NamedTuple):
 
 
 class Results(NamedTuple):
-    """Of every lesion, a value per seed."""
+    """A value per seed for every lesion."""
 
     inhibition: dict[str, list[Inhibition]]
     somata: dict[str, dict[float, list[float]]]
@@ -93,7 +93,7 @@ def main(
     table: Path = Path("lesions.md"),
     figure: Path = Path("lesions.png"),
 ) -> Results:
-    """All lesions; ``samples`` of every epoch."""
+    """Measure all lesions. samples: number of samples of an epoch."""
     data = [digits(seed, samples) for seed in range(seeds)]
     results = Results(
         {name: [inhibition(d, s, epochs, silence) for s, d in enumerate(data)]
@@ -118,7 +118,7 @@ def digits(seed: int, samples: int = 1437) -> Digits:
 
 
 def learn(net: Any, data: Digits, epochs: int, Y: Array | None = None) -> None:
-    """Epoch after epoch in an order of its own; stops where the weights are no longer finite."""
+    """Learn epochs, each in another random order; stop when weights are no longer finite."""
     for epoch in range(epochs):
         order = np.random.default_rng([epoch]).permutation(len(data.X))
         try:
@@ -136,7 +136,7 @@ def right(net: Any, data: Digits) -> float:
 
 
 def inhibition(data: Digits, seed: int, epochs: int, silence: str) -> Inhibition:
-    """BMVR 64-9-10, linear; stopped while its numbers are finite."""
+    """Train BMVR 64-9-10, linear; a network that diverges is scored before its divergence."""
     mean, scale = data.X.mean(axis=0), data.X.std(axis=0).mean()
     data = data._replace(X=(data.X - mean) / scale, held_X=(data.held_X - mean) / scale)
     Y = one_hot(data.y, 10)
@@ -152,7 +152,7 @@ def inhibition(data: Digits, seed: int, epochs: int, silence: str) -> Inhibition
 def somata(
     data: Digits, seed: int, epochs: int, memory: float, centred: bool, **options: Any
 ) -> float:
-    """PEPITA 64-32-10 in time: held-out accuracy with somata that forget within ``memory`` s."""
+    """Held-out accuracy of PEPITA 64-32-10 in time; memory: time constant of the somata in s."""
     mean = data.X.mean(axis=0) if centred else 0.0
     data = data._replace(X=data.X - mean, held_X=data.held_X - mean)
     tau = 2.0
@@ -160,7 +160,7 @@ def somata(
         NetworkSpec((64, 32, 10)), "pepita", seed=seed, lr=0.1, mode="continuous", dt=2.0,
         window=10.0, tau_memory=tau, memory_leak=tau / (1000 * memory), **options,
     )  # fmt: skip
-    with np.errstate(all="ignore"):  # losses of weights that run away
+    with np.errstate(all="ignore"):  # losses of weights that diverge
         learn(net, data, epochs)
         return right(net, data)
 
@@ -182,7 +182,7 @@ def apical(data: Digits, seed: int, epochs: int, lesion: str) -> Apical:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean, and from where to where."""
+    """The mean and the range of values, as text."""
     return f"{np.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 

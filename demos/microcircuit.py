@@ -1,9 +1,9 @@
-"""A cortical microcircuit learns digits: apical currents teach, interneurons hold them in check.
+"""A cortical microcircuit learns digits: apical currents teach, interneurons inhibit them.
 
-Shows: BMVR's circuit beside what happens while it learns: the apical current and what inhibition
-       leaves of it, the plateau; the objective with its closed-form optimum, reduced-rank
-       regression; held-out accuracy; the eigenvalues of the hidden covariance, which the
-       interneurons hold at 1.
+Shows: BMVR's circuit, and its course of learning: the apical current and the plateau potential that
+       remains of it after inhibition; the objective with its closed-form optimum (reduced-rank
+       regression); held-out accuracy; and the eigenvalues of the hidden covariance, which the
+       interneurons keep at 1.
 From:  Golkar, Lipshutz, Bahroun, Sengupta & Chklovskii, NeurIPS workshop 2020, figures 2 and 3
        (there: other data).
 Score: objective 0.308 (optimum 0.304), 0.936 of held-out digits, eigenvalues 0.96 to 1.06
@@ -29,12 +29,12 @@ RATES: dict[str, Any] = {
     "lr": 0.02,
     "eta_apical": 0.03,
     "eta_q": 0.03,
-}  # slow inhibition: it spirals less
+}  # with slow inhibition the learning oscillates less
 PROBE = Probe(("pyramidal.apical", "pyramidal.plateau"))
 
 
 class Digits(NamedTuple):
-    """Standardised pixels and centred targets; labels; held out and not."""
+    """Standardised pixels and centred targets for learning; held-out pixels and labels."""
 
     X: Array
     Y: Array
@@ -43,8 +43,11 @@ class Digits(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Over samples: losses, accuracies; per sample: size of apical current and plateau; hidden
-    activities of all samples before and after."""
+    """The course of learning.
+
+    samples, losses, accuracies: at some points. apical, plateau: norms at every sample. hidden:
+    hidden activities of all samples before and after learning. optimum: of the loss.
+    """
 
     samples: list[int]
     losses: list[float]
@@ -58,7 +61,7 @@ class Result(NamedTuple):
 def main(
     epochs: int = 16, hidden: int = 9, seed: int = 0, figure: Path = Path("microcircuit.png")
 ) -> Result:
-    """Learns, and draws."""
+    """Learn, draw the figure, and return the course of learning."""
     data = digits(seed)
     spec = NetworkSpec((64, hidden, 10), "identity", "mse")
     net = CircuitNetwork(spec, "bmvr", seed=seed, **RATES)
@@ -86,7 +89,7 @@ def main(
 
 
 def digits(seed: int) -> Digits:
-    """The first epoch's order; mean and scale are of the training samples."""
+    """The samples in the order of the first epoch; mean and scale are those of training samples."""
     source = open_source("digits", Options(seed=seed))
     X, y = (np.concatenate(part) for part in zip(*source.chunks(0), strict=True))
     held_X, held_y = (np.concatenate(part) for part in zip(*(source.test() or ()), strict=True))
@@ -96,7 +99,7 @@ def digits(seed: int) -> Digits:
 
 
 def activities(net: CircuitNetwork, X: Array) -> Array:
-    """z (N, k)."""
+    """Hidden activities z (N, k)."""
     return np.asarray(X @ net.parameters()["W"][0].T)
 
 
@@ -105,12 +108,12 @@ def loss(net: CircuitNetwork, data: Digits) -> float:
 
 
 def accuracy(net: CircuitNetwork, data: Digits) -> float:
-    guesses = (activities(net, data.held_X) @ net.parameters()["W"][1].T).argmax(axis=1)
-    return float(np.mean(guesses == data.held_y))
+    predicted = (activities(net, data.held_X) @ net.parameters()["W"][1].T).argmax(axis=1)
+    return float(np.mean(predicted == data.held_y))
 
 
 def smooth(values: Array, width: int = 200) -> Array:
-    """Root mean square over the last ``width``."""
+    """Root mean square over the last ``width`` values."""
     total = np.cumsum(np.append(0, values**2))
     at = np.arange(1, len(values) + 1)
     first = np.maximum(at - width, 0)

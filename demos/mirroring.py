@@ -1,9 +1,9 @@
 """Should the feedback know the forward weights? PEPITA with weight mirroring, one to three layers.
 
-Shows: the angle between F and (W_L ... W_1)ᵀ over one pass of MNIST, one sample at a time, and the
-       test accuracy at its end, with one, two and three hidden layers of 256 units: F = 0, where
-       the last layer learns alone; F as drawn; F that mirrors in 4,000 samples before the pass;
-       F that also mirrors in every tenth sample of the pass.
+Shows: the angle between F and (W_L ... W_1)ᵀ during one epoch of MNIST, one sample at a time, and
+       the test accuracy at its end, with one, two and three hidden layers of 256 units. Four kinds
+       of feedback: F = 0, with which only the last layer learns; F as initialised; F after 4,000
+       samples of mirroring before the epoch; F that also mirrors in every tenth sample of it.
 From:  Srinivasan et al., ICLR 2024, weight mirroring (there in batches, with momentum)
 Score: mirrored before and during: 95.7 % with one hidden layer, 93.2 with two, 90.5 with three;
        F as drawn: 94.3, 91.4, 89.1; F = 0: 91.0, 88.4, 84.5
@@ -32,11 +32,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "mirrored before": {"mirror_before": 4000, "mirror_rate": 0.03},
     "mirrored before and during": {"mirror_before": 4000, "mirror_every": 10, "mirror_rate": 0.03},
 }
-RATES = (0.05, 0.01, 0.005)  # of one, two and three hidden layers: higher ones run away
+RATES = (0.05, 0.01, 0.005)  # with one, two and three hidden layers; higher ones diverge
 
 
 class Course(NamedTuple):
-    """samples seen and the angle of F in degrees, point by point; test accuracy in percent."""
+    """Samples seen and the angle of F in degrees at some points; test accuracy in percent."""
 
     samples: list[int]
     angles: list[float]
@@ -62,7 +62,7 @@ def main(
                 "pepita", (784, *[hidden] * depth, 10), lr=RATES[depth - 1], seed=0,
                 dtype="float32", scale="range", maximum=255, init="he_normal", sign=-1, **options,
             )  # fmt: skip
-            course = learned(learner, mnist, options.get("mirror_before", 0))
+            course = learn(learner, mnist, options.get("mirror_before", 0))
             courses[depth][name] = course
             print(
                 f"{depth} hidden  {name:<26}  angle {course.angles[0]:5.1f} to "
@@ -74,10 +74,10 @@ def main(
     return courses
 
 
-def learned(learner: OnlineLearner, mnist: Source, before: int) -> Course:
-    """``before`` samples of mirroring alone, then one pass of learning."""
+def learn(learner: OnlineLearner, mnist: Source, before: int) -> Course:
+    """``before`` samples of mirroring alone, then one epoch of learning."""
     angles = {-before: angle(learner)}
-    X = np.zeros((min(before, 500), 784))  # of these only the number matters
+    X = np.zeros((min(before, 500), 784))  # mirroring uses only the number of samples
     for seen in range(len(X), before + 1, len(X) or 1):
         learner.learn_many(X, np.zeros(len(X), int))
         angles[seen - before] = angle(learner)
@@ -94,7 +94,7 @@ def angle(learner: OnlineLearner) -> float:
 
 
 def draw(courses: Courses, path: Path) -> None:
-    """A panel of angles per depth; accuracies beside the names."""
+    """Per depth, a panel of angles and below it the accuracies."""
 
     from rate_models.drawing.figures import new_figure
     from rate_models.drawing.style import BLUE, COLOURS, GREY, ORANGE, drawing

@@ -1,9 +1,10 @@
 """One digit through the two-compartment neurons of PEPITA, in time.
 
-Shows: the circuit, drawn from its description, beside what one sample does in it: in the standard
-       phase the dendrites settle, the somata follow and then keep what they have; in the modulated
-       phase the error reaches the input, the dendrites move away from the somata, and in its last
-       20 ms the weights follow the difference. Of each layer the neurons that move most.
+Shows: the circuit, drawn from its description, and its activity during one sample. In the standard
+       phase the dendrites settle, and the somata follow and then hold their value. In the
+       modulated phase the error reaches the input, the dendrites move away from the somata, and in
+       the last 20 ms the weights change by the difference. Of each layer the neurons that change
+       most are drawn.
 From:  Dellaferrera & Kreiman, ICML 2022, section 5; the time course is ours.
 Score: none; the figure is docs/img/one_sample.png
 Seed:  0
@@ -27,7 +28,7 @@ MISMATCH = "hidden_1.rate − soma"
 
 
 def main(seed: int = 0, before: int = 100, figure: Path = Path("one_sample.png")) -> Trace:
-    """The trace of the sample after ``before`` others."""
+    """Draw and return the trace of one sample, after ``before`` others."""
     X, y = next(open_source("digits", Options(seed=seed)).chunks(0, size=before + 1))
     X, targets = X / 16, np.eye(10)[y.astype(int)]
     net = CircuitNetwork(
@@ -42,7 +43,7 @@ def main(seed: int = 0, before: int = 100, figure: Path = Path("one_sample.png")
 
 
 def synapses(net: CircuitNetwork, x: np.ndarray, y: np.ndarray) -> list[str]:
-    """The three synapses of W_1 that this sample changes most, each onto another neuron."""
+    """The three synapses of W_1 that this sample changes most, onto three different neurons."""
     old = net.parameters()["W"][0]
     twin = CircuitNetwork(net.spec, "pepita", seed=net.seed, lr=net.optimizer.lr)
     twin.load_parameters(net.parameters())

@@ -1,8 +1,8 @@
-"""A network that learns handwritten digits one at a time, each guessed before it is learned.
+"""A network that learns handwritten digits one at a time, each predicted before it is learned.
 
-Shows: the whole loop: build a learner, stream samples, test then train, score what was held out.
+Shows: the whole loop: build a learner, stream samples, test then train, score held-out samples.
 From:  PEPITA, Dellaferrera & Kreiman, ICML 2022, section 3.2; digits of 8 x 8 pixels (UCI).
-Score: 0.97 of the 360 held-out digits; 0.96 of all 17,244 guesses
+Score: 0.97 of the 360 held-out digits; 0.96 of all 17,244 predictions
 Seed:  0
 Run time: 4 s, and 8 s of compilation the first time
 """
@@ -26,8 +26,8 @@ def main(epochs: int = 12, seed: int = 0) -> float:
                 right += learner.predict_one(x) == label
                 learner.learn_one(x, label)
         score: float = held_out(learner, digits.test() or ())["accuracy"]
-        guessed = right / learner.samples_seen
-        print(f"epoch {epoch + 1:2}: {guessed:.4f} of all guesses, {score:.4f} of held-out digits")
+        stream = right / learner.samples_seen
+        print(f"epoch {epoch + 1:2}: {stream:.4f} of the stream, {score:.4f} of held-out digits")
     return score
 
 

@@ -40,12 +40,12 @@ def main(
     download: bool = False,
     figure: Path = Path("online_vs_batch.png"),
 ) -> dict[str, list[After]]:
-    """Seconds and test accuracy after each epoch, both ways."""
+    """Seconds and test accuracy after each epoch, in batches and online."""
     mnist = open_source("mnist", Options(data=data, download=download, seed=seed))
-    ways = {"batch": batch(mnist, hidden, seed), "online": online(mnist, hidden, seed)}
-    curves: dict[str, list[After]] = {name: [] for name in ways}
-    for name, way in ways.items():
-        for epoch, (seconds, accuracy) in zip(range(1, epochs + 1), way, strict=False):
+    modes = {"batch": batch(mnist, hidden, seed), "online": online(mnist, hidden, seed)}
+    curves: dict[str, list[After]] = {name: [] for name in modes}
+    for name, course in modes.items():
+        for epoch, (seconds, accuracy) in zip(range(1, epochs + 1), course, strict=False):
             curves[name].append((seconds, accuracy))
             print(f"{name:<6} epoch {epoch}: accuracy {accuracy:.4f}, {seconds:.1f} s of learning")
     draw(curves, hidden, figure)
@@ -54,7 +54,7 @@ def main(
 
 
 def batch(mnist: Source, hidden: int, seed: int) -> Iterator[After]:
-    from rate_models.batch import BatchNetwork, Sgd  # without torch: says what to install
+    from rate_models.batch import BatchNetwork, Sgd  # without torch its error names the extra
 
     net = BatchNetwork(NetworkSpec((784, hidden, 10)), "pepita", seed=seed, dropout=0.1)
     sgd = Sgd(net.parameters(), lr=0.1, momentum=0.9)
@@ -76,7 +76,7 @@ def online(mnist: Source, hidden: int, seed: int) -> Iterator[After]:
             scale="range", maximum=255,
         )  # fmt: skip
 
-    new().learn_many(np.zeros((1, 784)), [0])  # compiles, or reads what was compiled before
+    new().learn_many(np.zeros((1, 784)), [0])  # compile, or load from the cache
     learner, seconds = new(), 0.0
     for epoch in count():
         start = time.perf_counter()

@@ -1,7 +1,7 @@
-"""One network learned by several processes: ``torchrun`` and the rule's own changes, added up.
+"""One network learned by several processes with ``torchrun``, which add up the rule's updates.
 
-Shows: each process takes its share of every batch; what PEPITA would change is summed over all
-       before the step, as data-parallel training does with gradients. The accuracy after each pass
+Shows: each process takes its share of every batch. PEPITA's updates are summed over all processes
+       before the step, as data-parallel training does with gradients. The accuracy after each epoch
        is that of one process; the weights are the same up to rounding.
 
            torchrun --nproc-per-node 2 -m dendrostream_demos.processes
@@ -10,7 +10,7 @@ Shows: each process takes its share of every batch; what PEPITA would change is 
 
        Without torchrun it is one process. Processes with a GPU each use it, through nccl.
 From:  the batch form of PEPITA in Dellaferrera & Kreiman, ICML 2022
-Score: bundled digits, 64-128-10, 20 passes: accuracy 0.961 in one process and in two
+Score: bundled digits, 64-128-10, 20 epochs: accuracy 0.961 in one process and in two
 Seed:  0
 Run time: 3 seconds of one core, with two processes 10
 """
@@ -39,25 +39,25 @@ def main(
     data: Path | None = None,
     weights: Path | None = None,
 ) -> float:
-    """Accuracy on the test samples; ``weights`` gets what was learned, as safetensors."""
+    """Train; returns the test accuracy. weights: file for the weights, as safetensors."""
     import torch
 
-    read = open_source(source, Options(data=data))
-    assert isinstance(read, ArraySource) and read.classes is not None
-    (X, y), (X_test, y_test) = read.train_arrays(), read.test_arrays()
-    X, X_test = X / read.maximum, X_test / read.maximum
-    spec = NetworkSpec((X.shape[1], hidden, len(read.classes)))
+    arrays = open_source(source, Options(data=data))
+    assert isinstance(arrays, ArraySource) and arrays.classes is not None
+    (X, y), (X_test, y_test) = arrays.train_arrays(), arrays.test_arrays()
+    X, X_test = X / arrays.maximum, X_test / arrays.maximum
+    spec = NetworkSpec((X.shape[1], hidden, len(arrays.classes)))
     device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     with joined() as rank:
 
-        def say(metrics: dict[str, float | None]) -> None:
+        def report(metrics: dict[str, float | None]) -> None:
             if rank == 0:
-                print(f"pass {metrics['epoch']}: accuracy {metrics['accuracy']:.4f}", flush=True)
+                print(f"epoch {metrics['epoch']}: accuracy {metrics['accuracy']:.4f}", flush=True)
 
         net = BatchNetwork(spec, rule, seed, device=device)
         sgd = Optimizer(lr=lr, momentum=0.9)
         history = fit(net, X, y, epochs=epochs, batch_size=batch, optimizer=sgd, x_test=X_test,
-                      y_test=y_test, seed=seed, progress=say)  # fmt: skip
+                      y_test=y_test, seed=seed, progress=report)  # fmt: skip
         if weights is not None and rank == 0:
             from safetensors.torch import save_file
 

@@ -1,15 +1,15 @@
-"""How far can samples overlap without changing the result? Planned, for five rules and any depth.
+"""How much can samples overlap without a change of the result? Plans for five rules, any depth.
 
 Shows: Gantt charts of four layers under three schedules; throughput and memory for activities of
        PEPITA, backpropagation, feedback alignment, direct feedback alignment and direct random
-       target projection with 2 to 100 layers, every stage one unit of time, a worker per layer;
-       the speed-up of PEPITA over one worker against depth, width, workers and delay, with stage
-       times in proportion to multiply-adds.
+       target projection with 2 to 100 layers, if every item takes one unit of time, with a worker
+       per layer; the speed-up of PEPITA over one worker against depth, width, workers and delay,
+       with item times in proportion to multiply-adds.
 From:  the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, section 5
 Score: 100 layers, one sample per update: PEPITA 1.98 times one worker, direct feedback alignment
        1.98, direct random target projection 100, backpropagation and feedback alignment 1.00;
        batches of as many samples as layers: PEPITA 100 times, backpropagation 50
-Seed:  none, nothing is drawn
+Seed:  none, nothing is random
 Run time: 10 s
 """
 
@@ -43,28 +43,28 @@ SCHEDULES = {
     "batches of 16": Schedule(batch=16),
 }
 TEXT = """\
-Made by `python -m dendrostream_demos.schedules`. Nothing here is measured. A worker owns each
-layer. Each standard pass of a layer and each teaching signal with its update takes one unit of
-time, the error none, hand-overs nothing. The schedules of this table are exact: the result is that
-of one worker to the last bit. Who waits for whom is read off the arrays that the rules say they
-read and write. Time per sample and speed-up are those of an endless stream. Held: the most numbers
-of activities and signals needed at one moment, for layers of one unit. Reserved: the same with
-places of its own for every array.
+Made by `python -m dendrostream_demos.schedules`. These numbers are planned, not measured. Each
+layer has a worker of its own. A standard pass through a layer takes one unit of time, and so does a
+teaching signal with its update; the error and hand-overs take none. The schedules of this table are
+exact: the result is that of one worker to the last bit. The dependencies are derived from the
+arrays that the rules declare to read and write. Time per sample and speed-up are those of an
+endless stream. Held: the most numbers of activities and signals that are needed at the same time,
+for layers of one unit. Reserved: the same if every array has buffer slots of its own.
 
-One sample per update, PEPITA and direct feedback alignment take L + 1 units per sample,
-backpropagation and feedback alignment 2L, direct random target projection 2;
-`streaming/schedule/closed_form.py` has the formula for any stage times. In batches of B ≥ L PEPITA
-takes 2, without a bubble; backpropagation 2 (B + L - 1) / B.
+With one sample per update, PEPITA and direct feedback alignment take L + 1 units per sample,
+backpropagation and feedback alignment 2L, and direct random target projection 2.
+`streaming/schedule/closed_form.py` has the formula for any item times. In batches of B ≥ L, PEPITA
+takes 2 units, without a bubble, and backpropagation 2 (B + L - 1) / B.
 """
 OVER_ONE_WORKER = """\
-PEPITA over one worker, stage times in proportion to multiply-adds, weights changed in place; a
-sample that learns late does so through the weights of its first pass, kept as pending changes:
+Speed-up of PEPITA over one worker, with item times in proportion to multiply-adds. Weights are
+changed in place. A delayed sample uses the weights of its standard pass, kept as pending updates.
 """
 DELAYS = """\
-Backpropagation gains from a delay only if every update makes new copies of the weights: in place,
+Backpropagation gains from a delay only if every update makes new copies of the weights. In place,
 with one delay for all layers, S(t+1,1) waits for M(t-d,1), which comes after M(t-d,L), which waits
-for S(t,L). PEPITA's updates come in the order of its passes. Eight equal layers, eight workers,
-speed-up over one:"""
+for S(t,L). PEPITA's updates come in the order of its passes. Speed-up over one worker, for eight
+equal layers and eight workers:"""
 Curves = dict[str, tuple[list[int], list[float]]]
 
 
@@ -85,9 +85,9 @@ def main(
     figure: Path = Path("schedules.png"),
     table: Path = Path("schedules.md"),
 ) -> list[Row]:
-    """Plan all, write the table and the figure."""
+    """Plan all rows, and write the table and the figure."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "workers: ")  # some have fewer uses for them than others
+        warnings.filterwarnings("ignore", "workers: ")  # idle workers are expected in some plans
         rows = compared(depths)
         curves = speedups()
         draw(rows, curves, figure)
@@ -104,7 +104,7 @@ def compared(depths: Sequence[int]) -> list[Row]:
         for name, rule in RULES.items():
             try:
                 rows.append(row(name, rule, layers, Schedule(), samples))
-            except UserError:  # no two items could run at the same time
+            except UserError:  # no two items can run at the same time
                 rows.append(row(name, rule, layers, Schedule("sequential"), samples))
         for name in ("PEPITA", "backpropagation"):
             rows.append(row(name, RULES[name], layers, Schedule(batch=layers), 8 * layers))
@@ -112,16 +112,16 @@ def compared(depths: Sequence[int]) -> list[Row]:
 
 
 def row(name: str, rule: str, layers: int, schedule: Schedule, samples: int) -> Row:
-    found = plan(
+    best = plan(
         rule, (1,) * (layers + 1), schedule, layers, samples,
         times=equal_times(layers), assignment="layers",
     )  # fmt: skip
-    steady = 2 * layers / found.period  # of an endless stream
-    return Row(name, str(schedule), layers, found.period, steady, found.held, found.reserved)
+    steady = 2 * layers / best.period  # of an endless stream
+    return Row(name, str(schedule), layers, best.period, steady, best.held, best.reserved)
 
 
 def speedups() -> dict[str, Curves]:
-    """{against what: {schedule: (x, speed-up)}}, endless stream."""
+    """{varied quantity: {schedule: (its values, speed-ups)}}, for an endless stream."""
     curves: dict[str, Curves] = {"hidden layers of 512, 2 workers": {}, "units in each of 5 hidden "
         "layers, 2 workers": {}, "workers, 8 hidden layers of 512": {}}  # fmt: skip
     depth, width, workers = curves.values()
@@ -144,8 +144,8 @@ def speedups() -> dict[str, Curves]:
 
 
 def steady(sizes: Sequence[int], schedule: Schedule, workers: int) -> float:
-    found = plan("pepita", sizes, schedule, workers, 96)
-    return float(found.times.sum()) / found.samples / found.period
+    best = plan("pepita", sizes, schedule, workers, 96)
+    return float(best.times.sum()) / best.samples / best.period
 
 
 def write(rows: list[Row], curves: dict[str, Curves], table: Path, figure: Path) -> None:
@@ -178,8 +178,8 @@ def write(rows: list[Row], curves: dict[str, Curves], table: Path, figure: Path)
 
 
 def delays() -> list[tuple[int, str, float, float]]:
-    """(delay, weights, speed-up of PEPITA, of backpropagation): eight layers of equal stages."""
-    found: list[tuple[int, str, float, float]] = []
+    """(delay, weights, speed-up of PEPITA, of backpropagation), for eight layers of equal times."""
+    rows: list[tuple[int, str, float, float]] = []
     both: tuple[Weights, ...] = ("stash", "copies")
     for d in (1, 3, 7):
         for weights in both:
@@ -188,8 +188,8 @@ def delays() -> list[tuple[int, str, float, float]]:
                 16 / plan(rule, (1,) * 9, how, 8, 300, times=equal_times(8)).period
                 for rule in ("pepita", "backprop")
             )
-            found.append((d, weights, ours, theirs))
-    return found
+            rows.append((d, weights, ours, theirs))
+    return rows
 
 
 def charts() -> dict[str, Plan]:
@@ -240,7 +240,7 @@ def draw(rows: list[Row], curves: dict[str, Curves], path: Path) -> None:
                 "ms": 3.5,
             }
             if "direct" in rule or rule == "feedback alignment":
-                style |= {"ls": ":", "lw": 3.5}  # so that what it lies on is seen
+                style |= {"ls": ":", "lw": 3.5}  # so that a line below it is visible
             label = f"{rule}, batches of L" if batch else rule
             panels[0].plot(x, [1 / r.time for r in some], label=label, **style)
             panels[1].plot(x, [r.held for r in some], **style)

@@ -1,9 +1,10 @@
-"""How far from the rate model is what a spiking synapse learns? As far as spikes are few.
+"""How much do spiking weight changes deviate from the rate model? More spikes, less deviation.
 
-Shows: the weight change of PEPITA over a sample, in spikes, beside the rule's own for the same
-       weights and samples; the disagreement, ‖ΔW spiking − ΔW rule‖ / ‖ΔW rule‖, against spikes
-       counted for an activity of 1: cells per unit × rate × time. Poisson cells follow 1/√ of that
-       product, whichever factor grows; cells that integrate to threshold count better.
+Shows: the weight change of spiking PEPITA over a sample compared with that of the rule for the same
+       weights and samples: the relative distance, ‖ΔW spiking − ΔW rule‖ / ‖ΔW rule‖, against the
+       number of spikes for an activity of 1, which is cells per unit × rate × time. With Poisson
+       cells it is proportional to 1/√ of that product, whichever factor grows. With integrate-and-
+       fire cells it is smaller.
 From:  Dellaferrera & Kreiman, ICML 2022, section 5; spikes are ours.
 Score: one cell per unit and 60 ms, integrating: cosine 0.97; 16 cells: 0.998, gain 0.995
 Seed:  0
@@ -25,7 +26,7 @@ from rate_models.textbook import gradients
 
 SIZES, RATE = (6, 5, 3), 1e-7  # so slow that the weights remain those of the first sample
 OPTIONS: dict[str, Any] = {"feedback_scale": 0.5, "background": 1.0, "snapshots": 1}
-# cells per unit, time that is read in ms, rate of activity 1 in Hz
+# cells per unit, time of a measurement in ms, rate for an activity of 1 in Hz
 SCANS = {
     "cells": [(1, 60, 100), (4, 60, 100), (16, 60, 100), (64, 60, 100)],
     "time": [(16, 60, 100), (16, 120, 100), (16, 240, 100), (16, 480, 100)],
@@ -34,8 +35,11 @@ SCANS = {
 
 
 class Agreement(NamedTuple):
-    """Of one layer's weight changes over all samples. spikes: cells × rate × time. distance:
-    relative. gain: slope of theirs on the rule's."""
+    """Agreement of one layer's weight changes over all samples.
+
+    spikes: cells × rate × time. distance: relative. gain: slope of a regression of the spiking
+    changes on those of the rule.
+    """
 
     firing: str
     varied: str
@@ -47,55 +51,55 @@ class Agreement(NamedTuple):
 
 
 def main(samples: int = 24, figure: Path = Path("spiking_agreement.png")) -> list[Agreement]:
-    """Measures, prints and draws."""
-    found = []
+    """Measure all settings, print and draw them."""
+    results = []
     for firing in ("escape", "integrate"):
         for varied, settings in SCANS.items():
             for cells, time, rate in settings:
                 new = agreement(firing, varied, cells, time, rate, samples)
-                found += new
+                results += new
                 for a in new:
                     print(f"{firing:<9} {cells:3} cells {rate:3} Hz {time:3} ms  {a.layer}"
                           f"  distance {a.distance:.3f}  cosine {a.cosine:.3f}"
                           f"  gain {a.gain:.3f}", flush=True)  # fmt: skip
-    draw(found, figure)
+    draw(results, figure)
     print(f"figure: {figure}")
-    return found
+    return results
 
 
 def agreement(
     firing: str, varied: str, cells: int, time: float, rate: float, samples: int, seed: int = 0,
     target: str = "auto",
 ) -> list[Agreement]:  # fmt: skip
-    """A layer each."""
+    """The agreement of each layer in one setting."""
     rng = np.random.default_rng(seed)
     X, Y = rng.random((samples, SIZES[0])), np.eye(SIZES[-1])[rng.integers(0, SIZES[-1], samples)]
     learner = SpikingLearner("pepita", SIZES, seed, target=target, firing=firing, cells=cells,
                              phase=40 + time, peak=rate, **OPTIONS)  # fmt: skip
     stream = learner.run(X, Y, rates={"W_1": RATE, "W_2": RATE})
-    found = []
+    layers = []
     for layer, rule in zip(("W_1", "W_2"), rule_changes(learner.weights, X, Y), strict=True):
         spiking = np.diff(stream.history[layer], axis=0) / RATE
         dot, square = float((spiking * rule).sum()), float((rule**2).sum())
         distance = np.sqrt(((spiking - rule) ** 2).sum() / square)
         cosine = dot / np.sqrt(square * (spiking**2).sum())
-        found.append(Agreement(firing, varied, layer, cells * rate * time / 1000, float(distance),
-                               float(cosine), dot / square))  # fmt: skip
-    return found
+        layers.append(Agreement(firing, varied, layer, cells * rate * time / 1000, float(distance),
+                                float(cosine), dot / square))  # fmt: skip
+    return layers
 
 
 def rule_changes(weights: dict[str, Array], X: Array, Y: Array) -> list[Array]:
-    """−ΔW_l / η of `rate_models.rules.pepita` for each sample, (samples, n_l, n_{l−1}) a layer."""
+    """−ΔW_l / η of `rate_models.rules.pepita`, per layer an array (samples, n_l, n_{l−1})."""
     spec = NetworkSpec(SIZES, "relu", "binary_cross_entropy")
     params = {"W": [weights["W_1"], weights["W_2"]], "b": [], "F": weights["F"]}
     changes = []
     for x, y in zip(X, Y, strict=True):
-        (stage,) = pepita.batch(spec, params, pepita.Hyperparameters(), x[None], y[None], Draws())
-        changes.append(gradients(spec, stage, params, 1)["W"])
+        (step,) = pepita.batch(spec, params, pepita.Hyperparameters(), x[None], y[None], Draws())
+        changes.append(gradients(spec, step, params, 1)["W"])
     return [-np.stack(layer) for layer in zip(*changes, strict=True)]
 
 
-def draw(found: list[Agreement], path: Path) -> None:
+def draw(results: list[Agreement], path: Path) -> None:
     """A panel per layer."""
 
     from rate_models.drawing.figures import new_figure
@@ -111,11 +115,11 @@ def draw(found: list[Agreement], path: Path) -> None:
             for firing, colour in colours.items():
                 for varied, mark in marks.items():
                     wanted = (firing, varied, layer)
-                    part = [a for a in found if (a.firing, a.varied, a.layer) == wanted]
+                    part = [a for a in results if (a.firing, a.varied, a.layer) == wanted]
                     label = f"{names[firing]}, more {varied}"
                     axes.plot([a.spikes for a in part], [a.distance for a in part], mark,
                               color=colour, ms=5, mfc="none", label=label)  # fmt: skip
-            some = [a for a in found if a.firing == "escape" and a.layer == layer]
+            some = [a for a in results if a.firing == "escape" and a.layer == layer]
             spikes = np.array([a.spikes for a in some])
             scale = np.exp(np.mean(np.log([a.distance for a in some]) + np.log(spikes) / 2))
             line = np.array([spikes.min(), spikes.max()])

@@ -1,10 +1,11 @@
-"""A trained network as spikes: how fast, and how surely, spiking neurons say what rates say.
+"""A trained network converted to spikes: how fast and how accurate are its answers?
 
-Shows: 200 held-out digits, shown to a network of leaky integrate-and-fire neurons with a dendrite
-       and a soma that was made of a trained rate network: spikes, membranes, rates beside those of
-       the model, and accuracy after 25 to 1000 ms. All times come from one run of 1000 ms a
-       sample, cut earlier: every sample begins with all neurons at rest. A second figure sets the
-       measured f-I curves beside the closed forms.
+Shows: 200 held-out digits, presented to a network of leaky integrate-and-fire neurons with a
+       dendrite and a soma, which was converted from a trained rate network: spikes, membrane
+       potentials, firing rates compared with those of the model, and accuracy after 25 to 1000 ms.
+       All times come from one run of 1000 ms per sample, evaluated at earlier times; every sample
+       begins with all neurons at rest. A second figure compares measured f-I curves with their
+       closed forms.
 From:  scaling by measured activities: Diehl et al., IJCNN 2015; percentiles: Rueckauer et al.,
        Frontiers in Neuroscience 2017; the inverted f-I curve of two compartments is ours.
 Score: rate network 0.960; as spikes 0.955 after 500 ms with regular input, 0.935 with Poisson
@@ -30,7 +31,7 @@ from streaming import OnlineLearner
 from streaming.sources import Options, open_source
 
 TIMES = (25, 50, 100, 150, 200, 300, 500, 700, 1000)  # ms
-CASES: dict[str, tuple[str, dict[str, Any]]] = {  # {what is drawn: (how it is read, options)}
+CASES: dict[str, tuple[str, dict[str, Any]]] = {  # {name: (decoder, options)}
     "rate, regular input": ("rate", {}),
     "rate, Poisson input": ("rate", {"inputs": "poisson"}),
     "first spike, regular input": ("first_spike", {"floor": 50}),
@@ -46,7 +47,7 @@ def main(
     figure: Path = Path("spiking.png"),
     fi_figure: Path = Path("spiking_fi.png"),
 ) -> dict[str, dict[float, float]]:
-    """{what is drawn: {ms: accuracy}}."""
+    """{case: {ms: accuracy}}."""
     print(f"f-I: measured within {100 * draw_fi(fi_figure):.2f} % of the closed form; {fi_figure}")
 
     # 1. A rate network learns, one digit at a time.
@@ -60,7 +61,7 @@ def main(
     right = float(np.mean(learner.predict_many(x) == truth))
     print(f"rate network: {right:.3f} of {samples} held-out digits")
 
-    # 2. It becomes a Brian 2 network, whose activity was measured on the digits it learned from.
+    # 2. It is converted to a Brian 2 network, scaled by its activities on the training digits.
     neuron = int(learner.activities(x[:3])[0].std(axis=0).argmax())
     traces = [f"hidden_1.v[{neuron}]", f"hidden_1.v_dendrite[{neuron}]"]
     curves: dict[str, dict[float, float]] = {}
@@ -71,7 +72,7 @@ def main(
             seed=seed, mode=backend.fastest(), **options,
         )  # fmt: skip
 
-        # 3. All digits go through one run; its spikes are read after each of the times.
+        # 3. All digits are presented in one run; its spikes are decoded at each of the times.
         recording = net.run(progress=sys.stderr.isatty())
         curves[name] = {float(ms): float(np.mean(recording.decode(how, ms / 1e3) == truth))  # type: ignore[arg-type]
                         for ms in TIMES if ms <= presentation}  # fmt: skip

@@ -1,10 +1,11 @@
 """Spiking neurons learn from scratch: PEPITA on digits, BMVR, node perturbation.
 
-Shows: digits shown to integrate-and-fire neurons, 64-32-10, in two phases of 100 ms each; synapses
-       that learn from the mismatch of spike traces. Held-out accuracy from random weights, beside
-       the same network with hidden weights that stay random and one that learns nothing; time per
-       sample in both ways to run. A regression by BMVR's circuit in spikes beside the same circuit
-       of rates; the loss of a network whose hidden weights learn from noise and a broadcast alone.
+Shows: digits presented to integrate-and-fire neurons, 64-32-10, in two phases of 100 ms each, with
+       synapses that learn from the mismatch of spike traces. Held-out accuracy after learning from
+       random weights, compared with the same network with hidden weights that stay random, and
+       with one that does not learn; time per sample in both run modes of Brian 2. A regression by
+       BMVR's circuit in spikes and in rates. The loss of a network whose hidden weights learn only
+       from noise and a broadcast signal.
 From:  Dellaferrera & Kreiman, ICML 2022; Golkar et al., NeurIPS workshop 2020; Lansdell et al.,
        ICLR 2020; the spiking forms are ours.
 Score: mean 0.874 of held-out digits, 0.778 with hidden weights that stay random, 0.076 untrained;
@@ -35,11 +36,11 @@ NETWORKS: dict[str, dict[str, float]] = {
 }
 BMVR: dict[str, Any] = {"lr": 0.02, "lr_apical": 0.005, "lr_q": 0.005}
 LARGER = 30.0
-EVERY = 50  # samples from one look at the weights to the next
+EVERY = 50  # samples between two snapshots of the weights
 
 
 class Regression(NamedTuple):
-    """The objective every `EVERY` samples, in spikes and in rates, and its least value."""
+    """The objective every `EVERY` samples, in spikes and in rates, and its minimum."""
 
     spiking: list[float]
     rate: list[float]
@@ -47,17 +48,17 @@ class Regression(NamedTuple):
 
 
 def main(seeds: int = 3, figure: Path = Path("spiking_learning.png")) -> dict[str, list[float]]:
-    """All of it; returns held-out accuracies."""
+    """Run all parts; returns the held-out accuracies."""
     curves: list[Array] = []
     scores = learn(seeds, curves=curves)
     for name, accuracies in scores.items():
         listed = ", ".join(f"{a:.3f}" for a in accuracies)
         print(f"{name:<27} mean {np.mean(accuracies):.3f} of held-out digits ({listed})")
-    found, losses = regression(), perturbation()
-    print(f"BMVR: objective {found.spiking[-1]:.3f} in spikes, {found.rate[-1]:.3f} in rates, "
-          f"optimum {found.optimum:.3f}")  # fmt: skip
+    bmvr, losses = regression(), perturbation()
+    print(f"BMVR: objective {bmvr.spiking[-1]:.3f} in spikes, {bmvr.rate[-1]:.3f} in rates, "
+          f"optimum {bmvr.optimum:.3f}")  # fmt: skip
     print(f"node perturbation: loss {losses[0]:.3f} before, {losses[-1]:.3f} after")
-    draw(scores, curves, found, losses, figure)
+    draw(scores, curves, bmvr, losses, figure)
     print(f"figure: {figure}")
     return scores
 
@@ -67,7 +68,8 @@ def learn(
 ) -> dict[str, list[float]]:
     """Held-out accuracy of every network, seed by seed, measured in spikes.
 
-    One stream: samples that are learned, then the held-out ones. One program for all networks.
+    The samples to learn are followed by the held-out ones in a single stream. All networks share
+    one compiled program.
     """
     scores: dict[str, list[float]] = {name: [] for name in NETWORKS}
     with SpikingLearner("pepita", SIZES, mode="cpp_standalone") as learner:
@@ -88,7 +90,7 @@ def learn(
 
 
 def digits(seed: int, samples: int, passes: int) -> tuple[Array, Any, Any]:
-    """Pixels in [0, 1], labels, and which are held out: the last ones."""
+    """Pixels in [0, 1], labels, and a mask of the held-out samples, which are the last ones."""
     source = open_source("digits", Options(seed=seed))
     X, y = (np.concatenate(part)[:samples] for part in zip(*source.chunks(0), strict=True))
     held_X, held_y = (np.concatenate(part) for part in zip(*(source.test() or ()), strict=True))
@@ -97,9 +99,10 @@ def digits(seed: int, samples: int, passes: int) -> tuple[Array, Any, Any]:
 
 
 def regression(samples: int = 4000, seed: int = 1) -> Regression:
-    """BMVR, 6-2-3, in spikes with 16 cells per unit, and in rates, on the same samples.
+    """BMVR, 6-2-3, in spikes with 16 cells per unit and in rates, on the same samples.
 
-    W_1 starts larger than the rule has it: while z is small Q decays, and W_1 would overshoot.
+    W_1 starts larger than the initial value of the rule: Q decays while z is small, and then W_1
+    would overshoot.
     """
     sizes, rng = (6, 2, 3), np.random.default_rng(seed)
     X = rng.normal(size=(samples, sizes[0])) * np.linspace(1.4, 0.4, sizes[0])
@@ -126,23 +129,23 @@ def regression(samples: int = 4000, seed: int = 1) -> Regression:
 
 
 def perturbation(samples: int = 3000, seed: int = 1) -> list[float]:
-    """½ ‖W_2 [W_1 x]_+ − y‖² every `EVERY` samples, while W_1 alone learns, 4-8-2."""
+    """½ ‖W_2 [W_1 x]_+ − y‖² every `EVERY` samples, 4-8-2, where only W_1 learns."""
     sizes, rng = (4, 8, 2), np.random.default_rng(seed)
     X = 0.7 * rng.normal(size=(samples, sizes[0]))
     Y = X @ (0.5 * rng.normal(size=(sizes[2], sizes[0]))).T
     with SpikingLearner("node_perturbation", sizes, mode="cpp_standalone", cells=4, lr=0.03,
                         lr_output=0.0, snapshots=EVERY) as learner:  # fmt: skip
         history = learner.run(X, Y).history
-    found = zip(history["W_1"], history["W_2"], strict=True)
+    snapshots = zip(history["W_1"], history["W_2"], strict=True)
     return [float(((np.maximum(X @ W_1.T, 0) @ W_2.T - Y) ** 2).sum(axis=1).mean() / 2)
-            for W_1, W_2 in found]  # fmt: skip
+            for W_1, W_2 in snapshots]  # fmt: skip
 
 
 def draw(
-    scores: dict[str, list[float]], curves: list[Array], found: Regression, losses: list[float],
+    scores: dict[str, list[float]], curves: list[Array], bmvr: Regression, losses: list[float],
     path: Path,
 ) -> None:  # fmt: skip
-    """Accuracies, the first seed's curve, the objective, the loss."""
+    """Accuracies, the learning curve of each seed, BMVR's objective, and the loss."""
 
     from rate_models.drawing.figures import new_figure
     from rate_models.drawing.style import BLUE, GREY, ORANGE, drawing
@@ -166,16 +169,16 @@ def draw(
                    color=BLUE, lw=1, alpha=0.7)  # fmt: skip
         b.set(xlabel="samples shown", ylabel="right, before it is learned", ylim=(0, 1))
         b.set_title("PEPITA, mean of the last 100, a line per seed")
-        at = EVERY * np.arange(len(found.spiking))
-        c.plot(at, found.rate, color=GREY, label="circuit of rates")
-        c.plot(at, found.spiking, color=BLUE, label="circuit of spikes")
-        c.axhline(found.optimum, color="black", lw=0.8, ls=":", label="optimum")
+        at = EVERY * np.arange(len(bmvr.spiking))
+        c.plot(at, bmvr.rate, color=GREY, label="circuit of rates")
+        c.plot(at, bmvr.spiking, color=BLUE, label="circuit of spikes")
+        c.axhline(bmvr.optimum, color="black", lw=0.8, ls=":", label="optimum")
         c.set(xlabel="samples", ylabel="objective", ylim=(0, None))
         c.set_title("BMVR, regression, 6-2-3")
         c.legend(fontsize="small")
         d.plot(EVERY * np.arange(len(losses)), losses, color=BLUE)
         d.set(xlabel="samples", ylabel="loss without noise", ylim=(0, None))
-        d.set_title("node perturbation, 4-8-2, hidden weights alone learn")
+        d.set_title("node perturbation, 4-8-2, only hidden weights learn")
         figure.savefig(path)
 
 

@@ -1,11 +1,11 @@
-"""How much faster do threads learn the same? PEPITA, measured beside the fastest one thread has.
+"""How much faster are several threads, with the same result? PEPITA, compared with one thread.
 
-Shows: samples per second of one thread and of two under schedules that are exact (pipelined,
-       mini-batches streamed through the layers) and late (delayed:3); the speed-up over one thread,
-       that which the simulator says of the measured stage times, and the bound that the stage times
-       of one thread allow; speed-ups against depth, width, workers and delay; the measured Gantt
-       chart of a few samples. All results are bit-identical to one thread of the same schedule.
-       Writes the tables as Markdown, and a figure.
+Shows: samples per second of one thread and of two under exact schedules (pipelined, mini-batches
+       streamed through the layers) and with a delay (delayed:3); the speed-up over the fastest
+       kernel for one thread, the speed-up in a simulation with the measured item times, and the
+       bound by the item times of one thread; speed-ups against depth, width, workers and delay; a
+       measured Gantt chart of a few samples. All results are bit-identical to those of one thread
+       under the same schedule. Writes the tables as Markdown, and a figure.
 From:  the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, section 5
 Score: 784-512x5-10 with two threads: pipelined 1.55 times one thread (the simulator: 1.74),
        delayed:3 1.82 (2.03), mini-batches of 16 2.15 (2.36); one hidden layer is faster in one
@@ -31,12 +31,12 @@ EXACT = Schedule()
 
 
 class Row(NamedTuple):
-    """One comparison; what varies: the column of the figure that it belongs to, and its place."""
+    """The comparison of threads with one thread for one network and schedule."""
 
     sizes: tuple[int, ...]
     schedule: Schedule
     workers: int
-    told: Comparison
+    result: Comparison
 
 
 def main(
@@ -46,20 +46,20 @@ def main(
     table: Path = Path("threads.md"),
     figure: Path = Path("threads.png"),
 ) -> dict[str, list[Row]]:
-    """Rows by what varies in them."""
-    warnings.simplefilter("ignore", UserWarning)  # workers without work are meant
+    """{varied quantity: rows}."""
+    warnings.simplefilter("ignore", UserWarning)  # idle workers are expected
 
     def rows(*cases: tuple[int, int, Schedule, int]) -> list[Row]:
-        found = []
+        results = []
         for wide, deep, schedule, workers in cases:
             sizes = (784, *[wide] * deep, 10)
-            told = measure("pepita", sizes, schedule, workers, samples, {})
-            found.append(Row(sizes, schedule, workers, told))
-            print(line(found[-1]), flush=True)
-        return found
+            result = measure("pepita", sizes, schedule, workers, samples, {})
+            results.append(Row(sizes, schedule, workers, result))
+            print(line(results[-1]), flush=True)
+        return results
 
     several = (EXACT, LATE, BATCHES)
-    found = {
+    results = {
         "schedule": rows(*((width, depth, one, 2) for one in several)),
         "hidden layers": rows(*((width, n, one, 2) for one in several for n in (1, 2, 3, 8))),
         "units per layer": rows(
@@ -68,10 +68,10 @@ def main(
         "workers": rows(*((width, depth, one, n) for one in several for n in (1, 4))),
         "delay": rows(*((width, depth, Schedule("delayed", d), 2) for d in (1, 7, 15))),
     }
-    table.write_text(markdown(found), encoding="utf-8")
-    draw(found, figure)
+    table.write_text(markdown(results), encoding="utf-8")
+    draw(results, figure)
     print(f"table: {table}\nfigure: {figure}")
-    return found
+    return results
 
 
 def short(sizes: tuple[int, ...]) -> str:
@@ -79,16 +79,16 @@ def short(sizes: tuple[int, ...]) -> str:
 
 
 def line(row: Row) -> str:
-    told = row.told
-    same = "bit-identical" if told.identical else "DIFFERENT"
+    result = row.result
+    same = "bit-identical" if result.identical else "DIFFERENT"
     return (
         f"{short(row.sizes):<16} {row.schedule!s:<24} {row.workers} workers  "
-        f"{told.alone:7,.0f} -> {told.rate:7,.0f} samples/s  {told.speedup:.2f} times "
-        f"(predicted {told.predicted:.2f}, bound {told.bound:.2f})  {same}"
+        f"{result.alone:7,.0f} -> {result.rate:7,.0f} samples/s  {result.speedup:.2f} times "
+        f"(predicted {result.predicted:.2f}, bound {result.bound:.2f})  {same}"
     )
 
 
-def markdown(found: dict[str, list[Row]]) -> str:
+def markdown(results: dict[str, list[Row]]) -> str:
     import os
     import platform
 
@@ -96,16 +96,17 @@ def markdown(found: dict[str, list[Row]]) -> str:
         "# Threads",
         "",
         f"Made by `python -m dendrostream_demos.threads` on {os.cpu_count()} processors "
-        f"({platform.machine()}). PEPITA, float32, made-up samples as sparse as pictures of "
-        "digits. One thread: the fastest kernel that there is for one, whose first layer is "
-        "structured and whose modulated pass and update share a sweep; for mini-batches, the same "
-        "mini-batches in one thread. Predicted: by the simulator from the stage times measured in "
-        "the threads. Bound: what the stage times measured in one thread would allow so many "
-        "workers; threads go beyond it where each keeps its own layers in its own cache. Both "
-        "suppose a processor for each worker. Rates are the best of seven, taken in turn. Every "
-        "result is to the last bit that of one thread under the same schedule.",
+        f"({platform.machine()}). PEPITA, float32, random samples as sparse as images of digits. "
+        "One thread: the fastest kernel for one thread, with the structured first layer, and with "
+        "the modulated pass and the update in one sweep over the weights; for mini-batches, the "
+        "same mini-batches in one thread. Predicted: the speed-up in a simulation with the item "
+        "times measured in the threads. Bound: the speed-up that this number of workers can reach "
+        "with the item times of one thread. Threads exceed it if each keeps its layers in its own "
+        "cache. Predicted and bound suppose a processor for each worker. Rates are the best of "
+        "seven repeats, measured in turn. Every result equals that of one thread under the same "
+        "schedule to the last bit.",
     ]
-    for varies, rows in found.items():
+    for varies, rows in results.items():
         lines += [
             "", f"## By {varies}", "",
             "| network | schedule | workers | one thread, samples/s | threads, samples/s "
@@ -113,23 +114,23 @@ def markdown(found: dict[str, list[Row]]) -> str:
             "|---|---|---|---|---|---|---|---|---|",
         ]  # fmt: skip
         lines += [
-            f"| {short(r.sizes)} | {r.schedule} | {r.workers} | {r.told.alone:,.0f} "
-            f"| {r.told.rate:,.0f} | {r.told.speedup:.2f} | {r.told.predicted:.2f} "
-            f"| {r.told.bound:.2f} | {'yes' if r.told.identical else 'NO'} |"
+            f"| {short(r.sizes)} | {r.schedule} | {r.workers} | {r.result.alone:,.0f} "
+            f"| {r.result.rate:,.0f} | {r.result.speedup:.2f} | {r.result.predicted:.2f} "
+            f"| {r.result.bound:.2f} | {'yes' if r.result.identical else 'NO'} |"
             for r in rows
         ]
     return "\n".join([*lines, "", "![Speed-ups and a measured chart](img/threads.png)", ""])
 
 
-def draw(found: dict[str, list[Row]], path: Path) -> None:
-    """Speed-ups against depth, width, workers and delay; below, what ran."""
+def draw(results: dict[str, list[Row]], path: Path) -> None:
+    """Speed-ups against depth, width, workers and delay; below, a measured Gantt chart."""
 
     from rate_models.drawing.figures import new_figure
     from rate_models.drawing.style import COLOURS, drawing
     from streaming.schedule import pictures
 
-    main_rows = found["schedule"]
-    place: dict[str, Callable[[Row], int]] = {
+    main_rows = results["schedule"]
+    values: dict[str, Callable[[Row], int]] = {
         "hidden layers": lambda row: len(row.sizes) - 2,
         "units per layer": lambda row: row.sizes[1],
         "workers": lambda row: row.workers,
@@ -138,8 +139,8 @@ def draw(found: dict[str, list[Row]], path: Path) -> None:
     with drawing():
         figure = new_figure((12, 6.2), dpi=130)
         top, bottom = figure.subfigures(2, 1, height_ratios=(1, 0.9), squeeze=False)[:, 0]
-        for axes, (varies, at) in zip(top.subplots(1, 4), place.items(), strict=True):
-            rows = main_rows + found[varies]
+        for axes, (varies, at) in zip(top.subplots(1, 4), values.items(), strict=True):
+            rows = main_rows + results[varies]
             if varies == "delay":
                 rows = [r for r in rows if r.schedule.batch == 1]
             names = ["delayed:d" if varies == "delay" else str(r.schedule) for r in rows]
@@ -147,7 +148,7 @@ def draw(found: dict[str, list[Row]], path: Path) -> None:
                 some = [row for row, its in zip(rows, names, strict=True) if its == name]
                 some.sort(key=at)
                 axes.plot(
-                    [at(r) for r in some], [r.told.speedup for r in some], "o-", ms=4,
+                    [at(r) for r in some], [r.result.speedup for r in some], "o-", ms=4,
                     color=colour, label=name,
                 )  # fmt: skip
             axes.axhline(1, color="0.6", lw=0.8)
@@ -158,12 +159,13 @@ def draw(found: dict[str, list[Row]], path: Path) -> None:
         top.axes[0].legend(fontsize=8.5)
         row = main_rows[0]
         axes = bottom.subplots()
-        pictures.gantt(axes, row.told.ran, 6 * row.told.ran.makespan / row.told.ran.samples)
+        ran = row.result.ran
+        pictures.gantt(axes, ran, 6 * ran.makespan / ran.samples)
         axes.set_title(
-            f"{short(row.sizes)}, {row.schedule}, as it ran; numbers are layers", fontweight="bold"
+            f"{short(row.sizes)}, {row.schedule}, measured; numbers are layers", fontweight="bold"
         )
         axes.set_xlabel("seconds")
-        bottom.legend(handles=pictures.key(row.told.ran), loc="outside lower center", ncols=3)
+        bottom.legend(handles=pictures.key(ran), loc="outside lower center", ncols=3)
         figure.savefig(path)
 
 

@@ -1,16 +1,17 @@
-"""Time: samples arrive, are learned from, scored, recorded; the only packages that do files.
+"""Learning from streams: samples arrive, are learned from, scored and recorded.
 
-Open `learner` first, then `runs`.
+Files of runs and of data are read and written in this package only. Open `learner` first, then
+`runs`.
 
-`learner`     `OnlineLearner`: labels and dicts outside, a network inside
-`samples`     what sources are made of; `sources`: one file per source; `tables`: text files
-`scores`      test-then-train
-`runs`        a stream through a learner, kept in a folder; `files`, `pictures`: what lies there
-`schedule`    which worker does what when; `threads`: carries it out
-`options`     the one list of what can be asked of a run; `records`: how such lists are declared
-`commands`    one file per command; `app`: the command line; `progress`, `outlook`: while it runs
-`sweeps`, `papers`, `benchmarks`, `spikes`: many runs, published tables, speed, conversions
-`cluster`     workers of Dask; `machine`: what a measurement ran on; `terminal`: what is printed
+`learner`     `OnlineLearner`, which takes labels and dicts and holds a network
+`samples`     the parts of sources; `sources` has one file per source; `tables` reads text files
+`scores`      test-then-train scores
+`runs`        a stream learned and recorded in a run folder; `files` and `pictures` of the folder
+`schedule`    plans: which worker executes which item when; `threads` executes them
+`options`     the one list of the options of a run; `records`: how such lists are declared
+`commands`    one file per command; `app`: the command line; `progress`, `outlook`: during a run
+`sweeps`      many runs; `papers`: published tables; `benchmarks`: speed; `spikes`: conversions
+`cluster`     workers of Dask; `machine`: the machine of a measurement; `terminal`: printed lines
 
 >>> from streaming import OnlineLearner, progressive_val_score
 """

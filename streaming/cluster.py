@@ -1,7 +1,7 @@
-"""Workers of Dask that compute one task each: processes of this machine, or a cluster that exists.
+"""Workers of Dask, each with one task at a time: local processes, or an existing cluster.
 
-What Dask does: it hands out tasks, and a task whose worker is lost it gives to another. Needs the
-extra ``sweep``.
+Dask distributes the tasks, and gives the task of a lost worker to another one. Needs the extra
+``sweep``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rate_models.support.extras import import_extra
 
 HERE = "127.0.0.1"
 ADDRESS = r".+:\d+/?|inproc://.+"
-PATIENCE = 10.0  # seconds until a scheduler that does not answer counts as not there
+PATIENCE = 10.0  # seconds to wait for the answer of a scheduler
 
 
 @contextlib.contextmanager
@@ -35,12 +35,14 @@ def cluster(
     dashboard: bool = False,
     say: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Any]:
-    """A client of Dask.
+    """A context manager with a client of Dask.
 
-    scheduler: address of one that runs; None starts a local cluster for as long as the block lasts:
-    ``workers`` processes (None: one per core) of one thread each, which listen on 127.0.0.1 alone.
-    dashboard: Dask's pages about a local cluster, said where.
-    Raises MissingExtra without Dask, BadOption where no scheduler answers or has no dendrostream.
+    scheduler: address of a running scheduler. None starts a local cluster until the context ends:
+    ``workers`` processes (None: one per core) of one thread each, which listen on 127.0.0.1 only.
+    dashboard: serve Dask's pages about a local cluster, and report their address. say: called with
+    lines to report.
+    Raises MissingExtra without Dask, BadOption if no scheduler answers or dendrostream is not
+    installed there.
     """
     distributed = import_extra("distributed", "sweep", "workers")
     if scheduler is not None and (workers is not None or dashboard):
@@ -57,10 +59,10 @@ def cluster(
     def lost(event: tuple[float, Any]) -> None:
         what = event[1] if isinstance(event[1], dict) else {}
         if what.get("action") == "remove-worker" and not what.get("expected"):
-            say(f"worker {what['worker']} is lost: others take what it had")
+            say(f"worker {what['worker']} is lost: others take over its tasks")
 
     with contextlib.ExitStack() as open_:
-        for name in ("distributed", "distributed.client"):  # what is wrong is said by us
+        for name in ("distributed", "distributed.client"):  # problems are reported as our errors
             logger = logging.getLogger(name)
             open_.callback(logger.setLevel, logger.level)
             logger.setLevel(logging.CRITICAL)
@@ -80,7 +82,7 @@ def cluster(
         try:
             where = local if scheduler is None else scheduler
             if scheduler is not None and not re.fullmatch(ADDRESS, scheduler):
-                raise ValueError("no host:port")  # half a client would be left behind
+                raise ValueError("no host:port")  # else Dask leaves a half-open client behind
             client = distributed.Client(where, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError) as error:
             raise BadOption(
@@ -103,12 +105,12 @@ def cluster(
 
 @contextlib.contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """Threads and processes that start in the block never see SIGINT; a terminal sends it to all.
+    """A context in which SIGINT is blocked, since a terminal sends it to all processes.
 
-    They inherit the mask, and so do the processes that these threads start later. What arrives in
-    the block is handled at its end.
+    Threads and processes that start in it inherit the blocked signal, and so do processes that
+    these threads start later. A signal that arrives meanwhile is handled at the end.
     """
-    resource_tracker.ensure_running()  # its start would take the mask away
+    resource_tracker.ensure_running()  # its start would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -117,26 +119,26 @@ def _without_ctrl_c() -> Iterator[None]:
 
 
 def _refuse_without_us(client: Any) -> None:
-    """Raise BadOption for processes that lack this module: a task of ours would end them."""
+    """Raise BadOption for processes that lack this module, which could not run our tasks."""
     ask = importlib.util.find_spec, __name__
-    found = client.run(*ask, on_error="return")
+    specs = client.run(*ask, on_error="return")
     try:
-        found["the scheduler"] = client.run_on_scheduler(*ask)
+        specs["the scheduler"] = client.run_on_scheduler(*ask)
     except ImportError:
-        found["the scheduler"] = None
-    lack = [where for where, spec in found.items() if not isinstance(spec, ModuleSpec)]
+        specs["the scheduler"] = None
+    lack = [where for where, spec in specs.items() if not isinstance(spec, ModuleSpec)]
     if lack:
         raise BadOption(
             "--scheduler",
             got=f"no dendrostream, or another version, at {', '.join(lack)}",
-            expected="the version that is here on scheduler and workers",
+            expected="the version of this process on scheduler and workers",
             remedy='install it there: pip install "dendrostream[sweep]"',
         )
 
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for what a task writes: gone with the task, or else with its worker."""
+    """A temporary folder of a task, removed with the task, or else with its worker."""
     worker = import_extra("distributed", "sweep", "workers").get_worker()
     with tempfile.TemporaryDirectory(prefix="dendrostream-", dir=worker.local_directory) as folder:
         yield Path(folder)
@@ -145,10 +147,11 @@ def scratch() -> Iterator[Path]:
 def computed(
     client: Any, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
 ) -> Iterator[tuple[int, Any]]:
-    """(i, what ``function(*tasks[i])`` returned or the exception it raised), as they are done.
+    """Pairs of i and the result of ``function(*tasks[i])``, or the exception it raised, in the
+    order in which they finish.
 
-    The function must be importable by scheduler and workers. What no worker has begun when the
-    caller stops is not computed. Raises UserError where the scheduler is lost.
+    Scheduler and workers must be able to import the function. If the caller stops early, tasks that
+    no worker has begun are cancelled. Raises UserError if the scheduler is lost.
     """
     if not tasks:
         return
@@ -165,10 +168,10 @@ def computed(
                 raise UserError(
                     "scheduler",
                     got="no more answer",
-                    expected="one that runs until all is computed",
-                    remedy="what is finished is kept: the same command goes on",
+                    expected="one that runs until all tasks are computed",
+                    remedy="finished results are kept: the same command computes the rest",
                 )
             yield number.pop(future), result[1] if future.status == "error" else result
     finally:
-        with contextlib.suppress(Exception):  # of a scheduler that is lost: the cause is told
+        with contextlib.suppress(Exception):  # if the scheduler is lost, that error is reported
             client.cancel(list(number), force=True)

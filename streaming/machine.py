@@ -1,4 +1,4 @@
-"""What a measurement ran on."""
+"""The machine on which a measurement ran."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def machine() -> dict[str, str]:
-    """Processor, system, and the versions of what computes."""
+    """Processor, system, and the versions of Python and the computing packages."""
     system = f"{platform.system()} {platform.machine()}"
-    found = {"cpu": _cpu(), "system": system, "python": platform.python_version()}
+    about = {"cpu": _cpu(), "system": system, "python": platform.python_version()}
     for package in ("dendrostream", "numpy", "numba", "torch"):
         with contextlib.suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+            about[package] = version(package)
+    return about
 
 
 def _cpu() -> str:

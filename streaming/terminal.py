@@ -1,7 +1,7 @@
-"""What a person reads: text that gets out whatever the terminal can show and whoever reads it.
+"""Printing to the terminal, for any encoding and any state of the output streams.
 
-A terminal that knows no R² gets ``R\\xb2``. A reader that has gone, a full disk behind ``>`` or a
-closed stream costs the text, never the work that it is about.
+Characters that the encoding does not have are escaped: R² becomes ``R\\xb2``. A reader that has
+closed the pipe, a full disk behind ``>`` or a closed stream loses the text, but never the results.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UNWRITTEN = 1  # exit code where the output could not be written
 
 
 def say(message: str) -> None:
-    """A line on stderr, above a progress bar where there is one; lost where none can take it."""
+    """Print a line on stderr, above a progress bar if there is one; errors are ignored."""
     with contextlib.suppress(OSError, ValueError):  # ValueError: the stream was closed
         if "tqdm" in sys.modules:
             sys.modules["tqdm"].tqdm.write(message, file=sys.stderr)
@@ -30,9 +30,9 @@ def say(message: str) -> None:
 
 
 @contextlib.contextmanager
-def slow(message: str, tell: Callable[[str], None] = say, after: float = 1.0) -> Iterator[None]:
-    """Has ``message`` told where what is inside takes longer than ``after`` seconds."""
-    notice = threading.Timer(after, tell, [message])
+def slow(message: str, report: Callable[[str], None] = say, after: float = 1.0) -> Iterator[None]:
+    """A context that reports ``message`` if it lasts longer than ``after`` seconds."""
+    notice = threading.Timer(after, report, [message])
     notice.daemon = True
     notice.start()
     try:
@@ -43,10 +43,10 @@ def slow(message: str, tell: Callable[[str], None] = say, after: float = 1.0) ->
 
 @contextlib.contextmanager
 def delivered() -> Iterator[None]:
-    """Prepares stdout and stderr, and sees that stdout was written when the program ends.
+    """A context that prepares stdout and stderr, and checks at its end that stdout was written.
 
-    Where it could not be, the program ends with exit code 1, or its own where that is another
-    than 0; with a line on stderr, but for a reader that wanted no more.
+    If it was not, the program ends with exit code 1, or with its own code if that is not 0. An
+    error is printed on stderr, except for a reader that has closed the pipe.
     """
     _open()
     code: object = 0
@@ -55,7 +55,7 @@ def delivered() -> Iterator[None]:
             yield
         except SystemExit as end:
             code = end.code
-            sys.stdout.flush()  # not at the interpreter's end, where nobody can catch what happens
+            sys.stdout.flush()  # not at the interpreter's end, where no error can be caught
             raise
         sys.stdout.flush()
     except OSError as error:
@@ -81,17 +81,18 @@ def unraisable(lost: sys.UnraisableHookArgs) -> None:
 
 
 def _open() -> None:
-    """Streams that are there, and that write what the encoding has no sign for as an escape."""
+    """Make sure that all streams exist, and that output escapes characters it cannot encode."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
-        if stream is None:  # closed by who started us: else the next file opened takes its number
+        if stream is None:  # closed by the parent: the next opened file would get its number
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
         elif mode == "w" and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _writable() -> bool:
-    """Whether stdout takes another line; if not, it is pointed at nothing, for the exit's sake."""
+    """Whether stdout takes another line. If not, it is redirected to the null device, so that the
+    flush at exit raises no error."""
     try:
         sys.stdout.write("\n")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Networks in threads, for tests: short blocks, and all that they hold."""
+"""Networks in threads, for tests: short blocks, and comparison of the whole state."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def delayed(delay: int, weights: Any = "stash") -> Schedule:
     return Schedule("delayed", delay, weights=weights)
 
 
-def contents(net: OnlineNetwork, said: Any = ()) -> list[bytes]:
-    return [array.tobytes() for array in (*net.state().values(), *said)]
+def contents(net: OnlineNetwork, outcome: Any = ()) -> list[bytes]:
+    return [array.tobytes() for array in (*net.state().values(), *outcome)]
 
 
 def same(case: Case, workers: int, dtype: str = "float64", n: int = BLOCK + 60) -> None:
-    """State and what was said, after learning at once and after learning in pieces."""
+    """State and outcome are those of one thread, after one call and after several."""
     samples = case.samples(n)
     plain, net, pieces = case.online(dtype), *(scheduled(case, workers, dtype) for _ in range(2))
     wanted = contents(plain, case.learn(plain, *samples))
@@ -65,8 +65,8 @@ def same(case: Case, workers: int, dtype: str = "float64", n: int = BLOCK + 60) 
 
 
 def tried(net: ScheduledNetwork, best: str = "layers") -> ScheduledNetwork:
-    """One that has nothing left to try: it goes through many blocks at once."""
-    net.ways.paces = {way: [1.0 if way == best else 2.0] * 2 for way in net.ways.kinds}
+    """The network with all its trials finished, so that one visit executes many blocks."""
+    net.trials.paces = {mode: [1.0 if mode == best else 2.0] * 2 for mode in net.trials.modes}
     return net
 
 

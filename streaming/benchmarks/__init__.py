@@ -1,1 +1,1 @@
-"""Samples per second beside other implementations. Open `bench` first."""
+"""Samples per second compared with other implementations. Open `bench` first."""

@@ -1,14 +1,15 @@
 """Samples per second in batches on torch: PEPITA, our backpropagation and torch's autograd.
 
-784-1024-10, batches of 64, float32, momentum 0.9, one thread. autograd takes torch's own SGD, as it
-comes and fused into one pass, and our `Sgd`, the same optimiser as ours. In a repeat all start with
-velocities of zero. Where training goes on, those of torch's SGD become subnormal at the rim of
-digits, which `Sgd` never lets happen: after a pass over MNIST their steps take 1.6 times as long.
+784-1024-10, batches of 64, float32, momentum 0.9, one thread. Autograd is run with torch's own SGD,
+in its default and its fused form, and with our `Sgd`, which our batches use too. In each repeat
+all velocities start at zero. In longer training the velocities of torch's SGD become subnormal at
+the border pixels of digits: after a pass over MNIST its steps take 1.6 times as long. `Sgd` avoids
+subnormal numbers.
 
-PEPITA's step has the two large products of backpropagation's, W x and δ pᵀ, since W F is stepped
-beside W. What is left are four products with the ten columns of F where backpropagation has one
-with W_2, 2 % of the multiply-adds: a step can be about as fast, not faster. Both rules by hand, in
-place and with nothing else around them, show how near they come.
+A step of PEPITA has the two large products of backpropagation, W x and δ pᵀ, because W F is updated
+along with W. Besides these PEPITA has four products with the ten columns of F where
+backpropagation has one with W_2, 2 % of the multiply-adds. So a step can be about as fast, but not
+faster. Both rules written by hand, in place and without any overhead, show this limit.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ Runner = Callable[[Array, Array], None]
 
 
 def peers() -> dict[str, Callable[[], Runner] | None]:
-    """Each gives a fresh learner; None where torch is not installed."""
-    made: dict[str, Callable[[], Runner]] = {
+    """Functions that make a fresh learner; None if torch is not installed."""
+    makers: dict[str, Callable[[], Runner]] = {
         "PEPITA in batches": partial(_ours, "pepita"),
         "backpropagation in batches": partial(_ours, "backprop"),
         "PEPITA by hand, in place": partial(_by_hand, True),
@@ -40,7 +41,7 @@ def peers() -> dict[str, Callable[[], Runner] | None]:
         "torch, autograd, its SGD": _autograd,
     }
     installed = find_spec("torch") is not None
-    return {name: make if installed else None for name, make in made.items()}
+    return {name: make if installed else None for name, make in makers.items()}
 
 
 def _ours(rule: str) -> Runner:
@@ -82,7 +83,7 @@ def _autograd(ours: bool = False, fused: bool = False) -> Runner:
 
 
 def _by_hand(pepita: bool) -> Runner:
-    """The shortest step that we can write, all in place; η is inside the gradients."""
+    """The fastest step that we can write, all in place; η is a factor of the gradients."""
     import torch
 
     from rate_models.batch import BatchNetwork

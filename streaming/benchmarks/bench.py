@@ -1,10 +1,10 @@
-"""Samples per second of the online kernels, batches, circuits and tables, against other ways.
+"""Samples per second of the online kernels, batches, circuits and tables, compared with peers.
 
-Everything at one thread, float32 (circuits float64), batch 1, on the same samples in one process.
-The repeats of all peers take turns, so that a busy machine slows all alike; each repeat lasts as
-long for every peer, and the median counts. ``ratio`` is ours over the peer's. The scenario names
-stay, so that numbers can be compared across versions. Batches, circuits and tables have files of
-their own beside this one.
+All peers run in one thread of the same process, in float32 (circuits in float64), at batch 1, on
+the same samples. The repeats of all peers alternate, so that a busy machine slows all of them
+alike. A repeat lasts equally long for every peer, and the median is reported. ``ratio`` is our rate
+over the peer's. Scenario names never change, so that numbers can be compared across versions. The
+peers of batches, circuits and tables are in files of their own in this folder.
 """
 
 from __future__ import annotations
@@ -45,10 +45,11 @@ Peers = dict[str, Callable[[], Runner] | None]
 
 
 def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
-    """Time every peer of every rule, ``repeats`` times for about ``seconds``.
+    """Time every peer of every scenario, ``repeats`` times for about ``seconds`` each.
 
-    Returns {machine, data, repeats, rows: [{scenario, peer, samples_per_second, ratio}]}; peers
-    that are not installed have None. Raises BadOption, also where it would take hours.
+    Returns {machine, data, repeats, rows: [{scenario, peer, samples_per_second, ratio}]}, with None
+    for peers that are not installed. Raises BadOption for seconds or repeats that are not positive,
+    and if it would take hours.
     """
     if not seconds > 0 or repeats < 1:
         got = f"seconds={seconds:g}, repeats={repeats}"
@@ -110,8 +111,8 @@ def _check_length(seconds: float, repeats: int, of: list[Peers]) -> None:
 
 
 def _speed(make: Callable[[], Runner] | None, X: Array, labels: Array) -> float:
-    """Samples per second of a fresh learner that has learned one chunk before: it is compiled and
-    its memory touched."""
+    """Samples per second of a fresh learner, after a first chunk that compiles it and touches its
+    memory."""
     assert make is not None
     learn = make()
     learn(X[:50], labels[:50])
@@ -121,7 +122,7 @@ def _speed(make: Callable[[], Runner] | None, X: Array, labels: Array) -> float:
 
 
 def _data() -> tuple[Array, Array, str]:
-    """MNIST's first training samples, or random ones with its share of dark pixels (81 %)."""
+    """MNIST's first training samples, or random ones with its share of zero pixels (81 %)."""
     with contextlib.suppress(MissingData):
         source = open_source("mnist")
         assert isinstance(source, ArraySource)
@@ -152,7 +153,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _peers(rule: str) -> Peers:
-    """Each gives a fresh learner, so that every repeat does the same work."""
+    """Functions that make a fresh learner, so that every repeat has the same work."""
     installed = find_spec("torch") is not None
     peers: Peers = {
         "online kernel": lambda: _online(rule, structured=True),
@@ -191,7 +192,7 @@ def _textbook(rule: str) -> Runner:
 
 
 def _torch_pepita(*, in_place: bool) -> Runner:
-    """The rule as one writes it down; or with fused updates, the best eager loop known to us."""
+    """The rule as it is written down; in_place: the fastest eager loop known to us."""
     import torch
 
     p = mapped(initial_parameters(SPEC, "pepita", seed=0, dtype="float32"), torch.tensor)

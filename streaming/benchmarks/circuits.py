@@ -1,7 +1,7 @@
-"""Samples per second of a circuit in time, over its size, against a loop written by hand.
+"""Samples per second of a circuit in continuous time by its size, compared with a NumPy loop.
 
 PEPITA's circuit, two phases of 100 ms at dt = 1 ms, plasticity in the last 10 ms, float64, one
-thread. Per sample that is 200 steps, each of which visits every synapse once.
+thread. A sample takes 200 time steps, each of which reads every synapse once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Runner = Callable[[Array, Array], None]
 
 
 def peers(sizes: tuple[int, ...]) -> dict[str, Callable[[], Runner]]:
-    """Each gives a fresh learner of that size."""
+    """Functions that make a fresh learner of that size."""
     spec = NetworkSpec(sizes)
     return {
         "circuit in time": partial(_circuit, spec, mode="continuous", window=float(WINDOW)),
@@ -42,7 +42,7 @@ def scenario(sizes: tuple[int, ...]) -> str:
 
 
 def data(samples: int = 2000) -> tuple[Array, Array]:
-    """Random inputs of digits' size."""
+    """Random inputs of the size of digits, and random labels."""
     rng = np.random.default_rng(0)
     return rng.random((samples, 64)), rng.integers(0, 10, samples)
 
@@ -57,7 +57,7 @@ def _circuit(spec: NetworkSpec, **options: Any) -> Runner:
 
 
 def _by_hand(spec: NetworkSpec) -> Runner:
-    """The same equations, a line each."""
+    """The same equations in NumPy, one line each."""
     params = initial_parameters(spec, "pepita", seed=0)
     W, F, last = params["W"], params["F"], spec.layers
     fast, slow = -math.expm1(-1 / TAU_MEMORY), -math.expm1(-1 / TAU)

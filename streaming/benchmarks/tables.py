@@ -1,8 +1,8 @@
-"""Rows per second of ``csv:FILE`` beside other readers: 12 features of full precision and a label.
+"""Rows per second of ``csv:FILE`` and of other readers: 12 features of full precision and a label.
 
-Everything reads the same file from its start, a thousand rows or so at a time, into an array of
-float64 and a list of labels. The source's first pass, which checks every row, is not counted; it
-takes about as long as a later one.
+All readers read the same file from its start, about a thousand rows at a time, into an array of
+float64 and labels. The first pass of the source, which checks every row, is not counted; it takes
+about as long as a later one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Runner = Callable[[Array, Array], None]
 
 
 def peers(path: Path) -> dict[str, Callable[[], Runner] | None]:
-    """Each gives what reads as many rows as it is given; None where its library is missing."""
+    """Functions that make a reader of a number of rows; None if its library is missing."""
     return {
         "csv source": partial(_source, path),
         "csv module and float": partial(_reader, partial(_by_hand, path)),
@@ -36,7 +36,7 @@ def peers(path: Path) -> dict[str, Callable[[], Runner] | None]:
 
 
 def data(path: Path) -> tuple[Array, Array]:
-    """Write the file to read; its features (N, 12) and labels (N,)."""
+    """Write the file to read; returns its features (N, 12) and labels (N,)."""
     rng = np.random.default_rng(0)
     X, labels = rng.normal(size=(ROWS, FEATURES)), rng.integers(0, 10, ROWS)
     with open(path, "w", newline="") as file:

@@ -1,4 +1,4 @@
-"""Files of known formats, read no further than their format allows, gzipped or not."""
+"""Readers of files of known formats, plain or gzipped, which never read beyond the format."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from rate_models.errors import MissingData, UserError
 
 REMEDY = "remove it and fetch it again"
-MOST = 1 << 30  # bytes in an IDX file of which nothing else is known
+MOST = 1 << 30  # bytes of an IDX file at most, if no other limit is known
 
 
 class DamagedData(UserError, ValueError):
-    """A data file that is not what its name says: cut short, changed or hostile."""
+    """A data file whose content does not fit its name: cut short, changed or malicious."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
-    """The file's bytes as a stream; those inside it where its name ends in ``.gz``.
+    """The file's bytes as a stream, unzipped if its name ends in ``.gz``.
 
-    Raises MissingData where it cannot be read, DamagedData where it is no whole gzip.
+    Raises MissingData for a file that cannot be read, DamagedData for a damaged gzip file.
     """
     try:
         with path.open("rb") as file:
@@ -46,9 +46,9 @@ def opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """What `opened` has; DamagedData, without reading on, where that is more than ``most`` bytes.
+    """The bytes of `opened`; DamagedData if there are more than ``most``, without reading them.
 
-    A gzip of a few megabytes can hold a thousand times as much.
+    A gzip file of a few megabytes can expand to a thousand times as much.
     """
     with opened(path) as file:
         raw = file.read(most + 1)
@@ -59,11 +59,11 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def read_idx(path: Path, most: Sequence[int] | None = None) -> NDArray[np.uint8]:
-    """An IDX file of bytes, as it is or gzipped: images (N, rows, columns) or labels (N,).
+    """An IDX file of bytes, plain or gzipped: images (N, rows, columns) or labels (N,).
 
-    most: the shape of the largest file that is published; the first number may be smaller. No more
-    is read than the header says, and nothing where the header says more.
-    Raises DamagedData where it is no such file, or is cut short.
+    most: shape of the largest published file; N may be smaller. The data is read only if the shape
+    in the header fits, and never beyond the size of that shape.
+    Raises DamagedData for a file of another format or shape, and for one that is cut short.
     """
     with opened(path) as file:
         start = file.read(4)
@@ -86,7 +86,7 @@ def read_idx(path: Path, most: Sequence[int] | None = None) -> NDArray[np.uint8]
 
 
 def _check_shape(path: Path, shape: tuple[int, ...], most: Sequence[int] | None) -> None:
-    """Refuse what no file of this kind has, before it takes memory."""
+    """Refuse shapes that no published file has, before memory is allocated."""
     if most is None:
         expected, fits = f"at most {MOST:,} bytes", math.prod(shape) <= MOST
     else:

@@ -1,8 +1,8 @@
-"""Checkpoints that a crash cannot take: arrays as safetensors, the rest as JSON, never pickle.
+"""Checkpoints that survive a crash: arrays as safetensors, the rest as JSON, never pickle.
 
-A checkpoint is a folder with ``arrays.safetensors`` and ``checkpoint.json``, which holds digests
-of both. A new one is written beside it (``NAME.new``), flushed to the disk and renamed into
-place, the one before stays as ``NAME.previous``: at every instant a whole one can be read.
+A checkpoint is a folder with ``arrays.safetensors`` and ``checkpoint.json``, which has digests of
+both. A new one is written beside it as ``NAME.new``, flushed to the disk and then renamed. The one
+before is kept as ``NAME.previous``. So a whole checkpoint can be read at every moment.
 """
 
 from __future__ import annotations
@@ -30,21 +30,22 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class NewerCheckpoint(DamagedCheckpoint):
-    """A checkpoint that a later version of this program wrote."""
+    """A checkpoint that was written by a later version of this program."""
 
 
 def write(
     folder: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]
 ) -> None:
-    """Put a checkpoint at ``folder``; the one that was there becomes ``folder.previous``.
+    """Write a checkpoint to ``folder``; an earlier one there becomes ``folder.previous``.
 
-    arrays: of numbers or bools. meta: what JSON holds exactly: no NaN, tuples come back as lists.
-    Raises BadOption when ``folder`` holds other files or is the current one and empty,
-    UserError when the disk refuses; what was there before is then as it was.
+    arrays: of numbers or bools. meta: values that JSON represents exactly, without NaN; tuples come
+    back as lists.
+    Raises BadOption if ``folder`` holds other files or is the current folder and empty, UserError
+    if the disk cannot be written. An earlier checkpoint is then unchanged.
     """
-    folder = _place(folder)
+    folder = _resolved(folder)
     _refuse_current(folder)
-    new, previous = _beside(folder)
+    new, previous = _siblings(folder)
     data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in arrays.items()})
     about = {"file": ARRAYS, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     content = {"format": FORMAT, "arrays": about, "meta": dict(meta)}
@@ -65,6 +66,7 @@ def write(
 
 
 def _swap_in(folder: Path, new: Path, previous: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files to ``new``, then rename ``folder`` to ``previous`` and ``new`` to it."""
     moved = False
     try:
         _remove(new)
@@ -76,7 +78,7 @@ def _swap_in(folder: Path, new: Path, previous: Path, files: Mapping[str, bytes]
             _remove(previous)
             os.rename(folder, previous)
             moved = True
-        else:  # absent or damaged: the previous one may be all there is
+        else:  # absent or damaged: the previous one may be the only whole checkpoint
             _remove(folder)
         os.rename(new, folder)
         moved = False
@@ -91,26 +93,26 @@ def _swap_in(folder: Path, new: Path, previous: Path, files: Mapping[str, bytes]
 def read(folder: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
     """The arrays and the meta of the checkpoint at ``folder``.
 
-    When it is damaged or gone and ``folder.previous`` is whole, that one, with a warning; else
-    raises DamagedCheckpoint, naming the file and what is wrong with it.
+    If it is damaged or missing and ``folder.previous`` is whole, that one is read, with a warning.
+    Otherwise raises DamagedCheckpoint with the file and what is wrong with it.
     """
-    folder = _place(folder)
-    _, previous = _beside(folder)
+    folder = _resolved(folder)
+    _, previous = _siblings(folder)
     try:
         return _load(folder)
     except NewerCheckpoint:
         raise
     except DamagedCheckpoint as damaged:
         try:
-            found = _load(previous)
+            content = _load(previous)
         except DamagedCheckpoint:
             raise damaged from None
         warnings.warn(f"{damaged}; going on from {previous}", stacklevel=2)
-        return found
+        return content
 
 
 def part(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """The arrays whose names start with ``prefix``, without it.
+    """The arrays whose names start with ``prefix``, under their names without it.
 
     >>> part("a.", {"a.x": np.zeros(1), "b.x": np.ones(1)})
     {'x': array([0.])}
@@ -142,14 +144,14 @@ def _load(folder: Path) -> tuple[Arrays, dict[str, Any]]:
         raise DamagedCheckpoint(
             str(path), got=error.strerror, expected="a file of a checkpoint"
         ) from None
-    except Exception as error:  # a file that someone made can raise whatever there is
+    except Exception as error:  # a crafted file can raise any exception
         got = f"{type(error).__name__} ({str(error)[:200]})"
         what = "the JSON" if path.name == SIDECAR else "the arrays"
         raise DamagedCheckpoint(str(path), got=got, expected=f"{what} of a checkpoint") from None
 
 
 def _content(path: Path) -> Any:
-    """What the JSON of a checkpoint holds beside its digest."""
+    """The content of a checkpoint's JSON, after a check of its digest and format."""
     sidecar = json.loads(path.read_bytes())
     content = sidecar["content"]
     if _digest(content) != sidecar["sha256"]:
@@ -175,12 +177,12 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _digest(content: Any) -> str:
-    """Of JSON as Python writes it, which reading and writing again does not change."""
+    """The digest of a value's JSON as Python writes it, which is the same after reading it back."""
     return hashlib.sha256(json.dumps(content, allow_nan=False).encode()).hexdigest()
 
 
-def _place(folder: str | os.PathLike[str]) -> Path:
-    """``folder`` from the root on; BadOption where it is no name of a folder."""
+def _resolved(folder: str | os.PathLike[str]) -> Path:
+    """``folder`` as an absolute path; BadOption if it is not a valid name."""
     try:
         if os.fspath(folder) not in ("", b""):
             os.fsencode(folder)
@@ -190,7 +192,8 @@ def _place(folder: str | os.PathLike[str]) -> Path:
     raise BadOption("checkpoint", got=quoted(folder), expected="the name of a folder")
 
 
-def _beside(folder: Path) -> tuple[Path, Path]:
+def _siblings(folder: Path) -> tuple[Path, Path]:
+    """The paths of the new checkpoint, while it is written, and of the previous one."""
     return folder.parent / f"{folder.name}.new", folder.parent / f"{folder.name}.previous"
 
 
@@ -207,7 +210,7 @@ def _refuse_current(folder: Path) -> None:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Renaming and removing must never touch what is not ours."""
+    """Raise BadOption for anything but a checkpoint, so that it is never renamed or removed."""
     if path.exists() and (
         not path.is_dir() or any(p.name not in (ARRAYS, SIDECAR) for p in path.iterdir())
     ):
@@ -220,7 +223,7 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a checkpoint, and nothing but that: rmdir refuses a folder with other files."""
+    """Remove a checkpoint and nothing else: rmdir fails for a folder with other files."""
     if folder.exists():
         for name in (SIDECAR, ARRAYS):
             (folder / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Data sets on disk: where they are, and readers for the files that torchvision leaves there."""
+"""Data sets on disk: their location, and readers of the files in the layout of torchvision."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Bytes = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 
-# Of the files as published: no other is read further than this.
+# Shapes of the published files; no file is read beyond them.
 MNIST_IMAGES, MNIST_LABELS, MNIST_CLASSES = (60_000, 28, 28), (60_000,), 10
 CIFAR_PIXELS = 3072
 CIFAR_BATCH = 160_000_000  # bytes; CIFAR-100's training pictures are 155,249,918
 
 
 def data_root(data: Path | None = None) -> tuple[Path, str]:
-    """The folder of the data sets and what named it: --data, DENDROSTREAM_DATA or the cache.
+    """The folder of the data sets, and what chose it: --data, DENDROSTREAM_DATA or the cache.
 
-    Raises MissingData where none of them is given and the user has no home.
+    Raises MissingData if neither is given and the user has no home folder.
 
     >>> data_root(Path("sets"))
     (PosixPath('sets'), '--data')
@@ -54,10 +54,10 @@ def data_root(data: Path | None = None) -> tuple[Path, str]:
 
 
 def locate(dataset: str, files: Sequence[str], data: Path | None, download: bool) -> list[Path]:
-    """The paths of ``files`` (relative to the data root); each may have ``.gz`` at its end.
+    """The paths of ``files`` (relative to the data root), each plain or with ``.gz`` at its end.
 
-    dataset: torchvision's name for the set, used to fetch it where ``download`` is set.
-    Raises MissingData, saying where it looked and how to get the set.
+    dataset: torchvision's name of the set, by which it is downloaded if ``download`` is set.
+    Raises MissingData with the folder that was searched and how to get the set.
     """
     root, named_by = data_root(data)
     missing = [f for f in files if _present(root / f) is None]
@@ -83,7 +83,7 @@ def _present(path: Path) -> Path | None:
 def load_idx_set(
     dataset: str, data: Path | None, download: bool
 ) -> tuple[Bytes, Labels, Bytes, Labels]:
-    """X (N, pixels), y (N,), X_test, y_test of a set stored like MNIST in DATASET/raw."""
+    """X (N, pixels), y (N,), X_test, y_test of a data set stored like MNIST in DATASET/raw."""
     files = [f"{s}-{k}-ubyte" for s in ("train", "t10k") for k in ("images-idx3", "labels-idx1")]
     paths = locate(dataset, [f"{dataset}/raw/{f}" for f in files], data, download)
     most = (MNIST_IMAGES, MNIST_LABELS) * 2
@@ -112,7 +112,7 @@ def load_cifar_batches(batches: Iterable[tuple[Path, str]], label: bytes) -> tup
     """X (N, 3072) and y (N,) of CIFAR's pickled batches, each given with its published md5.
 
     label: b"labels" or, for CIFAR-100, b"fine_labels".
-    Raises DamagedData where a file has another md5 or asks for anything but an array of bytes.
+    Raises DamagedData for a file with another md5, or with anything but arrays of bytes.
     """
     read = [labelled(path, read_batch(path, digest), label) for path, digest in batches]
     X, y = zip(*read, strict=True)
@@ -120,7 +120,7 @@ def load_cifar_batches(batches: Iterable[tuple[Path, str]], label: bytes) -> tup
 
 
 def labelled(path: Path, batch: dict[bytes, Any], label: bytes) -> tuple[Bytes, Labels]:
-    """X (N, 3072) and y (N,) of a batch; DamagedData where it has no such things."""
+    """X (N, 3072) and y (N,) of a batch; DamagedData if it does not have them."""
     X: Any = batch.get(b"data")
     y: Any = batch.get(label)
     pictures = isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] == CIFAR_PIXELS
@@ -134,24 +134,24 @@ def labelled(path: Path, batch: dict[bytes, Any], label: bytes) -> tuple[Bytes, 
 def read_batch(path: Path, *digests: str) -> dict[bytes, Any]:
     """One pickled batch of CIFAR with its arrays; see `load_cifar_batches`.
 
-    digests: the md5 of the published file, and the sha256 of others that are known to be good.
+    digests: the md5 of the published file, then the sha256 of other files known to be good.
     """
     return unpickled(path, checked_batch(path, *digests)[0])
 
 
 def checked_batch(path: Path, *digests: str) -> tuple[bytes, str]:
-    """The bytes of a batch, and which of the digests they have; DamagedData where they have none.
+    """The bytes of a batch, and which of the digests they have; DamagedData if they have none.
 
-    Nothing is unpickled here: a changed file is never opened.
+    The bytes are not unpickled before this check has passed.
     """
     raw = read_bounded(path, CIFAR_BATCH)
-    found = {
+    actual = {
         hashlib.md5(raw, usedforsecurity=False).hexdigest(),
         hashlib.sha256(raw).hexdigest(),
     }
-    if same := [digest for digest in digests if digest in found]:
+    if same := [digest for digest in digests if digest in actual]:
         return raw, same[0]
-    md5 = min(found, key=len)
+    md5 = min(actual, key=len)
     raise DamagedData(
         str(path),
         got=f"md5 {md5}",
@@ -161,17 +161,17 @@ def checked_batch(path: Path, *digests: str) -> tuple[bytes, str]:
 
 
 def unpickled(path: Path, raw: bytes) -> dict[bytes, Any]:
-    """A batch that holds numbers, texts and arrays of bytes; DamagedData for anything else."""
+    """A batch of numbers, texts and arrays of bytes; DamagedData for anything else."""
     try:
         batch = _BytesUnpickler(io.BytesIO(raw), encoding="bytes").load()
         return {k: v.value if isinstance(v, _Array) else v for k, v in batch.items()}
-    except Exception as error:  # a pickle can raise whatever it likes
+    except Exception as error:  # a pickle can raise any exception
         text = " ".join(str(error).split())
         raise DamagedData(str(path), got=text, expected="arrays of bytes", remedy=REMEDY) from error
 
 
 class _DType:
-    """Stands in for numpy.dtype in a pickle: bytes, or nothing."""
+    """Stands in for numpy.dtype in a pickle; accepts bytes (u1) only."""
 
     def __init__(self, name: str | bytes, *_: object) -> None:
         if name not in ("u1", b"u1"):
@@ -191,10 +191,10 @@ class _Array:
 
 
 class _BytesUnpickler(pickle.Unpickler):
-    """Arrays of bytes, numbers, strings, lists and dicts; any other name is refused.
+    """Loads arrays of bytes, numbers, strings, lists and dicts; any other name is refused.
 
-    The pickle never reaches NumPy's own constructors: two plain classes stand in for them, so
-    that there is nothing for a hostile file to call.
+    Two plain classes stand in for NumPy's constructors, so that a malicious file has no function to
+    call.
     """
 
     def find_class(self, module: str, name: str) -> Any:
@@ -206,7 +206,7 @@ class _BytesUnpickler(pickle.Unpickler):
 
 
 def _download(dataset: str, root: Path) -> None:
-    """Let torchvision fetch and check the set."""
+    """Have torchvision download and check the data set."""
     datasets = _torchvision_datasets()
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -230,8 +230,8 @@ def _torchvision_datasets() -> Any:
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise
-    # PyPI's torchvision beside CPU torch: its compiled operators do not load (pytorch/vision#9085).
-    # Declaring the two that its Python files ask for lets everything else work.
+    # The compiled operators of PyPI's torchvision do not load with CPU torch (pytorch/vision#9085).
+    # Everything else works once the two operators are declared that its Python files refer to.
     for name in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
     define = importlib.import_module("torch.library").define

@@ -1,4 +1,4 @@
-"""The files of a run's folder: made once, whole at any moment, or one clear message."""
+"""The folder of a run: creation, atomic writing of its files, and errors of the file system."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from rate_models.errors import BadOption, UserError
 LOCK = "dendrostream.lock"
 
 
-def new_folder(source: str, way: str, out: Path | None) -> Path:
-    """Make the folder of a run: ``out``, or one named after source, way of learning and time.
+def new_folder(source: str, method: str, out: Path | None) -> Path:
+    """Create the folder of a run: ``out``, or one named after source, learning method and time.
 
-    Raises BadOption where there is something in it, UserError where it cannot be made.
+    Raises BadOption if the folder holds other files, UserError if it cannot be created.
     """
     kind = source.partition(":")[0]
-    folder = out or Path("runs", f"{kind}-{way}-{datetime.now():%Y%m%d-%H%M%S-%f}")
+    folder = out or Path("runs", f"{kind}-{method}-{datetime.now():%Y%m%d-%H%M%S-%f}")
     if folder.is_dir() and not ((folder / LOCK).exists() or unborn(folder)):
         refuse_used(folder)
     with disk(folder):
@@ -34,7 +34,7 @@ def new_folder(source: str, way: str, out: Path | None) -> Path:
 
 
 def refuse_used(folder: Path) -> None:
-    """Raise BadOption where something other than a run that never began is in a folder."""
+    """Raise BadOption if a folder holds anything but the files of a run that never learned."""
     if not unborn(folder):
         raise BadOption(
             "--out",
@@ -45,8 +45,8 @@ def refuse_used(folder: Path) -> None:
 
 
 def unborn(folder: Path) -> bool:
-    """Whether a folder is empty, or holds no more than what a run leaves that ended before its
-    first checkpoint: nothing was learned there.
+    """Whether a folder is empty, or has only the files of a run that ended before its first
+    checkpoint, so that nothing was learned there.
     """
     for path in folder.iterdir():
         temporary = path.name.startswith(".config.json.") and path.name.endswith(".new")
@@ -56,8 +56,8 @@ def unborn(folder: Path) -> bool:
     return True
 
 
-def tidy(folder: Path) -> None:
-    """Remove what processes that were killed were writing; for whoever is alone in the folder."""
+def remove_temporaries(folder: Path) -> None:
+    """Remove files that killed processes did not finish; only for the holder of the lock."""
     for path in folder.glob(".*.new"):
         if re.fullmatch(r"\.[a-z_]+\.(json|jsonl|png|csv)\.\d+\.new", path.name):
             path.unlink()
@@ -71,26 +71,26 @@ def _options_of_a_run(path: Path) -> bool:
         return False
 
 
-def gone(folder: Path) -> UserError:
-    """What there is to say of a run whose folder is no longer there."""
+def folder_gone(folder: Path) -> UserError:
+    """The error for a run whose folder has been removed or moved."""
     return UserError(
         str(folder),
         got="a folder that was removed or moved while the run went on",
         expected="the folder in which the run began",
-        remedy="what was learned since the last checkpoint is lost, and nothing was made anew",
+        remedy="what was learned since the last checkpoint is lost; no new folder was created",
     )
 
 
 @contextlib.contextmanager
 def disk(folder: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one clear message."""
+    """Convert errors of the file system to UserError."""
     try:
         yield
     except UserError:
         raise
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not folder.is_dir():
-            raise gone(folder) from error
+            raise folder_gone(folder) from error
         raise UserError(
             str(error.filename or folder),
             got=error.strerror or error,
@@ -100,12 +100,12 @@ def disk(folder: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that at any moment it is whole: the old one or the new one."""
+    """Write a file atomically: at any moment there is the whole old file or the whole new one."""
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """As `write_text`."""
+    """As `write_text`, for bytes."""
     with replacing(path) as temporary, open(temporary, "wb") as file:
         file.write(data)
         file.flush()
@@ -114,10 +114,10 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path, ending: str = ".new") -> Iterator[Path]:
-    """A name to write to, of this process alone; what stands there afterwards replaces ``path``.
+    """A temporary path to write to, used by this process only; at the end it replaces ``path``.
 
-    ending: of the name, where whoever writes goes by it; nothing that looks for files like ``path``
-    should find what a killed process has left.
+    ending: of the temporary name, for writers that infer a format from it. By default it differs
+    from that of ``path``, so that the leftover of a killed process is not taken for such a file.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{ending}")
     try:
@@ -133,7 +133,7 @@ def json_line(values: dict[str, Any]) -> str:
 
 
 def finite(value: Any) -> Any:
-    """``value`` as JSON has it: arrays as lists, what is not finite as None.
+    """``value`` for JSON: arrays as lists, numbers that are not finite as None.
 
     >>> finite({"loss": float("nan"), "confusion": np.eye(2, dtype=int)})
     {'loss': None, 'confusion': [[1, 0], [0, 1]]}

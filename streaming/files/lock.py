@@ -1,4 +1,4 @@
-"""One process at a time in a run's folder."""
+"""A lock that admits one process at a time to a run's folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rate_models.errors import BadOption, UserError
-from streaming.files.folder import LOCK, gone, tidy
+from streaming.files.folder import LOCK, folder_gone, remove_temporaries
 
 try:
     import fcntl
@@ -18,47 +18,48 @@ except ImportError:  # not on Windows
 
 
 class RunLock:
-    """The file ``dendrostream.lock`` in a run's folder, with the number of the process at work.
+    """The file ``dendrostream.lock`` in a run's folder, with the id of the process that holds it.
 
-    The operating system lets go of it when that process ends, however it ends. Where the file
-    system has no locks a warning says that a second process would not be noticed.
+    The operating system releases the lock when that process ends for any reason. On a file system
+    without locks there is a warning that a second process would not be noticed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / LOCK
-        self._handle = _opened(self.path, folder)
+        self._handle = _open_locked(self.path, folder)
 
     def check(self) -> None:
-        """Raise UserError where the folder is no longer the one in which the run began."""
+        """Raise UserError if the folder is no longer the one in which the run began."""
         with contextlib.suppress(OSError):
             if os.path.samestat(os.fstat(self._handle), os.stat(self.path)):
                 return
-        raise gone(self.folder)
+        raise folder_gone(self.folder)
 
     def close(self) -> None:
-        """Let go."""
+        """Release the lock."""
         with contextlib.suppress(OSError, UserError):
             self.check()
-            os.unlink(self.path)  # while it is ours: whoever opened it meanwhile opens it again
+            os.unlink(self.path)  # while it is locked: a process that waits for it opens a new one
         os.close(self._handle)
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[RunLock]:
-    """This process alone in ``folder``, which exists; else BadOption, with the other's number."""
+    """The lock of an existing folder; BadOption, with its id, if another process holds it."""
     lock = RunLock(folder)
     try:
-        tidy(folder)
+        remove_temporaries(folder)
         yield lock
     finally:
         lock.close()
 
 
-def _opened(path: Path, folder: Path) -> int:
+def _open_locked(path: Path, folder: Path) -> int:
+    """A handle of the locked file, with the id of this process in it."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _take(handle, folder)
+            _acquire(handle, folder)
             with contextlib.suppress(OSError):
                 if os.path.samestat(os.fstat(handle), os.stat(path)):
                     os.truncate(handle, 0)
@@ -67,10 +68,11 @@ def _opened(path: Path, folder: Path) -> int:
         except BaseException:
             os.close(handle)
             raise
-        os.close(handle)  # another run took it away when it ended: once more
+        os.close(handle)  # another run removed the file when it ended: try again
 
 
-def _take(handle: int, folder: Path) -> None:
+def _acquire(handle: int, folder: Path) -> None:
+    """Lock the file; BadOption if another process holds it, a warning if there are no locks."""
     problem: object = "not on this system"
     if fcntl is not None:
         try:

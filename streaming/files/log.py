@@ -1,4 +1,4 @@
-"""Files of JSON lines of a run, and its summary: damage in them is seen and stops no run."""
+"""The JSON lines and the summary of a run. Damage in them is detected, and stops no run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from streaming.files.folder import json_line, write_bytes, write_text
 
 
 class Log:
-    """A file of JSON lines, at once readable by others; ``lines`` counts them.
+    """A file of JSON lines, each readable by other programs at once; ``lines`` counts them.
 
-    keys: what every line has at least.
+    keys: the keys that every line has at least.
     """
 
     def __init__(self, path: Path, keys: tuple[str, ...]) -> None:
@@ -25,11 +25,11 @@ class Log:
 
     @property
     def digest(self) -> str:
-        """Of all lines."""
+        """The digest of all lines."""
         return self._hash.hexdigest()[:16]
 
     def add(self, values: dict[str, Any]) -> None:
-        """Write one more line."""
+        """Append a line."""
         line = json_line(values).encode() + b"\n"
         with open(self.path, "ab") as file:
             file.write(line)
@@ -37,15 +37,15 @@ class Log:
         self.lines += 1
 
     def sync(self) -> None:
-        """Have the lines on the disk before going on."""
+        """Return once the lines are on the disk."""
         if self.path.exists():
             with open(self.path, "ab") as file:
                 os.fsync(file.fileno())
 
     def cut(self, n: int, digest: str | None = None) -> None:
-        """Cut off what stands after line ``n``, or from the first line on that is damaged.
+        """Cut the file after line ``n``, or before the first damaged line.
 
-        digest: what `digest` was after n lines, if it is known. Warns where lines were changed or
+        digest: the value of `digest` after n lines, if it is known. Warns if lines were changed or
         lost.
         """
         data = self.path.read_bytes() if self.path.exists() else b""
@@ -55,14 +55,14 @@ class Log:
         self.lines, self._hash = len(whole), hashlib.sha256(kept)
         if len(whole) < n:
             what = f"line {len(whole) + 1} is {'damaged' if len(lines) > len(whole) else 'missing'}"
-            self._warn(f"{what}, of {n}; it goes on with the {len(whole)} before")
+            self._warn(f"{what}, of {n}; the {len(whole)} lines before it are kept")
         elif digest is not None and digest != self.digest:
             self._warn(f"its first {n} lines were changed since the checkpoint was written")
         if kept != data:
             write_bytes(self.path, kept)
 
     def _warn(self, what: str) -> None:
-        text = f"{self.path}: {what}; what was learned is whole"
+        text = f"{self.path}: {what}; the learner is not affected"
         warnings.warn(text, stacklevel=3)
 
     def _is_whole(self, line: bytes) -> bool:
@@ -74,19 +74,20 @@ class Log:
 
 
 def summary_digest(summary: dict[str, Any]) -> str:
-    """Of a summary, as it is or as it was read."""
+    """The digest of a summary, the same before writing and after reading."""
     return hashlib.sha256(json_line(summary).encode()).hexdigest()[:16]
 
 
 def write_summary(path: Path, summary: dict[str, Any]) -> dict[str, Any]:
-    """Write summary.json; what it holds."""
+    """Write summary.json; returns its content as it would be read back."""
     text = json_line(summary)
     write_text(path, text + "\n")
     return dict(json.loads(text))
 
 
 def read_summary(path: Path) -> dict[str, Any] | None:
-    """What `write_summary` wrote; None, with a warning, where there is a file that is not whole."""
+    """The summary that `write_summary` wrote; None without a file, and, with a warning, for a
+    damaged one."""
     try:
         summary = json.loads(path.read_bytes().decode())
         if isinstance(summary, dict) and summary.keys() >= {"stopped", "samples_seen", "out"}:
@@ -100,5 +101,5 @@ def read_summary(path: Path) -> dict[str, Any] | None:
 
 
 def warn_of_summary(path: Path) -> None:
-    """What there is to say of a summary that is damaged."""
-    warnings.warn(f"{path}: damaged; it is written anew", stacklevel=3)
+    """Warn that a summary is damaged."""
+    warnings.warn(f"{path}: damaged; it is written again", stacklevel=3)

@@ -1,7 +1,8 @@
-"""Published tables and figures, run again: one file per table or figure, found by `catalogue`.
+"""Published tables and figures, reproduced: one file per table or figure, found by `catalogue`.
 
-A paper's file stands in a package that the entry-point group ``dendrostream.papers`` names; its
-public name is the file's, with - for _. It ends in ``PAPER = Paper(__name__, ...)``, see `paper`.
+The file of a paper is in a package that the entry-point group ``dendrostream.papers`` names. Its
+public name is that of the file, with - for _. It ends in ``PAPER = Paper(__name__, ...)``, see
+`paper`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def catalogue() -> dict[str, str]:
 
 
 def get(name: str) -> Paper:
-    """What the file of a paper states, by its name or path.
+    """The definition of a paper, by its name or the path of its file.
 
     Raises UnknownName, which lists the valid names, and what `lookup.get` raises.
     """
@@ -64,12 +65,12 @@ def get(name: str) -> Paper:
 
 
 def named(name: str) -> str:
-    """The public name: with - for _, of a file its stem."""
+    """The public name: with - for _; the stem of a file."""
     return own_files.shown(name).replace("_", "-")
 
 
 def reference(paper: Paper) -> str:
-    """What finds a paper in another process: its name, or path and digest of its file."""
+    """The reference of a paper for another process: its name, or path and digest of its file."""
     return lookup.reference(PAPERS, paper.module, f"paper {paper.module}")
 
 

@@ -1,4 +1,4 @@
-"""Finished cells, one file each, whole or not there at all; what is missing is computed."""
+"""The store of finished cells, one file each, written atomically; missing cells are computed."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ FIELDS: Mapping[str, type | tuple[type, ...]] = {
 
 
 def digest(cell: Mapping[str, Any]) -> str:
-    """Of what a cell is a result of, and of the result: a change of one of them is noticed."""
+    """The digest of a cell's run, seed and result, by which a change of any of them is detected."""
     text = json.dumps([finite(cell[name]) for name in ("run", "seed", "result")], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _whole(kept: Any) -> bool:
-    """Whether this is a cell; those written before cells had digests are."""
+    """Whether this is a complete cell; older cells without a digest are accepted."""
     if not isinstance(kept, dict) or type(kept.get("seed")) is not int:
         return False
     if not all(isinstance(kept.get(name, 0), kinds) for name, kinds in FIELDS.items()):
@@ -44,7 +44,10 @@ def _whole(kept: Any) -> bool:
 
 
 class Store:
-    """A folder of finished cells. command: what is noted as having made new ones."""
+    """A folder of finished cells.
+
+    command: the command that is written into new cells. say: called with lines to report.
+    """
 
     def __init__(self, folder: Path, command: str, say: Callable[[str], object]) -> None:
         self.folder, self.command, self.say = folder, command, say
@@ -52,16 +55,16 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, run: Run, seed: int) -> Path:
-        """Where the result of a run with this seed is, once there is one."""
+        """The path of the result of a run with this seed."""
         text = json.dumps([run, seed], sort_keys=True, allow_nan=False)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         return self.folder / f"{run['experiment'].replace(' ', '-')}-{key}.json"
 
     def read(self, run: Run, seed: int) -> dict[str, Any] | None:
-        """{run, seed, result, command, machine, date, ...}, or None where there is no whole one.
+        """{run, seed, result, command, machine, date, ...}, or None if there is no complete cell.
 
-        A file that is damaged, cannot be read or holds the result of another run is passed over,
-        and said. Raises UserError where something stands in its place that no file can replace.
+        A file that is damaged, cannot be read or holds the result of another run is ignored and
+        reported. Raises UserError if there is a folder at its path.
         """
         path = self.path(run, seed)
         if path.is_dir():
@@ -84,25 +87,25 @@ class Store:
         return dict(kept)
 
     def kept(self, run: Run, seeds: Iterable[int]) -> dict[int, dict[str, Any]]:
-        """{seed: cell} of those seeds that are finished."""
-        found = {seed: self.read(run, seed) for seed in seeds}
-        return {seed: cell for seed, cell in found.items() if cell is not None}
+        """{seed: cell} of the finished seeds."""
+        cells = {seed: self.read(run, seed) for seed in seeds}
+        return {seed: cell for seed, cell in cells.items() if cell is not None}
 
     def keep(self, run: Run, seed: int, result: Result | None, **more: Any) -> None:
-        """Write the result of a run with this seed, and beside it ``more`` and who made it."""
-        made = {"machine": machine(), "date": f"{datetime.now():%Y-%m-%d}"}
-        cell = {"run": run, "seed": seed, "result": result, "command": self.command, **made, **more}
+        """Write the result of a run with this seed, with command, machine, date and ``more``."""
+        when = {"machine": machine(), "date": f"{datetime.now():%Y-%m-%d}"}
+        cell = {"run": run, "seed": seed, "result": result, "command": self.command, **when, **more}
         self.write({**cell, "digest": digest(cell)})
 
     def write(self, cell: dict[str, Any]) -> None:
-        """Write a cell as `read` finds it."""
+        """Write a cell to the path at which `read` looks for it."""
         with disk(self.folder):
             write_text(self.path(cell["run"], cell["seed"]), json_line(cell) + "\n")
 
     def compute(
         self, paper: Paper, run: Run, seeds: Sequence[int], context: Context
     ) -> dict[int, dict[str, Any]]:
-        """{seed: cell} of a run, computed together and kept one by one as they are done."""
+        """{seed: cell} of a run. The seeds are computed together, each is kept when it finishes."""
         if not seeds:
             return {}
         start, notes, finished = time.perf_counter(), list[str](), set[int]()

@@ -1,4 +1,4 @@
-"""How long a paper is going to take, said while it can still be ended at no cost."""
+"""A forecast of the time that a paper takes, reported early in the computation."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Callable
 
 from rate_models.support.estimates import LONG, duration
 
-MEASURED = 60.0  # seconds after which the pace is known well enough
+MEASURED = 60.0  # seconds from which on the pace is taken as known
 
 
 class Outlook:
-    """Called after every seed of a cell: says once, by ``say``, where there are hours to go.
+    """A callback for every finished seed of a cell; it reports once if hours are left.
 
-    seeds: how many there are to compute. The pace is that of those done so far, here and now; the
-    next may take longer or less, as each cell has a network of its own.
+    seeds: number of seeds to compute. say: called with the report. The pace is that of the seeds so
+    far; the next may take longer or less, as each cell has a network of its own.
     """
 
     def __init__(self, seeds: int, say: Callable[[str], object]) -> None:
         self._seeds, self._say = seeds, say
-        self._done, self._start, self._said = 0, time.monotonic(), False
+        self._done, self._start, self._reported = 0, time.monotonic(), False
 
     def __call__(self, *_: object) -> None:
         self._done += 1
-        taken = time.monotonic() - self._start
-        left = taken / self._done * (self._seeds - self._done)
-        if taken >= MEASURED and left > LONG and not self._said:
-            self._said = True
+        elapsed = time.monotonic() - self._start
+        left = elapsed / self._done * (self._seeds - self._done)
+        if elapsed >= MEASURED and left > LONG and not self._reported:
+            self._reported = True
             self._say(
-                f"{self._done:,} of {self._seeds:,} runs took {duration(taken)}; at this pace the "
-                f"others take about {duration(left)}; --seeds, --epochs, --rows and --columns "
+                f"{self._done:,} of {self._seeds:,} runs took {duration(elapsed)}; at this pace "
+                f"the others take about {duration(left)}; --seeds, --epochs, --rows and --columns "
                 "choose less, and Ctrl-C ends it with finished cells kept"
             )

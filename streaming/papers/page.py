@@ -1,4 +1,4 @@
-"""All tables that a folder keeps, as Markdown: a page at the papers' settings, one at others."""
+"""All tables of a folder as Markdown: one page for the papers' settings, one for other settings."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from streaming.papers.reproduce import NO_DATA, NOT_YET, PAPERS
 HEAD = """# Published numbers and ours
 
 Made by `dendrostream paper --results {page} --out {folder}` from the tables that
-`dendrostream paper NAME --out {folder}` keeps there. Numbers of ours are mean ± standard
-deviation over the seeds. The difference is ours less the published number, in the table's unit, and
-in standard deviations, √(σ² published + σ² ours), where the paper gives one; of a single seed σ is
-not known and counts as 0. Settings are the papers' at their full length; what we chose ourselves by
-the very numbers that are compared stands under the summary. Tables in smaller settings, which show
-that things run, have [a page of their own]({small}).
+`dendrostream paper NAME --out {folder}` writes there. Our numbers are mean ± standard deviation
+over the seeds. The difference is our number minus the published one, in the table's unit. Where the
+paper has a standard deviation, it is also given in units of √(σ² published + σ² ours); for a single
+seed our σ is not known and counts as 0. All settings are those of the papers at full length.
+Settings that we chose by the compared numbers themselves are listed under the summary. Tables in
+smaller settings, which only test that everything runs, are on [a page of their own]({small}).
 """
 SMALL = """# Small settings
 
-What `dendrostream paper NAME --quick` and other settings than the papers' end at. They show that
-things run, and are compared with nothing: [at full length]({page}).
+Results of `dendrostream paper NAME --quick` and of other settings than the papers'. They only test
+that everything runs, and are not compared; [results at full length]({page}) are.
 """
 SUMMARY = """## Summary
 
@@ -37,9 +37,9 @@ SUMMARY = """## Summary
 
 
 def write(folder: Path, page: Path) -> None:
-    """Write ``page`` from the tables in ``folder``, and beside it that of small settings.
+    """Write ``page`` from the tables in ``folder``, and next to it the page of small settings.
 
-    Raises UserError where a kept table is damaged, or the folder is not there.
+    Raises UserError if a table is damaged or the folder does not exist.
     """
     if not folder.is_dir():
         remedy = "dendrostream paper NAME --out FOLDER makes them"
@@ -52,13 +52,13 @@ def write(folder: Path, page: Path) -> None:
         paper = papers.get(name)
         about = f"## {name}\n\n{papers.citation(paper)}\n\nUnit: {paper.unit}.\n"
         parts.append(about)
-        found = {path: read(path) for path in _tables(folder, name)}
-        full = {path: kept for path, kept in found.items() if kept["setting"] == PAPERS}
+        tables = {path: read(path) for path in _tables(folder, name)}
+        full = {path: kept for path, kept in tables.items() if kept["setting"] == PAPERS}
         if not full:
             parts.append(_nothing(paper))
         for path, kept in full.items():
             parts += [section(kept), f"[Figure]({_figure(path, page)}).\n"]
-        if more := [section(kept) for path, kept in found.items() if path not in full]:
+        if more := [section(kept) for path, kept in tables.items() if path not in full]:
             others += [about, *more]
         cells = next(iter(full.values()))["cells"] if full else _unmeasured(paper)
         compared += [(_named(name, full, page), c) for c in cells if c["published"] is not None]
@@ -73,12 +73,12 @@ def write(folder: Path, page: Path) -> None:
 
 
 def small(page: Path) -> Path:
-    """The page of small settings that belongs to a page."""
+    """The path of the page of small settings that belongs to a page."""
     return page.with_name(f"{page.stem}_small{page.suffix}")
 
 
 def _summary(compared: list[tuple[str, dict[str, Any]]]) -> str:
-    """A line for each published number; those that are not run yet are counted."""
+    """A line for each published number that has been run, and the count of all."""
     run = [(name, cell) for name, cell in compared if cell["state"] not in (NOT_YET, NO_DATA)]
     lines = [
         (name, cell["row"], cell["column"], *table.line(cell)[2:4], table.difference(cell),
@@ -95,20 +95,20 @@ def _named(name: str, full: dict[Path, Any], page: Path) -> str:
 
 
 def _figure(path: Path, page: Path) -> str:
-    """Where the figure of a kept table is, from the page."""
+    """The path of a table's figure relative to the page."""
     return Path(os.path.relpath(path.with_suffix(".png"), page.parent)).as_posix()
 
 
 def _unmeasured(paper: Paper) -> list[dict[str, Any]]:
-    """The published cells of a paper that has not been run in its own setting."""
+    """The published cells of a paper that has not been run at the paper's setting."""
     return [table.unmeasured(paper, cell, _state(paper, cell))
             for cell in paper.cells if cell in paper.published]  # fmt: skip
 
 
 def _nothing(paper: Paper) -> str:
     cells = _unmeasured(paper)
-    said = _rows(cells) if cells else "Not run yet; the paper gives no number.\n"
-    return f"### Setting: {PAPERS}\n\n{said}"
+    text = _rows(cells) if cells else "Not run yet; the paper gives no number.\n"
+    return f"### Setting: {PAPERS}\n\n{text}"
 
 
 def _state(paper: Paper, cell: Cell) -> str:
@@ -117,34 +117,34 @@ def _state(paper: Paper, cell: Cell) -> str:
 
 
 def _tables(folder: Path, name: str) -> list[Path]:
-    """NAME.json, NAME-quick.json, NAME-epochs5.json, as far as they are there."""
+    """NAME.json, NAME-quick.json and files like NAME-epochs5.json, those that exist."""
     some = [folder / f"{name}.json", folder / f"{name}-quick.json"]
     return [p for p in (*some, *sorted(folder.glob(f"{name}*-epochs*.json"))) if p.is_file()]
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A kept table; UserError where it is damaged."""
+    """A table from its file; UserError if it is damaged."""
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         if {"name", "cells", "setting", "command", "machine", "date"} <= result.keys():
-            cells = [{"gap": None, **cell} for cell in result["cells"]]  # once it was not there
+            cells = [{"gap": None, **cell} for cell in result["cells"]]  # older files lack it
             return {**result, "cells": cells}
     except (ValueError, AttributeError, TypeError):
         pass
-    raise UserError(str(path), got="no whole table", remedy="remove it, and make it again")
+    raise UserError(str(path), got="no whole table", remedy="remove it, and compute it again")
 
 
 def section(result: dict[str, Any]) -> str:
-    """A kept table as Markdown; without what was published where the setting is another."""
-    made = [cell["made"] for cell in result["cells"] if "made" in cell]
-    every = {name: sorted({one for each in made for one in each[name]})
+    """A table as Markdown; without published numbers unless it has the paper's setting."""
+    origins = [cell["made"] for cell in result["cells"] if "made" in cell]
+    every = {name: sorted({one for each in origins for one in each[name]})
              for name in ("command", "date", "cpu", "device")}  # fmt: skip
     commands = ", ".join(f"`{command}`" for command in every.pop("command"))
     where = "; ".join(", ".join(values) for values in every.values())
     rows = _rows(result["cells"], compared=result["setting"] == PAPERS)
-    said = [f"{reason}.\n" for reason in table.reasons(result["cells"])]
+    reasons = [f"{reason}.\n" for reason in table.reasons(result["cells"])]
     return "\n".join(
-        [f"### Setting: {result['setting']}\n", f"{commands}; {where}.\n", rows, *said]
+        [f"### Setting: {result['setting']}\n", f"{commands}; {where}.\n", rows, *reasons]
     )
 
 
@@ -158,7 +158,7 @@ def _rows(cells: list[dict[str, Any]], compared: bool = True) -> str:
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of texts.
+    """A Markdown table of texts.
 
     >>> print(markdown(("a", "b"), [("1", "2")]), end="")
     | a | b |

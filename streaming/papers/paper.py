@@ -1,4 +1,4 @@
-"""What the file of a paper states: `Paper`, and the records that its functions take and give."""
+"""`Paper`, the definition of a paper in its file, and the records of its functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Results = dict[Cell, list[Result]]
 
 
 class Published(NamedTuple):
-    """A number of a paper, its standard deviation over runs if given, and where it stands."""
+    """A number of a paper, its standard deviation over runs if published, and its location."""
 
     mean: float
     std: float | None
@@ -23,7 +23,10 @@ class Published(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """How much is computed. epochs: as the paper's file counts. samples: of training, None: all."""
+    """How much is computed.
+
+    epochs: as the file of the paper counts them. samples: training samples, None for all.
+    """
 
     seeds: int
     epochs: int
@@ -31,19 +34,23 @@ class Scale(NamedTuple):
 
 
 class Unfinished(NamedTuple):
-    """Where a measurement is, to go on from: arrays, and what JSON has."""
+    """The state of an unfinished measurement: arrays, and values for JSON."""
 
     arrays: Mapping[str, Any]
     meta: dict[str, Any]
 
 
 class Context(NamedTuple):
-    """What a measurement is told, and whom it tells.
+    """The options and callbacks of a measurement.
 
-    tick: called with a line about how far it is. note: with what else is to be known of how the
-    numbers came about; it is said and kept beside them. unfinished: what was last given to
-    ``checkpoint`` for a seed of this run, by whoever was interrupted; None where nothing was.
-    checkpoint: (seed, what makes an `Unfinished`), called often; it is made once in a while.
+    keep(seed, result): keep the result of a finished seed, None for one that diverged.
+    device, data: where to compute, and the options of the data set.
+    tick(text): report progress in a line.
+    note(text): report how the numbers were made; the line is also kept with the result.
+    unfinished(seed): the last state that an interrupted measurement of this run gave to
+    ``checkpoint``, or None.
+    checkpoint(seed, make): keep the state that ``make()`` returns. It is called often, and calls
+    ``make`` once in a while.
     """
 
     keep: Callable[[int, Result | None], object]
@@ -57,29 +64,30 @@ class Context(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Paper:
-    """A published table or figure, run again. Its file ends in ``PAPER = Paper(__name__, ...)``.
+    """A published table or figure to reproduce. Its file ends in ``PAPER = Paper(__name__, ...)``.
 
     module: ``__name__`` of the file; the public name is its last part, with - for _. The file's
-    docstring opens with the citation and what is measured.
-    rows, columns: {name: anything}: the lines and columns of the table.
-    unit: what the numbers are: "test accuracy (%)".
-    published: {(row, column): `Published`}; a cell without one has nothing to compare with.
+    docstring begins with the citation and what is measured.
+    rows, columns: dicts whose keys name the rows and columns of the table.
+    unit: unit of the numbers, e.g. "test accuracy (%)".
+    published: {(row, column): `Published`}; cells without one are not compared.
     full, quick: `Scale` of the paper, and one that ends within three minutes on two cores.
-    run(row, column, scale): what is computed: everything but the seed that decides the numbers, as
-    JSON has it, with the name of the ``experiment``. Equal runs are computed once, for whatever
-    table. None: there is no such cell; a text: why it is not built yet.
-    measure(run, seeds, context): computes it, and calls ``context.keep(seed, result)`` with a dict
-    of JSON as each seed is done; None for one that diverged.
-    value(row, column, results): [number of each seed] in ``unit``, None where there is none; of
-    results that did not diverge.
+    run(row, column, scale): the computation of a cell: a dict for JSON with the name of the
+    ``experiment`` and everything that decides the numbers except the seed. Equal runs are computed
+    once, also for several tables. None for a cell that does not exist; a text for one that is not
+    implemented yet, with the reason.
+    measure(run, seeds, context): computes a run; calls ``context.keep(seed, result)`` with a dict
+    for JSON when a seed is finished, or with None if it diverged.
+    value(row, column, results): list with the number of each seed in ``unit``, or None for a seed
+    without one; it is given the results that did not diverge.
 
-    What only some have:
+    Optional fields:
 
-    mean(row, column, results): what is compared, where it is not the mean of the values.
-    draw(found, path): the figure, from {(row, column): results}; without it the cells stand beside
-    what was published.
-    chosen: what of the settings was chosen by the very numbers of the table, a sentence.
-    torch: whether anything runs on torch: else the paper takes no ``device``.
+    mean(row, column, results): the number to compare, if it is not the mean of the values.
+    draw(results, path): draws the figure from {(row, column): results}; by default the measured
+    cells are drawn with the published numbers.
+    chosen: a sentence about settings that were chosen by the numbers of the table.
+    torch: False if nothing runs on torch; such a paper takes no ``device``.
     """
 
     module: str

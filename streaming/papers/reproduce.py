@@ -1,4 +1,4 @@
-"""Compute the cells of a paper's table that are not there yet, and write table and figure."""
+"""Compute the missing cells of a paper's table, and write the table and the figure."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from streaming.pictures.drawn import attempt
 from streaming.sources import Options
 
 NOT_YET, NO_DATA, PAPERS = "not run yet", "no data", "the paper's"
-MOST_SEEDS = 10_000  # more are a slip
-TOGETHER = 100  # seeds of a cell that are computed at once: more would fill the memory
+MOST_SEEDS = 10_000  # more are a mistake
+TOGETHER = 100  # seeds of a cell that are computed at once; more would fill the memory
 MINUTE = 60.0
 
 
@@ -47,15 +47,15 @@ def reproduce(
     say: Callable[[str], object] = lambda _: None,
     bar: bool = False,
 ) -> dict[str, Any]:
-    """The table of a paper as a dict of JSON; ``out`` gets NAME.json, NAME.png and the cells.
+    """The table of a paper as a dict for JSON; ``out`` gets NAME.json, NAME.png and the cells.
 
-    rows, columns: those to compute; the others show all that is kept of them. Cells that ``out``
-    keeps are not computed again. scheduler, workers: where one of them is given, cells are computed
-    by several at once, see `streaming.cluster.cluster`. What they could not compute is computed
-    here.
-    A cell whose data set is missing or refused has the reason in the place of numbers.
-    Raises UnknownName and BadOption for what cannot be, and MissingData or DamagedData where there
-    is no data for any of the chosen cells.
+    rows, columns: those to compute; for all others the table shows what ``out`` has already. Cells
+    that ``out`` has are not computed again. scheduler, workers: if one of them is given, several
+    workers compute cells at once (see `streaming.cluster.cluster`); cells that they could not
+    compute are then computed by this process.
+    A cell whose data set is missing or refused has the reason instead of numbers.
+    Raises UnknownName and BadOption for wrong arguments, and MissingData or DamagedData if there is
+    no data for any of the chosen cells.
     """
     paper = papers.get(name)
     asked, name = papers.reference(paper), papers.named(name)
@@ -67,8 +67,8 @@ def reproduce(
         say(f"{name}: {setting}: not the paper's setting")
     start = time.perf_counter()
     store = Store(out / "cells", command, say)
-    places = paper.cells
-    todo = [(row, column) for row, column in places if row in chosen[0] and column in chosen[1]]
+    every = paper.cells
+    todo = [(row, column) for row, column in every if row in chosen[0] and column in chosen[1]]
     with tqdm(total=len(todo), desc=name, disable=not bar, leave=False) as shown:
         tick = shown.set_postfix_str if bar else _now_and_then(say)
         outlook = Outlook(_open(paper, todo, scale, store), say)
@@ -99,16 +99,16 @@ def reproduce(
                     entry = _entry(paper, cell, run, kept, comparable=not setting)
                     say(f"{name}: " + "  ".join(table.line(entry)))
             shown.update()
-    # Only now, as cells may have come by others' runs, and by other commands meanwhile.
-    cells, found = list[dict[str, Any]](), papers.Results()
-    for cell in places:
+    # All cells are read again, since other runs or other commands may have finished some of them.
+    cells, results = list[dict[str, Any]](), papers.Results()
+    for cell in every:
         run = paper.run(*cell, scale)
         if run is None:
             continue
         seen = scale.seeds if cell in todo else max(scale.seeds, paper.full.seeds)
         kept = store.kept(run, range(seen)) if isinstance(run, dict) else {}
         if not kept and setting and cell not in todo:
-            continue  # nobody asked for it in this setting
+            continue  # not requested in this setting
         if not kept:
             why = run if isinstance(run, str) else NO_DATA if cell in absent else NOT_YET
             reason = str(absent[cell]) if cell in absent else None
@@ -117,8 +117,8 @@ def reproduce(
         entry = _entry(paper, cell, run, kept, comparable=not setting)
         cells.append({**entry, "reason": str(absent[cell]) if cell in absent else None})
         if known := [r for _, one in sorted(kept.items()) if (r := one["result"]) is not None]:
-            found[cell] = known
-    if absent and not found:
+            results[cell] = known
+    if absent and not results:
         raise next(iter(absent.values()))
     result = {
         "name": name,
@@ -135,7 +135,7 @@ def reproduce(
         "figure": str(out / f"{stem}.png"),
         "cells": cells,
     }
-    _write(paper, result, found, out, stem)
+    _write(paper, result, results, out, stem)
     return result
 
 
@@ -152,20 +152,20 @@ def _entry(
             expected=f"what {paper.module} measures",
             remedy="remove the files of this cell in the folder `cells`, and run again",
         ) from error
-    return {**entry, "made": _made(kept.values())}
+    return {**entry, "made": _origin(kept.values())}
 
 
 def _missing(paper: Paper, todo: Sequence[Cell], scale: Scale, store: Store) -> list[Task]:
-    """(run, seeds that are not kept yet) of cells; equal runs once."""
-    found: dict[Path, Task] = {}
+    """(run, seeds that are not finished) of cells; equal runs once."""
+    missing: dict[Path, Task] = {}
     for cell in todo:
         run = paper.run(*cell, scale)
         if not isinstance(run, dict):
             continue
         kept = store.kept(run, range(scale.seeds))
         for seeds in _parts([seed for seed in range(scale.seeds) if seed not in kept]):
-            found[store.path(run, seeds[0])] = run, seeds
-    return list(found.values())
+            missing[store.path(run, seeds[0])] = run, seeds
+    return list(missing.values())
 
 
 def _parts(seeds: list[int]) -> list[list[int]]:
@@ -180,7 +180,7 @@ def _open(paper: Paper, todo: Sequence[Cell], scale: Scale, store: Store) -> int
 
 
 def _now_and_then(say: Callable[[str], object]) -> Callable[[str], object]:
-    """Where no bar is seen, a line a minute."""
+    """A callback that reports at most one line per minute, for use without a progress bar."""
     due = time.monotonic() + MINUTE
 
     def tick(text: str) -> None:
@@ -193,14 +193,14 @@ def _now_and_then(say: Callable[[str], object]) -> Callable[[str], object]:
 
 
 def _write(
-    paper: Paper, result: dict[str, Any], found: papers.Results, out: Path, stem: str
+    paper: Paper, result: dict[str, Any], results: papers.Results, out: Path, stem: str
 ) -> None:
     with disk(out):
         write_text(out / f"{stem}.json", json.dumps(finite(result), indent=1) + "\n")
         again = "the same command draws it; finished cells are kept"
         with attempt(f"{out / stem}.png", again), replacing(out / f"{stem}.png", ".png") as picture:
-            if found and paper.draw is not None:
-                paper.draw(found, picture)
+            if results and paper.draw is not None:
+                paper.draw(results, picture)
             else:
                 table.picture(result["cells"], result["unit"], stem, picture)
 
@@ -208,7 +208,7 @@ def _write(
 def _scale(
     paper: Paper, name: str, seeds: int | None, epochs: int | None, quick: bool
 ) -> tuple[Scale, str, str]:
-    """The scale, in what it differs from the paper's, and the name of the files."""
+    """The scale, a text with its differences from the paper's, and the name of the files."""
     for option, number in (("--seeds", seeds), ("--epochs", epochs)):
         if number is not None and number < 1:
             raise BadOption(option, got=number, expected="1 or more")
@@ -232,22 +232,22 @@ def _scale(
     return scale, ", ".join(differs), stem
 
 
-def _chosen(option: str, given: Sequence[str] | None, valid: Collection[str]) -> set[str]:
-    if given is None:
+def _chosen(option: str, names: Sequence[str] | None, valid: Collection[str]) -> set[str]:
+    if names is None:
         return set(valid)
-    unknown = [name for name in given if name not in valid]
-    if unknown or not given:
+    unknown = [name for name in names if name not in valid]
+    if unknown or not names:
         got = repr(unknown[0]) if unknown else "none"
         raise UnknownName(option, got=got, expected=f"among {', '.join(valid)}")
-    return set(given)
+    return set(names)
 
 
-def _made(done: Collection[dict[str, Any]]) -> dict[str, Any]:
-    """Who made the cells: command, device, processor and dates."""
+def _origin(cells: Collection[dict[str, Any]]) -> dict[str, Any]:
+    """The commands, devices, processors and dates of finished cells."""
     kinds = {
-        "command": {one["command"] for one in done},
-        "device": {str(one.get("device", "cpu")) for one in done},
-        "cpu": {str(one["machine"].get("cpu")) for one in done},
-        "date": {one["date"] for one in done},
+        "command": {one["command"] for one in cells},
+        "device": {str(one.get("device", "cpu")) for one in cells},
+        "cpu": {str(one["machine"].get("cpu")) for one in cells},
+        "date": {one["date"] for one in cells},
     }
     return {name: sorted(values) for name, values in kinds.items()}

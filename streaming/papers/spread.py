@@ -1,4 +1,4 @@
-"""The cells of papers on workers of Dask: computed there, kept here."""
+"""The cells of papers on workers of Dask, which compute them; the client keeps them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Task = tuple[Run, Sequence[int]]
 def spread(
     client: Any, name: str, tasks: Sequence[Task], context: Context, store: Store
 ) -> Iterator[Task]:
-    """Have runs and their seeds computed, each with its seeds together; yield each as it is done.
+    """Compute tasks on workers, the seeds of a run together; yields each task when it finishes.
 
-    What a worker could not compute is missing in the ``store`` then, as if nobody had tried.
+    Cells that a worker could not compute are then missing in the ``store``.
     """
     data = context.data
     where = {"data": data.data and str(data.data.absolute()), "download": data.download}
     every = [(name, *task, context.device, where, store.command) for task in tasks]
-    for i, made in computed(client, on_worker, every):
-        for cell in made if isinstance(made, list) else ():
+    for i, result in computed(client, on_worker, every):
+        for cell in result if isinstance(result, list) else ():
             store.write(cell)
         yield tasks[i]
 
@@ -34,7 +34,7 @@ def spread(
 def on_worker(
     name: str, run: Run, seeds: Sequence[int], device: str, where: dict[str, Any], command: str
 ) -> list[dict[str, Any]]:
-    """The cells that `Store.compute` makes, out of a folder that is gone then."""
+    """The cells of `Store.compute` in a temporary folder, which is removed."""
     data = Options(data=where["data"] and Path(where["data"]), download=where["download"])
     with scratch() as folder:
         store = Store(folder, command, lambda _: None)

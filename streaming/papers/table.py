@@ -1,4 +1,4 @@
-"""The table of a paper: what was published beside what was measured, as rows, text and picture."""
+"""The table of a paper: published and measured numbers, as entries, text and picture."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ def entry(
     results: Sequence[Result | None],
     comparable: bool = True,
 ) -> dict[str, Any]:
-    """A measured cell; ``results`` one a seed, None for those that diverged.
+    """The entry of a measured cell. results: one per seed, None for those that diverged.
 
-    Values that are not finite, or None, do not count: with none left the cell is undefined.
+    Values that are None or not finite are left out; a cell without any is undefined.
     gap: measured - published, in the table's unit. difference: gap / √(σ_published² + σ_measured²),
-    σ standard deviations over runs, 0 for a measured one that is not known; None where none is
-    published. Both are None in another setting than the paper's, which is not ``comparable``.
+    where σ are standard deviations over runs. An unknown σ_measured counts as 0; the difference is
+    None if no σ is published. comparable: False in settings other than the paper's, where gap and
+    difference are None.
     """
     known = [result for result in results if result is not None]
-    given = paper.value(*cell, known) if known else []
-    values = [float(v) for v in given if v is not None and math.isfinite(v)]
+    numbers = paper.value(*cell, known) if known else []
+    values = [float(v) for v in numbers if v is not None and math.isfinite(v)]
     mean = statistics.fmean(values) if values else None
     if values and paper.mean is not None:
         mean = float(paper.mean(*cell, known))
@@ -54,7 +55,8 @@ def entry(
 
 
 def unmeasured(paper: Paper, cell: Cell, state: str) -> dict[str, Any]:
-    """A cell without numbers of ours; ``state`` says why, ``reason`` what refused its data."""
+    """The entry of a cell that is not measured. state: why not, for the table; its ``reason`` is
+    the error of its data set, if there is one."""
     published = paper.published.get(cell)
     return {
         "row": cell[0],
@@ -93,7 +95,7 @@ def line(cell: dict[str, Any]) -> tuple[str, ...]:
 
 
 def difference(cell: dict[str, Any]) -> str:
-    """The gap with the digits of what was measured, and in σ where one was published.
+    """The gap with the digits of the measured number, and in σ if one was published.
 
     >>> difference({"mean": 95.67, "gap": 0.57, "difference": 3.5})
     '+0.57 (+3.5 σ)'
@@ -120,23 +122,23 @@ def _digits(mean: float) -> int:
 
 
 def as_published(cell: dict[str, Any]) -> str:
-    """With the digits that were published."""
+    """The published number with its published digits."""
     spread = cell["published_std"]
     return f"{cell['published']:g}" + ("" if spread is None else f" ± {spread:g}")
 
 
 def text(cells: Sequence[dict[str, Any]]) -> str:
-    """The cells as columns of text, and why there are none where data is missing or refused."""
+    """The cells as columns of text, followed by the reasons of cells without data."""
     return "\n".join([aligned([COLUMNS, *map(line, cells)]), *reasons(cells)])
 
 
 def reasons(cells: Sequence[dict[str, Any]]) -> list[str]:
     """Why cells have no data, a line for each reason."""
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for cell in cells:
         if reason := cell.get("reason"):
-            found.setdefault(reason, []).append(f"{cell['row']}, {cell['column']}")
-    return [f"no data for {'; '.join(which)}: {reason}" for reason, which in found.items()]
+            groups.setdefault(reason, []).append(f"{cell['row']}, {cell['column']}")
+    return [f"no data for {'; '.join(which)}: {reason}" for reason, which in groups.items()]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -147,7 +149,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def picture(cells: Sequence[dict[str, Any]], unit: str, title: str, path: Path) -> None:
-    """A line per cell: what was published (open), what was measured (filled), ± σ."""
+    """Draw a line per cell: the published number (open) and the measured one (filled), ± σ."""
 
     from rate_models.drawing.figures import new_figure
     from rate_models.drawing.style import BLUE, GREY, drawing

@@ -1,4 +1,4 @@
-"""Pictures as what a result may lack: one that cannot be drawn costs a warning, not the result."""
+"""Drawing without risk for the result: a picture that cannot be drawn is a warning, no error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMATS = (".png", ".pdf", ".svg", ".eps", ".jpg", ".jpeg", ".tif", ".tiff", ".w
 
 
 def check_path(option: str, path: Path) -> None:
-    """BadOption where no picture can be written to ``path``, said before anything is computed."""
+    """Raise BadOption if no picture can be written to ``path``; call it before computing."""
     if path.suffix.lower() not in FORMATS:
         expected = f"a name that ends in {', '.join(FORMATS)}"
         raise BadOption(option, got=path, expected=expected)
@@ -26,11 +26,11 @@ def check_path(option: str, path: Path) -> None:
 
 
 def run(folder: Path, missing: bool = False) -> None:
-    """Draw the pictures of the run in ``folder``; missing: those alone that are not there."""
+    """Draw the pictures of the run in ``folder``; missing: only those that do not exist yet."""
     with attempt(f"the pictures of {folder}", f"dendrostream run --resume {folder} draws them"):
         from rate_models.drawing.style import drawing
 
-        with drawing():  # which imports matplotlib, whatever MPLBACKEND is
+        with drawing():  # it imports matplotlib with a backend of ours, whatever MPLBACKEND is
             from streaming.pictures import run as pictures
 
         for name, draw in (("learning_curve.png", pictures.draw), ("record.png", _record)):
@@ -46,10 +46,10 @@ def _record(folder: Path) -> Path | None:
 
 @contextlib.contextmanager
 def attempt(what: str, remedy: str) -> Iterator[None]:
-    """Turns whatever goes wrong in drawing into one RuntimeWarning."""
+    """A context that converts any exception of drawing to a RuntimeWarning."""
     try:
         yield
-    except Exception as error:  # fonts, disks, other people's files: nothing of it is the result
+    except Exception as error:  # of fonts, disks or damaged files, none of which change the result
         text = " ".join(str(error).split()) or "no reason given"
         warnings.warn(
             f"{what} could not be drawn: {type(error).__name__}: {text}; {remedy}",

@@ -1,4 +1,4 @@
-"""The picture of a regression: R² and RMSE of the stream, predictions or reconstructions."""
+"""The picture of a regression: R² and RMSE of the stream, and predictions or reconstructions."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def draw(
 ) -> None:
     """Fill the figure from ``lines`` of metrics.jsonl, summary.json and predictions.csv.
 
-    Left: R² and RMSE against samples. Right: predictions against targets, or images and what an
-    autoencoder makes of them.
+    Left: R² and RMSE against samples. Right: predictions against targets, or images and their
+    reconstructions by an autoencoder.
     """
     halves: Any = figure.subfigures(1, 2, width_ratios=(1.35, 1), wspace=0.04)
     left, right = halves
     for axes, name in zip(left.subplots(len(NAMES), 1, sharex=True), NAMES, strict=True):
         _curves(axes, name, lines, summary["epochs"])
     axes.set_xlabel("samples learned from")
-    if (found := examples.read(folder)) is None:
+    if (pairs := examples.read(folder)) is None:
         return
     if summary["image_shape"] and summary["target"] == "input":
-        _images(right, *found, summary["image_shape"])
+        _images(right, *pairs, summary["image_shape"])
     else:
-        _predictions(right.subplots(), *found, summary)
+        _predictions(right.subplots(), *pairs, summary)
 
 
 def title(summary: dict[str, Any]) -> str:
-    """How well it went, for the end of a title."""
+    """The score of the run, for the end of a title."""
     if (r2 := summary.get("test_r2")) is not None:
         return f": R² {r2:.3f} on held-out samples"
     r2 = summary.get("windowed_r2")
@@ -63,7 +63,7 @@ def _curves(
         (name, {"color": GREY, "lw": 1, "ls": "--"}, "all so far, before learning each"),
     ):
         known = [(line["samples"], line[key]) for line in lines if line.get(key) is not None]
-        mark = "o" if len(known) == 1 else None  # a line of one point is not seen
+        mark = "o" if len(known) == 1 else None  # a line of one point is invisible
         axes.plot(*np.array(known).reshape(-1, 2).T, marker=mark, ms=4, label=label, **look)
     tested = [(e["samples"], v) for e in epochs if (v := e.get(f"test_{name}")) is not None]
     if tested:
@@ -80,7 +80,7 @@ def _curves(
 
 
 def _predictions(axes: Axes, true: Array, predicted: Array, summary: dict[str, Any]) -> None:
-    """One dot for each number; several outputs in units of their own spread."""
+    """One dot for each number; several outputs in units of their own standard deviation."""
     several = true.shape[1] > 1
     if several:
         mean, spread = true.mean(axis=0), true.std(axis=0)
@@ -95,7 +95,7 @@ def _predictions(axes: Axes, true: Array, predicted: Array, summary: dict[str, A
     room = 0.05 * (high - low) or 1.0
     axes.plot([low, high], [low, high], color=ORANGE, lw=1.2, label="predicted = true")
     axes.set_xlim(low - room, high + room)
-    # what is far off must not make the rest a line
+    # outliers must not compress the rest into a line
     bottom, top = np.quantile(y, [0.005, 0.995])
     axes.set_ylim(min(low, bottom) - room, max(high, top) + room)
     unit = ", in standard deviations of each output" if several else ""
@@ -106,7 +106,7 @@ def _predictions(axes: Axes, true: Array, predicted: Array, summary: dict[str, A
 
 
 def _images(half: SubFigure, true: Array, predicted: Array, shape: list[int]) -> None:
-    """Rows of images, each above the row of what was made of them."""
+    """Rows of images, each above the row of their reconstructions."""
     half.suptitle("Images and their reconstructions", fontsize=9.5)
     low, high = float(true.min()), float(true.max())
     span = (high - low) or 1.0
@@ -130,7 +130,7 @@ def _images(half: SubFigure, true: Array, predicted: Array, shape: list[int]) ->
 
 
 def _strip(images: Array) -> Array:
-    """Images (n, rows, columns), or (n, 3, rows, columns), side by side with white between them."""
+    """Images (n, rows, columns) or (n, 3, rows, columns), side by side with white in between."""
     colour = images.ndim == 4
     if colour:
         images = images.transpose(0, 2, 3, 1)

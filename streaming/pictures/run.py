@@ -1,4 +1,4 @@
-"""The picture of a run, drawn from the files in its folder alone, during the run or after it."""
+"""The pictures of a run, drawn only from the files in its folder, during the run or after it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from streaming.pictures import regression as regression_pictures
 MOST_CLASSES = 20  # with more, a confusion matrix has no room for its labels
 UNITS = 10
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-LONGEST = 14  # signs of a class's name that there is room for
+LONGEST = 14  # characters of a class's name that fit
 
 
 def draw(folder: Path) -> Path:
     """Draw ``learning_curve.png`` of the run in ``folder``; returns its path.
 
-    Windowed accuracy (last 1,000 samples) and loss against samples, held-out accuracy after each
-    epoch, which classes are taken for which, and, for images, what some hidden units learned. For
-    a regression: see `streaming.pictures.regression`.
+    It has the windowed accuracy (last 1,000 samples) and loss against samples, the held-out
+    accuracy after each epoch, the confusion matrix and, for images, the learned weights of some
+    hidden units. For a regression see `streaming.pictures.regression`.
     """
     summary = json.loads((folder / "summary.json").read_text())
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -76,7 +76,7 @@ def draw_record(folder: Path) -> Path:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    """Write the picture so that at any moment it is whole."""
+    """Write the picture atomically; returns its path."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
     return path
@@ -123,7 +123,7 @@ def _accuracy(axes: Axes, lines: list[dict[str, Any]], summary: dict[str, Any]) 
 
 
 def _dot(x: list[int]) -> dict[str, Any]:
-    """A line of one point is a dot, or nobody would see it."""
+    """A marker for a line of one point, which would be invisible."""
     return {"marker": "o", "ms": 4} if len(x) == 1 else {}
 
 
@@ -151,10 +151,10 @@ def _right_half(
         units = f"{COUNTS[len(images)]} {kind} unit{'s' if len(images) > 1 else ''}"
         parts[1, 0].suptitle(f"Changed most: input weights of {units}", fontsize=9.5)
         axes = parts[1, 0].subplots(2, UNITS // 2).ravel()
-        for place in axes:
-            place.set_axis_off()  # also where there are fewer units
-        for place, image in zip(axes, images, strict=False):
-            _image(place, image)
+        for panel in axes:
+            panel.set_axis_off()  # also if there are fewer units than panels
+        for panel, image in zip(axes, images, strict=False):
+            _image(panel, image)
 
 
 def _confusion(axes: Axes, summary: dict[str, Any]) -> None:
@@ -199,9 +199,9 @@ def _image(axes: Axes, image: NDArray[np.float64]) -> None:
 
 
 def _unit_images(folder: Path, shape: list[int] | None) -> list[NDArray[np.float64]]:
-    """What learning changed in the first layer, as images, of the units it changed most.
+    """The change of the first layer's weights as images, for the units that changed most.
 
-    shape: (rows, columns) or (channels, rows, columns); None: the input is no image.
+    shape: (rows, columns) or (channels, rows, columns); None if the input is no image.
     """
     if shape is None:
         return []

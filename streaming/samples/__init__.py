@@ -1,1 +1,4 @@
-"""What sources are made of: arrays, hold-outs, tasks, scaling. Open `arrays` first."""
+"""The parts of sources: samples in arrays, hold-outs, tasks, other targets, and scaling.
+
+Open `arrays` first, which has the source over arrays in memory.
+"""

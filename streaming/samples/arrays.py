@@ -1,4 +1,4 @@
-"""A source over arrays in memory; every data set that fits in memory is one."""
+"""A source over arrays in memory, for every data set that fits in memory."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from streaming.samples.source import Array, Chunk, Source
 from streaming.samples.split import hold_out
 from streaming.samples.task import TASKS, kind_of, task_of
 
-ROWS = 4096  # copied at a time where they do not lie one after another
-FIRST = 256  # samples that are measured
-# Of images. With a rate that falls near the end it matters less which samples are the last:
-# MNIST after one pass, 784-256-10, five seeds: 0.952 to 0.954, without it 0.921 to 0.949.
+ROWS = 4096  # rows copied at a time if the array is not contiguous
+FIRST = 256  # samples from which the mean square of a feature is computed
+# Of images. If the learning rate falls near the end, the result depends less on the last samples:
+# MNIST after one pass, 784-256-10, five seeds: 0.952 to 0.954, without the decay 0.921 to 0.949.
 IMAGE_DEFAULTS: Mapping[str, Any] = {"decay_after": (5 / 6,)}
 
 
 class ArraySource(Source):
-    """Streams X (N, n_features), y (N,) in an order drawn anew each epoch.
+    """Streams X (N, n_features), y (N,) in a random order, drawn again for each epoch.
 
-    Without X_test, y_test a share ``held_out`` of each class is held out, the same one for
-    every ``seed``. ``task``: "regression" has y as numbers, "classification" as ``classes``, which
-    default to the sorted labels found in y; None guesses it from y (see `streaming.samples.task`).
-    X is kept as it is given, e.g. as bytes. ``image_shape``, e.g. (28, 28), says how to draw a
-    sample, ``class_names`` what its classes are called where the labels are numbers.
+    Without X_test and y_test, a share ``held_out`` of each class is held out, the same samples for
+    every ``seed``. task: "regression" for y as numbers, "classification" for y as ``classes``
+    (default: the sorted labels in y), None to infer it from y (see `streaming.samples.task`).
+    X keeps its type, e.g. bytes. image_shape, e.g. (28, 28): the shape of a sample in pictures.
+    class_names: names of the classes, for labels that are numbers.
 
     Raises BadOption for arrays that do not fit together, BadSample for a label not in
     ``classes``.
@@ -101,8 +101,8 @@ class ArraySource(Source):
 
     @property
     def power(self) -> float:
-        """The mean square of a raw feature, over the first training samples in the file's order:
-        the same for every seed."""
+        """The mean square of a raw feature over the first training samples, in the order of the
+        file, so that it is the same for every seed."""
         rows = self._train[0][:FIRST].astype(np.float64)
         good = rows[(np.abs(rows) < 1e100).all(axis=1)]
         return float(np.mean(good * good)) if len(good) else 1.0
@@ -112,11 +112,11 @@ class ArraySource(Source):
         return self._train
 
     def test_arrays(self) -> Chunk:
-        """All held-out samples; of length 0 where nothing is held out."""
+        """All held-out samples; of length 0 if nothing is held out."""
         return self._test
 
     def content(self) -> str:
-        """A hash of all samples and labels: other data of the same name has another one."""
+        """A hash of all samples and labels, which distinguishes data sets of the same name."""
         digest = hashlib.sha256()
         for part in (*self._train, *self._test):
             text = f"{part.shape} {part.dtype} {_crc32(part):08x}\n"
@@ -140,25 +140,26 @@ class ArraySource(Source):
 
 
 def _crc32(array: Array) -> int:
-    """Of all bytes, four times as fast as a cryptographic hash; of the texts of objects."""
-    found = 0
+    """The CRC of all bytes (of the text of objects), four times as fast as a cryptographic hash."""
+    crc = 0
     for start in range(0, len(array), ROWS):
         rows = array[start : start + ROWS]
         raw = repr(rows.tolist()).encode() if rows.dtype.hasobject else rows.tobytes()
-        found = zlib.crc32(raw, found)
-    return found
+        crc = zlib.crc32(raw, crc)
+    return crc
 
 
 def labelled(
     y: Array, name: str, task: str | None = None
 ) -> tuple[Array, tuple[Any, ...] | None, str]:
-    """y as its task has it, the classes (sorted; None for a regression), and what was guessed.
+    """y in the type of its task, the classes (sorted; None for a regression), and a line with the
+    inferred task.
 
     >>> labelled(np.array([3, 1, 1]), "arrays")[1], labelled(np.array([0.5, 1.0]), "arrays")[1]
     ((1, 3), None)
     """
-    kind, found = kind_of(y), np.unique(y)
-    chosen, guess = task_of(f"y of {name}", kind, len(found), len(y), task, None)
+    kind, distinct = kind_of(y), np.unique(y)
+    chosen, guess = task_of(f"y of {name}", kind, len(distinct), len(y), task, None)
     if chosen == "regression":
         return y.astype(np.float64), None, guess
     if kind is float:
@@ -167,8 +168,8 @@ def labelled(
             expected="whole numbers or texts as labels", remedy="make them texts: y.astype(str)",
         )  # fmt: skip
     if kind is int:
-        found = found.astype(np.int64)
-    return y, tuple(found.tolist()), guess
+        distinct = distinct.astype(np.int64)
+    return y, tuple(distinct.tolist()), guess
 
 
 def _checked(name: str, X: ArrayLike, y: ArrayLike) -> Chunk:

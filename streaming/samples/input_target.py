@@ -1,4 +1,4 @@
-"""A source whose target is its own input: what an autoencoder learns."""
+"""A source whose targets are its own inputs, for autoencoders."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from streaming.samples.source import Source
 
 
 class InputTarget(Retargeted):
-    """``source`` with y = x / factor; a regression of n_0 numbers.
+    """``source`` with y = x / factor: a regression with n_0 outputs.
 
-    factor: 1, where a learner scales targets as it scales inputs; `Source.maximum` for a learner
-    that does not, and divides its inputs by that.
+    factor: 1 for a learner that scales its targets like its inputs; `Source.maximum` for a learner
+    that only divides its inputs by this maximum.
     """
 
     def __init__(self, source: Source, factor: float = 1.0) -> None:
@@ -25,7 +25,7 @@ class InputTarget(Retargeted):
 
 
 def factor_of(source: Source, scale: str) -> float:
-    """What inputs are divided by; BadOption where more than that is done to them."""
+    """The number by which ``scale`` divides inputs; BadOption for a scaling that is no division."""
     if scale not in ("none", "range"):
         raise BadOption(
             "--target input", got=f"scale {scale} with target_scale none",

@@ -1,4 +1,4 @@
-"""A source whose samples are those of another, with other targets: numbers, for a regression."""
+"""Sources that replace the targets of another source by numbers, for a regression."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class Retargeted(Wrapped):
 
     @abstractmethod
     def targets(self, X: Any, y: Any) -> Any:
-        """The targets of samples of the source."""
+        """The new targets of samples X, y of the source."""
 
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
-        """As the source's, with the other targets."""
+        """The chunks of the source with the new targets."""
         return ((X, self.targets(X, y)) for X, y in self._source.chunks(epoch, start, size))
 
     def test(self, size: int = 1024) -> Iterator[Chunk] | None:
-        """The held-out samples with the other targets; None where nothing is held out."""
+        """The held-out samples with the new targets; None if nothing is held out."""
         chunks = self._source.test(size)
         return None if chunks is None else ((X, self.targets(X, y)) for X, y in chunks)
 
 
 class NumberTarget(Retargeted):
-    """A source of classes that are numbers, to be predicted as numbers.
+    """A source whose classes are numbers, which are predicted as numbers.
 
-    Raises BadOption where the classes are texts.
+    Raises BadOption if the classes are texts.
     """
 
     def __init__(self, source: Source) -> None:

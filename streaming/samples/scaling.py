@@ -1,4 +1,4 @@
-"""Input scaling: what is done to a source's raw numbers before a network sees them."""
+"""Input scaling of a source's raw numbers, before a network gets them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ KINDS = ("none", "range", "running", "global")
 
 
 class Scaler:
-    """Scales samples X (N, n_features); its state belongs into the checkpoint.
+    """Scales samples X (N, n_features). Its state is a part of the checkpoint.
 
-    kind: "none"; "range" divides by ``maximum``; "running" takes off each feature's mean and
-    divides by its standard deviation, both over all samples learned so far (Welford), the sample
-    itself among them; a feature that was constant so far becomes 0. "global" takes off one mean
-    and divides by one standard deviation, over all features of all samples learned so far: for
-    pixels, whose relative brightness stays.
+    kind: "none". "range" divides by ``maximum``. "running" subtracts each feature's mean and
+    divides by its standard deviation, both over all samples learned so far, including the sample
+    itself (Welford's algorithm); a feature that was constant so far becomes 0. "global" subtracts
+    one mean and divides by one standard deviation, over all features of all samples learned so far;
+    it is meant for pixels, as it keeps their relative brightness.
 
     Raises BadOption for an unknown kind, a maximum not above 0, or another number of features.
 
@@ -53,16 +53,16 @@ class Scaler:
 
     @property
     def moments(self) -> tuple[Array, Array, Array]:
-        """The arrays count, mean and m2 themselves, for a kernel that goes on with them."""
+        """The arrays count, mean and m2 themselves, not copies, for a kernel that updates them."""
         count, mean, m2 = self._state.values()
         return count, mean, m2
 
     def learn_transform(self, X: ArrayLike, out_dtype: DTypeLike = np.float64) -> Array:
-        """X scaled, each sample by what is known up to and with it, whatever the chunks are."""
+        """X scaled, each sample by the moments up to and including it, for any size of chunks."""
         return self._scaled(X, out_dtype, True)
 
     def transform(self, X: ArrayLike, out_dtype: DTypeLike = np.float64) -> Array:
-        """X scaled by what is known now; changes nothing."""
+        """X scaled by the current moments, which do not change."""
         return self._scaled(X, out_dtype, False)
 
     def scale_one(self, x: Array, into: Array, learn: bool) -> None:
@@ -80,27 +80,27 @@ class Scaler:
         into[:] = self._one[1, 0]
 
     def state(self) -> dict[str, Array]:
-        """Copies of count (1,), mean and m2 (n_features,) or (1,); empty if nothing is learned."""
+        """Copies of count (1,), mean and m2 (n_features,) or (1,); empty without moments."""
         if not self._state["mean"].size:
             return {}
         return {name: array.copy() for name, array in self._state.items()}
 
     def load_state(self, arrays: Mapping[str, Array]) -> None:
-        """Go on from `state`. Raises BadOption where it is that of another kind or size, or holds
-        numbers that cannot be.
+        """Restore `state`. Raises BadOption for the state of another kind or size, and for invalid
+        numbers.
         """
         want = self.state()
         if arrays.keys() != want.keys():
             raise BadOption("scaling state", got=sorted(arrays), expected=f"{sorted(want)}")
         where = "scaling state "
-        given = bounds.fitting(
+        values = bounds.fitting(
             {where + name: np.array(array) for name, array in arrays.items()},
             {where + name: array for name, array in want.items()},
         )
-        bounds.check(given, {where + "count": (0, bounds.MOST), where + "m2": (0, np.inf)})
-        if odd := bounds.finite(given):
+        bounds.check(values, {where + "count": (0, bounds.MOST), where + "m2": (0, np.inf)})
+        if odd := bounds.finite(values):
             raise BadOption(odd, got="NaN or infinite numbers", expected="finite numbers")
-        self._state |= {name: given[where + name] for name in want}
+        self._state |= {name: values[where + name] for name in want}
 
     def _scaled(self, X: ArrayLike, out_dtype: DTypeLike, learn: bool) -> Array:
         shape = (None, self.n_features)
@@ -115,7 +115,7 @@ class Scaler:
 
 
 def _float(number: Any) -> float:
-    """The number as a float; infinite where it is beyond all floats."""
+    """The number as a float; infinite if it is too large for one."""
     try:
         return float(number)
     except OverflowError:
@@ -136,7 +136,7 @@ def _global(X: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Ar
 
 @stage
 def running_step(x: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
-    """Scale one sample by each feature's own moments, after learning them from it if asked."""
+    """Scale one sample by the moments of each feature; learn: update the moments with it first."""
     if learn:
         count[0] += 1
         for i in range(x.size):
@@ -144,14 +144,14 @@ def running_step(x: Array, out: Array, learn: bool, count: Array, mean: Array, m
             mean[i] += delta / count[0]
             m2[i] += delta * (x[i] - mean[i])
     for i in range(x.size):
-        # constant so far, or nothing learned yet: the spread is 0 and so is the output
+        # if constant so far, or before the first sample, the spread is 0 and so is the output
         spread = np.sqrt(m2[i] / max(count[0], 1))
         out[i] = (x[i] - mean[i]) / spread if spread > 0 else 0.0
 
 
 @stage
 def global_step(x: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
-    """Scale one sample by the moments of all features, after learning them from it if asked."""
+    """Scale one sample by the moments of all features; learn: update the moments with it first."""
     n = x.size
     if learn:
         # the moments of this sample, then those of both together (Chan et al. 1983)

@@ -1,4 +1,4 @@
-"""What every stream of samples has: the base of all sources."""
+"""`Source`, the base class of all streams of samples, and `Wrapped`, of sources over others."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ Chunk = tuple[Array, Array]
 class Source(ABC):
     """A stream of samples that can be read again.
 
-    name: what opens it again from any folder, e.g. "csv:/data/FILE.csv".
+    name: name that opens it again from any folder, e.g. "csv:/data/FILE.csv".
     classes: the label of each output unit, in order; None for regression.
-    length: training samples per epoch; None where the stream has no end.
+    length: training samples per epoch; None for a stream without end.
 
-    What only some have:
+    Optional attributes:
 
-    scale: the input scaling that suits it: "none", "range", "running" or "global".
-    maximum: what "range" divides by (255 for images).
-    defaults: run options that suit it, e.g. {"epochs": 12}.
-    power: the mean square of a raw feature, where it is known beforehand.
-    n_outputs: numbers to predict, in a regression.
-    guess: of a source that had to guess its task, a text that gives task and reason.
-    feature_names: of the inputs, in order.
-    image_shape: how to draw a sample, e.g. (28, 28).
-    class_names: what classes are called where the labels are numbers.
-    skipped: bad samples that were left out so far.
+    scale: a suitable input scaling: "none", "range", "running" or "global".
+    maximum: the divisor of "range" (255 for images).
+    defaults: suitable run options, e.g. {"epochs": 12}.
+    power: the mean square of a raw feature, if it is known beforehand.
+    n_outputs: numbers to predict, for a regression.
+    guess: a text with the task and the reason, if the source had to infer it.
+    feature_names: names of the inputs, in order.
+    image_shape: shape of a sample in pictures, e.g. (28, 28).
+    class_names: names of the classes, for labels that are numbers.
+    skipped: number of bad samples left out so far.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Source(ABC):
 
     @property
     def power(self) -> float | None:
-        """The mean square of a raw feature; None where it is not known beforehand."""
+        """The mean square of a raw feature; None if it is not known beforehand."""
         return None
 
     @property
     def skipped(self) -> int:
-        """Bad samples that were left out so far."""
+        """Number of bad samples left out so far."""
         return 0
 
     @abstractmethod
@@ -66,21 +66,21 @@ class Source(ABC):
         """
 
     def test(self, size: int = 1024) -> Iterator[Chunk] | None:
-        """The held-out samples; None where nothing is held out."""
+        """The held-out samples; None if nothing is held out."""
         return None
 
     def content(self) -> str:
-        """A hash of the data, where the name alone does not decide what is streamed; else empty."""
+        """A hash of the data, if the name alone does not determine the samples; else empty."""
         return ""
 
     @property
     def outputs(self) -> int:
-        """How many output units a network needs for it."""
+        """The number of output units that a network needs for it."""
         return len(self.classes) if self.classes else self.n_outputs
 
 
 class Wrapped(Source):
-    """``source`` as it is; what builds on it changes a part of it."""
+    """A source with all attributes and samples of ``source``; subclasses change some of them."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -93,22 +93,22 @@ class Wrapped(Source):
 
     @property
     def power(self) -> float | None:
-        """Of the source."""
+        """The value of the source."""
         return self._source.power
 
     @property
     def skipped(self) -> int:
-        """Of the source."""
+        """The value of the source."""
         return self._source.skipped
 
     def content(self) -> str:
-        """Of the source."""
+        """The hash of the source."""
         return self._source.content()
 
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
-        """The source's."""
+        """The chunks of the source."""
         return self._source.chunks(epoch, start, size)
 
     def test(self, size: int = 1024) -> Iterator[Chunk] | None:
-        """The source's."""
+        """The held-out samples of the source."""
         return self._source.test(size)

@@ -1,7 +1,7 @@
-"""The hold-out of sources without a test set: the split that scikit-learn users know.
+"""The hold-out of sources without a test set, equal to a split by scikit-learn.
 
-The same samples as ``train_test_split(test_size=share, stratify=y, random_state=0)``, without
-importing scikit-learn (a second). A test compares the two.
+It has the same samples as ``train_test_split(test_size=share, stratify=y, random_state=0)``, which
+a test compares. It does not import scikit-learn, which would take a second.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ SPLIT_SEED = 0
 
 
 def hold_out(y: Array, share: float, *, stratify: bool) -> NDArray[np.bool_]:
-    """Which of the samples with labels y (N,) are held out, (N,) bool.
+    """Whether each of the samples with labels y (N,) is held out, (N,) bool.
 
-    share: of all samples, rounded up. stratify: the same share of every label.
+    share: of all samples, rounded up. stratify: hold out the same share of every label.
 
     >>> hold_out(np.repeat([0, 1], 10), 0.2, stratify=True).reshape(2, 10).sum(1)
     array([2, 2])
@@ -31,11 +31,11 @@ def hold_out(y: Array, share: float, *, stratify: bool) -> NDArray[np.bool_]:
     if not stratify:
         test[rng.permutation(n)[:n_test]] = True
         return test
-    place = np.unique(y, return_inverse=True)[1]
-    counts = np.bincount(place)
+    codes = np.unique(y, return_inverse=True)[1]
+    counts = np.bincount(codes)
     n_train_of = _shares(counts, n - n_test, rng)
     n_test_of = _shares(counts - n_train_of, n_test, rng)
-    members = np.split(np.argsort(place, kind="stable"), np.cumsum(counts)[:-1])
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
     for index, train, held in zip(members, n_train_of, n_test_of, strict=True):
         shuffled = index[rng.permutation(len(index))]
         test[shuffled[train : train + held]] = True
@@ -43,7 +43,7 @@ def hold_out(y: Array, share: float, *, stratify: bool) -> NDArray[np.bool_]:
 
 
 def _shares(counts: Array, n: int, rng: np.random.RandomState) -> Array:
-    """n draws shared out in proportion to ``counts``; what rounding leaves goes by chance."""
+    """n draws distributed in proportion to ``counts``; the rest after rounding down is random."""
     exact = counts / max(counts.sum(), 1) * n
     drawn = np.floor(exact)
     missing = int(n - drawn.sum())

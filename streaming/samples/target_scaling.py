@@ -1,4 +1,4 @@
-"""Target scaling: a regression's targets in the units that its network learns them in, and back."""
+"""Target scaling: from the units of a regression's targets to those of the network, and back."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ Array = NDArray[Any]
 
 
 class Units(NamedTuple):
-    """Between outputs h of the network and predictions m + s h in the units of the targets.
+    """The map from outputs h of the network to predictions m + s h in the units of the targets.
 
-    mean: m, spread: s, one for each sample and output, or fewer that broadcast to as many; m is NaN
-    before the first target. Both None: the network learns the targets as they are.
+    mean: m. spread: s. Both have one number per sample and output, or fewer that broadcast; m is
+    NaN before the first target. Both are None if the targets are not scaled.
     """
 
     mean: Any
     spread: Any
 
     def predictions(self, outputs: Array) -> Array:
-        """Outputs (N, n_L) in the units of the targets, in float64 where they were scaled."""
+        """Outputs (N, n_L) in the units of the targets; scaled ones in float64."""
         if self.spread is None:
             return outputs
         return np.asarray(self.mean + self.spread * outputs.astype(np.float64))
 
 
 class TargetScaler:
-    """Scales targets Y (N, n_L) as `Scaler` does inputs; its state belongs into the checkpoint.
+    """Scales targets Y (N, n_L) as `Scaler` does inputs. Its state is a part of the checkpoint.
 
-    kind, maximum: as in `Scaler`. With "running" the network learns z = (y - m) / s, m and s the
-    mean and standard deviation of all targets so far, that of the sample among them. Predictions
-    are m + s h, with m and s as they were before the sample was learned: no target is known before
-    it is predicted. For targets that were constant so far s = 0 and the prediction is m; before the
-    first it is NaN.
+    kind, maximum: as in `Scaler`. With "running" the network learns z = (y - m) / s, where m and s
+    are the mean and standard deviation of all targets so far, including that of the sample.
+    Predictions are m + s h with m and s from before the sample was learned, since a target is not
+    known before it is predicted. If all targets so far are equal, s = 0 and the prediction is m;
+    before the first target it is NaN.
 
     >>> scaler = TargetScaler("running", 1)
     >>> z, before = scaler.learn_transform(np.array([[10.0], [30.0], [20.0]]))
@@ -52,11 +52,11 @@ class TargetScaler:
     def __init__(self, kind: str, n_outputs: int, maximum: float = 1.0) -> None:
         self._scaler = Scaler(kind, n_outputs, maximum)
         self.kind = kind
-        # how many numbers of a sample share a mean
+        # numbers of a sample that share a mean
         self._shared = n_outputs if kind == "global" else 1
 
     def learn_transform(self, Y: ArrayLike, dtype: DTypeLike = np.float64) -> tuple[Array, Units]:
-        """Y as the network learns it, and the units in which it predicted each sample."""
+        """Y as the network learns it, and the units of the prediction before each sample."""
         if self.kind not in ("running", "global"):
             return self.transform(Y, dtype), self.units()
         Y = coerce("targets", Y, "float64", (None, self._scaler.n_features))
@@ -69,11 +69,11 @@ class TargetScaler:
         return z.astype(dtype, copy=False), Units(mean, spread)
 
     def transform(self, Y: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
-        """Y as the network would learn it now; changes nothing."""
+        """Y in the current units of the network, which do not change."""
         return self._scaler.transform(np.asarray(Y, np.float64)).astype(dtype, copy=False)
 
     def units(self) -> Units:
-        """Those that the network predicts in now."""
+        """The units of a prediction now."""
         if self.kind == "none":
             return Units(None, None)
         if self.kind == "range":
@@ -96,7 +96,7 @@ def settled(
 ) -> tuple[bool, str]:
     """Whether a learner's task is a regression, and how its targets are scaled.
 
-    Raises BadOption where task, loss, classes, outputs and target_scale do not go together.
+    Raises BadOption if task, loss, classes, outputs and target_scale contradict each other.
     """
     if task not in (None, *TASKS):
         raise BadOption("task", got=repr(task), expected=" or ".join(TASKS))

@@ -1,8 +1,8 @@
-"""What labels are: classes, or numbers to be predicted (a regression).
+"""The task that labels imply: classification, or regression for numbers to predict.
 
-Texts are classes and numbers with decimals are a regression. Whole numbers can be either. They are
-taken for classes unless the loss asked for is the squared error, or there are too many different
-ones for classes: more than `FEW`, and less than ten samples for each.
+Texts are classes, and numbers with decimals are a regression. Whole numbers can be either. They are
+taken for classes unless the chosen loss is the squared error or there are too many different ones:
+more than `FEW`, with fewer than `SAMPLES_PER_CLASS` samples each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SAMPLES_PER_CLASS = 10
 
 
 class Task(NamedTuple):
-    """name: one of `TASKS`. guess: a line that gives name and reason; empty if none was needed."""
+    """name: one of `TASKS`. guess: a line with name and reason; empty if there was no choice."""
 
     name: str
     guess: str
@@ -31,8 +31,8 @@ def task_of(
 ) -> Task:
     """The task of labels of one kind: int (whole numbers), float (some with decimals), bool or str.
 
-    what: the labels, as a message names them, e.g. "column 'load'". different: how many values they
-    have. task, loss: what was asked for, or None.
+    what: name of the labels in messages, e.g. "column 'load'". different: number of different
+    values. samples: number of samples. task, loss: the user's choice, or None.
     Raises BadOption for a regression on texts.
 
     >>> task_of("column 'load'", float, 900, 1000, None, None).guess
@@ -62,7 +62,7 @@ def task_of(
 
 
 def kind_of(y: NDArray[Any]) -> type:
-    """The kind of the labels y (N,) in an array, for `task_of`.
+    """The kind of the labels y (N,), as `task_of` takes it.
 
     >>> kind_of(np.array([1.0, 2.0])), kind_of(np.array([0.5, 2.0]))
     (<class 'int'>, <class 'float'>)

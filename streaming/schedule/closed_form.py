@@ -1,21 +1,22 @@
-"""Makespans that a formula gives: one sample per update, workers never short, free hand-overs.
+"""Makespans in closed form, for one sample per update, enough workers and free hand-overs.
 
-Where every layer's learning waits for the error, directly or through other layers, let F_l be the
-time from the end of E(t) to the end of M(t,l), by the longest way through the items of the sample.
-E(t+1) waits for each layer l to have learned and for the standard pass from there on:
+Suppose that the learning of every layer waits for the error, directly or through other layers. Let
+F_l be the time from the end of E(t) to the end of M(t,l) along the critical path through the items
+of the sample. E(t+1) waits for the update of each layer l and for the standard pass from there on:
 
     period   = t_E + max_l (F_l + s_l + ... + s_L)
     makespan = s_1 + ... + s_L + t_E + (N-1) period + max_l F_l
 
-s_l, m_l times of S and M of layer l, t_E of E, N samples. With equal times of one and t_E = 0:
+s_l and m_l are the times of S and M of layer l, t_E is the time of E, and there are N samples. If
+all times are one, except t_E = 0:
 
     rule        F_l       period   makespan
     PEPITA      l         L+1      2L + (N-1)(L+1)
     BP, FA      L-l+1     2L       2LN
     DFA         1         L+1      N(L+1)
 
-For DRTP, where no hidden layer waits for the error, a layer's S and M take turns and layers follow
-each other: with equal times 2 per sample, L+1 + 2(N-1) in all.
+Under DRTP no hidden layer waits for the error. S and M of a layer alternate, and layers follow each
+other: with equal times 2 units per sample, L+1 + 2(N-1) in all.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from streaming.schedule.plan import Times
 
 
 def pipelined(tasks: Sequence[Task], times: Times, samples: int) -> tuple[float, float] | None:
-    """(makespan, period) of the schedule ``pipelined``; None where there is no formula.
+    """(makespan, period) of the schedule ``pipelined``; None for rules that have no formula.
 
-    tasks: of one sample, the same for all, as a rule declares them.
+    tasks: the tasks of one sample as a rule declares them, the same for all samples.
     """
     waits = list(dependencies([Item(task, 0) for task in tasks], Schedule()))
     done = [0.0] * len(tasks)  # after the end of E

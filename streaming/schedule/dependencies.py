@@ -1,4 +1,4 @@
-"""Who waits for whom, read off what the items read and write; nothing here knows a rule."""
+"""Dependencies between work items, derived from the arrays that they read and write."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from rate_models.rules import Ref
 from streaming.schedule.items import Item, Schedule
 
 Reason = Ref | str
-Waits = dict[int, Reason]  # {an earlier item: the array, or what else}
+Waits = dict[int, Reason]  # {an earlier item: the array, or another reason as text}
 
 
 def dependencies(items: Sequence[Item], schedule: Schedule) -> Iterator[Waits]:
-    """For each item the earlier ones that must be done before it starts, and why.
+    """For each item the earlier items that must be finished before it starts, with the reason.
 
     In the order of ``items``, an item waits
-    - for the one that wrote what it reads;
-    - to update an array: for the update before, and for all that read the array since;
-    - for the same task of the sample before: its results come in the order of samples;
+    - for the items that wrote what it reads;
+    - before it updates an array, for the previous update and for all items that have read the
+      array since;
+    - for the same task of the previous sample, so that results come in the order of samples;
     - in a sequential schedule, for the item before it.
 
-    Arrays of a sample have a place of their own for each sample here; how many places there are in
-    the end is decided by the plan. With ``copies`` updates wait for no reader.
+    Here the arrays of a sample have a buffer slot of their own for each sample; the plan decides
+    how many slots there are. With ``copies`` updates do not wait for readers.
     """
     in_place = schedule.weights != "copies"
     learned = {ref for item in items for ref in item.task.updates}

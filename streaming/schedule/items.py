@@ -1,6 +1,6 @@
-"""Work items in the order in which one worker would do them: what a schedule means.
+"""Work items in the order in which one worker executes them, which defines a schedule.
 
-Whatever runs elsewhere at the same time must give what this order gives.
+A parallel execution must have the same result as this order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rate_models.rules import Ref, Rule, Task
 Weights = Literal["stash", "current", "copies"]
 WEIGHTS: tuple[Weights, ...] = ("stash", "current", "copies")
 
-STASHED = "stashed "  # begins the names of weights that S leaves for M
+STASHED = "stashed "  # prefix of the names of weights that S keeps for M
 
 
 class Item(NamedTuple):
@@ -30,19 +30,19 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """When samples may overlap.
+    """Which samples may overlap.
 
-    kind: sequential: all items of a sample before any of the next. pipelined: an item waits for
-    nothing but the arrays that it needs, in the order of the sequential schedule, so the result is
-    the same to the last bit. delayed: M of sample t comes after S of sample t + delay.
-    batch: samples per update, streamed through the layers one after another; the delay counts
-    updates.
-    weights, with a delay: stash: M of a sample goes through the weights that its S went through
-    and is applied to the current ones. current: M goes through the current weights. copies: as
-    stash, with every update in a new copy of the weights, so that a pass may read one while an
-    update writes the next.
+    kind: sequential: all items of a sample come before any of the next. pipelined: an item waits
+    only for the arrays that it needs, in the order of the sequential schedule, so the result is the
+    same to the last bit. delayed: M of sample t comes after S of sample t + delay.
+    batch: samples per update, streamed through the layers one after another. With batches the
+    delay counts updates.
+    weights, for a delay: stash: M of a sample uses the weights that its S used, and its update is
+    applied to the current ones. current: M uses the current weights. copies: as stash, but every
+    update makes a new copy of the weights, so that a pass can read one copy while an update writes
+    the next.
 
-    Raises BadOption for a delay below 0, a batch below 1, and for what does not go together.
+    Raises BadOption for a delay below 0, a batch below 1, and for a delay without ``delayed``.
     """
 
     kind: Literal["sequential", "pipelined", "delayed"] = "pipelined"
@@ -83,8 +83,8 @@ delayed:d or delayed:d:current, for example delayed:3
             return cls("sequential", 0, batch, weights)
         if text == "pipelined":
             return cls("pipelined", 0, batch, weights)
-        if found := re.fullmatch(r"delayed:(-?[0-9]{1,18})(:current)?", text):
-            return cls("delayed", int(found[1]), batch, "current" if found[2] else weights)
+        if match := re.fullmatch(r"delayed:(-?[0-9]{1,18})(:current)?", text):
+            return cls("delayed", int(match[1]), batch, "current" if match[2] else weights)
         raise BadOption("schedule", got=quoted(text), expected=expected)
 
     def __str__(self) -> str:
@@ -102,13 +102,16 @@ def items(
     seen: int = 0,
     waiting: int | None = None,
 ) -> Iterator[Item]:
-    """Every work item of ``samples`` samples, one after another; ``seen`` came before them.
+    """All work items of ``samples`` samples in order.
 
-    For each update of the weights: S and E of its samples, then M of the samples of the update
-    ``delay`` before it. waiting: None where the stream ends with these samples; else the number of
-    them, at most the delay, of which only M is to come, and the last ones wait for theirs in turn.
-    Then an update may begin before these samples and end after them, and M of a mini-batch's
-    sample comes before the next sample.
+    For each update of the weights there are S and E of its samples, then M of the samples of the
+    update ``delay`` updates earlier.
+
+    seen: samples before these.
+    waiting: None if the stream ends with these samples. Otherwise the first ``waiting`` of them, at
+    most the delay, have only M left, and the last ones wait for their M in turn. A mini-batch may
+    then begin before these samples and end after them, and M of each of its samples comes before
+    the next sample.
     """
     if waiting is not None and schedule.batch > 1:
         for t in range(samples):
@@ -116,7 +119,7 @@ def items(
             ends = (seen + t + 1) % schedule.batch == 0
             yield from (Item(task, t) for task in _of_sample(tasks, schedule, ends))
         return
-    due: deque[list[Item]] = deque()  # M of updates whose turn has not come
+    due: deque[list[Item]] = deque()  # M of updates that are still delayed
     for first in range(0, samples, schedule.batch):
         learning: list[Item] = []
         for t in range(first, min(first + schedule.batch, samples)):
@@ -134,14 +137,14 @@ def items(
 
 
 def _of_sample(tasks: list[Task], schedule: Schedule, ends: bool) -> list[Task]:
-    """A rule's tasks as the schedule has them; ends: the sample is the last of its batch."""
+    """A rule's tasks, changed for the schedule; ends: the sample is the last of its batch."""
     if schedule.delay and schedule.weights != "current":
         tasks = _stashed(tasks)
     return [_summed(task, ends) for task in tasks] if schedule.batch > 1 else tasks
 
 
 def _stashed(tasks: Sequence[Task]) -> list[Task]:
-    """M reads what S went through, which S leaves behind, where it read the weights themselves."""
+    """Tasks in which M reads the weights stashed by S, wherever it read the weights themselves."""
     learned = {ref for task in tasks for ref in task.updates}
     passed = {ref for task in tasks if task.kind == "S" for ref in task.reads} & learned
     again = {ref for task in tasks if task.kind == "M" for ref in task.reads} & passed
@@ -149,8 +152,8 @@ def _stashed(tasks: Sequence[Task]) -> list[Task]:
     for task in tasks:
         if task.kind == "M":
             task = task._replace(reads=tuple(_stash(r) if r in again else r for r in task.reads))
-        elif left := [ref for ref in task.reads if ref in again]:
-            task = task._replace(writes=(*task.writes, *map(_stash, left)))
+        elif kept := [ref for ref in task.reads if ref in again]:
+            task = task._replace(writes=(*task.writes, *map(_stash, kept)))
         changed.append(task)
     return changed
 
@@ -160,6 +163,6 @@ def _stash(ref: Ref) -> Ref:
 
 
 def _summed(task: Task, ends: bool) -> Task:
-    """Inside a batch changes are added up; the last sample of the batch applies them."""
+    """A task of a batch: it accumulates updates; the last sample of the batch applies the sum."""
     sums = tuple((f"sum {name}", layer) for name, layer in task.updates)
     return task._replace(updates=sums + (task.updates if ends else ()))

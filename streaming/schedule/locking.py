@@ -1,4 +1,4 @@
-"""Schedules under which no two items could ever run at the same time, and what forbids it."""
+"""Refusal of schedules that cannot overlap samples, or that can be planned but not executed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from streaming.schedule.items import Item, Schedule, items
 
 
 def refuse_if_locked(rule: Rule, spec: NetworkSpec, hyper: Any, schedule: Schedule) -> None:
-    """BadOption where a schedule that should overlap samples cannot; says what waits for what."""
+    """Raise BadOption, with a chain of waits, for a schedule under which no two items can ever run
+    at the same time, though it is meant to overlap samples."""
     if schedule.kind == "sequential" or schedule.batch > 1 or schedule.delay:
         return  # with a batch or a delay S of the next sample waits for no update of this one
     todo = list(items(rule, spec, hyper, schedule, 2))
     waits = list(dependencies(todo, schedule))
-    level: list[int] = []  # how many items at least come before, one after another
-    for found in waits:
-        level.append(1 + max((level[j] for j in found), default=-1))
+    level: list[int] = []  # length of the longest chain of items before each
+    for needed in waits:
+        level.append(1 + max((level[j] for j in needed), default=-1))
     if max(level) + 1 < len(todo):
         return
     at = next(i for i, item in enumerate(todo) if item.sample == 1)
@@ -59,16 +60,17 @@ def refuse_if_planned_only(
     structured: bool,
     moving: bool,
 ) -> None:
-    """BadOption for a schedule that can be planned, but not carried out.
+    """Raise BadOption for a schedule that can be planned, but not executed.
 
-    structured: whether the first layer is; moving: whether there is momentum or weight decay.
+    structured: whether the first layer has the structured form. moving: whether there is momentum
+    or weight decay.
     """
     how, name = schedule, rule.name
     if how.weights == "copies" or (how.batch > 1 and how.delay):
         expected = "weights in place, and no delay of mini-batches: others are planned only"
         raise BadOption("schedule", got=str(how), expected=expected)
     if how.batch > 1 and not rule.batches(hyper):
-        expected = f"one sample per update: {name} changes more than it could add up"
+        expected = f"one sample per update: {name} cannot accumulate all that it changes"
         raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
     if how.batch > 1 and not structured:
         expected = "the structured form of the first layer"
@@ -82,5 +84,5 @@ def refuse_if_planned_only(
         expected = f"no delay: with these hyperparameters {name} needs the weights as they are"
         raise BadOption(f"schedule of {name}", got=str(how), expected=expected)
     if again and how.weights == "stash" and (moving or not structured):
-        expected = "no momentum and no weight decay: changes of weights are kept as products"
+        expected = "no momentum and no weight decay: stashed weights are kept as rank-1 updates"
         raise BadOption(f"schedule of {name}", got=str(how), expected=expected)

@@ -19,14 +19,14 @@ from streaming.schedule.plan import Plan
 KINDS = {"S": (BLUE, "standard pass"), "E": (COLOURS[2], "error"),
          "M": (ORANGE, "teaching signal and update")}  # fmt: skip
 MOST_LABELS = 150
-MOST_ROWS = 40  # workers of whom each has a row that an eye can follow
+MOST_ROWS = 40  # workers whose rows can be told apart
 
 
 def gantt(axes: Axes, plan: Plan, until: float | None = None) -> int:
-    """A row per worker, a bar per item; shades tell samples apart, numbers are layers.
+    """Draw a row per worker and a bar per item. Shades distinguish samples, numbers are layers.
 
-    until: time at which the picture ends, default the makespan. Returns how many numbers there are:
-    bars that are short, or too many, have none.
+    until: time at which the picture ends, default the makespan. Returns how many numbers were
+    drawn: there are none in short bars, or if there are too many bars.
     """
     end = plan.makespan if until is None else min(until, plan.makespan)
     shown = np.flatnonzero((plan.start < end) & (plan.times > 0))
@@ -59,15 +59,15 @@ def gantt(axes: Axes, plan: Plan, until: float | None = None) -> int:
 
 
 def key(plan: Plan) -> list[Patch]:
-    """Legend entries of `gantt`, for what takes time."""
+    """Legend entries of `gantt`, for the kinds of items that take time."""
     kinds = {item.task.kind for item, time in zip(plan.items, plan.times, strict=True) if time}
     return [Patch(color=colour, label=name) for k, (colour, name) in KINDS.items() if k in kinds]
 
 
 def draw(plan: Plan, path: Path, title: str, unit: str, ran: Plan | None = None) -> Path:
-    """The first few samples of a plan as a picture file; returns its path.
+    """Draw the first few samples of a plan into a picture file; returns its path.
 
-    ran: the same items as they ran, drawn below on the same axis of time.
+    ran: the same items as they ran, drawn below the plan on the same time axis.
     """
     panels = [plan] if ran is None else [plan, ran]
     with drawing():
@@ -92,6 +92,6 @@ def draw(plan: Plan, path: Path, title: str, unit: str, ran: Plan | None = None)
 
 
 def _first_samples(plan: Plan) -> float:
-    """When the last of the first few samples is done."""
+    """The time at which the last of the first few samples is finished."""
     _, end = plan.of_sample
     return float(end[: max(4, plan.schedule.batch + 2)].max())

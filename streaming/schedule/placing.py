@@ -1,4 +1,4 @@
-"""When each item runs and where: list scheduling, compiled."""
+"""List scheduling, compiled: on which worker each item runs, and when."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rate_models.compiler.kernel import Array, kernel
 
 @kernel
 def _earliest(times: Array, first: Array, waits: Array, start: Array) -> None:
-    """The start of each item (n,) if workers were never short and hand-overs free.
+    """The start of each item (n,) with any number of workers and free hand-overs.
 
-    times (n,) durations; item i waits for waits[first[i]:first[i+1]], which come before it.
+    times (n,): durations. Item i waits for waits[first[i]:first[i+1]], all of them earlier items.
     """
     for i in range(times.size):
         for k in range(first[i], first[i + 1]):
@@ -28,7 +28,7 @@ def earliest(times: Array, first: Array, waits: Array) -> Array:
 
 @kernel
 def _remaining(times: Array, first: Array, waits: Array, rest: Array) -> None:
-    """The longest way (n,) from the start of each item to the end of the last."""
+    """The longest path (n,) from the start of each item to the end of the last item."""
     for i in range(times.size - 1, -1, -1):
         rest[i] += times[i]
         for k in range(first[i], first[i + 1]):
@@ -47,15 +47,15 @@ def _place(
     order: Array, times: Array, first: Array, waits: Array, bound: Array, handover: float,
     worker: Array, start: Array, free: Array,
 ) -> None:  # fmt: skip
-    """(worker, start) of each item (n,), put one by one, in ``order``, at the end of a
-    worker's list.
+    """(worker, start) of each item (n,). In ``order``, items go to the end of a worker's list.
 
-    bound (n,): the worker that must take it, or -1: the one that can start it first; of several,
-    the one that did what it waited for last, then the one that has been idle for the shortest time.
-    A worker hears of what another did ``handover`` later than of what it did itself.
+    bound (n,): the worker that must execute the item, or -1 for the one that can start it first. Of
+    several such workers it is the one that finished the last item that was waited for, then the one
+    that has been idle for the shortest time.
+    A worker sees what another has finished ``handover`` later than what it has finished itself.
     """
     for i in order:
-        # when the last of what it waits for was done, by whom, and the last done by anyone else
+        # end and worker of the last item that is waited for, and the last end on other workers
         last, elsewhere, near = -handover, -handover, -1
         for k in range(first[i], first[i + 1]):
             j = waits[k]
@@ -83,7 +83,7 @@ def place(
     order: Array, times: Array, first: Array, waits: Array, bound: Array,
     workers: int, handover: float,
 ) -> tuple[Array, Array]:  # fmt: skip
-    """`_place` among so many workers, into new arrays."""
+    """`_place` on a number of workers, into new arrays."""
     worker, start = np.full(times.size, -1), np.zeros(times.size)
     _place(order, times, first, waits, bound, handover, worker, start, np.zeros(workers))
     return worker, start

@@ -1,4 +1,4 @@
-"""A plan: which worker does which item when, and what that is worth."""
+"""A plan: which worker executes which item when, with its makespan, speed-up and memory."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ Ints = NDArray[np.int64]
 
 
 class Times(NamedTuple):
-    """How long items take, in any unit: S and M of layers 1..L, above 0, and E, not below 0."""
+    """Item times in any unit: S and M of layers 1..L, above 0, and E, 0 or more."""
 
     standard: tuple[float, ...]
     modulated: tuple[float, ...]
     error: float = 0.0
 
     def of(self, task: Task) -> float:
+        """The time of an item of this task."""
         if task.kind == "E":
             return self.error
         return (self.standard if task.kind == "S" else self.modulated)[task.layer - 1]
 
 
 def equal_times(layers: int) -> Times:
-    """One unit for every item; the error takes none."""
+    """Times of one unit for S and M, and none for the error."""
     return Times((1.0,) * layers, (1.0,) * layers)
 
 
@@ -42,9 +43,9 @@ def equal_times(layers: int) -> Times:
 class Plan:
     """Items in the order of one worker (see `items`), each with its worker and start.
 
-    times, start (n,) in the unit of the stage times; worker (n,); item i waits for
-    waits[first[i]:first[i+1]]. assignment: layers: each worker owns some; waves: an item goes where
-    it can start first.
+    times, start (n,): in the unit of the item times. worker (n,). Item i waits for
+    waits[first[i]:first[i+1]]. assignment: layers: each worker owns some layers. waves: an item
+    goes to the worker that can start it first.
     """
 
     spec: NetworkSpec
@@ -61,6 +62,7 @@ class Plan:
 
     @cached_property
     def finish(self) -> Floats:
+        """End of each item (n,)."""
         return self.start + self.times
 
     @property
@@ -70,26 +72,26 @@ class Plan:
 
     @property
     def speedup(self) -> float:
-        """Over one worker, who never waits."""
+        """Speed-up over one worker, which never waits."""
         return float(self.times.sum()) / self.makespan
 
     @property
     def samples(self) -> int:
-        """N, the samples that were laid out."""
+        """N, the number of samples in the plan."""
         return len(self.of_sample[1])
 
     def makespan_of(self, samples: int) -> float:
-        """Of a longer stream, which goes on at the plan's steady pace."""
+        """The makespan of a longer stream, continued at the plan's steady pace."""
         return self.makespan + (samples - self.samples) * self.period
 
     @property
     def most_speedup(self) -> float:
-        """With any number of workers and free hand-overs."""
+        """The speed-up with any number of workers and free hand-overs."""
         return float(self.times.sum()) / self.critical
 
     @cached_property
     def critical(self) -> float:
-        """The makespan with any number of workers and free hand-overs: none is shorter."""
+        """The makespan with any number of workers and free hand-overs, a lower bound."""
         start = placing.earliest(self.times, self.first, self.waits)
         return float((start + self.times).max())
 
@@ -110,30 +112,30 @@ class Plan:
 
     @property
     def period(self) -> float:
-        """Time per sample once the pipe is full and before it empties.
+        """Time per sample in the steady state, while the pipeline is full.
 
-        Over whole rounds of delay + 1 updates, as far as there are any, else over all samples; and
-        never less than a sample's work shared by all workers.
+        It is measured over whole rounds of delay + 1 updates, or over all samples if there is no
+        whole round. It is never less than the work of a sample divided by the number of workers.
         """
         _, end = self.of_sample
         batch, round_ = self.schedule.batch, self.schedule.delay + 1
         ends = np.maximum.accumulate(end)[batch - 1 :: batch]
-        full = len(ends) - 1 - round_  # the updates after it are done while the pipe empties
+        full = len(ends) - 1 - round_  # later updates run while the pipeline drains
         rounds = full // round_ - full // round_ // 2
         if rounds < 1:
             return self.makespan / len(end)
-        seen = float(ends[full] - ends[full - rounds * round_]) / (rounds * round_ * batch)
-        return max(seen, float(self.times.sum()) / len(end) / self.workers)
+        steady = float(ends[full] - ends[full - rounds * round_]) / (rounds * round_ * batch)
+        return max(steady, float(self.times.sum()) / len(end) / self.workers)
 
     @property
     def utilisation(self) -> Floats:
-        """Share of the makespan that each worker is busy (P,)."""
+        """Share of the makespan during which each worker is busy (P,)."""
         busy = np.bincount(self.worker, weights=self.times, minlength=self.workers)
         return np.asarray(busy / self.makespan)
 
     @cached_property
-    def _lives(self) -> dict[Ref, tuple[Ints, Floats, Floats]]:
-        """For each array of a sample: the samples, when it is first written, when it is let go."""
+    def _lifetimes(self) -> dict[Ref, tuple[Ints, Floats, Floats]]:
+        """For each array of a sample: the samples, the first write and the last use of each."""
         begin: defaultdict[Ref, dict[int, float]] = defaultdict(dict)
         end: defaultdict[Ref, dict[int, float]] = defaultdict(dict)
         done = self.finish + self.handover
@@ -142,7 +144,7 @@ class Plan:
             for ref in task.writes:
                 begin[ref][t], end[ref][t] = self.start[i], done[i]
             for ref in task.reads:
-                if ref in written:  # and if not yet, it was there before the first item
+                if ref in written:  # if not yet written, it was there before the first item
                     begin[ref].setdefault(t, 0.0)
                     end[ref][t] = max(end[ref].get(t, 0.0), done[i])
         return {
@@ -156,45 +158,47 @@ class Plan:
 
     @cached_property
     def slots(self) -> dict[Ref, int]:
-        """How many samples' places each array of a sample needs: sample t lies in t mod slots.
+        """Buffer slots that each array of a sample needs: sample t uses slot t mod slots.
 
-        The fewest with which nobody has to wait for a place.
+        It is the smallest number with which no item of the plan waits for a free slot.
         """
-        return {ref: _places(*life) for ref, life in self._lives.items()}
+        return {ref: _slots_needed(*life) for ref, life in self._lifetimes.items()}
 
     def _width(self, ref: Ref) -> int:
-        """Numbers in an array of a sample; of stashed weights: δ_l and h_{l-1}, by which M's differ
-        from S's."""
+        """Numbers in an array of a sample. For stashed weights these are δ_l and h_{l-1}, the
+        rank-1 update by which the weights of M differ from those of S."""
         sizes, (name, layer) = self.spec.sizes, ref
         return sizes[layer] + sizes[layer - 1] if name.startswith(STASHED) else sizes[layer]
 
     @property
     def reserved(self) -> int:
-        """Numbers in all places of activities and signals."""
+        """Numbers in all slots of activities and signals."""
         held = self.slots.items()
         return sum(n * self._width(ref) for ref, n in held if not ref[0].startswith(STASHED))
 
     @property
     def stashed(self) -> int:
-        """Numbers in all places that keep the weights of S for M, as pending changes."""
+        """Numbers in all slots that stash the weights of S for M, as pending updates."""
         held = self.slots.items()
         return sum(n * self._width(ref) for ref, n in held if ref[0].startswith(STASHED))
 
     @property
     def held(self) -> int:
-        """The most numbers of activities and signals that are needed at one moment."""
-        lives = {ref: life for ref, life in self._lives.items() if not ref[0].startswith(STASHED)}
+        """The most numbers of activities and signals that are needed at the same time."""
+        lives = {
+            ref: life for ref, life in self._lifetimes.items() if not ref[0].startswith(STASHED)
+        }
         times = np.concatenate([part for _, *life in lives.values() for part in life[::-1]])
         widths = [
             self._width(ref) * np.repeat([-1, 1], len(samples))
             for ref, (samples, *_) in lives.items()
         ]
         change = np.concatenate(widths)
-        order = np.lexsort((change, times))  # at one time places are let go first
+        order = np.lexsort((change, times))  # at equal times slots are freed first
         return int(np.cumsum(change[order]).max())
 
 
-def _places(samples: Ints, begin: Floats, end: Floats) -> int:
-    """The smallest n with which sample t is done when t + n begins."""
+def _slots_needed(samples: Ints, begin: Floats, end: Floats) -> int:
+    """The smallest n for which sample t is finished when sample t + n begins."""
     later = np.searchsorted(begin, end, side="left") - 1
     return 1 + int((samples[later] - samples).max())

@@ -1,4 +1,4 @@
-"""Making plans: several are laid out, the shortest is kept."""
+"""The planner: it makes several plans and returns the shortest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streaming.schedule.items import Item, Schedule, items
 from streaming.schedule.locking import refuse_if_locked
 from streaming.schedule.plan import Floats, Ints, Plan, Times
 
-MOST_WORKERS = 100_000  # of a plan, which may be for chips that nobody has
+MOST_WORKERS = 100_000  # of a plan, which may be for hardware that does not exist yet
 Assignment = Literal["layers", "waves"]
 
 
@@ -37,14 +37,14 @@ def plan(
     activation: str = "relu",
     options: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """The shortest plan that was found; of equally short ones, one in which workers own layers.
+    """The shortest plan of several. Of equally short ones, one in which workers own layers.
 
-    sizes: n_0, ..., n_L. times: of the items, default multiply-adds. handover: delay until a worker
-    hears what another has done. assignment: the only one to try. options: hyperparameters of the
-    rule by name.
+    sizes: n_0, ..., n_L. times: item times, default multiply-adds. handover: time until a worker
+    sees what another has finished. assignment: the only one to try, None for all. options:
+    hyperparameters of the rule by name.
 
-    Raises BadOption for workers or samples below 1, times that are none, and a schedule under which
-    no two items could ever run at the same time. Warns when some workers never get an item.
+    Raises BadOption for workers or samples below 1, invalid times, and a schedule under which no
+    two items can ever run at the same time. Warns if some workers never get an item.
     """
     if samples < 1:
         raise BadOption("samples", got=samples, expected="1 or more")
@@ -60,7 +60,7 @@ def plan(
 
 
 def warn_of_idle(plan: Plan) -> None:
-    """Warn when some workers never get an item."""
+    """Warn if some workers never get an item."""
     used = len(set(plan.worker.tolist()))
     if used < plan.workers:
         text = f"workers: {used} of {plan.workers} ever get an item; the others stay idle"
@@ -68,8 +68,8 @@ def warn_of_idle(plan: Plan) -> None:
 
 
 def check(rule: Rule, spec: NetworkSpec, hyper: Any, schedule: Schedule, workers: int) -> None:
-    """BadOption for workers below 1 and a schedule under which no two items could ever run at the
-    same time."""
+    """Raise BadOption for workers below 1, and for a schedule under which no two items can ever run
+    at the same time."""
     if workers < 1:
         raise BadOption("workers", got=workers, expected="1 or more")
     if workers > MOST_WORKERS:
@@ -86,11 +86,11 @@ def lay_out(
     handover: float = 0.0,
     assignment: Assignment | None = None,
 ) -> Plan:
-    """`plan` for items that are given, in the order of one worker; times: also one for each."""
+    """`plan` for given items, in the order of one worker; times: also an array, one per item."""
     durations = times if isinstance(times, np.ndarray) else _durations(todo, spec, times)
-    found = [sorted(waits) for waits in dependencies(todo, schedule)]
-    first = np.cumsum([0, *map(len, found)], dtype=np.int64)
-    waits = np.fromiter((j for some in found for j in some), np.int64, first[-1])
+    earlier = [sorted(waits) for waits in dependencies(todo, schedule)]
+    first = np.cumsum([0, *map(len, earlier)], dtype=np.int64)
+    waits = np.fromiter((j for some in earlier for j in some), np.int64, first[-1])
     early = placing.earliest(durations, first, waits)
     urgent = -placing.remaining(durations, first, waits)
     best: Plan | None = None
@@ -98,7 +98,7 @@ def lay_out(
         if assignment not in (None, kind):
             continue
         bound = np.full(len(todo), -1) if kind == "waves" else owners(todo, durations, sharing)
-        # as early as they can, twice more in the order that came of it; then the most urgent first
+        # in the order of earliest starts, twice in the order of the plan before, then by urgency
         start = early
         for turn in range(4):
             order = np.argsort(start if turn < 3 else urgent, kind="stable")
@@ -114,8 +114,8 @@ def lay_out(
 
 
 def _candidates(workers: int, handover: float) -> list[tuple[Assignment, int]]:
-    """Assignments to try, and among how many workers layers are shared: where hand-overs are dear,
-    fewer may be faster."""
+    """Assignments to try, each with the number of workers that share the layers. With expensive
+    hand-overs fewer workers may be faster."""
     shares = [workers >> k for k in range(workers.bit_length())] if handover else [workers]
     return [*(("layers", share) for share in shares), ("waves", workers)]
 
@@ -123,7 +123,7 @@ def _candidates(workers: int, handover: float) -> list[tuple[Assignment, int]]:
 def network(
     rule: str, sizes: Sequence[int], activation: str, options: Mapping[str, Any]
 ) -> tuple[Rule, NetworkSpec, Any]:
-    """(rule, network, hyperparameters), checked."""
+    """The rule, the network and the hyperparameters, checked."""
     definition = rules.get(rule)
     hyper = checked(definition.hyperparameters(), **options)
     spec = NetworkSpec(tuple(sizes), activation, definition.loss)
@@ -144,23 +144,23 @@ def _durations(todo: Sequence[Item], spec: NetworkSpec, times: Times | None) -> 
 
 
 def owners(todo: Sequence[Item], durations: Floats, workers: int) -> Ints:
-    """The worker of each item (n,) when each owns consecutive layers of about the same work."""
+    """The worker of each item (n,) if each worker owns consecutive layers of about equal work."""
     layers = max(item.task.layer for item in todo)
     layer = np.array([item.task.layer or layers for item in todo])  # E goes with the output
     work: Floats = np.bincount(layer, durations, layers + 1)[1:].astype(float)
     low, high = work.max(), work.sum() * (1 + 1e-9)  # sums differ by the order of their terms
     for _ in range(50):  # the smallest load with which the layers fit
         middle = (low + high) / 2
-        low, high = (low, middle) if _blocks(work, middle)[-1] < workers else (middle, high)
-    return np.asarray(_blocks(work, high)[layer - 1])
+        low, high = (low, middle) if _groups(work, middle)[-1] < workers else (middle, high)
+    return np.asarray(_groups(work, high)[layer - 1])
 
 
-def _blocks(work: Floats, most: float) -> Ints:
-    """The block of each layer, filled one after another up to a load of ``most``."""
-    block, load, found = 0, 0.0, []
+def _groups(work: Floats, most: float) -> Ints:
+    """The group of each layer; groups are filled one after another up to a load of ``most``."""
+    group, load, groups = 0, 0.0, []
     for one in work:
         if load + one > most and load > 0:
-            block, load = block + 1, 0.0
+            group, load = group + 1, 0.0
         load += one
-        found.append(block)
-    return np.array(found)
+        groups.append(group)
+    return np.array(groups)

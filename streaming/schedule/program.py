@@ -1,4 +1,4 @@
-"""A plan as a runner executes it: int64 arrays that a compiled worker can walk."""
+"""A plan as int64 arrays, which the compiled workers of a runner execute."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Ints = NDArray[np.int64]
 
 
 class Program(NamedTuple):
-    """What each worker does, in its order, and what it waits for and tells.
+    """The items of each worker in order, with the counters to wait for and to set.
 
-    One row per item; worker w does rows begin[w] to begin[w+1], one after another. Row i:
+    There is one row per item. Worker w executes rows begin[w] to begin[w+1]. Row i means:
 
         for k in range(wait[i], wait[i + 1]):
-            until counters[on[k]] >= value[k]           # acquire
-        do task[i] of sample[i]
+            wait until counters[on[k]] >= value[k]      # acquire
+        execute task[i] of sample[i]
         counters[task[i]] = sample[i] + 1               # release
 
-    kind (C,), layer (C,): what task c is: 0 S, 1 E, 2 M, and of which layer; there is one counter
-    for each task, at 0 before the first row. A counter only ever rises, whichever worker sets it.
-    Waits for what the same worker did before, and such as an earlier row of the worker had to see
-    already, are left out. ``slots`` of the plan says where a sample's arrays lie: sample t in place
-    t mod slots[array]; that nobody overwrites what is still read is part of the waits.
+    kind (C,), layer (C,): the kind (0 S, 1 E, 2 M) and the layer of task c. There is one counter
+    for each task, at 0 before the first row. A counter never decreases, whichever worker sets it.
+    Left out are waits for items of the same worker, and waits that an earlier row of the worker
+    already includes. The arrays of sample t lie in slot t mod slots[array], with ``slots`` of the
+    plan. The waits also make sure that no slot is overwritten while it is still read.
     """
 
     kind: Ints
@@ -46,19 +46,19 @@ class Program(NamedTuple):
 KINDS = ("S", "E", "M")
 
 
-def program(plan: Plan, places: int | None = None) -> Program:
-    """The rows of every worker.
+def program(plan: Plan, slots: int | None = None) -> Program:
+    """The rows of all workers.
 
-    places: how many samples' places every array has, in place of the plan's own numbers.
-    Raises BadOption for copies of weights: they have no places yet.
+    slots: buffer slots of every array, instead of the plan's own numbers.
+    Raises BadOption for copies of weights, which no buffer holds.
     """
     if plan.schedule.delay and plan.schedule.weights == "copies":
         expected = "stash or current, which change weights in place"
         raise BadOption("weights of a program", got="copies", expected=expected)
     tasks: dict[tuple[str, int], int] = {}
     number = [tasks.setdefault(item.task[:2], len(tasks)) for item in plan.items]
-    taken = _taken(plan, places)
-    # what takes no time comes before what starts with it
+    occupied = _occupied(plan, slots)
+    # an item that takes no time comes before items that start at the same time
     rows = np.lexsort((np.arange(len(number)), plan.finish, plan.start, plan.worker))
     begin = np.searchsorted(plan.worker[rows], np.arange(plan.workers + 1))
     wait: list[int] = [0]
@@ -70,7 +70,7 @@ def program(plan: Plan, places: int | None = None) -> Program:
         if plan.worker[i] != worker:
             worker, seen = int(plan.worker[i]), {}
         needed: dict[int, int] = {}
-        for j in chain(plan.waits[plan.first[i] : plan.first[i + 1]].tolist(), taken.get(i, ())):
+        for j in chain(plan.waits[plan.first[i] : plan.first[i + 1]].tolist(), occupied.get(i, ())):
             done = plan.items[j].sample + 1
             if plan.worker[j] != worker and seen.get(number[j], 0) < done:
                 needed[number[j]] = max(done, needed.get(number[j], 0))
@@ -90,21 +90,21 @@ def program(plan: Plan, places: int | None = None) -> Program:
     )
 
 
-def _taken(plan: Plan, places: int | None) -> dict[int, set[int]]:
-    """For items that write to a sample's place: who must be done with what lay there before."""
+def _occupied(plan: Plan, slots: int | None) -> dict[int, set[int]]:
+    """For items that write to a slot: the items that use its previous sample, which come first."""
     users: defaultdict[tuple[Ref, int], list[int]] = defaultdict(list)
     for i, (task, t) in enumerate(plan.items):
         for ref in (*task.reads, *task.writes):
             if ref in plan.slots:
                 users[ref, t].append(i)
-    found: defaultdict[int, set[int]] = defaultdict(set)
-    lies: dict[tuple[Ref, int], int] = {}  # the sample that lies in a place
+    earlier: defaultdict[int, set[int]] = defaultdict(set)
+    sample_in: dict[tuple[Ref, int], int] = {}  # the sample in each slot
     written = {(ref, t) for task, t in plan.items for ref in task.writes}
     for ref, t in sorted(users.keys() - written, key=lambda of: of[1]):  # there from the start
-        lies[ref, t % (places or plan.slots[ref])] = t
+        sample_in[ref, t % (slots or plan.slots[ref])] = t
     for i, (task, t) in enumerate(plan.items):
         for ref in task.writes:
-            place = ref, t % (places or plan.slots[ref])
-            found[i] |= set(users.get((ref, lies.get(place, -1)), ()))
-            lies[place] = t
-    return found
+            slot = ref, t % (slots or plan.slots[ref])
+            earlier[i] |= set(users.get((ref, sample_in.get(slot, -1)), ()))
+            sample_in[slot] = t
+    return earlier

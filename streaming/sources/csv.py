@@ -30,7 +30,7 @@ from streaming.sources import Chunk, Options, Source, SourceFile
 from streaming.tables.columns import beginning, columns
 from streaming.tables.labels import Labels
 from streaming.tables.missing import Filler
-from streaming.tables.rows import Block, Rows
+from streaming.tables.rows import RowChunk, Rows
 from streaming.tables.split import Split
 from streaming.tables.table_file import TableFile
 
@@ -117,7 +117,7 @@ class CsvSource(Source):
         """The first pass: finds labels and columns with gaps; returns the number of rows."""
         rows, n = self._rows(), 0
         gaps = np.zeros(len(self._columns.features), np.bool_)
-        for block in rows.blocks(self._file, first_pass=True, bar="reading"):
+        for block in rows.chunks(self._file, first_pass=True, bar="reading"):
             gaps |= np.isnan(block.values).any(axis=0)
             n += len(block.values)
         self._file.unchanged()
@@ -167,9 +167,9 @@ class CsvSource(Source):
         if n != (self._split.n_test if held_out else self.length):
             raise self._file.changed()
 
-    def _blocks(self) -> Iterator[Block]:
+    def _blocks(self) -> Iterator[RowChunk]:
         try:
-            yield from self._rows().blocks(self._file)
+            yield from self._rows().chunks(self._file)
         except BadSample:  # the first pass found none, so the file has changed
             self._file.unchanged()
             raise

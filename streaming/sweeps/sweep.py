@@ -1,7 +1,7 @@
 """A sweep: the same run over all combinations of some options, on workers of Dask.
 
-A combination is a cell. The client keeps what a worker has computed at once, one file per cell; a
-worker sends its results over Dask and leaves no files, so that the machines need no common folder.
+A combination is a cell. Workers send their results over Dask and leave no files, so that the
+machines need no common folder. The client writes each result at once, one file per cell.
 """
 
 from __future__ import annotations
@@ -35,18 +35,19 @@ from streaming.sweeps import table as sweep_table
 
 Values = Sequence[Any]
 FIELDS = option_of(RunConfig).keys() - {"settings"}
-MOST = 100_000  # cells of a sweep: more are a slip, and would fill the memory before the first ran
+MOST = 100_000  # cells of a sweep; more are a mistake, and would fill the memory before any run
 LONGEST = 40  # digits of an end of a range
-# Fields of a configuration that decide no numbers, or are kept beside them.
+# Fields of a configuration that decide no numbers, or are kept with the result.
 APART = {name for name, option in option_of(RunConfig).items() if not option.decides}
 APART |= {"seed", "lineage"}
 
 
 class Cell(NamedTuple):
-    """One run of a sweep. varied: what tells it from the others. config: resolved.
+    """One run of a sweep.
 
-    content: of the source's file, so that another file of the same name is another run. data: of
-    the data set, kept beside the result: where it has changed the cell is computed again.
+    varied: the values in which it differs from the others. config: the resolved configuration.
+    content: hash of the source's file, so that another file of the same name is another run. data:
+    hash of the data set, kept with the result; if it has changed, the cell is computed again.
     """
 
     varied: dict[str, Any]
@@ -56,14 +57,14 @@ class Cell(NamedTuple):
 
     @property
     def run(self) -> dict[str, Any]:
-        """All that decides the numbers, but the seed, as JSON has it."""
+        """Everything that decides the numbers except the seed, for JSON."""
         content = {"content": self.content} if self.content else {}
         whole = self.config.model_dump(mode="json", exclude=APART)
         return {"experiment": "run", **whole, **content}
 
 
 def parse_over(items: Iterable[str]) -> dict[str, Values]:
-    """``name=values`` texts as a dict; values are separated by commas, a..b counts, or JSON.
+    """``name=values`` texts as a dict; values are a list with commas, a range a..b, or JSON.
 
     >>> parse_over(["rule=pepita,drtp", "seed=0..3,7", "momentum=0,0.9", "hidden=[[64, 32], 256]"])
     ... # doctest: +NORMALIZE_WHITESPACE
@@ -93,6 +94,7 @@ def parse_over(items: Iterable[str]) -> dict[str, Values]:
 
 
 def _values(text: str) -> Values:
+    """One value, or the range a..b."""
     ends = re.fullmatch(r"(-?\d+)\.\.(-?\d+)", text)
     if ends is None:
         return [_parsed(text)]
@@ -110,7 +112,7 @@ def _parsed(text: str) -> Any:
 
 
 def _count(values: Values) -> int:
-    """How many: of a range also where that is more than len can say."""
+    """The number of values, also of a range that is too long for `len`."""
     return max(0, values.stop - values.start) if isinstance(values, range) else len(values)
 
 
@@ -125,56 +127,59 @@ def _check_count(option: str, got: str, n: int) -> None:
 
 
 def cells(options: Mapping[str, Any], over: Mapping[str, Values]) -> list[Cell]:
-    """The runs that come of all combinations of ``over``; the last name's values change fastest.
+    """The runs of all combinations of ``over``; the values of the last name change fastest.
 
-    options: fields of `RunConfig`, for all of them. Combinations that come to the same run are one
-    cell. Every network is built once, so that what cannot be is found here: raises UserError, which
-    names the combination.
+    options: fields of `RunConfig` that all runs share. Combinations with the same resolved
+    configuration are one cell. Every network is built once, to find wrong options before any run.
+    Raises UserError with the combination.
     """
     counts = {name: _count(values) for name, values in over.items()}
     _check_count("--over", " x ".join(f"{name} ({n:,})" for name, n in counts.items()),
                  math.prod(counts.values()))  # fmt: skip
-    found: dict[str, Cell] = {}
-    settled: dict[str, tuple[RunConfig, str]] = {}
+    distinct: dict[str, Cell] = {}
+    resolved: dict[str, tuple[RunConfig, str]] = {}
     sources: dict[str, tuple[Source, str]] = {}
     hashed = functools.cache(content)
     for values in itertools.product(*over.values()):
         varied = dict(zip(over, values, strict=True))
-        asked = _asked(options, varied)
-        key = asked.model_dump_json(exclude={"seed"})
-        if key not in settled:
+        requested = _requested(options, varied)
+        key = requested.model_dump_json(exclude={"seed"})
+        if key not in resolved:
             try:
-                settled[key] = _settled(asked, sources)
+                resolved[key] = _resolved(requested, sources)
             except UserError as error:
                 which = " ".join(f"{k}={v}" for k, v in varied.items() if k != "seed")
                 error.args = (f"{which}: {error}" if which else str(error),)
                 raise
-        config = settled[key][0].model_copy(update={"seed": asked.seed})
-        cell = Cell(varied, config, hashed(config.source), settled[key][1])
-        found.setdefault(config.model_dump_json(), cell)
-    return list(found.values())
+        config = resolved[key][0].model_copy(update={"seed": requested.seed})
+        cell = Cell(varied, config, hashed(config.source), resolved[key][1])
+        distinct.setdefault(config.model_dump_json(), cell)
+    return list(distinct.values())
 
 
-def _asked(options: Mapping[str, Any], varied: Mapping[str, Any]) -> RunConfig:
+def _requested(options: Mapping[str, Any], varied: Mapping[str, Any]) -> RunConfig:
+    """The configuration of a combination, before defaults are filled in."""
     fields = {k: v for k, v in varied.items() if k in FIELDS}
     settings = {k: v for k, v in varied.items() if k not in FIELDS and v is not None}
     common = options.get("settings", {})
     for name in settings.keys() & common.keys():
-        raise BadOption("--over", got=f"{name}, which --set says too", expected="one of the two")
+        raise BadOption("--over", got=f"{name}, which --set has too", expected="one of the two")
     return RunConfig.checked(**{**options, **fields, "settings": {**common, **settings}})
 
 
-def _settled(asked: RunConfig, sources: dict[str, tuple[Source, str]]) -> tuple[RunConfig, str]:
-    """With all defaults filled in; built as `streaming.runs.run.run` builds it, and thrown away.
+def _resolved(
+    requested: RunConfig, sources: dict[str, tuple[Source, str]]
+) -> tuple[RunConfig, str]:
+    """The configuration with all defaults, and a hash of the data set for sources without a file.
 
-    Beside it a hash of the data set, for sources that are no file.
+    The learner is built once as in `streaming.runs.run.run`, to find wrong options.
     """
-    key = asked.opening()
+    key = requested.opening()
     if key not in sources:
-        opened = asked.open()
+        opened = requested.open()
         sources[key] = opened, content("", opened)
     source, data = sources[key]
-    config = asked.resolved(source)
+    config = requested.resolved(source)
     if source.length is None and not (config.samples or config.seconds or config.accuracy):
         expected = "--samples, --seconds or --accuracy: the stream has no end"
         raise BadOption("--source", got=source.name, expected=expected)
@@ -183,10 +188,11 @@ def _settled(asked: RunConfig, sources: dict[str, tuple[Source, str]]) -> tuple[
 
 
 def compute(options: Mapping[str, Any], folder: str | None = None) -> dict[str, Any]:
-    """What a worker does: a run, {result, notes, machine}.
+    """The task of a worker: one run; returns {result, notes, machine}.
 
-    options: fields of `RunConfig`. result: the run's summary; of one that diverged or could not be,
-    ``stopped`` and ``error`` alone. folder: where the run's own folder is kept; None: nowhere.
+    options: fields of `RunConfig`. result: the summary of the run, or only ``stopped`` and
+    ``error`` of a run that diverged or failed. folder: the folder that keeps the run folder; None
+    to keep none.
     """
     notes: list[str] = []
     with contextlib.ExitStack() as open_:
@@ -224,18 +230,19 @@ def sweep(
     say: Callable[[str], object] = lambda _: None,
     bar: bool = False,
 ) -> dict[str, Any]:
-    """All `cells`, those that ``out`` does not keep yet by workers; as a dict of JSON, and a table.
+    """Run all `cells` whose results ``out`` does not have yet, on workers, and write the table.
 
     table: a name that ends in .csv or .parquet; None: ``out``/sweep.csv. scheduler, workers,
     dashboard: see `streaming.cluster.cluster`. runs: folder on the workers' machines that keeps
     their run folders. Cells that diverged are kept; those that failed otherwise are tried again
-    by the next call. Raises UserError before anything runs where an option is wrong.
+    by the next call. Returns a dict for JSON. Raises UserError before any run if an option is
+    wrong.
     """
     table = out / "sweep.csv" if table is None else table
     write = sweep_table.writer(table)
     every = cells(options, over)
     if runs is None and any(cell.config.record for cell in every):
-        expected = "--runs too: what is recorded lies in the runs' folders"
+        expected = "--runs too: recordings are in the run folders"
         raise BadOption("--record", got="no --runs", expected=expected)
     with disk(table.parent):
         table.parent.mkdir(parents=True, exist_ok=True)
@@ -248,16 +255,16 @@ def sweep(
         folder = None if runs is None else str(runs.absolute())
         tasks = [(every[i].config.model_dump(mode="json"), folder) for i in todo]
         shown = tqdm(total=n, initial=n - missing, desc="sweep", disable=not bar, leave=False)
-        tell = functools.partial(shown.write, file=sys.stderr) if bar else say
-        with shown, cluster(scheduler, workers, dashboard=dashboard, say=tell) as client:
+        report = functools.partial(shown.write, file=sys.stderr) if bar else say
+        with shown, cluster(scheduler, workers, dashboard=dashboard, say=report) as client:
             for at, got in computed(client, compute, tasks):
                 cell = every[todo[at]]
-                made = got if isinstance(got, dict) else {"result": _failed(got)}
-                kept[todo[at]] = made
-                if made["result"]["stopped"] != "error":
-                    store.keep(cell.run, cell.config.seed, **made, data=cell.data)
+                one = got if isinstance(got, dict) else {"result": _failed(got)}
+                kept[todo[at]] = one
+                if one["result"]["stopped"] != "error":
+                    store.keep(cell.run, cell.config.seed, **one, data=cell.data)
                 shown.update()
-                line = sweep_table.line(cell.varied, made["result"])
+                line = sweep_table.line(cell.varied, one["result"])
                 shown.set_postfix_str(line) if bar else say(f"sweep: {line}")
     rows = [sweep_table.row(cell.varied, one) for cell, one in zip(every, kept, strict=True) if one]
     write(rows)
@@ -273,7 +280,7 @@ def sweep(
 
 
 def _kept(store: Store, cell: Cell) -> dict[str, Any] | None:
-    """What ``store`` has of a cell, if it is the result of this run on this data."""
+    """The kept result of a cell, if it is the result of this run on this data; else None."""
     kept = store.read(cell.run, cell.config.seed)
     if kept is None:
         return None
@@ -289,5 +296,5 @@ def _kept(store: Store, cell: Cell) -> dict[str, Any] | None:
 
 
 def _failed(error: BaseException) -> dict[str, Any]:
-    """The result of a cell that was lost with its workers, or met an error of ours."""
+    """The result of a cell whose workers were lost, or that raised an unexpected error."""
     return {"stopped": "error", "error": f"{type(error).__name__}: {' '.join(str(error).split())}"}

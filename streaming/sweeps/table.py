@@ -1,4 +1,4 @@
-"""The table of a sweep: a row per cell as CSV or Parquet, and means over seeds to read."""
+"""The table of a sweep: a row per cell as CSV or Parquet, and a summary of means over seeds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streaming.papers.table import aligned, plus_minus
 
 Row = dict[str, Any]
 
-# {column: its name in a run's summary}: no name of an option, which may be a column too.
+# {column: its name in a run's summary}. Names of options are not used, as they are columns too.
 SCORES = {
     "test_accuracy": "test_accuracy",
     "progressive_accuracy": "progressive_accuracy",
@@ -30,8 +30,8 @@ SCORES = {
 TIMES = {"streaming_seconds": "seconds", "samples_per_second": "samples_per_second"}
 TYPES = {"stopped": str, **dict.fromkeys([*SCORES, *TIMES], float), "samples_seen": int}
 TYPES |= dict.fromkeys(("host", "cpu", "error"), str)
-LARGE = 2**63  # whole numbers that no column of numbers takes
-# Of these a person sees the first two that are known.
+LARGE = 2**63  # whole numbers from here on do not fit a column of numbers
+# The printed summary has the first two of these that are known.
 SHOWN = {
     "test_accuracy": "held-out accuracy",
     "progressive_accuracy": "progressive accuracy",
@@ -41,7 +41,8 @@ SHOWN = {
 
 
 def row(varied: Mapping[str, Any], cell: Mapping[str, Any]) -> Row:
-    """What varies, how the run ended, its scores, its time and where; None for what is not known.
+    """The row of a cell: varied values, how the run ended, scores, times and machine; None for
+    unknown values.
 
     cell: {result, machine, ...} as `streaming.sweeps.sweep.compute` returns it.
     """
@@ -59,7 +60,7 @@ def row(varied: Mapping[str, Any], cell: Mapping[str, Any]) -> Row:
 
 
 def is_result(result: Any) -> bool:
-    """Whether this can be what a run came to: `row` and `line` can read it."""
+    """Whether this can be the result of a run, which `row` and `line` can read."""
     if not isinstance(result, Mapping) or not isinstance(result.get("stopped"), str):
         return False
     numbers = [result.get(name) for name in (*SCORES.values(), *TIMES.values(), "samples_seen")]
@@ -68,7 +69,7 @@ def is_result(result: Any) -> bool:
 
 
 def line(varied: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-    """A finished cell in a few words."""
+    """A finished cell as a short line."""
     known = [result[SCORES[n]] for n in SHOWN if result.get(SCORES[n]) is not None]
     end = result.get("error") or (plus_minus(known[0], None) if known else result["stopped"])
     return f"{' '.join(f'{name}={value}' for name, value in varied.items())}: {end}"
@@ -77,8 +78,8 @@ def line(varied: Mapping[str, Any], result: Mapping[str, Any]) -> str:
 def over_seeds(rows: Sequence[Row], settings: Sequence[str]) -> list[Row]:
     """A row for each combination of ``settings``: {settings, seeds, diverged, failed, scores}.
 
-    A score is {mean, std} over the seeds that finished: None where it is not known, and a standard
-    deviation (n - 1) of None for one seed.
+    A score is {mean, std} over the seeds that finished. Both are None if it is not known; the
+    standard deviation (n - 1) is None for a single seed.
     """
     groups: dict[str, list[Row]] = {}
     for each in rows:
@@ -102,7 +103,7 @@ def _spread(values: Sequence[float | None]) -> dict[str, float | None]:
 
 
 def text(settings: Sequence[Row]) -> str:
-    """What `over_seeds` found, as columns of text."""
+    """The rows of `over_seeds` as columns of text."""
     known = [score for score in SHOWN if any(each[score]["mean"] is not None for each in settings)]
     names = list(settings[0])[: list(settings[0]).index("seeds")] if settings else []
     rows = [[*names, "seeds", *(SHOWN[score] for score in known[:2]), ""]]
@@ -123,9 +124,9 @@ def text(settings: Sequence[Row]) -> str:
 
 
 def writer(path: Path) -> Callable[[Sequence[Row]], None]:
-    """What writes rows to ``path``, at once or not at all, by its end: .csv or .parquet.
+    """A function that writes rows to ``path`` atomically, as CSV or Parquet by its suffix.
 
-    Raises BadOption for another end, MissingExtra where Parquet needs pyarrow.
+    Raises BadOption for another suffix, MissingExtra for Parquet without pyarrow.
     """
     if path.suffix not in (".csv", ".parquet") or path.is_dir():
         raise BadOption("--table", got=path, expected="a file that ends in .csv or .parquet")
@@ -137,14 +138,14 @@ def writer(path: Path) -> Callable[[Sequence[Row]], None]:
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, tuple[type, list[Any]]]:
-    """{name: (type, values)}: of one type each, so that both kinds of file hold the same."""
-    found = {}
+    """{name: (type, values)}; one type per column, so that both kinds of files are equal."""
+    columns = {}
     for name in rows[0] if rows else TYPES:
         values = [each[name] for each in rows]
         kind = TYPES.get(name) or _type(values)
         change: Callable[[Any], Any] = _word if kind is str else kind
-        found[name] = kind, [None if v is None else change(v) for v in values]
-    return found
+        columns[name] = kind, [None if v is None else change(v) for v in values]
+    return columns
 
 
 def _type(values: Sequence[Any]) -> type:
@@ -158,6 +159,7 @@ def _type(values: Sequence[Any]) -> type:
 
 
 def _word(value: Any) -> str:
+    """A value as text: JSON, except for texts."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

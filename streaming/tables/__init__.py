@@ -1,7 +1,7 @@
-"""Tables in text files, as people have them: CSV, semicolons or tabs, plain or gzipped.
+"""Tables in text files: cells separated by commas, semicolons or tabs, plain or gzipped.
 
-`table_file`: cells of a file, record by record. `columns`: what the columns are. `numbers`: cells
-as numbers. `labels`: the label column. `rows`: blocks of records as numbers and labels.
-`missing`: what stands for a missing cell. `split`: which rows are held out.
-`streaming.sources.csv` puts them together.
+Open `table_file` first, which reads the cells of a file record by record. `columns` chooses the
+label and the features. `numbers` parses cells as numbers, `labels` parses the label column. `rows`
+makes chunks of numbers and labels out of records. `missing` fills missing cells, `split` holds
+rows out. `streaming.sources.csv` makes a source of them.
 """

@@ -1,4 +1,4 @@
-"""What the columns of a table are: the label, the features, what is left out, what cannot be."""
+"""The columns of a table: the label, the features, those left out, and those that are refused."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rate_models.errors import BadOption
 from streaming.tables.numbers import column_kind, number
 from streaming.tables.table_file import Record, is_text, undecodable
 
-SAMPLE = 200  # rows by which a column is judged
-CELLS = 1 << 20  # and as many cells at most; but no fewer than
+SAMPLE = 200  # rows from which the kind of a column is inferred
+CELLS = 1 << 20  # and as many cells at most, but not fewer than
 LEAST = 3  # lines
-MOST_DROPPED = 100  # columns that a person is advised to leave out
+MOST_DROPPED = 100  # columns that an error advises to leave out
 TARGETS = {"target", "class", "y", "labels", "output", "outcome", "category", "species"}
-NAMELESS = re.compile(r"|Unnamed: \d+")  # what pandas calls an index that it wrote and read
+NAMELESS = re.compile(r"|Unnamed: \d+")  # pandas' name for an index that it wrote and read back
 INDEX = re.compile(r"(row[ _]?)?(id|idx|index|nr|no|number|#)\.?|(row|.*_id)", re.IGNORECASE)
 
 
@@ -40,10 +40,11 @@ class Choice(Protocol):
 
 @dataclass(frozen=True)
 class Columns:
-    """names: of all columns. label: the label's place; features: those of the features, in order.
+    """The columns of a table, by name and position.
 
-    first_row: number of the first record that holds data, counted from 0. warnings: what to warn
-    of once the table has proved to be one.
+    names: of all columns. label: position of the label column. features: positions of the feature
+    columns, in order. first_row: number of the first record that holds data, counted from 0.
+    warnings: texts to warn with once the whole table has been checked.
     """
 
     names: tuple[str, ...]
@@ -59,7 +60,7 @@ class Columns:
 
 
 def beginning(records: Iterable[Record]) -> list[Record]:
-    """The first records of a table, by which `columns` judges it."""
+    """The first records of a table, from which `columns` infers its columns."""
     first, cells = list[Record](), 0
     for record in records:
         first.append(record)
@@ -70,24 +71,27 @@ def beginning(records: Iterable[Record]) -> list[Record]:
 
 
 def columns(path: str, first: Sequence[Record], options: Choice, encoding: str) -> Columns:
-    """The columns of a table that begins with these records; raises BadOption, which says what
-    helps, or BadSample for bytes that are no text."""
+    """The columns of a table that begins with the records ``first``.
+
+    Raises BadOption with a remedy for columns that cannot be used, and BadSample for bytes that
+    cannot be decoded.
+    """
     if not first:
         raise BadOption(path, got="an empty stream", expected="a line of names, then rows")
-    names, rows, warned = _names(path, first, options, encoding)
-    label = _label(path, names, options, warned)
+    names, rows, warnings = _names(path, first, options, encoding)
+    label = _label(path, names, options, warnings)
     dropped = _dropped(path, names, options, label)
     nameless = [i for i, n in enumerate(names) if NAMELESS.fullmatch(n) and i != label]
     several = []
     for i in sorted({*nameless} - {*dropped}):
         some = [cells[i] for _, cells in rows if len(cells) == len(names) and cells[i].strip()]
-        if some:  # an empty one comes of separators at the ends of lines
+        if some:  # separators at the ends of lines make an empty column
             shown = f"{i + 1}, {names[i]!r}," if names[i] else f"{i + 1}"
             several.append(
                 f"{path}: column {shown} has no name, as an index has none ({some[0]}, ...): it is "
                 "left out; give it a name to keep it"
             )
-    warned += _some(several)
+    warnings += _some(several)
     left_out = {label, *dropped, *nameless}
     features = [i for i in range(len(names)) if i not in left_out]
     if not features:
@@ -98,18 +102,18 @@ def columns(path: str, first: Sequence[Record], options: Choice, encoding: str) 
         )
     whole = [cells for _, cells in rows if len(cells) == len(names)]
     _judge(path, names, features, whole, options)
-    warned += _doubtful(path, names, features, whole)
+    warnings += _doubtful(path, names, features, whole)
     if options.header and any(number(names[i]) is not None for i in features):
-        _number_names(path, names, label, whole, warned)
-    return Columns(tuple(names), label, tuple(features), int(options.header), tuple(warned))
+        _number_names(path, names, label, whole, warnings)
+    return Columns(tuple(names), label, tuple(features), int(options.header), tuple(warnings))
 
 
 def _names(
     path: str, first: Sequence[Record], options: Choice, encoding: str
 ) -> tuple[list[str], Sequence[Record], list[str]]:
-    """The names, the records of data, and what to warn of."""
+    """The names, the records of data, and a list for warnings."""
     line, cells = first[0]
-    where, warned = f"{path}, line {line}", list[str]()
+    where, warnings = f"{path}, line {line}", list[str]()
     if not all(map(is_text, cells)):
         raise undecodable(where, encoding, next(cell for cell in cells if not is_text(cell)))
     names = [cell.strip().removeprefix("\ufeff") for cell in cells]
@@ -121,9 +125,9 @@ def _names(
         names, rows = [str(i + 1) for i in range(len(cells))], first
     else:
         rows = first[1:]
-        place = _without_name(names, [cells for _, cells in rows])
-        if place is not None:
-            names.insert(place, "")
+        position = _without_name(names, [cells for _, cells in rows])
+        if position is not None:
+            names.insert(position, "")
     if len(names) < 2:
         raise BadOption(
             where,
@@ -133,28 +137,29 @@ def _names(
         )
     if options.header:
         _header_is_data(where, names)
-    return names, rows, warned
+    return names, rows, warnings
 
 
 def _without_name(names: list[str], rows: list[list[str]]) -> int | None:
-    """Where every row has one cell more than there are names: the place of that column.
+    """The position of a column without a name, if every row has one cell more than the header.
 
-    R writes names of rows so, which count them or are texts; others end rows with a separator.
+    R writes such a first column of row names, which are counts or texts. Other programs end each
+    row with a separator, which makes an empty last column. None for anything else.
     """
     if len(rows) < 2 or len(names) < 2 or any(len(row) != len(names) + 1 for row in rows):
         return None
     if not any(row[-1].strip() for row in rows):
         return len(names)
-    found = [row[0].strip() for row in rows]
-    counted = found == [str(i + 1) for i in range(len(rows))]
-    texts = len({*found}) == len(found) and all(number(text) is None for text in found)
+    cells = [row[0].strip() for row in rows]
+    counted = cells == [str(i + 1) for i in range(len(rows))]
+    texts = len({*cells}) == len(cells) and all(number(text) is None for text in cells)
     return 0 if counted or texts else None
 
 
 def _header_is_data(where: str, names: list[str]) -> None:
-    """Refuse a first line that is no names: numbers alone, or a number that no column is called."""
+    """Refuse a first line that holds data: only numbers, or a number that is no usual name."""
     known = [n for n in names if n]
-    counted = [str(i) for i in range(len(known))]  # what pandas writes for nameless columns
+    counted = [str(i) for i in range(len(known))]  # pandas writes these for columns without names
     numeric = [n for n in known if (value := number(n)) is not None and value == value]
     odd = [n for n in numeric if not re.fullmatch(r"\d+", n)]
     if odd or (numeric == known and known != counted):
@@ -168,9 +173,9 @@ def _header_is_data(where: str, names: list[str]) -> None:
 
 
 def _number_names(
-    path: str, names: list[str], label: int, rows: Sequence[list[str]], warned: list[str]
+    path: str, names: list[str], label: int, rows: Sequence[list[str]], warnings: list[str]
 ) -> None:
-    """Names like 1990 among others: years, or a first row that is taken for names."""
+    """Warn of names like 1990, which can be years; refuse a first line that looks like data."""
     shown = [n for n in names if number(n) is not None and n]
     if len(shown) == sum(n != "" for n in names):
         return  # 0, 1, 2, ...
@@ -181,38 +186,38 @@ def _number_names(
             expected="the names of the columns",
             remedy="--no-header where line 1 is a row",
         )
-    warned.append(
+    warnings.append(
         f"{path}: line 1 has numbers for names, e.g. {shown[0]!r}; "
         "--no-header where it is a row of data"
     )
 
 
-def _label(path: str, names: list[str], options: Choice, warned: list[str]) -> int:
-    """The place of the label: the column asked for, the one called label, or the last."""
-    asked = options.label
-    if asked is not None:
-        found = [i for i, name in enumerate(names) if name == asked]
-        if not found:
-            raise _unknown("--label", path, asked, names)
+def _label(path: str, names: list[str], options: Choice, warnings: list[str]) -> int:
+    """The position of the label: the chosen column, else the one called label, else the last."""
+    chosen = options.label
+    if chosen is not None:
+        matches = [i for i, name in enumerate(names) if name == chosen]
+        if not matches:
+            raise _unknown("--label", path, chosen, names)
     else:
-        found = [i for i, name in enumerate(names) if name == "label"]
-        if not found:
-            found = [i for i, name in enumerate(names) if name.lower() == "label"]
-            if len(found) == 1:
-                warned.append(f"{path}: column {names[found[0]]!r} is taken for the label")
-    if len(found) > 1:
+        matches = [i for i, name in enumerate(names) if name == "label"]
+        if not matches:
+            matches = [i for i, name in enumerate(names) if name.lower() == "label"]
+            if len(matches) == 1:
+                warnings.append(f"{path}: column {names[matches[0]]!r} is taken for the label")
+    if len(matches) > 1:
         raise BadOption(
             path,
-            got=f"{len(found)} columns called {names[found[0]]!r}",
+            got=f"{len(matches)} columns called {names[matches[0]]!r}",
             expected="one label",
             remedy="rename one, or choose another: --label COLUMN",
         )
-    if found:
-        return found[0]
+    if matches:
+        return matches[0]
     last = max((i for i, name in enumerate(names) if name), default=len(names) - 1)
     others = [n for n in names[:last] if n.lower() in TARGETS]
     if others and names[last].lower() not in TARGETS:
-        warned.append(
+        warnings.append(
             f"{path}: the last column, {names[last]!r}, is taken for the label; if it is "
             f"{others[0]!r}: --label {_quoted(others[0])}"
         )
@@ -220,28 +225,28 @@ def _label(path: str, names: list[str], options: Choice, warned: list[str]) -> i
 
 
 def _dropped(path: str, names: list[str], options: Choice, label: int) -> list[int]:
-    """The places of the columns that are not wanted."""
+    """The positions of the columns to leave out."""
     dropped: list[int] = []
     for name in options.drop:
-        found = [i for i, n in enumerate(names) if n == name]
-        if not found:
+        matches = [i for i, n in enumerate(names) if n == name]
+        if not matches:
             raise _unknown("--drop", path, name, names)
-        if label in found:
+        if label in matches:
             raise BadOption(
                 "--drop", got=f"{name!r}, the label", remedy="choose another: --label COLUMN"
             )
-        dropped += found
+        dropped += matches
     return dropped
 
 
 def _judge(
     path: str, names: list[str], features: list[int], rows: list[list[str]], options: Choice
 ) -> None:
-    """Refuse columns that hold something other than numbers, all of them at once."""
-    found = {i: column_kind([row[i] for row in rows], options.decimal) for i in features}
+    """Raise one BadOption for all columns that hold something other than numbers."""
+    kinds = {i: column_kind([row[i] for row in rows], options.decimal) for i in features}
     if options.missing not in ("raise", "skip"):
-        found = {i: one for i, one in found.items() if one[0] != "nothing"}
-    wrong = {i: one for i, one in found.items() if one[0]}
+        kinds = {i: one for i, one in kinds.items() if one[0] != "nothing"}
+    wrong = {i: one for i, one in kinds.items() if one[0]}
     if not wrong:
         return
     parts = [
@@ -258,45 +263,46 @@ def _judge(
 
 
 def _doubtful(path: str, names: list[str], features: list[int], rows: list[list[str]]) -> list[str]:
-    """What to warn of: features that count the rows, names that come twice."""
-    warned = list[str]()
+    """Warnings of features that number the rows, and of names that occur twice."""
+    warnings = list[str]()
     for i in features:
         if not INDEX.fullmatch(names[i]) or len(rows) < 2:
             continue
         values = [row[i].strip() for row in rows]
         if len({*values}) == len(values) and all(v.isdecimal() for v in values):
             some = ", ".join(values[:3])
-            warned.append(
+            warnings.append(
                 f"{path}: column {names[i]!r} has a number of its own in every row ({some}, ...), "
                 f"as an index: --drop {_quoted(_in_list(names[i]))}"
             )
-    warned = _some(warned)
+    warnings = _some(warnings)
     kept = Counter(names[i] for i in features)
     if twice := sorted(name for name, times in kept.items() if times > 1):
-        warned.append(f"{path}: several columns are called {twice[0]!r}")
-    return warned
+        warnings.append(f"{path}: several columns are called {twice[0]!r}")
+    return warnings
 
 
 def _some(warnings: list[str]) -> list[str]:
-    """Ten of many warnings of the same kind."""
+    """At most ten warnings of the same kind, and how many more there are."""
     more = len(warnings) - 10
     return warnings if more < 2 else [*warnings[:10], f"{more:,} more columns are like these"]
 
 
 def _unknown(option: str, path: str, name: str, names: list[str]) -> BadOption:
+    """The error for a column name that the table does not have, with the closest one as remedy."""
     near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1)
     shown = ", ".join(n for n in names[:20]) + (", ..." if len(names) > 20 else "")
-    meant = next((n for n in names if near and n.lower() == near[0]), None)
+    closest = next((n for n in names if near and n.lower() == near[0]), None)
     return BadOption(
         option,
         got=repr(name),
         expected=f"a column of {path}: {shown}",
-        remedy=f"did you mean {meant!r}?" if meant else "",
+        remedy=f"did you mean {closest!r}?" if closest else "",
     )
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """Names separated by commas; a name that has one stands in double quotes.
+    """The names in a text, separated by commas; double quotes enclose a name with a comma.
 
     >>> listed('time, "length, mm"')
     ('time', 'length, mm')
@@ -310,5 +316,5 @@ def _in_list(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As a shell takes it for one word."""
+    """The text as one word of a shell command."""
     return text if re.fullmatch(r"[\w.,:=+/-]+", text) else f"'{text}'"

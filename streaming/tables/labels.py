@@ -1,4 +1,4 @@
-"""The label column: what its cells are, found in a first pass and fixed from then on."""
+"""The label column: a first pass decides whether its cells are classes or numbers."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SIGNS = {"-", "."}  # missing among numbers, labels among texts such as +
 class Labels:
     """The labels of the column ``name`` of the file ``path``.
 
-    task, loss: what was asked for, see `streaming.sources.Options`. Texts are classes, each text
-    one of its own. Labels that are all plain whole numbers, such as -3 or 3.0 but not 007, are
-    whole numbers. Where one with decimals comes before any text, they are numbers to predict.
+    task, loss: the options of `streaming.sources.Options`. Each different text is a class. Labels
+    that are all plain whole numbers, such as -3 or 3.0 but not 007, become whole numbers. If a
+    number with decimals comes before any text, the labels are numbers to predict.
 
-    After `settle`: ``classes``, sorted, or None for numbers to predict; ``guess``; ``warning``;
-    ``counts``, the rows of each class.
+    After `settle` it has ``classes``, sorted, or None for numbers to predict; ``guess``, a line
+    about the task; ``warning``; and ``counts``, the number of rows of each class.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Labels:
         self._label_of: dict[str, Any] = {}
 
     def add(self, texts: Sequence[str], lines: Sequence[int]) -> dict[int, str]:
-        """Take labels of the first pass; which of them are none, and what was expected there."""
+        """Add labels of the first pass. Returns what was expected at the index of each bad one."""
         known, bad = self._texts, dict[int, str]()
         fresh: set[str] = set()
         for i, text in enumerate(texts):
@@ -67,7 +67,7 @@ class Labels:
         return bad
 
     def _look(self, text: str, line: int) -> str:
-        """Take a label that was not met before; what was expected instead, if it is none."""
+        """Examine a new label. Returns what was expected if it is bad, else an empty text."""
         value = number(text, self._decimal)
         if not text:
             return "a label"
@@ -89,10 +89,10 @@ class Labels:
         return ""
 
     def settle(self, rows: int, skip: bool) -> tuple[dict[str, int], int]:
-        """Decide what the labels are, of so many rows.
+        """Decide the task and the classes, after the first pass over ``rows`` rows.
 
-        skip: whether what can stand for a missing label is one among texts too. Returns the texts
-        that stand for none, each with the line of its first, and how many rows have one.
+        skip: whether texts such as NA are missing labels also if the labels are texts. Returns the
+        texts that count as missing labels, each with its first line, and how many rows have one.
         """
         texts, absent = self._texts, self._absent
         if self._kind is str:
@@ -131,9 +131,9 @@ class Labels:
             )
 
     def of(self, texts: Sequence[str]) -> tuple[NDArray[Any], list[int]]:
-        """Labels, or numbers to predict, (n,), of a later pass; the places of those that are none.
+        """Labels, or numbers to predict, (n,), of a later pass, and the indices of bad ones.
 
-        There the array holds anything.
+        At those indices the array holds arbitrary values.
         """
         if self.classes is None:
             values = numbers(texts, self._decimal)
@@ -144,8 +144,8 @@ class Labels:
         try:
             return np.array([self._label_of[text] for text in texts]), []
         except KeyError:
-            found = [self._label_of.get(text, self.classes[0]) for text in texts]
-            return np.array(found), [i for i, t in enumerate(texts) if t not in self._label_of]
+            labels = [self._label_of.get(text, self.classes[0]) for text in texts]
+            return np.array(labels), [i for i, t in enumerate(texts) if t not in self._label_of]
 
     def _too_many(self) -> BadOption:
         return BadOption(
@@ -157,7 +157,7 @@ class Labels:
 
 
 def _same_number(texts: Iterable[str]) -> tuple[str, str] | None:
-    """Two labels of a column of numbers alone that are the same number.
+    """Two different texts that are the same number, in a column that has only numbers.
 
     >>> _same_number(["7", "8", "007"]), _same_number(["7", "007", "x"])
     (('7', '007'), None)

@@ -1,4 +1,4 @@
-"""Cells as numbers: exactly ``float(text)`` of ASCII numbers, and nothing else."""
+"""Cells as numbers: exactly ``float(text)`` for numbers in ASCII; anything else is refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# What pandas, R, Excel, SAS and the UCI files write where they have no value.
+# Texts that pandas, R, Excel, SAS and the UCI files write for a missing value.
 MISSING = frozenset(
     {"", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "-nan", "-NaN"}
     | {"NULL", "null", "Null", "None", "NaT", "?", "-", "."}
@@ -20,7 +20,7 @@ _WORDS = dict.fromkeys(MISSING, "nan") | {text: str(value) for text, value in TR
 
 
 def number(text: str, decimal: str = ".") -> float | None:
-    """The number in a cell: NaN for a missing one, None for what is no finite ASCII number.
+    """The number in a cell; NaN for a missing cell, None for anything but a finite ASCII number.
 
     >>> number(" 1e3"), number("?"), number("1_000"), number("inf"), number("1,5", ",")
     (1000.0, nan, None, None, 1.5)
@@ -36,7 +36,7 @@ def number(text: str, decimal: str = ".") -> float | None:
 
 
 def feature(text: str, decimal: str = ".") -> float | None:
-    """As `number`; True and False, as programs write them, are 1 and 0.
+    """As `number`, with True and False in their usual spellings as 1 and 0.
 
     >>> feature("True"), feature("1e-3"), feature("yes")
     (1.0, 0.001, None)
@@ -46,7 +46,7 @@ def feature(text: str, decimal: str = ".") -> float | None:
 
 
 def numbers(cells: Sequence[str], decimal: str = ".") -> NDArray[np.float64] | None:
-    """All cells as `feature` gives them, (n,); None where some may be no numbers.
+    """All cells as `feature` parses them, (n,); None if some may not be numbers.
 
     >>> numbers(["1", "", "2.5"])
     array([1. , nan, 2.5])
@@ -73,9 +73,9 @@ def _floats(cells: Sequence[str]) -> NDArray[np.float64]:
 
 
 def column_kind(cells: Sequence[str], decimal: str = ".") -> tuple[str, str]:
-    """What a column holds, "" for numbers, and an example of what is no number.
+    """The kind of a column, "" for numbers, and an example of a cell that is no number.
 
-    A column is numbers unless more than half of its cells, of two at least, are something else.
+    A column has numbers unless more than half of its cells, of two at least, are something else.
 
     >>> column_kind(["2020-01-02", "2020-01-03"])
     ('timestamps', '2020-01-02')

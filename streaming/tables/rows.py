@@ -1,4 +1,4 @@
-"""Blocks of records as numbers and labels; bad rows refused or passed over."""
+"""Chunks of records as numbers and labels; bad rows are refused or skipped."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from streaming.tables.numbers import feature, numbers
 from streaming.tables.table_file import Piece, TableFile, is_text, undecodable
 
 
-class Block(NamedTuple):
-    """Good rows: values (n, features), NaN where a cell is missing; labels (n,), none in a first
-    pass."""
+class RowChunk(NamedTuple):
+    """Good rows: values (n, features), NaN for a missing cell, and labels (n,), of length 0 in a
+    first pass."""
 
     values: NDArray[np.float64]
     labels: NDArray[Any]
 
 
 class Rows:
-    """Turns records into blocks.
+    """Converts records to chunks of numbers and labels.
 
-    missing: "raise", "skip" (the row) or anything else, which leaves NaN for a missing cell.
-    on_bad: "raise", or "skip" a bad row. ``skipped`` counts the rows left out, in all passes.
-    Raises BadSample with the line.
+    missing: "raise" or "skip" rows with a missing cell; any other value leaves NaN in it. on_bad:
+    "raise" or "skip" for bad rows. ``skipped`` counts the rows left out in all passes.
+    Raises BadSample with the line number.
     """
 
     def __init__(
@@ -41,32 +41,32 @@ class Rows:
         self._path, self._columns, self._labels = path, columns, labels
         self._decimal, self._missing, self._on_bad = decimal, missing, on_bad
         self._encoding = encoding
-        self._take = itemgetter(*columns.features)
+        self._select = itemgetter(*columns.features)
         self._last = len(columns.names) - 1
         self.skipped = 0
         self._error: BadSample | None = None
 
-    def blocks(
+    def chunks(
         self, file: TableFile, *, first_pass: bool = False, bar: str = ""
-    ) -> Iterator[Block]:
+    ) -> Iterator[RowChunk]:
         """All good rows, in order."""
         rest = self._columns.first_row  # records before the first row
         for piece in file.pieces(bar):
-            block = None if rest else self._plain(piece, file.sep, first_pass)
-            if block is None:
+            chunk = None if rest else self._plain(piece, file.sep, first_pass)
+            if chunk is None:
                 numbers, cells = file.cells(piece)
                 lines = list(numbers)
                 if [] in cells:
                     lines, cells = _where(map(bool, cells), lines, cells)
-                block = self._block(lines[rest:], cells[rest:], first_pass)
+                chunk = self._chunk(lines[rest:], cells[rest:], first_pass)
                 rest -= min(rest, len(cells))
-            if len(block.values):
-                yield block
+            if len(chunk.values):
+                yield chunk
             if self._error is not None:
                 raise self._error
 
-    def _plain(self, piece: Piece, sep: str, first_pass: bool) -> Block | None:
-        """A piece in which every row is as it should be, read by NumPy; None for any other."""
+    def _plain(self, piece: Piece, sep: str, first_pass: bool) -> RowChunk | None:
+        """A piece of well-formed rows, read by NumPy; None if any row needs the slow reader."""
         lines = piece.lines
         if lines is None or sep == " " or self._decimal != ".":
             return None
@@ -80,16 +80,16 @@ class Rows:
             return None
         if not np.isfinite(values).all():
             return None
-        place = self._columns.label
-        if place == self._last:
+        label = self._columns.label
+        if label == self._last:
             texts = [line[line.rindex(sep) + 1 :].strip() for line in lines]
         else:
-            texts = [line.split(sep, place + 1)[place].strip() for line in lines]
+            texts = [line.split(sep, label + 1)[label].strip() for line in lines]
         return self._labelled(values, piece.numbers, texts, first_pass)
 
-    def _block(self, lines: list[int], cells: list[list[str]], first_pass: bool) -> Block:
-        width, place = len(self._columns.names), self._columns.label
-        if set(map(len, cells)) != {width} or "" in map(itemgetter(place), cells):
+    def _chunk(self, lines: list[int], cells: list[list[str]], first_pass: bool) -> RowChunk:
+        width, label = len(self._columns.names), self._columns.label
+        if set(map(len, cells)) != {width} or "" in map(itemgetter(label), cells):
             lines, cells = _where((any(map(str.strip, row)) for row in cells), lines, cells)
             bad = {
                 i: self._bad(lines[i], got=f"{len(row)} cells", expected=str(width))
@@ -97,7 +97,7 @@ class Rows:
                 if len(row) != width
             }
             lines, cells = self._sift(bad, lines, cells)
-        texts = [row[place].strip() for row in cells]
+        texts = [row[label].strip() for row in cells]
         values, bad = self._values(lines, cells)
         values, lines, texts, cells = self._sift(bad, values, lines, texts, cells)
         gaps = np.isnan(values)
@@ -109,31 +109,32 @@ class Rows:
 
     def _labelled(
         self, values: NDArray[np.float64], lines: Sequence[int], texts: list[str], first_pass: bool
-    ) -> Block:
+    ) -> RowChunk:
+        """The chunk of these values and label texts, without the rows that have a bad label."""
         if first_pass:
             self._check_text(lines, texts)
-            none = self._labels.add(texts, lines)
-            (values,) = self._sift(self._no_label(lines, texts, none), values)
-            return Block(values, np.zeros(0))
+            bad = self._labels.add(texts, lines)
+            (values,) = self._sift(self._no_label(lines, texts, bad), values)
+            return RowChunk(values, np.zeros(0))
         labels, absent = self._labels.of(texts)
-        none = dict.fromkeys(absent, "a label of the first pass")
-        values, labels = self._sift(self._no_label(lines, texts, none), values, labels, skip=True)
-        return Block(values, labels)
+        bad = dict.fromkeys(absent, "a label of the first pass")
+        values, labels = self._sift(self._no_label(lines, texts, bad), values, labels, skip=True)
+        return RowChunk(values, labels)
 
     def _values(
         self, lines: list[int], cells: list[list[str]]
     ) -> tuple[NDArray[np.float64], dict[int, BadSample]]:
-        """The features (n, features), and the rows in which one is no number."""
+        """The features (n, features), and the errors of rows in which one is no number."""
         features = self._columns.features
         if len(features) == 1:
-            taken = [(row[features[0]],) for row in cells]
+            selected = [(row[features[0]],) for row in cells]
         else:
-            taken = list(map(self._take, cells))
-        flat = list(chain.from_iterable(taken))
+            selected = list(map(self._select, cells))
+        flat = list(chain.from_iterable(selected))
         if (fast := numbers(flat, self._decimal)) is not None:
             return fast.reshape(len(cells), len(features)), {}
         values, bad = np.zeros((len(cells), len(features))), dict[int, BadSample]()
-        for i, row in enumerate(taken):
+        for i, row in enumerate(selected):
             if (fast := numbers(row, self._decimal)) is not None:
                 values[i] = fast
                 continue
@@ -141,18 +142,21 @@ class Rows:
             if None not in each:
                 values[i] = each
                 continue
-            place = each.index(None)
-            if not is_text(row[place]):
-                where = self._where(lines[i], features[place])
-                raise undecodable(where, self._encoding, row[place])
+            at = each.index(None)
+            if not is_text(row[at]):
+                where = self._where(lines[i], features[at])
+                raise undecodable(where, self._encoding, row[at])
             bad[i] = self._bad(
-                lines[i], features[place], got=repr(row[place]), expected="a finite number"
+                lines[i], features[at], got=repr(row[at]), expected="a finite number"
             )
         return values, bad
 
     def _sift(self, bad: Mapping[int, BadSample], *parts: Any, skip: bool = False) -> Sequence[Any]:
-        """Leave bad rows out of all parts; or cut these before the first, which is raised when
-        the rows before it are done with."""
+        """The parts without the bad rows, which are skipped and counted.
+
+        If bad rows are to raise, the parts end before the first of them, and its error is raised
+        after the rows before it have been used.
+        """
         if not bad:
             return parts
         n = len(parts[0])
@@ -170,12 +174,12 @@ class Rows:
         return self._missing == "skip"
 
     def _no_label(
-        self, lines: Sequence[int], texts: list[str], none: Mapping[int, str]
+        self, lines: Sequence[int], texts: list[str], bad: Mapping[int, str]
     ) -> dict[int, BadSample]:
         column = self._columns.label
         return {
             i: self._bad(lines[i], column, got=repr(texts[i]), expected=what)
-            for i, what in none.items()
+            for i, what in bad.items()
         }
 
     def _check_text(self, lines: Sequence[int], texts: list[str]) -> None:
@@ -199,12 +203,12 @@ class Rows:
 
     def _bad(self, line: int, column: int | None = None, *, got: str, expected: str) -> BadSample:
         where = self._where(line, column)
-        return BadSample(where, got=got, expected=expected, remedy="mend it, or --on-bad skip")
+        return BadSample(where, got=got, expected=expected, remedy="correct it, or --on-bad skip")
 
 
 def _where(
     good: Iterable[bool], lines: list[int], cells: list[list[str]]
 ) -> tuple[list[int], list[list[str]]]:
-    """Both lists without the rows that are not good."""
+    """Both lists, reduced to the good rows."""
     both = [*good]
     return list(compress(lines, both)), list(compress(cells, both))

@@ -1,4 +1,4 @@
-"""Which rows of a table are held out, decided in one pass and without keeping any."""
+"""The held-out rows of a table, chosen in one pass without keeping rows in memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from streaming.samples.split import SPLIT_SEED
 
 
 class Split:
-    """Holds a share of the rows out: the last ones, or as much of every class.
+    """A share of the rows to hold out: the last ones, or the same share of every class.
 
-    rows: how many there are; round(share·rows) are held out. counts: the rows of every class,
-    empty where there are none. stratify: a random sample of every class (of all rows, where there
-    are none): of a class with n rows round(share·n), the same ones for every seed of a run.
+    rows: number of rows; round(share·rows) of them are held out. counts: the number of rows of
+    every class, empty without classes. stratify: hold out a random sample of every class (of all
+    rows without classes): round(share·n) of a class with n rows, the same ones for every seed of a
+    run.
     """
 
     def __init__(self, share: float, stratify: bool, rows: int, counts: Mapping[Any, int]) -> None:
@@ -28,28 +29,28 @@ class Split:
         self._first = rows - self.n_test
 
     def of(self, start: int = 0) -> Pass:
-        """What tells, block after block, which rows are held out."""
+        """A pass over the rows from ``start`` on."""
         return Pass(self, start)
 
 
 class Pass:
-    """One pass over the rows of a `Split`."""
+    """One pass over the rows of a `Split`, chunk by chunk."""
 
     def __init__(self, split: Split, start: int) -> None:
         self._split, self._at = split, start
         self._left: Counter[Any] = Counter(split._counts)
         self._wanted = dict(split._wanted)
-        # not default_rng(0), by which the rows themselves may have been drawn
+        # not default_rng(0), since the rows themselves may have been drawn with it
         self._rng = np.random.default_rng([SPLIT_SEED, *b"split"])
 
     def __call__(self, labels: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which of the next rows, with these labels (n,), are held out, (n,)."""
+        """Whether each of the next rows, with these labels (n,), is held out, (n,) bool."""
         n, self._at = len(labels), self._at + len(labels)
         if not self._wanted:
             return np.arange(self._at - n, self._at) >= self._split._first
         groups = labels.tolist() if self._split._classes else [None] * n
         held = np.zeros(n, np.bool_)
-        # Selection sampling (Knuth, TAOCP 2, 3.4.2, algorithm S), for every class by itself
+        # Selection sampling (Knuth, TAOCP 2, 3.4.2, algorithm S), separately for every class
         for i, (group, draw) in enumerate(zip(groups, self._rng.random(n).tolist(), strict=True)):
             if draw * self._left[group] < self._wanted[group]:
                 held[i] = True

@@ -19,12 +19,12 @@ from tqdm import tqdm
 from rate_models.errors import BadOption, BadSample, MissingData
 from streaming.files.data_sets import DamagedData
 
-LONGEST = 1 << 24  # characters of a record: one without an end must not fill the memory
+LONGEST = 1 << 24  # characters of a record at most, so that one without an end fills no memory
 PIECE = 1 << 18  # characters read at a time
-ROWS = 1024
+ROWS = 1024  # rows of a piece with quotes at most
 Record = tuple[int, list[str]]
 
-# Whether a first pass may draw a progress bar: switched on by the command line.
+# Whether a first pass may show a progress bar; the command line switches it on.
 BARS: ContextVar[bool] = ContextVar("bars", default=False)
 
 OTHERS = {
@@ -39,7 +39,7 @@ SEPARATORS = {r"\t": "\t", "tab": "\t", "space": " ", "comma": ",", "semicolon":
 
 
 class Format(Protocol):
-    """The options that say how the text is laid out; see `streaming.sources.Options`."""
+    """The options for the format of the text; see `streaming.sources.Options`."""
 
     @property
     def sep(self) -> str | None: ...
@@ -48,7 +48,7 @@ class Format(Protocol):
 
 
 class Piece(NamedTuple):
-    """Some rows of a file, with the number of their lines: as text, without quotes, or as cells."""
+    """Some rows of a file with their line numbers: lines of text without quotes, or cells."""
 
     numbers: Sequence[int]
     lines: list[str] | None
@@ -56,9 +56,9 @@ class Piece(NamedTuple):
 
 
 class _Quoted:
-    """The lines of a piece, and as many of the next as its last row needs to be whole.
+    """The lines of a piece, followed by those of the next pieces that its last row extends over.
 
-    ``number`` counts the lines; ``fresh`` is to be set after every row.
+    ``number`` counts the lines. The caller sets ``fresh`` after every complete row.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class _Quoted:
         endless: Callable[[int], BadSample],
     ) -> None:
         self._lines, self._more, self.number, self._endless = lines, more, number, endless
-        self._at, self._taken, self.fresh = 0, 0, True
+        self._at, self._length, self.fresh = 0, 0, True
 
     def __iter__(self) -> Iterator[str]:
         while True:
@@ -80,10 +80,10 @@ class _Quoted:
                     return
                 self._lines, self._at = lines, 0
             line = self._lines[self._at] + "\n"
-            self._taken = len(line) + (0 if self.fresh else self._taken)
+            self._length = len(line) + (0 if self.fresh else self._length)
             self.fresh = False
             self._at, self.number = self._at + 1, self.number + 1
-            if self._taken > LONGEST:
+            if self._length > LONGEST:
                 raise self._endless(self.number)
             yield line
 
@@ -91,14 +91,14 @@ class _Quoted:
 class TableFile:
     """A file of separated cells.
 
-    sep: what separates cells; None: a comma, or where the first line has none, the one of
-    semicolon, tab and bar that it has. encoding: None: UTF-8, or UTF-16 where the file begins so.
-    Raises MissingData without a file that can be read, BadOption for options that cannot be.
+    form.sep: the separator; None for a comma or, if the first line has no comma, the semicolon, tab
+    or bar that it has. form.encoding: None for UTF-8, or UTF-16 if the file begins with its mark.
+    Raises MissingData for a file that cannot be read, BadOption for invalid options.
     """
 
     def __init__(self, path: Path, form: Format) -> None:
         self.path = path
-        with self._reading():  # also where a path is too long, or its folder closed to us
+        with self._reading():  # also for a path that is too long, or a folder without permission
             if not path.is_file():
                 once = "a pipe, which can be read once only: " * path.is_fifo()
                 raise MissingData("csv", got=f"{once or 'no file '}{path}", expected="csv:FILE.csv")
@@ -116,18 +116,18 @@ class TableFile:
             first = text.readline(LONGEST)
         named = re.fullmatch(r"sep=(.)\s*", first)  # a line that Excel writes and reads
         self._skip = 1 if named else 0
-        given = named[1] if named and form.sep is None else form.sep
-        self.sep = _separator(first) if given is None else SEPARATORS.get(given, given)
+        chosen = named[1] if named and form.sep is None else form.sep
+        self.sep = _separator(first) if chosen is None else SEPARATORS.get(chosen, chosen)
         if len(self.sep) != 1 or self.sep.isalnum() or self.sep in '"\r\n':
             raise BadOption(
                 "--sep", got=repr(self.sep), expected="one character, e.g. ';', or tab or space"
             )
 
     def pieces(self, bar: str = "") -> Iterator[Piece]:
-        """The file from its beginning, a few hundred rows at a time, blank lines with them.
+        """The file from its beginning, a few hundred rows at a time, blank lines included.
 
-        bar: what a progress bar is called, where there is one.
-        Raises BadSample for what is no CSV, DamagedData for a damaged gzip file.
+        bar: title of a progress bar, empty for no bar.
+        Raises BadSample for malformed CSV, DamagedData for a damaged gzip file.
         """
         number = self._skip
         with (
@@ -159,7 +159,7 @@ class TableFile:
                 yield Piece(numbers, None, cells)
 
     def records(self) -> Iterator[Record]:
-        """Line number and cells of every record; blank lines are passed over."""
+        """Line number and cells of every record; blank lines are skipped."""
         for piece in self.pieces():
             yield from ((n, row) for n, row in zip(*self.cells(piece), strict=True) if row)
 
@@ -190,24 +190,24 @@ class TableFile:
             yield [rest]
 
     def unchanged(self) -> None:
-        """Raise BadOption where the file is not the one that was opened."""
+        """Raise BadOption if the file has changed since it was opened."""
         if self._size_and_time() != self.stamp:
             raise self.changed()
 
     def whole(self) -> None:
-        """Raise DamagedData where a gzip file is not whole, which is known at its end alone."""
+        """Raise DamagedData if a gzip file is not whole, which only its end shows."""
         if self._zipped:
             with self._reading(), self._binary() as (_, binary):
                 while binary.read(1 << 20):
                     pass
 
     def changed(self) -> BadOption:
-        """What to raise where the file has other rows than when it was opened."""
+        """The error for a file that has other rows than when it was opened."""
         return BadOption(
             str(self.path),
             got="a file that changed since it was opened",
             expected="the same rows in every pass",
-            remedy="let whatever writes it finish, or work on a copy",
+            remedy="wait until the program that writes it has finished, or use a copy",
         )
 
     def _endless(self, number: int) -> BadSample:
@@ -218,15 +218,16 @@ class TableFile:
         )
 
     def _size_and_time(self) -> tuple[int, int]:
+        """Size and modification time, to notice changes; (-1, -1) for a file that is gone."""
         try:
             status = self.path.stat()
-        except OSError:  # taken away while it was being read
+        except OSError:  # removed while it was being read
             return -1, -1
         return status.st_size, status.st_mtime_ns
 
     @contextlib.contextmanager
     def _binary(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-        """The file as it is on the disk, and what is in it."""
+        """The bytes on the disk, and the same bytes unzipped."""
         with open(self.path, "rb") as raw:
             if not self._zipped:
                 yield raw, raw
@@ -235,7 +236,7 @@ class TableFile:
                 yield raw, unzipped  # type: ignore[misc]
 
     def _text(self, binary: IO[bytes]) -> io.TextIOWrapper:
-        """Bytes that cannot be decoded become surrogates, so that their line is known."""
+        """The text; bytes that cannot be decoded become surrogates, for errors with the line."""
         try:
             "".encode(self.encoding)
         except LookupError:
@@ -247,7 +248,7 @@ class TableFile:
 
     @contextlib.contextmanager
     def _reading(self, line: Callable[[], int] = lambda: 1) -> Iterator[None]:
-        """Turn what goes wrong while reading into one clear message."""
+        """Convert exceptions of reading to errors of ours, which name the file and the line."""
         try:
             yield
         except csv.Error as error:
@@ -276,7 +277,7 @@ class TableFile:
 
 
 def undecodable(where: str, encoding: str, cell: str = "") -> BadSample:
-    """What to raise for bytes that are no text in this encoding; cell: the one that has them."""
+    """The error for bytes that cannot be decoded; cell: the cell that has them, if it is known."""
     other = "latin-1" if encoding.lower().startswith("utf-8") else "utf-8"
     return BadSample(
         where,

@@ -1,5 +1,7 @@
-"""The only threads: a schedule carried out by workers inside kernels.
+"""Execution of schedules in several threads; no other code of the project starts threads.
 
-Open `network` first: `ScheduledNetwork`, then `waiting` (samples between two calls) and `runner`.
-`kernels` is one worker, `atomics` the counters by which workers wait for each other.
+Open `network` first, which has `ScheduledNetwork`, then `waiting`, which keeps the samples in
+flight between two calls, and `runner`, which starts the workers. `kernels` is the compiled loop of
+one worker, `atomics` the counters by which workers wait for each other. `trials` finds the fastest
+execution mode, `measuring` compares threads with one thread.
 """

@@ -1,7 +1,8 @@
-"""What threads inside kernels need: counters that publish what was written before, and a clock.
+"""Atomic counters and a clock for threads that run inside kernels.
 
-`store_release` makes all that a thread has written before it visible to the thread that sees the
-value by `load_acquire`. Counters of different writers lie a cache line apart: `cells`.
+`store_release` publishes a value: a thread that reads it by `load_acquire` also sees everything
+that the writer wrote before. Counters of different writers lie a cache line apart (`cells`), so
+that threads do not share a cache line.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _MONOTONIC = getattr(time, "CLOCK_MONOTONIC", 1)
 
 
 def cells(n: int) -> Ints:
-    """n counters at zero: counter i is number i * `CELL`."""
+    """An array of n counters at zero; counter i has the index i * `CELL`."""
     return aligned(np.zeros(n * CELL), np.dtype(np.int64))
 
 
@@ -32,7 +33,7 @@ def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
 
 @intrinsic
 def load_acquire(typing: Any, array: Any, at: Any) -> Any:
-    """array[at] (int64), and all that its writer had written before."""
+    """Read array[at] (int64); everything that its writer wrote before it is then visible."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _pointer(context, builder, signature.args[0], *arguments)
@@ -43,7 +44,7 @@ def load_acquire(typing: Any, array: Any, at: Any) -> Any:
 
 @intrinsic
 def store_release(typing: Any, array: Any, at: Any, value: Any) -> Any:
-    """array[at] = value (int64), after all that was written before; returns value."""
+    """Write array[at] = value (int64) after all earlier writes of this thread; returns value."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, at, value = arguments
@@ -55,8 +56,8 @@ def store_release(typing: Any, array: Any, at: Any, value: Any) -> Any:
 
 
 @intrinsic
-def give_way(typing: Any) -> Any:
-    """Let another thread have this core; returns 0."""
+def yield_core(typing: Any) -> Any:
+    """Offer this core to other threads; returns 0."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         function = _function(builder, "sched_yield", [])
@@ -67,7 +68,7 @@ def give_way(typing: Any) -> Any:
 
 @intrinsic
 def nanoseconds(typing: Any) -> Any:
-    """A clock that never goes back, the same for all threads."""
+    """The time in nanoseconds of a monotonic clock, the same for all threads."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         with builder.goto_entry_block():
@@ -84,7 +85,7 @@ def nanoseconds(typing: Any) -> Any:
 
 
 def _function(builder: Any, name: str, arguments: list[Any]) -> Any:
-    """A function of the C library: int name(arguments)."""
+    """The declaration of a function of the C library, int name(arguments)."""
     module = builder.module
     if name in module.globals:
         return module.globals[name]

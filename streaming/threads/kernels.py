@@ -1,4 +1,7 @@
-"""One worker of a runner: walks its rows of a program, waits and tells through counters."""
+"""The compiled loop of one worker: it executes its rows of a program.
+
+Workers wait for each other through atomic counters in shared memory (`streaming.threads.atomics`).
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,20 @@ from rate_models.model.optimizers import Step, step_at
 from rate_models.online import kernel as online_kernel
 from rate_models.online.kernel import FOLD_EVERY, judge
 from rate_models.rules import Rule
-from streaming.threads.atomics import CELL, give_way, load_acquire, nanoseconds, store_release
+from streaming.threads.atomics import CELL, load_acquire, nanoseconds, store_release, yield_core
 
 Ints = NDArray[np.int64]
 S, E, M = range(3)  # kinds of a program's tasks
-SPINS = 200  # looks at a counter before the core is offered to others
-# Places in `Board.control`, of cells
+SPINS = 200  # reads of a counter before the core is offered to other threads
+# Indices of the cells of `Board.control`
 LOSS, ENDED, ASKED, FAILED = range(4)
-GO, SKIP, LEAVE = range(3)
+GO, SKIP, LEAVE = range(3)  # what a worker does with its next row
 
 
 class Rows(NamedTuple):
-    """`streaming.schedule.program.Program`, and for each row its turn: the sample whose arrival
-    makes it due. Nothing waits for a row of a later turn.
+    """The arrays of `streaming.schedule.program.Program`, and the turn of each row.
+
+    turn: the sample whose arrival makes the row due. No row waits for one of a later turn.
     """
 
     kind: Ints
@@ -42,16 +46,18 @@ class Rows(NamedTuple):
 
 
 class Board(NamedTuple):
-    """What the workers share: counters (a cell for each task), how many rounds each has behind it
-    (a cell for each worker), and a cell for each of
+    """Memory that all workers share. Every counter is a cell of `streaming.threads.atomics.cells`.
 
-    LOSS    the first turn whose loss is not finite: none of that turn or later is done
-    ENDED   the same, after the stream was asked to end
-    ASKED   1: the next sample is not to be begun
-    FAILED  1: a worker has failed, all others leave
+    counters: one for each task. rounds: one for each worker, the rounds that it has finished.
+    control: one for each of
 
-    at: the row at which each worker is, counted through all rounds, in cells. span (rounds, rows,
-    2): start and end of each, in ns, 0 where it was not done.
+    LOSS    the first turn whose loss is not finite; no row of that turn or later is executed
+    ENDED   the first turn that is left out because the stream was asked to stop
+    ASKED   1: no further sample is to be started
+    FAILED  1: a worker has failed, and all others leave
+
+    at: one for each worker, the row that it executes, counted through all rounds.
+    span (rounds, rows, 2): start and end of each row in ns, 0 for a row that was not executed.
     """
 
     counters: Ints
@@ -62,14 +68,14 @@ class Board(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """Samples to learn from, in ``rounds`` of the same program.
+    """Samples to learn from, in ``rounds`` repetitions of the same program.
 
-    size: samples that each round takes in; the program's sample t is sample first + t of the
-    network in the first round, first + size + t in the next.
-    lead: how many of them were there before and wait to be learned from: row t of X, labels and Y
-    is the program's sample lead + t; row t of masks and noise its sample t. delay: in samples;
-    stash: whether M goes through the weights of S, else through the current ones.
-    batch: samples per update.
+    size: new samples per round. The program's sample t is sample first + t of the network in the
+    first round, first + size + t in the second, and so on.
+    lead: samples from earlier calls that still wait for M. Row t of X, labels and Y belongs to the
+    program's sample lead + t; row t of masks and noise to its sample t.
+    delay: in samples. stash: True if M uses the weights of its own S, False if it uses the current
+    ones. batch: samples per update.
     """
 
     rounds: int
@@ -87,36 +93,37 @@ class Stream(NamedTuple):
 
 
 def _walk(  # type: ignore[no-untyped-def]
-    me, program, board, stream, places, kept, options, predicted, losses, out
+    worker, program, board, stream, slots, kept, options, predicted, losses, out
 ):
-    """Do the rows of worker ``me`` round after round, each when what it waits for is done.
+    """Execute the rows of a worker, round after round, each as soon as its waits are over.
 
-    places (2, R): addresses of `Parts`, for each place of a sample one for S and E and one for M,
-    which with a delay sees older weights. kept: see `gathering.keep`. options: of `Options`.
+    slots (2, R): addresses of records of `Parts`, for each slot of a sample one for S and E and one
+    for M, which with a delay uses older weights. kept: see `gathering.keep`. options: the address
+    of a record of `Options`.
     """
     by = opened(options, OPTIONS)  # type: ignore[name-defined]  # noqa: F821
-    begin = program.begin[me]
-    many = program.begin[me + 1] - begin
+    begin = program.begin[worker]
+    many = program.begin[worker + 1] - begin
     if many == 0:
-        store_release(board.rounds, me * CELL, stream.rounds)
+        store_release(board.rounds, worker * CELL, stream.rounds)
     for at in range(many * stream.rounds):
         row, round_ = begin + at % many, at // many
         past = round_ * stream.size  # samples of earlier rounds
-        what = GO
+        action = GO
         if row == begin and round_ > 0:
-            what = _met(me, round_, board)
-        if what == GO:
-            what = _ready(program, row, past, board)
-        if what == LEAVE:
+            action = _barrier(worker, round_, board)
+        if action == GO:
+            action = _await(program, row, past, board)
+        if action == LEAVE:
             return
-        if what == SKIP:
+        if action == SKIP:
             continue
-        store_release(board.at, me * CELL, at)
+        store_release(board.at, worker * CELL, at)
         board.span[round_, row, 0] = nanoseconds()
         task, t = program.task[row], program.sample[row] + past
         kind, layer, number = program.kind[task], program.layer[task], stream.first + t
         new, mask, done = t - stream.lead, stream.masks[t], True
-        address = places[1 if kind == M else 0, number % places.shape[1]]
+        address = slots[1 if kind == M else 0, number % slots.shape[1]]
         of = opened(address, PARTS)  # type: ignore[name-defined]  # noqa: F821
         net, syn, params, work = of.net, of.syn, of.params, of.work
         if kind == S:
@@ -139,12 +146,12 @@ def _walk(  # type: ignore[no-untyped-def]
         else:
             step = step_at(by.rates, number - number % stream.batch, net.W)
             share = Step(step.eta / net.W.dtype.type(stream.batch), step.mu, step.lam)
-            had = net.changes[1]
+            before = net.changes[1]
             teach(  # type: ignore[name-defined]  # noqa: F821
                 layer, net, syn, params, by.hyper, share, work, mask, stream.noise[t]
             )
             if stream.batch > 1:
-                if layer == 1 and net.changes[1] > had:
+                if layer == 1 and net.changes[1] > before:
                     gathering.keep(net, syn, kept)
                 if (number + 1) % stream.batch == 0:
                     gathering.apply(net, syn, kept, layer, step)
@@ -159,52 +166,56 @@ def _walk(  # type: ignore[no-untyped-def]
 
 @stage
 def _fold(syn: InputSynapses, seen: int, batch: int) -> None:
-    """After so many samples that a kernel for one thread would, or at the end of the mini-batch."""
+    """Fold pending updates after as many samples as the kernel for one thread does; with
+    mini-batches at the end of the mini-batch."""
     if seen % batch == 0 and seen // FOLD_EVERY > (seen - batch) // FOLD_EVERY:
         input_synapses.fold(syn)
 
 
 @stage
-def _met(me: int, rounds: int, board: Board) -> int:
-    """Wait until all workers have so many rounds behind them: GO, or LEAVE."""
-    store_release(board.rounds, me * CELL, rounds)
+def _barrier(worker: int, rounds: int, board: Board) -> int:
+    """Wait until all workers have finished this many rounds; returns GO or LEAVE."""
+    store_release(board.rounds, worker * CELL, rounds)
     for other in range(0, len(board.rounds), CELL):
-        looks = 0
+        reads = 0
         while load_acquire(board.rounds, other) < rounds:
-            looks += 1
-            if looks > SPINS:
+            reads += 1
+            if reads > SPINS:
                 if load_acquire(board.control, FAILED * CELL) > 0:
                     return LEAVE
-                give_way()
+                yield_core()
     return GO
 
 
 @stage
-def _ready(program: Rows, row: int, past: int, board: Board) -> int:
-    """Wait for what a row waits for, ``past`` samples after the program's first round: GO, or SKIP
-    a row that is not to be done, or LEAVE."""
+def _await(program: Rows, row: int, past: int, board: Board) -> int:
+    """Wait until a row can be executed.
+
+    past: samples of earlier rounds. Returns GO, SKIP for a row that must not be executed any more,
+    or LEAVE.
+    """
     turn = program.turn[row] + past
     for k in range(program.wait[row], program.wait[row + 1]):
-        looks, on, value = 0, program.on[k] * CELL, program.value[k] + past
+        reads, on, value = 0, program.on[k] * CELL, program.value[k] + past
         while load_acquire(board.counters, on) < value:
-            looks += 1
-            if looks > SPINS:
+            reads += 1
+            if reads > SPINS:
                 if load_acquire(board.control, FAILED * CELL) > 0:
                     return LEAVE
-                if _over(turn, board):
+                if _cancelled(turn, board):
                     return SKIP
-                give_way()
+                yield_core()
     task = program.task[row]
     if program.kind[task] == S and program.layer[task] == 1:  # a sample begins here, in order
         asked = load_acquire(board.control, ASKED * CELL) > 0
         if asked and turn < load_acquire(board.control, ENDED * CELL):
             store_release(board.control, ENDED * CELL, turn)
-    return SKIP if _over(turn, board) else GO
+    return SKIP if _cancelled(turn, board) else GO
 
 
 @stage
-def _over(turn: int, board: Board) -> bool:
-    """Whether nothing of this turn is to be done any more."""
+def _cancelled(turn: int, board: Board) -> bool:
+    """Whether the rows of this turn must not be executed any more."""
     lost = load_acquire(board.control, LOSS * CELL)
     return bool(turn >= lost or turn >= load_acquire(board.control, ENDED * CELL))
 
@@ -213,9 +224,9 @@ _compiled: dict[Any, Any] = {}
 
 
 def walker(rule: Rule, parts: Record, options: Record) -> Any:
-    """The compiled worker of a rule, for records of these kinds."""
+    """The compiled worker loop of a rule, for records of these types."""
     kinds = kind_of(parts.values), kind_of(options.values)
-    key = rule.name, *kinds
+    key = rule, *kinds
     if key not in _compiled:
         name = f"{rule.name}_{parts.values.work.a.dtype}"
         bound = {"PARTS": kinds[0], "OPTIONS": kinds[1], **online_kernel.stages(rule)}

@@ -1,6 +1,6 @@
-"""A schedule run in threads beside the same samples in one: how much faster, and whether the same.
+"""A schedule in several threads compared with one thread: the speed-up, and whether results agree.
 
-The baseline is the fastest kernel for one thread that there is, not the runner with one worker.
+The baseline is the fastest kernel for one thread, not the runner with one worker.
 """
 
 from __future__ import annotations
@@ -25,27 +25,29 @@ from streaming.threads.runner import Measured
 
 Array = NDArray[Any]
 
-ACTIVE = 0.19  # of the inputs, as in pictures of digits
+ACTIVE = 0.19  # share of inputs that are not zero, as in images of digits
 RATE = 1e-3
 REPEATS = 7
-TURN = 0.7  # seconds of each network at least
-CALL = 0.2  # seconds, beside which the Python around a call is little
-ROOM = 2**25  # bytes of samples
-FOUND = 8 * BLOCK  # samples after which every way to assign items has been tried
+TURN = 0.7  # seconds of each network per repeat at least
+CALL = 0.2  # seconds of a call, so that the Python around it does not count
+ROOM = 2**25  # bytes of samples at most
+TRIED = 8 * BLOCK  # samples after which every execution mode has been tried
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was measured, in seconds.
+    """Measured rates in samples per second, and times in seconds.
 
-    rate, alone: samples per second in threads and in one, the best of a few turns each, which other
-    work on the machine has disturbed least. paced: the same of threads as the simulator has it,
-    from the time that each item took in the best turn, with hand-overs that cost nothing. ran: the
-    items of its last block, as they ran; ``plan``: by the simulator; ``times``: means. bound: the
-    speed-up that the stage times of one thread allow so many workers; threads go beyond it where
-    each keeps its layers in its cache.
-    identical: whether state and outputs are to the last bit those of the same schedule in one
-    thread, which for one sample per update and no delay is the kernel for one.
+    rate, alone: rates in several threads and in one. Each is the best of a few repeats, which is
+    the one that other work on the machine disturbed least.
+    paced: the rate in threads by simulation, from the time that each item took in the best repeat,
+    with free hand-overs.
+    ran: the items of the last block of the best repeat, as they ran. plan: the same by simulation.
+    times: the mean item times of this block.
+    bound: the speed-up that so many workers can reach with the item times of one thread. Threads
+    exceed it if each keeps its layers in its own cache.
+    identical: whether state and outputs equal those of the same schedule in one thread to the last
+    bit. For one sample per update and no delay that is the kernel for one thread.
     """
 
     plan: Plan
@@ -59,19 +61,19 @@ class Comparison:
 
     @property
     def speedup(self) -> float:
-        """Over one thread."""
+        """Measured speed-up over one thread."""
         return self.rate / self.alone
 
     @property
     def predicted(self) -> float:
-        """The same by the simulator."""
+        """Simulated speed-up over one thread."""
         return self.paced / self.alone
 
 
-def replayed(told: Measured) -> Plan:
-    """What the simulator makes of the times that items took, with the same workers and order."""
-    plan, order = told.plan, np.argsort(told.start, kind="stable")
-    times, on = told.finish - told.start, plan.worker
+def replayed(measured: Measured) -> Plan:
+    """A block simulated with its measured item times, the same workers and the same order."""
+    plan, order = measured.plan, np.argsort(measured.start, kind="stable")
+    times, on = measured.finish - measured.start, plan.worker
     _, start = placing.place(order, times, plan.first, plan.waits, on, plan.workers, 0.0)
     return replace(plan, times=times, start=start)
 
@@ -85,42 +87,42 @@ def measure(
     options: Mapping[str, Any],
     dtype: str = "float32",
 ) -> Comparison:
-    """Learn ``samples`` made-up samples again and again, in turn with one thread and with all.
+    """Learn ``samples`` random samples repeatedly, in turn with one thread and with all.
 
-    Fewer are learned of a stream that is longer than there is room for. Raises what
-    `ScheduledNetwork` raises, and BadOption where it would take hours.
+    If they do not fit into `ROOM`, fewer samples are used. Raises what `ScheduledNetwork` raises,
+    and BadOption if it would take hours.
     """
     one, same, several, staged = _networks(rule, sizes, schedule, workers, options, dtype)
     networks = list(dict.fromkeys((one, same, several)))
     block = max(BLOCK // schedule.batch, 1) * schedule.batch
-    check_learning((block * (REPEATS + 1) + FOUND) * len(networks), sizes)
+    check_learning((block * (REPEATS + 1) + TRIED) * len(networks), sizes)
     race = _Race(networks, *_samples(sizes, samples, dtype, block), block)
     race.call()  # compiles
-    race.learn(FOUND)
+    race.learn(TRIED)
     rates: dict[OnlineNetwork, list[float]] = {net: [] for net in networks}
     ran, identical = [], True
     for _ in range(REPEATS):
-        taken, upto = dict.fromkeys(networks, 0.0), race.learned
-        while race.learned == upto or sum(taken.values()) < TURN * len(networks):
-            said, seconds = race.call()
-            taken = {net: taken[net] + seconds[net] for net in networks}
-            identical = identical and all(map(np.array_equal, said[same], said[several]))
+        total, upto = dict.fromkeys(networks, 0.0), race.learned
+        while race.learned == upto or sum(total.values()) < TURN * len(networks):
+            outcomes, seconds = race.call()
+            total = {net: total[net] + seconds[net] for net in networks}
+            identical = identical and all(map(np.array_equal, outcomes[same], outcomes[several]))
         for net in networks:
-            rates[net].append((race.learned - upto) / taken[net])
+            rates[net].append((race.learned - upto) / total[net])
         ran.append(several.ran)
     first, second = same.state(), several.state()
     identical = identical and all(np.array_equal(first[name], second[name]) for name in first)
-    _Race([staged], race.X, race.labels, block).learn(max(FOUND, 1))
+    _Race([staged], race.X, race.labels, block).learn(max(TRIED, 1))
     best, alone = ran[int(np.argmax(rates[several]))], staged.measured
-    plans = [replayed(told) for told in best]
-    told = best[-1]
-    assert told.times is not None
+    plans = [replayed(one) for one in best]
+    last = best[-1]
+    assert last.times is not None
     assert alone is not None
-    laid_out = told.plan.items, several.spec, schedule, workers
+    laid_out = last.plan.items, several.spec, schedule, workers
     return Comparison(
         plans[-1],
-        replace(told.plan, times=told.finish - told.start, start=told.start),
-        told.times,
+        replace(last.plan, times=last.finish - last.start, start=last.start),
+        last.times,
         max(rates[several]),
         sum(plan.samples for plan in plans) / sum(plan.makespan for plan in plans),
         max(rates[one]),
@@ -137,8 +139,8 @@ def _networks(
     options: Mapping[str, Any],
     dtype: str,
 ) -> tuple[OnlineNetwork, OnlineNetwork, ScheduledNetwork, ScheduledNetwork]:
-    """The fastest of one thread; one of one thread with the result of the schedule; the one of
-    several; and one of one thread that tells the time of each item."""
+    """Four networks: the fastest with one thread; one with one thread and the result of the
+    schedule; the one with several threads; and one with one thread that times each item."""
     _, spec, hyper = network(rule, sizes, "relu", options)
     common: dict[str, Any] = {"dtype": dtype, "optimizer": Optimizer(lr=RATE), **hyper._asdict()}
     several = ScheduledNetwork(spec, rule, schedule=schedule, workers=workers, timed=True, **common)
@@ -151,10 +153,10 @@ def _networks(
 
 
 class _Race:
-    """Networks that learn the same samples, one network after the other, some samples a call.
+    """Networks that learn the same samples in turn, some samples per call.
 
-    How many depends on how long the call before took: where other work takes a processor away,
-    threads wait for each other and are at once a thousand times slower.
+    The number of samples depends on the duration of the call before. If other work occupies a
+    processor, threads wait for each other and can be a thousand times slower.
     """
 
     def __init__(
@@ -165,29 +167,29 @@ class _Race:
         self._at = self.learned = 0
 
     def call(self) -> tuple[dict[OnlineNetwork, Outcome], dict[OnlineNetwork, float]]:
-        """What each network answers to the next samples, and the seconds that it takes."""
+        """Learn the next samples; returns the outcome and the seconds of each network."""
         if self._at + self._n > len(self.X):
             self._at = 0
         part = slice(self._at, self._at + self._n)
-        said, seconds = {}, {}
+        outcomes, seconds = {}, {}
         for net in self.networks:
             start = time.perf_counter()
-            said[net] = net.learn(self.X[part], self.labels[part])
+            outcomes[net] = net.learn(self.X[part], self.labels[part])
             seconds[net] = time.perf_counter() - start
         self._at, self.learned = part.stop, self.learned + self._n
         more = int(self._n * min(2.0, CALL / max(seconds.values()))) // self._block
         self._n = min(max(more, 1) * self._block, len(self.X))
-        return said, seconds
+        return outcomes, seconds
 
     def learn(self, samples: int) -> None:
-        """Go on for so many samples at least."""
+        """Learn at least this many more samples."""
         upto = self.learned + samples
         while self.learned < upto:
             self.call()
 
 
 def _samples(sizes: Sequence[int], samples: int, dtype: str, block: int) -> tuple[Array, Array]:
-    """Made-up samples (N, n_0) and labels (N,): whole blocks, of what is given again and again."""
+    """Random samples (N, n_0) and labels (N,): whole blocks, repeated from ``samples`` of them."""
     room = ROOM // (sizes[0] * np.dtype(dtype).itemsize)
     n = max(min(room, max(samples, ROUNDS * BLOCK)) // block, 1) * block
     rng, samples = np.random.default_rng(0), min(samples, n)

@@ -1,23 +1,23 @@
-"""Networks whose samples go through the layers as a schedule has them, in several threads.
+"""Networks that process their samples in several threads, in the order of a schedule.
 
-`runner` carries out plans (`streaming.schedule`), which are laid out for blocks of samples: at
-first by multiply-adds, then by measured times, with layers that belong to workers and with items
-that go where they can start first. Where the result is that of the kernel for one thread, that one
-is tried too. From then on it goes in the way that took the least time. Which it is changes nothing
-else.
+Plans are made for blocks of samples (`streaming.schedule`) and executed by `runner`. The first plan
+of a block uses multiply-adds as item times, later ones measured times. Several execution modes are
+tried (`trials`): layers that belong to workers, items that go to the worker that can start them
+first, and, if the schedule has its result, the kernel for one thread. The fastest mode is kept. The
+mode never changes the result.
 
-    sequential   all of a sample before any of the next: one kernel, no threads
-    pipelined    the same result to the last bit
-    mini-batches the updates of B samples come together, at the end; all go through the layers with
-                 the weights from before
-    delayed:d    M of a sample after S of the d samples that follow it, in this order in every layer
-                 however many workers there are; the last d samples wait, from one call to the next
-                 and in checkpoints, for others to follow them
+    sequential   all items of a sample before any of the next: one kernel, no threads
+    pipelined    the same result as sequential, to the last bit
+    mini-batches all B samples of a batch use the weights from before it; the sum of their updates
+                 is applied at the end of the batch
+    delayed:d    M of a sample comes after S of the d samples that follow it. The order is the same
+                 in every layer, for any number of workers. The last d samples wait, in memory and
+                 in checkpoints, until the next call brings their followers
 
-With a delay M goes through the weights that S of the sample went through (``stash``; for plain
-gradient descent: W_S x = W x + Σ_k η post_k (pre_k·x) over the d updates since; of the first layer
-W K is kept) or through those of its own time (``current``).
-Where work items differ from sample to sample the workers meet in between.
+With a delay, M uses either the weights that S of its sample used (``stash``) or the current ones
+(``current``). Weights are not copied for that: with plain gradient descent the stashed ones are
+W_S x = W x + Σ_k η post_k (pre_k·x), summed over the d updates since then; the first layer keeps
+W K. Where the work items differ from sample to sample, all workers synchronise in between.
 """
 
 from __future__ import annotations
@@ -43,26 +43,26 @@ from streaming.schedule.items import Schedule, items
 from streaming.schedule.locking import refuse_if_planned_only
 from streaming.schedule.plan import Plan, Times
 from streaming.threads import kernels as kernels
-from streaming.threads.runner import Block, Measured, Threads, done, together
+from streaming.threads.runner import Block, Measured, Threads, run_workers, turns_done
+from streaming.threads.trials import Mode, Trials
 from streaming.threads.waiting import REMEMBERED, Waiting
-from streaming.threads.ways import Way, Ways
 
 Array = NDArray[Any]
 ASSIGNMENTS: tuple[planner.Assignment, ...] = ("layers", "waves")
-BLOCK = 512  # samples that are planned together; the workers meet at the end of each block
-ROUNDS = 64  # blocks in a row at most: as long as nothing else is looked after
-SPARE = 1  # places beyond those that a plan needs if all goes as planned
+BLOCK = 512  # samples that are planned together; the workers synchronise at the end of each block
+ROUNDS = 64  # blocks per visit of the workers at most; Python handles signals between visits
+SPARE = 1  # slots beyond those that a plan needs if items take as long as planned
 
 
 class ScheduledNetwork(Waiting):
-    """An `OnlineNetwork` whose samples go through the layers as ``schedule`` has it.
+    """An `OnlineNetwork` whose samples are processed in the order of ``schedule``.
 
-    workers: threads. timed: always go item by item, also where the kernel for one thread would do
-    the same, so that ``ran`` tells how: of the last blocks that followed one plan.
-    `load_parameters` forgets the samples that are on their way.
-    Warns of workers that never have anything to do, and where one thread is faster than several.
-    Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and schedules that the
-    rule locks; learning raises WorkerFailed where a thread fails.
+    workers: number of threads. timed: execute and time every item, also where the kernel for one
+    thread would have the same result; ``ran`` has the times of the last blocks with one plan.
+    `load_parameters` drops the samples that are in flight.
+    Warns of workers that never get an item, and if one thread is faster than several.
+    Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and for schedules that
+    cannot overlap samples under this rule. Learning raises WorkerFailed if a thread fails.
 
     >>> spec = NetworkSpec((4, 8, 8, 3))
     >>> net = ScheduledNetwork(spec, "pepita", schedule=Schedule("pipelined"), workers=2)
@@ -81,19 +81,19 @@ class ScheduledNetwork(Waiting):
         **options: Any,
     ) -> None:
         self.schedule, self.workers, self.timed = schedule, workers, timed
-        self._check_room(spec, str(options.get("dtype", "float64")))
+        self._check_memory(spec, str(options.get("dtype", "float64")))
         self._threads = Threads(max(workers, 1))
         super().__init__(spec, rule, **options)
         planner.check(self.definition, self.spec, self.hyper, schedule, workers)
         self._admit(self.optimizer, self.hyper)
         self.ran: list[Measured] = []
-        self.ways = Ways(self._kinds, workers)
+        self.trials = Trials(self._modes, workers)
         planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0, None))
-        self._places = schedule.delay + 1 + SPARE
-        self._empty()
+        self._slots = schedule.delay + 1 + SPARE
+        self._clear_waiting()
 
-    def _check_room(self, spec: NetworkSpec, dtype: str) -> None:
-        """BadOption for more threads or samples on their way than the machine can hold."""
+    def _check_memory(self, spec: NetworkSpec, dtype: str) -> None:
+        """Raise BadOption for more threads or samples in flight than the machine can hold."""
         estimates.check_workers("workers", self.workers)
         itemsize = np.dtype(dtype).itemsize if dtype in kernel.DTYPES else 8
         for what, samples in (("schedule", self.schedule.delay), ("batch", self.schedule.batch)):
@@ -101,40 +101,39 @@ class ScheduledNetwork(Waiting):
 
     @property
     def measured(self) -> Measured | None:
-        """How the last block ran, if one did."""
+        """How the last block ran; None before the first."""
         return self.ran[-1] if self.ran else None
 
     def _build(self, params: Any) -> None:
         super()._build(params)
-        room = self.schedule.batch if self._gathering else 0
-        _, self._gathered = places.allocate(self._work, self._syn, room)
-        self._gathered_at = Records(
-            places.synapses_at(self._syn, self._gathered, place) for place in range(room)
+        slots = self.schedule.batch if self._gathering else 0
+        _, self._accumulated = places.allocate(self._work, self._syn, slots)
+        self._accumulated_at = Records(
+            places.synapses_at(self._syn, self._accumulated, slot) for slot in range(slots)
         )
-        if hasattr(self, "_places"):
-            self._empty()
+        if hasattr(self, "_slots"):
+            self._clear_waiting()
 
-    def _make_room(self, room: int) -> None:
-        """So many places; who waits has one of the new ones."""
-        old = self._kept() if self.waiting else {}
-        before = self._place_of(np.arange(self.waiting))
-        self._places = room
+    def _resize(self, slots: int) -> None:
+        old = self._slot_arrays() if self.waiting else {}
+        before = self._slot_of(np.arange(self.waiting))
+        self._slots = slots
         self._ring, self._inputs = places.allocate(
-            self._work, self._syn, room, stash=self._stashing
+            self._work, self._syn, slots, stash=self._stashing
         )
         late = layers.lagging(self._net, self._stashing) if self.schedule.delay else self._net
-        self._places_at = Records(
+        self._slots_at = Records(
             self._parts.values._replace(
                 net=net,
-                syn=places.synapses_at(self._syn, self._inputs, place),
-                work=places.work_at(self._net, self._ring, place),
+                syn=places.synapses_at(self._syn, self._inputs, slot),
+                work=places.work_at(self._net, self._ring, slot),
             )
             for net in (self._net, late)
-            for place in range(room)
+            for slot in range(slots)
         )
         self._blocks: dict[tuple[int, int, int, Any], Block] = {}
         for name, array in old.items():
-            self._kept()[name][self._place_of(np.arange(self.waiting))] = array[before]
+            self._slot_arrays()[name][self._slot_of(np.arange(self.waiting))] = array[before]
 
     def set(self, /, **changes: Any) -> None:
         with self.lock:
@@ -147,7 +146,7 @@ class ScheduledNetwork(Waiting):
         refuse_if_planned_only(*how, self.structured, moves(optimizer))
 
     def _rebuild(self) -> None:
-        """Samples on their way stay so, and so do updates that are gathered or remembered."""
+        """Rebuild the network; keep samples in flight and accumulated or remembered updates."""
         before = self.state()
         super()._rebuild()
         kept = {
@@ -161,35 +160,38 @@ class ScheduledNetwork(Waiting):
         return {**super()._made_with(), **how}
 
     def _learn(
-        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
+        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, outcome: Outcome
     ) -> int:
-        if self.ways.kinds == ("alone",):
-            return super()._learn(X, labels, Y, masks, noise, said)
+        if self.trials.modes == ("single",):
+            return super()._learn(X, labels, Y, masks, noise, outcome)
         learned = 0
         while learned < len(X):
             size, n = self._next(len(X) - learned)
             part = slice(learned, learned + n)
-            # for a sample alone there is nothing to do at the same time
-            alone = "alone" in self.ways.kinds and (n == 1 or self.ways.best == "alone")
-            taken = (self._run_alone if alone else partial(self._run, size))(
+            # for one sample alone, no two items can run at the same time
+            single = "single" in self.trials.modes and (n == 1 or self.trials.choice == "single")
+            count = (self._run_single if single else partial(self._run, size))(
                 X[part], labels[part], Y[part], masks[part], noise[part],
-                Outcome(said.predicted[part], said.losses[part], said.outputs[part]),
+                Outcome(outcome.predicted[part], outcome.losses[part], outcome.outputs[part]),
             )  # fmt: skip
-            learned += taken
-            if taken < n:
+            learned += count
+            if count < n:
                 break
         return learned
 
     def _next(self, most: int) -> tuple[int, int]:
-        """Samples per block, of at most ``most``, and in all blocks that follow the same plan: one
-        block while there are ways to be tried, or the samples that wait become more."""
+        """Samples of the next block, and of all next blocks that have the same plan.
+
+        Both are at most ``most``. There is one block as long as modes are to be tried or the
+        number of waiting samples grows.
+        """
         size = min(max(BLOCK // self.schedule.batch, 1) * self.schedule.batch, most)
-        steady = self.ways.settled and self.waiting == self.schedule.delay
-        n = self._alike(most if steady else size)
+        steady = self.trials.finished and self.waiting == self.schedule.delay
+        n = self._count_alike(most if steady else size)
         size = min(size, n)
         return size, min(n // size, ROUNDS) * size
 
-    def _alike(self, most: int) -> int:
+    def _count_alike(self, most: int) -> int:
         """How many of the next samples, at most ``most``, have the same work items."""
         regime, now = self.definition.regime, self.samples_seen
         if regime is None:
@@ -198,53 +200,53 @@ class ScheduledNetwork(Waiting):
         return sum(1 for _ in takewhile(next(regimes).__eq__, regimes)) + 1
 
     def _block(self, n: int) -> Block:
-        """What the workers do with the next n samples, which are alike."""
+        """The block of the next n samples, which have the same work items."""
         regime = self.definition.regime
         alike = None if regime is None else regime(self.hyper, self.samples_seen)
         key = n, self.waiting, self.samples_seen % self.schedule.batch, alike
         if key not in self._blocks:
-            plan = self._plan(n, self.waiting, self.ways.best)
-            # with fewer places than its order needs a worker would wait for itself
-            if (needed := max(plan.slots.values(), default=1) + SPARE) > self._places:
-                self._make_room(needed)
-            self._blocks[key] = Block.of(plan, self._places)
+            plan = self._plan(n, self.waiting, self.trials.choice)
+            # with fewer slots than the order of the plan needs, a worker would wait for itself
+            if (needed := max(plan.slots.values(), default=1) + SPARE) > self._slots:
+                self._resize(needed)
+            self._blocks[key] = Block.of(plan, self._slots)
         return self._blocks[key]
 
-    def _plan(self, n: int, waiting: int, way: Way | None) -> Plan:
+    def _plan(self, n: int, waiting: int, mode: Mode | None) -> Plan:
         first = self.samples_seen - waiting
         how = self.definition, self.spec, self.hyper, self.schedule
         todo = list(items(*how, waiting + n, first, waiting))
-        times = None if way is None else self.ways.times.get(way)
-        kind = next((kind for kind in ASSIGNMENTS if kind == way), None)
+        times = None if mode is None else self.trials.times.get(mode)
+        kind = next((kind for kind in ASSIGNMENTS if kind == mode), None)
         return planner.lay_out(todo, self.spec, self.schedule, self.workers, times, 0.0, kind)
 
     @property
-    def _kinds(self) -> tuple[Way, ...]:
-        """In which the samples can be learned from with the same result."""
+    def _modes(self) -> tuple[Mode, ...]:
+        """The execution modes that have the result of the schedule."""
         if self.timed or self.schedule.delay or self._gathering:
             return ASSIGNMENTS
         one = self.schedule.kind == "sequential" or self.workers == 1
-        return ("alone",) if one else (*ASSIGNMENTS, "alone")
+        return ("single",) if one else (*ASSIGNMENTS, "single")
 
-    def _note(self, way: Way, times: Times | None, pace: float) -> None:
-        self.ways.note(way, times, pace)
+    def _record_trial(self, mode: Mode, times: Times | None, pace: float) -> None:
+        self.trials.record(mode, times, pace)
         self._blocks = {}
 
-    def _run_alone(
-        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
+    def _run_single(
+        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, outcome: Outcome
     ) -> int:
-        """A block of samples in the kernel for one thread."""
+        """Learn a block of samples in the kernel for one thread; returns how many were learned."""
         start = time.perf_counter()
-        taken = super()._learn(X, labels, Y, masks, noise, said)
-        if taken >= BLOCK // 2 and not self.ways.tried("alone"):
-            self._note("alone", None, (time.perf_counter() - start) / taken)
-        return taken
+        count = super()._learn(X, labels, Y, masks, noise, outcome)
+        if count >= BLOCK // 2 and not self.trials.tried("single"):
+            self._record_trial("single", None, (time.perf_counter() - start) / count)
+        return count
 
     def _run(
         self, size: int, X: Array, labels: Array, Y: Array, masks: Array, noise: Array,
-        said: Outcome,
+        outcome: Outcome,
     ) -> int:  # fmt: skip
-        """Blocks of ``size`` samples in threads; how many were taken in."""
+        """Learn blocks of ``size`` samples in threads; returns how many samples were processed."""
         block, lead, delay = self._block(size), self.waiting, self.schedule.delay
         first = self.samples_seen - lead
         if lead:
@@ -258,25 +260,25 @@ class ScheduledNetwork(Waiting):
             X, labels, Y, masks, noise,
         )  # fmt: skip
         shared = (
-            block.rows, board, stream, self._places_at.addresses.reshape(2, -1),
-            self._gathered_at.addresses, self._options.address, *said,
+            block.rows, board, stream, self._slots_at.addresses.reshape(2, -1),
+            self._accumulated_at.addresses, self._options.address, *outcome,
         )  # fmt: skip
         walk = kernels.walker(self.definition, self._parts, self._options)
         try:
-            together(self._threads, walk, *shared)
+            run_workers(self._threads, walk, *shared)
         finally:
-            upto = done(board)
+            upto = turns_done(board)
             self._clock[0] = first + upto
             if delay:
                 rest = slice(max(0, upto - delay), upto)
                 self._waiting = [masks[rest].copy(), noise[rest].copy()]
             self.ran = block.measured(board)
-            tried = self.ways.tried(block.plan.assignment)
+            tried = self.trials.tried(block.plan.assignment)
             if len(X) >= BLOCK // 2 and upto == lead + len(X) and not tried:
-                (told,) = self.ran
-                pace = float(np.max(told.finish)) / (lead + len(X))
-                self._note(block.plan.assignment, told.times, pace)
+                (only,) = self.ran
+                pace = float(np.max(only.finish)) / (lead + len(X))
+                self._record_trial(block.plan.assignment, only.times, pace)
         if upto < lead + len(X):
-            for mine, ring in zip(self._work, self._ring, strict=True):
-                mine[...] = ring[(first + upto) % len(ring)][: mine.size]  # `_diverged` looks there
+            for array, ring in zip(self._work, self._ring, strict=True):
+                array[...] = ring[(first + upto) % len(ring)][: array.size]  # for `_diverged`
         return upto - lead

@@ -1,8 +1,8 @@
-"""A plan carried out: a thread for each worker, all of them inside kernels; the only threads here.
+"""Execution of a plan: one thread per worker, all of them inside compiled kernels.
 
-Each worker walks its list of items without Python's lock; counters in shared memory say what is
-done (`streaming.threads.kernels`). A plan decides who waits how long: the order in which each array
-is read and changed is the schedule's, so the result is too.
+Each worker executes its list of items without Python's global lock. Counters in shared memory show
+which items are finished (`streaming.threads.kernels`). The schedule fixes the order in which each
+array is read and changed, and with it the result. The plan only decides how long workers wait.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from streaming.threads.atomics import CELL, cells
 
 
 class WorkerFailed(RuntimeError):
-    """A worker could not go on; all have stopped. What was learned is not to be used."""
+    """A worker failed, and all workers have stopped. The state of the network is not valid."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A block as it ran: the plan, and start and finish (n,) of its items in seconds.
+    """A block as it ran: its plan, and start and finish (n,) of its items in seconds.
 
-    span (n, 2): both in ns, 0 where an item was not done, since the stream ended before: then NaN;
-    of item i in row row_of[i].
+    span (n, 2): start and finish of each row in ns; 0 for a row that was not executed because the
+    stream ended before it, whose start and finish are NaN. row_of (n,): the row of each item.
     """
 
     plan: Plan
@@ -57,49 +57,49 @@ class Measured:
 
     @property
     def by_task(self) -> NDArray[np.float64]:
-        """For each item the mean time (n,) of all items of its task, as far as they were done."""
-        taken: defaultdict[Task, list[float]] = defaultdict(list)
+        """For each item the mean time (n,) of all executed items of the same task."""
+        seconds: defaultdict[Task, list[float]] = defaultdict(list)
         for item, time in zip(self.plan.items, self.finish - self.start, strict=True):
             if np.isfinite(time):
-                taken[item.task].append(time)
-        mean = {task: float(np.mean(several)) for task, several in taken.items()}
+                seconds[item.task].append(time)
+        mean = {task: float(np.mean(several)) for task, several in seconds.items()}
         return np.array([mean[item.task] for item in self.plan.items])
 
     @property
     def times(self) -> Times | None:
-        """Mean times of the items, in seconds; None where nothing was done."""
-        taken: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+        """Mean times of the items in seconds; None if no item was executed."""
+        seconds: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
         for item, time in zip(self.plan.items, self.finish - self.start, strict=True):
             if np.isfinite(time):
-                taken[item.task[:2]].append(max(time, 1e-9))
-        if not taken:
+                seconds[item.task[:2]].append(max(time, 1e-9))
+        if not seconds:
             return None
         layers = range(1, self.plan.spec.layers + 1)
         standard, modulated = (
-            tuple(float(np.mean(taken.get((kind, n), [1e-9]))) for n in layers) for kind in "SM"
+            tuple(float(np.mean(seconds.get((kind, n), [1e-9]))) for n in layers) for kind in "SM"
         )
-        return Times(standard, modulated, float(np.mean(taken["E", 0])))
+        return Times(standard, modulated, float(np.mean(seconds["E", 0])))
 
 
 @dataclass(frozen=True)
 class Block:
-    """A plan with what its workers walk, and where each item is among their rows."""
+    """A plan for a block of samples, its rows for the workers, and the row of each item."""
 
     plan: Plan
     rows: kernels.Rows
     row_of: NDArray[np.int64]
 
     @classmethod
-    def of(cls, plan: Plan, places: int) -> Self:
-        """The plan's program, with so many places for samples."""
-        made = program(plan, places)
-        kinds = [*zip(made.kind, made.layer, strict=True)]
+    def of(cls, plan: Plan, slots: int) -> Self:
+        """The block of a plan whose arrays all have ``slots`` buffer slots for samples."""
+        steps = program(plan, slots)
+        kinds = [*zip(steps.kind, steps.layer, strict=True)]
         where = {
             (*kinds[task], t): row
-            for row, (task, t) in enumerate(zip(made.task, made.sample, strict=True))
+            for row, (task, t) in enumerate(zip(steps.task, steps.sample, strict=True))
         }
-        late = np.where(made.kind[made.task] == kernels.M, plan.schedule.delay, 0)
-        fields = made._asdict() | {"turn": made.sample + late}
+        late = np.where(steps.kind[steps.task] == kernels.M, plan.schedule.delay, 0)
+        fields = steps._asdict() | {"turn": steps.sample + late}
         return cls(
             plan,
             kernels.Rows(
@@ -109,7 +109,7 @@ class Block:
         )
 
     def board(self, turns: int, rounds: int = 1) -> kernels.Board:
-        """Nothing done yet, of so many turns in so many rounds."""
+        """Shared memory for a number of turns in a number of rounds, with nothing executed yet."""
         board = kernels.Board(
             cells(len(self.rows.kind)),
             cells(len(self.rows.begin) - 1),
@@ -121,33 +121,33 @@ class Block:
         return board
 
     def measured(self, board: kernels.Board) -> list[Measured]:
-        """How it ran, round after round."""
+        """How the block ran, one `Measured` per round."""
         return [Measured(self.plan, span, self.row_of) for span in board.span]
 
 
-def done(board: kernels.Board) -> int:
-    """How many turns were done."""
+def turns_done(board: kernels.Board) -> int:
+    """How many turns were executed."""
     return min(int(board.control[at * CELL]) for at in (kernels.LOSS, kernels.ENDED))
 
 
 class Threads:
-    """So many threads, which begin when first needed and end with what holds them.
+    """A pool of threads, started when first needed and ended with the object that holds the pool.
 
-    A forked process has none of the threads of the one that it was copied from: it begins its own.
+    A forked process does not inherit the threads of its parent, so it starts threads of its own.
     """
 
     def __init__(self, workers: int) -> None:
         self._workers, self._process = workers, 0
 
-    def submit(self, work: Callable[[int], None], me: int) -> Future[None]:
-        """Have one do ``work(me)``."""
+    def submit(self, work: Callable[[int], None], worker: int) -> Future[None]:
+        """Run ``work(worker)`` in one of the threads."""
         if self._process != os.getpid():
             self._process = os.getpid()
             self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="dendrostream")
-        return self._pool.submit(work, me)
+        return self._pool.submit(work, worker)
 
 
-def together(
+def run_workers(
     pool: Threads,
     walk: Any,
     rows: kernels.Rows,
@@ -155,22 +155,24 @@ def together(
     stream: kernels.Stream,
     *shared: Any,
 ) -> None:
-    """All workers until the last is done; pool: a thread for each, with nothing else to do; walk:
-    `_runner_kernel.walker`, with what it takes.
+    """Run all workers until the last has finished.
 
-    Ctrl-C lets what has begun be finished, then raises KeyboardInterrupt; a worker that fails
-    stops all and raises WorkerFailed.
+    pool: idle threads, one per worker. walk: the loop of `streaming.threads.kernels.walker`, which
+    takes ``shared`` as its other arguments.
+
+    After Ctrl-C the samples that have begun are finished, then KeyboardInterrupt is raised. A
+    worker that fails stops all others and raises WorkerFailed.
     """
 
-    def work(me: int) -> None:
+    def work(worker: int) -> None:
         try:
-            walk(me, rows, board, stream, *shared)
+            walk(worker, rows, board, stream, *shared)
         except BaseException:
             board.control[kernels.FAILED * CELL] = 1
             raise
 
     workers = len(rows.begin) - 1
-    running: list[Future[None]] = [pool.submit(work, me) for me in range(workers)]
+    running: list[Future[None]] = [pool.submit(work, worker) for worker in range(workers)]
     interrupted: KeyboardInterrupt | None = None
     while any(not one.done() for one in running):
         try:
@@ -178,21 +180,22 @@ def together(
         except KeyboardInterrupt as stop:
             board.control[kernels.ASKED * CELL] = 1
             interrupted = stop
-    for me, one in enumerate(running):
+    for worker, one in enumerate(running):
         if (problem := one.exception()) is not None:
-            raise _failed(me, rows, board, stream) from problem
+            raise _failed(worker, rows, board, stream) from problem
     if interrupted is not None:
         raise interrupted
 
 
 def _failed(
-    me: int, rows: kernels.Rows, board: kernels.Board, stream: kernels.Stream
+    worker: int, rows: kernels.Rows, board: kernels.Board, stream: kernels.Stream
 ) -> WorkerFailed:
-    begin, end = rows.begin[me : me + 2]
-    past, row = divmod(int(board.at[me * CELL]), max(int(end - begin), 1))
+    """The error of a worker, with the sample and layer at which it failed."""
+    begin, end = rows.begin[worker : worker + 2]
+    past, row = divmod(int(board.at[worker * CELL]), max(int(end - begin), 1))
     row = min(begin + row, len(rows.task) - 1)
     task = rows.task[row]
     kind, layer = "SEM"[rows.kind[task]], rows.layer[task]
     where = f"layer {layer}" if layer else "the error"
     sample = stream.first + past * stream.size + rows.sample[row]
-    return WorkerFailed(f"worker {me}: sample {sample}, {where} ({kind})")
+    return WorkerFailed(f"worker {worker}: sample {sample}, {where} ({kind})")

@@ -1,8 +1,8 @@
-"""The samples that wait between two calls of a network with a schedule, and their state.
+"""The samples in flight between two calls of a network with a schedule, and their state.
 
-With a delay a sample's learning pass comes after the first passes of samples that follow it; at the
-end of a call the last ones wait, in places of a ring. In mini-batches updates that have been
-gathered wait for the end of the batch.
+With a delay, M of a sample comes after S of the samples that follow it. At the end of a call the
+last samples wait in the slots of a ring buffer. With mini-batches, accumulated updates wait for the
+end of the batch.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ REMEMBERED = ("layers.change", "layers.pre", "layers.c", "layers.changes")
 
 
 class Waiting(OnlineNetwork):
-    """An `OnlineNetwork` with a ``schedule``: samples can be on their way between two calls."""
+    """An `OnlineNetwork` with a ``schedule``, whose samples can be in flight between two calls."""
 
     schedule: Schedule
-    _places: int  # of the ring
+    _slots: int  # of the ring buffer
     _ring: Work
     _inputs: places.Inputs
-    _gathered: places.Inputs
+    _accumulated: places.Inputs
     _waiting: list[Array]  # masks and noise of the samples that wait for M, a row each
 
     @property
@@ -46,18 +46,17 @@ class Waiting(OnlineNetwork):
     def _gathering(self) -> bool:
         return self.schedule.batch > 1
 
-    def _empty(self) -> None:
-        """Places for samples on their way, of whom there are none."""
-        # masks and noise of the samples that wait for M, a row each
+    def _clear_waiting(self) -> None:
+        """Allocate the slots, with no sample in flight."""
         self._waiting = []
-        self._make_room(self._places)
+        self._resize(self._slots)
 
-    def _make_room(self, room: int) -> None:
-        """A ring of so many places; who waits has one of the new ones."""
+    def _resize(self, slots: int) -> None:
+        """Change the number of slots; samples that wait are moved to the new ones."""
         raise NotImplementedError
 
-    def _kept(self) -> dict[str, Array]:
-        """What S and E leave for M of all that has places, by name."""
+    def _slot_arrays(self) -> dict[str, Array]:
+        """The arrays that S and E leave for M, by name; one row per slot."""
         names = ("a", "h", "delta", "e", "y")
         return {name: getattr(self._ring, name) for name in names} | self._inputs._asdict()
 
@@ -73,9 +72,10 @@ class Waiting(OnlineNetwork):
     def _state_with_waiting(self) -> dict[str, Array]:
         arrays = super().state()
         if self.schedule.delay:
-            at = self._place_of(np.arange(self.waiting))
-            kept = {name: array[at] for name, array in self._kept().items()}
-            kept["delta"][:, : self._net.unit[-1]] = 0  # scratch, as is what follows the active
+            at = self._slot_of(np.arange(self.waiting))
+            kept = {name: array[at] for name, array in self._slot_arrays().items()}
+            # of these arrays the hidden part of delta and what follows the active rows are scratch
+            kept["delta"][:, : self._net.unit[-1]] = 0
             kept["rows"] *= np.arange(kept["rows"].shape[1]) < kept["active"][:, :1]
             arrays |= {f"waiting.{name}": array for name, array in kept.items()}
             masks, noise = self._waiting or self._no_draws()
@@ -83,29 +83,29 @@ class Waiting(OnlineNetwork):
         return arrays
 
     def load_state(self, arrays: dict[str, Array]) -> None:
-        mine = {name: array for name, array in arrays.items() if name.startswith("waiting.")}
-        rest = {name: a for name, a in arrays.items() if name not in mine}
-        kept = self._kept() if self.schedule.delay else {}
-        draws = ("masks", "noise") if kept else ()
-        if mine.keys() != {f"waiting.{name}" for name in (*kept, *draws)}:
+        stored = {name: array for name, array in arrays.items() if name.startswith("waiting.")}
+        rest = {name: a for name, a in arrays.items() if name not in stored}
+        slot_arrays = self._slot_arrays() if self.schedule.delay else {}
+        draws = ("masks", "noise") if slot_arrays else ()
+        if stored.keys() != {f"waiting.{name}" for name in (*slot_arrays, *draws)}:
             raise BadOption("state", got="other arrays", expected=f"those of {self.schedule}")
         with self.lock:
-            if not kept:
+            if not slot_arrays:
                 super().load_state(rest)
-                self._empty()
+                self._clear_waiting()
                 return
-            waiting, given = self._draws_of(mine), self._waiting_of(mine)
+            waiting, values = self._draws_of(stored), self._waiting_of(stored)
             super().load_state(rest)
-            self._empty()
+            self._clear_waiting()
             if len(waiting[0]) > self.samples_seen:
                 raise BadOption("waiting", got=len(waiting[0]), expected=f"{self.samples_seen}")
             self._waiting = waiting
-            at = self._place_of(np.arange(self.waiting))
-            for name, array in self._kept().items():
-                array[at] = given[name]
+            at = self._slot_of(np.arange(self.waiting))
+            for name, array in self._slot_arrays().items():
+                array[at] = values[name]
 
     def _draws_of(self, stored: dict[str, Array]) -> list[Array]:
-        """Masks and noise of the samples that wait, of a state; BadOption where they cannot be."""
+        """Masks and noise of the waiting samples in a state; BadOption if they do not fit."""
         masks, noise = (np.asarray(stored[f"waiting.{name}"]) for name in ("masks", "noise"))
         n, delay = len(masks) if masks.ndim else 0, self.schedule.delay
         if n > delay:
@@ -116,30 +116,31 @@ class Waiting(OnlineNetwork):
         return [kernel.coerce(name, a.copy(), self.dtype, (n, width)) for name, a, width in wanted]
 
     def _waiting_of(self, stored: dict[str, Array]) -> dict[str, Array]:
-        """What S and E left of the samples that wait, of a state, checked."""
+        """The arrays that S and E left for the waiting samples in a state, checked."""
         n = len(stored["waiting.masks"])
-        like = {name: np.zeros((n, a.shape[1]), a.dtype) for name, a in self._kept().items()}
-        given = bounds.fitting({name: stored[f"waiting.{name}"] for name in like}, like)
-        bounds.check(given, places.bounds(self._syn, ""))
-        return given
+        like = {name: np.zeros((n, a.shape[1]), a.dtype) for name, a in self._slot_arrays().items()}
+        values = bounds.fitting({name: stored[f"waiting.{name}"] for name in like}, like)
+        bounds.check(values, places.bounds(self._syn, ""))
+        return values
 
     def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
-        found = {**super()._bounds(arrays), **places.bounds(self._syn, "gathered.")}
-        if self._gathering:  # the samples of the mini-batch that has begun, at most
+        limits = {**super()._bounds(arrays), **places.bounds(self._syn, "gathered.")}
+        if self._gathering:  # at most the samples of the mini-batch that has begun
             most = int(arrays["clock"][0]) % self.schedule.batch
-            return found | {"layers.changes": (0, [0, *[most] * self.spec.layers])}
-        return found | {"layers.changes": (0, bounds.MOST)}
+            return limits | {"layers.changes": (0, [0, *[most] * self.spec.layers])}
+        return limits | {"layers.changes": (0, bounds.MOST)}
 
     def _arrays(self) -> dict[str, Array]:
         names = REMEMBERED if self._remembered else ()
-        mine = {name: getattr(self._net, name.removeprefix("layers.")) for name in names}
+        own = {name: getattr(self._net, name.removeprefix("layers.")) for name in names}
         if self._gathering:
-            mine |= {f"gathered.{name}": array for name, array in self._gathered._asdict().items()}
-        return super()._arrays() | mine
+            sums = self._accumulated._asdict()
+            own |= {f"gathered.{name}": array for name, array in sums.items()}
+        return super()._arrays() | own
 
-    def _place_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The places of samples, the first of those that wait being 0."""
-        return (self.samples_seen - self.waiting + t) % self._places
+    def _slot_of(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The slots of samples t, counted from the first waiting sample."""
+        return (self.samples_seen - self.waiting + t) % self._slots
 
     def _no_draws(self) -> list[Array]:
         none = np.zeros((0, 0), self.dtype)

@@ -1,4 +1,4 @@
-"""The scores that the README promises."""
+"""The scores that the README states."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_digits_with_the_defaults(seed: int, tmp_path: Path) -> None:
 
 
 def test_the_hidden_layer_learns(tmp_path: Path) -> None:
-    """64-32-10 at a constant rate, ten seeds; with F = 0 the hidden weights stay as drawn."""
+    """64-32-10 at a constant rate, ten seeds; with F = 0 hidden weights keep their start values."""
     scores = hidden_layer.main(figure=tmp_path / "figure.png")
     assert all(len(values) == 10 for values in scores.values())
     mean = {name: float(np.mean(values)) for name, values in scores.items()}
@@ -45,7 +45,7 @@ def test_mnist_online(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif("DENDROSTREAM_DATA" not in os.environ, reason="no DENDROSTREAM_DATA")
-def test_no_rule_is_further_below_backprop_than_its_paper_has_it(tmp_path: Path) -> None:
+def test_no_rule_is_further_below_backprop_than_in_its_paper(tmp_path: Path) -> None:
     rows = every_rule.main(table=tmp_path / "rules.md", figure=tmp_path / "rules.png")
     after = {row["rule"]: row["all"] for row in rows}
     assert after["backprop"] >= 98

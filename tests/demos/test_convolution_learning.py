@@ -30,7 +30,7 @@ def small(*layers: Any) -> ConvolutionalSpec:
 
 
 def angles(net: BatchNetwork) -> list[float]:
-    """Between λ_l = B_lᵀ ẽ_L and what autograd says of ∂L/∂h_l, mean over samples, in degrees."""
+    """Between λ_l = B_lᵀ ẽ_L and ∂L/∂h_l by autograd, mean over samples, in degrees."""
     params, x, y = net.arrays(), torch.tensor(IMAGES[:300]), torch.tensor(LABELS[:300])
     h = [x]
     for layer in range(1, net.spec.layers + 1):
@@ -96,7 +96,7 @@ def test_mnist_under_pepita() -> None:
 
     data = Path(os.environ["DENDROSTREAM_DATA"])
     result = convolution.train(
-        "PEPITA, mean over places", 0, 2, 0.1, "torch_uniform", "mnist", data, False
+        "PEPITA, mean over positions", 0, 2, 0.1, "torch_uniform", "mnist", data, False
     )
     assert max(result.accuracies) > 0.91
     assert 0 < result.moved < 0.01

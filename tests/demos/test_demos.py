@@ -1,4 +1,4 @@
-"""Every demo runs short, and opens with what a reader must know."""
+"""Every demo runs in a short form, and its docstring is complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEMOS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init
 
 
 @pytest.mark.parametrize("name", DEMOS)
-def test_it_says_what_where_from_score_seed_and_run_time(name: str) -> None:
+def test_the_docstring_has_all_parts(name: str) -> None:
     doc = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))) or ""
     for heading in ("Shows:", "From:", "Score:", "Seed:", "Run time:"):
         assert f"\n{heading}" in doc, heading
@@ -47,7 +47,7 @@ def test_drift(tmp_path: Path) -> None:
     scores = drift.main(seeds=1, samples=8000, figure=tmp_path / "drift.png")
     for name, phases in scores.items():
         assert phases["before"] > phases["during"] + 0.1, name  # it hurts
-        assert phases["after"] > phases["during"] + 0.1, name  # and is learned anew
+        assert phases["after"] > phases["during"] + 0.1, name  # it recovers
     assert (tmp_path / "drift.png").stat().st_size > 10_000
     with pytest.raises(SystemExit, match="a multiple of 2000"):
         drift.main(samples=8001)
@@ -177,13 +177,13 @@ def test_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     from streaming.threads import measuring
 
-    for name, little in (("REPEATS", 1), ("FOUND", 0), ("TURN", 0), ("BLOCK", 48)):
+    for name, little in (("REPEATS", 1), ("TRIED", 0), ("TURN", 0), ("BLOCK", 48)):
         monkeypatch.setattr(measuring, name, little)
     monkeypatch.setattr("streaming.threads.network.BLOCK", 48)
     table, figure = tmp_path / "threads.md", tmp_path / "threads.png"
-    found = threads.main(8, 2, 40, table, figure)
-    assert all(row.told.identical for rows in found.values() for row in rows)
-    assert table.read_text().count("| yes |") == sum(map(len, found.values()))
+    results = threads.main(8, 2, 40, table, figure)
+    assert all(row.result.identical for rows in results.values() for row in rows)
+    assert table.read_text().count("| yes |") == sum(map(len, results.values()))
     assert figure.stat().st_size > 10_000
 
 
@@ -196,7 +196,7 @@ def test_delayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = tmp_path / "delayed.md"
     rows = delayed.main(2, tmp_path, table, tmp_path / "delayed.png")
     assert [row.last is None for row in rows] == [False, False, False, True]
-    assert rows[0][2:] == (0, *rows[2][3:])  # without a delay both are the rule itself
+    assert rows[0][2:] == (0, *rows[2][3:])  # without a delay both are the undelayed rule
     assert table.read_text().count("diverged") == 2 and "|x|² is " in table.read_text()
     assert (tmp_path / "delayed.png").stat().st_size > 10_000
 

@@ -1,4 +1,4 @@
-"""Ways to learn that papers bring along, against slower truths."""
+"""Learning algorithms of single papers, against slower reference implementations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPEC = NetworkSpec((12, 6, 2, 6, 12), ("tanh", "identity", "tanh"), "mse", bias=
 
 
 def silent(_: Any) -> None:
-    """Tells nobody."""
+    """A callback that does nothing."""
 
 
 def test_matched_feedback_takes_the_steps_of_the_weights() -> None:

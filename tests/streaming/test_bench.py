@@ -1,4 +1,4 @@
-"""The benchmark runs, and says what a reader needs. Its numbers are for people, not for tests."""
+"""The benchmark runs, and its result is complete. Its numbers are not tested."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RNG = np.random.default_rng(0)
 pytestmark = pytest.mark.filterwarnings("ignore:.*synchroniz")
 
 
-def test_every_peer_is_timed_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_peer_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "ROWS", 3000)
     result = bench.run(seconds=1e-6, repeats=1)
     assert {"cpu", "python", "numba", "numpy"} <= result["machine"].keys()
@@ -67,7 +67,7 @@ def test_every_reader_reads_the_same_rows(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("bad", [{"seconds": 0}, {"seconds": float("nan")}, {"repeats": 0}])
-def test_senseless_lengths_are_refused(bad: dict[str, float]) -> None:
+def test_invalid_lengths_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(BadOption, match="above 0"):
         bench.run(**bad)
 
@@ -77,12 +77,12 @@ def test_batches_by_hand_are_those_of_the_rule(rule: str, monkeypatch: pytest.Mo
     torch = pytest.importorskip("torch")
     from rate_models.batch import BatchNetwork, fit
 
-    made: list[BatchNetwork] = []
+    networks: list[BatchNetwork] = []
 
     class Kept(BatchNetwork):
-        def __init__(self, *given: object) -> None:
-            super().__init__(*given)  # type: ignore[arg-type]
-            made.append(self)
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)  # type: ignore[arg-type]
+            networks.append(self)
 
     monkeypatch.setattr("rate_models.batch.BatchNetwork", Kept)
     monkeypatch.setattr(torch, "randperm", torch.arange)
@@ -94,6 +94,6 @@ def test_batches_by_hand_are_those_of_the_rule(rule: str, monkeypatch: pytest.Mo
     net = BatchNetwork(batches.SPEC, rule)
     fit(net, X, labels, epochs=1, batch_size=64, optimizer=batches.NUMBERS)
     start = BatchNetwork(batches.SPEC, rule).W
-    for ours, theirs, before in zip(net.W, made[0].W, start, strict=True):
+    for ours, theirs, before in zip(net.W, networks[0].W, start, strict=True):
         step = (ours - before).abs().max()
         assert step > 0 and (ours - theirs).abs().max() < 1e-3 * step

@@ -1,4 +1,4 @@
-"""Finished cells of sweeps and papers: believed only where they are what their name says."""
+"""Finished cells of sweeps and papers: used only if they are verified."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Sweeps compute in this process; how many cells at a time."""
+    """Sweeps compute in this process; returns the number of cells of each call."""
     counts: list[int] = []
 
     def computed(client: Any, task: Any, every: Any) -> Iterator[tuple[int, Any]]:
@@ -53,26 +53,26 @@ def call(capsys: pytest.CaptureFixture[str]) -> Any:
     return partial(called, capsys)
 
 
-def made(tmp_path: Path) -> tuple[Store, list[str]]:
-    said: list[str] = []
-    return Store(tmp_path / "cells", "a command", said.append), said
+def new_store(tmp_path: Path) -> tuple[Store, list[str]]:
+    messages: list[str] = []
+    return Store(tmp_path / "cells", "a command", messages.append), messages
 
 
-def test_a_cell_comes_back_as_it_was_kept(tmp_path: Path) -> None:
-    store, said = made(tmp_path)
+def test_a_cell_is_read_back(tmp_path: Path) -> None:
+    store, messages = new_store(tmp_path)
     result = {"accuracy": [0.1, 0.2], "loss": None, "angle": float("nan")}
     store.keep(RUN, 3, result, notes=["odd"])
     store.keep(RUN, 4, None)  # diverged
     kept = store.kept(RUN, range(6))
     assert kept.keys() == {3, 4} and kept[4]["result"] is None
     assert kept[3]["result"] == {**result, "angle": None} and kept[3]["notes"] == ["odd"]
-    assert said == []
+    assert messages == []
 
 
 def test_a_cell_without_a_digest_is_an_older_one(tmp_path: Path) -> None:
-    store, said = made(tmp_path)
+    store, messages = new_store(tmp_path)
     store.write({"run": RUN, "seed": 0, "result": {"accuracy": 1}, **MORE})
-    assert store.read(RUN, 0) is not None and said == []
+    assert store.read(RUN, 0) is not None and messages == []
 
 
 def changed(**changes: Any) -> Callable[[dict[str, Any]], Any]:
@@ -97,28 +97,26 @@ DAMAGE = {
 
 @pytest.mark.parametrize("kind", DAMAGE)
 @pytest.mark.parametrize("digested", [True, False])
-def test_a_cell_of_something_else_is_not_believed(
-    kind: str, digested: bool, tmp_path: Path
-) -> None:
-    store, said = made(tmp_path)
+def test_a_cell_of_something_else_is_not_used(kind: str, digested: bool, tmp_path: Path) -> None:
+    store, messages = new_store(tmp_path)
     store.keep(RUN, 0, {"accuracy": 0.5})
     path = store.path(RUN, 0)
     cell = json.loads(path.read_text())
     if not digested:
         if kind == "another result":
-            pytest.skip("older cells have nothing to tell it by")
+            pytest.skip("older cells have no digest")
         del cell["digest"]
     path.write_text(json.dumps(DAMAGE[kind](cell)))
     assert store.read(RUN, 0) is None
-    assert len(said) == 1 and str(path) in said[0] and "computed again" in said[0]
+    assert len(messages) == 1 and str(path) in messages[0] and "computed again" in messages[0]
 
 
 def test_a_forged_digest_does_not_make_it_another_run(tmp_path: Path) -> None:
-    store, said = made(tmp_path)
+    store, messages = new_store(tmp_path)
     other = {"run": {**RUN, "lr": 0.2}, "seed": 0, "result": {"accuracy": 1}, **MORE}
     text = json.dumps({**other, "digest": digest(other)})
     store.path(RUN, 0).write_text(text)
-    assert store.read(RUN, 0) is None and "the result of another run" in said[0]
+    assert store.read(RUN, 0) is None and "the result of another run" in messages[0]
 
 
 TEXTS = {
@@ -135,16 +133,16 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_what_is_no_cell_is_passed_over(kind: str, tmp_path: Path) -> None:
-    store, said = made(tmp_path)
+def test_files_that_are_no_cells_are_ignored(kind: str, tmp_path: Path) -> None:
+    store, messages = new_store(tmp_path)
     store.path(RUN, 0).write_bytes(TEXTS[kind])
-    assert store.read(RUN, 0) is None and "not a whole cell" in said[0]
+    assert store.read(RUN, 0) is None and "not a whole cell" in messages[0]
     store.keep(RUN, 0, {"accuracy": 0.5})
     assert store.read(RUN, 0) is not None
 
 
-def test_random_damage_is_noticed_always(tmp_path: Path) -> None:
-    store, _ = made(tmp_path)
+def test_random_damage_is_always_detected(tmp_path: Path) -> None:
+    store, _ = new_store(tmp_path)
     store.keep(RUN, 0, {"accuracy": [0.5, 0.25]})
     path, rng = store.path(RUN, 0), np.random.default_rng(0)
     raw = path.read_bytes()
@@ -160,25 +158,25 @@ def test_random_damage_is_noticed_always(tmp_path: Path) -> None:
 def test_a_folder_in_its_place_is_found_before_anything_is_computed(
     tmp_path: Path, here: list[int], call: Any
 ) -> None:
-    found = sweep.sweep(SMALL, {"seed": [0]}, tmp_path / "o")
+    result = sweep.sweep(SMALL, {"seed": [0]}, tmp_path / "o")
     (path,) = (tmp_path / "o" / "cells").iterdir()
     path.unlink()
     path.mkdir()
     with pytest.raises(UserError, match=r"got a folder.*move it away") as error:
         sweep.sweep(SMALL, {"seed": [0]}, tmp_path / "o")
     assert str(path) in str(error.value)
-    assert found["cells"] == 1 and here == [1]
-    said = call("sweep", "--source", SMALL["source"], "--hidden", 6, "--over", "seed=0",
+    assert result["cells"] == 1 and here == [1]
+    output = call("sweep", "--source", SMALL["source"], "--hidden", 6, "--over", "seed=0",
                 "--out", tmp_path / "o", "--quiet")  # fmt: skip
-    assert_one_error(said, "a folder")
+    assert_one_error(output, "a folder")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all")
 def test_a_cell_that_cannot_be_read_is_computed_again(tmp_path: Path) -> None:
-    store, said = made(tmp_path)
+    store, messages = new_store(tmp_path)
     store.keep(RUN, 0, {"accuracy": 0.5})
     store.path(RUN, 0).chmod(0)
-    assert store.read(RUN, 0) is None and "Permission denied" in said[0]
+    assert store.read(RUN, 0) is None and "Permission denied" in messages[0]
 
 
 FORGED: list[Any] = [
@@ -192,7 +190,7 @@ FORGED: list[Any] = [
 
 
 @pytest.mark.parametrize("result", FORGED)
-def test_a_sweep_computes_again_what_is_no_result_of_a_run(
+def test_a_sweep_computes_again_a_cell_without_a_result(
     result: Any, tmp_path: Path, here: list[int]
 ) -> None:
     assert not table.is_result(result)
@@ -200,9 +198,9 @@ def test_a_sweep_computes_again_what_is_no_result_of_a_run(
     path = sorted((tmp_path / "cells").iterdir())[0]
     cell = {**json.loads(path.read_text()), "result": result}
     path.write_text(json.dumps({**cell, "digest": digest(cell)}))
-    said: list[str] = []
-    again = sweep.sweep(SMALL, {"seed": [0, 1]}, tmp_path, say=said.append)
-    assert any("not the result of a run, computed again" in line for line in said)
+    messages: list[str] = []
+    again = sweep.sweep(SMALL, {"seed": [0, 1]}, tmp_path, say=messages.append)
+    assert any("not the result of a run, computed again" in line for line in messages)
     assert again["kept"] == 1 and here == [2, 1]
     scores = [[row[name] for name in table.SCORES] for row in first["rows"]]
     assert [[row[name] for name in table.SCORES] for row in again["rows"]] == scores
@@ -233,9 +231,9 @@ def test_other_data_of_the_same_name_is_another_result(
     raw = bytearray(path.read_bytes())
     raw[5000] ^= 1
     path.write_bytes(raw)
-    said: list[str] = []
-    found = sweep.sweep(options, {"seed": [0]}, tmp_path / "o", say=said.append)
-    assert found["kept"] == 0 and any("other data of this name" in line for line in said)
+    messages: list[str] = []
+    result = sweep.sweep(options, {"seed": [0]}, tmp_path / "o", say=messages.append)
+    assert result["kept"] == 0 and any("other data of this name" in line for line in messages)
 
 
 @pytest.mark.parametrize(
@@ -254,11 +252,11 @@ def test_a_range_without_end_is_refused_at_once(items: list[str], words: list[st
 
 
 def test_combinations_without_end_are_refused_at_once(call: Any, tmp_path: Path) -> None:
-    said = call(
+    output = call(
         "sweep", "--out", tmp_path, "--over", "seed=0..999", "--over", "lr=0.1,0.2",
         "--over", "momentum=" + ",".join(f"0.{i}" for i in range(100, 200)), "--quiet",
     )  # fmt: skip
-    assert_one_error(said, "seed (1,000) x lr (2) x momentum (100)", "200,000 runs", "at most")
+    assert_one_error(output, "seed (1,000) x lr (2) x momentum (100)", "200,000 runs", "at most")
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "lr=" + "[" * 100_000])

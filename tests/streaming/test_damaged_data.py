@@ -1,4 +1,4 @@
-"""Data files that are cut, changed, made up or far larger than they look."""
+"""Data files that are cut, changed, crafted, or far larger after decompression."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MEGABYTE = 1 << 20
 
 
 def bomb(header: bytes, megabytes: int) -> bytes:
-    """A gzip of ``header`` and then zeros; a thousandth of their size."""
+    """A gzip file of ``header`` and zeros, with a thousandth of their size."""
     packer = zlib.compressobj(9, wbits=31)
     parts = [packer.compress(header)]
     parts += [packer.compress(bytes(MEGABYTE)) for _ in range(megabytes)]
@@ -47,7 +47,7 @@ def peak_below(megabytes: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("shape", [(10, 28, 28), (2**32 - 1, 28, 28), (60_001, 28, 28), (1,) * 255])
-def test_a_gzip_that_inflates_without_end_is_refused_before_it_does(
+def test_an_endless_gzip_is_refused_before_it_is_decompressed(
     tmp_path: Path, shape: tuple[int, ...]
 ) -> None:
     path = tmp_path / "train-images-idx3-ubyte.gz"
@@ -88,7 +88,9 @@ def test_absurd_sizes_take_no_memory(tmp_path: Path, shape: tuple[int, ...]) -> 
         read_idx(path)
 
 
-def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_name_files_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(MissingData, match=r"no_file.*No such file"):
         read_idx(tmp_path / "no_file")
     with pytest.raises(MissingData, match="directory"):
@@ -178,7 +180,7 @@ def test_an_archive_is_read_as_numpy_reads_it(tmp_path: Path, order: Any) -> Non
 
 
 def cifar100_files(root: Path, patch: pytest.MonkeyPatch, known: dict[str, Any]) -> None:
-    """Small batches in CIFAR-100's place, whose digests ``known`` has."""
+    """Small batches instead of those of CIFAR-100, with their digests in ``known``."""
     folder = root / "cifar-100-python"
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
@@ -243,7 +245,7 @@ def test_a_pickle_of_something_else_with_the_right_digest(
 
 
 def harmed(raw: bytes, rng: np.random.Generator) -> bytes:
-    """The bytes with one changed, some cut off, some taken out, or some put in."""
+    """The bytes with one of them changed, or with some cut off, removed or inserted."""
     at, n = int(rng.integers(len(raw))), int(rng.integers(1, 40))
     noise = rng.integers(0, 256, n, np.uint8).tobytes()
     return [
@@ -289,14 +291,12 @@ def test_any_damage_is_read_or_refused_by_name(
     assert refused >= 15
 
 
-def test_every_refusal_is_for_people() -> None:
+def test_every_refusal_is_a_user_error() -> None:
     assert issubclass(DamagedData, UserError) and issubclass(MissingData, UserError)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
-def test_a_pipe_in_place_of_a_file_is_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pipe_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_data_sets(tmp_path, monkeypatch)
     path = tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
     path.unlink()
@@ -316,8 +316,8 @@ def test_a_whole_gzip_is_read_to_its_checksum(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not os.environ.get("DENDROSTREAM_DATA"), reason="DENDROSTREAM_DATA is not set")
-def test_the_real_cifar100_is_read_and_says_which_it_is() -> None:
-    with warnings.catch_warnings(record=True) as said:
+def test_the_real_cifar100_is_read_and_its_kind_reported() -> None:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         source = open_source("cifar100")
     X, y = source.train_arrays()
@@ -326,6 +326,6 @@ def test_the_real_cifar100_is_read_and_says_which_it_is() -> None:
     assert round(X.mean(dtype=float) / 255, 4) == pytest.approx(0.4782, abs=2e-4)
     folder = data_root()[0] / "cifar-100-python"
     digest = hashlib.sha256((folder / "train").read_bytes()).hexdigest()
-    assert [str(one.message) for one in said if "rebuilt" in str(one.message)] == (
-        [str(said[0].message)] if digest == cifar100.REBUILT["train"] else []
+    assert [str(one.message) for one in caught if "rebuilt" in str(one.message)] == (
+        [str(caught[0].message)] if digest == cifar100.REBUILT["train"] else []
     )

@@ -1,4 +1,4 @@
-"""Data sets on disk: found, read exactly, refused when they are not what they say."""
+"""Data sets on disk: located, read exactly, and refused if their content is not as published."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_data_root_is_the_option_then_the_variable_then_the_cache(
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
-def test_missing_data_says_where_it_looked_and_how_to_get_it(name: str, tmp_path: Path) -> None:
+def test_missing_data_names_the_folder_and_the_remedy(name: str, tmp_path: Path) -> None:
     with pytest.raises(MissingData) as error:
         open_source(name, Options(data=tmp_path))
     for part in (
@@ -119,7 +119,7 @@ def test_a_hostile_batch_is_refused(
     path.write_bytes(raw)
     with pytest.raises(DamagedData, match="published"):
         read_batch(path, "0" * 32)
-    # even where the md5 were made to fit
+    # even if the md5 fits
     with pytest.raises(DamagedData, match="expected"):
         read_batch(path, md5(raw))
     assert not (tmp_path / "PWNED").exists()
@@ -173,9 +173,7 @@ def test_a_damaged_npz_is_refused(tmp_path: Path) -> None:
         open_source("cifar100", Options(data=tmp_path))
 
 
-def test_download_leaves_the_fetching_to_torchvision(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_torchvision_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
     class MNIST:
@@ -193,7 +191,7 @@ def test_download_leaves_the_fetching_to_torchvision(
     assert len(calls) == 2  # what is there is not fetched again
 
 
-def test_a_failed_download_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(*_: object, **__: object) -> None:
         raise OSError("no route to host")
 

@@ -1,4 +1,4 @@
-"""Pictures: no setting of matplotlib changes them, and one that fails costs a warning alone."""
+"""Pictures: no setting of matplotlib changes them, and a failure is only a warning."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def picture(figure: Any) -> bytes:
 def test_a_figure_is_the_same_in_any_setting(draw: Any) -> None:
     usual = picture(draw())
     with matplotlib.rc_context(ODD):
-        assert picture(draw()) == usual  # made and saved
+        assert picture(draw()) == usual  # created and saved
         late = draw()
-    assert picture(late) == usual  # made there, saved here
+    assert picture(late) == usual  # created there, saved here
     early = draw()
     with matplotlib.rc_context(ODD):
         assert picture(early) == usual
@@ -97,7 +97,7 @@ def test_a_run_is_drawn_the_same_in_any_setting(folder: Path) -> None:
             assert draw(folder).read_bytes() == usual
 
 
-def test_the_persons_settings_are_back_afterwards() -> None:
+def test_the_users_settings_are_restored() -> None:
     before = dict(matplotlib.rcParams)
     with pytest.raises(ZeroDivisionError), drawing(axes_grid=False):
         assert matplotlib.rcParams["axes.grid"] is False
@@ -144,7 +144,7 @@ def test_legends_lie_inside_the_figure() -> None:
 
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense"])
-def test_a_backend_that_is_not_there_is_none_of_ours(backend: str) -> None:
+def test_a_missing_backend_does_not_matter(backend: str) -> None:
     code = (
         "from rate_models.drawing.figures import new_figure; import os\n"
         "new_figure((1, 1)).savefig('/dev/null', format='png')\n"
@@ -162,7 +162,7 @@ def test_a_backend_that_is_not_there_is_none_of_ours(backend: str) -> None:
 
 @pytest.fixture(params=["drawing", "disk", "memory"])
 def failing(request: pytest.FixtureRequest) -> Iterator[pytest.MonkeyPatch]:
-    """Pictures that cannot be drawn, until it is undone."""
+    """Make drawing fail until the fixture ends."""
     error: Exception = {
         "drawing": RuntimeError("no\nfont"),
         "disk": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "learning_curve.png"),
@@ -182,16 +182,16 @@ def test_a_run_that_cannot_be_drawn_ends_well(
     failing: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    said = called(capsys, "run", "--samples", 300, "--hidden", 8, "--quiet", "--out", out)
-    assert said.code == 0 and "held-out accuracy" in said.out and "picture" not in said.out
-    (line,) = said.err.splitlines()
+    output = called(capsys, "run", "--samples", 300, "--hidden", 8, "--quiet", "--out", out)
+    assert output.code == 0 and "held-out accuracy" in output.out and "picture" not in output.out
+    (line,) = output.err.splitlines()
     assert line.startswith(f"warning: the pictures of {out} could not be drawn: ")
     assert line.endswith(f"; dendrostream run --resume {out} draws them")
     assert json.loads((out / "summary.json").read_text())["stopped"] == "samples"
     assert not list(out.glob("*.png")) and not list(out.glob(".*"))
     failing.undo()
-    said = called(capsys, "run", "--resume", out)
-    assert said.code == 0 and f"{out}/learning_curve.png" in said.out
+    output = called(capsys, "run", "--resume", out)
+    assert output.code == 0 and f"{out}/learning_curve.png" in output.out
     assert imread(out / "learning_curve.png").ndim == 3
     drawn = (out / "learning_curve.png").stat().st_mtime_ns
     called(capsys, "run", "--resume", out)
@@ -199,16 +199,16 @@ def test_a_run_that_cannot_be_drawn_ends_well(
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_plan_that_cannot_be_drawn_is_told(
+def test_a_plan_that_cannot_be_drawn_is_a_warning(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def fail(*_: Any) -> None:
         raise ValueError("no font")
 
     monkeypatch.setattr("streaming.schedule.pictures.draw", fail)
-    said = called(capsys, "schedule", "--json", "--out", tmp_path / "plan.png")
-    assert said.code == 0 and json.loads(said.out)["picture"] is None
-    assert said.err.startswith(f"warning: {tmp_path / 'plan.png'} could not be drawn: ValueError")
+    output = called(capsys, "schedule", "--json", "--out", tmp_path / "plan.png")
+    assert output.code == 0 and json.loads(output.out)["picture"] is None
+    assert output.err.startswith(f"warning: {tmp_path / 'plan.png'} could not be drawn: ValueError")
 
 
 def confusion_labels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -242,7 +242,7 @@ def test_sources_carry_the_names_of_their_classes() -> None:
         ArraySource(np.zeros((4, 1)), [0, 1, 0, 1], class_names=("no", "yes", "maybe"))
 
 
-def test_a_figure_says_how_many_units_it_shows(
+def test_a_figure_has_the_number_of_its_units(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures: list[Any] = []
@@ -252,7 +252,7 @@ def test_a_figure_says_how_many_units_it_shows(
     assert "Changed most: input weights of eight hidden units" in titles
 
 
-def test_a_curve_of_one_point_is_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_curve_of_one_point_is_visible(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list[Any] = []
     monkeypatch.setattr(pictures, "_save", lambda figure, path: figures.append(figure))
     pictures.draw(folder)

@@ -274,7 +274,7 @@ def nothing_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("rate_models.checks.parity.run", lambda **_: nothing)
     table = {"machine": {}, "data": "", "rows": [], "repeats": 1}
     monkeypatch.setattr("streaming.benchmarks.bench.run", lambda **_: table)
-    for name, little in (("REPEATS", 1), ("TURN", 0), ("FOUND", 0), ("BLOCK", 48)):
+    for name, little in (("REPEATS", 1), ("TURN", 0), ("TRIED", 0), ("BLOCK", 48)):
         monkeypatch.setattr(f"streaming.threads.measuring.{name}", little)
     monkeypatch.setattr("streaming.threads.network.BLOCK", 48)
     monkeypatch.setattr("streaming.papers.reproduce.reproduce", lambda *_, **__: _no_paper())

@@ -1,4 +1,4 @@
-"""The frame of `dendrostream paper`: what is kept, what is skipped, what is refused."""
+"""`dendrostream paper`: cells that are kept, skipped or refused, and the pages of results."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ PAPER = Paper(__name__, rows=ROWS, columns=COLUMNS, unit="steps", published=PUBL
 
 @pytest.fixture
 def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A paper of our own; what it has computed stands, line by line, in the file."""
+    """A paper for tests, which writes a line to the file for everything that it computes."""
     folder = tmp_path / "some_papers"
     folder.mkdir()
     (folder / "__init__.py").write_text("")
@@ -101,9 +101,9 @@ def cell(result: dict[str, Any], row: str, column: str) -> dict[str, Any]:
 
 
 def test_papers_are_found_and_listed(paper: Path, call: Any) -> None:
-    said = call("paper")
-    assert said.code == 0
-    listed = " ".join(said.out.split())
+    output = call("paper")
+    assert output.code == 0
+    listed = " ".join(output.out.split())
     assert listed == "slow-paper Somebody 2000, figure 7: how slow a paper is."
     assert json.loads(call("paper", "--json").out)["names"] == ["slow-paper"]
     with pytest.raises(UnknownName, match=r"one of slow-paper; did you mean 'slow-paper'\?"):
@@ -130,8 +130,8 @@ def test_the_entry_point_names_the_folder() -> None:
 
 
 def test_a_table_published_against_measured(paper: Path, tmp_path: Path) -> None:
-    said: list[str] = []
-    result = reproduce("slow_paper", tmp_path / "out", command="the command", say=said.append)
+    messages: list[str] = []
+    result = reproduce("slow_paper", tmp_path / "out", command="the command", say=messages.append)
     assert json.loads((tmp_path / "out" / "slow-paper.json").read_text()) == result
     assert (tmp_path / "out" / "slow-paper.png").stat().st_size > 5_000
     one = cell(result, "slow", "here")
@@ -147,7 +147,7 @@ def test_a_table_published_against_measured(paper: Path, tmp_path: Path) -> None
     diverged = cell(result, "slower", "here")
     assert (diverged["mean"], diverged["diverged"], diverged["seeds"]) == (20.0, 2, 3)
     assert result["setting"] == "the paper's"
-    assert sum("skipped: nowhere: got nothing" in line for line in said) == 1
+    assert sum("skipped: nowhere: got nothing" in line for line in messages) == 1
 
 
 def test_the_difference_is_in_standard_deviations() -> None:
@@ -187,12 +187,12 @@ def test_finished_cells_are_not_computed_again(paper: Path, tmp_path: Path) -> N
     assert len(paper.read_text().splitlines()) == 6
     other = reproduce("slow-paper", out, seeds=1, epochs=7, rows=["slow"], columns=["here"])
     assert len(paper.read_text().splitlines()) == 7  # another run
-    assert [c["row"] for c in other["cells"]] == ["slow"]  # nobody asked for the others
+    assert [c["row"] for c in other["cells"]] == ["slow"]  # the others were not requested
     assert other["setting"] == "7 epochs, not 5" and (out / "slow-paper-epochs7.json").is_file()
 
 
-def test_other_rows_show_all_that_is_kept_of_them(paper: Path, tmp_path: Path) -> None:
-    """Also what another command keeps while this one computes."""
+def test_other_rows_show_all_kept_cells(paper: Path, tmp_path: Path) -> None:
+    """Also cells that another command keeps while this one computes."""
     out = tmp_path / "out"
     reproduce("slow-paper", out, seeds=3, rows=["slow"], columns=["here"])
     other = reproduce("slow-paper", out, seeds=1, rows=["slower"], columns=["here"])
@@ -218,10 +218,10 @@ def test_quick_tables_have_names_of_their_own(paper: Path, tmp_path: Path) -> No
     assert not list(tmp_path.glob(".*"))
 
 
-def test_quick_says_that_it_is_not_the_papers_setting(paper: Path, tmp_path: Path) -> None:
-    said: list[str] = []
-    result = reproduce("slow-paper", tmp_path, quick=True, say=said.append)
-    assert said[0] == (
+def test_quick_reports_that_it_is_not_the_papers_setting(paper: Path, tmp_path: Path) -> None:
+    messages: list[str] = []
+    result = reproduce("slow-paper", tmp_path, quick=True, say=messages.append)
+    assert messages[0] == (
         "slow-paper: quick, 2 epochs, not 5, 100 training samples: not the paper's setting"
     )
     assert result["json"] == str(tmp_path / "slow-paper-quick.json")
@@ -230,14 +230,16 @@ def test_quick_says_that_it_is_not_the_papers_setting(paper: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("text", ["", '{"run": {}, "se', "[]", '{"seed": 0}'])
-def test_a_damaged_cell_is_computed_again_and_said(text: str, paper: Path, tmp_path: Path) -> None:
+def test_a_damaged_cell_is_computed_again_and_reported(
+    text: str, paper: Path, tmp_path: Path
+) -> None:
     chosen: Any = {"seeds": 1, "rows": ["slow"], "columns": ["here"]}
     reproduce("slow-paper", tmp_path / "out", **chosen)
     (kept,) = (tmp_path / "out" / "cells").glob("*.json")
     kept.write_text(text)
-    said: list[str] = []
-    again = reproduce("slow-paper", tmp_path / "out", say=said.append, **chosen)
-    assert any("not a whole cell" in line for line in said)
+    messages: list[str] = []
+    again = reproduce("slow-paper", tmp_path / "out", say=messages.append, **chosen)
+    assert any("not a whole cell" in line for line in messages)
     assert cell(again, "slow", "here")["values"] == [10]
     assert len(paper.read_text().splitlines()) == 2
 
@@ -273,17 +275,17 @@ def test_killed_and_started_again(paper: Path, tmp_path: Path) -> None:
 
 def test_workers_compute_the_same_cells(paper: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    said: list[str] = []
+    messages: list[str] = []
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=False, protocol="tcp://",
         dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False},
     ) as cluster:  # fmt: skip
         address = cluster.scheduler_address
-        ours = reproduce("slow-paper", tmp_path / "o", scheduler=address, say=said.append)
+        ours = reproduce("slow-paper", tmp_path / "o", scheduler=address, say=messages.append)
         done = paper.read_text().splitlines()
         again = reproduce("slow-paper", tmp_path / "o", scheduler=address, rows=["slow"])
     assert len(done) == len(set(done)) == len(paper.read_text().splitlines()) == 8
-    assert "slow-paper: 6 cells are computed by workers" in said
+    assert "slow-paper: 6 cells are computed by workers" in messages
     alone = reproduce("slow-paper", tmp_path / "a")
     for one in ours["cells"] + alone["cells"]:
         one.pop("made", None)
@@ -307,9 +309,9 @@ def test_a_column_without_data_is_cells_with_the_reason(
 
     changed = replace(one, measure=refused)
     monkeypatch.setattr(import_module(one.module), "PAPER", changed)
-    said = call("paper", "slow-paper", "--out", tmp_path)
-    assert said.code == 0
-    lines = said.out.splitlines()
+    output = call("paper", "slow-paper", "--out", tmp_path)
+    assert output.code == 0
+    lines = output.out.splitlines()
     assert "no data for slow, there; slower, there: set/file: got md5 1; expected 2" in lines
     assert sum(line.startswith("no data for") for line in lines) == 2
     result = json.loads((tmp_path / "slow-paper.json").read_text())
@@ -319,7 +321,7 @@ def test_a_column_without_data_is_cells_with_the_reason(
     call("paper", "--results", tmp_path / "page.md", "--out", tmp_path)
     page_lines = (tmp_path / "page.md").read_text().splitlines()
     assert "no data for slow, there; slower, there: set/file: got md5 1; expected 2." in page_lines
-    # what was kept before the data went stays in the table, which says what it lacks
+    # what was kept before the data went stays in the table, with the reason of missing cells
     monkeypatch.setattr(import_module(one.module), "PAPER", one)
     reproduce("slow-paper", tmp_path, seeds=1, rows=["slow"], columns=["there"])
     changed = replace(one, measure=refused)
@@ -338,13 +340,13 @@ def test_a_cell_that_the_table_cannot_read_is_one_clear_error(
     kept = json.loads(path.read_text())
     del kept["digest"]
     path.write_text(json.dumps({**kept, "result": result}))
-    said = call("paper", "slow-paper", "--seeds", 1, "--rows", "slow", "--columns", "here",
+    output = call("paper", "slow-paper", "--seeds", 1, "--rows", "slow", "--columns", "here",
                 "--out", tmp_path)  # fmt: skip
     if result.get("steps", 0) is None:
-        assert said.code == 0  # undefined
+        assert output.code == 0  # undefined
         return
-    assert said.code == 2 and said.out == ""
-    assert said.err.splitlines()[-1].startswith("error: finished cell slow, here: got a result")
+    assert output.code == 2 and output.out == ""
+    assert output.err.splitlines()[-1].startswith("error: finished cell slow, here: got a result")
 
 
 def test_a_paper_of_hours_says_so_once(
@@ -418,7 +420,7 @@ def test_without_any_data_it_is_an_error(paper: Path, tmp_path: Path) -> None:
         (("slow-paper", "--results", "x.md"), ["--results: got with slow-paper"]),
     ],
 )
-def test_what_cannot_be_is_one_line(
+def test_wrong_arguments_are_one_line(
     arguments: Any,
     words: list[str],
     paper: Path,
@@ -435,9 +437,11 @@ def test_the_command_prints_a_table_or_one_object(
     tmp_path: Path,
 ) -> None:
     arguments = ("paper", "slow-paper", "--rows", "slow", "--out", tmp_path / "out")
-    said = call(*arguments)
-    assert said.code == 0
-    assert said.out.startswith("Somebody 2000, figure 7: how slow a paper is.\nsteps; setting: the")
+    output = call(*arguments)
+    assert output.code == 0
+    assert output.out.startswith(
+        "Somebody 2000, figure 7: how slow a paper is.\nsteps; setting: the"
+    )
     assert [
         "slow",
         "here",
@@ -451,8 +455,8 @@ def test_the_command_prints_a_table_or_one_object(
         "+0.00",
         "(+0.0",
         "σ)",
-    ] in [line.split() for line in said.out.splitlines()]
-    assert "\n3 more cells are not run yet\n" in said.out and "slower" not in said.out
+    ] in [line.split() for line in output.out.splitlines()]
+    assert "\n3 more cells are not run yet\n" in output.out and "slower" not in output.out
     as_json = call(*arguments, "--json")
     assert as_json.out.count("\n") == 1
     wanted = ["row", "column", "published", "mean", "std", "seeds", "settings"]
@@ -460,7 +464,7 @@ def test_the_command_prints_a_table_or_one_object(
         assert set(wanted) <= set(row)
     kept = json.loads(next((tmp_path / "out" / "cells").glob("*.json")).read_text())
     assert kept["command"] == "dendrostream paper slow-paper --rows slow"
-    assert kept["notes"][0] == "seed 0 was slow" and "seed 0 was slow" in said.err
+    assert kept["notes"][0] == "seed 0 was slow" and "seed 0 was slow" in output.err
 
 
 def test_a_log_gets_a_line_a_minute(
@@ -468,9 +472,9 @@ def test_a_log_gets_a_line_a_minute(
 ) -> None:
     for minute, wanted in ((0.0, True), (60.0, False)):
         monkeypatch.setattr("streaming.papers.reproduce.MINUTE", minute)
-        said: list[str] = []
-        reproduce("slow-paper", tmp_path / str(minute), rows=["slow"], say=said.append)
-        assert ("seed 2" in said) == wanted
+        messages: list[str] = []
+        reproduce("slow-paper", tmp_path / str(minute), rows=["slow"], say=messages.append)
+        assert ("seed 2" in messages) == wanted
 
 
 def test_a_page_of_all_that_is_kept(paper: Path, call: Any, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Many blocks in one go: as block by block, with one visit to Python."""
+"""Many blocks in one visit of the workers: the same result as block by block."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCHEDULES = [PIPELINED, Schedule(batch=16), delayed(3), delayed(2, "current")]
 def test_many_blocks_at_once(
     schedule: Schedule, best: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also with a worker that has nothing to do, who is waited for as well."""
+    """Also with a worker that has nothing to do: the barrier waits for it too."""
     samples = CASE.samples(5 * BLOCK + 60)
     one = scheduled(CASE, 1, schedule=schedule)
     wanted = contents(one, CASE.learn(one, *samples))
@@ -35,9 +35,9 @@ def test_many_blocks_at_once(
 
     def counting(*arguments: Any) -> None:
         calls.append(arguments[4].rounds)
-        runner.together(*arguments)
+        runner.run_workers(*arguments)
 
-    monkeypatch.setattr(module, "together", counting)
+    monkeypatch.setattr(module, "run_workers", counting)
     for workers in (2, 3, 9):
         net = tried(scheduled(CASE, workers, schedule=schedule), best)
         calls.clear()
@@ -50,15 +50,15 @@ def test_divergence_in_a_later_block(schedule: Schedule) -> None:
     x, labels, y = CASE.samples(5 * BLOCK)
     x[3 * BLOCK + 7] = 1e308
     plain = scheduled(CASE, 1, schedule=schedule)
-    with divergence() as told:
+    with divergence() as expected:
         CASE.learn(plain, x, labels, y)
     net = tried(scheduled(CASE, 3, schedule=schedule))
-    with divergence() as ours:
+    with divergence() as raised:
         CASE.learn(net, x, labels, y)
-    assert str(ours.value) == str(told.value)
+    assert str(raised.value) == str(expected.value)
     assert net.samples_seen == plain.samples_seen
-    for mine, theirs in zip(ours.value.outcome, told.value.outcome, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    for got, wanted in zip(raised.value.outcome, expected.value.outcome, strict=True):
+        np.testing.assert_array_equal(got, wanted)
 
 
 def test_where_a_worker_was_when_it_failed() -> None:
@@ -68,5 +68,5 @@ def test_where_a_worker_was_when_it_failed() -> None:
     many = int(rows.begin[1])
     board.at[0] = 2 * many + 5  # the sixth row, in the third round
     stream = kernels.Stream(4, BLOCK, 100, 0, 0, 1, False, *[np.zeros(0)] * 5)
-    told = str(runner._failed(0, rows, board, stream))
-    assert f"sample {100 + 2 * BLOCK + rows.sample[5]}," in told
+    text = str(runner._failed(0, rows, board, stream))
+    assert f"sample {100 + 2 * BLOCK + rows.sample[5]}," in text

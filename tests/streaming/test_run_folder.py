@@ -236,13 +236,14 @@ def damage(path: Path, at: int, value: int | None = None) -> None:
 @pytest.mark.parametrize("value", [0x80, 0xFF, 0, ord("x"), ord("\r"), ord("\n"), ord("{")])
 def test_a_wrong_byte_in_the_metrics(copy: Path, undisturbed: Path, value: int) -> None:
     damage(copy / "metrics.jsonl", 400, value)
-    with pytest.warns(UserWarning, match=r"metrics\.jsonl: .*; what was learned is whole"):
+    with pytest.warns(UserWarning, match=r"metrics\.jsonl: .*; the learner is not affected"):
         summary = resume(copy, QUIET)
     assert summary["stopped"] == "epochs"
     ours, theirs = (OnlineLearner.load(f / "checkpoint") for f in (copy, undisturbed))
     for a, b in zip(ours.parameters()["W"], theirs.parameters()["W"], strict=True):
         np.testing.assert_array_equal(a, b)
-    for line in (copy / "metrics.jsonl").read_text().splitlines():
+    # not splitlines(): a carriage return between two values is white space in JSON
+    for line in (copy / "metrics.jsonl").read_bytes().split(b"\n")[:-1]:
         json.loads(line)
 
 
@@ -259,7 +260,7 @@ def test_a_changed_digit_is_seen(copy: Path) -> None:
 def test_a_damaged_summary_is_written_again(undisturbed: Path, tmp_path: Path, text: bytes) -> None:
     folder = Path(shutil.copytree(undisturbed, tmp_path / "r"))
     (folder / "summary.json").write_bytes(text)
-    with pytest.warns(UserWarning, match=r"summary\.json: damaged; it is written anew"):
+    with pytest.warns(UserWarning, match=r"summary\.json: damaged; it is written again"):
         resume(folder, QUIET)
     assert_same(folder, undisturbed)
 

@@ -1,4 +1,4 @@
-"""Threads give what one gives: to the last bit, whatever the schedule lets run at the same time."""
+"""Several threads have the result of one thread to the last bit, under every schedule."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_every_rule_that_can_be_pipelined(rule: str) -> None:
 
 
 def test_folding_happens_at_the_same_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every 8,192 samples the first layer is laid out anew, in the middle of a block."""
+    """Every 8,192 samples pending updates of the first layer are folded, also inside a block."""
     case = Case("pepita", (12, 8, 5, 3))
     n = kernel.FOLD_EVERY
     samples = case.samples(n + 100)
@@ -98,7 +98,7 @@ def test_under_load_again_and_again() -> None:
 
 
 def hurried(block: Block) -> Block:
-    """The rows of all workers as one could happen to see them: S as soon as its waits allow it."""
+    """The rows of all workers in one possible order of execution: S as early as its waits allow."""
     rows = block.rows
     at, counters, order = rows.begin[:-1].copy(), np.zeros(len(rows.kind), int), list[int]()
     while (left := np.flatnonzero(at < rows.begin[1:])).size:
@@ -116,8 +116,8 @@ def hurried(block: Block) -> Block:
 
 @pytest.mark.parametrize("hasty", [False, True])
 def test_a_race_is_noticed(hasty: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where layers do not wait for their own learning, an order of events that the other waits
-    allow gives another result; with these waits it does not.
+    """Without the waits of S for the update of its layer, a possible order of execution has another
+    result; with these waits it has not.
     """
     case = Case("pepita", (64, 64, 64, 64, 64, 64, 5))
     samples = case.samples(100)
@@ -134,14 +134,14 @@ def test_a_race_is_noticed(hasty: bool, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(runner, "program", without)
     net = scheduled(case, 2)
     # only where items go anywhere do layers go from worker to worker
-    net.ways.paces = {"layers": [2.0, 2.0], "waves": [1.0, 1.0], "alone": [3.0, 3.0]}
+    net.trials.paces = {"layers": [2.0, 2.0], "waves": [1.0, 1.0], "single": [3.0, 3.0]}
     block = net._block(100)
     net._blocks = dict.fromkeys(net._blocks, hurried(block))
     assert (contents(net, case.learn(net, *samples)) != wanted) is hasty
 
 
 def test_one_signature() -> None:
-    """Depth, workers, dropout and optimiser are values: nothing is compiled for them again."""
+    """Depth, workers, dropout and optimiser are values: none of them needs another compilation."""
     for case in (Case("pepita", UNEVEN, PLAIN), CASES[3]):
         net = scheduled(case, 2)
         case.learn(net, *case.samples(30))
@@ -149,47 +149,48 @@ def test_one_signature() -> None:
         assert len(walk.signatures) == 1
 
 
-def test_threads_are_left_where_one_is_faster() -> None:
-    """As for layers of a few units; with the same result."""
+def test_one_thread_is_used_where_it_is_faster() -> None:
+    """As with layers of a few units; the result is the same."""
     case = Case("pepita", (4, 3, 3, 5))
     samples, plain, net = case.samples(10 * BLOCK), case.online(), scheduled(case, 2)
     wanted = contents(plain, case.learn(plain, *samples))
     with pytest.warns(UserWarning, match="workers: one is faster than 2 here"):
         assert contents(net, case.learn(net, *samples)) == wanted
-    assert net.ways.best == "alone"
+    assert net.trials.choice == "single"
 
 
-def test_idle_workers_are_told_of() -> None:
+def test_idle_workers_are_warned_of() -> None:
     with pytest.warns(UserWarning, match="2 of 9 ever get an item"):
         scheduled(Case("pepita", (30, 16, 5)), 9)
 
 
 def stuck(rows: Any) -> bool:
-    """Whether workers that obey their waits would wait for each other for ever."""
+    """Whether workers that obey their waits end in a deadlock."""
     at, counters = rows.begin[:-1].copy(), np.zeros(len(rows.kind), int)
     moved = True
     while moved:
         moved = False
-        for me, end in enumerate(rows.begin[1:]):
-            while at[me] < end:
-                waits = slice(rows.wait[at[me]], rows.wait[at[me] + 1])
+        for w, end in enumerate(rows.begin[1:]):
+            while at[w] < end:
+                waits = slice(rows.wait[at[w]], rows.wait[at[w] + 1])
                 if (counters[rows.on[waits]] < rows.value[waits]).any():
                     break
-                counters[rows.task[at[me]]] = rows.sample[at[me]] + 1
-                at[me], moved = at[me] + 1, True
+                counters[rows.task[at[w]]] = rows.sample[at[w]] + 1
+                at[w], moved = at[w] + 1, True
     return bool((at < rows.begin[1:]).any())
 
 
 @given(st.data(), st.integers(2, 5), st.integers(0, 4), st.integers(1, 4), st.integers(1, 30))
 @settings(max_examples=60)
-def test_nobody_waits_for_ever(data: Any, layers: int, delay: int, workers: int, n: int) -> None:
+def test_there_is_no_deadlock(data: Any, layers: int, delay: int, workers: int, n: int) -> None:
     """Whatever the times of the items are, and however many samples wait from before."""
     case = Case("pepita", (*UNEVEN[:layers], 5))
     net = scheduled(case, workers, schedule=delayed(delay))
     times = st.lists(st.floats(0.1, 9), min_size=layers, max_size=layers).map(tuple)
     drawn = Times(data.draw(times), data.draw(times), data.draw(st.floats(0.01, 1)))
-    net.ways.times = dict.fromkeys(ASSIGNMENTS, drawn)
-    net.ways.paces = {way: [1.0, 1.0] for way in data.draw(st.sampled_from([(), ASSIGNMENTS[:1]]))}
+    net.trials.times = dict.fromkeys(ASSIGNMENTS, drawn)
+    modes = data.draw(st.sampled_from([(), ASSIGNMENTS[:1]]))
+    net.trials.paces = {mode: [1.0, 1.0] for mode in modes}
     waiting = data.draw(st.integers(0, delay))
     net._waiting = [np.zeros((waiting, 0)), np.zeros((waiting, 0))]
     net._clock[0] = waiting

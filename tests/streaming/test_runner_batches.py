@@ -1,4 +1,4 @@
-"""Mini-batches and delays in threads: what they mean, and the same in one thread."""
+"""Mini-batches and delays in threads, against the textbook and against one thread."""
 
 from __future__ import annotations
 
@@ -60,12 +60,11 @@ def test_mini_batches_are_those_of_the_textbook(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", EACH, ids=str)
-def test_mini_batches_streamed_are_mini_batches_layer_by_layer(case: Case) -> None:
+def test_streamed_mini_batches_are_mini_batches_layer_by_layer(case: Case) -> None:
     """However many threads, at once or in pieces that end inside a mini-batch."""
     samples = case.samples(BLOCK + 40)
     one = scheduled(case, 1, schedule=Schedule("sequential", batch=16))
-    said = case.learn(one, *samples)
-    wanted = contents(one, said)
+    wanted = contents(one, case.learn(one, *samples))
     for workers in (2, 3):
         net = scheduled(case, workers, schedule=Schedule("pipelined", batch=16))
         assert contents(net, case.learn(net, *samples)) == wanted
@@ -84,7 +83,7 @@ def pepita_late(
     """(W, b, outputs before learning) of PEPITA where M of sample t - d follows S of sample t."""
     params, eta, L = net.parameters(), net.optimizer.lr, net.spec.layers
     W, b, F = params["W"], params["b"] or [0.0] * L, params["F"]
-    kept, said = [], []
+    kept, outputs = [], []
 
     def up(below: Any, W: Any, b: Any, t: int | None) -> list[Any]:
         h = [below]
@@ -95,7 +94,7 @@ def pepita_late(
         return [*h, np.exp(a - a.max()) / np.exp(a - a.max()).sum()]
 
     for t in range(len(x)):
-        said.append(up(x[t], W, b, None)[-1])
+        outputs.append(up(x[t], W, b, None)[-1])
         kept.append((up(x[t], W, b, t), W, b))
         if t >= d:
             h, W_then, b_then = kept[t - d]
@@ -104,28 +103,28 @@ def pepita_late(
             post = [*(h[n] - p[n] for n in range(1, L)), e]
             W = [w - eta * np.outer(post[n], p[n]) for n, w in enumerate(W)]
             b = [one - eta * post[n] for n, one in enumerate(b)] if params["b"] else b
-    return W, b if params["b"] else [], np.array(said)
+    return W, b if params["b"] else [], np.array(outputs)
 
 
 @pytest.mark.parametrize("weights", ["stash", "current"])
 @pytest.mark.parametrize("delay", [1, 3, 7])
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_delay_means_what_it_says(delay: int, weights: str, bias: bool) -> None:
+def test_delayed_learning_is_that_of_its_definition(delay: int, weights: str, bias: bool) -> None:
     case = Case("pepita", (20, 14, 11, 9, 5), Optimizer(lr=0.03), {"bias": bias}, {"dropout": 0.2})
     x, labels, y = case.samples(160)
     net = scheduled(case, 2, schedule=delayed(delay, weights))
     masks = [np.concatenate(m) for m in zip(*(case.draws(t)[0] for t in range(160)), strict=True)]
-    W, b, said = pepita_late(net, x, y, masks, delay, weights == "stash")
+    W, b, outputs = pepita_late(net, x, y, masks, delay, weights == "stash")
     outcome = net.learn(x, labels=labels)
     assert net.waiting == delay
     assert deviation({"W": net.parameters()["W"]}, {"W": W}) < 1e-10
     assert deviation({"b": net.parameters()["b"]}, {"b": b}) < 1e-10
-    assert deviation({"h": outcome.outputs}, {"h": said}) < 1e-10
+    assert deviation({"h": outcome.outputs}, {"h": outputs}) < 1e-10
 
 
 @pytest.mark.parametrize(("eta", "runs_away"), [(0.01, False), (0.1, True)])
-def test_weights_of_the_moment_feed_on_themselves(eta: float, runs_away: bool) -> None:
-    """Where η d |x|² is above one, here 0.3 and 3; through the weights of S nothing does."""
+def test_updates_through_current_weights_amplify_themselves(eta: float, runs_away: bool) -> None:
+    """They do if η d |x|² is above one (here 0.3 and 3); updates through stashed weights do not."""
     x = np.random.default_rng(0).random((1500, 20))
     x *= np.sqrt(10 / np.sum(x**2, axis=1, keepdims=True))
     labels = np.argmax(x[:, :5], axis=1)
@@ -155,13 +154,13 @@ def test_delayed_in_threads_is_delayed_in_one(case: Case, weights: str, delay: i
     """Also in pieces, with a checkpoint in between."""
     how, samples = delayed(delay, weights), case.samples(BLOCK + 40)
     one = scheduled(case, 1, schedule=how)
-    said = case.learn(one, *samples)
+    expected = case.learn(one, *samples)
     wanted = contents(one)
     for workers in (2, 4):
         net = scheduled(case, workers, schedule=how)
         outcome = case.learn(net, *samples)
         assert contents(net) == wanted
-        assert all(map(np.array_equal, outcome, said))
+        assert all(map(np.array_equal, outcome, expected))
     pieces = scheduled(case, 3, schedule=how)
     for at in (slice(0, 1), slice(1, 3), slice(3, 60), slice(60, 61), slice(61, None)):
         case.learn(pieces, *(part[at] for part in samples))
@@ -179,7 +178,7 @@ def test_no_delay_is_sequential() -> None:
     assert contents(net, case.learn(net, *samples)) == wanted
 
 
-def test_older_weights_are_kept_for_plain_descent_only() -> None:
+def test_weights_are_stashed_for_plain_gradient_descent_only() -> None:
     for case in (Case("pepita", optimizer=MOMENTUM), Case("pepita", structured=False)):
         with pytest.raises(BadOption, match="no momentum"):
             scheduled(case, 2, schedule=delayed(2))

@@ -1,4 +1,4 @@
-"""Threads that stop: at what diverges or fails, at Ctrl-C, and as runs that are taken up again."""
+"""Threads that stop: at divergence, at a failure, at Ctrl-C, and as runs that are resumed."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ pytestmark = [
 
 @pytest.mark.parametrize("spec", [{}, {"loss": "mse"}], ids=str)
 @pytest.mark.parametrize("schedule", [PIPELINED, Schedule("delayed", 3)], ids=str)
-def test_divergence_is_told_as_by_one_worker(schedule: Schedule, spec: dict[str, Any]) -> None:
+def test_divergence_is_reported_as_by_one_worker(schedule: Schedule, spec: dict[str, Any]) -> None:
     case = Case("pepita", (30, 16, 12, 5), Optimizer(lr=1e60), spec)
     samples = case.samples(200)
     plain, net = scheduled(case, 1, schedule=schedule), scheduled(case, 3, schedule=schedule)
-    with divergence() as told:
+    with divergence() as expected:
         case.learn(plain, *samples)
-    with divergence() as ours:
+    with divergence() as raised:
         case.learn(net, *samples)
-    assert str(ours.value) == str(told.value)
+    assert str(raised.value) == str(expected.value)
     assert 0 < net.samples_seen == plain.samples_seen < 200
-    for mine, theirs in zip(ours.value.outcome, told.value.outcome, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    for got, wanted in zip(raised.value.outcome, expected.value.outcome, strict=True):
+        np.testing.assert_array_equal(got, wanted)
 
 
 def test_a_worker_that_fails_stops_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,10 +48,10 @@ def test_a_worker_that_fails_stops_all(monkeypatch: pytest.MonkeyPatch) -> None:
     net = scheduled(case, 3)
     walk = kernels.walker(net.definition, net._parts, net._options)
 
-    def failing(me: int, *shared: Any) -> None:
-        if me == 1:
+    def failing(worker: int, *shared: Any) -> None:
+        if worker == 1:
             raise MemoryError("no room")
-        walk(me, *shared)
+        walk(worker, *shared)
 
     monkeypatch.setattr(kernels, "walker", lambda *_: failing)
     with pytest.raises(WorkerFailed, match=r"worker 1: sample 0, layer \d \(S\)") as raised:
@@ -60,10 +60,10 @@ def test_a_worker_that_fails_stops_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("schedule", [PIPELINED, Schedule("delayed", 3)], ids=str)
-def test_interrupted_at_the_border_of_a_sample(
+def test_interruption_between_two_samples(
     schedule: Schedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C: what was begun is finished; the state is that of so many samples, and goes on."""
+    """After Ctrl-C the samples that have begun are finished; learning can go on from there."""
     case = Case("pepita", (100, 128, 128, 128, 10))
     samples = case.samples(4 * BLOCK)
     first, rest = ([part[at] for part in samples] for at in (slice(BLOCK), slice(BLOCK, None)))
@@ -96,25 +96,25 @@ def test_interrupted_at_the_border_of_a_sample(
     assert late
 
 
-def test_what_ran_is_noted() -> None:
+def test_measured_times() -> None:
     case = Case("pepita", (30, 16, 12, 5))
     net = scheduled(case, 2, timed=True)
     case.learn(net, *case.samples(BLOCK))
-    told = net.measured
-    assert told is not None
-    assert (told.start >= 0).all() and (told.finish >= told.start).all()
-    for i in range(len(told.plan.items)):  # nobody began before what it waits for was done
-        for j in told.plan.waits[told.plan.first[i] : told.plan.first[i + 1]]:
-            assert told.finish[j] <= told.start[i] + 1e-9
-    times = told.times
+    block = net.measured
+    assert block is not None
+    assert (block.start >= 0).all() and (block.finish >= block.start).all()
+    for i in range(len(block.plan.items)):  # all waits were obeyed
+        for j in block.plan.waits[block.plan.first[i] : block.plan.first[i + 1]]:
+            assert block.finish[j] <= block.start[i] + 1e-9
+    times = block.times
     assert times is not None and min(times.standard) > 0 and len(times.modulated) == 3
-    tried = [told.plan.assignment]
+    tried = [block.plan.assignment]
     for seed in range(2, 8):
         case.learn(net, *case.samples(BLOCK, seed=seed))
         assert net.measured is not None
         tried.append(net.measured.plan.assignment)
     assert tried[:6] == ["layers"] * 3 + ["waves"] * 3
-    assert tried[6] == min(net.ways.paces, key=lambda way: min(net.ways.paces[way]))
+    assert tried[6] == min(net.trials.paces, key=lambda mode: min(net.trials.paces[mode]))
     assert net.measured.plan.times.max() < 1  # seconds, measured
 
 
@@ -141,7 +141,7 @@ def test_errors(rule: str, schedule: Schedule, workers: int, words: list[str]) -
     [("pipelined", 1), ("delayed:3", 1), ("delayed:1:current", 1), ("pipelined", 7)],
 )
 def test_a_run_in_threads_is_the_run(schedule: str, batch: int, tmp_path: Path) -> None:
-    """Scores, recording, checkpoint, parameters; and the run goes on where it was stopped."""
+    """Scores, recording, checkpoint and parameters agree, also after a stop and a resume."""
     source = "synthetic:samples=900,features=12"
     options: dict[str, Any] = {
         "source": source, "hidden": (16, 12, 9), "epochs": 2, "save_every": 300,

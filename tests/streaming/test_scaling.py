@@ -1,4 +1,4 @@
-"""Scaling: what running moments must be, and that chunks and checkpoints change nothing."""
+"""Scaling: running moments against their definition, for any chunks and checkpoints."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_chunks_and_checkpoints_change_nothing(
 
 
 @pytest.mark.parametrize("kind", ["running", "global"])
-def test_what_is_constant_gives_zero_for_ever(kind: str) -> None:
+def test_a_constant_feature_is_zero(kind: str) -> None:
     scaler = Scaler(kind, 7)
     assert (scaler.transform(np.full((1, 7), 3.0)) == 0).all()
     assert (scaler.learn_transform(np.full((10_000, 7), 0.1)) == 0).all()

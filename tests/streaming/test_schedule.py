@@ -1,4 +1,4 @@
-"""Schedules: literal tables, closed forms, and that no order of the workers changes the result."""
+"""Schedules: literal tables, closed forms, and results that no order of the workers changes."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def planned(
     rule: str, layers: int, schedule: str = "pipelined", workers: int = 2, samples: int = 60,
     **more: Any,
 ) -> Plan:  # fmt: skip
-    """Equal stage times unless told otherwise."""
+    """A plan with equal item times unless ``times`` is given."""
     batch, weights = more.pop("batch", 1), more.pop("weights", "stash")
     more.setdefault("times", equal_times(layers))
     parsed = Schedule.parse(schedule, batch, weights)
     return plan(rule, (3,) * (layers + 1), parsed, workers, samples, **more)
 
 
-def drawn(found: Plan) -> list[str]:
+def chart(result: Plan) -> list[str]:
     """A line per worker, a column per unit of time; ' and " mark the second and third sample."""
-    lines = [["   "] * round(found.makespan) for _ in range(found.workers)]
-    for (task, t), worker, start in zip(found.items, found.worker, found.start, strict=True):
+    lines = [["   "] * round(result.makespan) for _ in range(result.workers)]
+    for (task, t), worker, start in zip(result.items, result.worker, result.start, strict=True):
         if task.kind != "E":
             assert lines[worker][round(start)] == "   ", "two items at once"
             lines[worker][round(start)] = f"{task.kind}{task.layer}" + " '\""[t]
@@ -77,11 +77,11 @@ TABLES = {
 @pytest.mark.parametrize("case", TABLES, ids=str)
 def test_small_schedules(case: tuple[str, str, int, int, int]) -> None:
     rule, schedule, layers, workers, samples = case
-    assert drawn(planned(rule, layers, schedule, workers, samples)) == TABLES[case]
+    assert chart(planned(rule, layers, schedule, workers, samples)) == TABLES[case]
 
 
 def test_batches_through_the_layers() -> None:
-    assert drawn(planned("pepita", 3, batch=3, workers=3, samples=3)) == [
+    assert chart(planned("pepita", 3, batch=3, workers=3, samples=3)) == [
         "S1 S1'S1\"M1 M1'M1\"",
         "   S2 S2'S2\"M2 M2'M2\"",
         "      S3 S3'S3\"M3 M3'M3\"",
@@ -111,7 +111,7 @@ def test_the_example_of_the_text() -> None:
 
 @pytest.mark.parametrize(("layers", "batch"), [(3, 4), (4, 4), (4, 2), (5, 16), (2, 1)])
 def test_makespans_of_batches(layers: int, batch: int) -> None:
-    """A worker per layer; layers by layers, as the formulas have it."""
+    """A worker per layer, as the formulas suppose."""
     L, B, n = layers, batch, 6
     batches: dict[str, Any] = {"workers": L, "samples": n * B, "batch": B, "assignment": "layers"}
     assert planned("pepita", L, **batches).makespan == n * (B + max(B, L)) + L - 1
@@ -124,7 +124,7 @@ def test_makespans_of_batches(layers: int, batch: int) -> None:
 
 @pytest.mark.parametrize(("layers", "delay"), [(4, 1), (4, 2), (4, 4), (6, 3)])
 def test_periods_of_delays(layers: int, delay: int) -> None:
-    """max(2L/P, (L+1)/(d+1)), and 2L for (L+1) where errors come back down; P = 2, 2L workers."""
+    """max(2L/P, (L+1)/(d+1)); 2L in place of L+1 if errors pass backwards; P = 2 or 2L workers."""
     L, d = layers, delay
     free: dict[str, Any] = {"schedule": f"delayed:{d}", "samples": 400, "weights": "copies"}
     for rule, cycle in (
@@ -134,36 +134,36 @@ def test_periods_of_delays(layers: int, delay: int) -> None:
     ):
         for workers in (2, 2 * L):
             period = max(2 * L / workers, cycle / (d + 1))
-            found = planned(rule, L, workers=workers, **free).period
-            assert found == pytest.approx(period, rel=0.02), (rule, workers)
-    # in place, a layer's S and M take turns: never below two units; a worker per layer suffices
+            result = planned(rule, L, workers=workers, **free).period
+            assert result == pytest.approx(period, rel=0.02), (rule, workers)
+    # in place, S and M of a layer alternate: at least two units; a worker per layer is enough
     in_place = planned("pepita", L, f"delayed:{d}", L, 400)
     assert in_place.period == pytest.approx(max(2, (L + 1) / (d + 1)), rel=0.02)
 
 
 @given(st.data(), st.integers(2, 7))
 @settings(max_examples=40)
-def test_the_period_with_any_stage_times(data: Any, layers: int) -> None:
-    """The longest cycle: up to layer l in M, from there on in S of the next sample, E."""
+def test_the_period_with_any_item_times(data: Any, layers: int) -> None:
+    """The longest cycle: M up to a layer l, S of the next sample from there on, and E."""
     time = st.integers(1, 9).map(float)
     s, m = (data.draw(st.lists(time, min_size=layers, max_size=layers)) for _ in range(2))
     e = data.draw(st.integers(0, 5).map(float))
-    found = planned("pepita", layers, workers=2 * layers, times=Times(tuple(s), tuple(m), e))
+    result = planned("pepita", layers, workers=2 * layers, times=Times(tuple(s), tuple(m), e))
     longest = max(sum(m[: k + 1]) + sum(s[k:]) for k in range(layers)) + e
-    assert found.period == longest
-    assert found.makespan == pytest.approx(sum(s) + e + sum(m) + 59 * longest)
+    assert result.period == longest
+    assert result.makespan == pytest.approx(sum(s) + e + sum(m) + 59 * longest)
 
 
 def test_a_hand_over_costs() -> None:
-    """Two workers, two layers each hand over twice a sample; with dear ones one worker is best."""
-    cheap, dear = (planned("pepita", 4, handover=cost) for cost in (0.1, 100.0))
+    """Two workers with two layers each hand over twice per sample; if that is slow, one is best."""
+    cheap, expensive = (planned("pepita", 4, handover=cost) for cost in (0.1, 100.0))
     assert planned("pepita", 4).makespan < cheap.makespan < 480
-    assert dear.makespan == 480 and set(dear.worker.tolist()) == {0}
-    for found in (cheap, dear):
-        for i, _ in enumerate(found.items):
-            for j in found.waits[found.first[i] : found.first[i + 1]]:
-                far = found.handover if found.worker[i] != found.worker[j] else 0
-                assert found.start[i] >= found.finish[j] + far
+    assert expensive.makespan == 480 and set(expensive.worker.tolist()) == {0}
+    for result in (cheap, expensive):
+        for i, _ in enumerate(result.items):
+            for j in result.waits[result.first[i] : result.first[i + 1]]:
+                far = result.handover if result.worker[i] != result.worker[j] else 0
+                assert result.start[i] >= result.finish[j] + far
 
 
 @given(
@@ -174,11 +174,11 @@ def test_a_hand_over_costs() -> None:
 def test_workers_are_never_worse_than_one(
     rule: str, layers: int, workers: int, handover: float, delay: int
 ) -> None:
-    found = planned(rule, layers, f"delayed:{delay}", workers, 25, handover=handover)
+    result = planned(rule, layers, f"delayed:{delay}", workers, 25, handover=handover)
     work = 2 * layers * 25
-    assert max(work / min(workers, 2 * layers), found.critical) <= found.makespan <= work
-    assert (found.utilisation <= 1).all() and found.utilisation.sum() == pytest.approx(
-        found.speedup
+    assert max(work / min(workers, 2 * layers), result.critical) <= result.makespan <= work
+    assert (result.utilisation <= 1).all() and result.utilisation.sum() == pytest.approx(
+        result.speedup
     )
 
 
@@ -186,61 +186,63 @@ def test_workers_are_never_worse_than_one(
 @given(data=st.data())
 @settings(max_examples=15)
 def test_closed_form(rule: str, data: Any) -> None:
-    """Equals the simulation of any rule whose layers all wait for the error."""
+    """It equals the simulation for every rule whose layers all wait for the error."""
     layers = 2 if rule == "bmvr" else data.draw(st.integers(2, 6))
     unit = st.integers(1, 9).map(float)
     s, m = (data.draw(st.lists(unit, min_size=layers, max_size=layers)) for _ in range(2))
     times = Times(tuple(s), tuple(m), data.draw(st.integers(0, 5).map(float)))
     definition, spec, hyper = network(rule, (3,) * (layers + 1), "relu", {})
-    found = closed_form.pipelined(definition.tasks(spec, hyper, 0), times, 30)
+    result = closed_form.pipelined(definition.tasks(spec, hyper, 0), times, 30)
     if rule in ("drtp", "bmvr", "forward_forward"):  # whose hidden layers do not wait for E
-        assert found is None
+        assert result is None
         return
-    assert found is not None
+    assert result is not None
     how = Schedule()
     todo = list(items(definition, spec, hyper, how, 30))
-    ends: list[float] = []  # as early as all that an item waits for allows
+    ends: list[float] = []  # every item starts as early as its waits allow
     for item, waits in zip(todo, dependencies(todo, how), strict=True):
         ends.append(max((ends[j] for j in waits), default=0.0) + times.of(item.task))
-    assert found[0] == max(ends)
+    assert result[0] == max(ends)
 
 
-# Any order of the workers gives what one worker gives.
+# Every order of the workers has the result of one worker.
 
 
 class Race(Exception):
-    """Something was read while another item was writing it."""
+    """An array was read while another item was writing it."""
 
 
 def combined(*parts: object) -> bytes:
     return hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
 
 
-def alone(found: Plan) -> dict[Any, bytes]:
-    """The arrays that outlive samples after all items, one after another; no place is shared."""
+def in_order(result: Plan) -> dict[Any, bytes]:
+    """The learned arrays after all items in order, with no slot shared between samples."""
     values: dict[Any, bytes] = {}
-    for (kind, layer, _, reads, writes, updates), t in found.items:
+    for (kind, layer, _, reads, writes, updates), t in result.items:
         seen = [values.get((ref, t), values.get(ref)) for ref in (*reads, *updates)]
         for ref in updates:
             values[ref] = combined(kind, layer, t, ref, seen)
         for ref in writes:
             values[ref, t] = combined(kind, layer, t, ref, seen)
-    learned = {ref for item in found.items for ref in item.task.updates}
+    learned = {ref for item in result.items for ref in item.task.updates}
     return {ref: values[ref] for ref in learned}
 
 
-def together(found: Plan, p: Program, rng: random.Random, leave_out: int = -1) -> dict[Any, bytes]:
-    """The same by workers who are as slow as ``rng`` likes, with the places that the plan has.
+def by_workers(
+    result: Plan, p: Program, rng: random.Random, leave_out: int = -1
+) -> dict[Any, bytes]:
+    """The same, executed by workers of random speed in the slots that the plan has.
 
     leave_out: a wait that is not obeyed.
     """
-    task = {(KINDS.index(i.task.kind), i.task.layer, i.sample): i.task for i in found.items}
+    task = {(KINDS.index(i.task.kind), i.task.layer, i.sample): i.task for i in result.items}
     at, counters = p.begin[:-1].tolist(), [0] * len(p.kind)
     values: dict[Any, bytes] = {}
     busy: dict[int, Any] = {}  # worker: (what it read, what it writes)
 
-    def place(ref: Any, t: int) -> Any:
-        return (ref, t % found.slots[ref]) if ref in found.slots else ref
+    def slot(ref: Any, t: int) -> Any:
+        return (ref, t % result.slots[ref]) if ref in result.slots else ref
 
     def ready(w: int) -> bool:
         if w in busy:
@@ -251,7 +253,7 @@ def together(found: Plan, p: Program, rng: random.Random, leave_out: int = -1) -
             for k in range(p.wait[row], p.wait[row + 1])
         )
 
-    while able := [w for w in range(found.workers) if ready(w)]:
+    while able := [w for w in range(result.workers) if ready(w)]:
         w = rng.choice(able)
         row = at[w]
         c, t = int(p.task[row]), int(p.sample[row])
@@ -259,17 +261,17 @@ def together(found: Plan, p: Program, rng: random.Random, leave_out: int = -1) -
         if w in busy:
             seen, *_ = busy.pop(w)
             for ref in (*writes, *updates):
-                values[place(ref, t)] = combined(kind, layer, t, ref, seen)
+                values[slot(ref, t)] = combined(kind, layer, t, ref, seen)
             counters[c], at[w] = t + 1, row + 1
             continue
-        mine = {place(ref, t) for ref in (*writes, *updates)}
-        looks = {place(ref, t) for ref in (*reads, *updates)}
+        writing = {slot(ref, t) for ref in (*writes, *updates)}
+        reading = {slot(ref, t) for ref in (*reads, *updates)}
         for _, others, read in busy.values():
-            if others & (mine | looks) or read & mine:
+            if others & (writing | reading) or read & writing:
                 raise Race
-        busy[w] = [values.get(place(ref, t)) for ref in (*reads, *updates)], mine, looks
-    assert at == p.begin[1:].tolist(), "workers wait for each other for ever"
-    return {ref: values[ref] for ref in alone(found)}
+        busy[w] = [values.get(slot(ref, t)) for ref in (*reads, *updates)], writing, reading
+    assert at == p.begin[1:].tolist(), "deadlock"
+    return {ref: values[ref] for ref in in_order(result)}
 
 
 @pytest.mark.parametrize("rule", EVERY)
@@ -281,12 +283,12 @@ def test_slow_and_fast_workers_agree(rule: str, schedule: str, batch: int, weigh
     layers = 2 if rule == "bmvr" else 4
     how = {"schedule": schedule, "batch": batch, "weights": weights}
     try:
-        found = planned(rule, layers, workers=3, samples=9, times=None, **how)
+        result = planned(rule, layers, workers=3, samples=9, times=None, **how)
     except BadOption as locked:
         assert "no two items" in str(locked) and how["batch"] == 1
         return
     for seed in range(5):
-        assert together(found, program(found), random.Random(seed)) == alone(found)
+        assert by_workers(result, program(result), random.Random(seed)) == in_order(result)
 
 
 @given(
@@ -296,51 +298,51 @@ def test_slow_and_fast_workers_agree(rule: str, schedule: str, batch: int, weigh
     assignment=st.sampled_from(["layers", "waves", None]), seed=st.integers(0, 99),
 )  # fmt: skip
 @settings(max_examples=60)
-def test_nothing_reads_what_another_may_be_writing(
+def test_no_item_reads_what_another_may_write(
     rule: str, layers: int, workers: int, delay: int, batch: int, weights: str,
     assignment: Any, seed: int,
 ) -> None:  # fmt: skip
     rng = random.Random(seed)
     times = Times(*(tuple(rng.uniform(0.1, 3) for _ in range(layers)) for _ in "SM"), rng.random())
-    found = planned(
+    result = planned(
         rule, layers, f"delayed:{delay}", workers, 2 * batch + 7, batch=batch, weights=weights,
         assignment=assignment, times=times, handover=rng.choice([0, 0.3]),
     )  # fmt: skip
-    assert together(found, program(found), rng) == alone(found)
+    assert by_workers(result, program(result), rng) == in_order(result)
 
 
 def test_mirroring_is_a_barrier() -> None:
     options = {"init": "he_normal", "sign": -1, "mirror_before": 2, "mirror_every": 4}
-    found = planned("pepita", 4, workers=4, samples=12, options=options)
+    result = planned("pepita", 4, workers=4, samples=12, options=options)
     for seed in range(10):
-        assert together(found, program(found), random.Random(seed)) == alone(found)
-    at = {(*item.task[:2], item.sample): i for i, item in enumerate(found.items)}
+        assert by_workers(result, program(result), random.Random(seed)) == in_order(result)
+    at = {(*item.task[:2], item.sample): i for i, item in enumerate(result.items)}
     for t in range(3, 12):
-        waits = found.start[at["M", 1, t]] >= found.finish[at["M", 4, t - 1]]
+        waits = result.start[at["M", 1, t]] >= result.finish[at["M", 4, t - 1]]
         assert waits or (t - 2) % 4 != 3
 
 
 @pytest.mark.parametrize("case", [("pepita", "pipelined", 1), ("drtp", "delayed:2", 2)], ids=str)
 def test_every_wait_is_needed(case: tuple[str, str, int]) -> None:
-    """Without it some order of workers gives a race or another result, unless others imply it."""
+    """Without it some order of the workers has a race or another result, unless others imply it."""
     rule, schedule, batch = case
-    found = planned(rule, 3, schedule, workers=3, samples=5, batch=batch, assignment="layers")
-    p, right = program(found), alone(found)
+    result = planned(rule, 3, schedule, workers=3, samples=5, batch=batch, assignment="layers")
+    p, right = program(result), in_order(result)
     needed = [k for k in range(len(p.on)) if not implied(p, k)]
     assert len(needed) >= 10
     for k in needed:
-        assert any(goes_wrong(found, p, k, right, seed) for seed in range(500))
+        assert any(fails(result, p, k, right, seed) for seed in range(500))
 
 
-def goes_wrong(found: Plan, p: Program, k: int, right: dict[Any, bytes], seed: int) -> bool:
+def fails(result: Plan, p: Program, k: int, right: dict[Any, bytes], seed: int) -> bool:
     try:
-        return together(found, p, random.Random(seed), leave_out=k) != right
+        return by_workers(result, p, random.Random(seed), leave_out=k) != right
     except Race:
         return True
 
 
 def implied(p: Program, left_out: int) -> bool:
-    """Whether the other waits and the workers' own order say the same."""
+    """Whether the other waits and the order of each worker imply this one."""
     row_of = {
         (int(c), int(t) + 1): row for row, (c, t) in enumerate(zip(p.task, p.sample, strict=True))
     }
@@ -400,7 +402,7 @@ def test_cost_and_order_follow_from_the_work_items(rule: str) -> None:
 
 @pytest.mark.parametrize("rule", EVERY)
 def test_the_work_items_of_a_rule(rule: str) -> None:
-    """One S a layer and one E, and each M after what it reads."""
+    """One S per layer, one E, and each M after all that it reads."""
     definition = rules.get(rule)
     for sizes in ((7, 5, 4, 3), (7, 5, 3)):
         spec = NetworkSpec(sizes, loss=definition.loss)
@@ -424,7 +426,7 @@ def test_the_work_items_of_a_rule(rule: str) -> None:
             there |= set(task.writes)
 
 
-def test_when_it_mirrors_is_what_the_rule_counts() -> None:
+def test_mirroring_happens_when_the_rule_counts_it() -> None:
     from rate_models.rules import _mirroring
 
     pepita = rules.get("pepita")
@@ -436,7 +438,7 @@ def test_when_it_mirrors_is_what_the_rule_counts() -> None:
 
 
 @pytest.mark.parametrize("rule", ["backprop", "feedback_alignment", "node_perturbation"])
-def test_a_locked_rule_says_what_forbids_it(rule: str) -> None:
+def test_the_error_of_a_locked_rule_names_the_waits(rule: str) -> None:
     with pytest.raises(BadOption, match=r"S\(t\+1,1\) waits for M\(t,1\) \(W_1\), M\(t,1\) waits"):
         planned(rule, 3)
     planned(rule, 3, batch=4)  # but batches overlap
@@ -458,7 +460,7 @@ def test_errors() -> None:
             planned("pepita", 2, **wrong)
 
 
-def test_workers_without_work_are_told_of() -> None:
+def test_idle_workers_are_warned_of() -> None:
     with pytest.warns(UserWarning, match="workers: 2 of 7 ever get an item"):
         plan("pepita", (4, 3, 2), Schedule(), 7)
     with warnings.catch_warnings():
@@ -472,25 +474,26 @@ def test_every_layer_has_an_owner_whatever_the_rounding() -> None:
     for _ in range(100):
         layers, workers = int(rng.integers(9, 20)), int(rng.integers(1, 4))
         times = Times(*(tuple(rng.uniform(0.1, 1, layers).tolist()) for _ in "SM"))
-        found = planned("pepita", layers, workers=workers, times=times, assignment="layers")
-        assert set(found.worker) <= set(range(workers))
+        result = planned("pepita", layers, workers=workers, times=times, assignment="layers")
+        assert set(result.worker) <= set(range(workers))
 
 
 def test_a_thousand_layers_and_workers_take_seconds() -> None:
     began = time.perf_counter()
-    found = planned("pepita", 1000, workers=1000, samples=20)
-    assert found.makespan == 2000 + 19 * 1001
-    assert found.held > 0 and time.perf_counter() - began < 30
+    result = planned("pepita", 1000, workers=1000, samples=20)
+    assert result.makespan == 2000 + 19 * 1001
+    assert result.held > 0 and time.perf_counter() - began < 30
 
 
 def test_memory_by_hand() -> None:
-    """Three layers of three units, in order: x, y, h_1..h_3, then e in place of y and h_3. What is
-    reserved has a place for each array: those six, and δ_1, δ_2 or p_1, p_2.
+    """Three layers of three units, in order: x, y, h_1..h_3, then e instead of y and h_3.
+
+    Reserved are slots for every array: these six, and δ_1, δ_2 or p_1, p_2.
     """
     for rule in ("backprop", "pepita"):
-        found = planned(rule, 3, "sequential", samples=5)
-        assert (found.held, found.reserved) == (5 * 3, 8 * 3)
-    # a worker per layer: S of the next sample never waits for a place
+        result = planned(rule, 3, "sequential", samples=5)
+        assert (result.held, result.reserved) == (5 * 3, 8 * 3)
+    # a worker per layer: S of the next sample never waits for a free slot
     batches = planned("pepita", 3, workers=3, batch=8, samples=16)
     assert batches.slots["h", 1] >= 3 and batches.stashed == 0
     assert planned("pepita", 3, "delayed:2", 3).stashed > 0
@@ -499,26 +502,26 @@ def test_memory_by_hand() -> None:
 
 @given(st.sampled_from(["pepita", "drtp", "backprop"]), st.integers(2, 5), st.integers(0, 3))
 @settings(max_examples=20)
-def test_what_is_held_is_what_some_moment_needs(rule: str, layers: int, delay: int) -> None:
-    """The slow way: for each moment and array, the samples between its writing and last reading."""
+def test_held_memory_is_the_largest_need_at_one_time(rule: str, layers: int, delay: int) -> None:
+    """By counting, at each time and for each array, the samples from first write to last use."""
     schedule = f"delayed:{delay}" if delay else "sequential"
-    found = planned(rule, layers, schedule, 3, samples=8, weights="current")
+    result = planned(rule, layers, schedule, 3, samples=8, weights="current")
     alive: dict[Any, list[float]] = {}
-    for i, (task, t) in enumerate(found.items):
+    for i, (task, t) in enumerate(result.items):
         for ref in task.writes:
-            alive[ref, t] = [found.start[i], found.finish[i]]
+            alive[ref, t] = [result.start[i], result.finish[i]]
         for ref in task.reads:
             if (ref, t) in alive:
-                alive[ref, t][1] = max(alive[ref, t][1], found.finish[i])
-    moments = np.arange(0.5, found.makespan)
+                alive[ref, t][1] = max(alive[ref, t][1], result.finish[i])
+    moments = np.arange(0.5, result.makespan)
     held = max(sum(3 for begin, end in alive.values() if begin < now < end) for now in moments)
-    assert found.held == held
+    assert result.held == held
 
 
 @pytest.mark.parametrize("rule", EVERY)
 @pytest.mark.parametrize(("delay", "batch"), [(0, 1), (3, 1), (1, 4), (0, 3)])
 def test_how_old_the_weights_of_a_pass_are(rule: str, delay: int, batch: int) -> None:
-    """S of a sample sees every update but those of the last ``delay`` batches and its own."""
+    """S of a sample uses all updates but those of the last ``delay`` batches and its own."""
     definition = rules.get(rule)
     spec, how = NetworkSpec((3, 3, 3), loss=definition.loss), Schedule("delayed", delay, batch)
     updates = dict.fromkeys((1, 2), 0)
@@ -535,7 +538,7 @@ def test_the_order_of_a_delay() -> None:
     definition = rules.get("pepita")
     spec, how = NetworkSpec((3, 3, 3)), Schedule("delayed", 2)
     todo = list(items(definition, spec, definition.hyperparameters(), how, 6))
-    assert all(j < i for i, found in enumerate(dependencies(todo, how)) for j in found)
+    assert all(j < i for i, result in enumerate(dependencies(todo, how)) for j in result)
     assert [(i.task.kind, i.sample) for i in todo if i.task.layer == 1][:5] == [
         ("S", 0), ("S", 1), ("S", 2), ("M", 0), ("S", 3)
     ]  # fmt: skip
@@ -553,7 +556,7 @@ def test_a_picture_that_cannot_be_written_is_refused_first(
 
 
 @pytest.mark.parametrize("ending", [".PNG", ".svg", ".pdf", ".jpg", ".webp", ".tiff", ".eps"])
-def test_pictures_are_written_in_what_format_their_name_has(ending: str, tmp_path: Path) -> None:
+def test_pictures_have_the_format_of_their_name(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"p{ending}"
     with pytest.raises(SystemExit) as ended:
         main(["schedule", "--samples", "20", "--layers", "8,6,3", "--out", str(path)])

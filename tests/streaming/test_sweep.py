@@ -39,12 +39,12 @@ LONG = "synthetic:samples=100000,features=5"
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    """A cluster that exists: a scheduler with a worker that is a thread of this process."""
+    """An existing cluster: a scheduler with a worker that is a thread of this process."""
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://",
         dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False}, memory_limit=0,
-    ) as found:  # fmt: skip
-        yield found.scheduler_address
+    ) as result:  # fmt: skip
+        yield result.scheduler_address
 
 
 @pytest.fixture
@@ -70,9 +70,11 @@ def kept_in(out: Path) -> list[Path]:
 
 def test_a_sweep_is_the_same_runs_by_hand(scheduler: str, tmp_path: Path) -> None:
     over = {"momentum": [0.0, 0.5], "lr": [0.03, 0.1], "seed": range(2)}
-    said: list[str] = []
-    found = sweep.sweep(SMALL, over, tmp_path / "o", scheduler=scheduler, say=said.append)
-    assert said[0].startswith("sweep: 8 cells; 0 there already") and said[0].endswith("8 to run")
+    messages: list[str] = []
+    found = sweep.sweep(SMALL, over, tmp_path / "o", scheduler=scheduler, say=messages.append)
+    assert messages[0].startswith("sweep: 8 cells; 0 there already") and messages[0].endswith(
+        "8 to run"
+    )
     assert (found["cells"], found["kept"], found["failed"], found["diverged"]) == (8, 0, 0, 0)
     assert [row["seed"] for row in found["rows"]] == [0, 1] * 4  # the last name's fastest
     for i, row in enumerate(found["rows"]):
@@ -123,16 +125,16 @@ def test_every_field_and_every_setting_may_vary(tmp_path: Path) -> None:
         assert (first.run == second.run) == same, name
 
 
-def test_combinations_that_come_to_the_same_are_one_cell() -> None:
-    found = sweep.cells(SMALL, {"rule": ["pepita", None], "seed": [1, 1, 2]})
-    assert [(cell.config.rule, cell.config.seed) for cell in found] == [
+def test_combinations_of_the_same_run_are_one_cell() -> None:
+    result = sweep.cells(SMALL, {"rule": ["pepita", None], "seed": [1, 1, 2]})
+    assert [(cell.config.rule, cell.config.seed) for cell in result] == [
         ("pepita", 1),
         ("pepita", 2),
     ]
-    assert len({json.dumps(cell.run) for cell in found}) == 1
+    assert len({json.dumps(cell.run) for cell in result}) == 1
 
 
-def test_what_is_there_is_not_run_again(
+def test_finished_cells_are_not_run_again(
     scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = partial(sweep.sweep, SMALL, out=tmp_path, scheduler=scheduler)
@@ -142,7 +144,7 @@ def test_what_is_there_is_not_run_again(
     assert more["rows"][:2] == first["rows"]
     other = go({"seed": range(3), "lr": [0.2]})
     assert other["kept"] == 0
-    monkeypatch.setattr(sweep, "cluster", None)  # nobody is asked
+    monkeypatch.setattr(sweep, "cluster", None)  # no cluster is started
     again = go({"seed": range(3)})
     assert again["kept"] == 3 and again["rows"] == more["rows"]
 
@@ -179,35 +181,35 @@ def test_cells_that_diverge_or_fail_are_rows(scheduler: str, tmp_path: Path, cal
         file.write_text("\n".join(["a,b,label", *(f"{i % 3},{i % 2},{i % 2}" for i in range(90))]))
         return sweep.sweep({"hidden": 4}, over, tmp_path / "o", scheduler=scheduler, say=say)
 
-    found = written_for(lambda message: file.unlink(missing_ok=True))  # not there for the worker
-    assert (found["kept"], found["diverged"], found["failed"]) == (0, 1, 2)
-    gone, also_gone, learned, diverged = found["rows"]
+    result = written_for(lambda message: file.unlink(missing_ok=True))  # not there for the worker
+    assert (result["kept"], result["diverged"], result["failed"]) == (0, 1, 2)
+    gone, also_gone, learned, diverged = result["rows"]
     assert learned["stopped"] == "epochs" and learned["test_accuracy"] > 0
     assert diverged["stopped"] == "diverged" and "lower the learning rate" in diverged["error"]
     assert diverged["test_accuracy"] is None and "kept" not in diverged["error"]
     assert gone["stopped"] == also_gone["stopped"] == "error" and str(file) in gone["error"]
-    text = [line.split() for line in sweep_table.text(found["settings"]).splitlines()]
+    text = [line.split() for line in sweep_table.text(result["settings"]).splitlines()]
     assert text[1][-2:] == ["1", "failed"] and text[4][2:] == ["1", "-", "-", "1", "diverged"]
     again = written_for(lambda message: None)
     assert (again["kept"], again["failed"]) == (2, 0)
     assert again["rows"][0]["stopped"] == "epochs"
 
 
-def test_failed_cells_are_said(
+def test_failed_cells_are_reported(
     scheduler: str, tmp_path: Path, call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = {"result": {"stopped": "error", "error": "no data here"}, "machine": {}}
     monkeypatch.setattr(sweep, "computed", lambda *_: [(0, failed), (1, failed)])
-    said = call("sweep", "--source", SOURCE, "--over", "seed=0..1", "--out", tmp_path,
+    output = call("sweep", "--source", SOURCE, "--over", "seed=0..1", "--out", tmp_path,
                 "--scheduler", scheduler, "--quiet")  # fmt: skip
-    assert said.code == 2 and "2 failed" in said.out
+    assert output.code == 2 and "2 failed" in output.out
     assert (
-        said.err
+        output.err
         == "2 of 2 cells failed, the first with: no data here; the same command tries them again\n"
     )
 
 
-def test_an_error_of_ours_is_a_row(
+def test_an_unexpected_error_is_a_row(
     scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(options: dict[str, Any], folder: str | None) -> dict[str, Any]:
@@ -236,7 +238,7 @@ def test_run_folders_are_kept_where_asked(scheduler: str, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_killed_worker_loses_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both workers of the local cluster die with a cell in hand."""
+    """Both workers of the local cluster are killed while they compute a cell."""
     clients: list[Any] = []
     real = sweep.computed
 
@@ -245,30 +247,30 @@ def test_a_killed_worker_loses_no_cell(tmp_path: Path, monkeypatch: pytest.Monke
         return real(client, *arguments)
 
     def kill_at_first(message: str) -> None:
-        said.append(message)
+        messages.append(message)
         if ": 0." in message and not killed:
             for nanny in clients[0].cluster.workers.values():
                 killed.append(nanny.pid)
                 os.kill(nanny.pid, signal.SIGKILL)
 
     killed: list[int] = []
-    said: list[str] = []
+    messages: list[str] = []
     monkeypatch.setattr(sweep, "computed", seen)
     options, seeds = {**SMALL, "source": LONG}, range(6)
-    found = sweep.sweep(
+    result = sweep.sweep(
         options, {"seed": seeds}, tmp_path / "o", workers=2, runs=tmp_path / "r", say=kill_at_first
     )
     assert len(killed) == 2
-    assert sum("is lost: others take" in line for line in said) == 2
-    assert [row["seed"] for row in found["rows"]] == list(seeds)
-    assert all(row["stopped"] == "epochs" for row in found["rows"])
+    assert sum("is lost: others take" in line for line in messages) == 2
+    assert [row["seed"] for row in result["rows"]] == list(seeds)
+    assert all(row["stopped"] == "epochs" for row in result["rows"])
     assert len(list((tmp_path / "r").iterdir())) > 6  # what was in hand began again
-    assert_scores(found["rows"][5], by_hand(tmp_path / "h", source=LONG, seed=5))
+    assert_scores(result["rows"][5], by_hand(tmp_path / "h", source=LONG, seed=5))
     assert_gone(killed)
 
 
 def command(out: Path, *more: object) -> subprocess.Popen[str]:
-    """The command as a process that leads its own group, as a shell starts it."""
+    """The command as the leader of a process group, as a shell starts it."""
     code = "from streaming.app import main; main()"
     arguments = ["sweep", "--source", LONG, "--hidden", 6, "--over", "seed=0..5", "--out", out]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -280,7 +282,7 @@ def command(out: Path, *more: object) -> subprocess.Popen[str]:
 
 
 def wait_for_cells(child: subprocess.Popen[str], out: Path, n: int) -> list[int]:
-    """Until n are kept; the processes that the command has started."""
+    """Wait until n cells are kept; returns the processes that the command has started."""
     end = time.monotonic() + 90
     while len(kept_in(out)) < n:
         assert time.monotonic() < end and child.poll() is None, child.communicate()
@@ -314,10 +316,10 @@ def test_a_killed_command_runs_only_what_is_missing(tmp_path: Path) -> None:
     assert 2 <= len(before) < 6
     assert all(json.loads(path.read_text())["result"]["samples_seen"] for path in before)
     second = command(tmp_path, "--json")
-    said, told = second.communicate(timeout=120)
-    assert second.returncode == 0, told
-    assert f"6 cells; {len(before)} there already" in told
-    found = json.loads(said)
+    output, errors = second.communicate(timeout=120)
+    assert second.returncode == 0, errors
+    assert f"6 cells; {len(before)} there already" in errors
+    found = json.loads(output)
     assert (found["cells"], found["kept"], len(found["rows"])) == (6, len(before), 6)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert len(kept_in(tmp_path)) == 6
@@ -325,7 +327,7 @@ def test_a_killed_command_runs_only_what_is_missing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_command_killed_again_and_again_loses_no_cell(tmp_path: Path) -> None:
-    """At random moments after a cell more is kept, until all are: each has the numbers of its run.
+    """It is killed at random moments until all cells are kept; each has the numbers of its run.
 
     DENDROSTREAM_KILLS: of runs at random moments; a sweep is killed for every thirtieth.
     """
@@ -343,19 +345,19 @@ def test_a_command_killed_again_and_again_loses_no_cell(tmp_path: Path) -> None:
         assert_gone(workers)
         assert all(path.read_bytes() == data for path, data in before.items())
     last = command(out, "--json")
-    said, told = last.communicate(timeout=180)
-    assert last.returncode == 0, told
-    found = json.loads(said)
-    assert (found["cells"], found["failed"], len(kept_in(out))) == (6, 0, 6)
+    output, errors = last.communicate(timeout=180)
+    assert last.returncode == 0, errors
+    result = json.loads(output)
+    assert (result["cells"], result["failed"], len(kept_in(out))) == (6, 0, 6)
     assert [path.name for path in out.rglob("*.new")] == []
-    for row in found["rows"]:
+    for row in result["rows"]:
         assert_scores(row, by_hand(tmp_path / str(row["seed"]), source=LONG, seed=row["seed"]))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_says_what_is_kept(number: int, tmp_path: Path) -> None:
-    """As a terminal does, to all processes of the group; SIGTERM to the command alone."""
+def test_ctrl_c_reports_what_is_kept(number: int, tmp_path: Path) -> None:
+    """SIGINT to all processes of the group, as by a terminal; SIGTERM to the command only."""
     child = command(tmp_path)
     workers = wait_for_cells(child, tmp_path, 1)
     if number == signal.SIGINT:
@@ -406,7 +408,7 @@ def test_a_cluster_without_this_version_is_refused() -> None:
         clusters._refuse_without_us(Old())
 
 
-def test_csv_and_parquet_hold_the_same(scheduler: str, tmp_path: Path) -> None:
+def test_csv_and_parquet_are_equal(scheduler: str, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     over = {"hidden": [[4, 3], 5], "momentum": [0.5, 0], "bias": [True, False], "seed": [2]}
     tables = [tmp_path / "a" / "t.csv", tmp_path / "b" / "t.parquet"]
@@ -437,7 +439,7 @@ def test_csv_and_parquet_hold_the_same(scheduler: str, tmp_path: Path) -> None:
         (["--over", "rule=pepita,pepitta"], ["rule=pepitta: ", "did you mean 'pepita'"]),
         (["--over", "momentun=0,0.9"], ["momentun=0: ", "did you mean 'momentum'"]),
         (["--over", "momentum=0,2", "--over", "seed=0..1"], ["momentum=2: ", "momentum"]),
-        (["--over", "momentum=0.1", "--set", "momentum=0.2"], ["momentum", "--set says too"]),
+        (["--over", "momentum=0.1", "--set", "momentum=0.2"], ["momentum", "--set has too"]),
         (["--over", "lr=0.1", "--lr", 0.2], ["--lr: got beside --over"]),
         (["--over", "classes=2,3"], ["classes=2,3", "dendrostream run"]),
         (["--over", "seed=0", "--source", "synthetic"], ["--source", "the stream has no end"]),
@@ -455,8 +457,8 @@ def test_bad_options_are_found_before_anything_runs(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(clusters, "PATIENCE", 0.3)
     source = [] if "--source" in arguments else ["--source", SOURCE]
-    said = call("sweep", *source, "--out", tmp_path / "o", "--quiet", *arguments)
-    assert_one_error(said, *words)
+    output = call("sweep", *source, "--out", tmp_path / "o", "--quiet", *arguments)
+    assert_one_error(output, *words)
     assert not kept_in(tmp_path / "o")
 
 
@@ -464,14 +466,14 @@ def test_bad_options_are_found_before_anything_runs(
     ("module", "arguments"),
     [("distributed", []), ("pyarrow", ["--table", "t.parquet"])],
 )
-def test_a_missing_extra_says_how_to_get_it(
+def test_a_missing_extra_names_the_remedy(
     module: str, arguments: list[str], call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    said = call(
+    output = call(
         "sweep", "--source", SOURCE, "--over", "seed=0", "--out", tmp_path, "--quiet", *arguments
     )
-    assert_one_error(said, f"no {module}", 'pip install "dendrostream[sweep]"')
+    assert_one_error(output, f"no {module}", 'pip install "dendrostream[sweep]"')
     assert issubclass(MissingExtra, UserError)
 
 
@@ -482,28 +484,28 @@ def test_the_local_cluster_listens_on_this_machine_alone() -> None:
     with clusters.cluster(workers=1) as client:
         me = psutil.Process()
         every = [me, *me.children(recursive=True)]
-        found = [c.laddr for p in every for c in p.net_connections("tcp") if c.status == "LISTEN"]
-        assert len(found) >= 2 and {address.ip for address in found} == {"127.0.0.1"}
+        result = [c.laddr for p in every for c in p.net_connections("tcp") if c.status == "LISTEN"]
+        assert len(result) >= 2 and {address.ip for address in result} == {"127.0.0.1"}
         (worker,) = client.scheduler_info()["workers"].values()
         assert worker["nthreads"] == 1
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(client.dashboard_link)
 
 
-def test_the_command_prints_a_table_and_keeps_what_made_it(
+def test_the_command_prints_a_table_and_keeps_its_cells(
     scheduler: str, call: Any, tmp_path: Path
 ) -> None:
-    said = call(
+    output = call(
         "sweep", "--source", SOURCE, "--hidden", "6,5", "--over", "rule=pepita,backprop",
         "--over", "seed=0..2", "--set", "momentum=0.5", "--scheduler", scheduler,
         "--out", tmp_path, "--table", tmp_path / "t.csv",
     )  # fmt: skip
-    assert said.code == 0, said.err
-    lines = [line.split() for line in said.out.splitlines()]
+    assert output.code == 0, output.err
+    lines = [line.split() for line in output.out.splitlines()]
     assert lines[0] == ["rule", "seeds", "held-out", "accuracy", "progressive", "accuracy"]
     assert lines[1][:2] == ["pepita", "3"] and lines[1][3] == "±"
-    assert said.out.endswith(f"table: {tmp_path / 't.csv'}\n")
-    assert "sweep: rule=pepita seed=0: 0." in said.err
+    assert output.out.endswith(f"table: {tmp_path / 't.csv'}\n")
+    assert "sweep: rule=pepita seed=0: 0." in output.err
     cell = json.loads(kept_in(tmp_path)[0].read_text())
     assert cell["command"] == (
         f"dendrostream sweep --over rule=pepita,backprop --over seed=0..2 --source {SOURCE} "

@@ -1,4 +1,4 @@
-"""Tables as UCI, Kaggle, pandas, R and Excel write them: read as meant, warned of or refused."""
+"""Tables as UCI, Kaggle, pandas, R and Excel write them: read, warned of, or refused."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def read(folder: Path, text: str | bytes, name: str = "a.csv", **options: Any) -
         (gzip.compress(CITIES.encode(), mtime=0), {}, "a b", None, ["Köln", "Käln", "Kiel"]),
     ],
 )  # fmt: skip
-def test_read_as_meant(
+def test_tables_are_read(
     tmp_path: Path, text: Any, options: Any, features: str, X: Any, y: Any
 ) -> None:
     source, got_X, got_y = read(tmp_path, text, **options)
@@ -129,7 +129,7 @@ def test_kinds_of_label(tmp_path: Path, labels: list[str], options: Any, classes
         ("a,label\n1,1e3\n2,1000\n", {}, "same number", "a", ("1000", "1e3")),
     ],
 )
-def test_warned_of(
+def test_warnings(
     tmp_path: Path, text: str, options: Any, warning: str, features: str, classes: Any
 ) -> None:
     with pytest.warns(UserWarning, match=warning):
@@ -186,7 +186,7 @@ def test_warned_of(
         ("a,label\n1,x\n", {"held_out": 0.9}, BadOption, "--held-out: got 0.9, all 1 rows"),
     ],
 )  # fmt: skip
-def test_refused(tmp_path: Path, text: Any, options: Any, error: type, message: str) -> None:
+def test_errors(tmp_path: Path, text: Any, options: Any, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         read(tmp_path, text, **options)
 
@@ -198,7 +198,7 @@ def test_refused(tmp_path: Path, text: Any, options: Any, error: type, message: 
         {"held_out": -0.1}, {"stratify": True}, {"held_out": float("nan")},
     ],
 )  # fmt: skip
-def test_options_that_cannot_be(options: Any) -> None:
+def test_invalid_options(options: Any) -> None:
     with pytest.raises(BadOption, match="--"):
         Options(**options)
 
@@ -209,7 +209,7 @@ def test_other_sources_take_no_options_of_tables() -> None:
             open_source("digits", Options(**options))
 
 
-def test_missing_cells_are_filled_from_the_rows_before(tmp_path: Path) -> None:
+def test_missing_cells_are_filled_from_earlier_rows(tmp_path: Path) -> None:
     want = {
         "mean": [[1, 0], [1, 2], [3, 2], [5, 6]],
         "last": [[1, 0], [1, 2], [3, 2], [5, 6]],
@@ -227,7 +227,7 @@ def test_missing_cells_are_filled_from_the_rows_before(tmp_path: Path) -> None:
     assert whole.feature_names == ("a",)
 
 
-def test_nothing_leaks_from_held_out_rows_into_what_fills_the_gaps(tmp_path: Path) -> None:
+def test_held_out_rows_do_not_leak_into_fill_values(tmp_path: Path) -> None:
     values = np.random.default_rng(1).random(400).tolist()
     rows = [f"{i},{'' if i % 3 == 2 else values[i]},{i % 2}" for i in range(400)]
     how = Options(missing="mean", held_out=0.25, stratify=True)
@@ -249,7 +249,7 @@ def test_nothing_leaks_from_held_out_rows_into_what_fills_the_gaps(tmp_path: Pat
 
 @settings(deadline=None, max_examples=40)
 @given(st.data())
-def test_filling_is_that_of_a_loop_under_any_cuts(data: st.DataObject) -> None:
+def test_filling_is_that_of_a_loop_for_any_chunks(data: st.DataObject) -> None:
     n, d = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 3))
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
     values = np.where(rng.random((n, d)) < 0.4, np.nan, rng.normal(size=(n, d)))
@@ -330,7 +330,7 @@ def test_records_are_those_of_the_csv_module(
 
 @settings(deadline=None, max_examples=100)
 @given(data=st.data())
-def test_the_short_way_and_the_long_one_read_the_same(
+def test_numpy_and_the_csv_module_read_the_same(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     """NumPy reads plain pieces; one quote makes the csv module read a piece."""
@@ -350,7 +350,7 @@ def test_the_short_way_and_the_long_one_read_the_same(
         path = tmp_path_factory.getbasetemp() / "same.csv"
         path.write_text("\n".join(lines), encoding="utf-8")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(table_file, "PIECE", 16)  # the first piece is always read the long way
+            patch.setattr(table_file, "PIECE", 16)  # the csv module always reads the first piece
             try:
                 source: Any = open_source(f"csv:{path}", Options(**options))
                 X, y = joined(source.chunks(0))
@@ -383,7 +383,7 @@ def test_damaged_gzip(tmp_path: Path, what: str) -> None:
 def test_a_line_without_an_end_does_not_fill_the_memory(
     tmp_path: Path, text: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bomb: small as a file, a line of a gigabyte when it is unpacked."""
+    """A small gzip file with a line of a gigabyte."""
     monkeypatch.setattr(table_file, "LONGEST", 1 << 12)
     bomb = gzip.compress(text + b"1" * (1 << 20))
     with pytest.raises((BadSample, BadOption), match="line"):
@@ -401,7 +401,7 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
         open_source(f"csv:{tmp_path / 'pipe'}")
 
 
-def test_paths_that_cannot_be(tmp_path: Path) -> None:
+def test_invalid_paths(tmp_path: Path) -> None:
     for path in ("~nobody_of_this_name/x.csv", "/" + "x" * 5000, tmp_path, f"{tmp_path}/\0"):
         with pytest.raises((BadOption, MissingData), match="csv"):
             open_source(f"csv:{path}")
@@ -441,7 +441,7 @@ BYTES = b'a,b,label\n1,2,x\n3,,y\n;\t "\r\0\xf6\xef\xbb\xbf\xff\xfe_N\xc3\xbc.-e
 def test_any_bytes_are_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Nothing but the project's own errors and warnings; all that is read is finite."""
+    """Only errors and warnings of the project occur, and all numbers are finite."""
     head = data.draw(st.sampled_from([b"", b"a,b,label\n1,2,x\n", b"a;label\n1;0\n", b"\x1f\x8b"]))
     raw = head + bytes(data.draw(st.lists(st.sampled_from(BYTES), max_size=60)))
     options = {
