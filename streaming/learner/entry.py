@@ -96,8 +96,9 @@ class Door:
         if type(x) is list:
             usual = len(x) == self.n_features and PLAIN.issuperset(map(type, x))
         else:
-            usual = type(x) is np.ndarray and x.shape == (self.n_features,)
-            usual = usual and x.dtype.char in NUMERIC
+            usual = type(x) is np.ndarray and (
+                x.shape == (self.n_features,) and x.dtype.char in NUMERIC
+            )
         if not usual:
             return None
         try:
