@@ -1,5 +1,6 @@
 """How Python functions become machine code: flags, cache, and what a kernel may be handed.
 
 Open `kernel` first: the decorators `kernel`, `stage` and their kin. `cache` keeps what was
-compiled, `stages` compiles a part of a kernel alone, `vectors` has stages on vectors.
+compiled, `stages` compiles a part of a kernel alone, `vectors` has stages on vectors,
+`records` hands arrays to kernels.
 """

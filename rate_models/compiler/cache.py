@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple
 
+from numba.core import types
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
@@ -163,8 +164,8 @@ class KernelCache:
             return None
         function = self._function
         about = [
-            [_described(kind) for kind in signature], codegen.magic_tuple(), _code(function),
-            foreign.digest(function),
+            [_described(kind) for kind in (*signature, *_bound(function))],
+            codegen.magic_tuple(), _code(function), foreign.digest(function),
         ]  # fmt: skip
         digest = hashlib.sha256(repr(about).encode()).hexdigest()[:24]
         module = function.__module__.rpartition(".")[2]
@@ -173,9 +174,18 @@ class KernelCache:
 
 
 def _described(kind: Any) -> str:
-    """A type of numba in words that tell it from all others; named tuples by their class too."""
+    """A type of numba in words that tell it from all others; named tuples by class and fields."""
     of = getattr(kind, "instance_class", None)
-    return f"{kind!r} {of.__module__}.{of.__qualname__}" if inspect.isclass(of) else repr(kind)
+    if not inspect.isclass(of):
+        return repr(kind)
+    fields = zip(kind.fields, map(_described, kind.types), strict=True)
+    return f"{of.__module__}.{of.__qualname__}({', '.join(map(': '.join, fields))})"
+
+
+def _bound(function: FunctionType) -> list[Any]:
+    """The types among the names that the code of a function uses."""
+    named = map(function.__globals__.get, function.__code__.co_names)
+    return [value for value in named if isinstance(value, types.Type)]
 
 
 def _code(function: FunctionType) -> str:

@@ -52,7 +52,7 @@ def _plain(value: Any) -> tuple[str, FunctionType | None]:
     if isinstance(value, Dispatcher):
         return repr(sorted(map(str, value.targetoptions.items()))), value.py_func
     if isinstance(value, _Intrinsic):
-        return "intrinsic", value._defn
+        return "intrinsic", getattr(value._defn, "__wrapped__", value._defn)
     return "", value if isinstance(value, FunctionType) else None
 
 

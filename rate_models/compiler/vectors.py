@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rate_models.compiler.kernel import Array, stage
+from rate_models.compiler.kernel import Array, Scalar, stage
+from rate_models.compiler.lanes import lanewise
 
 
 @stage
@@ -13,3 +14,15 @@ def largest(x: Array) -> int:
         if x[i] > x[best]:
             best = i
     return best
+
+
+@lanewise
+def copy(y: Array, x: Array) -> None:
+    """y = x"""
+    y[...] = x[...]
+
+
+@lanewise
+def axpy(y: Array, alpha: Scalar, x: Array) -> None:
+    """y += alpha x"""
+    y[...] = y[...] + alpha * x[...]

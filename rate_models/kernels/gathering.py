@@ -10,28 +10,31 @@ One sweep through the weights serves all samples.
 from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, Scalar, stage
+from rate_models.compiler.records import another
 from rate_models.kernels import input_synapses, rows
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, matrix, units
-from rate_models.kernels.places import Inputs, synapses_at
 from rate_models.model.optimizers import Step
 
 
 @stage
-def keep(net: Layers, syn: InputSynapses, kept: Inputs) -> None:
-    """Keep the input of the sample whose update of the first layer was remembered last."""
-    at = net.changes[1] - 1
-    kept.active[at, 0] = syn.active[0]
+def keep(net: Layers, syn: InputSynapses, kept: Array) -> None:
+    """Keep the input of the sample whose update of the first layer was remembered last.
+
+    kept: addresses of records like ``syn``, one for each sample of a mini-batch.
+    """
+    mine = another(syn, kept[net.changes[1] - 1])
+    mine.active[0] = syn.active[0]
     for n in range(syn.active[0]):
         row = syn.rows[n]
-        kept.rows[at, n] = row
-        kept.x[at, row] = syn.x[row]
-    rows.copy(kept.Kx[at][: syn.Kx.size], syn.Kx)
-    rows.copy(kept.shift[at][: syn.shift.size], syn.shift)
+        mine.rows[n] = row
+        mine.x[row] = syn.x[row]
+    rows.copy(mine.Kx, syn.Kx)
+    rows.copy(mine.shift, syn.shift)
 
 
 @stage
-def apply(net: Layers, syn: InputSynapses, kept: Inputs, layer: int, step: Step) -> None:
+def apply(net: Layers, syn: InputSynapses, kept: Array, layer: int, step: Step) -> None:
     """One optimiser step of a layer with all that is remembered of it, which is then forgotten."""
     count = net.changes[layer]
     net.changes[layer] = 0
@@ -83,19 +86,18 @@ def _add(row: Array, net: Layers, layer: int, unit: int, count: int, sign: Scala
         c2, c3 = sign * net.change[k + 2, unit], sign * net.change[k + 3, unit]
         x0, x1 = units(net, net.pre[k], layer - 1), units(net, net.pre[k + 1], layer - 1)
         x2, x3 = units(net, net.pre[k + 2], layer - 1), units(net, net.pre[k + 3], layer - 1)
-        for j in range(row.size):
-            row[j] += c0 * x0[j] + c1 * x1[j] + c2 * x2[j] + c3 * x3[j]
+        rows.axpy_four(row, c0, c1, c2, c3, x0, x1, x2, x3)
     for k in range(fours, count):
         rows.axpy(row, sign * net.change[k, unit], units(net, net.pre[k], layer - 1))
 
 
 @stage
-def _apply_to_input(net: Layers, syn: InputSynapses, kept: Inputs, count: int, step: Step) -> None:
+def _apply_to_input(net: Layers, syn: InputSynapses, kept: Array, count: int, step: Step) -> None:
     """Changes stand for gradients at a rate of -1, by which the decay is divided."""
     one = net.W.dtype.type(1)
     own = Step(-one, step.mu, -step.eta * step.lam)
     for k in range(count):
-        sample, change = synapses_at(syn, kept, k), units(net, net.change[k], 1)
+        sample, change = another(syn, kept[k]), units(net, net.change[k], 1)
         c = net.c[k]
         if k == 0 or syn.V.size == 0:
             input_synapses.update(sample, change, change, c, own)

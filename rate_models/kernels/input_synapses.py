@@ -32,8 +32,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.compiler.kernel import Array, Scalar, aligned, inlined, stage
+from rate_models.compiler.lanes import lanewise
 from rate_models.kernels import rows
-from rate_models.model.optimizers import Step, outer_step
+from rate_models.model.optimizers import Step, moving_step, outer_step
 
 STEPS, PENDING = range(2)  # places in `counts`
 BLOCK = 128  # samples between two sweeps over all inputs; part of the trajectory, so not an option
@@ -199,7 +200,11 @@ def load(s: InputSynapses, x: Array) -> None:
     s.active[0] = active
     s.shift[:] = 0
     s.Kx[:] = 0
-    for n in range(active):
+    fours = active - active % 4
+    for n in range(0, fours, 4):
+        a, b, c, d = s.rows[n], s.rows[n + 1], s.rows[n + 2], s.rows[n + 3]
+        rows.axpy_in_turn(s.Kx, s.x[a], s.x[b], s.x[c], s.x[d], s.K[a], s.K[b], s.K[c], s.K[d])
+    for n in range(fours, active):
         rows.axpy(s.Kx, s.x[s.rows[n]], s.K[s.rows[n]])
 
 
@@ -302,7 +307,7 @@ def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step)
         s.counts[STEPS] += 1
         for n in range(s.active[0]):
             row = s.rows[n]
-            rows.moving_step(s.S[row], s.V[row], s.x[row], post_x, step)
+            moving_step(s.S[row], s.V[row], step.mu, decay, step.eta * s.x[row], post_x)
             s.upto[row] = s.counts[STEPS]
     if s.U.shape[0] > 0:
         _update_structure(s, post_x, post_c, c, step)
@@ -369,15 +374,26 @@ def _update_structure(s: InputSynapses, post_x: Array, post_c: Array, c: Array, 
         outer_step(s.U, s.VU, c, post_c, step)
         # the two parts of ΔW K are one gradient: velocity and decay act once
         for m in range(c.size):
-            wk, v, gc, decay = s.WK[m], s.VWK[m], rows.dot(s.G[m], c), step.eta * step.lam
-            for i in range(wk.size):
-                gradient = s.Kx[m] * post_x[i] + gc * post_c[i]
-                v[i] = step.mu * v[i] + decay * wk[i] + step.eta * gradient
-                wk[i] -= v[i]
+            gc, decay = rows.dot(s.G[m], c), step.eta * step.lam
+            _moving_sum(s.WK[m], s.VWK[m], step.mu, decay, step.eta, s.Kx[m], post_x, gc, post_c)
     else:
         for m in range(c.size):
-            u, wk, uc = s.U[m], s.WK[m], step.eta * c[m]
+            rows.axpy(s.U[m], -(step.eta * c[m]), post_c)
             kx, gc = step.eta * s.Kx[m], step.eta * rows.dot(s.G[m], c)
-            for i in range(wk.size):
-                u[i] -= uc * post_c[i]
-                wk[i] -= kx * post_x[i] + gc * post_c[i]
+            _minus_sum(s.WK[m], kx, post_x, gc, post_c)
+
+
+@lanewise
+def _minus_sum(w: Array, a: Scalar, x: Array, b: Scalar, y: Array) -> None:
+    """w -= a x + b y"""
+    w[...] = w[...] - (a * x[...] + b * y[...])
+
+
+@lanewise
+def _moving_sum(
+    w: Array, v: Array, mu: Scalar, decay: Scalar, eta: Scalar,
+    a: Scalar, x: Array, b: Scalar, y: Array,
+) -> None:  # fmt: skip
+    """One step with momentum and decay and the gradient a x + b y."""
+    v[...] = mu * v[...] + decay * w[...] + eta * (a * x[...] + b * y[...])
+    w[...] = w[...] - v[...]

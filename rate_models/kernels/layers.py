@@ -40,7 +40,7 @@ class Layers(NamedTuple):
     c: Array  # T (rows, n_L): c of the first layer's
     changes: NDArray[np.int64]  # (L+1,): how many layer l has had; in mini-batches: is to have
     gather: int  # 1: `update` remembers only
-    undo: int  # how many of the last updates `current` is not to see
+    undo: int  # 1: `current` is to see none of the last updates, as far as they are remembered
     afresh: int  # 1: the second pass takes W_1 x anew, 0: as the standard pass had it
 
 
@@ -134,8 +134,10 @@ def _current_of(net: Layers, layer: int, source: Array, out: Array, first: int, 
 @stage
 def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
     """What `current` would say of the weights before the last updates."""
-    x, a = units(net, source, layer - 1), units(net, out, layer)
-    for k in range(net.changes[layer] - net.undo, net.changes[layer]):
+    if net.undo == 0:
+        return
+    x, a, now = units(net, source, layer - 1), units(net, out, layer), net.changes[layer]
+    for k in range(now - min(now, net.change.shape[0]), now):
         # (W + η post preᵀ) x = W x + η post (pre·x), and the bias likewise
         row, one = k % net.change.shape[0], a.dtype.type(1 if net.b.size > 0 else 0)
         was = rows.dot(units(net, net.pre[row], layer - 1), x) + one
@@ -146,6 +148,12 @@ def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
 def in_place(net: Layers) -> bool:
     """Whether passes go through the weights as they are, and updates change them at once."""
     return net.gather == 0 and net.undo == 0
+
+
+def lagging(net: Layers, stash: bool) -> Layers:
+    """The network for M of a sample with a delay; stash: `current` goes through the weights that
+    the standard pass of the sample went through, as far as updates are remembered."""
+    return net._replace(undo=int(stash), afresh=int(not stash))
 
 
 @stage
@@ -175,32 +183,6 @@ def pass_and_update(
     _bias_step(net, layer, at, step)
     if net.change.shape[0] > 0:
         remember(net, layer, at, pre, at[:0], step)
-
-
-@stage
-def lagging(net: Layers, layer: int, undo: bool, afresh: bool) -> Layers:
-    """The network for M of a layer with a delay; undo: `current` goes through the weights that the
-    standard pass of the sample went through, as far as updates are remembered."""
-    last = min(net.changes[layer], net.change.shape[0]) if undo else 0
-    again = 1 if afresh else 0  # not below: numba has no choices within so long a call
-    return Layers(
-        sizes=net.sizes,
-        unit=net.unit,
-        weight=net.weight,
-        kind=net.kind,
-        loss=net.loss,
-        W=net.W,
-        vW=net.vW,
-        b=net.b,
-        vb=net.vb,
-        change=net.change,
-        pre=net.pre,
-        c=net.c,
-        changes=net.changes,
-        gather=net.gather,
-        undo=last,
-        afresh=again,
-    )
 
 
 @stage

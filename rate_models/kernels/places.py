@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.compiler.kernel import CACHE_LINE, Array, aligned, stage
+from rate_models.compiler.kernel import CACHE_LINE, Array, aligned
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 
@@ -51,51 +51,15 @@ def _rows(like: NDArray[Any], places: int) -> NDArray[Any]:
     return aligned(np.zeros((places, -(-like.size // line) * line)), like.dtype)
 
 
-@stage
 def work_at(net: Layers, ring: Work, place: int) -> Work:
     """The activities and the scratch of the sample in a place."""
-    last = net.sizes.size - 1
-    units, outputs = net.unit[last] + net.sizes[last], net.sizes[last]
-    return Work(
-        a=ring.a[place][:units],
-        h=ring.h[place][:units],
-        p=ring.p[place][:units],
-        q=ring.q[place][:units],
-        delta=ring.delta[place][:units],
-        post=ring.post[place][:units],
-        c=ring.c[place][:outputs],
-        e=ring.e[place][:outputs],
-        y=ring.y[place][:outputs],
-        a0=ring.a0[place][:units],
-        h0=ring.h0[place][:units],
-    )
+    units, outputs = int(net.unit[-1] + net.sizes[-1]), int(net.sizes[-1])
+    widths = [outputs if name in ("c", "e", "y") else units for name in Work._fields]
+    return Work(*(rows[place][:width] for rows, width in zip(ring, widths, strict=True)))
 
 
-@stage
 def synapses_at(s: InputSynapses, ring: Inputs, place: int) -> InputSynapses:
     """The input synapses, with the sample in a place as their input."""
-    n, k, wks = s.x.size, s.Kx.size, s.WK
-    if ring.WKS.shape[1] > 0:
-        wks = ring.WKS[place][: s.WK.size].reshape(s.WK.shape)
-    return InputSynapses(
-        S=s.S,
-        V=s.V,
-        K=s.K,
-        G=s.G,
-        U=s.U,
-        VU=s.VU,
-        WK=s.WK,
-        VWK=s.VWK,
-        WKS=wks,
-        upto=s.upto,
-        map=s.map,
-        pending_post=s.pending_post,
-        pending_x=s.pending_x,
-        pending_at=s.pending_at,
-        rows=ring.rows[place][:n],
-        active=ring.active[place][:1],
-        x=ring.x[place][:n],
-        Kx=ring.Kx[place][:k],
-        shift=ring.shift[place][: s.shift.size],
-        counts=s.counts,
-    )
+    mine = {name: getattr(ring, name)[place][: getattr(s, name).size] for name in Inputs._fields}
+    mine["WKS"] = mine["WKS"].reshape(s.WK.shape) if ring.WKS.shape[1] else s.WK
+    return s._replace(**mine)

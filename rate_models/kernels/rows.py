@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, Scalar, inlined, reduction, stage
+from rate_models.compiler.lanes import lanewise
+from rate_models.compiler.vectors import axpy as axpy
+from rate_models.compiler.vectors import copy as copy
 from rate_models.model.optimizers import Step
 
 
-@inlined
-def copy(y: Array, x: Array) -> None:
-    """y = x"""
-    for i in range(y.size):
-        y[i] = x[i]
+@lanewise
+def axpy_four(
+    y: Array, a0: Scalar, a1: Scalar, a2: Scalar, a3: Scalar,
+    x0: Array, x1: Array, x2: Array, x3: Array,
+) -> None:  # fmt: skip
+    """y += a0 x0 + a1 x1 + a2 x2 + a3 x3"""
+    y[...] = y[...] + (a0 * x0[...] + a1 * x1[...] + a2 * x2[...] + a3 * x3[...])
 
 
-@inlined
-def axpy(y: Array, alpha: Scalar, x: Array) -> None:
-    """y += alpha x"""
-    for i in range(y.size):
-        y[i] += alpha * x[i]
+@lanewise
+def axpy_in_turn(
+    y: Array, a0: Scalar, a1: Scalar, a2: Scalar, a3: Scalar,
+    x0: Array, x1: Array, x2: Array, x3: Array,
+) -> None:  # fmt: skip
+    """The same sum, added up as by four `axpy`, to the last bit."""
+    y[...] = y[...] + a0 * x0[...] + a1 * x1[...] + a2 * x2[...] + a3 * x3[...]
 
 
 @inlined
@@ -26,9 +33,7 @@ def combine(y: Array, alpha: Array, x: Array) -> None:
     fours = alpha.size - alpha.size % 4
     for n in range(0, fours, 4):
         a0, a1, a2, a3 = alpha[n], alpha[n + 1], alpha[n + 2], alpha[n + 3]
-        x0, x1, x2, x3 = x[n], x[n + 1], x[n + 2], x[n + 3]
-        for i in range(y.size):
-            y[i] += a0 * x0[i] + a1 * x1[i] + a2 * x2[i] + a3 * x3[i]
+        axpy_four(y, a0, a1, a2, a3, x[n], x[n + 1], x[n + 2], x[n + 3])
     for n in range(fours, alpha.size):
         axpy(y, alpha[n], x[n])
 
@@ -62,20 +67,13 @@ def coast(w: Array, v: Array, mu: Scalar, decay: Scalar, gap: int) -> None:
     """``gap`` optimiser steps without gradient for one row of weights w and velocities v."""
     pa, pb, pc, pd = power(mu, decay, gap)
     dtype = w.dtype
-    a, b, c, d = dtype.type(pa), dtype.type(pb), dtype.type(pc), dtype.type(pd)
-    for i in range(w.size):
-        old = v[i]
-        v[i] = a * old + b * w[i]
-        w[i] = c * old + d * w[i]
+    _mapped(w, v, dtype.type(pa), dtype.type(pb), dtype.type(pc), dtype.type(pd))
 
 
-@stage
-def moving_step(w: Array, v: Array, x: Scalar, post: Array, step: Step) -> None:
-    """One step of a row with momentum and decay: v = μ v + η (λ w + x post); w -= v."""
-    decay, change = step.eta * step.lam, step.eta * x
-    for i in range(w.size):
-        v[i] = step.mu * v[i] + decay * w[i] + change * post[i]
-        w[i] -= v[i]
+@lanewise
+def _mapped(w: Array, v: Array, a: Scalar, b: Scalar, c: Scalar, d: Scalar) -> None:
+    """(v, w) ← (a v + b w, c v + d w)"""
+    v[...], w[...] = a * v[...] + b * w[...], c * v[...] + d * w[...]
 
 
 @stage
@@ -107,6 +105,20 @@ def project(w: Array, k: Array, wk: Array) -> None:
             axpy(wk[c], k[row, c], w[row])
 
 
+@lanewise
+def sweep(
+    a: Array, w0: Array, w1: Array, w2: Array, w3: Array,
+    u0: Scalar, u1: Scalar, u2: Scalar, u3: Scalar,
+    p0: Array, p1: Array, p2: Array, p3: Array,
+    x0: Scalar, x1: Scalar, x2: Scalar, x3: Scalar,
+) -> None:  # fmt: skip
+    """w_n -= u_n p_n and a += Σ_n x_n w_n, in one pass."""
+    c0, c1 = w0[...] - u0 * p0[...], w1[...] - u1 * p1[...]
+    c2, c3 = w2[...] - u2 * p2[...], w3[...] - u3 * p3[...]
+    w0[...], w1[...], w2[...], w3[...] = c0, c1, c2, c3
+    a[...] = a[...] + (x0 * c0 + x1 * c1 + x2 * c2 + x3 * c3)
+
+
 @inlined
 def sweep_four(
     s: Array, rows: Array, pending: Array, at: Array, post: Array, x: Array, a: Array
@@ -117,14 +129,6 @@ def sweep_four(
     x0, x1, x2, x3 = x[r0], x[r1], x[r2], x[r3]
     u0, u1, u2, u3 = pending[r0], pending[r1], pending[r2], pending[r3]
     p0, p1, p2, p3 = post[at[r0]], post[at[r1]], post[at[r2]], post[at[r3]]
-    for i in range(a.size):
-        c0, c1, c2, c3 = (
-            w0[i] - u0 * p0[i],
-            w1[i] - u1 * p1[i],
-            w2[i] - u2 * p2[i],
-            w3[i] - u3 * p3[i],
-        )
-        w0[i], w1[i], w2[i], w3[i] = c0, c1, c2, c3
-        a[i] += x0 * c0 + x1 * c1 + x2 * c2 + x3 * c3
+    sweep(a, w0, w1, w2, w3, u0, u1, u2, u3, p0, p1, p2, p3, x0, x1, x2, x3)
     for row in rows:
         pending[row] = 0

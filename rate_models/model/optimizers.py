@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from rate_models.compiler.kernel import Array, stage
+from rate_models.compiler.kernel import Array, Scalar, stage
+from rate_models.compiler.lanes import lanewise
+from rate_models.compiler.vectors import axpy
 from rate_models.model.hyperparameters import NotNegative, Positive, Share
 
 
@@ -115,25 +117,45 @@ def step_at(r: Rates, sample: int, like: Array) -> Step:
     return Step(dtype.type(eta), dtype.type(r.momentum), dtype.type(r.weight_decay))
 
 
+@lanewise
+def moving_step(
+    w: Array, v: Array, mu: Scalar, decay: Scalar, change: Scalar, gradient: Array
+) -> None:
+    """One step of a row with momentum and decay: v = μ v + ηλ w + change gradient; w -= v."""
+    v[...] = mu * v[...] + decay * w[...] + change * gradient[...]
+    w[...] = w[...] - v[...]
+
+
+@lanewise
+def minus_contrast(
+    w: Array, plus: Scalar, gradient: Array, minus: Scalar, minus_gradient: Array
+) -> None:
+    """w -= plus gradient − minus minus_gradient"""
+    w[...] = w[...] - (plus * gradient[...] - minus * minus_gradient[...])
+
+
+@lanewise
+def moving_contrast(
+    w: Array, v: Array, mu: Scalar, decay: Scalar,
+    plus: Scalar, gradient: Array, minus: Scalar, minus_gradient: Array,
+) -> None:  # fmt: skip
+    """`moving_step` by the difference of two gradients."""
+    v[...] = mu * v[...] + decay * w[...] + (plus * gradient[...] - minus * minus_gradient[...])
+    w[...] = w[...] - v[...]
+
+
 @stage
 def outer_step(w: Array, v: Array, post: Array, pre: Array, step: Step) -> None:
     """One optimiser step of W (n, m) with ΔW = post preᵀ; v is empty where not needed."""
-    n, m = w.shape
-    zero = w.dtype.type(0)
+    n, zero = w.shape[0], w.dtype.type(0)
     if v.size == 0:
         for i in range(n):
-            # W_i -= η post_i pre; a row whose post_i is zero stays exactly as it is
-            if post[i] != zero:
-                change = step.eta * post[i]
-                for j in range(m):
-                    w[i, j] -= change * pre[j]
+            if post[i] != zero:  # a row whose post_i is zero stays exactly as it is
+                axpy(w[i], -(step.eta * post[i]), pre)
     else:
         decay = step.eta * step.lam
         for i in range(n):
-            change = step.eta * post[i]
-            for j in range(m):
-                v[i, j] = step.mu * v[i, j] + decay * w[i, j] + change * pre[j]
-                w[i, j] -= v[i, j]
+            moving_step(w[i], v[i], step.mu, decay, step.eta * post[i], pre)
 
 
 @stage
@@ -141,19 +163,14 @@ def contrast_step(
     w: Array, v: Array, post: Array, pre: Array, minus_post: Array, minus_pre: Array, step: Step
 ) -> None:
     """One optimiser step of W (n, m) with ΔW = post preᵀ − minus_post minus_preᵀ."""
-    n, m = w.shape
     zero = w.dtype.type(0)
     decay = step.eta * step.lam
-    for i in range(n):
+    for i in range(w.shape[0]):
         plus, minus = step.eta * post[i], step.eta * minus_post[i]
         if v.size > 0:
-            for j in range(m):
-                v[i, j] = step.mu * v[i, j] + decay * w[i, j]
-                v[i, j] += plus * pre[j] - minus * minus_pre[j]
-                w[i, j] -= v[i, j]
+            moving_contrast(w[i], v[i], step.mu, decay, plus, pre, minus, minus_pre)
         elif plus != zero or minus != zero:
-            for j in range(m):
-                w[i, j] -= plus * pre[j] - minus * minus_pre[j]
+            minus_contrast(w[i], plus, pre, minus, minus_pre)
 
 
 @stage
@@ -161,9 +178,6 @@ def vector_step(w: Array, v: Array, gradient: Array, step: Step) -> None:
     """One optimiser step of a vector (a bias)."""
     decay = step.eta * step.lam
     if v.size == 0:
-        for i in range(w.size):
-            w[i] -= step.eta * gradient[i]
+        axpy(w, -step.eta, gradient)
     else:
-        for i in range(w.size):
-            v[i] = step.mu * v[i] + decay * w[i] + step.eta * gradient[i]
-            w[i] -= v[i]
+        moving_step(w, v, step.mu, decay, step.eta, gradient)

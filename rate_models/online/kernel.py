@@ -5,39 +5,61 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rate_models.compiler import vectors
-from rate_models.compiler.kernel import Array, kernel, specialise, stage
+from rate_models.compiler.kernel import Array, specialise, stage
+from rate_models.compiler.records import Record, kind_of, opened
 from rate_models.kernels import input_synapses, layers, rows
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
-from rate_models.model.optimizers import step_at
+from rate_models.model.optimizers import Rates, step_at
 from rate_models.rules import Rule
 
 FOLD_EVERY = 8192  # samples between foldings; part of the trajectory, so not an option
 
 
+class Parts(NamedTuple):
+    """The arrays of a network that learns; of one that predicts, ``clock`` is not looked at."""
+
+    net: Layers
+    syn: input_synapses.InputSynapses
+    params: Any  # of the rule, see `rules.Rule.kernel_params`
+    work: Work
+    clock: NDArray[np.int64]  # (1,): samples seen
+
+
+class Options(NamedTuple):
+    """What a person may change between two samples."""
+
+    hyper: Any  # of the rule, as `hyperparameters.numeric` has them
+    rates: Rates
+
+
 def _learn(  # type: ignore[no-untyped-def]
-    net, syn, params, hyper, rates, work, X, labels, Y, masks, noise, clock, predicted, losses_, out
+    parts, options, X, labels, Y, masks, noise, predicted, losses_, out
 ):
     """Learn from the rows of X in order; returns how many were learned from.
 
-    X (N, n_0); labels (N,) class indices, or Y (N, n_L) target vectors when its width is not 0;
-    masks (N, hidden units) or (N, 0); noise (N, width) or (N, 0); clock (1,) samples seen.
+    parts, options: addresses of records of `Parts` and `Options`. X (N, n_0); labels (N,) class
+    indices, or Y (N, n_L) target vectors when its width is not 0; masks (N, hidden units) or
+    (N, 0); noise (N, width) or (N, 0).
     Fills predicted (N,) and losses_ (N,), and out (N, n_L) when its width is not 0, with what the
     network said before learning and without dropout. Stops where that is not finite.
     """
+    of, by = opened(parts, PARTS), opened(options, OPTIONS)  # type: ignore[name-defined]  # noqa: F821
+    net, syn, params, work, clock = of.net, of.syn, of.params, of.work, of.clock
     last = net.sizes.size - 1
     for t in range(X.shape[0]):
         for layer in range(1, last + 1):
             standard(layer, net, syn, params, work, X[t], labels[t], Y[t], masks[t])  # type: ignore[name-defined]  # noqa: F821
         if not judge(net, work, masks.shape[1] > 0, t, predicted, losses_, out):
             return t
-        step = step_at(rates, clock[0], net.W)
+        step = step_at(by.rates, clock[0], net.W)
         for turn in range(last):
             layer = turn + 1 if ASCENDING else last - turn  # type: ignore[name-defined]  # noqa: F821
             teach(  # type: ignore[name-defined]  # noqa: F821
-                layer, net, syn, params, hyper, step, work, masks[t], noise[t]
+                layer, net, syn, params, by.hyper, step, work, masks[t], noise[t]
             )
         clock[0] += 1
         if clock[0] % FOLD_EVERY == 0:
@@ -112,8 +134,13 @@ def standard_pass(layer: int, net: Layers, params: Any, a: Array, h: Array, mask
     layers.standard_pass(layer, net, a, h, mask)
 
 
-def _predict(net, syn, params, work, X, out):  # type: ignore[no-untyped-def]
-    """out (N, n_L) = h_L for the rows of X (N, n_0); no dropout, no state changed but scratch."""
+def _predict(parts, X, out):  # type: ignore[no-untyped-def]
+    """out (N, n_L) = h_L for the rows of X (N, n_0); no dropout, no state changed but scratch.
+
+    parts: address of a record of `Parts`.
+    """
+    of = opened(parts, PARTS)  # type: ignore[name-defined]  # noqa: F821
+    net, syn, params, work = of.net, of.syn, of.params, of.work
     last = net.sizes.size - 1
     for t in range(X.shape[0]):
         a = layers.units(net, work.a, 1)
@@ -127,26 +154,23 @@ def _predict(net, syn, params, work, X, out):  # type: ignore[no-untyped-def]
             out[t, i] = h[i]
 
 
-@kernel
-def settle(syn: input_synapses.InputSynapses) -> None:
-    """Sweep in all that is pending or behind: before the arrays change their form."""
-    input_synapses.settle(syn)
-
-
 # By rule, not by its name: another file may have a rule of the same name.
-_learners: dict[Rule, Any] = {}
-_predictors: dict[Rule | None, Any] = {}
+_compiled: dict[Any, Any] = {}
 
 
-def learner(rule: Rule) -> Any:
-    """The compiled loop of a rule."""
-    if rule not in _learners:
-        bound = {"ASCENDING": rule.ascending, **parts(rule)}
-        _learners[rule] = specialise(_learn, rule.name, **bound)
-    return _learners[rule]
+def learner(rule: Rule, parts: Record, options: Record) -> Any:
+    """The compiled loop of a rule over samples, for records of these kinds."""
+    kinds = kind_of(parts.values), kind_of(options.values)
+    key = rule, *kinds
+    if key not in _compiled:
+        kinds_of = {"PARTS": kinds[0], "OPTIONS": kinds[1]}
+        bound = {"ASCENDING": rule.ascending, **kinds_of, **stages(rule)}
+        name = f"{rule.name}_{parts.values.work.a.dtype}"
+        _compiled[key] = specialise(_learn, name, **bound)
+    return _compiled[key]
 
 
-def parts(rule: Rule) -> dict[str, Any]:
+def stages(rule: Rule) -> dict[str, Any]:
     """What S and M of a rule consist of, to be bound in a kernel."""
     respond = rule.respond or standard_pass
     return {
@@ -155,21 +179,16 @@ def parts(rule: Rule) -> dict[str, Any]:
     }
 
 
-def predict(
-    rule: Rule,
-    net: Layers,
-    syn: input_synapses.InputSynapses,
-    params: Any,
-    work: Work,
-    X: Array,
-    out: Array,
-) -> None:
-    """out (N, n_L) = h_L for the rows of X (N, n_0), as the rule's forward pass has it.
+def predictor(rule: Rule, parts: Parts) -> tuple[Any, Record]:
+    """The compiled forward pass of a rule, and the record that it takes first.
 
-    Rules without a forward pass of their own share one compiled copy.
+    Rules without a forward pass of their own share one copy.
     """
-    own = rule if rule.respond is not None else None
-    if own not in _predictors:
-        name = f"predict_{rule.name}" if own else "predict"
-        _predictors[own] = specialise(_predict, name, respond=rule.respond or standard_pass)
-    _predictors[own](net, syn, params if own else NoParams(work.a[:0]), work, X, out)
+    own = rule.respond is not None
+    record = Record(parts if own else parts._replace(params=NoParams(parts.clock[:0])))
+    key = rule if own else None, kind_of(record.values)
+    if key not in _compiled:
+        name = f"{rule.name if own else 'any'}_{parts.work.a.dtype}"
+        bound = {"PARTS": key[1], "respond": rule.respond or standard_pass}
+        _compiled[key] = specialise(_predict, name, **bound)
+    return _compiled[key], record

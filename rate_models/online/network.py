@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from rate_models import network, rules
 from rate_models.compiler import foreign
 from rate_models.compiler.kernel import DTYPES, Array, aligned, coerce
+from rate_models.compiler.records import Record
 from rate_models.errors import BadOption, Diverged
 from rate_models.kernels import input_synapses, layers
 from rate_models.model import draws, optimizers
@@ -19,6 +20,7 @@ from rate_models.model.hyperparameters import checked, numeric, unknown
 from rate_models.model.optimizers import Optimizer, moves
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.online import kernel as online_kernel
+from rate_models.online.kernel import Options, Parts
 from rate_models.online.learned import Learned, class_indices, restored
 from rate_models.rules import Own, Rule
 from rate_models.support import bounds
@@ -36,6 +38,17 @@ class Outcome(NamedTuple):
     predicted: NDArray[np.int64]
     losses: NDArray[np.float64]
     outputs: Array
+
+
+class Single(NamedTuple):
+    """Room for one sample, and for what the network says of it; see `OnlineNetwork.learn_one`."""
+
+    X: Array  # (1, n_0)
+    labels: NDArray[np.int64]  # (1,)
+    Y: Array  # (1, 0): no target vector
+    masks: Array  # (1, hidden units) or (1, 0)
+    noise: Array  # (1, width)
+    said: Outcome
 
 
 class OnlineNetwork(Learned):
@@ -131,6 +144,26 @@ class OnlineNetwork(Learned):
                         for own in self.definition.own if own.name in params}  # fmt: skip
         fields = [field for own in self.definition.own for field in self._fields(own, params)]
         self._params = self.definition.kernel_params(*(fields or [np.zeros(0, self.dtype)]))
+        parts = Parts(self._net, self._syn, self._params, self._work, self._clock)
+        self._parts = Record(parts)
+        self._predictor = online_kernel.predictor(self.definition, parts)
+        self._open()
+
+    def _open(self) -> None:
+        """What kernels take of ``hyper`` and ``optimizer``, and room for a sample."""
+        rates = optimizers.rates(self.optimizer)
+        self._options = Record(Options(numeric(self.hyper, self.dtype), rates))
+        self._kernel = online_kernel.learner(self.definition, self._parts, self._options)
+        self._make_single()
+
+    def _make_single(self) -> None:
+        x, y = np.zeros((1, self.spec.sizes[0]), self.dtype), np.zeros((1, 0), self.dtype)
+        draws = self._draws(1, None, None)
+        self.single = Single(x, np.zeros(1, np.int64), y, *draws, self._nothing_said(1))
+
+    def _nothing_said(self, n: int) -> Outcome:
+        outputs = np.zeros((n, self.spec.sizes[-1]), self.dtype)
+        return Outcome(np.zeros(n, np.int64), np.zeros(n), outputs)
 
     def _fields(self, own: Own, params: Parameters) -> list[Array]:
         """An own array as kernels take it, in the order of `Own.fields`."""
@@ -164,7 +197,7 @@ class OnlineNetwork(Learned):
         width = 0 if targets is None else sizes[-1]
         y = coerce("targets", y, self.dtype, (n, width))
         index = class_indices(np.zeros(n) if labels is None else labels, n, sizes[-1])
-        said = Outcome(np.zeros(n, np.int64), np.zeros(n), np.zeros((n, sizes[-1]), self.dtype))
+        said = self._nothing_said(n)
         with self.lock:
             learned = self._learn(X, index, y, *self._draws(n, masks, noise), said)
             if learned < n:
@@ -173,17 +206,27 @@ class OnlineNetwork(Learned):
                 raise self._diverged(so_far)
         return said
 
+    def learn_one(self, label: int) -> None:
+        """`learn` from the sample in ``single.X``, checked, whose class is ``label``; at once.
+
+        Whoever fills ``single`` and whoever reads what was said of it holds the lock all the while.
+        """
+        with self.lock:
+            one = self.single
+            one.labels[0] = label
+            if one.masks.size or one.noise.size:
+                one.masks[...], one.noise[...] = self._draws(1, None, None)
+            if not self._learn(*one):
+                raise self._diverged(self._nothing_said(0))
+
     def _learn(
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
     ) -> int:
         """Learn from checked samples in order, fill ``said``; how many were learned from."""
-        kernel = online_kernel.learner(self.definition)
         try:
-            learned: int = kernel(
-                self._net, self._syn, self._params, numeric(self.hyper, self.dtype),
-                optimizers.rates(self.optimizer), self._work, X, labels, Y, masks, noise,
-                self._clock, *said,
-            )  # fmt: skip
+            learned: int = self._kernel(
+                self._parts.address, self._options.address, X, labels, Y, masks, noise, *said
+            )
         except foreign.UNCOMPILED as error:  # in a file of one's own
             where, got = f"kernel of rule {self.rule}", foreign.explained(error)
             raise BadOption(where, got=got, expected="what numba compiles") from error
@@ -237,11 +280,16 @@ class OnlineNetwork(Learned):
             self._predict(X, out)
         return out
 
+    def predict_one(self) -> Array:
+        """`predict` of the sample in ``single.X``, checked: h_L (1, n_L)."""
+        with self.lock:
+            one = self.single
+            self._predict(one.X, one.said.outputs)
+            return one.said.outputs.copy()
+
     def _predict(self, X: Array, out: Array) -> None:
-        """Fill ``out`` with h_L for checked rows of X."""
-        online_kernel.predict(
-            self.definition, self._net, self._syn, self._params, self._work, X, out
-        )
+        kernel, parts = self._predictor
+        kernel(parts.address, X, out)
 
     def parameters(self) -> Parameters:
         """Copies of all parameters, as the plain form would hold them; changes nothing."""
@@ -282,6 +330,7 @@ class OnlineNetwork(Learned):
             before, self.optimizer, self.hyper = self._moving, optimizer, hyper
             if self._moving != before:  # velocities appear or go
                 self._rebuild()
+            self._open()
 
     def _admit(self, optimizer: Optimizer, hyper: Any) -> None:
         """Refuse what the network cannot learn with."""

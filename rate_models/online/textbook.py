@@ -49,6 +49,11 @@ class TextbookNetwork(OnlineNetwork):
                 for i, array in enumerate(value if isinstance(value, list) else [value])
             }  # fmt: skip
 
+        self._open()
+
+    def _open(self) -> None:
+        self._make_single()
+
     def _learn(
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Any
     ) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, BadSample
 from rate_models.network import one_hot
+from rate_models.online.network import OnlineNetwork
 from rate_models.rules import forward
 from streaming.learner.entry import Checked
 from streaming.learner.facts import Facts
@@ -32,6 +33,7 @@ class Answers(Facts):
     """The methods of `OnlineLearner` that do not change it."""
 
     _labels: Array | None
+    _at_once: OnlineNetwork | None  # the network if it has a compiled step of one sample
     _rates: Following
 
     def score_many(self, X: Any, y: Any) -> Scored:
@@ -50,7 +52,7 @@ class Answers(Facts):
     def predict_one(self, x: Any) -> Any:
         """The predicted label, or the output vector for regression. The learner is not changed."""
         with self._network.lock:
-            predicted = self._predicted(self._outputs(self._door.sample(x)[None]))
+            predicted = self._predicted(self._outputs_one(x))
         return self._said(predicted)[0] if self.classes is None else self.classes[int(predicted[0])]
 
     def predict_many(self, X: Any) -> Array:
@@ -63,8 +65,7 @@ class Answers(Facts):
     def predict_proba_one(self, x: Any) -> dict[Label, float]:
         """{label: probability} of one sample. Raises BadOption if outputs are not probabilities."""
         labels = self._labelled()
-        outputs = self._outputs(self._door.sample(x)[None])[0]
-        return dict(zip(labels, outputs.tolist(), strict=True))
+        return dict(zip(labels, self._outputs_one(x)[0].tolist(), strict=True))
 
     def predict_proba_many(self, X: Any) -> Array:
         """Probabilities (N, n_L) of the rows of X; the columns are in the order of `classes`."""
@@ -131,6 +132,14 @@ class Answers(Facts):
             return self._targets.units().predictions(outputs)
         indices: Array = outputs.argmax(axis=1)
         return indices
+
+    def _outputs_one(self, x: Any) -> Array:
+        """h_L (1, n_L) of one sample."""
+        if self._at_once is None or (sample := self._door.at_a_glance(x)) is None:
+            return self._outputs(self._door.sample(x)[None])
+        with self._at_once.lock:
+            self._scaler.scale_one(sample, self._at_once.single.X[0], learn=False)
+            return self._at_once.predict_one()
 
     def _outputs_many(self, X: Any) -> Array:
         X = several("X", X)

@@ -25,6 +25,7 @@ Array = NDArray[Any]
 
 # Squares of inputs must stay finite, in the running scaling as in the network.
 LARGEST = {"float64": 1e100, "float32": 1e18}
+USUAL = frozenset((int, float))  # numbers in the list or the dict of a sample
 _FIRST = threading.Lock()
 
 
@@ -57,6 +58,7 @@ class Door:
     ) -> None:
         self.n_features, self.n_outputs = sizes[0], sizes[-1]
         self.classes, self.features, self._limit = classes, features, LARGEST[dtype]
+        self._square = self._limit**2 / 2
         self._index = {label: i for i, label in enumerate(classes or ())}
 
     def sample(self, x: object) -> NDArray[np.float64]:
@@ -75,6 +77,37 @@ class Door:
         x, names = named, self._names(named)
         vector = self._vector("x", [x[name] for name in names], self.n_features, names)
         return vector if self._settled(names) else self.sample(x)
+
+    def at_a_glance(self, x: object) -> Array | None:
+        """One sample as a vector (n_0,) of floats where it is of the usual kinds and surely good,
+        the same numbers as those of `sample`; None for all others, which `sample` has to look at.
+
+        A sum of squares within the limit shows that no number is beyond it, infinite or NaN.
+        """
+        if type(x) is dict:
+            names = self.features
+            if names is None or len(x) != len(names):
+                return None
+            try:
+                x = [x[name] for name in names]
+            except Exception:  # KeyError, or whatever a foreign key raises when it is compared
+                return None
+        if type(x) is list:
+            if not USUAL.issuperset(map(type, x)):
+                return None
+            try:
+                x = np.array(x, np.float64)
+            except OverflowError:  # a whole number beyond all floats
+                return None
+        elif type(x) is not np.ndarray:
+            return None
+        if x.shape != (self.n_features,):
+            return None
+        if x.dtype.kind in "biu":
+            x = x.astype(np.float64)
+        elif x.dtype.char not in "fd":
+            return None
+        return x if x.dot(x) <= self._square else None
 
     def _settled(self, names: tuple[str | int, ...]) -> bool:
         """Whether these are the features, in this order; of two threads with the first sample one
@@ -127,7 +160,7 @@ class Door:
             if self.n_outputs == 1 and not isinstance(y, Sequence) and _is_scalar(y):
                 y = [y]
             return self._vector("y", y, self.n_outputs)
-        index = self._code(y)
+        index = self.code(y)
         if index < 0:
             absent = y is None or (isinstance(y, float | np.floating) and np.isnan(y))
             raise BadSample(
@@ -146,7 +179,7 @@ class Door:
         n = len(y)
         if self.classes is not None:
             labels = y.tolist() if isinstance(y, np.ndarray) else y
-            truth: Array = np.array([self._code(label) for label in labels], np.int64)
+            truth: Array = np.array([self.code(label) for label in labels], np.int64)
             good = truth >= 0
         else:
             truth, good = self._table(y, self.n_outputs, np.ones(n, np.bool_), to_first, self.truth)
@@ -177,7 +210,8 @@ class Door:
             return error
         raise AssertionError("the table and the row disagree")
 
-    def _code(self, label: Any) -> int:
+    def code(self, label: Any) -> int:
+        """The class index of a label, -1 for what is none."""
         try:  # numpy scalars and whole floats are found too: they hash like the number
             return self._index.get(plain(label), -1)
         except Exception:  # no hash, or whatever a foreign object raises

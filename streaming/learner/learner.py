@@ -18,6 +18,7 @@ from rate_models.errors import (
     UserError,
 )
 from rate_models.network import NetworkSpec
+from rate_models.online.network import OnlineNetwork
 from rate_models.rules import Description
 from rate_models.support.arguments import check_text
 from streaming.files import checkpoint
@@ -113,6 +114,7 @@ class OnlineLearner(Answers, Stored):
         self._network = implementation.build(
             definition, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
+        self._at_once = self._network if isinstance(self._network, OnlineNetwork) else None
         self.schedule, self.workers, self.batch = schedule, int(workers), int(batch)
         labels = None if regression else labels_of(classes, spec.sizes[-1])
         self._labels = None if labels is None else as_array(labels)
@@ -128,7 +130,27 @@ class OnlineLearner(Answers, Stored):
         masks, noise: the random draws of this step, one array per hidden layer (or list entry of
         the rule's noise), in place of the seed's own.
         """
-        self.learn_scored([x], [y], masks, noise)
+        if masks is not None or noise is not None or not self._learned_at_once(x, y):
+            self.learn_scored([x], [y], masks, noise)
+
+    def _learned_at_once(self, x: Any, y: Any) -> bool:
+        """Learn from one sample of the usual kind, with the same result as `learn_scored`.
+
+        False where it has to take a closer look, and nothing has changed.
+        """
+        network = self._at_once
+        if network is None or self.classes is None or (label := self._door.code(y)) < 0:
+            return False
+        if (sample := self._door.at_a_glance(x)) is None:
+            return False
+        with network.lock:
+            X = network.single.X
+            self._scaler.scale_one(sample, X[0], learn=True)
+            if self._rates.open:
+                self._rates.see(X)
+                network.single.X[...] = X  # a new rate may have made new room
+            network.learn_one(label)
+        return True
 
     def learn_many(
         self, X: Any, y: Any, masks: Draws = None, noise: Draws = None

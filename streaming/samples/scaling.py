@@ -49,6 +49,7 @@ class Scaler:
         self.kind, self.n_features, self.maximum = kind, n_features, largest
         n = {"running": n_features, "global": 1}.get(kind, 0)
         self._state = {"count": np.zeros(1, np.int64), "mean": np.zeros(n), "m2": np.zeros(n)}
+        self._one = np.zeros((2, 1, n_features))  # a sample, and what becomes of it
 
     @property
     def moments(self) -> tuple[Array, Array, Array]:
@@ -63,6 +64,20 @@ class Scaler:
     def transform(self, X: ArrayLike, out_dtype: DTypeLike = np.float64) -> Array:
         """X scaled by the current moments, which do not change."""
         return self._scaled(X, out_dtype, False)
+
+    def scale_one(self, x: Array, into: Array, learn: bool) -> None:
+        """`learn_transform` or `transform` of one sample x (n_features,) of floats, ``into`` a
+        vector."""
+        if not self._state["mean"].size:
+            into[:] = x
+            if self.kind == "range":
+                into /= self.maximum
+            return
+        self._one[0, 0] = x
+        row, out = self._one
+        scale = _running if self.kind == "running" else _global
+        scale(row, out, learn, *self._state.values())
+        into[:] = self._one[1, 0]
 
     def state(self) -> dict[str, Array]:
         """Copies of count (1,), mean and m2 (n_features,) or (1,); empty without moments."""

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.compiler.kernel import Array, specialise, stage
+from rate_models.compiler.records import Record, kind_of, opened
 from rate_models.kernels import gathering, input_synapses, rows
 from rate_models.kernels.input_synapses import InputSynapses
-from rate_models.kernels.layers import lagging
-from rate_models.kernels.places import synapses_at, work_at
 from rate_models.model.optimizers import Step, step_at
 from rate_models.online import kernel as online_kernel
 from rate_models.online.kernel import FOLD_EVERY, judge
@@ -94,10 +93,15 @@ class Stream(NamedTuple):
 
 
 def _walk(  # type: ignore[no-untyped-def]
-    worker, program, board, stream, ring, inputs, kept, net, syn, params, hyper, rates,
-    predicted, losses, out,
-):  # fmt: skip
-    """Execute the rows of a worker, round after round, each as soon as its waits are over."""
+    worker, program, board, stream, slots, kept, options, predicted, losses, out
+):
+    """Execute the rows of a worker, round after round, each as soon as its waits are over.
+
+    slots (2, R): addresses of records of `Parts`, for each slot of a sample one for S and E and one
+    for M, which with a delay uses older weights. kept: see `gathering.keep`. options: the address
+    of a record of `Options`.
+    """
+    by = opened(options, OPTIONS)  # type: ignore[name-defined]  # noqa: F821
     begin = program.begin[worker]
     many = program.begin[worker + 1] - begin
     if many == 0:
@@ -118,14 +122,15 @@ def _walk(  # type: ignore[no-untyped-def]
         board.span[round_, row, 0] = nanoseconds()
         task, t = program.task[row], program.sample[row] + past
         kind, layer, number = program.kind[task], program.layer[task], stream.first + t
-        slot, new = number % ring.a.shape[0], t - stream.lead
-        work, mask, done = work_at(net, ring, slot), stream.masks[t], True
-        first = synapses_at(syn, inputs, slot) if layer == 1 else syn
+        new, mask, done = t - stream.lead, stream.masks[t], True
+        address = slots[1 if kind == M else 0, number % slots.shape[1]]
+        of = opened(address, PARTS)  # type: ignore[name-defined]  # noqa: F821
+        net, syn, params, work = of.net, of.syn, of.params, of.work
         if kind == S:
             standard(  # type: ignore[name-defined]  # noqa: F821
                 layer,
                 net,
-                first,
+                syn,
                 params,
                 work,
                 stream.X[new],
@@ -133,24 +138,21 @@ def _walk(  # type: ignore[no-untyped-def]
                 stream.Y[new],
                 mask,
             )
-            if layer == 1 and inputs.WKS.shape[1] > 0:
+            if layer == 1 and stream.stash:
                 for k in range(syn.WK.shape[0]):
-                    rows.copy(first.WKS[k], syn.WK[k])
+                    rows.copy(syn.WKS[k], syn.WK[k])
         elif kind == E:
             done = judge(net, work, mask.size > 0, new, predicted, losses, out)
         else:
-            seen = net
-            if stream.delay > 0:
-                seen = lagging(net, layer, stream.stash, not stream.stash)
-            step = step_at(rates, number - number % stream.batch, net.W)
+            step = step_at(by.rates, number - number % stream.batch, net.W)
             share = Step(step.eta / net.W.dtype.type(stream.batch), step.mu, step.lam)
             before = net.changes[1]
             teach(  # type: ignore[name-defined]  # noqa: F821
-                layer, seen, first, params, hyper, share, work, mask, stream.noise[t]
+                layer, net, syn, params, by.hyper, share, work, mask, stream.noise[t]
             )
             if stream.batch > 1:
                 if layer == 1 and net.changes[1] > before:
-                    gathering.keep(net, first, kept)
+                    gathering.keep(net, syn, kept)
                 if (number + 1) % stream.batch == 0:
                     gathering.apply(net, syn, kept, layer, step)
             if layer == 1:
@@ -218,11 +220,15 @@ def _cancelled(turn: int, board: Board) -> bool:
     return bool(turn >= lost or turn >= load_acquire(board.control, ENDED * CELL))
 
 
-_compiled: dict[Rule, Any] = {}
+_compiled: dict[Any, Any] = {}
 
 
-def walker(rule: Rule) -> Any:
-    """The compiled worker loop of a rule; compiled once per rule."""
-    if rule not in _compiled:
-        _compiled[rule] = specialise(_walk, rule.name, **online_kernel.parts(rule))
-    return _compiled[rule]
+def walker(rule: Rule, parts: Record, options: Record) -> Any:
+    """The compiled worker loop of a rule, for records of these types."""
+    kinds = kind_of(parts.values), kind_of(options.values)
+    key = rule, *kinds
+    if key not in _compiled:
+        name = f"{rule.name}_{parts.values.work.a.dtype}"
+        bound = {"PARTS": kinds[0], "OPTIONS": kinds[1], **online_kernel.stages(rule)}
+        _compiled[key] = specialise(_walk, name, **bound)
+    return _compiled[key]

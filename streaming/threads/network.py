@@ -31,9 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.compiler import kernel
-from rate_models.kernels import places
-from rate_models.model import optimizers
-from rate_models.model.hyperparameters import numeric
+from rate_models.compiler.records import Records
+from rate_models.kernels import layers, places
 from rate_models.model.optimizers import Optimizer, moves
 from rate_models.network import NetworkSpec
 from rate_models.online.network import Outcome
@@ -109,6 +108,9 @@ class ScheduledNetwork(Waiting):
         super()._build(params)
         slots = self.schedule.batch if self._gathering else 0
         _, self._accumulated = places.allocate(self._work, self._syn, slots)
+        self._accumulated_at = Records(
+            places.synapses_at(self._syn, self._accumulated, slot) for slot in range(slots)
+        )
         if hasattr(self, "_slots"):
             self._clear_waiting()
 
@@ -118,6 +120,16 @@ class ScheduledNetwork(Waiting):
         self._slots = slots
         self._ring, self._inputs = places.allocate(
             self._work, self._syn, slots, stash=self._stashing
+        )
+        late = layers.lagging(self._net, self._stashing) if self.schedule.delay else self._net
+        self._slots_at = Records(
+            self._parts.values._replace(
+                net=net,
+                syn=places.synapses_at(self._syn, self._inputs, slot),
+                work=places.work_at(self._net, self._ring, slot),
+            )
+            for net in (self._net, late)
+            for slot in range(slots)
         )
         self._blocks: dict[tuple[int, int, int, Any], Block] = {}
         for name, array in old.items():
@@ -248,12 +260,12 @@ class ScheduledNetwork(Waiting):
             X, labels, Y, masks, noise,
         )  # fmt: skip
         shared = (
-            block.rows, board, stream, self._ring, self._inputs, self._accumulated, self._net,
-            self._syn, self._params, numeric(self.hyper, self.dtype),
-            optimizers.rates(self.optimizer), *outcome,
+            block.rows, board, stream, self._slots_at.addresses.reshape(2, -1),
+            self._accumulated_at.addresses, self._options.address, *outcome,
         )  # fmt: skip
+        walk = kernels.walker(self.definition, self._parts, self._options)
         try:
-            run_workers(self._threads, kernels.walker(self.definition), *shared)
+            run_workers(self._threads, walk, *shared)
         finally:
             upto = turns_done(board)
             self._clock[0] = first + upto

@@ -179,7 +179,6 @@ def test_folding_keeps_the_weights(optimizer: Optimizer) -> None:
 
 def test_one_signature_whatever_is_handed_in() -> None:
     net = Case("pepita", (4, 3, 2)).online()
-    kernel = online_kernel.learner(net.definition)
     frozen = np.ones((2, 4))
     frozen.flags.writeable = False
     for x in ([[1, 0, 0, 1]], np.ones((2, 4), np.uint8), np.ones((2, 8))[:, ::2], frozen,
@@ -190,8 +189,9 @@ def test_one_signature_whatever_is_handed_in() -> None:
     Case("pepita", (4, 3, 3, 2)).online().learn(np.ones((1, 4)), labels=[1])
     Case("pepita", (4, 3, 2), MOMENTUM, {"bias": True}).online().learn([[1, 2, 3, 4]], labels=[1])
     Case("pepita", spec={"loss": "mse"}).online().learn(np.ones((1, 20)), targets=np.ones((1, 5)))
-    Case("pepita").online("float32").learn(np.ones((1, 20)), labels=[1])
-    assert len(kernel.signatures) == 2  # one a dtype
+    single = Case("pepita").online("float32")
+    single.learn(np.ones((1, 20)), labels=[1])
+    assert [len(one._kernel.signatures) for one in (net, single)] == [1, 1]  # of each dtype
 
 
 def test_inputs_are_neither_changed_nor_kept() -> None:

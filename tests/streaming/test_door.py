@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rate_models.errors import (
     UserError,
 )
 from streaming.learner.answers import BLOCK
+from streaming.learner.entry import Door
 from streaming.learner.learner import OnlineLearner
 
 
@@ -41,6 +43,38 @@ def test_dicts(tmp_path: Path) -> None:
     assert got.parameters()["W"][0].tobytes() == want.parameters()["W"][0].tobytes()
     backwards = dict(reversed(as_dict(X[3]).items()))
     assert got.predict_proba_one(backwards) == want.predict_proba_one(X[3])
+
+
+NUMBERS = st.one_of(
+    st.floats(width=32), st.floats(), st.integers(), st.sampled_from([1e18, 1e100, 10**400])
+)
+KINDS = ["<f8", ">f8", "<f4", "f2", "u1", "i8", "?", "c16"]
+
+
+@given(numbers=st.lists(NUMBERS, min_size=2, max_size=4), dtype=st.sampled_from(KINDS),
+       limit=st.sampled_from(["float64", "float32"]), data=st.data())  # fmt: skip
+@settings(deadline=None)
+def test_a_glance_never_sees_what_a_closer_look_does_not(
+    numbers: list[Any], dtype: str, limit: str, data: st.DataObject
+) -> None:
+    door = Door((3, 2), (0, 1), limit, ("a", "b", 7))
+    with np.errstate(all="ignore"), contextlib.suppress(OverflowError, ValueError):
+        array = np.array([float(n) for n in numbers]).astype(dtype)
+        numbers = data.draw(
+            st.sampled_from([numbers, array, np.repeat(array, 2)[::2], array[None], array.tolist()])
+        )
+    names = data.draw(st.sampled_from([("a", "b", 7), (7, "a", "b"), ("a", "b", "c"), ("a", 7)]))
+    for x in (numbers, dict(zip(names, numbers, strict=False))):
+        seen = door.at_a_glance(x)
+        if seen is not None:
+            np.testing.assert_array_equal(seen.astype(np.float64), door.sample(x))
+
+
+def test_a_glance_is_enough_for_what_is_usual() -> None:
+    door = Door((3, 2), (0, 1), "float32", ("a", "b", "c"))
+    usual: list[Any] = [[1, 2.5, 3], {"c": 1.0, "a": 2, "b": 3.0}]
+    usual += [np.ones(3, dtype) for dtype in (np.float64, np.float32, np.uint8, np.int64, np.bool_)]
+    assert all(door.at_a_glance(x) is not None for x in usual)
 
 
 def test_dicts_refused() -> None:

@@ -142,10 +142,11 @@ def test_a_race_is_noticed(hasty: bool, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_one_signature() -> None:
     """Depth, workers, dropout and optimiser are values: none of them needs another compilation."""
-    walk = kernels.walker(rules.get("pepita"))
     for case in (Case("pepita", UNEVEN, PLAIN), CASES[3]):
-        case.learn(scheduled(case, 2), *case.samples(30))
-    assert len(walk.signatures) <= 2
+        net = scheduled(case, 2)
+        case.learn(net, *case.samples(30))
+        walk = kernels.walker(rules.get("pepita"), net._parts, net._options)
+        assert len(walk.signatures) == 1
 
 
 def test_one_thread_is_used_where_it_is_faster() -> None:

@@ -12,7 +12,6 @@ import pytest
 from networks import Case
 from threads import BLOCK, PIPELINED, UNEVEN, contents, divergence, scheduled, tried
 
-from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.model.optimizers import Optimizer
 from streaming import OnlineLearner
@@ -46,15 +45,15 @@ def test_divergence_is_reported_as_by_one_worker(schedule: Schedule, spec: dict[
 
 def test_a_worker_that_fails_stops_all(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case("pepita", UNEVEN)
-    walk = kernels.walker(rules.get("pepita"))
+    net = scheduled(case, 3)
+    walk = kernels.walker(net.definition, net._parts, net._options)
 
     def failing(worker: int, *shared: Any) -> None:
         if worker == 1:
             raise MemoryError("no room")
         walk(worker, *shared)
 
-    net = scheduled(case, 3)
-    monkeypatch.setattr(kernels, "walker", lambda rule: failing)
+    monkeypatch.setattr(kernels, "walker", lambda *_: failing)
     with pytest.raises(WorkerFailed, match=r"worker 1: sample 0, layer \d \(S\)") as raised:
         case.learn(net, *case.samples(50))
     assert isinstance(raised.value.__cause__, MemoryError)

@@ -21,7 +21,7 @@ from rate_models.checks import check_rule
 from rate_models.compiler import foreign
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData, OtherFile, UnknownName
 from rate_models.network import NetworkSpec
-from rate_models.online import kernel as online_kernel
+from rate_models.online.network import OnlineNetwork
 from rate_models.online.textbook import TextbookNetwork
 from rate_models.rules import RULES, Properties, Rule
 from rate_models.support import lookup, own_files
@@ -250,8 +250,8 @@ def test_a_textbook_network_is_the_kernel_up_to_rounding() -> None:
 
 def kernel_digest(path: Path) -> str:
     """What the kernel cache knows of a rule's file."""
-    kernel = online_kernel.learner(rules.get(str(path)))
-    return foreign.digest(kernel._cache._function)
+    net = OnlineNetwork(NetworkSpec((2, 2, 2)), rules.get(str(path)))
+    return foreign.digest(net._kernel._cache._function)
 
 
 def test_kernels_are_kept_by_the_content_of_their_files(
@@ -265,7 +265,7 @@ def test_kernels_are_kept_by_the_content_of_their_files(
     assert len(set(found)) == 3 and "" not in found
     path.write_text(WHOLE)
     assert kernel_digest(path) == found[0]
-    assert foreign.digest(online_kernel.learner(rules.get("pepita"))._cache._function) == ""
+    assert foreign.digest(OnlineNetwork(NetworkSpec((2, 2)))._kernel._cache._function) == ""
 
 
 def test_kernels_are_kept_by_what_their_file_imports(
