@@ -26,6 +26,7 @@ import numpy as np
 from tqdm import tqdm
 
 from biocircuits import CircuitNetwork
+from biocircuits.catalogue import CIRCUITS
 from rate_models import rules
 from rate_models.errors import UserError
 from rate_models.model.optimizers import Optimizer
@@ -114,7 +115,7 @@ def online() -> Iterator[Item]:
 
 
 def circuits() -> Iterator[Item]:
-    for name, mode in product(lookup.names("biocircuits.circuits"), ("steady", "continuous")):
+    for name, mode in product(lookup.names(CIRCUITS), ("steady", "continuous")):
 
         def make(name: str = name, mode: str = mode) -> str:
             lr = 0.0005 if "bmvr" in name else 0.01
