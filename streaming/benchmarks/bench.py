@@ -30,18 +30,24 @@ from rate_models.online.network import OnlineNetwork
 from rate_models.support.estimates import check_time
 from rate_models.textbook import Textbook, initial_parameters, mapped
 from streaming.benchmarks import batches as bench_batches
+from streaming.benchmarks import calls as bench_calls
 from streaming.benchmarks import circuits as bench_circuits
+from streaming.benchmarks import scans as bench_scans
 from streaming.benchmarks import tables as bench_tables
 from streaming.machine import machine
 from streaming.sources import ArraySource, open_source
 
 SPEC = NetworkSpec((784, 1024, 10))
 LR = 0.03
+SMALL_LR = 0.01  # of networks with 64 inputs
+SMALL_SAMPLES = 200_000
 CHUNK = 256
 SAMPLES = 20_000
 MANY = 10**12  # repeats: more are as good as these
 Runner = Callable[[Array, Array], None]
 Peers = dict[str, Callable[[], Runner] | None]
+# name, peers, samples and labels, and how many of them at least
+Scenario = tuple[str, Peers, Array, Array, int]
 
 
 def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
@@ -55,14 +61,7 @@ def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
         got = f"seconds={seconds:g}, repeats={repeats}"
         raise BadOption("bench", got=got, expected="seconds above 0, repeats from 1")
     X, labels, data = _data()
-    scenarios: list[tuple[str, Peers, Array, Array, int]] = [
-        (f"{rule}-784-1024-10", _peers(rule), X, labels, 200) for rule in ("pepita", "backprop")
-    ]
-    scenarios.append((bench_batches.SCENARIO, bench_batches.peers(), X, labels, 640))
-    scenarios += [
-        (bench_circuits.scenario(sizes), dict(bench_circuits.peers(sizes)),
-         *bench_circuits.data(), 5) for sizes in bench_circuits.SIZES
-    ]  # fmt: skip
+    scenarios = _scenarios(X, labels)
     _check_length(seconds, repeats, [peers for _, peers, *_ in scenarios])
     rows: list[dict[str, Any]] = []
     total = (len(scenarios) + 1) * (repeats + 1)
@@ -99,6 +98,47 @@ def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
                 for name in peers
             ]
     return {"machine": machine(), "data": data, "repeats": repeats, "rows": rows}
+
+
+def _scenarios(X: Array, labels: Array) -> list[Scenario]:
+    """All but that of tables, which needs a file. X, labels: images of 784 pixels."""
+    scenarios: list[Scenario] = [
+        (f"{rule}-784-1024-10", _peers(rule), X, labels, 200) for rule in ("pepita", "backprop")
+    ]
+    scenarios += [
+        (f"{rule}-64-{n}-10", _small_peers(rule, NetworkSpec((64, n, 10))), *_digits(), 1000)
+        for rule in bench_scans.RULES for n in (256, 32)
+    ]  # fmt: skip
+    for name, sizes in bench_calls.SIZES.items():
+        spec, torch = NetworkSpec(sizes), "torch, eager loop, in place"
+        peers: Peers = {**bench_calls.peers(spec, SMALL_LR), torch: None}
+        if find_spec("torch") is not None:
+            peers[torch] = partial(_torch_pepita, spec, SMALL_LR, in_place=True)
+        scenarios.append((name, peers, *_digits(), 200))
+    scenarios.append((bench_batches.SCENARIO, bench_batches.peers(), X, labels, 640))
+    scenarios += [
+        (bench_circuits.scenario(sizes), dict(bench_circuits.peers(sizes)),
+         *bench_circuits.data(), 5) for sizes in bench_circuits.SIZES
+    ]  # fmt: skip
+    return scenarios
+
+
+def _digits() -> tuple[Array, Array]:
+    """The bundled digits, again and again."""
+    source = open_source("digits")
+    assert isinstance(source, ArraySource)
+    X, y = source.train_arrays()
+    times = -(-SMALL_SAMPLES // len(X))
+    X = np.tile(X / X.max(), (times, 1))[:SMALL_SAMPLES]
+    return X.astype(np.float32), np.tile(y, times)[:SMALL_SAMPLES]
+
+
+def _small_peers(rule: str, spec: NetworkSpec) -> Peers:
+    """Functions that make a fresh learner of a small network."""
+    return {
+        "online kernel": lambda: _online(rule, spec, SMALL_LR, structured=True),
+        "JAX, lax.scan": bench_scans.peer(rule, spec, SMALL_LR),
+    }
 
 
 def _check_length(seconds: float, repeats: int, of: list[Peers]) -> None:
@@ -156,21 +196,21 @@ def _peers(rule: str) -> Peers:
     """Functions that make a fresh learner, so that every repeat has the same work."""
     installed = find_spec("torch") is not None
     peers: Peers = {
-        "online kernel": lambda: _online(rule, structured=True),
-        "online kernel, plain first layer": lambda: _online(rule, structured=False),
+        "online kernel": lambda: _online(rule, SPEC, LR, structured=True),
+        "online kernel, plain first layer": lambda: _online(rule, SPEC, LR, structured=False),
         "textbook NumPy": lambda: _textbook(rule),
     }
     if rule == "pepita":
         for name, in_place in (("torch, eager loop", False), ("torch, eager loop, in place", True)):
-            peers[name] = partial(_torch_pepita, in_place=in_place) if installed else None
+            peers[name] = partial(_torch_pepita, SPEC, LR, in_place=in_place) if installed else None
         peers["torch, autograd backprop"] = _torch_autograd if installed else None
     else:
         peers["torch, autograd"] = _torch_autograd if installed else None
     return peers
 
 
-def _online(rule: str, *, structured: bool) -> Runner:
-    net = OnlineNetwork(SPEC, rule, dtype="float32", optimizer=Optimizer(LR), structured=structured)
+def _online(rule: str, spec: NetworkSpec, lr: float, *, structured: bool) -> Runner:
+    net = OnlineNetwork(spec, rule, dtype="float32", optimizer=Optimizer(lr), structured=structured)
 
     def learn(X: Array, labels: Array) -> None:
         for at in range(0, len(X), CHUNK):
@@ -191,18 +231,18 @@ def _textbook(rule: str) -> Runner:
     return learn
 
 
-def _torch_pepita(*, in_place: bool) -> Runner:
+def _torch_pepita(spec: NetworkSpec, lr: float, *, in_place: bool) -> Runner:
     """The rule as it is written down; in_place: the fastest eager loop known to us."""
     import torch
 
-    p = mapped(initial_parameters(SPEC, "pepita", seed=0, dtype="float32"), torch.tensor)
+    p = mapped(initial_parameters(spec, "pepita", seed=0, dtype="float32"), torch.tensor)
     W1, W2, F = p["W"][0], p["W"][1], p["F"]
 
     def update(w: Any, post: Any, pre: Any) -> None:
         if in_place:
-            w.addr_(post, pre, alpha=-LR)
+            w.addr_(post, pre, alpha=-lr)
         else:
-            w -= LR * torch.outer(post, pre)
+            w -= lr * torch.outer(post, pre)
 
     def learn(X: Array, labels: Array) -> None:
         xs, ys = torch.from_numpy(X), torch.from_numpy(one_hot(labels, 10, np.float32))

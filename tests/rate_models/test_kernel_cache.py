@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -19,7 +19,8 @@ from project import ROOT
 
 from rate_models.compiler import cache as kernel_cache
 from rate_models.compiler.cache import DIGEST, KernelCache, Place, distrust, place
-from rate_models.compiler.kernel import FLAGS
+from rate_models.compiler.kernel import FLAGS, specialise
+from rate_models.compiler.records import Record, kind_of, opened
 
 administrator = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="gives folders to other users"
@@ -43,6 +44,38 @@ def test_a_kernel_is_compiled_once_for_each_signature(tmp_path: Path) -> None:
     assert [hits(kept), hits(kept)] == [0, 1]
     assert [hits(kept, "float32"), hits(kept, "float32"), hits(kept)] == [0, 1, 1]
     assert len(list(tmp_path.iterdir())) == 2
+
+
+class Rates(NamedTuple):
+    rate: float
+    decay: float
+
+
+class Swapped(NamedTuple):
+    decay: float
+    rate: float
+
+
+Swapped.__qualname__ = Rates.__qualname__  # as after an edit of the file
+
+
+def _rate(address: int) -> Any:
+    return opened(address, KIND).rate  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_a_kernel_of_records_is_compiled_once_for_each_kind(tmp_path: Path) -> None:
+    """Also where only the order of the fields differs: one place's number is another's name."""
+
+    def found(values: Any) -> int:
+        record = Record(values)
+        code: Any = specialise(_rate, "rate", KIND=kind_of(values))
+        code._cache = KernelCache(code.py_func, Place(tmp_path))
+        assert code(record.address) == 0.5
+        return sum(code.stats.cache_hits.values())
+
+    several = [Rates(rate=0.5, decay=2.0), Swapped(rate=0.5, decay=2.0), Rates(np.float32(0.5), 2)]
+    assert [found(values) for values in several] == [0, 0, 0]
+    assert [found(values) for values in several] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ from data_sets import joined
 
 from biocircuits import CircuitNetwork
 from rate_models.errors import BadOption
+from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
-from streaming.benchmarks import batches, bench, tables
+from rate_models.online.network import OnlineNetwork
+from streaming.benchmarks import batches, bench, calls, scans, tables
 from streaming.benchmarks import circuits as bench_circuits
 from streaming.sources import open_source
 
@@ -26,10 +28,16 @@ def test_every_peer_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"cpu", "python", "numba", "numpy"} <= result["machine"].keys()
     scenarios = {row["scenario"] for row in result["rows"]}
     circuits = {bench_circuits.scenario(sizes) for sizes in bench_circuits.SIZES}
-    online = {"pepita-784-1024-10", "backprop-784-1024-10"}
-    assert scenarios == online | {batches.SCENARIO, tables.SCENARIO} | circuits
+    online = {f"{rule}-784-1024-10" for rule in ("pepita", "backprop")}
+    online |= {f"{rule}-64-{n}-10" for rule in scans.RULES for n in (256, 32)}
+    assert (
+        scenarios == online | set(calls.SCENARIOS) | {batches.SCENARIO, tables.SCENARIO} | circuits
+    )
     for row in result["rows"]:
         if row["peer"] in ("pandas", "pyarrow") and find_spec(row["peer"]) is None:
+            assert row["samples_per_second"] is None and row["ratio"] is None
+            continue
+        if row["peer"].startswith("JAX") and find_spec("jax") is None:
             assert row["samples_per_second"] is None and row["ratio"] is None
             continue
         needs_torch = row["peer"].startswith("torch") or row["scenario"] == batches.SCENARIO
@@ -97,3 +105,18 @@ def test_batches_by_hand_are_those_of_the_rule(rule: str, monkeypatch: pytest.Mo
     for ours, theirs, before in zip(net.W, networks[0].W, start, strict=True):
         step = (ours - before).abs().max()
         assert step > 0 and (ours - theirs).abs().max() < 1e-3 * step
+
+
+@pytest.mark.parametrize("rule", scans.RULES)
+def test_the_scan_is_the_rule(rule: str) -> None:
+    pytest.importorskip("jax")
+    spec = NetworkSpec((20, 16, 12, 10))
+    X, labels = RNG.random((70, 20), np.float32), RNG.integers(0, 10, 70)
+    net = OnlineNetwork(spec, rule, dtype="float32", optimizer=Optimizer(0.05))
+    before = net.parameters()["W"]
+    net.learn(X, labels=labels)
+    scan = scans.Scan(spec, rule, 0.05)
+    scan(X, labels)
+    for ours, theirs, start in zip(net.parameters()["W"], scan.weights, before, strict=True):
+        step = np.abs(ours - start).max()
+        assert step > 0 and np.abs(ours - np.asarray(theirs)).max() < 1e-4 * step
