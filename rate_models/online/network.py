@@ -41,14 +41,14 @@ class Outcome(NamedTuple):
 
 
 class Single(NamedTuple):
-    """Room for one sample, and for what the network says of it; see `OnlineNetwork.learn_one`."""
+    """Memory for one sample and its outcome; see `OnlineNetwork.learn_one`."""
 
     X: Array  # (1, n_0)
     labels: NDArray[np.int64]  # (1,)
     Y: Array  # (1, 0): no target vector
     masks: Array  # (1, hidden units) or (1, 0)
     noise: Array  # (1, width)
-    said: Outcome
+    outcome: Outcome
 
 
 class OnlineNetwork(Learned):
@@ -150,7 +150,7 @@ class OnlineNetwork(Learned):
         self._open()
 
     def _open(self) -> None:
-        """What kernels take of ``hyper`` and ``optimizer``, and room for a sample."""
+        """The record of ``hyper`` and ``optimizer``, the kernel, and memory for one sample."""
         rates = optimizers.rates(self.optimizer)
         self._options = Record(Options(numeric(self.hyper, self.dtype), rates))
         self._kernel = online_kernel.learner(self.definition, self._parts, self._options)
@@ -159,9 +159,9 @@ class OnlineNetwork(Learned):
     def _make_single(self) -> None:
         x, y = np.zeros((1, self.spec.sizes[0]), self.dtype), np.zeros((1, 0), self.dtype)
         draws = self._draws(1, None, None)
-        self.single = Single(x, np.zeros(1, np.int64), y, *draws, self._nothing_said(1))
+        self.single = Single(x, np.zeros(1, np.int64), y, *draws, self._blank_outcome(1))
 
-    def _nothing_said(self, n: int) -> Outcome:
+    def _blank_outcome(self, n: int) -> Outcome:
         outputs = np.zeros((n, self.spec.sizes[-1]), self.dtype)
         return Outcome(np.zeros(n, np.int64), np.zeros(n), outputs)
 
@@ -197,7 +197,7 @@ class OnlineNetwork(Learned):
         width = 0 if targets is None else sizes[-1]
         y = coerce("targets", y, self.dtype, (n, width))
         index = class_indices(np.zeros(n) if labels is None else labels, n, sizes[-1])
-        said = self._nothing_said(n)
+        said = self._blank_outcome(n)
         with self.lock:
             learned = self._learn(X, index, y, *self._draws(n, masks, noise), said)
             if learned < n:
@@ -207,9 +207,9 @@ class OnlineNetwork(Learned):
         return said
 
     def learn_one(self, label: int) -> None:
-        """`learn` from the sample in ``single.X``, checked, whose class is ``label``; at once.
+        """`learn` from one checked sample, which is in ``single.X``, of the class ``label``.
 
-        Whoever fills ``single`` and whoever reads what was said of it holds the lock all the while.
+        The caller holds ``lock`` from before it fills ``single`` until it has read the outcome.
         """
         with self.lock:
             one = self.single
@@ -217,7 +217,7 @@ class OnlineNetwork(Learned):
             if one.masks.size or one.noise.size:
                 one.masks[...], one.noise[...] = self._draws(1, None, None)
             if not self._learn(*one):
-                raise self._diverged(self._nothing_said(0))
+                raise self._diverged(self._blank_outcome(0))
 
     def _learn(
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
@@ -281,11 +281,11 @@ class OnlineNetwork(Learned):
         return out
 
     def predict_one(self) -> Array:
-        """`predict` of the sample in ``single.X``, checked: h_L (1, n_L)."""
+        """h_L (1, n_L) of the checked sample in ``single.X``; the caller holds ``lock``."""
         with self.lock:
             one = self.single
-            self._predict(one.X, one.said.outputs)
-            return one.said.outputs.copy()
+            self._predict(one.X, one.outcome.outputs)
+            return one.outcome.outputs.copy()
 
     def _predict(self, X: Array, out: Array) -> None:
         kernel, parts = self._predictor

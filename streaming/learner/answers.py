@@ -33,7 +33,7 @@ class Answers(Facts):
     """The methods of `OnlineLearner` that do not change it."""
 
     _labels: Array | None
-    _at_once: OnlineNetwork | None  # the network if it has a compiled step of one sample
+    _compiled_network: OnlineNetwork | None  # the network if it has a compiled step of one sample
     _rates: Following
 
     def score_many(self, X: Any, y: Any) -> Scored:
@@ -135,11 +135,11 @@ class Answers(Facts):
 
     def _outputs_one(self, x: Any) -> Array:
         """h_L (1, n_L) of one sample."""
-        if self._at_once is None or (sample := self._door.at_a_glance(x)) is None:
+        if self._compiled_network is None or (sample := self._door.plain_sample(x)) is None:
             return self._outputs(self._door.sample(x)[None])
-        with self._at_once.lock:
-            self._scaler.scale_one(sample, self._at_once.single.X[0], learn=False)
-            return self._at_once.predict_one()
+        with self._compiled_network.lock:
+            self._scaler.scale_one(sample, self._compiled_network.single.X[0], learn=False)
+            return self._compiled_network.predict_one()
 
     def _outputs_many(self, X: Any) -> Array:
         X = several("X", X)

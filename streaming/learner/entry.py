@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models.compiler.kernel import kernel
 from rate_models.errors import BadOption, BadSample
 from streaming.learner.as_numbers import as_float, numbers, short
 from streaming.learner.labels import Label, listed
@@ -25,7 +26,8 @@ Array = NDArray[Any]
 
 # Squares of inputs must stay finite, in the running scaling as in the network.
 LARGEST = {"float64": 1e100, "float32": 1e18}
-USUAL = frozenset((int, float))  # numbers in the list or the dict of a sample
+PLAIN = frozenset((int, float))  # numbers in the list or the dict of a sample
+NUMERIC = frozenset("?bBhHiIlLqQefd")  # types of arrays that float64 has room for
 _FIRST = threading.Lock()
 
 
@@ -58,7 +60,6 @@ class Door:
     ) -> None:
         self.n_features, self.n_outputs = sizes[0], sizes[-1]
         self.classes, self.features, self._limit = classes, features, LARGEST[dtype]
-        self._square = self._limit**2 / 2
         self._index = {label: i for i, label in enumerate(classes or ())}
 
     def sample(self, x: object) -> NDArray[np.float64]:
@@ -78,11 +79,11 @@ class Door:
         vector = self._vector("x", [x[name] for name in names], self.n_features, names)
         return vector if self._settled(names) else self.sample(x)
 
-    def at_a_glance(self, x: object) -> Array | None:
-        """One sample as a vector (n_0,) of floats where it is of the usual kinds and surely good,
-        the same numbers as those of `sample`; None for all others, which `sample` has to look at.
+    def plain_sample(self, x: object) -> Array | None:
+        """One sample as a fresh (n_0,) vector, the same numbers as `sample` gives; or None.
 
-        A sum of squares within the limit shows that no number is beyond it, infinite or NaN.
+        It takes arrays, lists and dicts of numbers, once the names of the features are known, and
+        is fast. None: the sample is of another kind, or it is bad, and `sample` says what is wrong.
         """
         if type(x) is dict:
             names = self.features
@@ -93,21 +94,18 @@ class Door:
             except Exception:  # KeyError, or whatever a foreign key raises when it is compared
                 return None
         if type(x) is list:
-            if not USUAL.issuperset(map(type, x)):
-                return None
-            try:
-                x = np.array(x, np.float64)
-            except OverflowError:  # a whole number beyond all floats
-                return None
-        elif type(x) is not np.ndarray:
+            usual = len(x) == self.n_features and PLAIN.issuperset(map(type, x))
+        else:
+            usual = type(x) is np.ndarray and (
+                x.shape == (self.n_features,) and x.dtype.char in NUMERIC
+            )
+        if not usual:
             return None
-        if x.shape != (self.n_features,):
+        try:
+            vector = np.array(x, np.float64)
+        except OverflowError:  # a whole number beyond all floats
             return None
-        if x.dtype.kind in "biu":
-            x = x.astype(np.float64)
-        elif x.dtype.char not in "fd":
-            return None
-        return x if x.dot(x) <= self._square else None
+        return vector if _within(vector, self._limit) else None
 
     def _settled(self, names: tuple[str | int, ...]) -> bool:
         """Whether these are the features, in this order; of two threads with the first sample one
@@ -273,6 +271,15 @@ class Door:
                 remedy="fill it in or leave the sample out (on_bad='skip')",
             )
         return vector
+
+
+@kernel
+def _within(vector: Array, limit: float) -> bool:
+    """Whether no number is larger in size than ``limit``, or NaN."""
+    fine = 0
+    for i in range(vector.size):
+        fine += abs(vector[i]) <= limit
+    return bool(fine == vector.size)
 
 
 def _is_scalar(y: object) -> bool:

@@ -114,7 +114,7 @@ class OnlineLearner(Answers, Stored):
         self._network = implementation.build(
             definition, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
-        self._at_once = self._network if isinstance(self._network, OnlineNetwork) else None
+        self._compiled_network = self._network if isinstance(self._network, OnlineNetwork) else None
         self.schedule, self.workers, self.batch = schedule, int(workers), int(batch)
         labels = None if regression else labels_of(classes, spec.sizes[-1])
         self._labels = None if labels is None else as_array(labels)
@@ -130,18 +130,18 @@ class OnlineLearner(Answers, Stored):
         masks, noise: the random draws of this step, one array per hidden layer (or list entry of
         the rule's noise), in place of the seed's own.
         """
-        if masks is not None or noise is not None or not self._learned_at_once(x, y):
+        if masks is not None or noise is not None or not self._learned_in_one_step(x, y):
             self.learn_scored([x], [y], masks, noise)
 
-    def _learned_at_once(self, x: Any, y: Any) -> bool:
-        """Learn from one sample of the usual kind, with the same result as `learn_scored`.
+    def _learned_in_one_step(self, x: Any, y: Any) -> bool:
+        """Learn from a plain sample as `learn_scored` would, without its checks of other kinds.
 
-        False where it has to take a closer look, and nothing has changed.
+        Returns False, and changes nothing, if the sample needs these checks.
         """
-        network = self._at_once
+        network = self._compiled_network
         if network is None or self.classes is None or (label := self._door.code(y)) < 0:
             return False
-        if (sample := self._door.at_a_glance(x)) is None:
+        if (sample := self._door.plain_sample(x)) is None:
             return False
         with network.lock:
             X = network.single.X

@@ -54,7 +54,7 @@ KINDS = ["<f8", ">f8", "<f4", "f2", "u1", "i8", "?", "c16"]
 @given(numbers=st.lists(NUMBERS, min_size=2, max_size=4), dtype=st.sampled_from(KINDS),
        limit=st.sampled_from(["float64", "float32"]), data=st.data())  # fmt: skip
 @settings(deadline=None)
-def test_a_glance_never_sees_what_a_closer_look_does_not(
+def test_plain_samples_are_those_of_the_full_check(
     numbers: list[Any], dtype: str, limit: str, data: st.DataObject
 ) -> None:
     door = Door((3, 2), (0, 1), limit, ("a", "b", 7))
@@ -65,16 +65,16 @@ def test_a_glance_never_sees_what_a_closer_look_does_not(
         )
     names = data.draw(st.sampled_from([("a", "b", 7), (7, "a", "b"), ("a", "b", "c"), ("a", 7)]))
     for x in (numbers, dict(zip(names, numbers, strict=False))):
-        seen = door.at_a_glance(x)
+        seen = door.plain_sample(x)
         if seen is not None:
             np.testing.assert_array_equal(seen.astype(np.float64), door.sample(x))
 
 
-def test_a_glance_is_enough_for_what_is_usual() -> None:
+def test_usual_kinds_are_plain_samples() -> None:
     door = Door((3, 2), (0, 1), "float32", ("a", "b", "c"))
     usual: list[Any] = [[1, 2.5, 3], {"c": 1.0, "a": 2, "b": 3.0}]
     usual += [np.ones(3, dtype) for dtype in (np.float64, np.float32, np.uint8, np.int64, np.bool_)]
-    assert all(door.at_a_glance(x) is not None for x in usual)
+    assert all(door.plain_sample(x) is not None for x in usual)
 
 
 def test_dicts_refused() -> None:
