@@ -179,6 +179,7 @@ def _check_alike(nets: Sequence[BatchNetwork], seeds: Sequence[int]) -> None:
     first, *others = map(_shared, nets)
     for what, value in first.items():
         if any(other[what] != value for other in others):
+            what = "rule" if what == "definition" else what
             raise BadOption(f"{what} of the nets", got="several", expected="one for all")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -63,6 +65,15 @@ def dropped(of: Any, error: BaseException) -> Any:
     )
 
 
+@pytest.fixture
+def interrupted() -> Iterator[None]:
+    """Python's own answer to SIGINT, also where the tests were started with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupted")
 def test_an_interrupt_that_was_dropped_is_sent_again() -> None:
     terminal.unraisable(dropped(ffi.ObjectRef.__del__, KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):

@@ -23,7 +23,7 @@ from data_sets import batch, idx, write_data_sets
 from rate_models.errors import MissingData, UserError
 from streaming.files.bounded import DamagedData, read_bounded
 from streaming.files.data_sets import data_root, load_idx_set, read_batch, read_idx
-from streaming.sources import Options, cifar100, open_source
+from streaming.sources import Options, cifar10, cifar100, open_source
 
 MEGABYTE = 1 << 20
 
@@ -195,7 +195,7 @@ def test_rebuilt_files_of_cifar100_are_read_and_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cifar100_files(tmp_path, monkeypatch, cifar100.REBUILT)
-    with pytest.warns(UserWarning, match=r"rebuilt files \(train, test\).*guessed"):
+    with pytest.warns(UserWarning, match=r"rebuilt files \(train, test\).*guess"):
         source = open_source("cifar100", Options(data=tmp_path))
     assert source.length == 30
     cifar100_files(tmp_path, monkeypatch, cifar100.MD5)
@@ -237,7 +237,7 @@ def test_a_pickle_of_something_else_with_the_right_digest(
     path = tmp_path / "cifar-10-batches-py" / "test_batch"
     path.write_bytes(raw)
     monkeypatch.setitem(
-        open_source.__globals__["lookup"].get("streaming.sources", "cifar10").MD5,
+        cifar10.MD5,
         "test_batch", hashlib.md5(raw).hexdigest(),
     )  # fmt: skip
     with pytest.raises(DamagedData, match="test_batch"):
