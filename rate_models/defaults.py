@@ -62,7 +62,8 @@ def options(
 def slower(rule: Description, given: Mapping[str, Any]) -> float:
     """The factor by which these options lower the rate, see `Defaults.slower`."""
     lower = rule.defaults.slower
-    return math.prod(by for name, choice, by in lower if given.get(name) == choice)
+    chosen = {name: value for name, value in given.items() if isinstance(value, str)}
+    return math.prod(by for name, choice, by in lower if chosen.get(name) == choice)
 
 
 def formula(rule: Description, spec: NetworkSpec, labels: bool, power: float) -> str:

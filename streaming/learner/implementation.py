@@ -34,7 +34,7 @@ def rule_of(rule: str | Description | None, circuit: str | None) -> Description:
     if circuit is None:
         return rules.get(DEFAULT if rule is None else rule)
     own = catalogue.load(circuit).definition
-    if rule not in (None, own, own.name):
+    if not (rule is None or rule is own or (isinstance(rule, str) and rule == own.name)):
         expected = f"{own.name!r} or none"
         raise BadOption(f"rule of circuit {circuit}", got=quoted(rule), expected=expected)
     return own
