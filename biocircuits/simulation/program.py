@@ -38,6 +38,7 @@ class Compiled:
 
     def __init__(self, circuit: Circuit, dt: float, direct: bool = False) -> None:
         self.circuit, self.dt = circuit, dt
+        self._sizes = {p.name: p.size for p in circuit.populations}
         self.memory, self.noise_width = Allocator(), 0
         self.offsets: dict[tuple[str, ...], int] = {}
         self.weights: dict[str, slice] = {}
@@ -64,7 +65,7 @@ class Compiled:
     def at(self, kind: str, population: str, name: str) -> slice:
         """The slice of a compartment ("state") or an output ("out") in the flat state."""
         start = self.offsets[kind, population, name]
-        return slice(start, start + self.circuit.population(population).size)
+        return slice(start, start + self._sizes[population])
 
     def _allocate(self, direct: bool) -> None:
         for p in self.circuit.populations:

@@ -79,6 +79,7 @@ class Simulator:
             got = f"{8e-9 * numbers:,.0f} GB of states and weights"
             raise BadOption(f"circuit {circuit.name}", got=got, expected="less") from None
         self.clock = np.zeros(1, np.int64)
+        self._copies = _copies(circuit)
         self._signs = constraints.signs(circuit, seed, settings.excitatory)
         self.load(params)
         self._no_noise = np.zeros(max(self.compiled.noise_width, 1))
@@ -259,11 +260,9 @@ class Simulator:
 
     def _synchronise(self, changed: Projection) -> None:
         """Copy weights to the other projections with the same parameter."""
-        w = self.weights(changed.name)
-        for p in self.circuit.projections:
-            if p is not changed and p.parameter and p.parameter == changed.parameter:
-                same = p.transposed == changed.transposed
-                self.weights(p.name)[...] = w if same else w.T
+        for name, same in self._copies[changed.name]:
+            w = self.weights(changed.name)
+            self.weights(name)[...] = w if same else w.T
 
 
 def _numbers(given: Mapping[str, ArrayLike]) -> dict[str, Array]:
@@ -280,6 +279,18 @@ def _numbers(given: Mapping[str, ArrayLike]) -> dict[str, Array]:
         if not np.isfinite(arrays[name]).all():
             raise BadOption(f"clamp {name}", got="a number that is not finite", expected="finite")
     return arrays
+
+
+def _copies(circuit: Circuit) -> dict[str, list[tuple[str, bool]]]:
+    """For each projection the others with its parameter, and whether they have its orientation."""
+    return {
+        one.name: [
+            (other.name, other.transposed == one.transposed)
+            for other in circuit.projections
+            if other is not one and other.parameter and other.parameter == one.parameter
+        ]
+        for one in circuit.projections
+    }
 
 
 def _names(text: str) -> list[str]:
