@@ -13,7 +13,7 @@ def main() -> None:
     if error := packages.foreign():
         _refuse(error)
     try:
-        from streaming.app import main as command
+        from streaming.cli import main as command
         from streaming.terminal import unraisable
     except ImportError:
         if error := packages.shared():

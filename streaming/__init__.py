@@ -9,7 +9,7 @@ Files of runs and of data are read and written in this package only. Open `learn
 `runs`        a stream learned and recorded in a run folder; `files` and `pictures` of the folder
 `schedule`    plans: which worker executes which item when; `threads` executes them
 `options`     the one list of the options of a run; `records`: how such lists are declared
-`commands`    one file per command; `app`: the command line; `progress`, `outlook`: during a run
+`commands`    one file per command; `cli`: the command line; `progress`, `outlook`: during a run
 `sweeps`      many runs; `papers`: published tables; `benchmarks`: speed; `spikes`: conversions
 `cluster`     workers of Dask; `machine`: the machine of a measurement; `terminal`: printed lines
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from streaming.app import main
+from streaming.cli import main
 
 
 class Said(SimpleNamespace):

@@ -19,7 +19,7 @@ TIMES = ("seconds", "samples_per_second", "memory", "latency", "out")
 SIGNALLED = """
 import os, sys
 from streaming.runs import run
-from streaming.app import main
+from streaming.cli import main
 
 at, number = int(sys.argv[1]), int(sys.argv[2])
 count = run.Run._count

@@ -38,7 +38,7 @@ from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
 from streaming import OnlineLearner
-from streaming.app import main
+from streaming.cli import main
 from streaming.files import checkpoint
 
 X = np.random.default_rng(0).random((6, 4))

@@ -29,7 +29,7 @@ from rate_models.network import NetworkSpec
 from rate_models.rules import nearest
 from rate_models.support import lookup
 from streaming import OnlineLearner
-from streaming.app import main
+from streaming.cli import main
 from streaming.runs.run import RunConfig, resume, run
 from streaming.scores.evaluate import held_out
 from streaming.sources import Options, open_source

@@ -13,7 +13,7 @@ from dendrostream_demos.every_rule import DIGITS
 
 from rate_models import catalogue, rules
 from streaming import OnlineLearner
-from streaming.app import main
+from streaming.cli import main
 from streaming.scores.evaluate import held_out
 from streaming.sources import Options, open_source
 

@@ -351,8 +351,8 @@ def test_ctrl_c_before_anything_was_learned(
 def test_help_and_names_need_no_compiler() -> None:
     """`--help` answers at once: numba, torch, matplotlib and scikit-learn stay unloaded."""
     code = (
-        "import sys, streaming.app\n"
-        "try: streaming.app.main(['run', '--help'])\n"
+        "import sys, streaming.cli\n"
+        "try: streaming.cli.main(['run', '--help'])\n"
         "except SystemExit: pass\n"
         "sys.exit(sorted({'numba', 'torch', 'matplotlib', 'sklearn'} & set(sys.modules)))"
     )

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from rate_models.errors import BadOption
 from rate_models.model.optimizers import Optimizer
 from rate_models.rules import node_perturbation, pepita
-from streaming import app, progress
+from streaming import cli, progress
 from streaming.learner.learner import OnlineLearner
 from streaming.runs.config import RunConfig
 from streaming.sources import open_source
@@ -201,7 +201,7 @@ def test_sources_and_options(n: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
     )  # fmt: skip
 
 
-COMMANDS = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
+COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 BASE: dict[str, dict[str, str | None]] = {  # options that keep a case small
     "run": {"--source": SMALL, "--hidden": "4", "--out": "run", "--quiet": None},
     "sweep": {"--source": SMALL, "--hidden": "4", "--over": "seed=0,1", "--out": "sweep"},
@@ -235,7 +235,7 @@ def told(arguments: list[str]) -> tuple[int, str]:
     err = io.StringIO()
     with guarded(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
         try:
-            app.main(arguments)
+            cli.main(arguments)
         except SystemExit as ended:
             code = ended.code or 0
     return int(code), err.getvalue()  # type: ignore[arg-type]

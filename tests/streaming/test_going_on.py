@@ -137,7 +137,7 @@ def test_a_killed_run_that_went_on_is_resumed_bit_for_bit(
 SIGNALLED = """
 import os, sys
 from streaming.runs import run
-from streaming.app import main
+from streaming.cli import main
 count = run.Run._count
 def counted(self, scored, taken):
     count(self, scored, taken)

@@ -34,7 +34,7 @@ class RunOptions(options.RunOptions):
 options.RunOptions = RunOptions
 
 from rate_models.errors import BadOption
-from streaming.app import main
+from streaming.cli import main
 
 def command(*words):
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streaming import outlook
-from streaming.app import main
+from streaming.cli import main
 from streaming.outlook import LONG, MEASURED, Outlook, seconds_left
 
 

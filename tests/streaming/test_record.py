@@ -17,7 +17,7 @@ from rate_models.diagnostics.recordables import RECORDABLES
 from rate_models.errors import BadOption, UnknownName
 from rate_models.network import one_hot
 from streaming import OnlineLearner
-from streaming.app import main
+from streaming.cli import main
 from streaming.runs.config import RunConfig
 from streaming.runs.run import Hooks, Run, resume, run
 from streaming.sources import open_source

@@ -17,7 +17,7 @@ from streaming.runs.run import FINISHED, Hooks, Run, RunConfig, resume, run
 # The same, killed at the n-th rename, which moves checkpoints and files to their final names.
 DYING = """
 import os, sys
-from streaming.app import main
+from streaming.cli import main
 
 left = int(sys.argv[1])
 

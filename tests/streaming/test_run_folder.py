@@ -125,11 +125,11 @@ def test_a_file_system_without_locks_is_an_error(
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times: int) -> None:
     """One process runs and the other one is refused: the folder is that of a single run."""
-    wait = "import sys, time\nfrom streaming import app\nfrom streaming.runs import run\n"
+    wait = "import sys, time\nfrom streaming import cli\nfrom streaming.runs import run\n"
     wait += "print('ready', flush=True)\nsys.stdin.readline()\n"
     wait += "count = run.Run._count\n"
     wait += "def slow(self, *args):\n    time.sleep(0.2)\n    count(self, *args)\n"
-    wait += "run.Run._count = slow\napp.main(sys.argv[1:])"
+    wait += "run.Run._count = slow\ncli.main(sys.argv[1:])"
     for turn in range(times):
         folder = Path(shutil.copytree(interrupted, tmp_path / f"{turn}"))
         two = [

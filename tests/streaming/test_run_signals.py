@@ -27,7 +27,7 @@ from streaming.runs.run import Hooks, Run, RunConfig, resume, run
 SEVERAL = """
 import os, signal, sys, threading, time
 from streaming.runs import run
-from streaming.app import main
+from streaming.cli import main
 
 at, pauses = int(sys.argv[1]), [float(pause) for pause in sys.argv[2].split(",")]
 count, save = run.Run._count, run.Run.save

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rate_models import rules
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
-from streaming.app import main
+from streaming.cli import main
 from streaming.schedule import closed_form
 from streaming.schedule.dependencies import dependencies
 from streaming.schedule.items import Schedule, items

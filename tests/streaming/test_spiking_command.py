@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streaming import OnlineLearner
-from streaming.app import main
+from streaming.cli import main
 from streaming.sources import Options, open_source
 
 pytestmark = pytest.mark.skipif(find_spec("brian2") is None, reason="brian2 is not installed")

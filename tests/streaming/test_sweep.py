@@ -271,7 +271,7 @@ def test_a_killed_worker_loses_no_cell(tmp_path: Path, monkeypatch: pytest.Monke
 
 def command(out: Path, *more: object) -> subprocess.Popen[str]:
     """The command as the leader of a process group, as a shell starts it."""
-    code = "from streaming.app import main; main()"
+    code = "from streaming.cli import main; main()"
     arguments = ["sweep", "--source", LONG, "--hidden", 6, "--over", "seed=0..5", "--out", out]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(

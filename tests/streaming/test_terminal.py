@@ -15,7 +15,7 @@ from command_line import called
 from project import ROOT
 
 from streaming import terminal
-from streaming.app import main
+from streaming.cli import main
 
 SMALL = ("run", "--samples", "300", "--hidden", "8", "--quiet", "--out")
 RESULTS = {"summary.json", "learning_curve.png", "checkpoint"}

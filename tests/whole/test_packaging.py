@@ -76,7 +76,7 @@ def test_importing_the_packages_imports_nothing_heavy() -> None:
         "pyarrow",
     ]
     code = (
-        "import rate_models, biocircuits, streaming, streaming.app, sys; "
+        "import rate_models, biocircuits, streaming, streaming.cli, sys; "
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run(

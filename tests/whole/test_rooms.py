@@ -42,7 +42,7 @@ LAYERS = {
         {"description"},
     ],
     "streaming": [
-        {"app"},
+        {"cli"},
         {"commands"},
         {"outlook"},
         {"progress", "benchmarks", "checks", "spikes", "sweeps"},
