@@ -22,15 +22,15 @@ from rate_models.model import losses
 from rate_models.model.hyperparameters import checked, unknown
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, one_hot
-from rate_models.online.learned import Learned, class_indices, restored
 from rate_models.online.network import Outcome
+from rate_models.online.parameters import Trainable, class_indices, restored
 from rate_models.support import bounds, own_files
 
 __all__ = ["CIRCUITS", "CircuitNetwork"]
 FIXED = ("dale", "excitatory", "asymmetry")
 
 
-class CircuitNetwork(Learned):
+class CircuitNetwork(Trainable):
     """A circuit with its weights and its state, which learns one sample at a time.
 
     ``net.circuit`` is the circuit and ``net.circuit.name`` its name.

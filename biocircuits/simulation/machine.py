@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.compiler.kernel import Array, kernel, stage
-from rate_models.kernels import rows
+from rate_models.kernels import vectors
 from rate_models.model import activations
 
 (ZERO, COPY, ADD, SUBTRACT, MULTIPLY, DIVIDE, POSITIVE, LOG, ABSOLUTE, EXP, SQRT, ACTIVATION, SLOPE,
@@ -74,7 +74,7 @@ def _current(code: int, op: Array, c: Array, v: Array, W: Array, noise: Array) -
     r = v[a : a + m]
     for i in range(n):
         row = W[w + i * m : w + i * m + m]
-        v[to + i] += c[0] * rows.dot(row, r)
+        v[to + i] += c[0] * vectors.dot(row, r)
         if code == RELEASE:
             power = 0.0
             for j in range(m):
@@ -115,14 +115,14 @@ def _learn(
     for i in range(n):
         e = E[at + i * m : at + i * m + m]
         if code == LEARN:
-            rows.axpy(e, share * c[0] * v[op[2] + i * op[3]], v[op[4] : op[4] + m])
+            vectors.axpy(e, share * c[0] * v[op[2] + i * op[3]], v[op[4] : op[4] + m])
         elif code == LEARN_BY_WEIGHT:
             factor, h = share * c[0] * v[op[2] + i * op[3]], op[1] + i * m
             for j in range(m):
                 e[j] += factor * v[op[4] + j] * v[h + j]
         else:
             w = op[4] + i * m
-            rows.axpy(e, -share * c[0], W[w : w + m])
+            vectors.axpy(e, -share * c[0], W[w : w + m])
 
 
 @stage
@@ -149,9 +149,9 @@ def execute(
         elif code <= RELEASE:
             _current(code, op, c, v, W, noise)
         elif code == TRANSFER:
-            rows.axpy(v[op[1] : op[1] + op[6]], c[0], v[op[2] : op[2] + op[6]])
+            vectors.axpy(v[op[1] : op[1] + op[6]], c[0], v[op[2] : op[2] + op[6]])
         elif code == WEIGHTS:
-            rows.copy(v[op[1] : op[1] + op[6]], W[op[8] : op[8] + op[6]])
+            vectors.copy(v[op[1] : op[1] + op[6]], W[op[8] : op[8] + op[6]])
         elif code in (LEARN, LEARN_BY_WEIGHT, DECAY):
             _learn(code, op, c, v, W, E, share, gain)
         else:
@@ -220,7 +220,7 @@ def settle(
     no state by more than ``tolerance``, relative to the largest state, is the last one. old:
     scratch memory of the size of v. Returns the number of sweeps, or 0 where they did not suffice.
     """
-    rows.copy(old, v)
+    vectors.copy(old, v)
     count = 0
     for t in range(sweeps):
         execute(solve, v, W, E, noise, 0, 0.0, 0.0)

@@ -65,7 +65,7 @@ class Midway(OnlineNetwork):
         self.learn(x[:2], [0, 1])
         self.tasks = rule.tasks(spec, self.hyper, 2)
         net, work = self._net, self._work
-        layers.input_current(net, self._syn, x[2], work.a)
+        layers.input_current(net, self._syn, x[2:], work.a)
         online_kernel.target(work.y, 1, np.zeros(0))
         respond = rule.respond or online_kernel.standard_pass
         for layer in range(1, len(spec.sizes)):
@@ -91,7 +91,7 @@ class Midway(OnlineNetwork):
         """The memory in which an array is stored."""
         net, syn, work, (name, layer) = self._net, self._syn, self._work, ref
         if ref == ("W", 1):
-            return [syn.S, syn.pending_x, syn.pending_post]
+            return [syn.S, syn.post, syn.pre, syn.beta]
         if name == "W":
             return [layers.matrix(net, net.W, layer)]
         if ref == ("h", 0):

@@ -170,7 +170,7 @@ def test_folding_keeps_the_weights(optimizer: Optimizer) -> None:
     book.samples_seen = net.samples_seen
     case.learn(net, x[:200], labels[:200], y[:200])
     assert not net._syn.U.any()
-    assert net._syn.counts[1] == 0
+    assert not net._syn.pending.any()
     case.learn(net, x[200:], labels[200:], y[200:])
     for t in range(400):
         book.learn(x[t : t + 1], y[t : t + 1])
