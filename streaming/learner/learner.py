@@ -20,18 +20,19 @@ from rate_models.errors import (
 from rate_models.network import NetworkSpec
 from rate_models.online.network import OnlineNetwork
 from rate_models.rules import Description
-from rate_models.support.arguments import check_text
+from rate_models.support.arguments import check_choice
 from streaming.files import checkpoint
-from streaming.learner import implementation
+from streaming.learner import arguments, implementation
 from streaming.learner.answers import Answers
 from streaming.learner.entry import Door
 from streaming.learner.following import Following
 from streaming.learner.inputs import draws, pair
 from streaming.learner.labels import as_array, labels_of
 from streaming.learner.restoring import check_room
-from streaming.learner.stored import Stored, arguments
+from streaming.learner.stored import Stored
 from streaming.samples.scaling import Scaler
 from streaming.samples.target_scaling import TargetScaler, settled
+from streaming.samples.task import TASKS
 from streaming.scores.metrics import Scored, joined
 
 Array = NDArray[Any]
@@ -71,6 +72,7 @@ class OnlineLearner(Answers, Stored):
     (True, 2)
     """
 
+    @arguments.takes_options
     def __init__(
         self,
         /,
@@ -96,14 +98,8 @@ class OnlineLearner(Answers, Stored):
         on_bad: str = "raise",
         **options: Any,
     ) -> None:
-        for what, text in {
-            "on_bad": on_bad, "circuit": circuit, "dtype": dtype, "loss": loss,
-            "output": output, "schedule": schedule, "scale": scale, "task": task,
-            "target_scale": target_scale,
-        }.items():  # fmt: skip
-            check_text(what, text)
-        if on_bad not in ("raise", "skip"):
-            raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
+        check_choice("on_bad", on_bad, ("raise", "skip"))
+        check_choice("task", task, (None, *TASKS))
         definition = implementation.rule_of(rule, circuit)
         names = definition.defaults.activation if activation is None else activation
         if loss is None:
@@ -242,4 +238,4 @@ class OnlineLearner(Answers, Stored):
         return Scored(truth, before.predictions(said.outputs), said.losses)
 
 
-ARGUMENTS = arguments(OnlineLearner)
+ARGUMENTS = arguments.names(OnlineLearner)
