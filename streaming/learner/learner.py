@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.errors import (
-    BadOption,
     DamagedCheckpoint,
     Diverged,
     MissingData,

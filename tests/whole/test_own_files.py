@@ -205,8 +205,8 @@ def test_a_rule_typed_at_a_prompt_learns_but_cannot_be_saved(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = 1", "file of rule mine: got None; expected RULE = Rule"),
-        ("RULE = 'drtp'", "file of rule mine: got 'drtp'"),
+        ("x = 1", "mine: got a file without RULE; expected RULE = Rule.* at its end; add"),
+        ("RULE = 'drtp'", "file of rule mine: got RULE = 'drtp'; expected RULE = Rule"),
         ("def f(:", "got line 1: SyntaxError"),
         ("\n\nimport nothing_of_that_name", "line 3: ModuleNotFoundError.*must be installed"),
         ("\nraise KeyError('x')", "line 2: KeyError"),
@@ -422,3 +422,42 @@ def test_check_by_the_command_line(alone: Path, capsys: pytest.CaptureFixture[st
     assert done.code == 1 and "FAILED  resume" in done.out and "FAILED  the same again" in done.out
     done = called(capsys, "check", str(alone.parent / "none.py"))
     assert done.code == 2 and "got No such file" in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "mine: got a file without RULE, CIRCUIT or SOURCE; expected RULE = Rule(...), "),
+        ("RULE = 3", "mine: got RULE = 3; expected RULE = Rule(__name__, ...) at its end"),
+        ("CIRCUIT = 3", "mine: got CIRCUIT = 3; expected CIRCUIT = CircuitFile(__name__, ...)"),
+        ("SOURCE = 3", "mine: got SOURCE = 3; expected SOURCE = SourceFile(__name__, open=...)"),
+        ("PAPER = 3", "mine: got a paper; expected RULE"),
+    ],
+)
+def test_check_refuses_a_file_that_defines_nothing_to_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    done = called(capsys, "check", str(tmp_path / "mine.py"))
+    assert done.code == 2 and message in done.err and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "holds"),
+    [
+        (["run", "--rule", "mine.py"], "RULE"),
+        (["run", "--source", "mine.py"], "SOURCE"),
+        (["run", "--circuit", "mine.py"], "CIRCUIT"),
+        (["paper", "./mine.py"], "PAPER"),
+    ],
+)
+def test_a_file_that_lacks_its_object_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    words: list[str], holds: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text("x = 1\n")
+    done = called(capsys, *words)
+    assert done.code == 2 and done.err.count("\n") == 1
+    assert f"got a file without {holds}; expected {holds} = " in done.err
+    assert "add this line, or name the file that has it" in done.err
