@@ -33,14 +33,14 @@ def cluster(
     workers: int | None = None,
     *,
     dashboard: bool = False,
-    say: Callable[[str], object] = lambda _: None,
+    notify: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Any]:
     """A context manager with a client of Dask.
 
     scheduler: address of a running scheduler. None starts a local cluster until the context ends:
     ``workers`` processes (None: one per core) of one thread each, which listen on 127.0.0.1 only.
-    dashboard: serve Dask's pages about a local cluster, and report their address. say: called with
-    lines to report.
+    dashboard: serve Dask's pages about a local cluster, and report their address.
+    notify: called with lines to report.
     Raises MissingExtra without Dask, BadOption if no scheduler answers or dendrostream is not
     installed there.
     """
@@ -59,7 +59,7 @@ def cluster(
     def lost(event: tuple[float, Any]) -> None:
         what = event[1] if isinstance(event[1], dict) else {}
         if what.get("action") == "remove-worker" and not what.get("expected"):
-            say(f"worker {what['worker']} is lost: others take over its tasks")
+            notify(f"worker {what['worker']} is lost: others take over its tasks")
 
     with contextlib.ExitStack() as open_:
         for name in ("distributed", "distributed.client"):  # problems are reported as our errors
@@ -93,13 +93,13 @@ def cluster(
             ) from error
         open_.enter_context(client)
         if dashboard:
-            say(f"dashboard: {client.dashboard_link}")
+            notify(f"dashboard: {client.dashboard_link}")
         client.subscribe_topic("all", lost)
         open_.callback(client.unsubscribe_topic, "all")
         if scheduler is not None:
             _refuse_without_us(client)
         if not client.scheduler_info()["workers"]:
-            say(f"no workers yet: waiting; start some with: dask worker {scheduler}")
+            notify(f"no workers yet: waiting; start some with: dask worker {scheduler}")
         yield client
 
 

@@ -206,16 +206,16 @@ class BatchNetwork(nn.Module):
         self._deltas = lambda *given: [whole(*given)]
 
     @contextmanager
-    def following(self, asked: bool = True) -> Iterator[list[nn.Parameter]]:
+    def following(self, use: bool = True) -> Iterator[list[nn.Parameter]]:
         """A context in which W_1 F is updated with W_1, and not computed anew for every batch.
 
-        It applies where the rule needs W_1 F, and only if ``asked``. Yields the extra parameters
+        It applies where the rule needs W_1 F, and only if ``use``. Yields the extra parameters
         that the optimiser must step in the same way as W_1. The step must be linear in W and ΔW, as
         gradient descent with momentum and weight decay is.
         """
         follows = self.definition.follows
         needed = follows is not None and follows(self.spec, self.hyper)
-        if asked and needed and self.W[0].requires_grad:
+        if use and needed and self.W[0].requires_grad:
             self._followed = {"WF": nn.Parameter(self.W[0].detach() @ self.F)}
         try:
             yield list(self._followed.values())

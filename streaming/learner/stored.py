@@ -65,7 +65,7 @@ class Stored(Facts):
         )
         meta = {
             "learner": {**built_with, **self._network.options},
-            "features": self._door.features,
+            "features": self._entry.features,
             "skipped": self.skipped,
             "samples_seen": self.samples_seen,
             "follows": follows,
@@ -79,7 +79,7 @@ class Stored(Facts):
         self._targets.load_state(checkpoint.part("targets.", arrays))
         follows = meta.get("follows", ())  # older checkpoints have none
         self._rates.load_state(checkpoint.part("rate.", arrays), follows)
-        self._door.take_features(meta["features"])
+        self._entry.take_features(meta["features"])
         self.skipped = check_count("skipped", meta["skipped"])
         if odd := beyond(self._stored()[0], self.dtype):
             raise BadOption(odd, got="infinite, NaN or huge numbers", expected="finite numbers")

@@ -44,7 +44,7 @@ def reproduce(
     scheduler: str | None = None,
     workers: int | None = None,
     command: str = "",
-    say: Callable[[str], object] = lambda _: None,
+    notify: Callable[[str], object] = lambda _: None,
     bar: bool = False,
 ) -> dict[str, Any]:
     """The table of a paper as a dict for JSON; ``out`` gets NAME.json, NAME.png and the cells.
@@ -58,26 +58,26 @@ def reproduce(
     no data for any of the chosen cells.
     """
     paper = papers.get(name)
-    asked, name = papers.reference(paper), papers.named(name)
+    reference, name = papers.reference(paper), papers.named(name)
     chosen = _chosen("--rows", rows, paper.rows), _chosen("--columns", columns, paper.columns)
     scale, setting, stem = _scale(paper, name, seeds, epochs, quick)
     if device != "cpu" and not paper.torch:
         raise BadOption("--device", got=device, expected=f"cpu: nothing of {name} runs on torch")
     if setting:
-        say(f"{name}: {setting}: not the paper's setting")
+        notify(f"{name}: {setting}: not the paper's setting")
     start = time.perf_counter()
-    store = Store(out / "cells", command, say)
+    store = Store(out / "cells", command, notify)
     every = paper.cells
     todo = [(row, column) for row, column in every if row in chosen[0] and column in chosen[1]]
     with tqdm(total=len(todo), desc=name, disable=not bar, leave=False) as shown:
-        tick = shown.set_postfix_str if bar else _now_and_then(say)
-        outlook = Outlook(_open(paper, todo, scale, store), say)
+        tick = shown.set_postfix_str if bar else _now_and_then(notify)
+        outlook = Outlook(_open(paper, todo, scale, store), notify)
         context = Context(outlook, device, data or Options(), tick)
         spreads = (scheduler, workers) != (None, None)
         if spreads and (tasks := _missing(paper, todo, scale, store)):
-            say(f"{name}: {len(tasks)} cells are computed by workers")
-            with cluster(scheduler, workers, say=say) as client:
-                for n, (_, done) in enumerate(spread(client, asked, tasks, context, store), 1):
+            notify(f"{name}: {len(tasks)} cells are computed by workers")
+            with cluster(scheduler, workers, notify=notify) as client:
+                for n, (_, done) in enumerate(spread(client, reference, tasks, context, store), 1):
                     tick(f"{n} of {len(tasks)} cells by workers")
                     for seed in done:
                         outlook(seed)
@@ -93,11 +93,11 @@ def reproduce(
                         kept |= store.compute(paper, run, some, context)
                 except (MissingData, DamagedData) as error:
                     if str(error) not in map(str, absent.values()):
-                        say(f"skipped: {error}")
+                        notify(f"skipped: {error}")
                     absent[cell] = error
                 if kept:
                     entry = _entry(paper, cell, run, kept, comparable=not setting)
-                    say(f"{name}: " + "  ".join(table.line(entry)))
+                    notify(f"{name}: " + "  ".join(table.line(entry)))
             shown.update()
     # All cells are read again, since other runs or other commands may have finished some of them.
     cells, results = list[dict[str, Any]](), papers.Results()
@@ -179,7 +179,7 @@ def _open(paper: Paper, todo: Sequence[Cell], scale: Scale, store: Store) -> int
     return sum(not path.exists() for path in paths)
 
 
-def _now_and_then(say: Callable[[str], object]) -> Callable[[str], object]:
+def _now_and_then(notify: Callable[[str], object]) -> Callable[[str], object]:
     """A callback that reports at most one line per minute, for use without a progress bar."""
     due = time.monotonic() + MINUTE
 
@@ -187,7 +187,7 @@ def _now_and_then(say: Callable[[str], object]) -> Callable[[str], object]:
         nonlocal due
         if time.monotonic() >= due:
             due = time.monotonic() + MINUTE
-            say(text)
+            notify(text)
 
     return tick
 

@@ -236,7 +236,7 @@ def test_the_cost_is_that_of_the_given_network(call: Any) -> None:
 
 @pytest.mark.parametrize("ok", [True, False])
 def test_parity(call: Any, monkeypatch: pytest.MonkeyPatch, ok: bool) -> None:
-    row = {"rule": "pepita", "realisation": "online", "deviation": 3.2e-16, "ok": ok}
+    row = {"rule": "pepita", "implementation": "online", "deviation": 3.2e-16, "ok": ok}
     fake = SimpleNamespace(run=lambda **_: SimpleNamespace(ok=ok, rows=[row], missing=["batch"]))
     monkeypatch.setitem(sys.modules, "rate_models.checks.parity", fake)
     ended = call("parity")

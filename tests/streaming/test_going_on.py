@@ -271,7 +271,7 @@ def test_a_new_rate_is_the_rate(tmp_path: Path) -> None:
     options = {**DIGITS, "settings": {"decay_at": [100, 5000]}}
     run(RunConfig.checked(**options), tmp_path / "a", Hooks(draw=False))
     lines: list[str] = []
-    go_on(tmp_path / "a", {"lr": 0.05}, tmp_path / "b", Hooks(say=lines.append, draw=False))
+    go_on(tmp_path / "a", {"lr": 0.05}, tmp_path / "b", Hooks(notify=lines.append, draw=False))
     optimizer = OnlineLearner.load(tmp_path / "b" / "checkpoint").network.optimizer
     assert (optimizer.lr, optimizer.decay_at) == (0.05, (5000,))
     assert any("2,874 samples learned, lr 0.05" in line for line in lines)

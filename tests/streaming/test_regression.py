@@ -71,9 +71,9 @@ def test_targets_are_scaled_by_those_so_far_and_predictions_by_those_before(kind
     scaler, h = TargetScaler(kind, 2), np.random.default_rng(1).normal(size=(60, 2))
     z, before = scaler.learn_transform(Y)
     np.testing.assert_allclose(z, standardised(Y, kind), rtol=1e-9, atol=1e-9)
-    for t, said in enumerate(before.predictions(h)):
+    for t, predicted in enumerate(before.predictions(h)):
         mean, spread = moments(Y[:t], kind)
-        np.testing.assert_allclose(said, mean + spread * h[t], rtol=1e-9)
+        np.testing.assert_allclose(predicted, mean + spread * h[t], rtol=1e-9)
     mean, spread = moments(Y, kind)
     now = scaler.units().predictions(h.astype(np.float32))
     assert now.dtype == np.float64
@@ -125,13 +125,13 @@ def test_as_a_slow_loop_in_numpy(kind: str) -> None:
     X, Y = samples(80)
     ours = learner(target_scale=kind)
     W1, W2 = ours.parameters()["W"]
-    z, said, loss = standardised(Y, kind), [], []
+    z, expected, loss = standardised(Y, kind), [], []
     for t, x in enumerate(X):
         a = W1 @ x
         h1 = np.maximum(a, 0)
         h2 = W2 @ h1
         mean, spread = moments(Y[:t], kind)
-        said.append(mean + spread * h2)
+        expected.append(mean + spread * h2)
         error = h2 - z[t]
         loss.append(0.5 * error @ error)
         hidden = (W2.T @ error) * (a > 0)
@@ -139,7 +139,7 @@ def test_as_a_slow_loop_in_numpy(kind: str) -> None:
         W1 = W1 - 0.02 * np.outer(hidden, x)
     predicted, losses = ours.learn_many(X, Y)
     assert not predicted[0].any()
-    np.testing.assert_allclose(predicted[1:], said[1:], rtol=1e-9)
+    np.testing.assert_allclose(predicted[1:], expected[1:], rtol=1e-9)
     np.testing.assert_allclose(losses, loss, rtol=1e-7, atol=1e-12)
     np.testing.assert_allclose(ours.parameters()["W"][0], W1, rtol=1e-9)
     mean, spread = moments(Y, kind)
@@ -309,15 +309,15 @@ class Mean:
 def test_any_regressor_is_scored_as_one(form: Any, delay: int) -> None:
     y = [3.0, 4.5, 1.25, 0.0, 2.0, 7.5]
     m = progressive_val_score(((None, v) for v in y), Mean(form), delay=delay, window=2)
-    said = [np.mean(y[: max(t - delay, 0)] or [0.0]) for t in range(len(y))]
+    predicted = [np.mean(y[: max(t - delay, 0)] or [0.0]) for t in range(len(y))]
     got = m.get()
     assert got["progressive_accuracy"] is None
-    assert got["r2"] == pytest.approx(r2_score(y, said), rel=1e-5)
-    assert got["mae"] == pytest.approx(mean_absolute_error(y, said), rel=1e-5)
+    assert got["r2"] == pytest.approx(r2_score(y, predicted), rel=1e-5)
+    assert got["mae"] == pytest.approx(mean_absolute_error(y, predicted), rel=1e-5)
     assert got["windowed_rmse"] == pytest.approx(
-        np.sqrt(mean_squared_error(y[-2:], said[-2:])), rel=1e-5
+        np.sqrt(mean_squared_error(y[-2:], predicted[-2:])), rel=1e-5
     )
-    assert got["loss"] == pytest.approx(mean_squared_error(y, said) / 2, rel=1e-5)
+    assert got["loss"] == pytest.approx(mean_squared_error(y, predicted) / 2, rel=1e-5)
 
 
 def test_whole_numbers_with_metric_and_labels_without() -> None:
@@ -424,10 +424,10 @@ def test_a_run_predicts_in_the_units_of_the_table(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(
         "\n".join(["a,b,c,load", *(",".join(map(repr, map(float, r))) for r in np.c_[X, y])])
     )
-    said: list[str] = []
+    messages: list[str] = []
     what = config(f"csv:{tmp_path / 't.csv'}", epochs=3, held_out=0.2)
-    whole = run.run(what, tmp_path / "whole", Hooks(say=said.append))
-    assert any(line.startswith("task: regression (column 'load'") for line in said)
+    whole = run.run(what, tmp_path / "whole", Hooks(notify=messages.append))
+    assert any(line.startswith("task: regression (column 'load'") for line in messages)
     assert whole["test_r2"] > 0.95 and whole["test_rmse"] < 20 and whole["r2"] > 0.5
     lines = [json.loads(x) for x in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
     assert {"r2", "rmse", "mae", "windowed_r2", "windowed_rmse"} <= lines[0].keys()

@@ -71,7 +71,7 @@ def kept_in(out: Path) -> list[Path]:
 def test_a_sweep_is_the_same_runs_by_hand(scheduler: str, tmp_path: Path) -> None:
     over = {"momentum": [0.0, 0.5], "lr": [0.03, 0.1], "seed": range(2)}
     messages: list[str] = []
-    found = sweep.sweep(SMALL, over, tmp_path / "o", scheduler=scheduler, say=messages.append)
+    found = sweep.sweep(SMALL, over, tmp_path / "o", scheduler=scheduler, notify=messages.append)
     assert messages[0].startswith("sweep: 8 cells; 0 there already") and messages[0].endswith(
         "8 to run"
     )
@@ -149,7 +149,7 @@ def test_finished_cells_are_not_run_again(
     assert again["kept"] == 3 and again["rows"] == more["rows"]
 
 
-def test_where_the_data_lies_is_no_part_of_a_cell(tmp_path: Path) -> None:
+def test_the_folder_of_the_data_is_no_part_of_a_cell(tmp_path: Path) -> None:
     here, there = (
         sweep.cells({**SMALL, **more}, {"seed": [0]})[0].run
         for more in ({}, {"data": tmp_path, "download": True})
@@ -177,9 +177,9 @@ def test_cells_that_diverge_or_fail_are_rows(scheduler: str, tmp_path: Path, cal
     file = tmp_path / "gone.csv"
     over = {"source": [f"csv:{file}", SOURCE], "lr": [0.01, 1e30]}
 
-    def written_for(say: Any) -> dict[str, Any]:
+    def written_for(notify: Any) -> dict[str, Any]:
         file.write_text("\n".join(["a,b,label", *(f"{i % 3},{i % 2},{i % 2}" for i in range(90))]))
-        return sweep.sweep({"hidden": 4}, over, tmp_path / "o", scheduler=scheduler, say=say)
+        return sweep.sweep({"hidden": 4}, over, tmp_path / "o", scheduler=scheduler, notify=notify)
 
     result = written_for(lambda message: file.unlink(missing_ok=True))  # not there for the worker
     assert (result["kept"], result["diverged"], result["failed"]) == (0, 1, 2)
@@ -258,7 +258,12 @@ def test_a_killed_worker_loses_no_cell(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(sweep, "computed", seen)
     options, seeds = {**SMALL, "source": LONG}, range(6)
     result = sweep.sweep(
-        options, {"seed": seeds}, tmp_path / "o", workers=2, runs=tmp_path / "r", say=kill_at_first
+        options,
+        {"seed": seeds},
+        tmp_path / "o",
+        workers=2,
+        runs=tmp_path / "r",
+        notify=kill_at_first,
     )
     assert len(killed) == 2
     assert sum("is lost: others take" in line for line in messages) == 2
@@ -394,7 +399,7 @@ def test_a_lost_scheduler_is_one_message(tmp_path: Path) -> None:
             UserError, match=r"got no more answer.*the same command computes the rest"
         ):
             sweep.sweep({**SMALL, "source": LONG}, {"seed": range(30)}, tmp_path,
-                        scheduler=address, say=kill_at_first)  # fmt: skip
+                        scheduler=address, notify=kill_at_first)  # fmt: skip
     assert 1 <= len(kept_in(tmp_path)) < 30
 
 
@@ -453,7 +458,7 @@ def test_csv_and_parquet_are_equal(scheduler: str, tmp_path: Path) -> None:
         (["--over", "seed=0", "--table", "t.xls"], ["--table: got t.xls", ".csv or .parquet"]),
     ],
 )
-def test_bad_options_are_found_before_anything_runs(
+def test_bad_options_are_refused_before_anything_runs(
     arguments: list[Any], words: list[str], call: Any, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

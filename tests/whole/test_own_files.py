@@ -95,7 +95,7 @@ class TestRule:
         with pytest.raises(OtherFile, match="others can write to it: chmod go-w"):
             rules.get(reference)
 
-    def test_it_learns_online_and_says_that_this_is_slow(self, alone: Path) -> None:
+    def test_it_learns_online_with_a_warning_that_this_is_slow(self, alone: Path) -> None:
         with slow_rule():
             learner = OnlineLearner(rule=str(alone), sizes=(4, 6, 3), momentum=0.5, dropout=0.2)
         X, y = np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 3
@@ -138,7 +138,7 @@ class TestRule:
         alone.write_text(ALONE)
         assert resume(tmp_path / "stopped", QUIET)["samples_seen"] == 1200
 
-    def test_a_sweep_tells_contents_apart(self, alone: Path) -> None:
+    def test_a_sweep_distinguishes_contents(self, alone: Path) -> None:
         (one,) = cells({"rule": str(alone), **SMALL}, {"seed": [0]})
         alone.write_text(ALONE.replace("1.5", "1.6"))
         (other,) = cells({"rule": str(alone), **SMALL}, {"seed": [0]})
