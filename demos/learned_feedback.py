@@ -1,4 +1,4 @@
-"""Feedback learned by node perturbation, compared with fixed feedback and backpropagation, on MNIST.
+"""Feedback learned by node perturbation, against fixed feedback and backpropagation, on MNIST.
 
 Shows: 784-50-20-10, sigmoid hidden units, linear output, L = ½‖h - y‖², batches of 32 whose
        gradients are summed, one rate for all. Test error; the angle between the teaching signal of

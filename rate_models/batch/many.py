@@ -44,23 +44,14 @@ class Plan(NamedTuple):
 
 
 def fit_many(
-    nets: Sequence[BatchNetwork],
-    x: Any,
-    y: Any,
-    *,
-    seeds: Sequence[int],
-    epochs: int,
-    batch_size: int = 64,
-    optimizer: Optimizer | None = None,
-    x_test: Any = None,
-    y_test: Any = None,
-    method: Method | None = None,
-    precision: Precision = "highest",
+    nets: Sequence[BatchNetwork], x: Any, y: Any, *, seeds: Sequence[int], epochs: int,
+    batch_size: int = 64, optimizer: Optimizer | None = None, x_test: Any = None,
+    y_test: Any = None, method: Method | None = None, precision: Precision = "highest",
     notify: Callable[[str], object] = lambda _: None,
     progress: Callable[[int, Metrics], object] = lambda *_: None,
     resume: Mapping[int, State] = MappingProxyType({}),
     keep: Callable[[int, State], object] | None = None,
-) -> list[list[Metrics]]:
+) -> list[list[Metrics]]:  # fmt: skip
     """`fit` for every network; ``seeds[i]`` determines the order of the samples of ``nets[i]``.
 
     nets: networks of the same spec, rule, hyperparameters, dtype and device, in which the same
@@ -103,13 +94,7 @@ def fit_many(
         histories[i].append(metrics)
         progress(i, metrics)
 
-    def one(i: int, record: Record = record) -> None:
-        with contextlib.suppress(Diverged):  # its history ends there
-            fit(nets[i], plan.x, plan.y, epochs=plan.epochs, batch_size=plan.batch_size,
-                optimizer=numbers, x_test=plan.x_test, y_test=plan.y_test, seed=seeds[i],
-                precision=precision, progress=partial(record, i), resume=resume.get(i),
-                keep=keep and partial(keep, i))  # fmt: skip
-
+    one = partial(_fit_one, nets, seeds, plan, resume, keep)
     with matmul_precision(precision, nets[0].device):
         if chosen == "together":
             _together(nets, seeds, plan, record)
@@ -117,12 +102,23 @@ def fit_many(
             _side_by_side(len(nets), one, record)
         else:
             for i in range(len(nets)):
-                one(i)
+                one(i, record)
     if not any(finite(net) for net in nets):
-        raise Diverged(
-            f"all {len(nets)} networks", got="weights not finite", remedy="lower the learning rate"
-        )
+        what, remedy = f"all {len(nets)} networks", "lower the learning rate"
+        raise Diverged(what, got="weights not finite", remedy=remedy)
     return histories
+
+
+def _fit_one(
+    nets: Sequence[BatchNetwork], seeds: Sequence[int], plan: Plan, resume: Mapping[int, State],
+    keep: Callable[[int, State], object] | None, i: int, record: Record,
+) -> None:  # fmt: skip
+    """`fit` for network i; the history of a network that diverges ends there."""
+    with contextlib.suppress(Diverged):
+        fit(nets[i], plan.x, plan.y, epochs=plan.epochs, batch_size=plan.batch_size,
+            optimizer=plan.numbers, x_test=plan.x_test, y_test=plan.y_test, seed=seeds[i],
+            precision=plan.precision, progress=partial(record, i), resume=resume.get(i),
+            keep=keep and partial(keep, i))  # fmt: skip
 
 
 def _together(

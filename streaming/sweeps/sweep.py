@@ -217,19 +217,11 @@ def compute(options: Mapping[str, Any], folder: str | None = None) -> dict[str, 
 
 
 def sweep(
-    options: Mapping[str, Any],
-    over: Mapping[str, Values],
-    out: Path,
-    *,
-    table: Path | None = None,
-    scheduler: str | None = None,
-    workers: int | None = None,
-    runs: Path | None = None,
-    dashboard: bool = False,
-    command: str = "",
-    notify: Callable[[str], object] = lambda _: None,
-    bar: bool = False,
-) -> dict[str, Any]:
+    options: Mapping[str, Any], over: Mapping[str, Values], out: Path, *,
+    table: Path | None = None, scheduler: str | None = None, workers: int | None = None,
+    runs: Path | None = None, dashboard: bool = False, command: str = "",
+    notify: Callable[[str], object] = lambda _: None, bar: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """Run all `cells` whose results ``out`` does not have yet, on workers, and write the table.
 
     table: a name that ends in .csv or .parquet; None: ``out``/sweep.csv. scheduler, workers,
