@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from biocircuits.description import signals
-from biocircuits.description.formulas import FORMULA, signal_of
-from biocircuits.description.signals import GRAMMAR, Change, Local, Signal
+from biocircuits.description.formulas import signal_of
+from biocircuits.description.grammar import FORMULA, GRAMMAR
+from biocircuits.description.signals import Change, Local, Signal
 from rate_models.errors import BadOption, UserError
 
 PLAIN = (int, float, str, bytes, type(None), np.number, np.bool_)
