@@ -14,6 +14,7 @@ from rate_models.network import NetworkSpec, check_whole
 from rate_models.online.network import OnlineNetwork
 from rate_models.online.textbook import TextbookNetwork
 from rate_models.rules import Description, Rule
+from rate_models.support.arguments import check_text
 from streaming.schedule.items import Schedule
 from streaming.threads.network import ScheduledNetwork
 
@@ -82,6 +83,7 @@ def build(
         got = f"{how}, {workers}, {batch}"
         raise BadOption("schedule, workers, batch", got=got, expected=expected)
     if circuit is not None:
+        check_text("dtype", dtype, CircuitNetwork.dtype)
         if dtype != CircuitNetwork.dtype:
             remedy = "circuits have no other precision"
             at = f"dtype of circuit {circuit}"
