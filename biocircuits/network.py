@@ -173,7 +173,9 @@ class CircuitNetwork(Learned):
 
     def _present(self, given: dict[str, Any], phase: str, probe: Probe | None = None) -> Any:
         lr = self.optimizer.rate(self.samples_seen)
-        rng = np.random.default_rng([self.seed, network.SIMULATION, self.samples_seen])
+        rng = None
+        if self.simulator.random:
+            rng = np.random.default_rng([self.seed, network.SIMULATION, self.samples_seen])
         population, compartment, _ = self.circuit.answer
         answer: list[Array] = []
 
@@ -330,7 +332,7 @@ class CircuitNetwork(Learned):
 
     def _arrays(self) -> dict[str, Array]:
         s = self.simulator
-        return {"state": s.v, "weights": s.W, "steps": s.clock, "clock": self._clock}
+        return {"state": s.lasting, "weights": s.W, "steps": s.clock, "clock": self._clock}
 
     def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
         return {name: (0, bounds.MOST) for name in ("steps", "clock")}

@@ -12,10 +12,11 @@ from biocircuits.description import checks
 from biocircuits.description.circuit import Circuit, Phase, circuit_of, weights_of
 from biocircuits.description.projections import Projection
 from biocircuits.simulation import constraints, machine
-from biocircuits.simulation.program import Compiled
+from biocircuits.simulation.program import Compiled, Phased
 from biocircuits.simulation.recording import Probe, Recorder, Trace
 from biocircuits.simulation.settings import Settings
 from rate_models.compiler.kernel import Array
+from rate_models.compiler.records import Record
 from rate_models.errors import BadOption, Diverged
 from rate_models.model.hyperparameters import checked
 from rate_models.network import Parameters
@@ -23,6 +24,7 @@ from rate_models.network import Parameters
 __all__ = ["Settings", "Simulator"]
 SWEEPS, SETTLED = 10_000, 1e-14
 LONGEST = 10_000_000  # steps of a phase
+_NO_PROBES, _NO_TRACE = np.zeros(0, np.int64), np.zeros((0, 0))
 
 
 class Simulator:
@@ -67,7 +69,7 @@ class Simulator:
         direct = settings.commit == "step"
         if direct and settings.mode == "steady":
             raise BadOption("commit", got="step", expected="sample where mode is steady")
-        dt = settings.dt if settings.mode == "continuous" else 1e-9
+        dt = settings.dt if settings.mode == "continuous" else None
         self.compiled = Compiled(circuit, dt, direct)
         try:
             self.v = self.compiled.rest()
@@ -81,8 +83,25 @@ class Simulator:
         self.clock = np.zeros(1, np.int64)
         self._copies = _copies(circuit)
         self._signs = constraints.signs(circuit, seed, settings.excitatory)
+        self._plans = {name: self._plan(phase) for name, phase in self.compiled.phases.items()}
+        self._clamps = {phase.name: self._clamped(phase) for phase in circuit.phases}
+        self._quiet = np.zeros((1, self.compiled.noise_width))
+        self._old = np.zeros_like(self.v) if settings.mode == "steady" else self.v
         self.load(params)
-        self._no_noise = np.zeros(max(self.compiled.noise_width, 1))
+
+    @property
+    def random(self) -> bool:
+        """Whether a sample takes random numbers."""
+        return self.compiled.noise_width > 0 or self.settings.bits > 0
+
+    @property
+    def lasting(self) -> Array:
+        """The part of the state that the next sample needs, as a view."""
+        return self.v[: self.compiled.lasting]
+
+    def _plan(self, phase: Phased) -> Record:
+        programs = phase.begin, phase.step, phase.move, phase.learn, phase.end
+        return Record(machine.Plan(*programs, self.v, self.W, self.E, self.clock))
 
     def load(self, params: Parameters) -> None:
         """Set all weights from the parameters of a network, and apply the constraints.
@@ -173,23 +192,24 @@ class Simulator:
             self._commit(lr, rng, None)
         return recorder.trace(spans) if recorder else None
 
-    def _clamp(self, phase: Phase, given: Mapping[str, ArrayLike]) -> None:
-        for p in self.circuit.populations:
-            for c in p.compartments:
-                if c.clamp is None:
-                    continue
-                value: Any = 0.0
-                if c.phases is None or phase.name in c.phases:
-                    value = c.clamp
-                    if isinstance(value, str):
-                        if value not in given:
-                            where = f"clamp of {p.name}.{c.name}"
-                            raise BadOption(where, got=sorted(given), expected=repr(value))
-                        value = given[value]
-                if np.shape(value) not in ((), (p.size,)):
-                    got, expected = f"shape {np.shape(value)}", f"shape {(p.size,)}"
-                    raise BadOption(f"clamp of {p.name}.{c.name}", got=got, expected=expected)
-                self.v[self.compiled.at("state", p.name, c.name)] = value
+    def _clamped(self, phase: Phase) -> list[tuple[str, slice, int, str | float]]:
+        """Name, place, size and value of every clamped compartment in a phase."""
+        return [
+            (f"clamp of {p.name}.{c.name}", self.compiled.at("state", p.name, c.name), p.size,
+             c.clamp if c.phases is None or phase.name in c.phases else 0.0)
+            for p in self.circuit.populations for c in p.compartments if c.clamp is not None
+        ]  # fmt: skip
+
+    def _clamp(self, phase: Phase, given: Mapping[str, Array]) -> None:
+        for where, at, size, clamp in self._clamps[phase.name]:
+            value: Any = clamp
+            if isinstance(clamp, str):
+                if clamp not in given:
+                    raise BadOption(where, got=sorted(given), expected=repr(clamp))
+                value = given[clamp]
+                if value.shape not in ((), (size,)):
+                    raise BadOption(where, got=f"shape {value.shape}", expected=f"shape {(size,)}")
+            self.v[at] = value
 
     def _phase(
         self,
@@ -199,41 +219,35 @@ class Simulator:
         recorder: Recorder | None,
     ) -> None:
         """Run one phase and record it."""
-        programs, s = self.compiled.phases[phase.name], self.settings
-        learn = programs.learn
-        if not lr:
-            learn = machine.Program(learn.table[:0], learn.numbers[:0])
-        probes = recorder.offsets if recorder else np.zeros(0, np.int64)
+        s, plan = self.settings, self._plans[phase.name].address
+        probes = recorder.offsets(phase.name) if recorder else _NO_PROBES
         if s.mode == "steady":
-            sweeps = SWEEPS if programs.loops else 1
-            count = machine.settle(
-                programs.solve, programs.evaluate, learn, self.v, self.W, self.E, self._no_noise,
-                sweeps, SETTLED, np.empty_like(self.v),
-            )  # fmt: skip
-            if not count or (programs.loops and not np.isfinite(self.v).all()):
+            loops = self.compiled.phases[phase.name].loops
+            sweeps = SWEEPS if loops else 1
+            count = machine.settle(plan, self._quiet[0], sweeps, SETTLED, lr > 0, self._old)
+            if not count or (loops and not machine.finite(self.v)):
                 at_phase = f"phase {phase.name} of circuit {self.circuit.name}"
                 remedy = "lower the learning rate, weaken its loops, or use mode=continuous"
                 raise Diverged(at_phase, got="no steady state", remedy=remedy)
             self.clock[0] += 1
             if recorder:
                 row = np.concatenate([self.v, self.E])[probes]
-                recorder.add(self.clock * s.dt, row[None], lr)
+                recorder.add(phase.name, self.clock * s.dt, row[None], lr)
             return
-        steps = round(phase.duration / s.dt)
+        steps, noise = round(phase.duration / s.dt), self._quiet
         every = max(1, round(recorder.probe.interval / s.dt)) if recorder else 0
-        trace = np.zeros((steps // every + 1 if every else 0, len(probes)))
-        noise = np.zeros((steps, max(self.compiled.noise_width, 1)))
+        trace = np.zeros((steps // every + 1, len(probes))) if every else _NO_TRACE
         if rng is not None and self.compiled.noise_width:
-            noise = rng.standard_normal(noise.shape)
+            noise = rng.standard_normal((steps, self.compiled.noise_width))
         begin = int(self.clock[0])
         rows = machine.run_phase(
-            programs.evaluate, programs.move, learn, self.v, self.W, self.E, noise, steps,
-            round(s.window / s.dt), lr if s.commit == "step" else 1.0, self.clock, probes, every,
-            trace,
+            plan, noise, steps, round(s.window / s.dt), lr > 0,
+            lr if s.commit == "step" else 1.0, probes, every, trace,
         )  # fmt: skip
         if recorder:
             first = -(-begin // every) * every
-            recorder.add((first + every * np.arange(rows)) * s.dt, trace[:rows], lr)
+            times = (first + every * np.arange(rows)) * s.dt
+            recorder.add(phase.name, times, trace[:rows], lr)
 
     def _commit(self, lr: float, rng: np.random.Generator | None, phase: str | None) -> None:
         """Add eligibilities to the weights: at the end of ``phase``, or of the sample if None."""
@@ -251,7 +265,7 @@ class Simulator:
                 if self.E is not self.W:
                     at = self.compiled.eligibilities[p.name, i]
                     rate = lr if plasticity.scaled else 1.0
-                    self.W[self.compiled.weights[p.name]] += rate * self.E[at]
+                    machine.commit(self.W[self.compiled.weights[p.name]], rate, self.E[at])
                     self.E[at] = 0
             if changed and p.name in self._signs:
                 constraints.apply(self.weights(p.name), self.settings, self._signs[p.name], rng)
