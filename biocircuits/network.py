@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 from biocircuits import catalogue
 from biocircuits.catalogue import CIRCUITS
 from biocircuits.description.circuit import Circuit
-from biocircuits.simulation import divergence, draws, symmetry
+from biocircuits.simulation import clamps, divergence, symmetry
 from biocircuits.simulation.recording import Probe, Trace, joined
 from biocircuits.simulation.simulate import Settings, Simulator
 from rate_models import network, rules
-from rate_models.compiler.kernel import Array, coerce
+from rate_models.compiler.kernel import DTYPES, Array, coerce
 from rate_models.errors import BadOption, Diverged, UserError
 from rate_models.model import losses
 from rate_models.model.hyperparameters import checked, unknown
@@ -25,9 +25,12 @@ from rate_models.network import NetworkSpec, Parameters, one_hot
 from rate_models.online.learned import Learned, class_indices, restored
 from rate_models.online.network import Outcome
 from rate_models.support import bounds, own_files
+from rate_models.support.arguments import check_text
+from rate_models.textbook import mapped
 
 __all__ = ["CIRCUITS", "CircuitNetwork"]
 FIXED = ("dale", "excitatory", "asymmetry")
+BLOCK = 16  # samples that are learned before others may read the state
 
 
 class CircuitNetwork(Learned):
@@ -37,9 +40,9 @@ class CircuitNetwork(Learned):
 
     spec: sizes, activations, loss, biases. circuit: a name in `biocircuits.circuits`, or the path
     of a file. seed: of the weights, of masks, and of the noise of the rule and of the
-    simulation. options: by name, fields of the optimiser (lr and its schedules; a synapse has no
-    momentum), of the hyperparameters of the rule, of the `Settings` of the circuit and of
-    `biocircuits.Settings`.
+    simulation. dtype: float64 or float32. options: by name, fields of the optimiser (lr and its
+    schedules; a synapse has no momentum), of the hyperparameters of the rule, of the `Settings` of
+    the circuit and of `biocircuits.Settings`.
 
     Raises UnknownName and BadOption for invalid options. Learning raises Diverged.
 
@@ -48,7 +51,7 @@ class CircuitNetwork(Learned):
     (4, 3)
     """
 
-    dtype, kind = "float64", "circuit"
+    kind = "circuit"
 
     def __init__(
         self,
@@ -57,10 +60,15 @@ class CircuitNetwork(Learned):
         circuit: str = "pepita",
         *,
         seed: int = 0,
+        dtype: str = "float64",
         optimizer: Optimizer | None = None,
         **options: Any,
     ) -> None:
         network.check_seed(seed)
+        check_text("dtype", dtype, f"one of {', '.join(DTYPES)}")
+        if dtype not in DTYPES:
+            raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
+        self.dtype = dtype
         if not isinstance(spec, NetworkSpec):
             remedy = "for example NetworkSpec((64, 32, 10))"
             raise BadOption("spec", got=repr(spec), expected="a NetworkSpec", remedy=remedy)
@@ -106,7 +114,8 @@ class CircuitNetwork(Learned):
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy is built from the same options and loads this state."""
         options = {
-            "spec": self.spec, "circuit": self.reference, "seed": self.seed, **self.options
+            "spec": self.spec, "circuit": self.reference, "seed": self.seed,
+            "dtype": self.dtype, **self.options,
         }  # fmt: skip
         return restored, (type(self), options, self.state())
 
@@ -129,8 +138,8 @@ class CircuitNetwork(Learned):
 
     def _build(self, params: Parameters) -> None:
         circuit = self._described()
-        self._params = params
-        self.simulator = Simulator(circuit, params, self.simulation, self.seed)
+        self._params = mapped(params, lambda array: np.array(array, self.dtype))
+        self.simulator = Simulator(circuit, params, self.simulation, self.seed, self.dtype)
         self._twin: Simulator | None = None
 
     def _described(self) -> Circuit:
@@ -150,26 +159,49 @@ class CircuitNetwork(Learned):
 
         As `OnlineNetwork.learn`. Raises BadOption for other shapes, and Diverged.
         """
-        sizes = self.spec.sizes
-        X = coerce("X", X, "float64", (None, sizes[0]))
+        X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         y = self._targets(len(X), labels, targets)
         outputs, currents = np.zeros_like(y), np.zeros_like(y)
-        phase = self.circuit.answer[2]
-        for t, (x, target) in enumerate(zip(X, y, strict=True)):
+        size = BLOCK if self._alike else 1
+        for start in range(0, len(X), size):
+            rows = slice(start, min(start + size, len(X)))
             with self.lock:
-                given = self._given(x, target, t, masks, noise)
+                given = {"x": X[rows], "y": y[rows], **self._drawn(rows, masks, noise)}
+                learn = self._learn_block if self._alike else self._learn_one
+                before = self.samples_seen
                 try:
-                    if rules.dropout(self.hyper):  # predictions use no dropout
-                        before = [one[0] for one in self._steady(x[None])]
-                        self._present(given, phase)
-                    else:
-                        before = self._present(given, phase)
-                    self._check_finite()
+                    learn(given, outputs[rows], currents[rows])
                 except Diverged as error:
-                    raise self._diverged(error, outputs[:t], currents[:t], y[:t]) from None
-                self._clock[0] += 1
-            outputs[t], currents[t] = before
+                    so_far = slice(start + self.samples_seen - before)
+                    raise self._diverged(
+                        error, outputs[so_far], currents[so_far], y[so_far]
+                    ) from None
         return self._outcome(outputs, currents, y)
+
+    @property
+    def _alike(self) -> bool:
+        """Whether all that happens in a sample is compiled."""
+        s = self.simulator
+        return not (s.random or s.constrained or rules.dropout(self.hyper))
+
+    def _learn_block(self, given: dict[str, Any], outputs: Array, currents: Array) -> None:
+        first, n = self.samples_seen, len(outputs)
+        rates = np.array([self.optimizer.rate(first + t) for t in range(n)])
+        done, error = self.simulator.present_many(given, rates, outputs, currents)
+        self._clock[0] += done
+        if done < n:
+            raise error or self._not_finite()
+
+    def _learn_one(self, given: dict[str, Any], outputs: Array, currents: Array) -> None:
+        given = {name: value[0] for name, value in given.items()}
+        phase = self.circuit.answer[2]
+        if rules.dropout(self.hyper):  # predictions use no dropout
+            outputs[...], currents[...] = self._steady(given["x"][None])
+            self._present(given, phase)
+        else:
+            outputs[0], currents[0] = self._present(given, phase)
+        self._check_finite()
+        self._clock[0] += 1
 
     def _present(self, given: dict[str, Any], phase: str, probe: Probe | None = None) -> Any:
         lr = self.optimizer.rate(self.samples_seen)
@@ -208,7 +240,7 @@ class CircuitNetwork(Learned):
 
         learn: False restores state, weights and clock afterwards.
         """
-        X = coerce("X", X, "float64", (None, self.spec.sizes[0]))
+        X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         if not len(X):
             raise BadOption("watch_many", got="no samples", expected="one or more")
         with self.lock:
@@ -234,24 +266,30 @@ class CircuitNetwork(Learned):
         if (labels is None) == (targets is None):
             raise BadOption("learn", expected="either labels or targets")
         if targets is not None:
-            return coerce("targets", targets, "float64", (n, last))
+            return coerce("targets", targets, self.dtype, (n, last))
         assert labels is not None
-        return one_hot(class_indices(labels, n, last), last)
+        return one_hot(class_indices(labels, n, last), last, self.dtype)
 
     def _given(self, x: Array, y: Array, t: int, masks: Any, noise: Any) -> dict[str, Any]:
         """The values of all clamps for row t of a call."""
+        drawn = self._drawn(slice(t, t + 1), masks, noise)
+        return {"x": x, "y": y} | {name: value[0] for name, value in drawn.items()}
+
+    def _drawn(self, rows: slice, masks: Any, noise: Any) -> dict[str, Array]:
+        """Masks and noise of the next samples, which are these rows of a call."""
         net = self.spec, self.definition, self.hyper, self.seed
-        drawn = draws.of_sample(*net, self.samples_seen, t, masks, noise)
-        return {"x": x, "y": y, **drawn}
+        return clamps.of_samples(*net, self.samples_seen, rows, masks, noise)
 
     def _outcome(self, outputs: Array, currents: Array, y: Array) -> Outcome:
         loss = losses.loss_of(self.spec.loss, currents, outputs, y)
         return Outcome(outputs.argmax(axis=1), loss, outputs)
 
     def _check_finite(self) -> None:
-        where = divergence.not_finite(self.simulator)
-        if where:
-            raise Diverged(f"{where} not finite", remedy=self.remedy)
+        if not self.simulator.is_finite():
+            raise self._not_finite()
+
+    def _not_finite(self) -> Diverged:
+        return Diverged(f"{divergence.not_finite(self.simulator)} not finite", remedy=self.remedy)
 
     def _diverged(self, why: Diverged, outputs: Array, currents: Array, y: Array) -> Diverged:
         error = Diverged(f"sample {self.samples_seen}: {why}")
@@ -260,7 +298,7 @@ class CircuitNetwork(Learned):
 
     def predict(self, X: ArrayLike) -> Array:
         """The output h_L (N, n_L) in the steady state without noise. Changes no state."""
-        X = coerce("X", X, "float64", (None, self.spec.sizes[0]))
+        X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         with self.lock:
             return self._steady(X)[0]
 
@@ -270,7 +308,7 @@ class CircuitNetwork(Learned):
         if self._twin is None:
             quiet = self.simulation._replace(mode="steady", commit="sample", reset=True, cut="",
                                              silence="")  # fmt: skip
-            self._twin = Simulator(circuit, self._params, quiet, self.seed)
+            self._twin = Simulator(circuit, self._params, quiet, self.seed, self.dtype)
         twin = self._twin
         twin.load(self.parameters())
         answer, compartment, phase = circuit.answer

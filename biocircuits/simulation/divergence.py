@@ -8,7 +8,6 @@ import numpy as np
 
 from biocircuits.description.circuit import Circuit
 from biocircuits.description.graph import Graph
-from biocircuits.simulation import machine
 from biocircuits.simulation.simulate import Simulator
 
 ENOUGH = 5.0  # time constants: a deviation of 0.7 % is left
@@ -71,9 +70,7 @@ def remedy(circuit: Circuit, continuous: bool, lr: float, options: tuple[str, ..
 
 
 def not_finite(s: Simulator) -> str:
-    """The first weights or compartment with a value that is not finite; empty if all are finite."""
-    if machine.finite(s.W) and machine.finite(s.v):
-        return ""
+    """The first weights or compartment with a value that is not finite, else ``circuit``."""
     values = {f"weights of projection {name}": s.W[at] for name, at in s.compiled.weights.items()}
     for p in s.circuit.populations:
         for c in p.compartments:

@@ -7,7 +7,7 @@ import numpy as np
 from biocircuits.description.circuit import Circuit
 from biocircuits.description.populations import Population
 from biocircuits.simulation.writer import Allocator
-from rate_models.compiler.kernel import Array
+from rate_models.compiler.kernel import Array, aligned
 
 
 class Layout:
@@ -16,25 +16,30 @@ class Layout:
     dt: step in ms; None: the steady state. direct: whether plasticity changes weights directly
     instead of eligibilities.
 
-    offsets: of each ("state", population, compartment), ("out", population, output), ... in the
-    flat state. lasting: the length of that part of the state which the next phase needs; the rest
-    is scratch memory. noise_width: how many random numbers a step takes.
+    given: offsets of the values of clamps, by (name of the clamp, number of neurons); all of them
+    are the first ``given_width`` numbers of the state. offsets: of each ("state", population,
+    compartment), ("out", population, output), ... in the state. lasting: the end of that part of
+    the state which the next phase needs; the rest is scratch memory. noise_width: how many random
+    numbers a step takes. copies: for each projection the others with its parameter, and whether
+    they have its orientation.
     """
 
     def __init__(self, circuit: Circuit, dt: float | None, direct: bool = False) -> None:
         self.circuit, self.dt, self.direct = circuit, dt, direct
         self.sizes = {p.name: p.size for p in circuit.populations}
         self.memory, self.noise_width = Allocator(), 0
+        self.given: dict[tuple[str, int], int] = {}
         self.offsets: dict[tuple[str, ...], int] = {}
         self.weights: dict[str, slice] = {}
         self.eligibilities: dict[tuple[str, int], slice] = {}
         self._allocate()
         self._allocate_weights()
         self.lasting = self.memory.size
+        self.copies = _copies(circuit)
 
-    def rest(self) -> Array:
+    def rest(self, dtype: str) -> Array:
         """The state before the first sample."""
-        v = np.zeros(self.memory.size)
+        v = aligned(np.zeros(self.memory.size), dtype)
         for (value, n), at in self.memory.constants.items():
             v[at : at + n] = value
         for p in self.circuit.populations:
@@ -53,6 +58,11 @@ class Layout:
         return self.noise_width - n
 
     def _allocate(self) -> None:
+        for p in self.circuit.populations:
+            for c in p.compartments:
+                if isinstance(c.clamp, str) and (c.clamp, p.size) not in self.given:
+                    self.given[c.clamp, p.size] = self.memory.allocate(p.size)
+        self.given_width = self.memory.size
         for p in self.circuit.populations:
             for c in p.compartments:
                 self.offsets["state", p.name, c.name] = self.memory.allocate(p.size)
@@ -93,3 +103,14 @@ def _anticipated(p: Population) -> list[str]:
     formulas = [*p.formulas.values(), *p.currents.values(), *p.pulls]
     reads = {read for formula in formulas for read in formula.reads()}
     return [c.name for c in p.compartments if f"ahead:{c.name}" in reads]
+
+
+def _copies(circuit: Circuit) -> dict[str, list[tuple[str, bool]]]:
+    return {
+        one.name: [
+            (other.name, other.transposed == one.transposed)
+            for other in circuit.projections
+            if other is not one and other.parameter and other.parameter == one.parameter
+        ]
+        for one in circuit.projections
+    }

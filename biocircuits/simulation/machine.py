@@ -1,43 +1,34 @@
-"""The kernels that execute a compiled circuit: lists of operations on vectors.
+"""The kernels that simulate a compiled circuit, one phase or many samples.
 
-The same kernels serve all circuits, so a new circuit needs no compilation. An operation is a row of
-`Program.table`: (code, to, a, b, n, m, w, z). to, a and b are offsets in the flat state, w in the
-flat weights or eligibilities, and z in the noise of a step.
+The same kernels serve all circuits, so a new circuit needs no compilation.
 """
+
+# mypy: disable-error-code="name-defined"
 
 from __future__ import annotations
 
-import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.compiler.kernel import Array, Scalar, inlined, kernel, reduction, stage
-from rate_models.compiler.lanes import lanewise
+from biocircuits.simulation.operations import Program, execute, nothing
+from rate_models.compiler.kernel import Array, specialise, stage
 from rate_models.compiler.records import kind_of, opened
 from rate_models.kernels import rows
-from rate_models.model import activations
 
-(COPY, ADD, SUBTRACT, MULTIPLY, DIVIDE, POSITIVE, LOG, ABSOLUTE, EXP, SQRT, ACTIVATION, SLOPE,
- REPEAT, WEIGHTS, TRANSFER, CONDUCT, RELEASE, RELAX, SET, NOISE, DELAY, GATHER, LEARN,
- LEARN_BY_WEIGHT, DECAY, CLEAR) = range(26)  # fmt: skip
+SWEEPS = 10_000  # of a steady state, at most
+SETTLED = 45  # the change in a last sweep, in units of the relative precision
 
 
-class Program(NamedTuple):
-    """n operations: table (n, 8), and numbers (n, 2), their constants c and d."""
-
-    table: NDArray[np.int64]
-    numbers: Array
-
-
-class Plan(NamedTuple):
-    """The programs of a phase, and the arrays of the simulation on which they run.
+class Programs(NamedTuple):
+    """The programs of a phase.
 
     begin: computes what is the same at every step, once. step: outputs, and compartments that have
     no dynamics; in steady state, one sweep over all that depends on itself. move: compartments with
     dynamics. learn: plasticity, in the steps in which it is active. end: adds to the eligibilities
-    what `learn` has gathered. v: state. W: weights. E: eligibilities. clock (1,): steps so far.
+    what `learn` has gathered. commit: adds eligibilities to the weights.
     """
 
     begin: Program
@@ -45,278 +36,184 @@ class Plan(NamedTuple):
     move: Program
     learn: Program
     end: Program
+    commit: Program
+
+
+class Plan(NamedTuple):
+    """The programs of a phase, and the arrays of the simulation on which they run.
+
+    v: state. W: weights. E: eligibilities. clock (1,): steps so far. steps: of the phase; 0: the
+    steady state. window: steps at the end in which plasticity is active; 0: once, after the last.
+    loops: whether the steady state needs more than one sweep. old: scratch memory for it, as v.
+    lasting: the length of that part of v which is no scratch memory.
+    """
+
+    programs: Programs
     v: Array
     W: Array
     E: Array
     clock: NDArray[np.int64]
+    steps: int
+    window: int
+    loops: int
+    old: Array
+    lasting: int
 
 
-_NONE = Program(np.zeros((0, 8), np.int64), np.zeros((0, 2)))
-PLAN = kind_of(Plan(*[_NONE] * 5, *[np.zeros(0)] * 3, np.zeros(1, np.int64)))
+class Samples(NamedTuple):
+    """Samples, and what the circuit answers.
 
-
-@lanewise
-def _sum(y: Array, a: Array, b: Array) -> None:
-    y[...] = a[...] + b[...]
-
-
-@lanewise
-def _difference(y: Array, a: Array, b: Array) -> None:
-    y[...] = a[...] - b[...]
-
-
-@lanewise
-def _product(y: Array, a: Array, b: Array) -> None:
-    y[...] = a[...] * b[...]
-
-
-@lanewise
-def _transfer(y: Array, b: Array, c: Scalar, a: Array) -> None:
-    """y = b + c a"""
-    y[...] = b[...] + c * a[...]
-
-
-@lanewise
-def _relax(y: Array, alpha: Scalar, d: Scalar, current: Array) -> None:
-    """y += α (d I − y)"""
-    y[...] = y[...] + alpha * (d * current[...] - y[...])
-
-
-@lanewise
-def _set(y: Array, c: Scalar, a: Array) -> None:
-    """y = c a"""
-    y[...] = c * a[...]
-
-
-@stage
-def _function(code: int, x: Array, y: Array) -> None:
-    """y = f(x), element by element."""
-    for i in range(x.size):
-        if code == POSITIVE:
-            y[i] = 1.0 if x[i] > 0 else 0.0
-        elif code == LOG:
-            y[i] = math.log(x[i])
-        elif code == ABSOLUTE:
-            y[i] = abs(x[i])
-        elif code == EXP:
-            y[i] = math.exp(x[i])
-        else:
-            y[i] = math.sqrt(x[i])
-
-
-@stage
-def _elementwise(code: int, op: Array, v: Array) -> None:
-    n = op[4]
-    y, a, b = v[op[1] : op[1] + n], v[op[2] : op[2] + n], v[op[3] : op[3] + n]
-    if code == COPY:
-        rows.copy(y, a)
-    elif code == ADD:
-        _sum(y, a, b)
-    elif code == SUBTRACT:
-        _difference(y, a, b)
-    elif code == MULTIPLY:
-        _product(y, a, b)
-    elif code == DIVIDE:
-        for i in range(n):
-            y[i] = a[i] / b[i]
-    else:
-        _function(code, a, y)
-
-
-@stage
-def _activate(code: int, op: Array, v: Array) -> None:
-    to, a, n = op[1], op[2], op[4]
-    if code == ACTIVATION:
-        activations.activate(op[5], v[a : a + n], v[to : to + n])
-    else:
-        v[to : to + n] = 1.0
-        activations.gate(op[5], v[a : a + n], v[to : to + n])
-
-
-@stage
-def _current(code: int, op: Array, c: Array, v: Array, W: Array, noise: Array) -> None:
-    """Synaptic currents: v[to] = v[b] + c W v[a]; with release noise, also + c d √Σ(w r)² ξ."""
-    to, a, b, n, m, w = op[1], op[2], op[3], op[4], op[5], op[6]
-    r = v[a : a + m]
-    for i in range(n):
-        row = W[w + i * m : w + i * m + m]
-        v[to + i] = v[b + i] + c[0] * rows.dot(row, r)
-        if code == RELEASE:
-            power = 0.0
-            for j in range(m):
-                power += (row[j] * r[j]) ** 2
-            v[to + i] += c[0] * c[1] * math.sqrt(power) * noise[op[7] + i]
-
-
-@stage
-def _delay(op: Array, v: Array, clock: int) -> None:
-    """v[to] is v[a] as it was m steps ago; b: a ring buffer of m vectors."""
-    to, a, n = op[1], op[2], op[4]
-    slot = op[3] + (clock % op[5]) * n
-    for i in range(n):
-        v[to + i], v[slot + i] = v[slot + i], v[a + i]
-
-
-@stage
-def _learn(
-    code: int, op: Array, c: Array, v: Array, W: Array, E: Array, share: float, gain: float
-) -> None:
-    """Of a share of c, or of c times the learning rate where d is 0:
-
-    v[to] += c v[a], E += c v[a] v[b]ᵀ, E += c v[a] v[b]ᵀ ∘ v[to], E −= c v[a] W with one v[a].
+    given (N, width): the values of all clamps, with which the state begins. rest: the state
+    with which a sample begins; empty: with that of the sample before. rates (N,): learning rates.
+    phase: the number of the phase at whose end the answer is read. output, compartment: offsets of
+    the answer, which goes to ``outputs`` and ``currents`` (N, n_L).
     """
-    to, a, b, n, m, at = op[1], op[2], op[3], op[4], op[5], op[6]
-    c0 = share * c[0]
-    if c[1] == 0:
-        c0 *= gain
-    if code == GATHER:
-        rows.axpy(v[to : to + n], c0, v[a : a + n])
-        return
-    if code == DECAY:
-        rows.axpy(E[at : at + n * m], -c0 * v[a], W[b : b + n * m])
-        return
-    for i in range(n):
-        e, factor = E[at + i * m : at + i * m + m], c0 * v[a + i]
-        if code == LEARN:
-            rows.axpy(e, factor, v[b : b + m])
-        else:
-            for j in range(m):
-                e[j] += factor * v[b + j] * v[to + i * m + j]
+
+    given: Array
+    rest: Array
+    rates: Array
+    phase: int
+    output: int
+    compartment: int
+    outputs: Array
+    currents: Array
 
 
-@inlined
-def _one(
-    code: int, op: Array, c: Array, v: Array, W: Array, E: Array, noise: Array, clock: int,
-    share: float, gain: float,
-) -> None:  # fmt: skip
-    """Execute one operation."""
-    to, a, n = op[1], op[2], op[4]
-    if code <= SQRT:
-        _elementwise(code, op, v)
-    elif code <= SLOPE:
-        _activate(code, op, v)
-    elif code == REPEAT:
-        v[to : to + n] = v[a]
-    elif code == WEIGHTS:
-        rows.copy(v[to : to + n], W[op[6] : op[6] + n])
-    elif code == TRANSFER:
-        _transfer(v[to : to + n], v[op[3] : op[3] + n], c[0], v[a : a + n])
-    elif code <= RELEASE:
-        _current(code, op, c, v, W, noise)
-    elif code == RELAX:
-        _relax(v[to : to + n], c[0], c[1], v[a : a + n])
-    elif code == SET:
-        _set(v[to : to + n], c[0], v[a : a + n])
-    elif code == NOISE:
-        rows.axpy(v[to : to + n], c[0], noise[op[7] : op[7] + n])
-    elif code == DELAY:
-        _delay(op, v, clock)
-    elif code == CLEAR:
-        v[to : to + n] = 0.0
-    else:
-        _learn(code, op, c, v, W, E, share, gain)
+class Kernels(NamedTuple):
+    """The kernels for one precision.
+
+    phase(plan, noise, lr, probes, every, trace): runs a phase; returns the number of rows of the
+    trace. In steady state: the number of sweeps, or 0 where they did not suffice.
+    commit(plan, noise, lr): adds eligibilities to the weights at the end of a phase.
+    samples(plans, samples, noise, probes, trace, failed): learns many samples; returns of how many
+    the result is finite. Fills failed (1,) with the number of a phase that has no steady state.
+    finite(x): whether all numbers are finite.
+    """
+
+    phase: Any
+    commit: Any
+    samples: Any
+    finite: Any
 
 
 @stage
-def execute(program: Program, plan: Plan, noise: Array, share: float, gain: float) -> None:
-    """Execute all operations of a program once.
+def _in_time(p: Any, noise: Array, lr: float, probes: Array, every: int, trace: Array) -> int:
+    """Simulate the steps of a phase; returns the number of rows written to the trace.
 
-    share: of a weight change. gain: factor of weight changes that the learning rate scales.
+    noise: a row for every step, or one row. lr: 0: no plasticity. Formulas are evaluated before the
+    states change, so currents are those at the start of a step. probes: offsets in v followed by E,
+    which are recorded in the trace (n, probes) every ``every`` steps; 0: never.
     """
-    table, numbers, v, W, E = program.table, program.numbers, plan.v, plan.W, plan.E
-    for k in range(table.shape[0]):
-        op = table[k]
-        _one(op[0], op, numbers[k], v, W, E, noise, plan.clock[0], share, gain)
-
-
-@kernel
-def run_phase(
-    plan: Any, noise: Array, steps: int, window: int, learning: bool, gain: float,
-    probes: NDArray[np.int64], every: int, trace: Array,
-) -> int:  # fmt: skip
-    """Simulate ``steps`` steps of a phase, with plasticity in the last ``window`` of them.
-
-    plan: the address of a record of a `Plan`. noise: a row for every step, or one row. If
-    ``window`` is 0, plasticity acts once, at the end. Formulas are evaluated before the states
-    change, so currents are those at the start of a step. gain: factor of weight changes; 1 where E
-    accumulates them, the learning rate where E is W itself. trace (n, probes): receives the probed
-    values every ``every`` steps; 0 records nothing. probes: offsets in v followed by E. Returns
-    the number of rows written to the trace.
-    """
-    p = opened(plan, PLAN)
-    v, E, clock, row = p.v, p.E, p.clock, 0
-    execute(p.begin, p, noise[0], 1.0, 1.0)
-    for t in range(steps):
+    v, E, clock, row, first = p.v, p.E, p.clock, 0, noise[0]
+    for t in range(p.steps):
         xi = noise[min(t, noise.shape[0] - 1)]
-        execute(p.step, p, xi, 1.0, 1.0)
+        execute(p.programs.step, p, xi, 1.0, lr)
         if every > 0 and clock[0] % every == 0:
             for k in range(probes.size):
                 at = probes[k]
                 trace[row, k] = v[at] if at < v.size else E[at - v.size]
             row += 1
-        if learning and t >= steps - window:
-            execute(p.learn, p, xi, 1.0 / window, gain)
-        execute(p.move, p, xi, 1.0, 1.0)
+        if lr > 0 and t >= p.steps - p.window:
+            execute(p.programs.learn, p, xi, 1.0 / p.window, lr)
+        execute(p.programs.move, p, xi, 1.0, lr)
         clock[0] += 1
-    execute(p.step, p, noise[0], 1.0, 1.0)
-    if learning and window == 0:
-        execute(p.learn, p, noise[0], 1.0, gain)
-    if learning:
-        execute(p.end, p, noise[0], 1.0, 1.0)
+    execute(p.programs.step, p, first, 1.0, lr)
+    if lr > 0 and p.window == 0:
+        execute(p.programs.learn, p, first, 1.0, lr)
     return row
 
 
-@kernel
-def settle(
-    plan: Any, noise: Array, sweeps: int, tolerance: float, learning: bool, old: Array
-) -> int:
+@stage
+def _settle(p: Any, noise: Array, lr: float) -> int:
     """Iterate to the fixed point, then learn once.
 
-    plan: the address of a record of a `Plan`. sweeps: the largest number of sweeps; 1 suffices for
-    a circuit without loops. A sweep that moves no state by more than ``tolerance``, relative to the
-    largest state, is the last one. old: scratch memory of the size of v. Returns the number of
-    sweeps, or 0 where they did not suffice.
+    A sweep that moves no state by more than the tolerance, relative to the largest state, is the
+    last one. Returns the number of sweeps, or 0 where they did not suffice.
     """
-    p = opened(plan, PLAN)
-    v, count = p.v, 0
-    execute(p.begin, p, noise, 1.0, 1.0)
-    if sweeps > 1:
+    v, old, count = p.v, p.old, 0
+    tolerance = SETTLED * np.finfo(v.dtype).eps
+    if p.loops:
         rows.copy(old, v)
-    for t in range(sweeps):
-        execute(p.step, p, noise, 1.0, 1.0)
-        if sweeps == 1:
-            count = 1
-            break
+    for t in range(SWEEPS if p.loops else 1):
+        execute(p.programs.step, p, noise, 1.0, lr)
         moved, size = 0.0, 0.0
-        for i in range(v.size):
-            moved = max(moved, abs(v[i] - old[i]))
-            size = max(size, abs(v[i]))
-            old[i] = v[i]
+        if p.loops:
+            for i in range(v.size):
+                moved = max(moved, abs(v[i] - old[i]))
+                size = max(size, abs(v[i]))
+                old[i] = v[i]
         if moved <= tolerance * size:
             count = t + 1
             break
-    if learning:
-        execute(p.learn, p, noise, 1.0, 1.0)
-        execute(p.end, p, noise, 1.0, 1.0)
+    if lr > 0:
+        execute(p.programs.learn, p, noise, 1.0, lr)
+    p.clock[0] += 1
+    if p.loops and nothing(v[: p.lasting]) != 0:
+        return 0
     return count
 
 
-@kernel
-def commit(W: Array, rate: float, E: Array) -> None:
-    """W += rate E"""
-    rows.axpy(W, rate, E)
+@stage
+def _phase(p: Any, noise: Array, lr: float, probes: Array, every: int, trace: Array) -> int:
+    execute(p.programs.begin, p, noise[0], 1.0, lr)
+    if p.steps > 0:
+        count = _in_time(p, noise, lr, probes, every, trace)
+    else:
+        count = _settle(p, noise[0], lr)
+    if lr > 0:
+        execute(p.programs.end, p, noise[0], 1.0, lr)
+    return count
 
 
-@reduction
-def _nothing(x: Array) -> float:
-    """0, or NaN where x has a number that is not finite."""
-    total = 0.0
-    for i in range(x.size):
-        total += x[i] * 0.0
-    return total
+def _run_phase(  # type: ignore[no-untyped-def]
+    plan, noise, lr, probes, every, trace
+):
+    return _phase(opened(plan, PLAN), noise, lr, probes, every, trace)  # noqa: F821
 
 
-@kernel
-def finite(x: Array) -> bool:
-    """Whether all numbers are finite."""
-    return _nothing(x) == 0.0
+def _run_commit(plan, noise, lr):  # type: ignore[no-untyped-def]
+    p = opened(plan, PLAN)  # noqa: F821
+    execute(p.programs.commit, p, noise[0], 1.0, lr)
+
+
+def _run_samples(  # type: ignore[no-untyped-def]
+    plans, samples, noise, probes, trace, failed
+):
+    s, one = opened(samples, SAMPLES), opened(plans[0], PLAN)  # noqa: F821
+    v, W = one.v, one.W
+    for t in range(s.given.shape[0]):
+        lr = s.rates[t]
+        if s.rest.size > 0:
+            rows.copy(v, s.rest)
+        rows.copy(v[: s.given.shape[1]], s.given[t])
+        for k in range(plans.size):
+            p = opened(plans[k], PLAN)  # noqa: F821
+            if _phase(p, noise, lr, probes, 0, trace) == 0 and p.steps == 0:
+                failed[0] = k
+                return t
+            if k == s.phase:
+                n = s.outputs.shape[1]
+                rows.copy(s.outputs[t], v[s.output : s.output + n])
+                rows.copy(s.currents[t], v[s.compartment : s.compartment + n])
+            if lr > 0:
+                execute(p.programs.commit, p, noise[0], 1.0, lr)
+        if nothing(W) != 0 or nothing(v[: one.lasting]) != 0:
+            return t
+    return s.given.shape[0]
+
+
+def _finite(x):  # type: ignore[no-untyped-def]
+    return nothing(x) == 0
+
+
+@cache
+def kernels(dtype: str) -> Kernels:
+    """The kernels for a precision."""
+    none, x = Program(np.zeros((0, 8), np.int64), np.zeros((0, 2), dtype)), np.zeros(0, dtype)
+    rows = np.zeros((0, 0), dtype)
+    clock = np.zeros(1, np.int64)
+    plan = Plan(Programs(*[none] * 6), x, x, x, clock, 0, 0, 0, x, 0)
+    samples = Samples(rows, x, np.zeros(0), 0, 0, 0, rows, rows)
+    kinds = {"PLAN": kind_of(plan), "SAMPLES": kind_of(samples)}
+    templates = _run_phase, _run_commit, _run_samples, _finite
+    return Kernels(*(specialise(one, dtype, **kinds) for one in templates))

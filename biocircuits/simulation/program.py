@@ -2,62 +2,40 @@
 
 Inputs are clamped during a phase, and so are many other values the same at every step: the outputs
 of neurons that only clamped compartments drive, memories in which nothing is stored, and all that
-is computed from these. The program ``begin`` computes them once, above all their synaptic
-currents. A weight change f(post) g(pre) h(w) of which one side is constant needs the sum of the
-other side only: the program ``learn`` gathers it, and ``end`` adds the product once.
+is computed from these. The program ``begin`` computes them once, above all their synaptic currents;
+``step`` and ``move`` compute what varies.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from biocircuits.description.circuit import Circuit, Phase
-from biocircuits.description.formulas import Term
 from biocircuits.description.graph import Graph, Node
 from biocircuits.description.populations import Population
 from biocircuits.description.projections import Projection
-from biocircuits.simulation import machine as k
+from biocircuits.simulation import operations as k
 from biocircuits.simulation.layout import Layout
+from biocircuits.simulation.machine import Programs
+from biocircuits.simulation.plasticity import Gathered, Learning
 from biocircuits.simulation.writer import Vector, Writer
 from rate_models.errors import BadOption
 
 
-class Gathered(NamedTuple):
-    """A weight change f_i g_j h_ij that is not yet in the eligibilities, or −s w_ij, a decay.
-
-    post, pre, weight: offsets of f (n,), g (m,) and h (n, m), None for a factor of 1; of a decay,
-    post is that of s.
-    """
-
-    post: int
-    pre: int = 0
-    weight: int | None = None
-    decay: bool = False
-
-    def of(self, i: int, j: int, m: int) -> tuple[int, ...]:
-        """The offsets of the factors at the synapse onto neuron i from neuron j of m."""
-        if self.decay:
-            return (self.post,)
-        of_weight = () if self.weight is None else (self.weight + i * m + j,)
-        return (self.post + i, self.pre + j, *of_weight)
-
-
 class Phased(NamedTuple):
-    """The programs of one phase, see `machine.Plan`.
+    """The compiled programs of one phase.
 
     loops: whether its steady state needs more than one sweep. gathered: the weight changes that
-    `end` will add, for every (projection, number of its plasticity).
+    the program `end` adds, for every (projection, number of its plasticity). changed: the
+    projections whose weights change at the end of the phase.
     """
 
-    begin: k.Program
-    step: k.Program
-    move: k.Program
-    learn: k.Program
-    end: k.Program
+    programs: Programs
     loops: bool
     gathered: dict[tuple[str, int], list[Gathered]]
+    changed: list[Projection]
 
 
 class Compiled(Layout):
@@ -93,18 +71,27 @@ def _phase(of: Layout, phase: Phase) -> Phased:
     return _Compiler(of, graph, order, moving).compiled(bool(loops))
 
 
+class _Current(NamedTuple):
+    """A current into a compartment, as an operation; varies: whether it changes in the phase."""
+
+    varies: bool
+    code: int
+    a: int
+    c: float
+    m: int = 0
+    w: int = 0
+    z: int = 0
+    d: float = 0.0
+
+
 class _Compiler:
     """Writes the programs of one phase."""
 
-    def __init__(
-        self, of: Layout, graph: Graph, order: list[Node], moving: list[Node]
-    ) -> None:
+    def __init__(self, of: Layout, graph: Graph, order: list[Node], moving: list[Node]) -> None:
         self.of, self.graph, self.order, self.moving = of, graph, order, moving
-        self.begin, self.end = Writer(of.memory), Writer(of.memory)
+        self.begin = Writer(of.memory)
         self.step = Writer(of.memory, self.begin)
         self.move = Writer(of.memory, self.begin, self.step)
-        self.learn = Writer(of.memory, self.begin, self.step)
-        self.gathered: dict[tuple[str, int], list[Gathered]] = {}
         self.varying = set(moving)
         computed, known = {*order, *moving}, set[Node]()
         for node in order:
@@ -116,18 +103,37 @@ class _Compiler:
 
     def compiled(self, loops: bool) -> Phased:
         """Write all programs."""
+        self._clamps()
         for node in self.order:
             self._node(self.step if node in self.varying else self.begin, node)
         for projection in self.graph.active():
             if projection.delay and self.of.dt is not None:
                 self._delay(projection)
         currents = [self._current(self.move, node) for node in self.moving]
-        for node, (at, scale) in zip(self.moving, currents, strict=True):
-            self._relax(node, at, scale)
+        for node, (current, scale) in zip(self.moving, currents, strict=True):
+            self._relax(node, current, scale)
+        learning = Learning(
+            self.of, self.graph, self.begin, self.step, self._output, self._variables
+        )
         for q in self.of.circuit.projections:
-            self._plasticity(q)
-        programs = [w.program() for w in (self.begin, self.step, self.move, self.learn, self.end)]
-        return Phased(*programs, loops, self.gathered)
+            learning.add(q)
+        writers = [self.begin, self.step, self.move, learning.learn, learning.end]
+        programs = Programs(*(w.program() for w in (*writers, learning.committing)))
+        return Phased(programs, loops, learning.gathered, learning.changed)
+
+    def _clamps(self) -> None:
+        for p in self.of.circuit.populations:
+            for c in p.compartments:
+                at = self.of.offsets["state", p.name, c.name]
+                if c.clamp is None:
+                    continue
+                if not self.graph.on(c.phases):
+                    value = self.of.memory.constant(0.0, p.size)
+                elif isinstance(c.clamp, str):
+                    value = self.of.given[c.clamp, p.size]
+                else:
+                    value = self.of.memory.constant(c.clamp, p.size)
+                self.begin.add(k.COPY, at, value, n=p.size)
 
     def _into(self, node: Node) -> list[Projection]:
         return self.graph.into(*node[1:]) if node[0] == "state" else []
@@ -178,50 +184,45 @@ class _Compiler:
         total = self.graph.conductance(p, p.compartment(part))
         if total == 0:
             remedy = "give it a leak or a coupling in this phase"
-            at = f"steady state of {name}.{part} in phase {self.graph.phase.name}"
-            raise BadOption(at, got="currents but no conductance", remedy=remedy)
+            where = f"steady state of {name}.{part} in phase {self.graph.phase.name}"
+            raise BadOption(where, got="currents but no conductance", remedy=remedy)
         parts = [self._synaptic(q) for q in self.graph.into(name, part)]
         for formula, conductance in self.graph.pulls(p, part):
             found = to.formula(formula, self._variables(p), p.size)
-            parts.append((found.varies, {"code": k.TRANSFER, "a": found.at, "c": conductance}))
+            parts.append(_Current(found.varies, k.TRANSFER, found.at, conductance))
         at, scale = self._sum(to, parts, p.size)
         if ("ahead", name, part) in self.of.offsets:
             to.add(k.SET, self.of.offsets["ahead", name, part], at, n=p.size, c=scale / total)
         return at, scale / total
 
-    def _sum(
-        self, to: Writer, parts: list[tuple[bool, dict[str, Any]]], n: int
-    ) -> tuple[int, float]:
+    def _sum(self, to: Writer, parts: list[_Current], n: int) -> tuple[int, float]:
         """A vector and a factor of it that are the sum of currents, the constant ones first."""
-        states = {self.of.offsets[node] for node in self.moving}
-        if len(parts) == 1 and parts[0][1]["code"] == k.TRANSFER and parts[0][1]["a"] not in states:
-            return parts[0][1]["a"], parts[0][1]["c"]
+        states = {self.of.offsets[node] for node in self.moving}  # they change before they are read
+        if len(parts) == 1 and parts[0].code == k.TRANSFER and parts[0].a not in states:
+            return parts[0].a, parts[0].c
         so_far = self.of.memory.constant(0.0, n)
         for varies in (False, True):
-            these = [operation for v, operation in parts if v is varies]
+            these = [part for part in parts if part.varies is varies]
             total = self.of.memory.allocate(n) if these else so_far
-            for operation in these:
-                (to if varies else self.begin).add(to=total, b=so_far, n=n, **operation)
+            for _, code, a, c, m, w, z, d in these:
+                writer = to if varies else self.begin
+                writer.add(code, total, a, so_far, n=n, m=m, w=w, z=z, c=c, d=d)
                 so_far = total
         return so_far, 1.0
 
-    def _synaptic(self, q: Projection) -> tuple[bool, dict[str, Any]]:
-        """Whether the current of a projection varies, and the operation that adds it."""
-        at, varies = self._output(q.source_population, q.output)[:2]
-        timed = self.of.dt is not None
+    def _synaptic(self, q: Projection) -> _Current:
+        """The current of a projection."""
+        at, varies, _ = self._output(q.source_population, q.output)
+        varies, timed = varies or self._changes(q), self.of.dt is not None
         if q.delay and timed:
             at = self.of.offsets["delayed", q.name]
-        varies = varies or self._changes(q)
         if q.one_to_one:
-            return varies, {"code": k.TRANSFER, "a": at, "c": q.sign}
-        n, m = self.of.circuit.shape(q)
-        operation: dict[str, Any] = {
-            "code": k.CONDUCT, "a": at, "m": m, "w": self.of.weights[q.name].start, "c": q.sign
-        }  # fmt: skip
+            return _Current(varies, k.TRANSFER, at, q.sign)
+        (n, m), w = self.of.circuit.shape(q), self.of.weights[q.name].start
         if q.noise and self.of.dt is not None:
-            noise = {"z": self.of.noise(n), "d": q.noise / math.sqrt(self.of.dt)}
-            operation |= {"code": k.RELEASE, **noise}
-        return varies, operation
+            z, d = self.of.noise(n), q.noise / math.sqrt(self.of.dt)
+            return _Current(varies, k.RELEASE, at, q.sign, m, w, z, d)
+        return _Current(varies, k.CONDUCT, at, q.sign, m, w)
 
     def _relax(self, node: Node, current: int, scale: float) -> None:
         """Update a compartment with dynamics by one step."""
@@ -245,63 +246,3 @@ class _Compiler:
             self.move.add(k.DELAY, at, source.at, self.of.offsets["ring", q.name], n=n, m=steps)
         else:
             self.move.add(k.COPY, at, source.at, n=n)
-
-    def _plasticity(self, q: Projection) -> None:
-        """The weight changes of a projection."""
-        for i, (plasticity, change) in enumerate(zip(q.plasticity, q.changes, strict=True)):
-            if not self.graph.on(plasticity.phases):
-                continue
-            self.gathered[q.name, i] = []
-            to = {"w": self.of.eligibilities[q.name, i].start}
-            rate = {"c": plasticity.rate, "d": float(not plasticity.scaled)}
-            for term in change.terms:
-                self._term(q, i, term, to, rate)
-            if change.decay:
-                self._decay(q, i, to, rate | {"c": plasticity.rate * change.decay})
-
-    def _term(
-        self, q: Projection, i: int, term: Term, to: dict[str, int], rate: dict[str, float]
-    ) -> None:
-        n, m = self.of.circuit.shape(q)
-        source, direct = self._output(q.source_population, q.output), self.of.direct
-        target = self.of.circuit.population(q.target.partition(".")[0])
-        post = self.learn.formula(term.post, self._variables(target), n)
-        pre = self.learn.formula(term.pre, lambda read: source, m)
-        h = None
-        if term.weight is not None:
-            weights = self.of.memory.allocate(n * m)
-            (self.learn if direct else self.begin).add(
-                k.WEIGHTS, weights, n=n * m, w=self.of.weights[q.name].start
-            )
-            found = Vector(weights, varies=direct)
-            h = self.learn.formula(term.weight, lambda read: found, n * m).at
-        learn = {"code": k.LEARN if h is None else k.LEARN_BY_WEIGHT, "to": h or 0, "n": n, "m": m}
-        if direct or (post.varies and pre.varies):
-            self.learn.add(a=post.at, b=pre.at, **learn, **to, **rate)
-            return
-        width, of = (m, pre) if pre.varies else (n, post)
-        total = self._gather(of.at, width, rate)
-        a, b = (post.at, total) if pre.varies else (total, pre.at)
-        self.end.add(a=a, b=b, d=1.0, **learn, **to)
-        self.end.add(k.CLEAR, total, n=width)
-        self.gathered[q.name, i].append(Gathered(a, b, h))
-
-    def _decay(
-        self, q: Projection, i: int, to: dict[str, int], rate: dict[str, float]
-    ) -> None:
-        n, m = self.of.circuit.shape(q)
-        one = self.of.memory.constant(1.0, 1)
-        decay = {"code": k.DECAY, "to": 0, "b": self.of.weights[q.name].start, "n": n, "m": m}
-        if self.of.direct:
-            self.learn.add(a=one, **decay, **to, **rate)
-            return
-        total = self._gather(one, 1, rate)
-        self.end.add(a=total, d=1.0, **decay, **to)
-        self.end.add(k.CLEAR, total, n=1)
-        self.gathered[q.name, i].append(Gathered(total, decay=True))
-
-    def _gather(self, of: int, n: int, rate: dict[str, float]) -> int:
-        """The offset of the sum of a vector over the steps in which plasticity is active."""
-        total = self.of.memory.allocate(n)
-        self.learn.add(k.GATHER, total, of, n=n, **rate)
-        return total

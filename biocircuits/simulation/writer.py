@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from biocircuits.description.signals import Signal
-from biocircuits.simulation import machine as k
+from biocircuits.simulation import operations as k
 from rate_models.model import activations
 
 ELEMENTWISE = {
