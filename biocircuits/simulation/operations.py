@@ -18,8 +18,8 @@ from rate_models.kernels import rows
 from rate_models.model import activations
 
 (COPY, ADD, SUBTRACT, MULTIPLY, DIVIDE, POSITIVE, LOG, ABSOLUTE, EXP, SQRT, ACTIVATION, SLOPE,
- REPEAT, WEIGHTS, TRANSFER, CONDUCT, RELEASE, RELAX, SET, NOISE, DELAY, CLEAR, GATHER, LEARN,
- LEARN_BY_WEIGHT, DECAY, COMMIT, TAKE, TRANSPOSE) = range(29)  # fmt: skip
+ REPEAT, WEIGHTS, DOT, TURN, TRANSFER, COLUMNS, CONDUCT, RELEASE, RELAX, SET, NOISE, DELAY, CLEAR,
+ GATHER, LEARN, LEARN_BY_WEIGHT, DECAY, COMMIT, TAKE, TRANSPOSE) = range(32)  # fmt: skip
 
 
 class Program(NamedTuple):
@@ -132,6 +132,33 @@ def _power(w: Array, r: Array) -> Scalar:
 
 
 @stage
+def _columns(op: Array, c: Scalar, v: Array) -> None:
+    """Synaptic currents v[to] = v[b] + c W v[a], with the transpose of W at z in the state."""
+    to, b, n, m, z = op[1], op[3], op[4], op[5], op[7]
+    y, r = v[to : to + n], v[op[2] : op[2] + m]
+    if to != b:
+        rows.copy(y, v[b : b + n])
+    fours = m - m % 4
+    for j in range(0, fours, 4):
+        a0, a1, a2, a3 = c * r[j], c * r[j + 1], c * r[j + 2], c * r[j + 3]
+        w0, w1, w2, w3 = z + j * n, z + (j + 1) * n, z + (j + 2) * n, z + (j + 3) * n
+        rows.axpy_four(
+            y, a0, a1, a2, a3, v[w0 : w0 + n], v[w1 : w1 + n], v[w2 : w2 + n], v[w3 : w3 + n]
+        )
+    for j in range(fours, m):
+        rows.axpy(y, c * r[j], v[z + j * n : z + (j + 1) * n])
+
+
+@stage
+def _turn(op: Array, v: Array, W: Array) -> None:
+    """v[to] is the transpose of the weights (n, m) at w."""
+    to, n, m, w = op[1], op[4], op[5], op[6]
+    for i in range(n):
+        for j in range(m):
+            v[to + j * n + i] = W[w + i * m + j]
+
+
+@stage
 def _delay(op: Array, v: Array, clock: int) -> None:
     """v[to] is v[a] as it was m steps ago; b: a ring buffer of m vectors."""
     to, a, n = op[1], op[2], op[4]
@@ -144,12 +171,12 @@ def _delay(op: Array, v: Array, clock: int) -> None:
 def _learn(code: int, op: Array, c: Scalar, v: Array, W: Array, E: Array) -> None:
     """A weight change.
 
-    GATHER: v[to] += c v[a]. LEARN: E += c v[a] v[b]ᵀ. LEARN_BY_WEIGHT: E += c v[a] v[b]ᵀ ∘ v[to].
-    DECAY: E −= c v[a] W, with one v[a]. COMMIT: W += c E, E = 0.
+    GATHER: v[to] += c v[b] v[a], with one v[b]. LEARN: E += c v[a] v[b]ᵀ. LEARN_BY_WEIGHT: the same
+    times v[to], element by element. DECAY: E −= c v[a] W, with one v[a]. COMMIT: W += c E, E = 0.
     """
     to, a, b, n, m, at = op[1], op[2], op[3], op[4], op[5], op[6]
     if code == GATHER:
-        rows.axpy(v[to : to + n], c, v[a : a + n])
+        rows.axpy(v[to : to + n], c * v[b], v[a : a + n])
     elif code == DECAY:
         rows.axpy(E[at : at + n * m], -c * v[a], W[b : b + n * m])
     elif code == COMMIT:
@@ -196,8 +223,14 @@ def _one(op: Array, c: Array, plan: Any, noise: Array, share: float, gain: float
         v[to : to + n] = v[a]
     elif code == WEIGHTS:
         rows.copy(v[to : to + n], W[op[6] : op[6] + n])
+    elif code == DOT:
+        v[to] = c[0] * rows.dot(v[a : a + n], v[op[3] : op[3] + n])
+    elif code == TURN:
+        _turn(op, v, W)
     elif code == TRANSFER:
         _transfer(v[to : to + n], v[op[3] : op[3] + n], c[0], v[a : a + n])
+    elif code == COLUMNS:
+        _columns(op, c[0], v)
     elif code <= RELEASE:
         _current(code, op, c, v, W, noise)
     elif code == RELAX:

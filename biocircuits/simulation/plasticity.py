@@ -2,8 +2,11 @@
 
 A weight change f(post) g(pre) h(w), of which one side is the same at every step, needs the sum of
 the other side only. The program ``learn`` gathers it at every step, ``end`` adds the product to the
-eligibilities once, and ``commit`` adds eligibilities to the weights. Where plasticity changes the
-weights themselves at every step, nothing is gathered.
+eligibilities once, and ``commit`` adds eligibilities to the weights.
+
+Where plasticity changes the weights themselves at every step, synapses from a source with a
+constant rate r have the weights W = (1 − u) W_0 + Σ_k a_k g_kᵀ, with a_k a sum over the steps so
+far. Their current follows without W: I = W r changes by (g_k·r) Δa_k.
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from biocircuits.description.formulas import Term
+from biocircuits.description.formulas import Change, Term
 from biocircuits.description.graph import Graph
 from biocircuits.description.populations import Population
-from biocircuits.description.projections import Projection
+from biocircuits.description.projections import Plasticity, Projection
 from biocircuits.description.signals import Signal
 from biocircuits.simulation import operations as k
 from biocircuits.simulation.layout import Layout
@@ -63,26 +66,87 @@ class Learning:
         self.end, self.committing = Writer(of.memory), Writer(of.memory)
         self.gathered: dict[tuple[str, int], list[Gathered]] = {}
         self.changed: list[Projection] = []
+        self._currents: dict[str, int] = {}
 
     def add(self, q: Projection) -> None:
         """The weight changes of a projection."""
-        for i, (plasticity, change) in enumerate(zip(q.plasticity, q.changes, strict=True)):
-            if not self.graph.on(plasticity.phases):
-                continue
-            self.gathered[q.name, i] = []
+        if self._commit(q):
+            self.changed.append(q)
+        active = self._active(q)
+        self.gathered |= {(q.name, i): [] for i, *_ in active}
+        if self.follows(q):
+            self._follow(q, active)
+            return
+        for i, plasticity, change in active:
             scaled = self.of.direct and plasticity.scaled  # eligibilities are scaled by `_commit`
             for term in change.terms:
                 self._term(q, i, term, plasticity.rate, float(not scaled))
             if change.decay:
                 self._decay(q, i, plasticity.rate * change.decay, float(not scaled))
-        if self._commit(q):
-            self.changed.append(q)
+
+    def _active(self, q: Projection) -> list[tuple[int, Plasticity, Change]]:
+        changes = enumerate(zip(q.plasticity, q.changes, strict=True))
+        return [(i, p, change) for i, (p, change) in changes if self.graph.on(p.phases)]
+
+    def changing(self, q: Projection) -> bool:
+        """Whether the weights change during the phase."""
+        return self.of.direct and bool(self._active(q))
+
+    def follows(self, q: Projection) -> bool:
+        """Whether weights change by products of which the presynaptic side is constant."""
+        varies = self._output(q.source_population, q.output).varies or q.delay or q.noise
+        terms = [term for _, _, change in self._active(q) for term in change.terms]
+        return self.changing(q) and not varies and all(term.weight is None for term in terms)
+
+    def current(self, q: Projection) -> int:
+        """The offset of the current W r of a projection that `follows`."""
+        n, m = self.of.circuit.shape(q)
+        source, zeros = self._output(q.source_population, q.output), self.of.memory.constant(0.0, n)
+        self._currents[q.name] = at = self.of.memory.allocate(n)
+        self.begin.add(k.CONDUCT, at, source.at, zeros, n=n, m=m, w=self.of.weights[q.name].start)
+        return at
+
+    def _follow(self, q: Projection, active: list[tuple[int, Plasticity, Change]]) -> None:
+        """The sums a_k and u that stand for the weights during the phase, and the current."""
+        (n, m), w = self.of.circuit.shape(q), self.of.weights[q.name].start
+        memory, one = self.of.memory, self.of.memory.constant(1.0, 1)
+        source, target = self._sides(q)
+        current = [self._currents[q.name]] if q.name in self._currents else []
+        terms = [(i, term, memory.allocate(n)) for i, _, change in active for term in change.terms]
+        lost = memory.allocate(1)  # u
+        if any(change.decay for _, _, change in active):
+            self.end.add(k.DECAY, 0, lost, w, n=n, m=m, w=w, d=1.0)
+            self.end.add(k.CLEAR, lost, n=1)
+            self.gathered[q.name, active[0][0]].append(Gathered(lost, decay=True))
+        for i, plasticity, change in active:
+            c, d = plasticity.rate, float(not plasticity.scaled)
+            for _, term, total in [one for one in terms if one[0] == i]:
+                post = self.learn.formula(term.post, self._variables(target), n).at
+                pre = self.learn.formula(term.pre, lambda read: source, m).at
+                self.learn.add(k.GATHER, total, post, one, n=n, c=c, d=d)
+                for at in current:
+                    product = memory.allocate(1)
+                    self.begin.add(k.DOT, product, pre, source.at, n=m)
+                    self.learn.add(k.GATHER, at, post, product, n=n, c=c, d=d)
+                self.end.add(k.LEARN, 0, total, pre, n=n, m=m, w=w, d=1.0)
+                self.end.add(k.CLEAR, total, n=n)
+                self.gathered[q.name, i].append(Gathered(total, pre))
+            if change.decay:
+                c *= change.decay
+                for at in (*current, *(total for *_, total in terms)):
+                    self.learn.add(k.GATHER, at, at, one, n=n, c=-c, d=d)
+                self.learn.add(k.GATHER, lost, lost, one, n=1, c=-c, d=d)
+                self.learn.add(k.GATHER, lost, one, one, n=1, c=c, d=d)
+
+    def _sides(self, q: Projection) -> tuple[Vector, Population]:
+        """The rates of the source, and the target population."""
+        source = self._output(q.source_population, q.output)
+        return source, self.of.circuit.population(q.target.partition(".")[0])
 
     def _term(self, q: Projection, i: int, term: Term, c: float, d: float) -> None:
         """One product f(post) g(pre) h(weight) of a weight change."""
         (n, m), w = self.of.circuit.shape(q), self.of.eligibilities[q.name, i].start
-        source, direct = self._output(q.source_population, q.output), self.of.direct
-        target = self.of.circuit.population(q.target.partition(".")[0])
+        (source, target), direct = self._sides(q), self.of.direct
         post = self.learn.formula(term.post, self._variables(target), n)
         pre = self.learn.formula(term.pre, lambda read: source, m)
         h = None if term.weight is None else self._of_weight(q, term.weight)
@@ -122,7 +186,7 @@ class Learning:
     def _gather(self, of: int, n: int, c: float, d: float) -> int:
         """The offset of the sum of a vector over the steps in which plasticity is active."""
         total = self.of.memory.allocate(n)
-        self.learn.add(k.GATHER, total, of, n=n, c=c, d=d)
+        self.learn.add(k.GATHER, total, of, self.of.memory.constant(1.0, 1), n=n, c=c, d=d)
         return total
 
     def _commit(self, q: Projection) -> bool:

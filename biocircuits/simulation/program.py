@@ -23,6 +23,8 @@ from biocircuits.simulation.plasticity import Gathered, Learning
 from biocircuits.simulation.writer import Vector, Writer
 from rate_models.errors import BadOption
 
+FEW = 64  # sources: sums over fewer are faster column by column
+
 
 class Phased(NamedTuple):
     """The compiled programs of one phase.
@@ -92,6 +94,7 @@ class _Compiler:
         self.begin = Writer(of.memory)
         self.step = Writer(of.memory, self.begin)
         self.move = Writer(of.memory, self.begin, self.step)
+        self.learning = Learning(of, graph, self.begin, self.step, self._output, self._variables)
         self.varying = set(moving)
         computed, known = {*order, *moving}, set[Node]()
         for node in order:
@@ -112,9 +115,7 @@ class _Compiler:
         currents = [self._current(self.move, node) for node in self.moving]
         for node, (current, scale) in zip(self.moving, currents, strict=True):
             self._relax(node, current, scale)
-        learning = Learning(
-            self.of, self.graph, self.begin, self.step, self._output, self._variables
-        )
+        learning = self.learning
         for q in self.of.circuit.projections:
             learning.add(q)
         writers = [self.begin, self.step, self.move, learning.learn, learning.end]
@@ -142,8 +143,7 @@ class _Compiler:
         """Whether the current of a constant rate varies during the phase."""
         if self.of.dt is None:
             return False
-        plastic = self.of.direct and any(self.graph.on(p.phases) for p in q.plasticity)
-        return bool(q.delay or q.noise or plastic)
+        return bool(q.delay or q.noise or self.learning.changing(q))
 
     def _output(self, population: str, output: str) -> Vector:
         at = self.of.offsets["out", population, output]
@@ -218,10 +218,16 @@ class _Compiler:
             at = self.of.offsets["delayed", q.name]
         if q.one_to_one:
             return _Current(varies, k.TRANSFER, at, q.sign)
+        if self.learning.follows(q):
+            return _Current(varies, k.TRANSFER, self.learning.current(q), q.sign)
         (n, m), w = self.of.circuit.shape(q), self.of.weights[q.name].start
         if q.noise and self.of.dt is not None:
             z, d = self.of.noise(n), q.noise / math.sqrt(self.of.dt)
             return _Current(varies, k.RELEASE, at, q.sign, m, w, z, d)
+        if varies and timed and m < min(n, FEW) and not self.learning.changing(q):
+            z = self.of.memory.allocate(n * m)
+            self.begin.add(k.TURN, z, n=n, m=m, w=w)
+            return _Current(varies, k.COLUMNS, at, q.sign, m, z=z)
         return _Current(varies, k.CONDUCT, at, q.sign, m, w)
 
     def _relax(self, node: Node, current: int, scale: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,14 +145,22 @@ class Recorder:
         return np.array([at for product in products for at in product.offsets], np.int64)
 
     def _products(self, synapse: re.Match[str], phase: str) -> list[Product]:
-        """The parts of a weight change: its eligibilities, and what is gathered in this phase."""
+        """The parts of a weight change, in the eligibilities and gathered in this phase.
+
+        Where weights change at every step, the first one is the weight itself.
+        """
         s, q, i, j = self._simulator, synapse[1], int(synapse[2]), int(synapse[3])
-        m, products = s.weights(q).shape[1], []
+        m, direct, products = s.weights(q).shape[1], s.E is s.W, []
+        if direct:
+            at = s.v.size + s.compiled.weights[q].start + i * m + j
+            products.append(Product((at,), scaled=False))
         for k, plasticity in enumerate(s.circuit.projection(q).plasticity):
-            at = s.v.size + s.compiled.eligibilities[q, k].start + i * m + j
-            products.append(Product((at,), plasticity.scaled))
+            scaled = plasticity.scaled and not direct  # else gathered with the learning rate
+            if not direct:
+                at = s.v.size + s.compiled.eligibilities[q, k].start + i * m + j
+                products.append(Product((at,), scaled))
             for g in s.compiled.phases[phase].gathered.get((q, k), []):
-                products.append(Product(g.of(i, j, m), plasticity.scaled, g.decay))
+                products.append(Product(g.of(i, j, m), scaled, g.decay))
         return products
 
     def add(self, phase: str, time: Array, rows: Array, lr: float) -> None:
@@ -169,14 +177,16 @@ class Recorder:
         s, match = self._simulator, SYNAPSE.fullmatch(name)
         if not match:
             return columns
-        if s.E is s.W and columns.shape[1]:  # the weight itself, a column for every plasticity
-            return columns[:, :1]
-        weight = s.weights(match[1])[int(match[2]), int(match[3])]
-        value, at = np.full(len(columns), weight), 0
+        value, at = np.zeros(len(columns)), 0
+        if s.E is s.W:
+            weight: Any = columns[:, 0]
+        else:
+            weight = s.weights(match[1])[int(match[2]), int(match[3])]
+            value += weight
         for product in self._products(match, phase):
             part = columns[:, at : at + len(product.offsets)].prod(axis=1)
-            factor = (lr if product.scaled else 1.0) * (-weight if product.decay else 1.0)
-            value += factor * part
+            factor = lr if product.scaled else 1.0
+            value += factor * part * (-weight if product.decay else 1.0)
             at += len(product.offsets)
         return value[:, None]
 
