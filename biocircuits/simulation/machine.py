@@ -186,7 +186,7 @@ def _run_samples(  # type: ignore[no-untyped-def]
         if s.rest.size > 0:
             rows.copy(v, s.rest)
         rows.copy(v[: s.given.shape[1]], s.given[t])
-        for k in range(plans.size):
+        for k in range(len(plans)):
             p = opened(plans[k], PLAN)  # noqa: F821
             if _phase(p, noise, lr, probes, 0, trace) == 0 and p.steps == 0:
                 failed[0] = k

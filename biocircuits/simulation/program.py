@@ -92,7 +92,7 @@ class _Compiler:
     def __init__(self, of: Layout, graph: Graph, order: list[Node], moving: list[Node]) -> None:
         self.of, self.graph, self.order, self.moving = of, graph, order, moving
         self.begin = Writer(of.memory)
-        self.step = Writer(of.memory, self.begin)
+        self.step = Writer(of.memory, self.begin, loops=of.dt is None)
         self.move = Writer(of.memory, self.begin, self.step)
         self.learning = Learning(of, graph, self.begin, self.step, self._output, self._variables)
         self.varying = set(moving)

@@ -51,13 +51,20 @@ class Writer:
     """Collects the operations of one program.
 
     begin: the writer of what is the same at every step; None: this is it. before: a writer of
-    operations that are always executed right before these.
+    operations that are always executed right before these. loops: whether variables may change
+    between two of the operations, so that none can take over the result of another.
     """
 
     def __init__(
-        self, memory: Allocator, begin: Writer | None = None, before: Writer | None = None
+        self,
+        memory: Allocator,
+        begin: Writer | None = None,
+        before: Writer | None = None,
+        *,
+        loops: bool = False,
     ) -> None:
         self._memory, self._begin, self._before = memory, begin or self, before
+        self._loops = loops
         self._rows: list[list[int]] = []
         self._numbers: list[list[float]] = []
         self._values: dict[tuple[int, ...], int] = {}
@@ -131,6 +138,7 @@ class Writer:
         writer = self._writer(*arguments)
         a, b = arguments[0], arguments[-1]
         key = (code, a.at, b.at, n, kind)
+        again = again or writer._loops
         found = None if again else writer._found(key)
         if found is None:
             found = self._memory.allocate(n) if to is None else to
