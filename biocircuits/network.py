@@ -30,7 +30,8 @@ from rate_models.textbook import mapped
 
 __all__ = ["CIRCUITS", "CircuitNetwork"]
 FIXED = ("dale", "excitatory", "asymmetry")
-BLOCK = 16  # samples that are learned before others may read the state
+WORK = 10**9  # synapses × steps after which others may read the state; about 10 ms
+MOST = 256  # samples
 
 
 class CircuitNetwork(Learned):
@@ -162,27 +163,28 @@ class CircuitNetwork(Learned):
         X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         y = self._targets(len(X), labels, targets)
         outputs, currents = np.zeros_like(y), np.zeros_like(y)
-        size = BLOCK if self._alike else 1
-        for start in range(0, len(X), size):
-            rows = slice(start, min(start + size, len(X)))
+        at = 0
+        while at < len(X):
             with self.lock:
+                alone = self._alone
+                size = 1 if alone else max(1, min(WORK // self.simulator.work, MOST))
+                rows = slice(at, min(at + size, len(X)))
                 given = {"x": X[rows], "y": y[rows], **self._drawn(rows, masks, noise)}
-                learn = self._learn_block if self._alike else self._learn_one
                 before = self.samples_seen
                 try:
+                    learn = self._learn_one if alone else self._learn_block
                     learn(given, outputs[rows], currents[rows])
                 except Diverged as error:
-                    so_far = slice(start + self.samples_seen - before)
-                    raise self._diverged(
-                        error, outputs[so_far], currents[so_far], y[so_far]
-                    ) from None
+                    done = slice(at + self.samples_seen - before)
+                    raise self._diverged(error, outputs[done], currents[done], y[done]) from None
+            at = rows.stop
         return self._outcome(outputs, currents, y)
 
     @property
-    def _alike(self) -> bool:
-        """Whether all that happens in a sample is compiled."""
+    def _alone(self) -> bool:
+        """Whether every sample needs something that is not compiled."""
         s = self.simulator
-        return not (s.random or s.constrained or rules.dropout(self.hyper))
+        return s.random or s.constrained or rules.dropout(self.hyper) > 0
 
     def _learn_block(self, given: dict[str, Any], outputs: Array, currents: Array) -> None:
         first, n = self.samples_seen, len(outputs)

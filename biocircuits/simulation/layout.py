@@ -6,7 +6,7 @@ import numpy as np
 
 from biocircuits.description.circuit import Circuit
 from biocircuits.description.populations import Population
-from biocircuits.simulation.writer import Allocator
+from biocircuits.simulation.writer import Allocator, on_line
 from rate_models.compiler.kernel import Array, aligned
 
 
@@ -85,16 +85,16 @@ class Layout:
         for projection in self.circuit.projections:
             if not projection.one_to_one:
                 n, m = self.circuit.shape(projection)
-                self.weights[projection.name] = slice(ends, ends + n * m)
-                ends += n * m
+                start = on_line(ends, n * m)
+                self.weights[projection.name] = slice(start, ends := start + n * m)
         self.n_weights, ends = ends, 0
         for projection in self.circuit.projections:
             for i in range(len(projection.plasticity)):
                 own = self.weights[projection.name]
-                length = own.stop - own.start
-                at = own if self.direct else slice(ends, ends + length)
+                start, length = on_line(ends, own.stop - own.start), own.stop - own.start
+                ends = start + length
+                at = own if self.direct else slice(start, ends)
                 self.eligibilities[projection.name, i] = at
-                ends += length
         self.n_eligibilities = ends
 
 

@@ -109,17 +109,39 @@ def _activate(code: int, op: Array, v: Array) -> None:
         activations.gate(op[5], v[a : a + n], v[to : to + n])
 
 
+@reduction
+def _two(w: Array, u: Array, r: Array) -> tuple[Scalar, Scalar]:
+    """w · r and u · r"""
+    one = other = w.dtype.type(0)
+    for i in range(r.size):
+        one += w[i] * r[i]
+        other += u[i] * r[i]
+    return one, other
+
+
 @stage
-def _current(code: int, op: Array, c: Array, v: Array, W: Array, noise: Array) -> None:
-    """Synaptic currents: v[to] = v[b] + c W v[a]; with release noise, also + c d √Σ(w r)² ξ."""
+def _conduct(op: Array, c: Scalar, v: Array, W: Array) -> None:
+    """Synaptic currents: v[to] = v[b] + c W v[a]."""
+    a, n, m, w = op[2], op[4], op[5], op[6]
+    y, x, r = v[op[1] : op[1] + n], v[op[3] : op[3] + n], v[a : a + m]
+    pairs = n - n % 2
+    for i in range(0, pairs, 2):
+        one, other = _two(W[w : w + m], W[w + m : w + 2 * m], r)
+        y[i], y[i + 1] = x[i] + c * one, x[i + 1] + c * other
+        w += 2 * m
+    for i in range(pairs, n):
+        y[i] = x[i] + c * rows.dot(W[w : w + m], r)
+
+
+@stage
+def _release(op: Array, c: Array, v: Array, W: Array, noise: Array) -> None:
+    """v[to] = v[b] + c (W v[a] + d √Σ(w r)² ξ), currents with release noise."""
     to, a, b, n, m, w = op[1], op[2], op[3], op[4], op[5], op[6]
     r = v[a : a + m]
     for i in range(n):
         row = W[w + i * m : w + i * m + m]
-        current = rows.dot(row, r)
-        if code == RELEASE:
-            current += c[1] * math.sqrt(_power(row, r)) * noise[op[7] + i]
-        v[to + i] = v[b + i] + c[0] * current
+        released = c[1] * math.sqrt(_power(row, r)) * noise[op[7] + i]
+        v[to + i] = v[b + i] + c[0] * (rows.dot(row, r) + released)
 
 
 @reduction
@@ -231,8 +253,10 @@ def _one(op: Array, c: Array, plan: Any, noise: Array, share: float, gain: float
         _transfer(v[to : to + n], v[op[3] : op[3] + n], c[0], v[a : a + n])
     elif code == COLUMNS:
         _columns(op, c[0], v)
-    elif code <= RELEASE:
-        _current(code, op, c, v, W, noise)
+    elif code == CONDUCT:
+        _conduct(op, c[0], v, W)
+    elif code == RELEASE:
+        _release(op, c, v, W, noise)
     elif code == RELAX:
         _relax(v[to : to + n], c[0], c[1], v[a : a + n])
     elif code == SET:

@@ -97,6 +97,12 @@ class Simulator:
         self._at = {phase.name: k for k, phase in enumerate(self.circuit.phases)}
 
     @property
+    def work(self) -> int:
+        """The number of synapses times that of the steps of a sample."""
+        steps = sum(steps or 1 for steps in self._steps)
+        return max(self.compiled.n_weights, 1) * steps
+
+    @property
     def constrained(self) -> bool:
         """Whether constraints apply to the weights."""
         s = self.settings

@@ -9,12 +9,21 @@ import numpy as np
 
 from biocircuits.description.signals import Signal
 from biocircuits.simulation import operations as k
+from rate_models.compiler.kernel import CACHE_LINE
 from rate_models.model import activations
 
 ELEMENTWISE = {
     "add": k.ADD, "subtract": k.SUBTRACT, "multiply": k.MULTIPLY, "divide": k.DIVIDE,
     "positive": k.POSITIVE, "log": k.LOG, "absolute": k.ABSOLUTE, "exp": k.EXP, "sqrt": k.SQRT,
 }  # fmt: skip
+
+
+LINE = CACHE_LINE // 4  # numbers in float32
+
+
+def on_line(size: int, n: int) -> int:
+    """Where n numbers begin after ``size`` others: a long vector on a cache line."""
+    return -(-size // LINE) * LINE if n >= LINE else size
 
 
 class Vector(NamedTuple):
@@ -37,8 +46,9 @@ class Allocator:
 
     def allocate(self, n: int) -> int:
         """The offset of n new numbers."""
-        self.size += n
-        return self.size - n
+        start = on_line(self.size, n)
+        self.size = start + n
+        return start
 
     def constant(self, value: float, n: int) -> int:
         """The offset of n times the same number."""
