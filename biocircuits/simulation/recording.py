@@ -119,9 +119,10 @@ class Recorder:
 
     def __init__(self, simulator: Recorded, probe: Probe) -> None:
         self._simulator, self.probe = simulator, as_probe(probe)
+        self._names = tuple(dict.fromkeys(self.probe.names))
         self._pieces: list[tuple[Array, list[Array]]] = []
         self._columns = {
-            phase: {name: self._offsets(name, phase) for name in self.probe.names}
+            phase: {name: self._offsets(name, phase) for name in self._names}
             for phase in simulator.compiled.phases
         }
         for name in self.probe.weights:
@@ -198,7 +199,7 @@ class Recorder:
                  for n in self.probe.weights}  # fmt: skip
         return Trace(
             np.concatenate(times),
-            {name: np.concatenate(v) for name, v in zip(self.probe.names, values, strict=True)},
+            {name: np.concatenate(v) for name, v in zip(self._names, values, strict=True)},
             phases,
             np.repeat(np.arange(len(times)), [len(time) for time in times]),
             norms,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -95,6 +96,14 @@ class Simulator:
         self._steps = [plan.steps for plan in plans]
         self._plans = Records(plans)
         self._at = {phase.name: k for k, phase in enumerate(self.circuit.phases)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the addresses of its arrays, which a copy has elsewhere."""
+        return {k: v for k, v in vars(self).items() if k not in ("_kernels", "_plans")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._open(str(self.v.dtype))
 
     @property
     def work(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -233,3 +234,17 @@ def test_single_precision_follows_double_precision(circuit: str, options: dict[s
         several = truth if isinstance(truth, list) else [truth]
         for a, b in zip(several, ours if isinstance(ours, list) else [ours], strict=True):
             assert b.dtype == np.float32 and off(b, a) < 1e-4
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_of_a_simulator_runs_on_its_arrays(copied: Any) -> None:
+    circuit = clamped()
+    simulator = Simulator(circuit, {}, Settings("continuous", window=3.0))
+    simulator.present({"x": np.ones(3)}, lr=0.05)
+    twin, before = copied(simulator), simulator.W.copy()
+    twin.present({"x": np.ones(3)}, lr=0.05)
+    assert off(twin.W, before) > 0
+    if copied is copy.deepcopy:
+        assert_array_equal(simulator.W, before)
+        simulator.present({"x": np.ones(3)}, lr=0.05)
+    assert_array_equal(simulator.W, twin.W)
