@@ -36,8 +36,7 @@ def of_samples(
         return part[rows] if np.ndim(part) == 2 else part
 
     def alike(part: Any) -> Array:
-        array = np.atleast_1d(part)
-        return array if array.ndim == 2 else np.broadcast_to(array, (n, array.size))
+        return part if np.ndim(part) == 2 else np.broadcast_to(np.ravel(part), (n, np.size(part)))
 
     drawn = masks_and_noise(rule, spec, hyper, numbers(seed, first, n), masks, noise, given)
     ones = [np.ones(width) for width in spec.sizes[1:-1]]
