@@ -86,6 +86,30 @@ def test_every_sample_is_that_of_the_steps_by_themselves(circuit: str, mode: str
     assert off(net.simulator.W, start) > 1e-4
 
 
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    ("pepita", {"memory": "prospective"}),
+    ("pepita", {"store": "interneuron", "form": "hebbian"}),
+    ("pepita", {"form": "time_local", "cut": "feedback"}),
+    ("pepita", {"modulation": "random", "inject": 1, "silence": "hidden_2"}),
+    ("node_perturbation", {"feedback": "dfa", "tau_estimate": 4.0, "tau_loss": 3.0}),
+    ("bmvr", {"decoupled": True, "dropout": 0.2}),
+]
+
+
+@pytest.mark.parametrize(("circuit", "options"), VARIANTS)
+@pytest.mark.parametrize("commit", ["sample", "step"])
+def test_so_is_every_sample_of_a_variant(
+    circuit: str, options: dict[str, Any], commit: str
+) -> None:
+    net = network(circuit, window=5.0, commit=commit, **options)
+    truth = BySteps(net.circuit, net.parameters(), net.simulation)
+    for x, y in zip(*samples(net, 3), strict=True):
+        given = net._given(x, y, 0, None, None)
+        net.learn(x[None], targets=y[None])
+        truth.present(given, 0.05)
+        assert deviation(net.simulator, truth) < 1e-11
+
+
 @pytest.mark.parametrize("circuit", NAMES)
 def test_no_step_reads_the_synapses_of_a_source_that_rests(circuit: str) -> None:
     """A source whose recorded rate is the same at every step of a phase, whatever the reason."""
