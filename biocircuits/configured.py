@@ -13,13 +13,15 @@ from biocircuits.description.circuit import Circuit
 from biocircuits.simulation import divergence, symmetry
 from biocircuits.simulation.simulate import Settings, Simulator
 from rate_models import network, rules
-from rate_models.compiler.kernel import Array
+from rate_models.compiler.kernel import DTYPES, Array
 from rate_models.errors import BadOption, UserError
 from rate_models.model.hyperparameters import checked, unknown
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.online.parameters import Trainable, restored
 from rate_models.support import bounds, own_files
+from rate_models.support.arguments import check_text
+from rate_models.textbook import mapped
 
 FIXED = ("dale", "excitatory", "asymmetry")
 
@@ -30,7 +32,7 @@ class ConfiguredCircuit(Trainable):
     Its arguments are those of `CircuitNetwork`.
     """
 
-    dtype, kind = "float64", "circuit"
+    kind = "circuit"
 
     def __init__(
         self,
@@ -39,10 +41,15 @@ class ConfiguredCircuit(Trainable):
         circuit: str = "pepita",
         *,
         seed: int = 0,
+        dtype: str = "float64",
         optimizer: Optimizer | None = None,
         **options: Any,
     ) -> None:
         network.check_seed(seed)
+        check_text("dtype", dtype, f"one of {', '.join(DTYPES)}")
+        if dtype not in DTYPES:
+            raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
+        self.dtype = dtype
         if not isinstance(spec, NetworkSpec):
             remedy = "for example NetworkSpec((64, 32, 10))"
             raise BadOption("spec", got=repr(spec), expected="a NetworkSpec", remedy=remedy)
@@ -88,7 +95,8 @@ class ConfiguredCircuit(Trainable):
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy is built from the same options and loads this state."""
         options = {
-            "spec": self.spec, "circuit": self.reference, "seed": self.seed, **self.options
+            "spec": self.spec, "circuit": self.reference, "seed": self.seed,
+            "dtype": self.dtype, **self.options,
         }  # fmt: skip
         return restored, (type(self), options, self.state())
 
@@ -111,8 +119,8 @@ class ConfiguredCircuit(Trainable):
 
     def _build(self, params: Parameters) -> None:
         circuit = self._described()
-        self._params = params
-        self.simulator = Simulator(circuit, params, self.simulation, self.seed)
+        self._params = mapped(params, lambda array: np.array(array, self.dtype))
+        self.simulator = Simulator(circuit, params, self.simulation, self.seed, self.dtype)
         self._twin: Simulator | None = None
 
     def _described(self) -> Circuit:
@@ -165,7 +173,7 @@ class ConfiguredCircuit(Trainable):
 
     def _arrays(self) -> dict[str, Array]:
         s = self.simulator
-        return {"state": s.v, "weights": s.W, "steps": s.clock, "clock": self._clock}
+        return {"state": s.lasting, "weights": s.W, "steps": s.clock, "clock": self._clock}
 
     def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
         return {name: (0, bounds.MOST) for name in ("steps", "clock")}

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from biocircuits.catalogue import CIRCUITS
 from biocircuits.configured import ConfiguredCircuit
-from biocircuits.simulation import divergence, draws
+from biocircuits.simulation import clamps, divergence
 from biocircuits.simulation.recording import Probe, Trace, joined
 from biocircuits.simulation.simulate import Simulator
 from rate_models import network, rules
@@ -22,6 +22,8 @@ from rate_models.online.network import Outcome
 from rate_models.online.parameters import class_indices
 
 __all__ = ["CIRCUITS", "CircuitNetwork"]
+WORK = 10**9  # synapses × steps after which others may read the state; about 10 ms
+MOST = 256  # samples
 
 
 class CircuitNetwork(ConfiguredCircuit):
@@ -31,13 +33,12 @@ class CircuitNetwork(ConfiguredCircuit):
 
     spec: sizes, activations, loss, biases. circuit: a name in `biocircuits.circuits`, or the path
     of a file. seed: of the weights, of masks, and of the noise of the rule and of the
-    simulation. options: by name, fields of the optimiser (lr and its schedules; a synapse has no
-    momentum), of the hyperparameters of the rule, of the `Settings` of the circuit and of
-    `biocircuits.Settings`.
+    simulation. dtype: float64 or float32. options: by name, fields of the optimiser (lr and its
+    schedules; a synapse has no momentum), of the hyperparameters of the rule, of the `Settings` of
+    the circuit and of `biocircuits.Settings`.
 
     Raises UnknownName and BadOption for invalid options. Learning raises Diverged.
 
-    >>> from rate_models.network import NetworkSpec
     >>> net = CircuitNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0, lr=0.1)
     >>> net.learn(np.eye(4), labels=[0, 1, 2, 0]).outputs.shape
     (4, 3)
@@ -56,30 +57,56 @@ class CircuitNetwork(ConfiguredCircuit):
 
         As `OnlineNetwork.learn`. Raises BadOption for other shapes, and Diverged.
         """
-        sizes = self.spec.sizes
-        X = coerce("X", X, "float64", (None, sizes[0]))
+        X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         y = self._targets(len(X), labels, targets)
         outputs, currents = np.zeros_like(y), np.zeros_like(y)
-        phase = self.circuit.answer[2]
-        for t, (x, target) in enumerate(zip(X, y, strict=True)):
+        at = 0
+        while at < len(X):
             with self.lock:
-                given = self._given(x, target, t, masks, noise)
+                alone = self._alone
+                size = 1 if alone else max(1, min(WORK // self.simulator.work, MOST))
+                rows = slice(at, min(at + size, len(X)))
+                given = {"x": X[rows], "y": y[rows], **self._drawn(rows, masks, noise)}
+                before = self.samples_seen
                 try:
-                    if rules.dropout(self.hyper):  # predictions use no dropout
-                        before = [one[0] for one in self._steady(x[None])]
-                        self._present(given, phase)
-                    else:
-                        before = self._present(given, phase)
-                    self._check_finite()
+                    learn = self._learn_one if alone else self._learn_block
+                    learn(given, outputs[rows], currents[rows])
                 except Diverged as error:
-                    raise self._diverged(error, outputs[:t], currents[:t], y[:t]) from None
-                self._clock[0] += 1
-            outputs[t], currents[t] = before
+                    done = slice(at + self.samples_seen - before)
+                    raise self._diverged(error, outputs[done], currents[done], y[done]) from None
+            at = rows.stop
         return self._outcome(outputs, currents, y)
+
+    @property
+    def _alone(self) -> bool:
+        """Whether every sample needs something that is not compiled."""
+        s = self.simulator
+        return s.random or s.constrained or rules.dropout(self.hyper) > 0
+
+    def _learn_block(self, given: dict[str, Any], outputs: Array, currents: Array) -> None:
+        first, n = self.samples_seen, len(outputs)
+        rates = np.array([self.optimizer.rate(first + t) for t in range(n)])
+        done, error = self.simulator.present_many(given, rates, outputs, currents)
+        self._clock[0] += done
+        if done < n:
+            raise error or self._not_finite()
+
+    def _learn_one(self, given: dict[str, Any], outputs: Array, currents: Array) -> None:
+        given = {name: value[0] for name, value in given.items()}
+        phase = self.circuit.answer[2]
+        if rules.dropout(self.hyper):  # predictions use no dropout
+            outputs[...], currents[...] = self._steady(given["x"][None])
+            self._present(given, phase)
+        else:
+            outputs[0], currents[0] = self._present(given, phase)
+        self._check_finite()
+        self._clock[0] += 1
 
     def _present(self, given: dict[str, Any], phase: str, probe: Probe | None = None) -> Any:
         lr = self.optimizer.rate(self.samples_seen)
-        rng = np.random.default_rng([self.seed, network.SIMULATION, self.samples_seen])
+        rng = None
+        if self.simulator.random:
+            rng = np.random.default_rng([self.seed, network.SIMULATION, self.samples_seen])
         population, compartment, _ = self.circuit.answer
         answer: list[Array] = []
 
@@ -112,7 +139,7 @@ class CircuitNetwork(ConfiguredCircuit):
 
         learn: False restores state, weights and clock afterwards.
         """
-        X = coerce("X", X, "float64", (None, self.spec.sizes[0]))
+        X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         if not len(X):
             raise BadOption("watch_many", got="no samples", expected="one or more")
         with self.lock:
@@ -138,24 +165,30 @@ class CircuitNetwork(ConfiguredCircuit):
         if (labels is None) == (targets is None):
             raise BadOption("learn", expected="either labels or targets")
         if targets is not None:
-            return coerce("targets", targets, "float64", (n, last))
+            return coerce("targets", targets, self.dtype, (n, last))
         assert labels is not None
-        return one_hot(class_indices(labels, n, last), last)
+        return one_hot(class_indices(labels, n, last), last, self.dtype)
 
     def _given(self, x: Array, y: Array, t: int, masks: Any, noise: Any) -> dict[str, Any]:
         """The values of all clamps for row t of a call."""
+        drawn = self._drawn(slice(t, t + 1), masks, noise)
+        return {"x": x, "y": y} | {name: value[0] for name, value in drawn.items()}
+
+    def _drawn(self, rows: slice, masks: Any, noise: Any) -> dict[str, Array]:
+        """Masks and noise of the next samples, which are these rows of a call."""
         net = self.spec, self.definition, self.hyper, self.seed
-        drawn = draws.of_sample(*net, self.samples_seen, t, masks, noise)
-        return {"x": x, "y": y, **drawn}
+        return clamps.of_samples(*net, self.samples_seen, rows, masks, noise)
 
     def _outcome(self, outputs: Array, currents: Array, y: Array) -> Outcome:
         loss = losses.loss_of(self.spec.loss, currents, outputs, y)
         return Outcome(outputs.argmax(axis=1), loss, outputs)
 
     def _check_finite(self) -> None:
-        where = divergence.not_finite(self.simulator)
-        if where:
-            raise Diverged(f"{where} not finite", remedy=self.remedy)
+        if not self.simulator.is_finite():
+            raise self._not_finite()
+
+    def _not_finite(self) -> Diverged:
+        return Diverged(f"{divergence.not_finite(self.simulator)} not finite", remedy=self.remedy)
 
     def _diverged(self, why: Diverged, outputs: Array, currents: Array, y: Array) -> Diverged:
         error = Diverged(f"sample {self.samples_seen}: {why}")
@@ -164,7 +197,7 @@ class CircuitNetwork(ConfiguredCircuit):
 
     def predict(self, X: ArrayLike) -> Array:
         """The output h_L (N, n_L) in the steady state without noise. Changes no state."""
-        X = coerce("X", X, "float64", (None, self.spec.sizes[0]))
+        X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         with self.lock:
             return self._steady(X)[0]
 
@@ -174,7 +207,7 @@ class CircuitNetwork(ConfiguredCircuit):
         if self._twin is None:
             quiet = self.simulation._replace(mode="steady", commit="sample", reset=True, cut="",
                                              silence="")  # fmt: skip
-            self._twin = Simulator(circuit, self._params, quiet, self.seed)
+            self._twin = Simulator(circuit, self._params, quiet, self.seed, self.dtype)
         twin = self._twin
         twin.load(self.parameters())
         answer, compartment, phase = circuit.answer

@@ -14,7 +14,6 @@ from rate_models.network import NetworkSpec, check_whole
 from rate_models.online.network import OnlineNetwork
 from rate_models.online.textbook import TextbookNetwork
 from rate_models.rules import Description, Rule
-from rate_models.support.arguments import check_text
 from streaming.schedule.items import Schedule
 from streaming.threads.network import ScheduledNetwork
 
@@ -83,15 +82,10 @@ def build(
         got = f"{how}, {workers}, {batch}"
         raise BadOption("schedule, workers, batch", got=got, expected=expected)
     if circuit is not None:
-        check_text("dtype", dtype, CircuitNetwork.dtype)
-        if dtype != CircuitNetwork.dtype:
-            remedy = "circuits have no other precision"
-            at = f"dtype of circuit {circuit}"
-            raise BadOption(at, got=dtype, expected=CircuitNetwork.dtype, remedy=remedy)
-        for name in ("spec", "circuit", "seed", "optimizer"):  # arguments, not options
+        for name in ("spec", "circuit", "seed", "dtype", "optimizer"):  # arguments, not options
             if name in options:
                 raise unknown(name, list(Optimizer._fields))
-        return CircuitNetwork(spec, circuit, seed=seed, **options)
+        return CircuitNetwork(spec, circuit, seed=seed, dtype=dtype, **options)
     assert isinstance(rule, Rule)
     own = rule.hyperparameters._fields
     if odd := [name for name in options if name not in (*Optimizer._fields, *own)]:
