@@ -30,7 +30,8 @@ MOST_STRUCTURED = 8192  # outputs
 
 
 class Outcome(NamedTuple):
-    """What the network said of each sample before learning from it, without dropout or noise.
+    """The answers to some samples, each from before the network learned from it, without
+    dropout or noise.
 
     predicted: index of the largest output, (N,). losses: (N,). outputs: h_L, (N, n_L).
     """
@@ -118,7 +119,7 @@ class OnlineNetwork(Trainable):
         return 0
 
     @property
-    def _gathering(self) -> bool:
+    def _accumulating(self) -> bool:
         """Whether they come together, at the end of a mini-batch."""
         return False
 
@@ -126,7 +127,7 @@ class OnlineNetwork(Trainable):
         """Arrays for the kernels, holding ``params``; velocities at rest."""
         self._net, self._work = layers.allocate(
             self.spec, self.dtype, moving=self._moving, remembered=self._remembered,
-            gather=self._gathering,
+            accumulate=self._accumulating,
         )  # fmt: skip
         flat = [np.ravel(w) for w in params["W"][1:]]
         self._net.W[:] = np.concatenate(flat) if flat else 0
@@ -197,14 +198,14 @@ class OnlineNetwork(Trainable):
         width = 0 if targets is None else sizes[-1]
         y = coerce("targets", y, self.dtype, (n, width))
         index = class_indices(np.zeros(n) if labels is None else labels, n, sizes[-1])
-        said = self._blank_outcome(n)
+        outcome = self._blank_outcome(n)
         with self.lock:
-            learned = self._learn(X, index, y, *self._draws(n, masks, noise), said)
+            learned = self._learn(X, index, y, *self._draws(n, masks, noise), outcome)
             if learned < n:
-                predicted, losses, outputs = said
+                predicted, losses, outputs = outcome
                 so_far = Outcome(predicted[:learned], losses[:learned], outputs[:learned])
                 raise self._diverged(so_far)
-        return said
+        return outcome
 
     def learn_one(self, label: int) -> None:
         """`learn` from one checked sample, which is in ``single.X``, of the class ``label``.
@@ -220,12 +221,12 @@ class OnlineNetwork(Trainable):
                 raise self._diverged(self._blank_outcome(0))
 
     def _learn(
-        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Outcome
+        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, outcome: Outcome
     ) -> int:
-        """Learn from checked samples in order, fill ``said``; how many were learned from."""
+        """Learn from checked samples in order, fill ``outcome``; how many were learned from."""
         try:
             learned: int = self._kernel(
-                self._parts.address, self._options.address, X, labels, Y, masks, noise, *said
+                self._parts.address, self._options.address, X, labels, Y, masks, noise, *outcome
             )
         except foreign.UNCOMPILED as error:  # in a file of one's own
             where, got = f"kernel of rule {self.rule}", foreign.explained(error)
