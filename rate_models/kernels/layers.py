@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.compiler.kernel import Array, aligned, inlined, stage, view
-from rate_models.kernels import input_synapses, vectors
+from rate_models.kernels import input_passes, input_synapses, vectors
 from rate_models.model import activations, losses
 from rate_models.network import NetworkSpec
 
@@ -158,14 +158,14 @@ def input_current(
     net: Layers, syn: input_synapses.InputSynapses, inputs: Array, out: Array
 ) -> None:
     """out_1 = W_1 x + b_1 for the first of the samples in ``inputs``, see `integrate` there."""
-    input_synapses.integrate(syn, inputs, units(net, out, 1))
+    input_passes.integrate(syn, inputs, units(net, out, 1))
     _add_bias(net, out)
 
 
 @stage
 def input_current_again(net: Layers, syn: input_synapses.InputSynapses, out: Array) -> None:
     """out_1 = W_1 x + b_1 for the same sample, with the weights as they are now."""
-    input_synapses.evaluate(syn, syn.x, units(net, out, 1))
+    input_passes.evaluate(syn, syn.x, units(net, out, 1))
     _add_bias(net, out)
 
 
@@ -183,7 +183,7 @@ def modulated_current(net: Layers, syn: input_synapses.InputSynapses, work: Work
     if net.afresh > 0:
         input_current_again(net, syn, work.p)
         a = p
-    input_synapses.modulate(syn, work.c, a, p)
+    input_passes.modulate(syn, work.c, a, p)
     if syn.pattern.size > 0:  # the plain form does not begin with a_1, which has the bias
         _add_bias(net, work.p)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, inlined, stage
-from rate_models.kernels import input_synapses, vectors
+from rate_models.kernels import pending, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work, current_of, matrix, units
 from rate_models.model import activations
@@ -31,7 +31,7 @@ def update(
     if net.accumulate > 0:
         return
     if layer == 1:
-        input_synapses.update(syn, post, c, step)
+        pending.update(syn, post, c, step)
     else:
         w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
         if net.vW.size > 0:
@@ -60,8 +60,8 @@ def contrast(
     """
     delta = units(net, work.delta, layer)
     if layer == 1:
-        input_synapses.update(syn, post, c, step)
-        input_synapses.add(syn, minus_post, work.c, -step.eta)
+        pending.update(syn, post, c, step)
+        pending.add(syn, minus_post, work.c, -step.eta)
     else:
         w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
         if net.vW.size > 0:

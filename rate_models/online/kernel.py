@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rate_models.compiler.kernel import Array, specialise, stage
 from rate_models.compiler.records import Record, kind_of, opened
-from rate_models.kernels import input_synapses, layers, vectors
+from rate_models.kernels import input_passes, input_synapses, layers, pending, vectors
 from rate_models.kernels.input_synapses import BLOCK
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
@@ -50,7 +50,7 @@ def _learn(  # type: ignore[no-untyped-def]
     of, by = opened(parts, PARTS), opened(options, OPTIONS)  # type: ignore[name-defined]  # noqa: F821
     net, syn, params, work, clock = of.net, of.syn, of.params, of.work, of.clock
     last = net.sizes.size - 1
-    input_synapses.begin(syn)
+    input_passes.begin(syn)
     for t in range(X.shape[0]):
         block = X[t : t + BLOCK - clock[0] % BLOCK]
         for layer in range(1, last + 1):
@@ -73,7 +73,7 @@ def _standard(  # type: ignore[no-untyped-def]
 ):
     """S(t,l): fill a_l and h_l, given those below; where there is dropout, also without it.
 
-    inputs (N, n_0): this sample and those that follow, see `input_synapses.integrate`.
+    inputs (N, n_0): this sample and those that follow, see `input_passes.integrate`.
     """
     if layer == 1:
         layers.input_current(net, syn, inputs, work.a)
@@ -94,9 +94,9 @@ def end_of_step(syn: input_synapses.InputSynapses, seen: int, batch: int) -> Non
     if seen % batch > 0:
         return
     if seen // FOLD_EVERY > (seen - batch) // FOLD_EVERY:
-        input_synapses.fold(syn)
+        pending.fold(syn)
     elif seen // BLOCK > (seen - batch) // BLOCK:
-        input_synapses.end_block(syn)
+        pending.end_block(syn)
 
 
 @stage

@@ -55,7 +55,7 @@ from pydantic import Field
 
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
-from rate_models.kernels import input_synapses, layers, updates, vectors
+from rate_models.kernels import layers, pending, updates, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations
@@ -109,9 +109,9 @@ def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
     P: mean square of the input. For labels the first sum is small because W_1 starts small.
     Correlated targets, such as the pixels of an image, raise Q Rᵀ up to n_L, so W_1 must be slow,
     see `rate_warnings`. W_2 and Q may be faster, as long as they average over more samples than
-    there are hidden units. Q is the fastest, because it keeps the prediction small. Tuned on parts of the
-    training samples of digits, MNIST, Fashion-MNIST, CIFAR-10 and synthetic, and on synthetic
-    regressions.
+    there are hidden units. Q is the fastest, because it keeps the prediction small. Tuned on parts
+    of the training samples of digits, MNIST, Fashion-MNIST, CIFAR-10 and synthetic, and on
+    synthetic regressions.
     """
     inputs, hidden = spec.sizes[0], sum(spec.sizes[1:-1])
     if labels:
@@ -340,7 +340,7 @@ def _shrink(syn: InputSynapses, params: Any, hyper: Any, step: Step, n: Array) -
 
     Called before the update of W_1, or, with velocities, after it: W_1 + V is then the old W_1.
     """
-    input_synapses.settle(syn)
+    pending.settle(syn)
     k, fall = n.size, step.eta * hyper.ridge
     rise = hyper.eta_q * fall
     q, r = params.Q.reshape(k, k), params.R.reshape(k, k)
