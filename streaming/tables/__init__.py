@@ -2,6 +2,6 @@
 
 Open `table_file` first, which reads the cells of a file record by record. `columns` chooses the
 label and the features. `numbers` parses cells as numbers, `labels` parses the label column. `rows`
-makes chunks of numbers and labels out of records. `missing` fills missing cells, `split` holds
-rows out. `streaming.sources.csv` makes a source of them.
+makes chunks of numbers and labels out of records, `plain` quickly of the simple ones. `missing`
+fills missing cells, `split` holds rows out. `streaming.sources.csv` makes a source of them.
 """

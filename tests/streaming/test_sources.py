@@ -56,7 +56,7 @@ def taken(source: Source, epoch: int, start: int, size: int, n: int):
 
 def test_every_file_defines_one_source_by_its_name() -> None:
     assert {get(name).module.rpartition(".")[2] for name in NAMES} == set(NAMES)
-    assert [name for name in NAMES if get(name).table] == ["csv"]
+    assert [name for name in NAMES if get(name).table] == ["csv", "follow", "stdin"]
 
 
 def test_a_file_without_a_source_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
