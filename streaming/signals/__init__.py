@@ -48,11 +48,18 @@ class Step(ABC):
         """The arrays that it carries on, of fixed shapes; they may be the arrays themselves."""
 
     def load_state(self, arrays: Mapping[str, Array]) -> None:
-        """Restore what `state` returned. Raises BadOption for arrays of other names or shapes."""
+        """Restore what `state` returned.
+
+        Raises BadOption for arrays of other names or shapes, or impossible numbers.
+        """
         own = self.state()
         if arrays.keys() != own.keys():
             raise BadOption("signal state", got=sorted(arrays), expected=f"{sorted(own)}")
-        for name, array in bounds.fitting({k: np.array(a) for k, a in arrays.items()}, own).items():
+        fit = bounds.fitting({name: np.array(array) for name, array in arrays.items()}, own)
+        bounds.check(fit, {n: (0, bounds.MOST) for n, a in fit.items() if a.dtype.kind in "iu"})
+        if odd := bounds.finite(fit):
+            raise BadOption(f"signal state {odd}", got="NaN or infinite numbers")
+        for name, array in fit.items():
             own[name][...] = array
 
 
