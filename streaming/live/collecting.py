@@ -24,6 +24,7 @@ class Collector:
         self._sequence, self._first = sequence, sequence >= 0
         self._good = list[tuple[Message, int, int]]()
         self._malformed = self._missed = 0
+        self._refused = 0  # malformed messages since the last sequence number
         self._upto, self._origin = sequence, 0
 
     def add(self, content: Message, arrived: int, mark: int | None = None) -> None:
@@ -46,6 +47,7 @@ class Collector:
         if self._source.options.on_bad == "raise":
             raise self._source.bad(where, reason)
         self._malformed += 1
+        self._refused += 1
         self._upto = self._upto if mark is None else mark
 
     def malformed_label(self, where: str, reason: str) -> None:
@@ -93,10 +95,10 @@ class Collector:
             return
         if seq == self._sequence:
             raise Malformed(f"got sequence number {seq} a second time")
-        gap = seq - self._sequence - 1
+        gap = seq - self._sequence - 1 - self._refused  # they were received
         if self._sequence >= 0 and gap > 0:
             self.flush()
             self._missed += gap
             if self._first:
                 self._source.missed_at_start(gap)
-        self._sequence, self._first = seq, False
+        self._sequence, self._first, self._refused = seq, False, 0

@@ -22,7 +22,7 @@ from rate_models.errors import BadOption
 from streaming.live.batch import Batch
 from streaming.live.collecting import Collector
 from streaming.live.inferring import PEEK, SECONDS, schema_of
-from streaming.live.messages import Message, decoded, features, message
+from streaming.live.messages import Message, decoded, is_label, message
 from streaming.live.schema import Malformed, Schema
 from streaming.live.source import AllOptions, LiveSource, check_options
 from streaming.live.splitting import Lines, Splitter
@@ -250,10 +250,9 @@ class LineSource(LiveSource):
 
 
 def _is_label(line: bytes, schema: Schema) -> bool:
-    """Whether a malformed line is a late label: an object with a label and without features."""
+    """Whether a malformed line is a late label."""
     try:
-        content = decoded(line)
-        return content.get("label") is not None and features(content, schema) is None
+        return is_label(decoded(line.removeprefix(BOM)), schema)
     except Malformed:
         return False
 

@@ -66,6 +66,14 @@ def message(content: dict[str, Any], schema: Schema) -> Message:
     return Message(x, y, key, _time(content.get("time")), _sequence(content.get("seq")))
 
 
+def is_label(content: dict[str, Any], schema: Schema) -> bool:
+    """Whether an object, which may be malformed, is a late label: without features."""
+    try:
+        return content.get("label") is not None and features(content, schema) is None
+    except Malformed:
+        return False
+
+
 def features(content: dict[str, Any], schema: Schema) -> NDArray[np.float64] | None:
     """The features of a message (n_features,); None if it has none. Raises Malformed."""
     values = content.get("x")
