@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from pipes import adds_up, csv, rows, standard_input
 
@@ -73,7 +74,7 @@ def test_fuzzed_lines_are_counted(form: str, tmp_path: Path) -> None:
     lines = [odd(rng, line) if b else line for b, line in zip(bad, good, strict=True)]
     data = start + b"\n".join(lines) + b"\n"
     cuts = [0, *sorted(rng.integers(len(data), size=60).tolist()), len(data)]
-    parts = [data[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [data[a:b] for a, b in pairwise(cuts)]
     options = {"hidden": 4, "lr": 0.01, "interval": 5000, "on_bad": "skip", "labels": "0,1,2"}
     with standard_input(parts):
         live = run(RunConfig.checked(source="stdin", **options), tmp_path / "r", Hooks(draw=False))[

@@ -57,7 +57,7 @@ LAYERS = {
         {"options"},
         {"tables"},
         {"samples"},
-        {"signals"},
+        {"signals", "events"},
         {"files"},
         {"machine", "terminal", "records"},
     ],
