@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rate_models.errors import BadOption
-from streaming.live.lsl_library import pylsl
+from streaming.live.connections.lsl import pylsl
 from streaming.sinks import Predictions, Say, Sink, SinkFile
 
 

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from rate_models.errors import MissingData, UserError
-from streaming.live.mqtt_connection import Address, address, client, connect
+from streaming.live.connections.mqtt import Address, address, client, connect
 from streaming.sinks import Predictions, Say, Sink, SinkFile
 
 

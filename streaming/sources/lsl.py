@@ -38,8 +38,8 @@ from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, MissingData
 from streaming.live.batch import Batch, LateLabel
+from streaming.live.connections.lsl import pylsl
 from streaming.live.inferring import classes_of
-from streaming.live.lsl_library import pylsl
 from streaming.live.reconnecting import ConnectionGone
 from streaming.live.schema import Malformed, Schema
 from streaming.live.source import LiveSource, check_options

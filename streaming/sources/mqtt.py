@@ -35,9 +35,9 @@ import numpy as np
 
 from rate_models.errors import BadOption, MissingData
 from streaming.live.collecting import Collector
+from streaming.live.connections.mqtt import Address, address, client, connect
 from streaming.live.inferring import PEEK, SECONDS, classes_of, schema_of
 from streaming.live.messages import Message, decoded, is_label, message
-from streaming.live.mqtt_connection import Address, address, client, connect
 from streaming.live.reconnecting import ConnectionGone
 from streaming.live.schema import Malformed, Schema
 from streaming.live.source import LiveSource, check_options

@@ -108,7 +108,7 @@ def test_the_contract_of_a_source(query: str, folder: Path) -> None:
 def test_a_folder_of_classes_is_learned(folder: Path, tmp_path: Path) -> None:
     source = open_source(f"events:{folder}?pool=2")
     assert (source.n_features, source.classes, source.length) == (2 * 17 * 17, (0, 1, 2), 24)
-    config = RunConfig.checked(source=f"events:{folder}?pool=2", hidden=16, epochs=30)
+    config = RunConfig.checked(source=f"events:{folder}?pool=5", hidden=16, epochs=40, scale="none")
     summary = run(config, tmp_path / "r", Hooks(draw=False))
     assert summary["test_accuracy"] == 1.0
 

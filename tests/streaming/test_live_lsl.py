@@ -30,7 +30,7 @@ pylsl = pytest.importorskip("pylsl")
 @pytest.fixture(scope="module", autouse=True)
 def _works() -> None:
     """Skip if streams are not found on this machine: some containers have no multicast."""
-    from streaming.live.lsl_library import pylsl as quiet
+    from streaming.live.connections.lsl import pylsl as quiet
 
     name = str(uuid.uuid4())
     outlet = quiet().StreamOutlet(pylsl.StreamInfo(name, "T", 1, 0, "float32", name))
