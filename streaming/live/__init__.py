@@ -3,6 +3,6 @@
 Open `source` first: `LiveSource` is the base of all live sources. `batch` has the samples as they
 arrive, `bounded` the queue with its policies, `waiting` the samples whose labels come later,
 `latency` and `counts` the numbers that a run reports, `reconnecting` the back-off. `lines` and
-`messages` convert bytes to samples, `schema` describes what a sample has to look like. `connections`
-has what sources and sinks share.
+`messages` convert bytes to samples, `schema` describes what a sample has to look like.
+`connections` has what sources and sinks share.
 """

@@ -62,9 +62,16 @@ class BoundedQueue:
                 self._append(batch)
 
     def label(self, late: LateLabel) -> None:
-        """Add a late label; it is dropped if there are too many."""
+        """Add a late label. If there are too many, wait if the policy is "block", else drop it.
+
+        Raises Closed once the consumer has closed the queue.
+        """
         with self._changed:
-            if self._labels == self.size:
+            while self._labels >= self.size and not self._closed and self.policy == "block":
+                self._changed.wait()
+            if self._closed:
+                raise Closed
+            if self._labels >= self.size:
                 self.labels_dropped += 1
                 return
             self._items.append(late)
@@ -112,8 +119,8 @@ class BoundedQueue:
                 labels.append(late)
                 self._items.popleft()
             self._labels -= len(labels)
-            if n := sum(part.n for part in parts):
-                self.waiting -= n
+            if labels or parts:
+                self.waiting -= sum(part.n for part in parts)
                 self._changed.notify_all()
             if not parts and not labels and self._ended:
                 if self._error is not None:

@@ -24,7 +24,8 @@ from streaming.live.batch import Batch, LateLabel
 from streaming.live.bounded import BoundedQueue, Closed
 from streaming.live.reconnecting import BackOff, ConnectionGone
 from streaming.live.schema import Schema
-from streaming.options import LiveOptions, SourceOptions, TableOptions
+from streaming.live_options import LiveOptions
+from streaming.options import SourceOptions, TableOptions
 from streaming.samples.source import Chunk, Source
 from streaming.signals import Steps
 
@@ -155,7 +156,7 @@ class LiveSource(Source):
 
     def bad(self, where: str, reason: str) -> BadSample:
         """The error for a malformed message."""
-        return BadSample(f"{self.name}, {where}: {reason}", remedy="correct it, or --on-bad skip")
+        return BadSample(f"{self.name}, {where}: {reason}; correct it, or --on-bad skip")
 
     def position(self) -> Position:
         """The position after the samples taken so far."""

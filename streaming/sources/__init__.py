@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from rate_models.errors import BadOption, quoted
 from rate_models.support import lookup, own_files
 from streaming.live.source import AllOptions, LiveSource
-from streaming.options import LiveOptions, TableOptions
+from streaming.live_options import LiveOptions
+from streaming.options import TableOptions
 from streaming.samples.arrays import ArraySource
 from streaming.samples.source import Chunk, Source
 from streaming.samples.stepped import Stepped

@@ -137,6 +137,26 @@ def test_a_reader_that_waits_ends_when_the_queue_is_closed() -> None:
     assert ended == [True] and queue.waiting == 2
 
 
+@pytest.mark.parametrize("policy", ["block", "drop_oldest", "drop_newest"])
+def test_late_labels_are_bounded_too(policy: str) -> None:
+    queue, got = BoundedQueue(5, policy), list[LateLabel]()
+
+    def fill() -> None:
+        for key in range(40):
+            queue.label(LateLabel(0, key, np.nan, 0))
+        queue.end()
+
+    writer = threading.Thread(target=fill)
+    writer.start()
+    if policy != "block":
+        writer.join()
+    while (taken := queue.take(1, 1.0)) is not None:
+        assert len(taken[1]) <= 5
+        got += taken[1]
+    writer.join()
+    assert len(got) + queue.labels_dropped == 40 and (len(got) == 40) == (policy == "block")
+
+
 def test_a_cut_keeps_positions_and_counts() -> None:
     whole = batch(10, 5, malformed=3)
     head, tail = whole.cut(2)

@@ -55,6 +55,7 @@ LAYERS = {
         {"sources", "sinks"},
         {"live"},
         {"options"},
+        {"live_options"},
         {"tables"},
         {"samples"},
         {"signals", "events"},

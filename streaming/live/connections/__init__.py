@@ -1,1 +1,1 @@
-"""Connections that a source and a sink share: `lsl` has the library, `mqtt` addresses and clients."""
+"""What a source and a sink share: `lsl` has the library, `mqtt` addresses and clients."""
