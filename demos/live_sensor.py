@@ -33,7 +33,7 @@ WINDOW = 500  # samples of a point of the figure, and between lines of metrics.j
 def main(
     samples: int = 12_000, late: int = 500, figure: Path = Path("live_sensor.png")
 ) -> dict[str, dict[str, float]]:
-    """Accuracy before, during and after the drift, with labels at once and ``late`` samples late."""
+    """Accuracy before, during and after the drift, with labels at once and with late labels."""
     scores, curves = {}, {}
     for name, delay in {"labels at once": 0, f"labels {late} samples late": late}.items():
         right = curves[name] = follow(samples, delay)

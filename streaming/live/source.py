@@ -178,7 +178,7 @@ class LiveSource(Source):
         """Raises BadOption: see `take`."""
         raise BadOption(
             f"--source {self.name}", got="a live stream", expected="samples that can be read again",
-            remedy="leave out --record, and use it with `dendrostream run` alone",
+            remedy="--record, for example, needs them",
         )  # fmt: skip
 
     def _work(self) -> None:

@@ -213,8 +213,12 @@ class Run(BaseRun):
         self.position += count
         self.index += count
 
+    def _empty(self) -> bool:
+        """Whether the epoch had no sample."""
+        return self.index == 0
+
     def _end_epoch(self, stop: Callable[[], bool]) -> None:
-        if self.index == 0:
+        if self._empty():
             raise BadOption("--source", got=f"{self.source.name}, an empty stream")
         self.over = True
         self.save()

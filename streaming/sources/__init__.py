@@ -22,7 +22,7 @@ from streaming.samples.stepped import Stepped
 
 __all__ = [
     "SOURCES", "ArraySource", "Chunk", "LiveSource", "Options", "Source", "SourceFile", "content",
-    "get", "no_argument", "open_source", "parts",
+    "get", "no_argument", "open_source", "parts", "refuse_live",
 ]  # fmt: skip
 
 
@@ -147,6 +147,15 @@ def content(name: str, source: Source | None = None) -> str:
         return "" if source is None else source.content()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def refuse_live(name: str, where: str) -> None:
+    """Raise BadOption if the source ``name`` is a live one, which cannot be read twice."""
+    if get(name).live:
+        raise BadOption(
+            where, got=f"the live source {own_files.shown(name)}",
+            expected="a source that can be read again", remedy="write it to a file: csv:FILE.csv",
+        )  # fmt: skip
 
 
 def no_argument(name: str, argument: str | None) -> None:

@@ -157,6 +157,7 @@ def test_packed_records_with_gaps_and_labels_by_another_topic(
     assert live["dropped"] == live["malformed"] == live["unlabelled"] == 0
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_restarted(topic: str, tmp_path: Path) -> None:
     number, said = brokers.free_port(), list[str]()
     messages, state = as_json(600), {"received": 0, "restarted": False}
@@ -228,8 +229,8 @@ def fuzzed(rng: np.random.Generator, n: int) -> tuple[list[bytes], int, int]:
     return payloads, fine, labels
 
 
-def test_fuzzed_messages_are_counted(port: int, topic: str, tmp_path: Path) -> None:
-    n = 10_000
+@pytest.mark.parametrize("n", [500, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_fuzzed_messages_are_counted(n: int, port: int, topic: str, tmp_path: Path) -> None:
     payloads, fine, labels = fuzzed(np.random.default_rng(1), n)
     first(port, topic, ['{"x": [1, 2, 3, 4], "label": 0, "seq": 0}'])
     sending = Sending(port, topic, payloads, n - labels + 1)
@@ -238,7 +239,7 @@ def test_fuzzed_messages_are_counted(port: int, topic: str, tmp_path: Path) -> N
     live = summary["live"]
     assert live["learned"] == fine + 1 and adds_up(live) and live["labels_malformed"] == labels
     assert live["malformed"] == n - fine - labels == live["received"] - fine - 1
-    assert 0.9 * labels < live["missed"] <= labels  # labels took the place of numbered samples
+    assert 0.8 * labels < live["missed"] <= labels  # labels took the place of numbered samples
 
 
 def test_fuzzed_records_are_counted(port: int, topic: str, tmp_path: Path) -> None:
@@ -267,6 +268,7 @@ def test_a_bad_message_can_stop_the_run(port: int, topic: str, tmp_path: Path) -
     assert summary["live"]["learned"] == 50 and summary["stopped"] == "error"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["block", "drop_oldest", "drop_newest"])
 def test_a_sender_faster_than_learning(port: int, topic: str, policy: str, tmp_path: Path) -> None:
     messages = as_json(1500)

@@ -169,6 +169,10 @@ class LiveRun(Run):
             elif not self._ready:
                 yield nothing
 
+    def _empty(self) -> bool:
+        """See `Run._empty`. A stream without labels is only predicted."""
+        return self.counts.received == 0
+
     def _with_labels(self, batch: Batch) -> Batch:
         """The samples whose label is known; the others are predicted, and wait."""
         y, unknown = batch.y, ~batch.known
