@@ -183,6 +183,30 @@ def test_a_sender_ten_times_as_fast_as_learning(policy: str, tmp_path: Path) -> 
         assert live["learned"] >= 100
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["block", "drop_oldest", "drop_newest"])
+def test_memory_does_not_grow_with_the_stream(policy: str, tmp_path: Path) -> None:
+    """40 times the queue, ten times as fast as learning: less than a tenth of it stays."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(1000, 200)).round(3), rng.integers(3, size=1000)
+    lines = [",".join([*map(str, x), str(k)]) for x, k in zip(X.tolist(), y, strict=True)]
+    part = "\n".join([*lines, ""]).encode()
+    header = ",".join([f"f{i}" for i in range(200)] + ["label"]).encode() + b"\n"
+    sizes = list[int]()
+
+    def watch(this: Any) -> None:
+        time.sleep(0.01)
+        if policy != "block" or this.position % 1000 == 0:
+            sizes.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
+
+    options = {"queue": 1000, "interval": 100, "save_every": 100_000, "labels": "0,1,2"}
+    hooks = Hooks(watch=watch, draw=False)
+    live = piped([header, *[part] * 40], tmp_path / "r", hooks, when_full=policy, **options)["live"]
+    assert live["received"] == 40_000 and adds_up(live) and live["queued_most"] <= 1000
+    stream = 40_000 * 200 * 8
+    assert max(sizes) - sizes[len(sizes) // 4] < stream / 10, (sizes[::10], stream)
+
+
 @pytest.mark.parametrize(
     ("data", "options", "expected"),
     [
