@@ -90,7 +90,7 @@ class LiveSource(Source):
         self._stop, self._thread = threading.Event(), threading.Thread()
         self._connections = 0
         self._back_off: BackOff | None = None
-        self.say: Callable[[str], None] = lambda text: None
+        self.notify: Callable[[str], None] = lambda text: None
 
     @abstractmethod
     def read(self) -> None:
@@ -100,10 +100,10 @@ class LiveSource(Source):
         BadSample for a malformed message that is to stop the run.
         """
 
-    def begin(self, say: Callable[[str], None]) -> None:
-        """Start to read. ``say`` gets lines about connections and gaps."""
-        self.say = say
-        self._back_off = BackOff(self.name, say, self._stop.wait)
+    def begin(self, notify: Callable[[str], None]) -> None:
+        """Start to read. ``notify`` gets lines about connections and gaps."""
+        self.notify = notify
+        self._back_off = BackOff(self.name, notify, self._stop.wait)
         self._thread = threading.Thread(target=self._work, name=f"reader of {self.name}")
         self._thread.daemon = True  # a read that hangs must not keep the program
         self._thread.start()
@@ -147,12 +147,12 @@ class LiveSource(Source):
             self._back_off.connected()
         if self._connections > 1:
             self.reconnects += 1
-            self.say(f"{self.name}: connected again")
+            self.notify(f"{self.name}: connected again")
 
     def missed_at_start(self, missed: int) -> None:
         """Called by `read` of a resumed run, when the number of missed samples is known."""
         if missed:
-            self.say(f"{self.name}: {missed:,} samples were missed since the run stopped")
+            self.notify(f"{self.name}: {missed:,} samples were missed since the run stopped")
 
     def bad(self, where: str, reason: str) -> BadSample:
         """The error for a malformed message."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rate_models.support import lookup
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 class Predictions(NamedTuple):
@@ -62,13 +62,13 @@ class Sink(ABC):
 class SinkFile:
     """The entry point of a sink's file: ``SINK = SinkFile(__name__, open=open)``.
 
-    open(target, classes, n_outputs, say): returns the sink. target: the whole text of
-    ``--publish``. classes: the possible labels, None for numbers. say: gets a line when something
-    goes wrong. Raises BadOption, MissingData or MissingExtra.
+    open(target, classes, n_outputs, notify): returns the sink. target: the whole text of
+    ``--publish``. classes: the possible labels, None for numbers. notify: gets a line when
+    something goes wrong. Raises BadOption, MissingData or MissingExtra.
     """
 
     module: str
-    open: Callable[[str, tuple[Any, ...] | None, int, Say], Sink]
+    open: Callable[[str, tuple[Any, ...] | None, int, Notify], Sink]
 
 
 SINKS = lookup.Kind(
@@ -76,8 +76,8 @@ SINKS = lookup.Kind(
 )
 
 
-def open_sink(target: str, classes: tuple[Any, ...] | None, n_outputs: int, say: Say) -> Sink:
+def open_sink(target: str, classes: tuple[Any, ...] | None, n_outputs: int, notify: Notify) -> Sink:
     """Open the sink ``target``; see `SinkFile`. A target without a known kind is a file."""
     kind, colon, _ = target.partition(":")
     name = kind if colon and kind in lookup.names(SINKS) else "lines"
-    return lookup.get(SINKS, name).open(target, classes, n_outputs, say)
+    return lookup.get(SINKS, name).open(target, classes, n_outputs, notify)

@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from streaming.sinks import Predictions, Say, Sink, SinkFile
+from streaming.sinks import Notify, Predictions, Sink, SinkFile
 
 
 class Lines(Sink):
     """Appends to a file; see the module."""
 
-    def __init__(self, path: Path, say: Say) -> None:
-        self._file, self._say = path.open("a", encoding="utf-8"), say
+    def __init__(self, path: Path, notify: Notify) -> None:
+        self._file, self._notify = path.open("a", encoding="utf-8"), notify
         self._failed = False
 
     def send(self, predictions: Predictions) -> None:
@@ -24,7 +24,7 @@ class Lines(Sink):
             self._file.flush()
         except OSError as error:
             if not self._failed:
-                self._say(f"--publish {self._file.name}: {error.strerror}; predictions are lost")
+                self._notify(f"--publish {self._file.name}: {error.strerror}; predictions are lost")
             self._failed = True
 
     def close(self) -> None:
@@ -32,8 +32,8 @@ class Lines(Sink):
         self._file.close()
 
 
-def open(target: str, classes: tuple[Any, ...] | None, n_outputs: int, say: Say) -> Sink:
-    return Lines(Path(target.removeprefix("lines:")).expanduser(), say)
+def open(target: str, classes: tuple[Any, ...] | None, n_outputs: int, notify: Notify) -> Sink:
+    return Lines(Path(target.removeprefix("lines:")).expanduser(), notify)
 
 
 SINK = SinkFile(__name__, open=open)

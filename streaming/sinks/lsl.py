@@ -12,7 +12,7 @@ import numpy as np
 
 from rate_models.errors import BadOption
 from streaming.live.connections.lsl import pylsl
-from streaming.sinks import Predictions, Say, Sink, SinkFile
+from streaming.sinks import Notify, Predictions, Sink, SinkFile
 
 
 class Lsl(Sink):
@@ -38,7 +38,7 @@ class Lsl(Sink):
         del self._outlet
 
 
-def open(target: str, classes: tuple[Any, ...] | None, n_outputs: int, say: Say) -> Sink:
+def open(target: str, classes: tuple[Any, ...] | None, n_outputs: int, notify: Notify) -> Sink:
     name = target.partition(":")[2]
     if not name:
         raise BadOption("--publish", got=target, expected="lsl:NAME")

@@ -11,14 +11,14 @@ from typing import Any
 
 from rate_models.errors import MissingData, UserError
 from streaming.live.connections.mqtt import Address, address, client, connect
-from streaming.sinks import Predictions, Say, Sink, SinkFile
+from streaming.sinks import Notify, Predictions, Sink, SinkFile
 
 
 class Mqtt(Sink):
     """Publishes to a topic; see the module."""
 
-    def __init__(self, to: Address, say: Say) -> None:
-        self._to, self._say, self._failed = to, say, False
+    def __init__(self, to: Address, notify: Notify) -> None:
+        self._to, self._notify, self._failed = to, notify, False
         self._client = client(to)
         try:
             connect(self._client, to, thread=True)  # which connects again by itself
@@ -33,7 +33,7 @@ class Mqtt(Sink):
         """See `Sink.send`."""
         for record in predictions.records():
             if self._client.publish(self._to.topic, json.dumps(record)).rc and not self._failed:
-                self._say(f"--publish {self._to.text}: no connection; predictions are lost")
+                self._notify(f"--publish {self._to.text}: no connection; predictions are lost")
                 self._failed = True
 
     def close(self) -> None:
@@ -42,8 +42,8 @@ class Mqtt(Sink):
         self._client.loop_stop()
 
 
-def open(target: str, classes: tuple[Any, ...] | None, n_outputs: int, say: Say) -> Sink:
-    return Mqtt(address(target, (), "--publish"), say)
+def open(target: str, classes: tuple[Any, ...] | None, n_outputs: int, notify: Notify) -> Sink:
+    return Mqtt(address(target, (), "--publish"), notify)
 
 
 SINK = SinkFile(__name__, open=open)

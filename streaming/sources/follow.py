@@ -103,7 +103,7 @@ class Follow(LineSource):
             if status.st_ino == self.start.origin and status.st_size >= self.start.mark:
                 return file, self.start.mark
             file.close()
-        self.say(
+        self.notify(
             f"{self.name}: the file that the run stopped in is gone or was truncated; it goes on "
             "with the one there now, and cannot tell how many samples it missed"
         )

@@ -187,15 +187,15 @@ class Lsl(LiveSource):
         return self.schema.label_text(text.strip())
 
     def _report_gap(self, origin: int) -> None:
-        """Of a resumed run: say how many samples it missed, by their times and the nominal rate."""
+        """Report how many samples a resumed run missed, by their times and the nominal rate."""
         start, self.start = self.start, None
         if start is None or start.mark < 0:
             return
         if origin != start.origin or not self.rate:
-            self.say(f"{self.name}: another outlet than before; missed samples are not known")
+            self.notify(f"{self.name}: another outlet than before; missed samples are not known")
             return
         seconds = self._lsl.local_clock() - start.mark / 1e9
-        self.say(
+        self.notify(
             f"{self.name}: about {max(round(seconds * self.rate), 0):,} samples were missed since "
             "the run stopped"
         )

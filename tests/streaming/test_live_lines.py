@@ -320,7 +320,7 @@ def test_a_stopped_run_reads_on_where_it_stopped(meanwhile: str, tmp_path: Path)
                   stop=lambda: seen[0] >= 700, draw=False)  # fmt: skip
     first = run(config(f"follow:{path}"), tmp_path / "r", hooks)
     assert first["live"]["learned"] == seen[0] < 1200 and adds_up(first["live"])
-    said = list[str]()
+    shown = list[str]()
     if meanwhile == "gone":
         path.write_bytes(b"")
         path.write_bytes(csv(100, 1))
@@ -329,10 +329,10 @@ def test_a_stopped_run_reads_on_where_it_stopped(meanwhile: str, tmp_path: Path)
         (append if meanwhile == "grown" else rotate)(100, 1)(path)
         total = 1300 + 7 * (meanwhile == "rotated")
     hooks = Hooks(watch=lambda this: seen.__setitem__(0, this.position),
-                  stop=lambda: seen[0] >= total, say=said.append, draw=False)  # fmt: skip
+                  stop=lambda: seen[0] >= total, notify=shown.append, draw=False)  # fmt: skip
     summary = resume(tmp_path / "r", hooks)
     assert summary["live"]["learned"] == total and adds_up(summary["live"])
-    assert any("cannot tell how many" in line for line in said) == (meanwhile == "gone")
+    assert any("cannot tell how many" in line for line in shown) == (meanwhile == "gone")
     if meanwhile != "gone":
         extra = [csv(7, 51, False)] * (meanwhile == "rotated")
         piped([csv(1200), *extra, csv(100, 1, False)], tmp_path / "all")
@@ -405,11 +405,11 @@ def test_a_resumed_pipe_reports_what_it_missed(tmp_path: Path) -> None:
                   stop=lambda: seen[0] >= 400, draw=False)  # fmt: skip
     first = piped([csv(1500)], tmp_path / "r", hooks)["live"]
     assert first["waiting"] == first["received"] - 400 > 0 and adds_up(first)
-    said = list[str]()
+    shown = list[str]()
     with standard_input([csv(200, 7)]):
-        second = resume(tmp_path / "r", Hooks(say=said.append, draw=False))["live"]
+        second = resume(tmp_path / "r", Hooks(notify=shown.append, draw=False))["live"]
     assert second["learned"] == 600 and adds_up(second)
-    assert f"stdin: {first['waiting']:,} samples were missed since the run stopped" in said
+    assert f"stdin: {first['waiting']:,} samples were missed since the run stopped" in shown
 
 
 def test_going_on_from_another_run_keeps_its_labels(tmp_path: Path) -> None:
@@ -426,7 +426,7 @@ def test_a_reader_that_fails_is_called_again(tmp_path: Path) -> None:
     from streaming.live.reconnecting import ConnectionGone
     from streaming.sources.stdin import Stdin
 
-    calls, said = [0], list[str]()
+    calls, shown = [0], list[str]()
     read = Stdin.read
 
     def failing(self: Stdin) -> None:
@@ -438,8 +438,8 @@ def test_a_reader_that_fails_is_called_again(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stdin, "read", failing)
-        live = piped([csv(200)], tmp_path / "r", Hooks(say=said.append, draw=False))["live"]
+        live = piped([csv(200)], tmp_path / "r", Hooks(notify=shown.append, draw=False))["live"]
     assert live["learned"] == 200 and live["reconnects"] == 2
-    assert sum("the cable came off; connecting again in 0.1 s" in line for line in said) == 2
+    assert sum("the cable came off; connecting again in 0.1 s" in line for line in shown) == 2
     assert not any(t.name.startswith("reader of") for t in threading.enumerate())
     assert issubclass(Stdin, LiveSource)

@@ -96,7 +96,7 @@ def test_a_minute_of_64_channels_at_1_kHz(tmp_path: Path) -> None:  # noqa: N802
 
 @pytest.mark.slow
 def test_an_outlet_that_is_killed_and_restarted(tmp_path: Path) -> None:
-    name, said, seen = f"t{uuid.uuid4()}", list[str](), [0]
+    name, shown, seen = f"t{uuid.uuid4()}", list[str](), [0]
     processes = contextlib.ExitStack()
 
     def watch(this: Any) -> None:
@@ -108,12 +108,12 @@ def test_an_outlet_that_is_killed_and_restarted(tmp_path: Path) -> None:
 
     with processes:
         first = processes.enter_context(outlet(name, 4, 1000, 100_000))
-        hooks = Hooks(watch=watch, say=said.append, draw=False)
+        hooks = Hooks(watch=watch, notify=shown.append, draw=False)
         summary = run(config(name, samples=900, seconds=30), tmp_path / "r", hooks)
     live = summary["live"]
     assert summary["stopped"] == "samples" and adds_up(live) and live["reconnects"] == 1
-    assert any("the outlet is gone" in line and "connecting again in" in line for line in said)
-    assert any("connected again" in line for line in said)
+    assert any("the outlet is gone" in line and "connecting again in" in line for line in shown)
+    assert any("connected again" in line for line in shown)
 
 
 class Streams:

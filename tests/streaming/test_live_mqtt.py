@@ -45,9 +45,9 @@ class Sending:
 
     def __init__(self, port: int, topic: str, payloads: list[Any], total: int) -> None:
         self._how, self._total, self.done = (port, topic, payloads), total, 0
-        self.said: list[str] = []
+        self.shown: list[str] = []
         self._thread: threading.Thread | None = None
-        self.hooks = Hooks(watch=self._watch, stop=self._stop, say=self.said.append, draw=False)
+        self.hooks = Hooks(watch=self._watch, stop=self._stop, notify=self.shown.append, draw=False)
 
     def _watch(self, this: Any) -> None:
         if self._thread is None:
@@ -159,7 +159,7 @@ def test_packed_records_with_gaps_and_labels_by_another_topic(
 
 @pytest.mark.slow
 def test_a_broker_that_is_restarted(topic: str, tmp_path: Path) -> None:
-    number, said = brokers.free_port(), list[str]()
+    number, shown = brokers.free_port(), list[str]()
     messages, state = as_json(600), {"received": 0, "restarted": False}
     with contextlib.ExitStack() as running:
         process = running.enter_context(brokers.broker(tmp_path, number))
@@ -175,12 +175,12 @@ def test_a_broker_that_is_restarted(topic: str, tmp_path: Path) -> None:
             if this.live.reconnects and not state.get("again"):
                 state["again"] = first(number, topic, messages[310:])
 
-        hooks = Hooks(watch=watch, say=said.append, draw=False,
+        hooks = Hooks(watch=watch, notify=shown.append, draw=False,
                       stop=lambda: state["received"] >= 590)  # fmt: skip
         summary = run(config(number, topic, seconds=60), tmp_path / "r", hooks)
         live = summary["live"]
         assert (live["learned"], live["missed"], live["reconnects"]) == (590, 10, 1)
-        assert any("connecting again in" in line for line in said)
+        assert any("connecting again in" in line for line in shown)
 
 
 def test_a_resumed_run_knows_what_it_missed(port: int, topic: str, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_resumed_run_knows_what_it_missed(port: int, topic: str, tmp_path: Pat
     live = resume(tmp_path / "r", sending.hooks)["live"]
     thread.join()
     assert live["learned"] == 650 and live["missed"] == 250 and adds_up(live)
-    assert any("250 samples were missed since the run stopped" in line for line in sending.said)
+    assert any("250 samples were missed since the run stopped" in line for line in sending.shown)
 
 
 def fuzzed(rng: np.random.Generator, n: int) -> tuple[list[bytes], int, int]:

@@ -257,18 +257,18 @@ def test_percentiles_are_never_too_small_and_hardly_too_large() -> None:
 
 
 def test_waits_double_up_to_half_a_minute() -> None:
-    said, slept = list[str](), list[float]()
+    shown, slept = list[str](), list[float]()
 
     def sleep(seconds: float) -> bool:
         slept.append(seconds)
         return len(slept) == 12
 
-    back_off = BackOff("mqtt://h/t", said.append, sleep)
+    back_off = BackOff("mqtt://h/t", shown.append, sleep)
     while back_off.wait("connection refused"):
         if len(slept) == 4:
             back_off.connected()
     assert slept == [0.1, 0.2, 0.4, 0.8, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8]
-    assert said[1] == "mqtt://h/t: connection refused; connecting again in 0.2 s"
+    assert shown[1] == "mqtt://h/t: connection refused; connecting again in 0.2 s"
 
 
 def test_counts_are_checked() -> None:

@@ -128,9 +128,9 @@ class LiveRun(Run):
         options = self.live.options
         if options.publish is not None:
             outputs = self.learner.sizes[-1]
-            self._sink = open_sink(options.publish, self.live.classes, outputs, hooks.say)
+            self._sink = open_sink(options.publish, self.live.classes, outputs, hooks.notify)
         try:
-            self.live.begin(hooks.say)
+            self.live.begin(hooks.notify)
             return super()._stream(hooks, rate_checks)
         finally:
             self.live.close()
