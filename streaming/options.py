@@ -6,7 +6,8 @@ Every field of `RunOptions` is an option. Pydantic defines its name, type, range
 - `LearnerOptions`: the learner, as the argument of the same name;
 - `StreamOptions`: the loop of the run;
 - `SourceOptions`: the source, and the learner if it has an argument of the same name;
-- `TableOptions`: sources that read tables.
+- `TableOptions`: sources that read tables;
+- `LiveOptions` (in `streaming.live_options`): sources whose samples arrive while the run goes on.
 
 Everything else is derived from these fields: the options of ``dendrostream run`` and ``dendrostream
 sweep``, `streaming.runs.config.RunConfig` with the ``config.json`` of a run, the options stored in
@@ -23,6 +24,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from rate_models.errors import BadOption
+from streaming.live_options import LiveOptions
 from streaming.records import Checked, Option, parse_sizes
 
 # Options that other commands share.
@@ -61,6 +63,11 @@ def _columns(value: Any) -> Any:
 def _names(value: Any) -> Any:
     """A single text as one name."""
     return (value,) if isinstance(value, str) else _listed("record", value)
+
+
+def _steps(value: Any) -> Any:
+    """A single text as one step."""
+    return (value,) if isinstance(value, str) else _listed("signal", value)
 
 
 def _listed(what: str, value: Any) -> Any:
@@ -204,6 +211,7 @@ class SourceOptions(Checked):
     on_bad: "raise" on a bad sample in a file, or "skip" it and count it.
     task: "regression" (labels are numbers) or "classification". None: the source knows it or
     guesses it (see `streaming.samples.task`).
+    signal: steps between the source and the learner, in order; see `streaming.signals`.
     """
 
     seed: Annotated[
@@ -222,6 +230,17 @@ class SourceOptions(Checked):
         Literal["raise", "skip"],
         Option("A bad sample (NaN, wrong length, ...): stop, or skip and count it."),
     ] = "raise"
+    signal: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_steps),
+        Option(
+            "Step between source and learner: standardise[:half_life=1000], window:50,hop=10, "
+            "decimate:4, band_power:8-12+13-30,rate=250. Repeatable.",
+            text=list[str],
+            metavar="STEP",
+            inherited="fixed",
+        ),
+    ] = ()
     data: Data = None
     download: Download = False
 
@@ -297,5 +316,5 @@ class TableOptions(Checked):
         return self
 
 
-class RunOptions(TableOptions, SourceOptions, LearnerOptions, StreamOptions):
+class RunOptions(TableOptions, SourceOptions, LiveOptions, LearnerOptions, StreamOptions):
     """All options of a run."""

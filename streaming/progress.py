@@ -50,7 +50,7 @@ class Bar:
         known = {name: f"{value:.3f}" for name, value in shown.items() if value is not None}
         if (rmse := scores.get("windowed_rmse")) is not None:
             known["RMSE"] = f"{rmse:.4g}"  # in the units of the targets
-        self._bar.set_postfix(known, refresh=False)
+        self._bar.set_postfix(known | run.shown(), refresh=False)
         self._bar.update(run.position - self._bar.n)
 
     def close(self) -> None:

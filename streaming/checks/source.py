@@ -10,7 +10,7 @@ import numpy as np
 
 from rate_models.checks.report import Line, Report, carried_out
 from rate_models.support import lookup, own_files
-from streaming.sources import SOURCES, Chunk, Options, Source, open_source, parts
+from streaming.sources import SOURCES, Chunk, Options, Source, open_source, parts, refuse_live
 
 MOST = 600  # the largest number of samples that are tested
 SIZES = (1, 7, 64, 300)
@@ -34,8 +34,9 @@ def check_source(
     """Test the contract of a source on its first samples; returns the report.
 
     name: as for `open_source`: a name or the path of a file, with an argument if needed.
-    Raises the errors of `open_source`.
+    Raises the errors of `open_source`, and BadOption for a live source.
     """
+    refuse_live(name, "check")
     subject = Subject(name, options or Options())
     subject.opened()
     return Report("source", own_files.shown(name), carried_out(CHECKS, subject, only))

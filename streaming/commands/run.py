@@ -106,6 +106,7 @@ def _refuse_others(context: typer.Context) -> None:
 def _report(summary: dict[str, Any]) -> str:
     """The report at the end of a run, as text."""
     from streaming.runs import footprint
+    from streaming.runs.live import report
     from streaming.runs.summary import score_rows
 
     scores = score_rows(summary)
@@ -114,6 +115,7 @@ def _report(summary: dict[str, Any]) -> str:
         ("samples", f"{summary['samples_seen']:,}"),
         ("samples per second", f"{summary['samples_per_second']:,.0f}"),
         *footprint.rows(summary),
+        *report.rows(summary),
         ("folder", summary["out"]),
     ]
     for name, file in (("picture", "learning_curve.png"), ("recorded", "record.png")):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self, cast
 from pydantic import ValidationError
 
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData, quoted
+from streaming import sources
 from streaming.learner import implementation
 from streaming.learner.learner import ARGUMENTS, OnlineLearner
 from streaming.options import RunOptions
@@ -17,7 +18,7 @@ from streaming.runs import defaults
 from streaming.runs.lineage import Continued, Lineage
 from streaming.samples.input_target import InputTarget, factor_of
 from streaming.samples.retargeted import NumberTarget
-from streaming.sources import Options, Source, open_source
+from streaming.sources import LiveSource, Options, Source, open_source
 
 # Defaults of options that neither the user nor the source sets. The defaults of rate, activation,
 # loss and scaling come from the rule: see `streaming.runs.defaults`.
@@ -89,9 +90,13 @@ class RunConfig(RunOptions):
     def open(self) -> Source:
         """Open the source."""
         source = self._open()
-        return source if self.lineage is None else cast(Source, Continued(source, self.lineage))
+        if self.lineage is None or isinstance(source, LiveSource):
+            return source
+        return cast(Source, Continued(source, self.lineage))
 
     def _open(self) -> Source:
+        if sources.get(self.source).live:
+            return self._open_live()
         if self.target == "input":
             source = open_source(self.source, self._source_options(task=None))
             if self.task == "classification":
@@ -107,6 +112,15 @@ class RunConfig(RunOptions):
             raise BadOption("--task", got="classification", expected="regression, which the "
                             f"source {source.name} is")  # fmt: skip
         return source
+
+    def _open_live(self) -> Source:
+        """Open a live source. A learner of an earlier run decides on the labels."""
+        if self.target == "input" or (self.epochs or 1) > 1:
+            option = "--epochs" if self.target == "label" else "--target"
+            raise BadOption(option, got=f"{self.epochs or 'input'} beside {self.source}",
+                            expected="a stream that is read once, and its labels")  # fmt: skip
+        labels = self.labels or (self.lineage and self.lineage.classes)
+        return open_source(self.source, self._source_options(labels=labels))
 
     def _source_options(self, **more: Any) -> Options:
         """The options of the source."""
@@ -162,6 +176,7 @@ class RunConfig(RunOptions):
             "scale": scale,
             "task": "regression" if source.classes is None else "classification",
             "data": self.data and self.data.absolute(),
+            "labels": source.classes if isinstance(source, LiveSource) else None,
             "settings": settings,
         }
         config = self.model_copy(update=filled)

@@ -25,7 +25,7 @@ from streaming.runs.config import BY_SETTING, RunConfig, sample_counts
 from streaming.runs.lineage import Lineage
 from streaming.runs.run import Hooks, run
 from streaming.runs.summary import Summary
-from streaming.sources import Source, content
+from streaming.sources import LiveSource, Source, content
 
 _OPTIONS = option_of(RunOptions)
 # Options that define the learner. A run that goes on cannot change them.
@@ -68,7 +68,8 @@ def go_on(
     source = config.open()
     state = meta.get("run", {})
     _check_features(source, learner, state, lineage)
-    if source.name == before.source and content(source.name, source) == state.get("content"):
+    again = not isinstance(source, LiveSource) and source.name == before.source
+    if again and content(source.name, source) == state.get("content"):
         passed = state["epoch"] + bool(state["index"])
         epoch = passed + (before.lineage.epoch if before.lineage else 0)
         config = config.model_copy(update={"lineage": lineage.model_copy(update={"epoch": epoch})})

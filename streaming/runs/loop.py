@@ -52,6 +52,7 @@ class Hooks:
 class Run(BaseRun):
     """A run that continues its stream from the current position."""
 
+    _endless = "the stream has no end"
     _saved: tuple[int, ...] | None = None  # the state at the last checkpoint, see `save`
     _kept = 0  # position of the last checkpoint
     _tested: tuple[int, dict[str, Any]] | None = None  # position and scores of the last test
@@ -65,7 +66,7 @@ class Run(BaseRun):
         if rate_checks:
             rate_checks.before(self.source)
         if self.source.length is None and not (c.samples or c.seconds or c.accuracy):
-            hooks.notify("the stream has no end: Ctrl-C ends the run and saves it")
+            hooks.notify(f"{self._endless}: Ctrl-C ends the run and saves it")
         self.log.path.touch()
         try:
             if not self.record.lines:
@@ -136,6 +137,13 @@ class Run(BaseRun):
         while not (why := self._ended() or ("interrupted" if hooks.stop() else "")):
             clock = time.perf_counter()
             for X, y in self._blocks():
+                if not len(y):  # a live source has no sample at the moment
+                    self.seconds += time.perf_counter() - clock
+                    hooks.watch(self)
+                    if why := self._ended() or ("interrupted" if hooks.stop() else ""):
+                        return why
+                    clock = time.perf_counter()
+                    continue
                 self._learn(X, y)
                 few = len(X) < ENOUGH
                 self.recent = np.vstack([self.recent, X] if few else [X[-ENOUGH:]])[-ENOUGH:]
@@ -176,13 +184,17 @@ class Run(BaseRun):
 
     def _blocks(self) -> Iterator[Chunk]:
         """The rest of the epoch in blocks that end where a line, a checkpoint or the end is due."""
-        c = self.config
         for X, y in self.source.chunks(self.epoch, start=self.index, size=BLOCK):
             while len(y):
-                due = [len(y), *(n - self.position % n for n in (c.interval, c.save_every))]
-                n = min(due if c.samples is None else [*due, c.samples - self.position])
+                n = min(len(y), self._until_due())
                 yield X[:n], y[:n]
                 X, y = X[n:], y[n:]
+
+    def _until_due(self) -> int:
+        """The number of samples until a line, a checkpoint or the end is due."""
+        c = self.config
+        due = [n - self.position % n for n in (c.interval, c.save_every)]
+        return min(due if c.samples is None else [*due, c.samples - self.position])
 
     def _learn(self, X: Any, y: Any) -> None:
         try:
@@ -201,8 +213,12 @@ class Run(BaseRun):
         self.position += count
         self.index += count
 
+    def _empty(self) -> bool:
+        """Whether the epoch had no sample."""
+        return self.index == 0
+
     def _end_epoch(self, stop: Callable[[], bool]) -> None:
-        if self.index == 0:
+        if self._empty():
             raise BadOption("--source", got=f"{self.source.name}, an empty stream")
         self.over = True
         self.save()
@@ -254,9 +270,13 @@ class Run(BaseRun):
         self._check()
         for log in (self.log, self.record):
             log.sync()  # the checkpoint refers to these lines
-        extra, meta = run_state.stored(self)
+        extra, meta = self._stored()
         self.learner.save(self.folder / "checkpoint", extra_arrays=extra, extra_meta=meta)
         self._saved, self._kept = stands, self.position
+
+    def _stored(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Arrays and meta that the checkpoint holds beside the learner."""
+        return run_state.stored(self)
 
     def restore(self, arrays: dict[str, NDArray[Any]], state: RunState) -> None:
         """Restore the state of a checkpoint, and cut off log lines written after it.

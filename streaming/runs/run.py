@@ -21,11 +21,12 @@ from streaming.pictures import drawn
 from streaming.runs import defaults
 from streaming.runs import state as run_state
 from streaming.runs.config import RunConfig
+from streaming.runs.live.run import LiveRun
 from streaming.runs.loop import FINISHED, Hooks, Run
 from streaming.runs.record import Recorder
 from streaming.runs.state import RunState
 from streaming.runs.summary import Summary
-from streaming.sources import Source
+from streaming.sources import LiveSource, Source
 from streaming.terminal import slow
 
 __all__ = ["FINISHED", "Hooks", "Run", "RunConfig", "Summary", "resume", "run"]
@@ -60,7 +61,7 @@ def run(
     with disk(folder), locked(folder) as lock:
         refuse_used(folder)
         write_text(folder / "config.json", config.model_dump_json(indent=2) + "\n")
-        this = Run(folder, config, source, learner, recorder, lock)
+        this = _kind(source)(folder, config, source, learner, recorder, lock)
         this.save()
         if begun is None and (chosen := defaults.line(given, config, source)):
             hooks.notify(chosen)
@@ -87,7 +88,7 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
             source = _opened(config, hooks)
             learner = config.learner(source)
             recorder = Recorder(config.record, learner, source)
-            this = Run(folder, config, source, learner, recorder, lock)
+            this = _kind(source)(folder, config, source, learner, recorder, lock)
             this.save()
             return this.go(hooks)
         arrays, meta = checkpoint.read(folder / "checkpoint")
@@ -99,7 +100,7 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
             config = config.model_copy(update={"task": task})
         source = _opened(config, hooks)
         recorder = Recorder(config.record, learner, source)
-        this = Run(folder, config, source, learner, recorder, lock)
+        this = _kind(source)(folder, config, source, learner, recorder, lock)
         this.restore(arrays, state)
         return this.go(hooks)
 
@@ -114,6 +115,11 @@ def _refuse_without_learner(folder: Path, config: RunConfig) -> None:
             expected="a run with a checkpoint",
             remedy=f"begin it again: dendrostream run --from {parent} --out {folder}",
         )
+
+
+def _kind(source: Source) -> type[Run]:
+    """The class of a run on this source."""
+    return LiveRun if isinstance(source, LiveSource) else Run
 
 
 def _opened(config: RunConfig, hooks: Hooks) -> Source:

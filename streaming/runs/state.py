@@ -75,6 +75,10 @@ class BaseRun:
         rate = self.position / self.seconds if self.seconds else 0.0
         return {"seconds": round(self.seconds, 6), "samples_per_second": round(rate, 1)}
 
+    def shown(self) -> dict[str, str]:
+        """More to show beside the progress bar."""
+        return {}
+
 
 class EpochScores(BaseModel):
     """Results after an epoch: its number from 1, samples so far, and held-out scores if any."""
@@ -93,7 +97,7 @@ class RunState(BaseModel):
     line_at: position at the last metrics line. lines, recorded: numbers of lines in metrics.jsonl
     and record.jsonl at the checkpoint; lines_digest, recorded_digest: hashes of these lines.
     content: hash of the source's data. config: the options of the run. summary_digest: hash of the
-    summary of a finished run.
+    summary of a finished run. live: the state of a run on a live source, see `runs.live`.
     """
 
     model_config = ConfigDict(strict=True)  # keys of later versions are ignored
@@ -112,6 +116,7 @@ class RunState(BaseModel):
     content: str = ""
     config: dict[str, Any] | None = None
     summary_digest: str | None = None
+    live: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, meta: Mapping[str, Any], folder: Path) -> Self:

@@ -13,28 +13,36 @@ from dataclasses import dataclass
 
 from rate_models.errors import BadOption, quoted
 from rate_models.support import lookup, own_files
-from streaming.options import SourceOptions, TableOptions
+from streaming.live.source import AllOptions, LiveSource
+from streaming.live_options import LiveOptions
+from streaming.options import TableOptions
 from streaming.samples.arrays import ArraySource
 from streaming.samples.source import Chunk, Source
+from streaming.samples.stepped import Stepped
 
 __all__ = [
-    "SOURCES", "ArraySource", "Chunk", "Options", "Source", "SourceFile", "content", "get",
-    "no_argument", "open_source", "parts",
+    "SOURCES", "ArraySource", "Chunk", "LiveSource", "Options", "Source", "SourceFile", "content",
+    "get", "no_argument", "open_source", "parts", "refuse_live",
 ]  # fmt: skip
 
 
-class Options(SourceOptions, TableOptions):
+class Options(AllOptions):
     """The options of a source.
 
     loss: the loss that the user chose, or None. With "mse", whole-number labels are guessed to be
     numbers. All other options: see `streaming.options`. Raises BadOption.
     """
 
-    loss: str | None = None
-
     def of_a_table(self) -> list[str]:
         """The names of given options that only tables accept."""
-        fields = TableOptions.model_fields.items()
+        return self._given(TableOptions)
+
+    def of_a_live_source(self) -> list[str]:
+        """The names of given options that only live sources accept."""
+        return self._given(LiveOptions)
+
+    def _given(self, record: type[TableOptions] | type[LiveOptions]) -> list[str]:
+        fields = record.model_fields.items()
         return [name for name, field in fields if getattr(self, name) != field.default]
 
 
@@ -45,12 +53,14 @@ class SourceFile:
     module: ``__name__`` of the file; its last part is the name of the source.
     open(argument, options): returns the stream. ``argument`` is the part of the name after the
     first colon (``csv:FILE.csv``), or None. Raises BadOption, BadSample or MissingData.
-    table: whether the source accepts the options of tables, see `Options`.
+    table, live: whether the source accepts the options of tables, or of live sources, see
+    `Options`.
     """
 
     module: str
     open: Callable[[str | None, Options], Source]
     table: bool = False
+    live: bool = False
 
 
 SOURCES = lookup.Kind(
@@ -91,7 +101,16 @@ def open_source(name: str, options: Options | None = None) -> Source:
             expected="a table, e.g. csv:FILE.csv",
             remedy="its samples are fixed: leave the option out",
         )
+    if not file.live and (given := options.of_a_live_source()):
+        raise BadOption(
+            "--" + given[0].replace("_", "-"),
+            got=f"beside the source {own_files.shown(kind)}",
+            expected="a live source, e.g. stdin",
+            remedy="leave it out",
+        )
     source = file.open(argument, options)
+    if options.signal and not isinstance(source, LiveSource):
+        source = Stepped(source, options.signal)
     if own_files.parse(kind):
         _rename(source, lookup.reference(SOURCES, file.module, f"source {kind}"))
     return source
@@ -119,13 +138,24 @@ def _rename(source: Source, reference: str) -> None:
 def content(name: str, source: Source | None = None) -> str:
     """A hash of the data of a source: of its file, or of the arrays in ``source``.
 
-    Empty if the name alone determines the samples.
+    Empty if the name alone determines the samples, and for a live source.
     """
+    if isinstance(source, LiveSource):
+        return ""
     path = os.path.expanduser(parts(name)[1] or "")
     if not os.path.isfile(path):
         return "" if source is None else source.content()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def refuse_live(name: str, where: str) -> None:
+    """Raise BadOption if the source ``name`` is a live one, which cannot be read twice."""
+    if get(name).live:
+        raise BadOption(
+            where, got=f"the live source {own_files.shown(name)}",
+            expected="a source that can be read again", remedy="write it to a file: csv:FILE.csv",
+        )  # fmt: skip
 
 
 def no_argument(name: str, argument: str | None) -> None:

@@ -30,7 +30,7 @@ from streaming.records import option_of
 from streaming.runs.config import RunConfig, not_by_set, parse_value
 from streaming.runs.record import Recorder
 from streaming.runs.run import Hooks, run
-from streaming.sources import Source, content
+from streaming.sources import Source, content, refuse_live
 from streaming.sweeps import table as sweep_table
 
 Values = Sequence[Any]
@@ -174,6 +174,7 @@ def _resolved(
 
     The learner is built once as in `streaming.runs.run.run`, to find wrong options.
     """
+    refuse_live(requested.source, "--source")
     key = requested.opening()
     if key not in sources:
         opened = requested.open()

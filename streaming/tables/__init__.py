@@ -2,7 +2,7 @@
 
 Open `table_file` first, which reads the cells of a file record by record. `header` reads the names
 of the columns, `columns` chooses the label and the features. `numbers` parses cells as numbers,
-`labels` parses the label column. `rows` makes chunks of numbers and labels out of records.
-`missing` fills missing cells, `split` holds rows out. `streaming.sources.csv` makes a source of
-them.
+`labels` parses the label column. `rows` makes chunks of numbers and labels out of records, `plain`
+quickly of the simple ones. `missing` fills missing cells, `split` holds rows out.
+`streaming.sources.csv` makes a source of them.
 """

@@ -15,6 +15,7 @@ from rate_models.errors import BadSample
 from streaming.tables.columns import Columns
 from streaming.tables.labels import Labels
 from streaming.tables.numbers import feature, numbers
+from streaming.tables.plain import plain_rows
 from streaming.tables.table_file import Piece, TableFile, is_text, undecodable
 
 
@@ -42,7 +43,6 @@ class Rows:
         self._decimal, self._missing, self._on_bad = decimal, missing, on_bad
         self._encoding = encoding
         self._select = itemgetter(*columns.features)
-        self._last = len(columns.names) - 1
         self.skipped = 0
         self._error: BadSample | None = None
 
@@ -70,21 +70,9 @@ class Rows:
         lines = piece.lines
         if lines is None or sep == " " or self._decimal != ".":
             return None
-        if not all(map(str.isascii, lines)) or {line.count(sep) for line in lines} != {self._last}:
+        if (plain := plain_rows(lines, sep, self._columns)) is None:
             return None
-        try:
-            values = np.loadtxt(
-                lines, delimiter=sep, usecols=self._columns.features, comments=None, ndmin=2
-            )
-        except ValueError:
-            return None
-        if not np.isfinite(values).all():
-            return None
-        label = self._columns.label
-        if label == self._last:
-            texts = [line[line.rindex(sep) + 1 :].strip() for line in lines]
-        else:
-            texts = [line.split(sep, label + 1)[label].strip() for line in lines]
+        values, texts = plain
         return self._labelled(values, piece.numbers, texts, first_pass)
 
     def _chunk(self, lines: list[int], cells: list[list[str]], first_pass: bool) -> RowChunk:

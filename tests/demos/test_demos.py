@@ -53,6 +53,16 @@ def test_drift(tmp_path: Path) -> None:
         drift.main(samples=8001)
 
 
+def test_live_sensor(tmp_path: Path) -> None:
+    from dendrostream_demos import live_sensor
+
+    scores = live_sensor.main(4000, 500, tmp_path / "live_sensor.png")
+    once, late = scores.values()
+    assert once["during"] > late["during"] + 0.1  # nothing new is learned until labels come
+    assert min(once["after"], late["after"]) > late["during"] + 0.1
+    assert (tmp_path / "live_sensor.png").stat().st_size > 10_000
+
+
 def test_hidden_layer(tmp_path: Path) -> None:
     from dendrostream_demos import hidden_layer
 

@@ -1,0 +1,1 @@
+"""Runs on live sources: `run` has the run itself, `report` its lines at the end of a run."""
