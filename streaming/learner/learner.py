@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,14 @@ from rate_models.rules import Description
 from rate_models.support.arguments import check_text
 from streaming.files import checkpoint
 from streaming.learner import implementation
-from streaming.learner.answers import Answers
-from streaming.learner.entry import Door
+from streaming.learner.answers import Answers, largest
+from streaming.learner.entry import Checked, Door
 from streaming.learner.following import Following
 from streaming.learner.inputs import draws, pair
 from streaming.learner.labels import as_array, labels_of
 from streaming.learner.restoring import check_room
 from streaming.learner.stored import Stored, arguments
+from streaming.samples.missing import of_policy
 from streaming.samples.scaling import Scaler
 from streaming.samples.target_scaling import TargetScaler, settled
 from streaming.scores.metrics import Scored, joined
@@ -82,7 +83,7 @@ class OnlineLearner(Answers, Stored):
         loss: str | None = None,
         activation: str | tuple[str, ...] | None = None,
         bias: bool = False,
-        classes: Sequence[Any] | None = None,
+        classes: Sequence[Any] | str | None = None,
         circuit: str | None = None,
         *,
         output: str | None = None,
@@ -94,35 +95,53 @@ class OnlineLearner(Answers, Stored):
         task: str | None = None,
         target_scale: str | None = None,
         on_bad: str = "raise",
+        features: str | None = None,
+        missing: str = "raise",
+        missing_indicator: bool = False,
         **options: Any,
     ) -> None:
         for what, text in {
             "on_bad": on_bad, "circuit": circuit, "dtype": dtype, "loss": loss,
             "output": output, "schedule": schedule, "scale": scale, "task": task,
-            "target_scale": target_scale,
+            "target_scale": target_scale, "features": features, "missing": missing,
         }.items():  # fmt: skip
             check_text(what, text)
         if on_bad not in ("raise", "skip"):
             raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
+        new = {"classes": classes, "features": features}
+        grows = {what: implementation.grows(what, given) for what, given in new.items()}
         definition = implementation.rule_of(rule, circuit)
         names = definition.defaults.activation if activation is None else activation
         if loss is None:
             loss = "mse" if task == "regression" else definition.loss
         spec = NetworkSpec(sizes, names, loss, bias, output)  # type: ignore[arg-type]
+        if grows["classes"]:
+            classes = ()
         regression, target_scale = settled(spec, task, classes, target_scale)
+        self.missing, self.missing_indicator = missing, bool(missing_indicator)
+        self._filler, n_features = of_policy(missing, missing_indicator, spec.sizes[0])
         options = options if lr is None else {"lr": lr, **options}
         self._network = implementation.build(
             definition, spec, circuit, seed, dtype, options, schedule, workers, batch
         )
         self._compiled_network = self._network if isinstance(self._network, OnlineNetwork) else None
         self.schedule, self.workers, self.batch = schedule, int(workers), int(batch)
-        labels = None if regression else labels_of(classes, spec.sizes[-1])
+        if any(grows.values()):
+            implementation.check_growing(self._network, self.schedule, self.batch)
+        units = 0 if grows["classes"] else spec.sizes[-1]
+        labels = None if regression else labels_of(classes, units)
         self._labels = None if labels is None else as_array(labels)
-        self._door = Door(spec.sizes, labels, dtype)
+        self._door = Door(
+            (n_features, spec.sizes[-1]), labels, dtype, gaps=missing != "raise",
+            new_classes=grows["classes"], new_features=grows["features"],
+        )  # fmt: skip
+        self._plain = missing in ("raise", "skip", "zero") and not missing_indicator
         self._scaler = Scaler(scale, spec.sizes[0], maximum)
         self._targets = TargetScaler(target_scale, spec.sizes[-1], maximum)
         self.on_bad, self.skipped = on_bad, 0
-        self._rates = Following(self._network, not regression, options, scale)
+        self._rates = Following(
+            self._network, not regression, options, scale, grows=any(grows.values())
+        )
 
     def learn_one(self, x: Any, y: Any, masks: Draws = None, noise: Draws = None) -> None:
         """Learn from one sample: x (n_0,) or {feature: value}, y a label or vector.
@@ -138,12 +157,14 @@ class OnlineLearner(Answers, Stored):
 
         Returns False, and changes nothing, if the sample needs these checks.
         """
-        network = self._compiled_network
-        if network is None or self.classes is None or (label := self._door.code(y)) < 0:
+        if self._compiled_network is None or not self._plain or self.classes is None:
             return False
-        if (sample := self._door.plain_sample(x)) is None:
-            return False
-        with network.lock:
+        with self._network.lock:
+            if (label := self._door.code(y)) < 0:
+                return False
+            if (sample := self._door.plain_sample(x)) is None:
+                return False
+            network = self._compiled_network
             X = network.single.X
             self._scaler.scale_one(sample, X[0], learn=True)
             if self._rates.open:
@@ -175,17 +196,67 @@ class OnlineLearner(Answers, Stored):
         masks = draws("masks", masks, network.spec.sizes[1:-1], n)
         widths = network.definition.noise.widths(network.spec, network.hyper)
         noise = draws("noise", noise, widths, n)
-        for rows, checked in self._blocks(X, y, learning=True):
+        for rows, checked in self._blocks_to_learn(X, y):
             drawn = [part and [p[rows][checked.good] for p in part] for part in (masks, noise)]
-            with network.lock:  # a reader finds scaling and weights after the same sample
-                scaled = self._scaler.learn_transform(checked.X, network.dtype)
+            with self._network.lock:  # a reader finds scaling and weights after the same sample
+                scaled = self._scaler.learn_transform(self._filled(checked.X, True), self.dtype)
                 if self._rates.open:
                     self._rates.see(scaled)
-                parts.append(self._taught(scaled, checked.truth, *drawn))
+                parts.append(self._taught(scaled, checked, *drawn))
                 if checked.bad is not None:
                     self._complain(checked, f"sample {self.samples_seen + self.skipped}", parts)
-                    self.skipped += int((~checked.good).sum())
+                self.skipped += int((~checked.good).sum())
         return joined(parts)
+
+    def _blocks_to_learn(self, X: Any, y: Any) -> Iterator[tuple[slice, Checked]]:
+        """Checked blocks of rows; before a row with a new class or feature the network grows.
+
+        One row each while the learning rate adapts to the samples.
+        """
+        start = 0
+        while start < max(len(y), 1):
+            rows = slice(start, start + (1 if self._rates.open else self._block))
+            ahead = self._door.until_news(X[rows], y[rows]) if self._door.grows else len(y)
+            if ahead:
+                rows = slice(start, min(rows.stop, start + ahead))
+                checked = self._checked(self._door, X[rows], y[rows])
+            elif len(y):
+                rows = slice(start, start + 1)
+                checked = self._grown_for(X[rows], y[rows])
+            else:
+                checked = self._checked(self._door, X, y)
+            yield rows, checked
+            start = rows.stop
+
+    def _grown_for(self, X: Any, y: Any) -> Checked:
+        """One checked row with a new class or feature; the network has grown unless it is bad."""
+        with self._network.lock:
+            known = None if self.classes is None else len(self.classes)
+            door = self._door.with_news(X, y)
+            checked = self._checked(door, X, y)
+            if len(checked.X):
+                self._grow(door)
+        return checked._replace(known=known)
+
+    def _grow(self, door: Door) -> None:
+        """Let the network grow until it has a unit for every feature and class of ``door``."""
+        n, more = self._door.n_features, door.n_features - self._door.n_features
+        inputs = self.sizes[0] + more * (2 if self.missing_indicator else 1)
+        if (inputs, door.n_outputs) != (self.sizes[0], self.sizes[-1]):
+            kept = np.arange(self.sizes[0])
+            kept[n:] += more  # the indicators of missing values come after all features
+            self._network = implementation.larger(
+                self._network, inputs, door.n_outputs, kept, self.schedule, self.workers
+            )
+            if self._compiled_network is not None:
+                self._compiled_network = self._network  # type: ignore[assignment]
+            self._scaler = self._scaler.widened(inputs, kept)
+            if self._filler is not None:
+                self._filler = self._filler.widened(door.n_features)
+            self._rates.grown(self._network)
+        self._door = door
+        if door.classes is not None:
+            self._labels = as_array(door.classes)
 
     def load_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Take over what `parameters` gave; velocities start at rest."""
@@ -227,11 +298,15 @@ class OnlineLearner(Answers, Stored):
             ) from problem
         return learner
 
-    def _taught(self, X: Array, truth: Array, masks: Any, noise: Any) -> Scored:
+    def _taught(self, X: Array, checked: Checked, masks: Any, noise: Any) -> Scored:
         """Learn from scaled samples; what was predicted of them."""
+        truth = checked.truth
         if self.classes is not None:
             said = self._network.learn(X, labels=truth, masks=masks, noise=noise)
-            return Scored(truth, said.predicted, said.losses)
+            if not self._door.new_classes:
+                return Scored(truth, said.predicted, said.losses)
+            known = len(self.classes) if checked.known is None else checked.known
+            return Scored(truth, largest(said.outputs, known), said.losses)
         targets, before = self._targets.learn_transform(truth, self.dtype)
         try:
             said = self._network.learn(X, targets=targets, masks=masks, noise=noise)

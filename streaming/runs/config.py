@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData, quoted
 from streaming.learner import implementation
 from streaming.learner.learner import ARGUMENTS, OnlineLearner
-from streaming.options import RunOptions
+from streaming.options import RunOptions, TableOptions
 from streaming.runs import defaults
 from streaming.runs.lineage import Continued, Lineage
 from streaming.samples.input_target import InputTarget, factor_of
@@ -34,9 +34,16 @@ class FromSource(NamedTuple):
     maximum: float
 
 
-# Arguments of the learner set by options of the run, and those that `settings` can set.
-BY_OPTION = tuple(name for name in ARGUMENTS if name in RunOptions.model_fields)
-BY_SETTING = tuple(name for name in ARGUMENTS if name not in (*BY_OPTION, *FromSource._fields))
+# Arguments of the learner set by options of the run, and those that `settings` can set. What fills
+# the missing cells of a table is the source, not the learner.
+BY_OPTION = tuple(
+    name
+    for name in ARGUMENTS
+    if name in RunOptions.model_fields and name not in TableOptions.model_fields
+)
+BY_SETTING = tuple(
+    name for name in ARGUMENTS if name not in (*RunOptions.model_fields, *FromSource._fields)
+)
 
 
 class RunConfig(RunOptions):

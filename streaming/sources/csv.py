@@ -26,10 +26,10 @@ import numpy as np
 
 from rate_models.errors import BadOption, BadSample
 from rate_models.support.estimates import check_memory
+from streaming.samples.missing import Filler
 from streaming.sources import Chunk, Options, Source, SourceFile
 from streaming.tables.columns import beginning, columns
 from streaming.tables.labels import Labels
-from streaming.tables.missing import Filler
 from streaming.tables.rows import RowChunk, Rows
 from streaming.tables.split import Split
 from streaming.tables.table_file import TableFile
