@@ -23,38 +23,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rate_models.errors import BadOption, missing_extra
+from rate_models import rules
+from rate_models.errors import BadOption
 from rate_models.rules import Rule
+from rate_models.support.extras import import_extra
 from streaming.learner.learner import OnlineLearner
 
-try:
-    from river import base
-except ImportError as problem:
-    raise missing_extra("river") from problem
+import_extra("river", "river", "dendrostream.river")
+from river import base  # noqa: E402
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Classifier", "Regressor"]
 Features = Mapping[Hashable, Any]
-HIDDEN = (64,)
 
 
 class _Face:
-    """What both estimators share: the arguments, and the learner, made with the first sample."""
+    """What both estimators share: the learner, made with the first sample by their arguments."""
 
-    def __init__(
-        self,
-        rule: str | Rule = "pepita",
-        hidden: Sequence[int] = HIDDEN,
-        lr: float | None = None,
-        seed: int = 0,
-        scale: str = "none",
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.rule, self.hidden, self.lr = rule, hidden, lr
-        self.seed, self.scale, self.settings = seed, scale, settings
-        self._learner: OnlineLearner | None = None
+    rule: str | Rule
+    hidden: Sequence[int]
+    lr: float | None
+    bias: bool
+    seed: int
+    scale: str
+    settings: Mapping[str, Any] | None
+    _outputs: int  # at the beginning
+    _learner: OnlineLearner | None = None
 
     @property
     def learner(self) -> OnlineLearner | None:
@@ -65,8 +61,9 @@ class _Face:
         """The learner, made for so many features if there is none yet."""
         if self._learner is None:
             self._learner = OnlineLearner(
-                self.rule, (max(n_features, 1), *self.hidden, 1), lr=self.lr, seed=self.seed,
-                scale=self.scale, features="grow", missing="zero", **self._task(),
+                self.rule, (max(n_features, 1), *self.hidden, self._outputs), lr=self.lr,
+                seed=self.seed,
+                bias=self.bias, scale=self.scale, features="grow", missing="zero", **self._task(),
                 **dict(self.settings or {}),
             )  # fmt: skip
         return self._learner
@@ -87,17 +84,37 @@ class Classifier(_Face, base.MiniBatchClassifier):
     """A classifier for any number of classes, which learns by one of the rules of dendrostream.
 
     rule: a name, see ``dendrostream rules``, or a `Rule`. hidden: sizes of the hidden layers.
-    lr: learning rate; None: what suits rule, network and input. seed: of all random numbers.
-    scale: scaling of the features; "running" does what river's StandardScaler does.
+    lr: learning rate; None: what suits rule, network and input. bias: whether units have biases
+    (bmvr has none). seed: of all random numbers. scale: scaling of the features; "running" does
+    what StandardScaler of river does.
     settings: further arguments of `OnlineLearner`, such as ``{"momentum": 0.9}``.
+    The default rule, drtp, sends no error back through the network, and scores as backpropagation
+    does in a single pass over river's streams; docs/libraries.md has a table.
     """
+
+    _outputs = 2
+
+    def __init__(
+        self,
+        rule: str | Rule = "drtp",
+        hidden: Sequence[int] = (64,),
+        lr: float | None = None,
+        bias: bool = True,
+        seed: int = 0,
+        scale: str = "none",
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.rule, self.hidden, self.lr, self.bias = rule, hidden, lr, bias
+        self.seed, self.scale, self.settings = seed, scale, settings
 
     @property
     def _multiclass(self) -> bool:
         return True
 
     def _task(self) -> dict[str, Any]:
-        return {"classes": "grow"}
+        losses = rules.get(self.rule).losses
+        loss = {"loss": "cross_entropy"} if "cross_entropy" in losses else {}  # probabilities
+        return {"classes": "grow", **loss}
 
     def predict_one(self, x: Features, **kwargs: Any) -> Any:
         """The predicted label; None before the first sample."""
@@ -111,7 +128,7 @@ class Classifier(_Face, base.MiniBatchClassifier):
         if self._learner is None:
             return {}
         try:
-            return self._learner.predict_proba_one(x)  # type: ignore[return-value]
+            return self._learner.predict_proba_one(x)
         except BadOption as error:
             raise NotImplementedError(str(error)) from None
 
@@ -142,6 +159,21 @@ class Regressor(_Face, base.MiniBatchRegressor):
     Targets are scaled by running estimates of their mean and spread. The arguments are those of
     `Classifier`.
     """
+
+    _outputs = 1
+
+    def __init__(
+        self,
+        rule: str | Rule = "pepita",
+        hidden: Sequence[int] = (64,),
+        lr: float | None = None,
+        bias: bool = True,
+        seed: int = 0,
+        scale: str = "none",
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.rule, self.hidden, self.lr, self.bias = rule, hidden, lr, bias
+        self.seed, self.scale, self.settings = seed, scale, settings
 
     def _task(self) -> dict[str, Any]:
         return {"task": "regression"}

@@ -37,7 +37,7 @@ class Power:
     def add(self, X: NDArray[Any]) -> None:
         """Add the rows of X (N, n_0), scaled as the input of the network."""
         for row in X.astype(np.float64):  # one after another: the result does not depend on chunks
-            self._state += 1, np.mean(row * row)
+            self._state = self._state + np.array([1, np.mean(row * row)])
 
     @property
     def value(self) -> float:

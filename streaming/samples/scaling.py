@@ -95,7 +95,7 @@ class Scaler:
             raise BadOption("scaling state", got=sorted(arrays), expected=f"{sorted(want)}")
         where = "scaling state "
         given = {where + name: np.array(array) for name, array in arrays.items()}
-        if want and given[where + "count"].shape == (1,):  # older checkpoints have one count for all
+        if want and given[where + "count"].shape == (1,):  # older checkpoints have one for all
             given[where + "count"] = np.repeat(given[where + "count"], len(want["count"]))
         values = bounds.fitting(
             given,
@@ -115,6 +115,12 @@ class Scaler:
         for name, array in self._state.items():
             wide._state[name][kept if self.kind == "running" else slice(None)] = array
         return wide
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled scaler; joblib maps its arrays from a file, and they are read-only."""
+        self.__dict__.update(state)
+        self._state = {name: np.array(array) for name, array in self._state.items()}
+        self._one = np.array(self._one)
 
     def _scaled(self, X: ArrayLike, out_dtype: DTypeLike, learn: bool) -> Array:
         shape = (None, self.n_features)

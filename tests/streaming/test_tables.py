@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from rate_models.errors import BadOption, BadSample, MissingData, UserError
 from streaming.files.data_sets import DamagedData
+from streaming.samples.missing import Filler
 from streaming.sources import Options, open_source
 from streaming.tables import table_file
-from streaming.samples.missing import Filler
 from streaming.tables.numbers import numbers
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6,2,3,4,Iris-virginica\n\n"
