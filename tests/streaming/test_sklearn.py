@@ -48,8 +48,8 @@ def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
 @pytest.mark.parametrize(
     ("estimator", "check"),
     checks([
-        DendroClassifier("pepita", (16, 8), settings={"momentum": 0.5}),
-        DendroRegressor("backprop", (16,), epochs=20, scale="none", lr=0.01),
+        DendroClassifier("backprop", (16, 8), settings={"momentum": 0.5}),
+        DendroRegressor("backprop", (16,), epochs=20, bias=False),
     ]),
 )  # fmt: skip
 def test_checks_with_other_arguments(estimator: Any, check: Any) -> None:
