@@ -38,11 +38,13 @@ class Answers(Facts):
     _rates: Following
 
     def score_many(self, X: Any, y: Any) -> Scored:
-        """As `learn_scored`, without learning. Nothing changes; skipped samples are not counted."""
+        """As `learn_scored`, without learning. Nothing changes; skipped samples are not counted.
+
+        With ``classes="grow"`` every label that is not known yet has the index after the last one.
+        """
         parts = []
         X, y = pair(X, y)
-        door = self._door.with_labels(y)  # labels that are not known yet are no error here
-        for rows, checked in self._blocks(X, y, door):
+        for rows, checked in self._blocks(X, y):
             self._complain(checked, f"row {rows.start + int(checked.good.sum())}", [])
             with self._network.lock:
                 outputs = self._outputs(checked.X)
@@ -50,8 +52,8 @@ class Answers(Facts):
                 truth = checked.truth
                 if self.classes is None:
                     truth = self._targets.transform(truth)
-            if (new := door.n_outputs - outputs.shape[1]) > 0:  # no output: its probability is 0
-                outputs = np.pad(outputs, ((0, 0), (0, new)))
+            if self._door.new_classes:  # a label that is not known has no output unit
+                outputs = np.pad(outputs, ((0, 0), (0, 1)))
             losses = losses_of(self._network.spec.loss, outputs, truth)
             parts.append(Scored(checked.truth, predicted, losses))
         return joined(parts)
@@ -118,17 +120,17 @@ class Answers(Facts):
             return x, targets.transform(truth)
         return x, one_hot(truth, self.sizes[-1])
 
-    def _blocks(self, X: Any, y: Any, door: Door | None = None) -> Iterator[tuple[slice, Checked]]:
-        """Checked blocks of rows. door: what checks them; None: that of the learner."""
+    def _blocks(self, X: Any, y: Any) -> Iterator[tuple[slice, Checked]]:
+        """Checked blocks of rows, to be scored."""
         start = 0
         while start < max(len(y), 1):
             rows = slice(start, start + self._block)
-            yield rows, self._checked(door or self._door, X[rows], y[rows])
+            yield rows, self._checked(self._door, X[rows], y[rows], score=True)
             start = rows.stop
 
-    def _checked(self, door: Door, X: Any, y: Any) -> Checked:
+    def _checked(self, door: Door, X: Any, y: Any, score: bool = False) -> Checked:
         """Checked rows, without those that lack values if such rows are to be skipped."""
-        checked = door.check(X, y, to_first=self.on_bad == "raise")
+        checked = door.check(X, y, to_first=self.on_bad == "raise", score=score)
         if self.missing != "skip":
             return checked
         whole = ~np.isnan(checked.X).any(axis=1)

@@ -110,16 +110,8 @@ class Door:
         given = X.names if isinstance(X, Table) else mapping_of(X[0])
         if self._names.new and given is not None:
             other._names = self._names.with_new(given)
-        return other.with_labels(y)
-
-    def with_labels(self, y: Any) -> Door:
-        """The door that also admits all labels in y, if samples may bring new ones."""
-        if not self.new_classes:
-            return self
-        other = copy.copy(self)
-        for label in y.tolist() if isinstance(y, np.ndarray) else y:
-            if other.code(label) < 0 and (new := new_label(label)) is not None:
-                other._take_classes((*(other.classes or ()), new))
+        if self.new_classes and self.code(y[0]) < 0 and (label := new_label(y[0])) is not None:
+            other._take_classes((*(self.classes or ()), label))
         return other
 
     def _take_classes(self, classes: tuple[Label, ...]) -> None:
@@ -204,15 +196,20 @@ class Door:
             )
         return index
 
-    def check(self, X: Any, y: Any, *, to_first: bool) -> Checked:
+    def check(self, X: Any, y: Any, *, to_first: bool, score: bool = False) -> Checked:
         """Several samples at once; ``to_first``: rows from the first bad one on are left out.
 
+        score: all labels that are not known yet get the index after the last class, if samples may
+        bring new ones.
         X and y are arrays or lists of the same length, as `pair` leaves them.
         """
         n = len(y)
         if self.classes is not None:
             labels = y.tolist() if isinstance(y, np.ndarray) else y
             truth: Array = np.array([self.code(label) for label in labels], np.int64)
+            if score and self.new_classes:
+                new = [i for i in np.flatnonzero(truth < 0) if new_label(labels[i]) is not None]
+                truth[new] = len(self.classes)
             good = truth >= 0
         else:
             truth, good = self._table(y, self.n_outputs, np.ones(n, np.bool_), to_first, self.truth)

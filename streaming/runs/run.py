@@ -48,8 +48,9 @@ def run(
     given = config
     if begun is None:
         source = _opened(config, hooks)
-        if guess := source.guess:
-            hooks.say(guess)
+        for text in (source.reading, source.guess):
+            if text:
+                hooks.say(text)
         config = config.resolved(source)
         learner = config.learner(source)
     else:

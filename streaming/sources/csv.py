@@ -70,6 +70,7 @@ class CsvSource(Source):
         wide = len(self._columns.features)
         needed = COPIES * BLOCK * wide * np.dtype(float).itemsize
         check_memory(str(path), f"{wide:,} features", needed, "leave some out by --drop")
+        self.reading = self._columns.reading
         self._label = self._columns.names[self._columns.label]
         self._labels = Labels(
             str(path), self._label, task=options.task, loss=options.loss, decimal=options.decimal
@@ -118,7 +119,9 @@ class CsvSource(Source):
         rows, n = self._rows(), 0
         gaps = np.zeros(len(self._columns.features), np.bool_)
         for block in rows.chunks(self._file, first_pass=True, bar="reading"):
-            gaps |= np.isnan(block.values).any(axis=0)
+            missing = np.isnan(block.values)
+            gaps |= missing.any(axis=0)
+            self.missing += int(missing.sum())
             n += len(block.values)
         self._file.unchanged()
         skip = "skip" in (self._options.missing, self._options.on_bad)

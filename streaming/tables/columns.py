@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rate_models.errors import BadOption
+from streaming.tables import header
+from streaming.tables.left_out import INDEX, NO_TIME, LeftOut, out_of_order, recognised
 from streaming.tables.numbers import column_kind, number
-from streaming.tables.table_file import Record, is_text, undecodable
+from streaming.tables.table_file import Record
 
 SAMPLE = 200  # rows from which the kind of a column is inferred
 CELLS = 1 << 20  # and as many cells at most, but not fewer than
 LEAST = 3  # lines
+NAMES = 6  # features that are listed by name
 MOST_DROPPED = 100  # columns that an error advises to leave out
 TARGETS = {"target", "class", "y", "labels", "output", "outcome", "category", "species"}
-NAMELESS = re.compile(r"|Unnamed: \d+")  # pandas' name for an index that it wrote and read back
-INDEX = re.compile(r"(row[ _]?)?(id|idx|index|nr|no|number|#)\.?|(row|.*_id)", re.IGNORECASE)
 
 
 class Choice(Protocol):
@@ -30,6 +31,8 @@ class Choice(Protocol):
     def label(self) -> str | None: ...
     @property
     def drop(self) -> tuple[str, ...]: ...
+    @property
+    def time(self) -> str | None: ...
     @property
     def header(self) -> bool: ...
     @property
@@ -44,7 +47,8 @@ class Columns:
 
     names: of all columns. label: position of the label column. features: positions of the feature
     columns, in order. first_row: number of the first record that holds data, counted from 0.
-    warnings: texts to warn with once the whole table has been checked.
+    warnings: texts to warn with once the whole table has been checked. reading: a line with the
+    label and the columns left out; empty if all of them were stated.
     """
 
     names: tuple[str, ...]
@@ -52,6 +56,7 @@ class Columns:
     features: tuple[int, ...]
     first_row: int
     warnings: tuple[str, ...]
+    reading: str
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -78,122 +83,55 @@ def columns(path: str, first: Sequence[Record], options: Choice, encoding: str) 
     """
     if not first:
         raise BadOption(path, got="an empty stream", expected="a line of names, then rows")
-    names, rows, warnings = _names(path, first, options, encoding)
-    label = _label(path, names, options, warnings)
-    dropped = _dropped(path, names, options, label)
-    nameless = [i for i, n in enumerate(names) if NAMELESS.fullmatch(n) and i != label]
-    several = []
-    for i in sorted({*nameless} - {*dropped}):
-        some = [cells[i] for _, cells in rows if len(cells) == len(names) and cells[i].strip()]
-        if some:  # separators at the ends of lines make an empty column
-            shown = f"{i + 1}, {names[i]!r}," if names[i] else f"{i + 1}"
-            several.append(
-                f"{path}: column {shown} has no name, as an index has none ({some[0]}, ...): it is "
-                "left out; give it a name to keep it"
-            )
-    warnings += _some(several)
-    left_out = {label, *dropped, *nameless}
-    features = [i for i in range(len(names)) if i not in left_out]
+    names, rows, warnings = header.names_and_rows(path, first, options.header, encoding)
+    whole = [(line, cells) for line, cells in rows if len(cells) == len(names)]
+    stated = _label(path, names, options, warnings)
+    time = _time(path, names, options, stated)
+    dropped = _dropped(path, names, options, stated)
+    chosen = {i for i in (stated, time, *dropped) if i is not None}
+    found = recognised(names, whole, chosen, options.time is None)
+    if len(names) - len(chosen) - len(found) < 1 + (stated is None):  # a feature, and the label
+        found = [one for one in found if not one.numeric]
+    left_out = (chosen | {one.position for one in found}) - {stated}
+    label = _last(path, names, left_out, warnings) if stated is None else stated
+    for i in [one.position for one in found if one.time] if time is None else [time]:
+        warnings += out_of_order(path, names[i], i, whole)
+    features = [i for i in range(len(names)) if i not in left_out and i != label]
     if not features:
         raise BadOption(
             path,
             got=f"no feature beside the label {names[label]!r}",
             expected="at least one column of numbers",
+            remedy="--time none keeps a column of times" if any(o.time for o in found) else "",
         )
-    whole = [cells for _, cells in rows if len(cells) == len(names)]
-    _judge(path, names, features, whole, options)
-    warnings += _doubtful(path, names, features, whole)
+    cells = [row for _, row in whole]
+    _judge(path, names, features, cells, options)
+    warnings += _doubtful(path, names, features, cells)
     if options.header and any(number(names[i]) is not None for i in features):
-        _number_names(path, names, label, whole, warnings)
-    return Columns(tuple(names), label, tuple(features), int(options.header), tuple(warnings))
-
-
-def _names(
-    path: str, first: Sequence[Record], options: Choice, encoding: str
-) -> tuple[list[str], Sequence[Record], list[str]]:
-    """The names, the records of data, and a list for warnings."""
-    line, cells = first[0]
-    where, warnings = f"{path}, line {line}", list[str]()
-    if not all(map(is_text, cells)):
-        raise undecodable(where, encoding, next(cell for cell in cells if not is_text(cell)))
-    names = [cell.strip().removeprefix("\ufeff") for cell in cells]
-    if any("\0" in name for name in names):
-        raise BadOption(
-            where, got="zero bytes", expected="text", remedy="for UTF-16: --encoding utf-16-le"
-        )
-    if not options.header:
-        names, rows = [str(i + 1) for i in range(len(cells))], first
-    else:
-        rows = first[1:]
-        position = _without_name(names, [cells for _, cells in rows])
-        if position is not None:
-            names.insert(position, "")
-    if len(names) < 2:
-        raise BadOption(
-            where,
-            got=f"one column, {cells[0][:80]!r}",
-            expected="features and a label",
-            remedy="name what separates them, e.g. --sep ';' or --sep space",
-        )
-    if options.header:
-        _header_is_data(where, names)
-    return names, rows, warnings
-
-
-def _without_name(names: list[str], rows: list[list[str]]) -> int | None:
-    """The position of a column without a name, if every row has one cell more than the header.
-
-    R writes such a first column of row names, which are counts or texts. Other programs end each
-    row with a separator, which makes an empty last column. None for anything else.
-    """
-    if len(rows) < 2 or len(names) < 2 or any(len(row) != len(names) + 1 for row in rows):
-        return None
-    if not any(row[-1].strip() for row in rows):
-        return len(names)
-    cells = [row[0].strip() for row in rows]
-    counted = cells == [str(i + 1) for i in range(len(rows))]
-    texts = len({*cells}) == len(cells) and all(number(text) is None for text in cells)
-    return 0 if counted or texts else None
-
-
-def _header_is_data(where: str, names: list[str]) -> None:
-    """Refuse a first line that holds data: only numbers, or a number that is no usual name."""
-    known = [n for n in names if n]
-    counted = [str(i) for i in range(len(known))]  # pandas writes these for columns without names
-    numeric = [n for n in known if (value := number(n)) is not None and value == value]
-    odd = [n for n in numeric if not re.fullmatch(r"\d+", n)]
-    if odd or (numeric == known and known != counted):
-        raise BadOption(
-            where,
-            got=f"{(odd or numeric)[0]!r} for a name, and numbers alone" if numeric == known
-            else f"{odd[0]!r} for a name",
-            expected="the names of the columns",
-            remedy="--no-header where line 1 is a row",
-        )  # fmt: skip
-
-
-def _number_names(
-    path: str, names: list[str], label: int, rows: Sequence[list[str]], warnings: list[str]
-) -> None:
-    """Warn of names like 1990, which can be years; refuse a first line that looks like data."""
-    shown = [n for n in names if number(n) is not None and n]
-    if len(shown) == sum(n != "" for n in names):
-        return  # 0, 1, 2, ...
-    if names[label] in [row[label].strip() for row in rows] or len(set(names)) < len(names):
-        raise BadOption(
-            f"{path}, line 1",
-            got=f"what looks like a row: {', '.join(names)[:80]}",
-            expected="the names of the columns",
-            remedy="--no-header where line 1 is a row",
-        )
-    warnings.append(
-        f"{path}: line 1 has numbers for names, e.g. {shown[0]!r}; "
-        "--no-header where it is a row of data"
+        header.judge_numbers(path, names, label, cells, warnings)
+    reading = _reading(path, names, label, features, found)
+    if not found and (options.label is not None or names[label] == "label"):
+        reading = ""
+    return Columns(
+        tuple(names), label, tuple(features), int(options.header), tuple(warnings), reading
     )
 
 
-def _label(path: str, names: list[str], options: Choice, warnings: list[str]) -> int:
-    """The position of the label: the chosen column, else the one called label, else the last."""
+def _reading(
+    path: str, names: list[str], label: int, features: list[int], found: list[LeftOut]
+) -> str:
+    """A line with what the table is read as."""
+    some = ", ".join(repr(names[i]) for i in features[:NAMES])
+    more = f", ... ({len(features)} in all)" if len(features) > NAMES else ""
+    texts = [one.text for one in found if one.text and one.position != label]
+    others = ", ".join(texts[:10]) + (f" and {len(texts) - 10:,} more" if len(texts) > 10 else "")
+    others = f"; left out: {others}" if others else ""
+    read = f"{path}: label {names[label]!r}, features {some}{more}{others}"
+    return f"{read}; --label, --drop and --time change this"
+
+
+def _label(path: str, names: list[str], options: Choice, warnings: list[str]) -> int | None:
+    """The position of the chosen label, else of the one called label; None if there is none."""
     chosen = options.label
     if chosen is not None:
         matches = [i for i, name in enumerate(names) if name == chosen]
@@ -212,9 +150,13 @@ def _label(path: str, names: list[str], options: Choice, warnings: list[str]) ->
             expected="one label",
             remedy="rename one, or choose another: --label COLUMN",
         )
-    if matches:
-        return matches[0]
-    last = max((i for i, name in enumerate(names) if name), default=len(names) - 1)
+    return matches[0] if matches else None
+
+
+def _last(path: str, names: list[str], left_out: set[int], warnings: list[str]) -> int:
+    """The position of the last column that is not left out, which is taken for the label."""
+    candidates = [i for i, name in enumerate(names) if name and i not in left_out]
+    last = max(candidates, default=len(names) - 1)
     others = [n for n in names[:last] if n.lower() in TARGETS]
     if others and names[last].lower() not in TARGETS:
         warnings.append(
@@ -224,7 +166,21 @@ def _label(path: str, names: list[str], options: Choice, warnings: list[str]) ->
     return last
 
 
-def _dropped(path: str, names: list[str], options: Choice, label: int) -> list[int]:
+def _time(path: str, names: list[str], options: Choice, label: int | None) -> int | None:
+    """The position of the chosen column of times; None if none is chosen."""
+    if options.time is None or (options.time == NO_TIME and NO_TIME not in names):
+        return None
+    matches = [i for i, name in enumerate(names) if name == options.time]
+    if not matches:
+        raise _unknown("--time", path, options.time, names)
+    if label in matches:
+        raise BadOption(
+            "--time", got=f"{options.time!r}, the label", remedy="choose another: --label COLUMN"
+        )
+    return matches[0]
+
+
+def _dropped(path: str, names: list[str], options: Choice, label: int | None) -> list[int]:
     """The positions of the columns to leave out."""
     dropped: list[int] = []
     for name in options.drop:
@@ -254,6 +210,9 @@ def _judge(
         for i, (kind, example) in wrong.items()
     ]
     remedy = f"--drop {_quoted(','.join(_in_list(names[i]) for i in wrong))}"
+    targets = [names[i] for i in wrong if names[i].lower() in TARGETS]
+    if targets and options.label is None:
+        remedy = f"--label {_quoted(targets[0])} if it is the label; else {remedy}"
     if len(wrong) > MOST_DROPPED:
         remedy = "make numbers of them; --missing or --drop is for a few"
     if any(kind == "decimal commas" for kind, _ in wrong.values()) and options.decimal == ".":

@@ -28,6 +28,14 @@ def growing(rule: str, **options: Any) -> OnlineLearner:
     return OnlineLearner(**{**given, "sizes": sizes, "classes": "grow"})
 
 
+def door_with(learner: OnlineLearner, *labels: str) -> Any:
+    """What checks the samples of the learner, with more classes."""
+    door = learner._door
+    for label in labels:
+        door = door.with_news([[]], [label])
+    return door
+
+
 def arrays(learner: OnlineLearner) -> dict[str, np.ndarray]:
     named = {}
     for name, value in learner.parameters().items():
@@ -53,7 +61,7 @@ def test_all_that_is_known_stays_to_the_bit(rule: str) -> None:
     learner.learn_many(X[:60], [LABELS[i % 2] for i in y[:60]])
     before, said = arrays(learner), currents(learner, X[60:])
     old, samples_seen, rate = learner.network, learner.samples_seen, learner.lr
-    learner._grow(learner._door.with_labels(["c", "d"]))
+    learner._grow(door_with(learner, "c", "d"))
     assert learner.network is not old and learner.classes == LABELS[:4]
     assert learner.sizes == (*old.spec.sizes[:-1], 4)
     assert (learner.samples_seen, learner.lr) == (samples_seen, rate)
@@ -115,7 +123,7 @@ def test_new_units_come_from_the_seed() -> None:
 def test_draws_of_new_units_have_the_distribution_of_the_first_ones() -> None:
     learner = OnlineLearner("pepita", (400, 300, 2), classes="grow", seed=0)
     old = learner.parameters()
-    learner._grow(learner._door.with_labels([str(i) for i in range(400)]))
+    learner._grow(door_with(learner, *map(str, range(400))))
     new = learner.parameters()
     first = initial_weights(learner.network.spec, 99)["W"][1]
     assert new["W"][1][2:].std() == pytest.approx(first.std(), rel=0.02)
@@ -128,7 +136,7 @@ def test_a_mirrored_feedback_is_the_product_of_its_grown_factors() -> None:
     learner = growing("pepita", sign=-1, init="he_normal", mirror_before=5, mirror_every=5)
     X, y = samples(40)
     learner.learn_many(X, [LABELS[i % 2] for i in y])
-    learner._grow(learner._door.with_labels(["c"]))
+    learner._grow(door_with(learner, "c"))
     new = learner.parameters()
     product = np.linalg.multi_dot(new["B"])
     np.testing.assert_allclose(new["F"], product, rtol=1e-9, atol=1e-12)
