@@ -49,6 +49,13 @@ class OnlineLearner(Answers, Stored):
     or mse; activation: of the hidden layers; None takes the rule's own. output: of the last layer,
     None takes the loss's own. bias: whether biases learn.
     classes: the label of each output unit (text, whole number or boolean), 0, 1, ... when None.
+    "grow": labels need not be known; the output units get them in the order in which they appear,
+    and then a unit is added for each further one, see `learner.implementation`. Units without a
+    label are never predicted; predict_one gives None before the first label.
+    features: "grow": the same for features of named samples; absent ones are missing values.
+    missing: what is done about NaN, None and absent features: "raise", "skip" the sample, or fill
+    in the "mean" so far, the "last" value or "zero". missing_indicator: a second input for every
+    feature, 1 where its value is missing; the inputs n_0 are the features, then these.
     task: "regression": y and predictions are vectors (n_L,), the loss is mse and targets are
     scaled as "running". "classification": y are labels. None: ``loss="mse"`` without classes is a
     regression on targets as they are.
@@ -57,9 +64,9 @@ class OnlineLearner(Answers, Stored):
     batch: samples per update: see `streaming.threads.network`.
     scale, maximum: see `samples.scaling`. target_scale: the same for the targets of a regression;
     predictions are in the targets' own units, losses in those of the network: see
-    `samples.target_scaling`. on_bad: "raise" on a bad sample, or "skip" and
-    count it. options: momentum, weight_decay, decay_at, decay_factor, decay_time, the rule's
-    hyperparameters and a circuit's settings.
+    `samples.target_scaling`. on_bad: "raise" on a bad sample, or "skip" and count it. options:
+    momentum, weight_decay, decay_at, decay_factor, decay_time, the rule's hyperparameters and a
+    circuit's settings.
 
     A bad sample raises BadSample and changes nothing; learning raises Diverged.
     Several threads may use one learner: they learn one after another, and whoever predicts, reads
