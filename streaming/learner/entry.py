@@ -169,11 +169,11 @@ class Door:
     def take(self, features: Sequence[Any] | None, labels: Sequence[Any] | None) -> None:
         """The known features and classes of a checkpoint; BadOption where they cannot be."""
         self._names.restore(features)
-        if labels is None:
+        if not self.new_classes:
             return
-        if not self.new_classes or len(labels) > self.n_outputs:
-            got, expected = f"{len(labels)}", f"{self.n_outputs} at most"
-            raise BadOption("labels", got=got, expected=expected)
+        if labels is None or len(labels) > self.n_outputs:
+            got = "none" if labels is None else f"{len(labels)}"
+            raise BadOption("labels", got=got, expected=f"{self.n_outputs} at most")
         self._take_classes(labels_of(labels, len(labels)))
 
     def truth(self, y: object) -> Any:

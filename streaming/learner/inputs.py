@@ -47,8 +47,9 @@ class Features:
         Raises BadSample if it lacks features, or has others, and may not.
         """
         names = self.names
-        if names is None:
-            names = () if self.new else plain_names(given)
+        if names is None or self.new:
+            valid = plain_names(given)
+            names = (names or ()) if self.new else valid
         complete = self.new or len(names) == self.size
         if complete and len(given) == len(names) and set(names) == {*given}:
             return names

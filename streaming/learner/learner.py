@@ -243,7 +243,8 @@ class OnlineLearner(Answers, Stored):
             checked = self._checked(door, X, y)
             if len(checked.X):
                 self._grow(door)
-        return checked._replace(known=known)
+            width = self._door.n_features  # of no row, if it is bad
+        return checked._replace(X=checked.X[:, :width], known=known)
 
     def _grow(self, door: Door) -> None:
         """Let the network grow until it has a unit for every feature and class of ``door``."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ import pytest
 from learners import SIZES, bits, samples, suited
 
 from rate_models import rules
-from rate_models.errors import BadOption, BadSample
+from rate_models.errors import BadOption, BadSample, DamagedCheckpoint
 from rate_models.network import initial_weights
 from streaming import OnlineLearner, progressive_val_score
+from streaming.files import checkpoint
 from streaming.learner import implementation
 from streaming.samples.missing import Filler
 
@@ -336,6 +339,84 @@ def test_a_checkpoint_keeps_what_fills(tmp_path: Path) -> None:
     for one in (learner, resumed):
         one.learn_many(X[30:], y[30:])
     assert bits(learner) == bits(resumed) and resumed.filled == learner.filled
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("labels", ["a", "a"]), ("labels", ["a", 0.5]), ("labels", None), ("labels", "ab"),
+        ("labels", ["a", "b", "c", "d"]), ("labels", 7), ("labels", [["a"], "b"]),
+        ("features", [f"f{i}" for i in range(13)]), ("features", ["a", "a"]), ("features", [1.5]),
+        ("filled", -1), ("filled", "many"), ("by_formula", ["decay"]), ("by_formula", 3),
+    ],
+)  # fmt: skip
+def test_crafted_checkpoints_are_refused(tmp_path: Path, name: str, value: Any) -> None:
+    X, y = samples(30, sparse=False)
+    learner = growing("pepita", lr=None, features="grow", missing="mean", scale="running")
+    learner.learn_many(X, [LABELS[i] for i in y])
+    learner.save(tmp_path / "c")
+    stored, meta = checkpoint.read(tmp_path / "c")
+    assert name in meta and OnlineLearner.restored(stored, meta, "c").classes == learner.classes
+    with pytest.raises(DamagedCheckpoint):
+        OnlineLearner.restored(stored, meta | {name: value}, "c")
+    stored["filler.known"] = stored["filler.known"] - 100
+    with pytest.raises(DamagedCheckpoint):
+        OnlineLearner.restored(stored, meta, "c")
+
+
+@pytest.mark.parametrize("x", [{1.5: 2.0}, {("a",): 1.0}, {"a": [1.0, 2.0]}, {"a": "red"}])
+def test_what_cannot_be_a_feature_changes_nothing(x: Any) -> None:
+    learner = OnlineLearner("pepita", (1, 4, 2), features="grow", missing="zero", lr=0.01)
+    learner.learn_one({"a": 1.0}, 0)
+    before = bits(learner)
+    for call in (lambda: learner.learn_one({**x, "new": 1.0}, 0), lambda: learner.predict_one(x)):
+        with pytest.raises(BadSample):
+            call()
+    assert bits(learner) == before and learner.features == ("a",)
+
+
+def test_pipelines_of_threads_grow_to_the_same_bits() -> None:
+    X, y = samples(200)
+    labels = [LABELS[i + (t > 100)] for t, i in enumerate(y)]
+    one, other = growing("pepita"), growing("pepita", schedule="pipelined", workers=2)
+    one.learn_many(X, labels)
+    other.learn_many(X, labels)
+    for a, b in zip(one.parameters()["W"], other.parameters()["W"], strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_threads_may_predict_while_it_grows() -> None:
+    learner = OnlineLearner(
+        "pepita", (4, 16, 1), classes="grow", features="grow", missing="zero", lr=0.01
+    )
+    problems: list[BaseException] = []
+
+    def watched(call: Callable[[int], Any], times: int) -> threading.Thread:
+        def repeat() -> None:
+            try:
+                for t in range(times):
+                    call(t)
+            except BaseException as problem:
+                problems.append(problem)
+
+        return threading.Thread(target=repeat)
+
+    def learn(t: int) -> None:
+        learner.learn_one({f"f{t // 10 % 12}": float(t % 3), "g": 1.0}, f"c{t // 25 % 9}")
+
+    def predict(t: int) -> None:
+        learner.predict_one({"g": 1.0})
+        learner.predict_proba_one({"g": 1.0})
+        learner.predict_many([{"g": 1.0}, {"f3": 1.0}])
+        learner.score_many([{"g": 1.0}], ["c1"])
+
+    threads = [watched(learn, 250), watched(learn, 250), watched(predict, 300)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    assert (learner.samples_seen, learner.sizes) == (500, (13, 16, 9))
 
 
 def test_growth_refuses_what_the_rule_cannot_learn(monkeypatch: pytest.MonkeyPatch) -> None:
