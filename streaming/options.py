@@ -108,8 +108,8 @@ class LearnerOptions(Checked):
     classes: Annotated[
         Literal["grow"] | None,
         Option(
-            "grow: classes are not known beforehand, an output unit is added when a label appears "
-            " [default: a unit for each class of the source]",
+            "grow: labels are not known beforehand, an output unit is added when one appears "
+            " [default: a unit for each label of the source]",
             inherited="fixed",
         ),
     ] = None
@@ -309,7 +309,9 @@ class TableOptions(Checked):
             expected = "--missing mean, last or zero beside it"
             raise BadOption("--missing-indicator", got=f"missing={self.missing}", expected=expected)
         if self.stratify and not self.held_out:
-            raise BadOption("--stratify", got="nothing held out", expected="--held-out 0.2, say")
+            raise BadOption(
+                "--stratify", got="nothing held out", expected="for example --held-out 0.2"
+            )
         return self
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from streaming.commands._output import Json, print_json, table
-from streaming.terminal import say
+from streaming.terminal import notify
 
 
 def bench(
@@ -22,7 +22,7 @@ def bench(
     given = {"seconds": seconds, "repeats": repeats}
     measure = importlib.import_module("streaming.benchmarks.bench").run
     if not json_:
-        say("measuring each scenario several times; this takes some minutes")
+        notify("measuring each scenario several times; this takes some minutes")
     result = measure(**{name: value for name, value in given.items() if value is not None})
     if json_:
         print_json(result)

@@ -8,7 +8,7 @@ import importlib
 import typer
 
 from streaming.commands._output import Json, print_json, table
-from streaming.terminal import say
+from streaming.terminal import notify
 
 
 def parity(json_: Json = False) -> None:
@@ -18,9 +18,9 @@ def parity(json_: Json = False) -> None:
     circuit = importlib.import_module("biocircuits.parity").maker
     compare = importlib.import_module("rate_models.checks.parity").run
     if not json_:
-        say("comparing all implementations of every rule; this takes some minutes")
+        notify("comparing all implementations of every rule; this takes some minutes")
     with contextlib.closing(Steps("parity", " samples")) as bar:
-        result = compare(others={"circuit": circuit}, tell=bar)
+        result = compare(others={"circuit": circuit}, progress=bar)
     if json_:
         print_json({"ok": result.ok, "deviations": result.rows, "missing": result.missing})
     else:

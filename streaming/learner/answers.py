@@ -12,7 +12,7 @@ from rate_models.errors import BadOption, BadSample
 from rate_models.network import one_hot
 from rate_models.online.network import OnlineNetwork
 from rate_models.rules import forward
-from streaming.learner.entry import Checked, Door
+from streaming.learner.entry import Checked, EntryChecks
 from streaming.learner.facts import Facts
 from streaming.learner.following import Following
 from streaming.learner.inputs import pair, several
@@ -52,7 +52,7 @@ class Answers(Facts):
                 truth = checked.truth
                 if self.classes is None:
                     truth = self._targets.transform(truth)
-            if self._door.new_classes:  # a label that is not known has no output unit
+            if self._entry.new_classes:  # a label that is not known has no output unit
                 outputs = np.pad(outputs, ((0, 0), (0, 1)))
             losses = losses_of(self._network.spec.loss, outputs, truth)
             parts.append(Scored(checked.truth, predicted, losses))
@@ -66,15 +66,15 @@ class Answers(Facts):
         with self._network.lock:
             predicted = self._predicted(self._outputs_one(x))
             if self.classes is None:
-                return self._said(predicted)[0]
+                return self._as_labels(predicted)[0]
             return self.classes[int(predicted[0])] if self.classes else None
 
     def predict_many(self, X: Any) -> Array:
         """The predicted labels (N,) of the rows of X, or output vectors (N, n_L) for regression."""
-        if self.classes is not None and not self._door.grows:
-            return self._said(self._predicted(self._outputs_many(X)))
+        if self.classes is not None and not self._entry.grows:
+            return self._as_labels(self._predicted(self._outputs_many(X)))
         with self._network.lock:  # outputs, labels and target scaling of the same moment
-            return self._said(self._predicted(self._outputs_many(X)))
+            return self._as_labels(self._predicted(self._outputs_many(X)))
 
     def predict_proba_one(self, x: Any) -> dict[Label, float]:
         """{label: probability} of one sample. Raises BadOption if outputs are not probabilities."""
@@ -99,14 +99,16 @@ class Answers(Facts):
 
     def scaled(self, X: Any) -> Array:
         """The input of the network, scaled, for the rows of X (N, n_0)."""
-        return self._scaler.transform(self._filled(self._door.rows(several("X", X), 0)), self.dtype)
+        return self._scaler.transform(
+            self._filled(self._entry.rows(several("X", X), 0)), self.dtype
+        )
 
     def prepared(self, X: Any, y: Any) -> tuple[Array, Array]:
         """The input of the network for the good rows: scaled x (m, n_0), target vectors (m, n_L).
 
         Before the first sample is learned the scaling is estimated from these rows alone.
         """
-        checked = self._door.check(*pair(X, y), to_first=False)
+        checked = self._entry.check(*pair(X, y), to_first=False)
         scaler, targets, truth = self._scaler, self._targets, checked.truth
         X = self._filled(checked.X)
         if not self.samples_seen:
@@ -125,12 +127,12 @@ class Answers(Facts):
         start = 0
         while start < max(len(y), 1):
             rows = slice(start, start + self._block)
-            yield rows, self._checked(self._door, X[rows], y[rows], score=True)
+            yield rows, self._checked(self._entry, X[rows], y[rows], score=True)
             start = rows.stop
 
-    def _checked(self, door: Door, X: Any, y: Any, score: bool = False) -> Checked:
+    def _checked(self, entry: EntryChecks, X: Any, y: Any, score: bool = False) -> Checked:
         """Checked rows, without those that lack values if such rows are to be skipped."""
-        checked = door.check(X, y, to_first=self.on_bad == "raise", score=score)
+        checked = entry.check(X, y, to_first=self.on_bad == "raise", score=score)
         if self.missing != "skip":
             return checked
         whole = ~np.isnan(checked.X).any(axis=1)
@@ -143,8 +145,8 @@ class Answers(Facts):
 
         Rows are widened if the learner has got new features since they were checked.
         """
-        if X.shape[1] < self._door.n_features:
-            X = np.pad(X, ((0, 0), (0, self._door.n_features - X.shape[1])))
+        if X.shape[1] < self._entry.n_features:
+            X = np.pad(X, ((0, 0), (0, self._entry.n_features - X.shape[1])))
         if self._filler is not None:
             return self._filler(X, np.full(len(X), learn))
         if self.missing == "skip" and np.isnan(X).any():
@@ -183,8 +185,8 @@ class Answers(Facts):
         """h_L (1, n_L) of one sample."""
         with self._network.lock:
             network = self._compiled_network if self._plain else None
-            if network is None or (sample := self._door.plain_sample(x)) is None:
-                return self._outputs(self._door.sample(x)[None])
+            if network is None or (sample := self._entry.plain_sample(x)) is None:
+                return self._outputs(self._entry.sample(x)[None])
             self._scaler.scale_one(sample, network.single.X[0], learn=False)
             return network.predict_one()
 
@@ -192,9 +194,9 @@ class Answers(Facts):
         X = several("X", X)
         size = self._block
         starts = range(0, max(len(X), 1), size)
-        return np.concatenate([self._outputs(self._door.rows(X[i : i + size], i)) for i in starts])
+        return np.concatenate([self._outputs(self._entry.rows(X[i : i + size], i)) for i in starts])
 
-    def _said(self, predicted: Array) -> Array:
+    def _as_labels(self, predicted: Array) -> Array:
         """Labels of class indices; numbers unchanged, with 0 for those that are not known yet."""
         if self._labels is not None:
             if len(predicted) and predicted.min() < 0:  # from before the first label

@@ -1,4 +1,4 @@
-"""The door: what a person hands in becomes arrays, or one message that says what is wrong."""
+"""Checks of samples and labels at the entry of the learner: they become arrays or one error."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NUMERIC = frozenset("?bBhHiIlLqQefd")  # types of arrays that float64 has room f
 
 
 class Checked(NamedTuple):
-    """Samples that passed: rows X (m, n_0) float64, truth: class indices (m,) or targets (m, n_L).
+    """The good ones of N samples: X (m, n_0) float64 with their truth.
 
     good: which of the rows handed in these are, (N,) bool. bad: what is wrong with the first
     that is not, or None. known: how many of the classes were known before; None: all.
@@ -45,8 +45,8 @@ class Checked(NamedTuple):
     known: int | None = None
 
 
-class Door:
-    """Checks and converts samples of one shape; everything it refuses is a BadSample.
+class EntryChecks:
+    """Checks and converts samples of one shape. Raises BadSample for those that it refuses.
 
     classes: labels in the order of the output units, None for regression.
     features: names in the order of the inputs, None until a sample came as a dict.
@@ -104,8 +104,8 @@ class Door:
                 return i
         return len(y)
 
-    def with_news(self, X: Any, y: Any) -> Door:
-        """The door that also admits the label and the features of the only row of X and y."""
+    def with_news(self, X: Any, y: Any) -> EntryChecks:
+        """Checks that also admit the label and the features of the only row of X and y."""
         other = copy.copy(self)
         given = X.names if isinstance(X, Table) else mapping_of(X[0])
         if self._names.new and given is not None:
@@ -142,7 +142,7 @@ class Door:
         """One sample as a fresh (n_0,) vector, the same numbers as `sample` gives; or None.
 
         It takes arrays, lists and dicts of numbers, once the names of the features are known, and
-        is fast. None: the sample is of another kind, or it is bad, and `sample` says what is wrong.
+        is fast. None: the sample is of another kind, or it is bad; `sample` raises the error.
         """
         if type(x) is dict:
             names = self._names.names
@@ -243,7 +243,7 @@ class Door:
 
     def code(self, label: Any) -> int:
         """The class index of a label, -1 for what is none."""
-        try:  # numpy scalars and whole floats are found too: they hash like the number
+        try:  # NumPy scalars and whole floats too: they have the hash of the number
             return self._index.get(plain(label), -1)
         except Exception:  # no hash, or whatever a foreign object raises
             return -1
@@ -294,7 +294,7 @@ class Door:
         names: tuple[Name, ...] | None = None,
         gaps: bool = False,
     ) -> NDArray[np.float64]:
-        def place(i: int) -> str:
+        def name(i: int) -> str:
             return f"feature {names[i]!r}" if names else f"{where}[{i}]"
 
         given = getattr(value, "shape", ())
@@ -302,7 +302,7 @@ class Door:
             raise misshapen(where, given, width)
         if gaps and isinstance(value, list | tuple):
             value = [np.nan if is_absent(one) else one for one in value]
-        vector = numbers(where, value, place)
+        vector = numbers(where, value, name)
         if vector.shape != (width,):
             raise misshapen(where, vector.shape, width)
         fine = np.abs(vector) <= self._limit
@@ -311,7 +311,7 @@ class Door:
         if not fine.all():
             i = int(np.argmin(fine))
             raise BadSample(
-                place(i),
+                name(i),
                 got=vector[i],
                 expected=f"a finite number, at most {self._limit:g} in size",
                 remedy="fill it in (missing='mean') or leave the sample out (on_bad='skip')"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streaming.learner import implementation
-from streaming.learner.entry import Door
+from streaming.learner.entry import EntryChecks
 from streaming.learner.implementation import Network
 from streaming.learner.labels import Label
 from streaming.learner.named import Name
@@ -22,7 +22,7 @@ class Facts:
     """
 
     _network: Network
-    _door: Door
+    _entry: EntryChecks
     _scaler: Scaler
     _targets: TargetScaler
     _filler: Filler | None  # None where missing values are refused or skipped
@@ -96,12 +96,12 @@ class Facts:
     @property
     def classes(self) -> tuple[Label, ...] | None:
         """The label of each output unit, as far as it is known; None for regression."""
-        return self._door.classes
+        return self._entry.classes
 
     @property
     def features(self) -> tuple[Name, ...] | None:
         """The name of each feature, as far as it is known; None if samples have no names."""
-        return self._door.features
+        return self._entry.features
 
     @property
     def filled(self) -> int:

@@ -1,4 +1,4 @@
-"""The learner: labels, dicts and raw numbers outside; a compiled network inside."""
+"""The learner: it takes labels, dicts and raw numbers, and trains a compiled network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.errors import (
-    BadOption,
     DamagedCheckpoint,
     Diverged,
     MissingData,
@@ -20,19 +19,20 @@ from rate_models.errors import (
 from rate_models.network import NetworkSpec
 from rate_models.online.network import OnlineNetwork
 from rate_models.rules import Description
-from rate_models.support.arguments import check_text
+from rate_models.support.arguments import check_choice
 from streaming.files import checkpoint
-from streaming.learner import implementation
+from streaming.learner import arguments, implementation
 from streaming.learner.answers import Answers, largest
-from streaming.learner.entry import Checked, Door
+from streaming.learner.entry import Checked, EntryChecks
 from streaming.learner.following import Following
 from streaming.learner.inputs import draws, pair
 from streaming.learner.labels import as_array, labels_of
 from streaming.learner.restoring import check_room
-from streaming.learner.stored import Stored, arguments
+from streaming.learner.stored import Stored
 from streaming.samples.missing import of_policy
 from streaming.samples.scaling import Scaler
 from streaming.samples.target_scaling import TargetScaler, settled
+from streaming.samples.task import TASKS
 from streaming.scores.metrics import Scored, joined
 
 Array = NDArray[Any]
@@ -79,6 +79,7 @@ class OnlineLearner(Answers, Stored):
     (True, 2)
     """
 
+    @arguments.takes_options
     def __init__(
         self,
         /,
@@ -107,14 +108,8 @@ class OnlineLearner(Answers, Stored):
         missing_indicator: bool = False,
         **options: Any,
     ) -> None:
-        for what, text in {
-            "on_bad": on_bad, "circuit": circuit, "dtype": dtype, "loss": loss,
-            "output": output, "schedule": schedule, "scale": scale, "task": task,
-            "target_scale": target_scale, "features": features, "missing": missing,
-        }.items():  # fmt: skip
-            check_text(what, text)
-        if on_bad not in ("raise", "skip"):
-            raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
+        check_choice("on_bad", on_bad, ("raise", "skip"))
+        check_choice("task", task, (None, *TASKS))
         new = {"classes": classes, "features": features}
         grows = {what: implementation.grows(what, given) for what, given in new.items()}
         definition = implementation.rule_of(rule, circuit)
@@ -138,7 +133,7 @@ class OnlineLearner(Answers, Stored):
         units = 0 if grows["classes"] else spec.sizes[-1]
         labels = None if regression else labels_of(classes, units)
         self._labels = None if labels is None else as_array(labels)
-        self._door = Door(
+        self._entry = EntryChecks(
             (n_features, spec.sizes[-1]), labels, dtype, gaps=missing != "raise",
             new_classes=grows["classes"], new_features=grows["features"],
         )  # fmt: skip
@@ -167,9 +162,9 @@ class OnlineLearner(Answers, Stored):
         if self._compiled_network is None or not self._plain or self.classes is None:
             return False
         with self._network.lock:
-            if (label := self._door.code(y)) < 0:
+            if (label := self._entry.code(y)) < 0:
                 return False
-            if (sample := self._door.plain_sample(x)) is None:
+            if (sample := self._entry.plain_sample(x)) is None:
                 return False
             network = self._compiled_network
             X = network.single.X
@@ -190,7 +185,7 @@ class OnlineLearner(Answers, Stored):
         learned; with "skip" the results cover the good ones alone.
         """
         _, predicted, losses = self.learn_scored(X, y, masks, noise)
-        return self._said(predicted), losses
+        return self._as_labels(predicted), losses
 
     def learn_scored(self, X: Any, y: Any, masks: Draws = None, noise: Draws = None) -> Scored:
         """As `learn_many`, in class indices and with the truth: ``metrics.update(*...)``.
@@ -223,15 +218,15 @@ class OnlineLearner(Answers, Stored):
         start = 0
         while start < max(len(y), 1):
             rows = slice(start, start + (1 if self._rates.open else self._block))
-            ahead = self._door.until_news(X[rows], y[rows]) if self._door.grows else len(y)
+            ahead = self._entry.until_news(X[rows], y[rows]) if self._entry.grows else len(y)
             if ahead:
                 rows = slice(start, min(rows.stop, start + ahead))
-                checked = self._checked(self._door, X[rows], y[rows])
+                checked = self._checked(self._entry, X[rows], y[rows])
             elif len(y):
                 rows = slice(start, start + 1)
                 checked = self._grown_for(X[rows], y[rows])
             else:
-                checked = self._checked(self._door, X, y)
+                checked = self._checked(self._entry, X, y)
             yield rows, checked
             start = rows.stop
 
@@ -239,32 +234,32 @@ class OnlineLearner(Answers, Stored):
         """One checked row with a new class or feature; the network has grown unless it is bad."""
         with self._network.lock:
             known = None if self.classes is None else len(self.classes)
-            door = self._door.with_news(X, y)
-            checked = self._checked(door, X, y)
+            entry = self._entry.with_news(X, y)
+            checked = self._checked(entry, X, y)
             if len(checked.X):
-                self._grow(door)
-            width = self._door.n_features  # of no row, if it is bad
+                self._grow(entry)
+            width = self._entry.n_features  # of no row, if it is bad
         return checked._replace(X=checked.X[:, :width], known=known)
 
-    def _grow(self, door: Door) -> None:
-        """Let the network grow until it has a unit for every feature and class of ``door``."""
-        n, more = self._door.n_features, door.n_features - self._door.n_features
+    def _grow(self, entry: EntryChecks) -> None:
+        """Let the network grow until it has a unit for every feature and class of ``entry``."""
+        n, more = self._entry.n_features, entry.n_features - self._entry.n_features
         inputs = self.sizes[0] + more * (2 if self.missing_indicator else 1)
-        if (inputs, door.n_outputs) != (self.sizes[0], self.sizes[-1]):
+        if (inputs, entry.n_outputs) != (self.sizes[0], self.sizes[-1]):
             kept = np.arange(self.sizes[0])
             kept[n:] += more  # the indicators of missing values come after all features
             self._network = implementation.larger(
-                self._network, inputs, door.n_outputs, kept, self.schedule, self.workers
+                self._network, inputs, entry.n_outputs, kept, self.schedule, self.workers
             )
             if self._compiled_network is not None:
                 self._compiled_network = self._network  # type: ignore[assignment]
             self._scaler = self._scaler.widened(inputs, kept)
             if self._filler is not None:
-                self._filler = self._filler.widened(door.n_features)
+                self._filler = self._filler.widened(entry.n_features)
             self._rates.grown(self._network)
-        self._door = door
-        if door.classes is not None:
-            self._labels = as_array(door.classes)
+        self._entry = entry
+        if entry.classes is not None:
+            self._labels = as_array(entry.classes)
 
     def load_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Take over what `parameters` gave; velocities start at rest."""
@@ -291,13 +286,13 @@ class OnlineLearner(Answers, Stored):
     ) -> OnlineLearner:
         """The learner of what `checkpoint.read` gave; DamagedCheckpoint where it cannot be one."""
         try:
-            made_with = meta["learner"]
-            check_room(made_with, arrays)
-            learner = cls(**made_with)
+            options = meta["learner"]
+            check_room(options, arrays)
+            learner = cls(**options)
             learner._take(arrays, meta)
         except (OtherFile, MissingData):  # the checkpoint is whole
             raise
-        except Exception as problem:  # a file that someone made can raise whatever there is
+        except Exception as problem:  # a crafted file can raise anything
             clear = isinstance(problem, UserError | LookupError | TypeError)
             raise DamagedCheckpoint(
                 f"checkpoint {folder}",
@@ -310,19 +305,19 @@ class OnlineLearner(Answers, Stored):
         """Learn from scaled samples; what was predicted of them."""
         truth = checked.truth
         if self.classes is not None:
-            said = self._network.learn(X, labels=truth, masks=masks, noise=noise)
-            if not self._door.new_classes:
-                return Scored(truth, said.predicted, said.losses)
+            outcome = self._network.learn(X, labels=truth, masks=masks, noise=noise)
+            if not self._entry.new_classes:
+                return Scored(truth, outcome.predicted, outcome.losses)
             known = len(self.classes) if checked.known is None else checked.known
-            return Scored(truth, largest(said.outputs, known), said.losses)
+            return Scored(truth, largest(outcome.outputs, known), outcome.losses)
         targets, before = self._targets.learn_transform(truth, self.dtype)
         try:
-            said = self._network.learn(X, targets=targets, masks=masks, noise=noise)
+            outcome = self._network.learn(X, targets=targets, masks=masks, noise=noise)
         except Diverged as error:
             if self._targets.kind == "none":
                 error.args = (f"{error}, or the targets (target_scale='running')",)
             raise
-        return Scored(truth, before.predictions(said.outputs), said.losses)
+        return Scored(truth, before.predictions(outcome.outputs), outcome.losses)
 
 
-ARGUMENTS = arguments(OnlineLearner)
+ARGUMENTS = arguments.names(OnlineLearner)

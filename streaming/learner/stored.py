@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -11,19 +10,13 @@ from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, Diverged
 from streaming.files import checkpoint
-from streaming.learner import implementation
+from streaming.learner import arguments, implementation
 from streaming.learner.facts import Facts
 from streaming.learner.following import Following
 from streaming.learner.labels import as_array
 from streaming.learner.restoring import beyond, check_count
 
 Array = NDArray[Any]
-
-
-def arguments(kind: type[Stored]) -> tuple[str, ...]:
-    """The names of the constructor arguments of ``kind``, without the network's options."""
-    parameters = inspect.signature(kind).parameters.values()
-    return tuple(p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
 
 
 class Stored(Facts):
@@ -68,18 +61,18 @@ class Stored(Facts):
             "filler": {} if self._filler is None else self._filler.state(),
         }
         arrays = {f"{p}.{name}": a for p, state in parts.items() for name, a in state.items()}
-        built_with = {name: getattr(self, name) for name in arguments(type(self))}
+        built_with = {name: getattr(self, name) for name in arguments.names(type(self))}
         network = self._network
         built_with |= implementation.references(
             network.definition, implementation.circuit_of(network)
         )
-        grows = {"classes": self._door.new_classes, "features": self._door.new_features}
+        grows = {"classes": self._entry.new_classes, "features": self._entry.new_features}
         built_with |= {name: "grow" for name, one in grows.items() if one}
         if not grows["features"]:
             built_with["features"] = None
         meta = {
             "learner": {**built_with, **self._network.options},
-            "features": self._door.features,
+            "features": self._entry.features,
             "labels": self.classes if grows["classes"] else None,
             "skipped": self.skipped,
             "filled": self.filled,
@@ -94,7 +87,7 @@ class Stored(Facts):
         self._scaler.load_state(checkpoint.part("scaler.", arrays))
         self._targets.load_state(checkpoint.part("targets.", arrays))
         self._rates.load_state(checkpoint.part("rate.", arrays), meta)
-        self._door.take(meta["features"], meta.get("labels"))  # older checkpoints have no labels
+        self._entry.take(meta["features"], meta.get("labels"))  # older checkpoints have no labels
         if self._labels is not None and self.classes is not None:
             self._labels = as_array(self.classes)
         self.skipped = check_count("skipped", meta["skipped"])

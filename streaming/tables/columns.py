@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rate_models.errors import BadOption
-from streaming.tables import header
+from streaming.tables.header import Header, check_numbers, names_of
 from streaming.tables.left_out import INDEX, NO_TIME, LeftOut, out_of_order, recognised
 from streaming.tables.numbers import column_kind, number
 from streaming.tables.table_file import Record
@@ -24,7 +24,7 @@ MOST_DROPPED = 100  # columns that an error advises to leave out
 TARGETS = {"target", "class", "y", "labels", "output", "outcome", "category", "species"}
 
 
-class Choice(Protocol):
+class Choice(Header, Protocol):
     """The options that choose columns; see `streaming.sources.Options`."""
 
     @property
@@ -33,8 +33,6 @@ class Choice(Protocol):
     def drop(self) -> tuple[str, ...]: ...
     @property
     def time(self) -> str | None: ...
-    @property
-    def header(self) -> bool: ...
     @property
     def decimal(self) -> str: ...
     @property
@@ -83,7 +81,7 @@ def columns(path: str, first: Sequence[Record], options: Choice, encoding: str) 
     """
     if not first:
         raise BadOption(path, got="an empty stream", expected="a line of names, then rows")
-    names, rows, warnings = header.names_and_rows(path, first, options.header, encoding)
+    names, rows, warnings = names_of(path, first, options, encoding)
     whole = [(line, cells) for line, cells in rows if len(cells) == len(names)]
     stated = _label(path, names, options, warnings)
     time = _time(path, names, options, stated)
@@ -108,7 +106,7 @@ def columns(path: str, first: Sequence[Record], options: Choice, encoding: str) 
     _judge(path, names, features, cells, options)
     warnings += _doubtful(path, names, features, cells)
     if options.header and any(number(names[i]) is not None for i in features):
-        header.judge_numbers(path, names, label, cells, warnings)
+        check_numbers(path, names, label, cells, warnings)
     reading = _reading(path, names, label, features, found)
     if not found and (options.label is not None or names[label] == "label"):
         reading = ""

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Protocol
 
 from rate_models.errors import BadOption
 from streaming.tables.numbers import number
 from streaming.tables.table_file import Record, is_text, undecodable
 
 
-def names_and_rows(
-    path: str, first: Sequence[Record], header: bool, encoding: str
+class Header(Protocol):
+    """The option of the first line; see `streaming.sources.Options`."""
+
+    @property
+    def header(self) -> bool: ...
+
+
+def names_of(
+    path: str, first: Sequence[Record], options: Header, encoding: str
 ) -> tuple[list[str], Sequence[Record], list[str]]:
-    """The names, the records of data, and a list for warnings."""
+    """The names of the columns, the records of data, and a list for warnings.
+
+    Raises BadOption for a first line that cannot be one of names, and BadSample for bytes that
+    cannot be decoded.
+    """
     line, cells = first[0]
     where, warnings = f"{path}, line {line}", list[str]()
     if not all(map(is_text, cells)):
@@ -23,7 +35,7 @@ def names_and_rows(
         raise BadOption(
             where, got="zero bytes", expected="text", remedy="for UTF-16: --encoding utf-16-le"
         )
-    if not header:
+    if not options.header:
         names, rows = [str(i + 1) for i in range(len(cells))], first
     else:
         rows = first[1:]
@@ -37,7 +49,7 @@ def names_and_rows(
             expected="features and a label",
             remedy="name what separates them, e.g. --sep ';' or --sep space",
         )
-    if header:
+    if options.header:
         _header_is_data(where, names)
     return names, rows, warnings
 
@@ -74,7 +86,7 @@ def _header_is_data(where: str, names: list[str]) -> None:
         )  # fmt: skip
 
 
-def judge_numbers(
+def check_numbers(
     path: str, names: list[str], label: int, rows: Sequence[list[str]], warnings: list[str]
 ) -> None:
     """Warn of names like 1990, which can be years; refuse a first line that looks like data."""

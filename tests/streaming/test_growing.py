@@ -31,12 +31,12 @@ def growing(rule: str, **options: Any) -> OnlineLearner:
     return OnlineLearner(**{**given, "sizes": sizes, "classes": "grow"})
 
 
-def door_with(learner: OnlineLearner, *labels: str) -> Any:
+def checks_with(learner: OnlineLearner, *labels: str) -> Any:
     """What checks the samples of the learner, with more classes."""
-    door = learner._door
+    entry = learner._entry
     for label in labels:
-        door = door.with_news([[]], [label])
-    return door
+        entry = entry.with_news([[]], [label])
+    return entry
 
 
 def arrays(learner: OnlineLearner) -> dict[str, np.ndarray]:
@@ -64,7 +64,7 @@ def test_all_that_is_known_stays_to_the_bit(rule: str) -> None:
     learner.learn_many(X[:60], [LABELS[i % 2] for i in y[:60]])
     before, said = arrays(learner), currents(learner, X[60:])
     old, samples_seen, rate = learner.network, learner.samples_seen, learner.lr
-    learner._grow(door_with(learner, "c", "d"))
+    learner._grow(checks_with(learner, "c", "d"))
     assert learner.network is not old and learner.classes == LABELS[:4]
     assert learner.sizes == (*old.spec.sizes[:-1], 4)
     assert (learner.samples_seen, learner.lr) == (samples_seen, rate)
@@ -126,7 +126,7 @@ def test_new_units_come_from_the_seed() -> None:
 def test_draws_of_new_units_have_the_distribution_of_the_first_ones() -> None:
     learner = OnlineLearner("pepita", (400, 300, 2), classes="grow", seed=0)
     old = learner.parameters()
-    learner._grow(door_with(learner, *map(str, range(400))))
+    learner._grow(checks_with(learner, *map(str, range(400))))
     new = learner.parameters()
     first = initial_weights(learner.network.spec, 99)["W"][1]
     assert new["W"][1][2:].std() == pytest.approx(first.std(), rel=0.02)
@@ -139,7 +139,7 @@ def test_a_mirrored_feedback_is_the_product_of_its_grown_factors() -> None:
     learner = growing("pepita", sign=-1, init="he_normal", mirror_before=5, mirror_every=5)
     X, y = samples(40)
     learner.learn_many(X, [LABELS[i % 2] for i in y])
-    learner._grow(door_with(learner, "c"))
+    learner._grow(checks_with(learner, "c"))
     new = learner.parameters()
     product = np.linalg.multi_dot(new["B"])
     np.testing.assert_allclose(new["F"], product, rtol=1e-9, atol=1e-12)
@@ -250,7 +250,7 @@ def test_weights_of_known_features_stay_to_the_bit(rule: str) -> None:
     )
     learner.learn_one({"a": 1.0, "b": 2.0}, 0)
     before = arrays(learner)
-    learner._grow(learner._door.with_news([{"a": 1.0, "c": 1.0}], [1]))
+    learner._grow(learner._entry.with_news([{"a": 1.0, "c": 1.0}], [1]))
     after, kept = arrays(learner), [0, 1, 3, 4]  # a, b, c; whether a, b, c are missing
     assert learner.sizes[0] == 6
     assert np.array_equal(after["W.0"][:, kept], before["W.0"])
