@@ -112,6 +112,14 @@ class LearnerOptions(Checked):
     lr: Annotated[
         float | None, Field(gt=0), Option("Learning rate  [default: 0.03; digits: 0.1]")
     ] = None
+    classes: Annotated[
+        Literal["grow"] | None,
+        Option(
+            "grow: labels are not known beforehand, an output unit is added when one appears "
+            " [default: a unit for each label of the source]",
+            inherited="fixed",
+        ),
+    ] = None
     dtype: Annotated[
         Literal["float32", "float64"] | None,
         Option(
@@ -250,6 +258,8 @@ class TableOptions(Checked):
 
     label: column of the labels; None: the column named ``label``, or else the last one.
     drop: columns that are left out.
+    time: the column with the time of each row, which is no feature; None: columns of timestamps,
+    and ascending numbers called time; "none": no column.
     sep: separator of cells; None: a comma, or the separator that the first line uses instead.
     decimal: the decimal mark of numbers, "." or ",".
     encoding: encoding of the text, e.g. "latin-1"; None: UTF-8, or UTF-16 if the file starts with
@@ -271,6 +281,14 @@ class TableOptions(Checked):
         BeforeValidator(_columns),
         Option("Table: columns that are left out.", text=str, metavar="COLUMN[,...]"),
     ] = ()
+    time: Annotated[
+        str | None,
+        Option(
+            "Table: the time of each row, no feature; none: no column  [default: timestamps, and "
+            "ascending numbers called time]",
+            metavar="COLUMN",
+        ),
+    ] = None
     sep: Annotated[
         str | None,
         Option(
