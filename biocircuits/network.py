@@ -195,6 +195,23 @@ class CircuitNetwork(ConfiguredCircuit):
         error.outcome = self._outcome(outputs, currents, y)
         return error
 
+    def activities(self) -> dict[str, dict[str, Array]]:
+        """{population: {compartment: (size,)}} now, copies; without inputs and observers.
+
+        >>> net = CircuitNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0)
+        >>> [*net.activities()["hidden_1"]]
+        ['dendrite', 'soma', 'rate']
+        """
+        shown: dict[str, dict[str, Array]] = {}
+        with self.lock:
+            for p in self.circuit.populations:
+                if p.kind == "input" or p.observer or p.size == 1:
+                    continue
+                names = [c.name for c in p.compartments if c.clamp is None]
+                read = self.simulator.read
+                shown[p.name] = {n: read(f"{p.name}.{n}") for n in (*names, *p.outputs)}
+        return shown
+
     def predict(self, X: ArrayLike) -> Array:
         """The output h_L (N, n_L) in the steady state without noise. Changes no state."""
         X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))

@@ -12,9 +12,12 @@ from rate_models import rules
 from rate_models.compiler import foreign
 from rate_models.compiler.kernel import Array, coerce
 from rate_models.errors import BadOption, Diverged
+from rate_models.kernels.layers import Work
 from rate_models.model import draws
 from rate_models.online.configured import ConfiguredNetwork
 from rate_models.online.parameters import class_indices
+
+OUTPUT = (("soma", "h"), ("teaching signal", "delta"))
 
 
 class Outcome(NamedTuple):
@@ -169,6 +172,29 @@ class OnlineNetwork(ConfiguredNetwork):
         """a_1..a_L of the last sample."""
         net, a = self._net, self._work.a
         return [a[at:][:n] for at, n in zip(net.unit[1:], net.sizes[1:], strict=True)]
+
+    def activities(self) -> dict[str, dict[str, Array]]:
+        """{layer: {compartment: (n_l,)}} of the last sample, copies; see `rules.Rule.activities`.
+
+        >>> net = OnlineNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0)
+        >>> {layer: [*parts] for layer, parts in net.activities().items()}
+        {'layer 1': ['soma', 'dendrite'], 'output': ['soma', 'teaching signal']}
+        """
+        with self.lock:
+            work, net, last = self._last_work(), self._net, self.spec.layers
+            shown: dict[str, dict[str, Array]] = {}
+            for layer in range(1, last + 1):
+                # the second pass of a rule ends below the output
+                pairs = self.definition.activities if layer < last else OUTPUT
+                shown[f"layer {layer}" if layer < last else "output"] = {
+                    name: getattr(work, field)[net.unit[layer] :][: net.sizes[layer]].copy()
+                    for name, field in pairs
+                }
+        return shown
+
+    def _last_work(self) -> Work:
+        """The activities of the last sample that was learned."""
+        return self._work
 
     def predict(self, X: ArrayLike) -> Array:
         """h_L (N, n_L) for the rows of X (N, n_0); never changes what is learned."""

@@ -79,6 +79,14 @@ class TextbookNetwork(OnlineNetwork):
     def _activity(self) -> list[Array]:
         return self._pre_activations
 
+    def activities(self) -> dict[str, dict[str, Array]]:
+        """See `OnlineNetwork.activities`; the textbook keeps the pre-activations alone."""
+        with self.lock:
+            return {
+                f"layer {n}" if n < self.spec.layers else "output": {"pre-activation": a.copy()}
+                for n, a in enumerate(self._pre_activations, start=1)
+            }
+
     def _predict(self, X: Array, out: Array) -> None:
         out[:] = rules.forward(self.definition, self.spec, self._book.params, self.hyper, X)[1][-1]
 

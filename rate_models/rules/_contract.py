@@ -185,6 +185,8 @@ class Rule(Description):
     else that outlives the sample.
     convolves: whether layers may be convolutions, in batches. This requires that `batch` goes
     through weights, and through feedback of their shape, only by the methods of ``spec``.
+    activities: what a layer did in the last sample, (name, field of `kernels.layers.Work`), in the
+    field's terms: what a person sees of a layer while it learns.
     follows(spec, hyper): whether ``params`` may hold WF = W_1 F for `batch`, in batches. The code
     that steps W_1 then steps WF too, see `textbook.gradients`.
     """
@@ -198,6 +200,7 @@ class Rule(Description):
     delays: Callable[[Any], bool] = _never
     batches: Callable[[Any], bool] = _never
     convolves: bool = False
+    activities: tuple[tuple[str, str], ...] = (("soma", "h"), ("teaching signal", "delta"))
     follows: Callable[[NetworkSpec, Any], bool] | None = None
 
     def __post_init__(self) -> None:

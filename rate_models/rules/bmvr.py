@@ -392,5 +392,7 @@ RULE = Rule(
     check_hyperparameters=check_hyperparameters,
     suits=suits,
     rate_warnings=_stability.rate_warnings,
+    # the teaching signal is the inhibition by interneurons less the apical current
+    activities=(("soma", "h"), ("interneuron", "p"), ("inhibition − apical", "delta")),
     defaults=DEFAULTS,
 )

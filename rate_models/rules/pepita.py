@@ -391,5 +391,6 @@ RULE = Rule(
     follows=follows,
     batches=delays,  # the same forms
     convolves=True,
+    activities=(("soma", "h"), ("dendrite", "p")),
     defaults=DEFAULTS,
 )

@@ -1,11 +1,13 @@
-"""``dendrostream run``: trains a network on a stream of samples."""
+"""``dendrostream run``: trains a network on a stream of samples. `stream` is for ``live`` too."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -16,37 +18,65 @@ from streaming.options import RunOptions
 from streaming.terminal import notify
 
 if TYPE_CHECKING:
+    from streaming.runs.loop import Run
     from streaming.runs.run import Hooks
 
-BESIDE_RESUME = ("resume", "json_", "quiet")
+BESIDE_RESUME = ("resume", "json_", "quiet", "port", "paused", "stay")
+
+Out = Annotated[
+    Path | None, typer.Option(help="New folder for the run  [default: runs/SOURCE-RULE-TIME]")
+]
+Resume = Annotated[
+    Path | None, typer.Option(metavar="RUN_FOLDER", help="Resume a run; its options are fixed.")
+]
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="RUN_FOLDER",
+        help="Start with the learner of another run, on a new --source or on the same one "
+        "for more --epochs  [default: 1]. Options that can be given: --lr, --set momentum=..., "
+        "--record, and those that end or display a run. Network, rule and seed are fixed.",
+    ),
+]
 
 
 @with_options(RunOptions)
 def run(
     context: typer.Context,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="New folder for the run  [default: runs/SOURCE-RULE-TIME]"),
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN_FOLDER", help="Resume a run; its options are fixed."),
-    ] = None,
-    from_: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            metavar="RUN_FOLDER",
-            help="Start with the learner of another run, on a new --source or on the same one "
-            "for more --epochs  [default: 1]. Options that can be given: --lr, --set momentum=..., "
-            "--record, and those that end or display a run. Network, rule and seed are fixed.",
-        ),
-    ] = None,
+    out: Out = None,
+    resume: Resume = None,
+    from_: From = None,
     json_: Json = False,
     quiet: Quiet = False,
     **_: Any,
 ) -> None:
     """Stream samples through a network that learns from each as it arrives."""
+    stream(context, out=out, resume=resume, from_=from_, json_=json_, quiet=quiet)
+
+
+class Watching(Protocol):
+    """What a command does beside a run: see `Hooks`."""
+
+    def watch(self, run: Run) -> None: ...
+    def between(self, run: Run) -> None: ...
+
+
+def stream(
+    context: typer.Context,
+    *,
+    out: Path | None,
+    resume: Path | None,
+    from_: Path | None,
+    json_: bool,
+    quiet: bool,
+    watching: Callable[[Callable[[], bool]], contextlib.AbstractContextManager[Watching]]
+    | None = None,
+) -> None:
+    """Stream as the options say, print the result and end the command.
+
+    watching(stop): watches the run while the context is open; stop: whether the run is to end.
+    """
     from streaming.outlook import Outlook
     from streaming.progress import Bar, Interrupts
     from streaming.runs.run import Hooks
@@ -55,25 +85,31 @@ def run(
     interrupts, bar = Interrupts(), Bar()
     silent = quiet or (json_ and not sys.stderr.isatty())
     BARS.set(not silent)
-    hooks = Hooks(
-        stop=interrupts,
-        notify=(lambda message: None) if quiet else notify,
-        watch=Outlook((lambda _: None) if quiet else notify, (lambda _: None) if silent else bar),
-    )
+    outlook = Outlook((lambda _: None) if quiet else notify, (lambda _: None) if silent else bar)
     context.with_resource(interrupts.caught())  # until the command has ended
-    try:
-        with contextlib.closing(bar):
-            summary = _streamed(context, resume, from_, out, hooks)
-    except KeyboardInterrupt as stop:
-        notify(": ".join(["interrupted", *map(str, stop.args)]))
-        raise typer.Exit(interrupts.exit_code) from None
-    print_json(summary) if json_ else print(_report(summary))
+    hooks = Hooks(interrupts, (lambda message: None) if quiet else notify, outlook)
+    with contextlib.ExitStack() as stack:
+        if watching is not None:
+            more = stack.enter_context(watching(interrupts))
+
+            def watch(run: Run) -> None:
+                outlook(run)
+                more.watch(run)
+
+            hooks = dataclasses.replace(hooks, watch=watch, between=more.between)
+        try:
+            with contextlib.closing(bar):
+                summary = _summary_of(context, resume, from_, out, hooks)
+        except KeyboardInterrupt as stop:
+            notify(": ".join(["interrupted", *map(str, stop.args)]))
+            raise typer.Exit(interrupts.exit_code) from None
+        print_json(summary) if json_ else print(_report(summary), flush=True)
     if summary["stopped"] == "interrupted":
         notify(f"interrupted; go on with: dendrostream run --resume {summary['out']}")
         raise typer.Exit(interrupts.exit_code)
 
 
-def _streamed(
+def _summary_of(
     context: typer.Context, resume: Path | None, parent: Path | None, out: Path | None, hooks: Hooks
 ) -> dict[str, Any]:
     """The summary of a new run, of a resumed run, or of a run that goes on from another run."""

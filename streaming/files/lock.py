@@ -54,6 +54,18 @@ def locked(folder: Path) -> Iterator[RunLock]:
         lock.close()
 
 
+def holder(folder: Path) -> int | None:
+    """The id of the process that works in a run's folder, if there is one; takes no lock."""
+    try:
+        number = int((folder / LOCK).read_text())
+        os.kill(number, 0)  # signal 0: only asks whether it is there
+    except PermissionError:
+        return number
+    except (OSError, ValueError, OverflowError):
+        return None
+    return number
+
+
 def _open_locked(path: Path, folder: Path) -> int:
     """A handle of the locked file, with the id of this process in it."""
     while True:

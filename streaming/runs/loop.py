@@ -40,18 +40,22 @@ class Hooks:
     stop: called after every block; True ends the run after saving everything.
     notify: called with one line of text, for messages and for notices of slow operations.
     watch: called with the run after every block.
+    between: called with the run between two blocks, when everything that was due is written. It
+    may change the learner, save or wait.
     draw: whether figures are drawn at the end.
     """
 
     stop: Callable[[], bool] = lambda: False
     notify: Callable[[str], None] = lambda message: None
     watch: Callable[[Run], None] = lambda run: None
+    between: Callable[[Run], None] = lambda run: None
     draw: bool = True
 
 
 class Run(BaseRun):
     """A run that continues its stream from the current position."""
 
+    most = BLOCK  # samples of a block; fewer let a person see single samples
     _endless = "the stream has no end"
     _saved: tuple[int, ...] | None = None  # the state at the last checkpoint, see `save`
     _kept = 0  # position of the last checkpoint
@@ -134,13 +138,13 @@ class Run(BaseRun):
         c = self.config
         if self.over:  # the epoch was learned, but stopped before its test
             self._end_epoch(hooks.stop)
-        while not (why := self._ended() or ("interrupted" if hooks.stop() else "")):
+        while not (why := self._stopped(hooks)):
             clock = time.perf_counter()
             for X, y in self._blocks():
                 if not len(y):  # a live source has no sample at the moment
                     self.seconds += time.perf_counter() - clock
                     hooks.watch(self)
-                    if why := self._ended() or ("interrupted" if hooks.stop() else ""):
+                    if why := self._stopped(hooks):
                         return why
                     clock = time.perf_counter()
                     continue
@@ -159,11 +163,17 @@ class Run(BaseRun):
                         self._line()
                     if self.position % c.save_every == 0:
                         self.save()
-                    if why := self._ended() or ("interrupted" if hooks.stop() else ""):
+                    if why := self._stopped(hooks):
                         return why
                 clock = time.perf_counter()
             self._end_epoch(hooks.stop)
         return why
+
+    def _stopped(self, hooks: Hooks) -> str:
+        """Why the run ends between two blocks, or ""."""
+        if not (why := self._ended()):
+            hooks.between(self)
+        return why or ("interrupted" if hooks.stop() else "")
 
     def _check(self) -> None:
         divergence.check(self.learner, self.metrics, self.recent)
@@ -191,9 +201,9 @@ class Run(BaseRun):
                 X, y = X[n:], y[n:]
 
     def _until_due(self) -> int:
-        """The number of samples until a line, a checkpoint or the end is due."""
+        """The number of samples until a line, a checkpoint or the end is due, at most `most`."""
         c = self.config
-        due = [n - self.position % n for n in (c.interval, c.save_every)]
+        due = [self.most, *(n - self.position % n for n in (c.interval, c.save_every))]
         return min(due if c.samples is None else [*due, c.samples - self.position])
 
     def _learn(self, X: Any, y: Any) -> None:
@@ -208,6 +218,7 @@ class Run(BaseRun):
     def _count(self, scored: Scored, count: int) -> None:
         """Add the scores of ``count`` samples of the stream, and move the position."""
         self.metrics.update(*scored)
+        self.last = scored if len(scored.losses) == count else None  # else some were skipped
         if self.examples:
             self.examples.add(scored)
         self.position += count
@@ -253,14 +264,14 @@ class Run(BaseRun):
             values = self.recorder.values(self.learner)
             self.record.add({"samples": self.metrics.samples, "values": values})
 
-    def save(self) -> None:
-        """Write the checkpoint, unless it is up to date.
+    def save(self, anew: bool = False) -> None:
+        """Write the checkpoint, unless it is up to date; anew: also then.
 
         Raises Diverged if the learner has diverged. The last good checkpoint then stays.
         """
         lines = self.log.lines, self.record.lines
         stands = (self.position, self.epoch, self.over, *lines, self.summary is not None)
-        if self._saved == stands:
+        if self._saved == stands and not anew:
             return
         self.lock.check()
         if not self.learner.is_finite():

@@ -23,7 +23,7 @@ from streaming.records import option_of
 from streaming.runs.config import RunConfig
 from streaming.runs.divergence import ENOUGH
 from streaming.runs.record import Recorder
-from streaming.scores.metrics import Metrics
+from streaming.scores.metrics import Metrics, Scored
 from streaming.sources import Source, content
 
 Array = NDArray[Any]
@@ -70,6 +70,7 @@ class BaseRun:
         regression = source.classes is None
         self.examples = Examples(learner.sizes[-1]) if regression else None
         self.recent = np.zeros((0, source.n_features))
+        self.last: Scored | None = None  # of the last block, whose last input is in `recent`
 
     def times(self) -> dict[str, float]:
         """{seconds, samples_per_second} of streaming so far."""

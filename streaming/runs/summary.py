@@ -19,9 +19,9 @@ Summary = dict[str, Any]
 def summarised(run: BaseRun, stopped: str, tested: dict[str, Any]) -> Summary:
     """The summary of a run. tested: scores of the held-out samples for its current state, or {}."""
     config, source, scores = run.config, run.source, run.metrics.get()
-    labels, names = _classes(run)
-    confusion, shown = _among(labels, *run.metrics.shown())
-    tested_confusion, tested_shown = _among(
+    labels, names = classes_of(run)
+    confusion, shown = among_known(labels, *run.metrics.shown())
+    tested_confusion, tested_shown = among_known(
         labels, tested.get("confusion_classes"), tested.get("confusion")
     )
     return {
@@ -54,7 +54,7 @@ def summarised(run: BaseRun, stopped: str, tested: dict[str, Any]) -> Summary:
     }
 
 
-def _classes(run: BaseRun) -> tuple[tuple[Any, ...] | None, tuple[str, ...] | None]:
+def classes_of(run: BaseRun) -> tuple[tuple[Any, ...] | None, tuple[str, ...] | None]:
     """The labels of the output units, and their names if they have others."""
     source, labels = run.source, run.source.classes
     if run.config.classes != "grow" or labels is None:
@@ -65,7 +65,7 @@ def _classes(run: BaseRun) -> tuple[tuple[Any, ...] | None, tuple[str, ...] | No
     return known, names
 
 
-def _among(
+def among_known(
     labels: tuple[Any, ...] | None, shown: list[int] | None, confusion: Any
 ) -> tuple[Any, list[Any] | None]:
     """The confusion among known labels; and the labels of its rows if it has only some of them.

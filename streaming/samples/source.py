@@ -9,6 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from rate_models.errors import BadOption
+
 Array = NDArray[Any]
 Chunk = tuple[Array, Array]
 
@@ -76,6 +78,21 @@ class Source(ABC):
     def content(self) -> str:
         """A hash of the data, if the name alone does not determine the samples; else empty."""
         return ""
+
+    @property
+    def can_drift(self) -> bool:
+        """Whether `drift_now` is possible."""
+        return False
+
+    def drift_now(self) -> None:
+        """Let the stream change from the next sample that is not drawn yet. ``name`` changes too,
+        so that it opens the stream with this change.
+
+        Raises BadOption if the source cannot drift.
+        """
+        raise BadOption(
+            "drift", got=f"the source {self.name}", expected="a source that can drift: synthetic"
+        )
 
     @property
     def outputs(self) -> int:

@@ -89,6 +89,7 @@ class SyntheticSource(Source):
         rng = np.random.default_rng([s.seed, _CENTRES])
         basis = rng.standard_normal((SUBSPACE, s.features)) / math.sqrt(SUBSPACE)
         # (concept, cluster, feature): before and after the drift; cluster k is of class k % classes
+        self._drawn = 0  # training samples of this epoch
         self._centres = rng.standard_normal((2, s.classes * s.clusters, SUBSPACE)) @ basis
 
     @property
@@ -99,6 +100,21 @@ class SyntheticSource(Source):
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
         """See `Source.chunks`. The time to start does not depend on ``start``."""
         return self._stream(_TRAIN, start, self.length, size)
+
+    @property
+    def can_drift(self) -> bool:
+        """See `Source.can_drift`: once, as there are two sets of centres."""
+        return self.settings.drift == "none" or self._drawn <= self.settings.at
+
+    def drift_now(self) -> None:
+        """See `Source.drift_now`: an abrupt drift at the next block of samples."""
+        if not self.can_drift:
+            raise BadOption("drift", got=f"{self.name}, which has drifted already",
+                            expected="one drift")  # fmt: skip
+        given = self.name.partition(":")[2].split(",")
+        kept = [s for s in given if s.partition("=")[0].strip() not in ("", "drift", "at", "width")]
+        self.settings = dataclasses.replace(self.settings, drift="abrupt", at=self._drawn)
+        self.name = "synthetic:" + ",".join([*kept, "drift=abrupt", f"at={self._drawn}"])
 
     def test(self, size: int = 1024) -> Iterator[Chunk] | None:
         """See `Source.test`."""
@@ -115,6 +131,8 @@ class SyntheticSource(Source):
                 if block != drawn:
                     X, y = self._block(stream, block)
                     drawn = block
+                    if stream == _TRAIN:
+                        self._drawn = (block + 1) * BLOCK
                 take = min(BLOCK - offset, stop - at)
                 parts.append((X[offset : offset + take], y[offset : offset + take]))
                 at += take

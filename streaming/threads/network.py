@@ -104,6 +104,13 @@ class ScheduledNetwork(Waiting):
         """How the last block ran; None before the first."""
         return self.ran[-1] if self.ran else None
 
+    def _last_work(self) -> layers.Work:
+        # in threads each sample has a slot of its own; the last ones may not be complete yet
+        if not self.ran or self.trials.choice == "single":
+            return self._work
+        slot = (self.samples_seen - 1 - self.waiting) % self._slots
+        return slots.work_at(self._net, self._ring, slot)
+
     def _build(self, params: Any) -> None:
         super()._build(params)
         samples = self.schedule.batch if self._accumulating else 0

@@ -56,6 +56,13 @@ class Measured:
         return span - (np.nanmin(span) if np.isfinite(span).any() else 0)
 
     @property
+    def busy(self) -> NDArray[np.float64]:
+        """Share of the block's time during which each worker executed items (P,)."""
+        spent = np.nan_to_num(self.finish - self.start)
+        worked = np.bincount(self.plan.worker, weights=spent, minlength=self.plan.workers)
+        return np.asarray(worked / max(float(np.nanmax(self.finish)), 1e-12))
+
+    @property
     def by_task(self) -> NDArray[np.float64]:
         """For each item the mean time (n,) of all executed items of the same task."""
         seconds: defaultdict[Task, list[float]] = defaultdict(list)

@@ -45,7 +45,7 @@ LAYERS = {
         {"cli"},
         {"commands"},
         {"outlook"},
-        {"progress", "benchmarks", "checks", "spikes", "sweeps"},
+        {"progress", "benchmarks", "checks", "spikes", "sweeps", "live_page"},
         {"papers"},
         {"runs"},
         {"pictures"},

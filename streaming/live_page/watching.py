@@ -1,0 +1,161 @@
+"""Takes the numbers that the page shows from a run, in the thread that learns.
+
+Four times a second, and less often where reading takes long: the share of time that it may take is
+bounded. Nothing here waits for the page.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+
+from rate_models.diagnostics import measures
+from rate_models.diagnostics.recordables import Probe
+from rate_models.errors import UserError
+from rate_models.support import own_files
+from streaming.live_page.ring import About, Frame, Point, Ring
+from streaming.runs.live.run import LiveRun
+from streaming.runs.loop import Run
+from streaming.runs.summary import among_known, classes_of
+from streaming.threads.network import ScheduledNetwork
+
+PERIOD, SLOW = 0.25, 1.0  # seconds between points, and between looks at the weights
+SHARE = 0.01  # of the time, for each of the two
+UNITS, INPUTS = 4096, 65_536  # numbers of a layer, and of an input, that are shown at most
+CLASSES = 30  # classes of the confusion that are shown at most
+
+
+class Pace:
+    """When to do something again that may take at most `SHARE` of all time."""
+
+    def __init__(self, period: float) -> None:
+        self._period, self._began, self._due = period, 0.0, 0.0
+
+    def due(self) -> bool:
+        """Whether it is time; if so, `done` is to be called afterwards."""
+        self._began = time.perf_counter()
+        return self._began >= self._due
+
+    def done(self) -> None:
+        """Note how long it took."""
+        cost = time.perf_counter() - self._began
+        self._due = self._began + max(self._period, cost / SHARE)
+
+
+class Watcher:
+    """Adds a point and a frame to ``ring`` whenever it is time; call it after every block."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self._points, self._weights = Pace(PERIOD), Pace(SLOW)
+        self._before = 0, 0.0
+        self._norms: tuple[float, ...] = ()
+        self._angles: tuple[float, ...] = ()
+        self._pace = math.nan
+        self._confusion: tuple[Any, tuple[str, ...]] = None, ()
+
+    def begin(self, run: Run) -> None:
+        """Tell the page what does not change; call it once, before the first block."""
+        angles = _angles(run)
+        source, learner = run.source, run.learner
+        self._ring.about = About(
+            rule=learner.rule if run.config.circuit is None else
+            f"{own_files.shown(run.config.circuit)} circuit",
+            source=own_files.shown(run.config.source),
+            sizes=tuple(learner.sizes),
+            score="R²" if source.classes is None else "accuracy",
+            layers=tuple(f"W{n}" for n in range(1, len(learner.sizes))),
+            links=tuple(angles),
+            image_shape=source.image_shape,
+            live=isinstance(run, LiveRun),
+            threads=isinstance(learner.network, ScheduledNetwork) and learner.workers > 1,
+            folder=str(run.folder),
+        )  # fmt: skip
+        self._before = run.position, run.seconds
+
+    def __call__(self, run: Run) -> None:
+        if self._points.due():
+            self.look(run)
+            self._points.done()
+
+    def look(self, run: Run) -> None:
+        """Add a point and a frame now."""
+        if self._weights.due():
+            self._norms = tuple(measures.weight_norms(run.learner.network.parameters()))
+            self._angles = tuple(_angles(run).values())
+            self._confusion = _confusion(run)
+            self._weights.done()
+        self._ring.add(self._point(run), self._frame(run))
+
+    def _point(self, run: Run) -> Point:
+        scores = run.metrics.get()
+        names = "progressive_accuracy", "windowed_accuracy", "loss", "windowed_loss"
+        if run.source.classes is None:
+            names = "r2", "windowed_r2", *names[2:]
+        samples, seconds = run.position - self._before[0], run.seconds - self._before[1]
+        if samples and seconds > 0:
+            self._pace = samples / seconds
+            self._before = run.position, run.seconds
+        times = run.latency.recent()["learned"] if isinstance(run, LiveRun) else {}
+        score, windowed_score, loss, windowed_loss = (_known(scores.get(name)) for name in names)
+        return Point(
+            run.position, run.seconds, score, windowed_score, loss, windowed_loss, self._pace,
+            _known(times.get("p50_ms")), _known(times.get("p99_ms")), self._norms, self._angles,
+        )  # fmt: skip
+
+    def _frame(self, run: Run) -> Frame:
+        confusion, labels = self._confusion
+        learner, frame = run.learner, Frame(epoch=run.epoch, rate=run.learner.lr)
+        frame.can_drift, frame.confusion, frame.labels = run.source.can_drift, confusion, labels
+        frame.activities = {
+            layer: {name: part[:UNITS] for name, part in parts.items()}
+            for layer, parts in learner.network.activities().items()
+        }
+        if run.last is not None and len(run.last.losses) and len(run.recent):
+            frame.x = run.recent[-1][:INPUTS].copy()
+            frame.predicted, frame.truth = (
+                _text(run, each[-1]) for each in (run.last.predicted, run.last.true)
+            )
+        network = learner.network
+        if isinstance(network, ScheduledNetwork) and network.measured is not None:
+            frame.busy = tuple(network.measured.busy.tolist())
+        return frame
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _angles(run: Run) -> dict[str, float]:
+    """The alignment angle of each feedback matrix; empty for rules without feedback."""
+    net = run.learner.network
+    try:
+        probe = Probe(net.spec, net.definition, net.hyper, net.parameters(), None, None)
+        with np.errstate(all="ignore"):
+            return measures.alignment_angle(probe.params, probe.links)
+    except UserError:
+        return {}
+
+
+def _confusion(run: Run) -> tuple[Any, tuple[str, ...]]:
+    """The confusion of the most frequent classes, and their names."""
+    labels, names = classes_of(run)
+    if labels is None:
+        return None, ()
+    few = (run.metrics.n_classes or 0) <= CLASSES
+    shown, counts = (None, run.metrics.confusion) if few else run.metrics.largest()
+    counts, part = among_known(labels, shown, counts)
+    return np.asarray(counts, float), tuple(map(str, part or names or labels))[: len(counts)]
+
+
+def _text(run: Run, value: Any) -> str:
+    """A class index as the name of its class, or numbers of a regression."""
+    labels, names = classes_of(run)
+    if labels is None:
+        numbers = np.atleast_1d(value)
+        return ", ".join(f"{v:.4g}" for v in numbers[:4]) + (" …" if len(numbers) > 4 else "")
+    known = 0 <= int(value) < len(labels)
+    return str((names or labels)[int(value)]) if known else "nothing yet"
