@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,6 +54,7 @@ def live(
     **_: Any,
 ) -> None:
     """As `dendrostream run`, with a page on 127.0.0.1 that shows the run and controls it."""
+    context.call_on_close(partial(sys.setswitchinterval, sys.getswitchinterval()))
     sys.setswitchinterval(SWITCH)
     if open_ is not None:
         _show(context, open_, port)
@@ -60,12 +62,11 @@ def live(
 
     @contextlib.contextmanager
     def watching(stop: Callable[[], bool]) -> Iterator[Control]:
-        from streaming.live_page.page import page_of
         from streaming.live_page.running import RunFeed
         from streaming.live_page.server import served
 
         feed = RunFeed(stop, paused)
-        with served(page_of(feed), port) as address:
+        with served(feed, port) as address:
             notify(f"page: {address}")
             yield feed.control
             feed.end()
@@ -85,11 +86,10 @@ def _show(context: typer.Context, folder: Path, port: int) -> None:
             raise BadOption("--open", got=f"{flags(context)[name]} beside it", expected="only "
                             "--port and --quiet: a folder is shown, not changed")  # fmt: skip
     from streaming.live_page.folder import FolderFeed
-    from streaming.live_page.page import page_of
     from streaming.live_page.server import served
 
     feed = FolderFeed(folder)
-    with contextlib.suppress(KeyboardInterrupt), served(page_of(feed), port) as address:
+    with contextlib.suppress(KeyboardInterrupt), served(feed, port) as address:
         notify(f"page: {address} (until Ctrl-C)")
         while True:
             time.sleep(3600)

@@ -12,6 +12,7 @@ import contextlib
 import hmac
 import logging
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -23,7 +24,6 @@ try:
     from bokeh.document import Document
     from bokeh.server.server import BaseServer
     from bokeh.server.tornado import BokehTornado
-    from bokeh.server.util import bind_sockets
     from bokeh.settings import settings
     from tornado.httpserver import HTTPServer
     from tornado.httputil import HTTPServerRequest
@@ -34,6 +34,8 @@ except ModuleNotFoundError as missing:
         "dendrostream live", got=f"no {missing.name}", expected="Bokeh",
         remedy='pip install "dendrostream[live]"',
     ) from None  # fmt: skip
+
+from streaming.live_page.page import Feed, page_of  # needs Bokeh too
 
 ADDRESS = "127.0.0.1"
 MOST = 2**16  # bytes of a message from the page
@@ -70,14 +72,15 @@ class Guarded(BokehTornado):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def served(page: Callable[[Document], None], port: int = 0) -> Iterator[str]:
+def served(feed: Feed, port: int = 0) -> Iterator[str]:
     """Serve the page in a thread of its own, inside the ``with``; gives its address.
 
-    page: fills the document of each browser. port: 0 takes a free one. Raises BadOption for a port
-    that cannot be used.
+    port: 0 takes a free one. Raises BadOption for a port that cannot be used.
     """
     address: Future[tuple[str, IOLoop]] = Future()
-    thread = threading.Thread(target=_serve, args=(page, port, address), name="page", daemon=True)
+    thread = threading.Thread(
+        target=_serve, args=(page_of(feed), port, address), name="page", daemon=True
+    )
     thread.start()
     where, loop = address.result()
     try:
@@ -96,16 +99,19 @@ def _serve(
     asyncio.set_event_loop(asyncio.new_event_loop())
     loop = IOLoop.current()
     try:
-        sockets, port = bind_sockets(ADDRESS, port)
+        listener = socket.create_server((ADDRESS, port))
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         expected = "a free port from 1024 to 65535, or 0"
+        loop.close(all_fds=True)
         address.set_exception(BadOption("--port", got=f"{port}: {why}", expected=expected))
         return
+    listener.setblocking(False)
+    port = listener.getsockname()[1]
     token = secrets.token_urlsafe(ENOUGH)
     guarded = Guarded(page, port, token)
     http = HTTPServer(guarded, max_buffer_size=MOST, max_body_size=MOST)
-    http.add_sockets(sockets)
+    http.add_sockets([listener])
     server = BaseServer(loop, guarded, http)
     server.start()
     address.set_result((f"http://{ADDRESS}:{port}/{token}/", loop))
