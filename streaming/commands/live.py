@@ -26,6 +26,7 @@ BESIDE_OPEN = ("open_", "port", "quiet")
 # A thread that has finished a compiled call waits at most so long for the page's thread; Python's
 # default, 5 ms, is as long as a block of samples takes.
 SWITCH = 0.0005
+LAST = 0.6  # seconds in which open pages get the last state
 
 
 @with_options(RunOptions)
@@ -68,12 +69,18 @@ def live(
         feed = RunFeed(stop, paused)
         with served(feed, port) as address:
             notify(f"page: {address}")
-            yield feed.control
-            feed.end()
+            try:
+                yield feed.control
+            except BaseException as error:
+                feed.end(str(error) or "interrupted")
+                time.sleep(LAST)
+                raise
+            feed.end("the run has ended and is saved")
             if stay and not stop():
                 notify("the run has ended; its page stays until Ctrl-C")
                 while not stop():
                     time.sleep(0.1)
+            time.sleep(LAST)
 
     stream(context, out=out, resume=resume, from_=from_, json_=json_, quiet=quiet,
            watching=watching)  # fmt: skip

@@ -9,7 +9,8 @@ from importlib import resources
 from typing import Any, Protocol
 
 from bokeh.document import Document
-from bokeh.models import Button, Div, Select, TextInput
+from bokeh.events import ClientReconnected, ConnectionLost
+from bokeh.models import Button, CustomJS, Div, Select, TextInput
 from jinja2 import Template
 
 from streaming.live_page.control import Control
@@ -18,6 +19,7 @@ from streaming.live_page.pictures import Activity, Confusion, Input, Workers
 from streaming.live_page.ring import About, Frame, Point, Ring
 
 TEMPLATE = Template(resources.files(__package__).joinpath("page.html").read_text("utf-8"))
+LOST = 'document.getElementById("lost").hidden = '
 PERIOD = 250  # milliseconds
 # 44 pixels are what a finger hits; the outline shows where the keyboard is
 STYLE = """
@@ -66,6 +68,9 @@ def page_of(feed: Feed) -> Callable[[Document], None]:
             document.title = f"{about.rule} on {about.source} – dendrostream live"
             view.update()
             document.add_periodic_callback(view.update, PERIOD)
+            document.config.notifications = None  # the page has its own, which covers nothing
+            for event, hidden in ((ConnectionLost, "false"), (ClientReconnected, "true")):
+                document.js_on_event(event, CustomJS(code=LOST + hidden))
         document.template_variables.update(names)
 
     return fill

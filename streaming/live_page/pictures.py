@@ -36,7 +36,7 @@ class Confusion:
         self._source = ColumnDataSource({"true": [], "predicted": [], "share": []})
         self.figure = figure(
             x_range=FactorRange(), y_range=FactorRange(), x_axis_label="predicted",
-            y_axis_label="true class", **_size("confusion", 340, 320),
+            y_axis_label="true class", **_size("predicted share of each true class", 340, 320),
         )  # fmt: skip
         self._mapper = LinearColorMapper(palette=Blues256[::-1], low=0, high=1)
         self.figure.rect("predicted", "true", 1, 1, source=self._source, line_color="#f0f0f0",
@@ -95,14 +95,12 @@ class Activity:
         self.figures = [p.figure for p in self._pictures]
 
     def update(self, frame: Frame, layer: str) -> None:
-        """Show a layer of the frame; all compartments have one scale."""
+        """Show a layer of the frame; each compartment has a scale of its own."""
         parts = frame.activities.get(layer, {})
-        known = [part[np.isfinite(part)] for part in parts.values()]
-        every = np.concatenate([[0.0], *known])
-        low, high = float(every.min()), float(every.max())
         for picture, (name, part) in zip(self._pictures, parts.items(), strict=False):
+            known = np.append(part[np.isfinite(part)], 0.0)
             picture.figure.title.text = name
-            picture.show(_folded(part), low, high)
+            picture.show(_folded(part), float(known.min()), float(known.max()))
         for i, picture in enumerate(self._pictures):
             if picture.figure.visible != (i < len(parts)):
                 picture.figure.visible = i < len(parts)
@@ -120,6 +118,7 @@ class Input:
         else:
             self.figure = figure(x_axis_label="feature", **_size("", SIDE + 60, SIDE + 30))
             self.figure.line("at", "x", source=self._line, color=BLUE)
+            self.figure.axis.minor_tick_line_color = None
             self.figure.scatter("at", "x", source=self._line, color=BLUE, size=4)
 
     def update(self, frame: Frame) -> None:
@@ -146,6 +145,7 @@ class Workers:
         )
         self.figure.hbar("worker", right="busy", height=0.7, source=self._source, color=BLUE)
         self.figure.xaxis.formatter = NumeralTickFormatter(format="0%")
+        self.figure.xaxis.minor_tick_line_color = None
 
     def update(self, frame: Frame) -> None:
         """Show the workers of the frame."""

@@ -21,6 +21,6 @@ class RunFeed:
     def refresh(self) -> None:
         """The run fills the buffer by itself."""
 
-    def end(self) -> None:
-        """Show that the run has ended."""
-        self.ring.state = "ended"
+    def end(self, why: str) -> None:
+        """Show that the run has ended, and why."""
+        self.ring.state, self.ring.note = "ended", why

@@ -29,20 +29,27 @@ CLASSES = 30  # classes of the confusion that are shown at most
 
 
 class Pace:
-    """When to do something again that may take at most `SHARE` of all time."""
+    """When to do something again that may take at most `SHARE` of all time.
+
+    Its cost is the processor time of this thread: other programs on the machine do not count.
+    """
 
     def __init__(self, period: float) -> None:
-        self._period, self._began, self._due = period, 0.0, 0.0
+        self._period, self._due = period, 0.0
+        self._began = 0.0, 0.0
 
     def due(self) -> bool:
         """Whether it is time; if so, `done` is to be called afterwards."""
-        self._began = time.perf_counter()
-        return self._began >= self._due
+        now = time.perf_counter()
+        if now < self._due:
+            return False
+        self._began = now, time.thread_time()
+        return True
 
     def done(self) -> None:
         """Note how long it took."""
-        cost = time.perf_counter() - self._began
-        self._due = self._began + max(self._period, cost / SHARE)
+        began, spent = self._began
+        self._due = began + max(self._period, (time.thread_time() - spent) / SHARE)
 
 
 class Watcher:
