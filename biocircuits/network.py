@@ -198,6 +198,7 @@ class CircuitNetwork(ConfiguredCircuit):
     def activities(self) -> dict[str, dict[str, Array]]:
         """{population: {compartment: (size,)}} now, copies; without inputs and observers.
 
+        >>> from rate_models.network import NetworkSpec
         >>> net = CircuitNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0)
         >>> [*net.activities()["hidden_1"]]
         ['dendrite', 'soma', 'rate']

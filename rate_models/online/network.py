@@ -176,6 +176,7 @@ class OnlineNetwork(ConfiguredNetwork):
     def activities(self) -> dict[str, dict[str, Array]]:
         """{layer: {compartment: (n_l,)}} of the last sample, copies; see `rules.Rule.activities`.
 
+        >>> from rate_models.network import NetworkSpec
         >>> net = OnlineNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0)
         >>> {layer: [*parts] for layer, parts in net.activities().items()}
         {'layer 1': ['soma', 'dendrite'], 'output': ['soma', 'teaching signal']}

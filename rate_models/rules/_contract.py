@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.errors import BadOption
+from rate_models.kernels.layers import Work
 from rate_models.model.hyperparameters import fixed
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters
@@ -205,6 +206,9 @@ class Rule(Description):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if odd := [name for _, name in self.activities if name not in Work._fields]:
+            expected = f"fields of Work: {', '.join(Work._fields)}"
+            raise BadOption(f"activities of rule {self.name}", got=odd[0], expected=expected)
         if (self.teach is _no_kernel) is not (self.tasks is _no_kernel):
             got = "no tasks" if self.tasks is _no_kernel else "no teach"
             raise BadOption(f"rule {self.name}", got=got, expected="teach and tasks, or neither")

@@ -1,4 +1,4 @@
-"""The document of a browser: built once, then updated from the buffer four times a second."""
+"""The document of a browser: built once, then updated from the buffer twice a second."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streaming.live_page.ring import About, Frame, Point, Ring
 
 TEMPLATE = Template(resources.files(__package__).joinpath("page.html").read_text("utf-8"))
 LOST = 'document.getElementById("lost").hidden = '
-PERIOD = 250  # milliseconds
+PERIOD = 500  # milliseconds
 # 44 pixels are what a finger hits; the outline shows where the keyboard is
 STYLE = """
     .bk-btn, .bk-input { min-height: 44px; font-size: 16px; }
@@ -67,7 +67,13 @@ def page_of(feed: Feed) -> Callable[[Document], None]:
             names["figures"] = view.roots
             document.title = f"{about.rule} on {about.source} – dendrostream live"
             view.update()
-            document.add_periodic_callback(view.update, PERIOD)
+
+            def update() -> None:
+                document.hold("combine")  # all changes in one message
+                view.update()
+                document.unhold()
+
+            document.add_periodic_callback(update, PERIOD)
             document.config.notifications = None  # the page has its own, which covers nothing
             for event, hidden in ((ConnectionLost, "false"), (ClientReconnected, "true")):
                 document.js_on_event(event, CustomJS(code=LOST + hidden))

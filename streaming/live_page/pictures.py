@@ -33,6 +33,7 @@ class Confusion:
 
     def __init__(self) -> None:
         self._labels: tuple[str, ...] = ()
+        self._shown: Array | None = None
         self._source = ColumnDataSource({"true": [], "predicted": [], "share": []})
         self.figure = figure(
             x_range=FactorRange(), y_range=FactorRange(), x_axis_label="predicted",
@@ -47,8 +48,9 @@ class Confusion:
 
     def update(self, frame: Frame) -> None:
         """Show the confusion of the frame."""
-        if frame.confusion is None or not len(frame.confusion):
+        if frame.confusion is None or not len(frame.confusion) or frame.confusion is self._shown:
             return
+        self._shown = frame.confusion
         if frame.labels != self._labels:
             self._labels = frame.labels
             self.figure.x_range.factors = list(frame.labels)

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from rate_models.diagnostics import measures
-from rate_models.diagnostics.recordables import Probe
 from rate_models.errors import UserError
+from rate_models.network import Parameters
 from rate_models.support import own_files
 from streaming.live_page.ring import About, Frame, Point, Ring
+from streaming.pictures.drawn import attempt
 from streaming.runs.live.run import LiveRun
 from streaming.runs.loop import Run
 from streaming.runs.summary import among_known, classes_of
@@ -39,15 +40,15 @@ class Pace:
         self._began = 0.0, 0.0
 
     def due(self) -> bool:
-        """Whether it is time; if so, `done` is to be called afterwards."""
-        now = time.perf_counter()
-        if now < self._due:
-            return False
-        self._began = now, time.thread_time()
-        return True
+        """Whether it is time."""
+        return time.perf_counter() >= self._due
+
+    def begin(self) -> None:
+        """To be called before it is done."""
+        self._began = time.perf_counter(), time.thread_time()
 
     def done(self) -> None:
-        """Note how long it took."""
+        """To be called afterwards: notes how long it took."""
         began, spent = self._began
         self._due = began + max(self._period, (time.thread_time() - spent) / SHARE)
 
@@ -66,7 +67,7 @@ class Watcher:
 
     def begin(self, run: Run) -> None:
         """Tell the page what does not change; call it once, before the first block."""
-        angles = _angles(run)
+        angles = _angles(run, run.learner.network.parameters())
         source, learner = run.source, run.learner
         self._ring.about = About(
             rule=learner.rule if run.config.circuit is None else
@@ -86,16 +87,23 @@ class Watcher:
     def __call__(self, run: Run) -> None:
         if self._points.due():
             self.look(run)
-            self._points.done()
 
     def look(self, run: Run) -> None:
-        """Add a point and a frame now."""
-        if self._weights.due():
-            self._norms = tuple(measures.weight_norms(run.learner.network.parameters()))
-            self._angles = tuple(_angles(run).values())
-            self._confusion = _confusion(run)
-            self._weights.done()
-        self._ring.add(self._point(run), self._frame(run))
+        """Add a point and a frame now. An error here is a warning and does not end the run."""
+        with attempt("the live page", "the run goes on"):
+            if self._weights.due():
+                self._weights.begin()
+                self._weigh(run)
+                self._weights.done()
+            self._points.begin()
+            self._ring.add(self._point(run), self._frame(run))
+            self._points.done()
+
+    def _weigh(self, run: Run) -> None:
+        parameters = run.learner.network.parameters()
+        self._norms = tuple(measures.weight_norms(parameters))
+        self._angles = tuple(_angles(run, parameters).values())
+        self._confusion = _confusion(run)
 
     def _point(self, run: Run) -> Point:
         scores = run.metrics.get()
@@ -136,13 +144,13 @@ def _known(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _angles(run: Run) -> dict[str, float]:
+def _angles(run: Run, parameters: Parameters) -> dict[str, float]:
     """The alignment angle of each feedback matrix; empty for rules without feedback."""
     net = run.learner.network
     try:
-        probe = Probe(net.spec, net.definition, net.hyper, net.parameters(), None, None)
+        links = measures.rule_links(net.definition, net.spec.layers, **net.hyper._asdict())
         with np.errstate(all="ignore"):
-            return measures.alignment_angle(probe.params, probe.links)
+            return measures.alignment_angle(parameters, links)
     except UserError:
         return {}
 

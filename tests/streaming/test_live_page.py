@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from pipes import csv, standard_input
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -99,6 +100,7 @@ def test_what_takes_long_is_done_seldom(monkeypatch: pytest.MonkeyPatch) -> None
     for _ in range(100_000):  # 1,000 s
         now[0] += 0.01
         if pace.due():
+            pace.begin()
             now[0] += 0.1
             spent += 0.1
             pace.done()
@@ -233,6 +235,37 @@ def test_what_a_run_shows(tmp_path: Path) -> None:
     watcher.look(last)
     assert np.allclose(ring.last.norms, [np.linalg.norm(w) for w in W])  # type: ignore[union-attr]
     assert ring.frame.confusion is not None and ring.frame.confusion.sum() == 400
+
+
+def test_a_live_stream_shows_its_latency(tmp_path: Path) -> None:
+    ring = Ring()
+    watcher = Watcher(ring)
+
+    def look(run: Any) -> None:
+        if ring.about is None:
+            watcher.begin(run)
+        watcher.look(run)
+
+    options = {**SMALL, "source": "stdin"}
+    with standard_input([csv(600)]):
+        run(RunConfig.checked(**options), tmp_path / "r", Hooks(watch=look, draw=False))
+    assert ring.about is not None and ring.about.live and ring.last is not None
+    assert ring.last.samples == 600 and 0 < ring.last.p50 <= ring.last.p99 < 60_000
+
+
+def test_a_schedule_shows_its_workers(tmp_path: Path) -> None:
+    ring = Ring()
+    watcher = Watcher(ring)
+
+    def look(run: Any) -> None:
+        if ring.about is None:
+            watcher.begin(run)
+        watcher.look(run)
+
+    options = {**SMALL, "hidden": (8, 8), "schedule": "delayed:2", "workers": 2, "samples": 512}
+    run(RunConfig.checked(**options), tmp_path / "r", Hooks(watch=look, draw=False))
+    assert ring.about is not None and ring.about.threads and len(ring.frame.busy) == 2
+    assert all(0 < share <= 1 for share in ring.frame.busy)
 
 
 def test_a_folder_is_shown_and_not_changed(tmp_path: Path) -> None:
