@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self, cast
 from pydantic import ValidationError
 
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData, quoted
-from streaming import sources
+from streaming import signals, sources
 from streaming.learner import implementation
 from streaming.learner.learner import ARGUMENTS, OnlineLearner
 from streaming.options import RunOptions
@@ -176,6 +176,7 @@ class RunConfig(RunOptions):
             "scale": scale,
             "task": "regression" if source.classes is None else "classification",
             "data": self.data and self.data.absolute(),
+            "signal": signals.references(self.signal),
             "labels": source.classes if isinstance(source, LiveSource) else None,
             "settings": settings,
         }

@@ -122,11 +122,7 @@ def parts(name: str) -> tuple[str, str | None]:
     >>> parts("csv:FILE.csv"), parts("digits"), parts("./noisy.py:3")
     (('csv', 'FILE.csv'), ('digits', None), ('./noisy.py', '3'))
     """
-    if own_file := own_files.parse(name):
-        argument = own_file.argument
-        return name if argument is None else name[: -len(argument) - 1], argument
-    kind, colon, argument = name.partition(":")
-    return kind, argument if colon else None
+    return own_files.split(name)
 
 
 def _rename(source: Source, reference: str) -> None:

@@ -21,6 +21,7 @@ from project import ROOT
 
 from rate_models.errors import BadOption, BadSample, MissingData, UserError
 from streaming import OnlineLearner
+from streaming.live import lines
 from streaming.live.source import LiveSource
 from streaming.runs.run import Hooks, RunConfig, resume, run
 from streaming.sources import Options, open_source
@@ -309,6 +310,28 @@ def test_a_file_that_grows_is_rotated_and_truncated(tmp_path: Path) -> None:
     together += [csv(100, 3, False), csv(50, 4, False), csv(7, 55, False), csv(60, 5, False)]
     piped(together, tmp_path / "all")
     assert same_weights(tmp_path / "r", tmp_path / "all")
+
+
+def test_a_file_with_the_names_alone_is_followed(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_bytes(csv(0))
+    writer = Writer(path, iter([append(300, 1)]), 300)
+    hooks = Hooks(watch=writer, stop=writer.stop, draw=False)
+    live = run(config(f"follow:{path}", labels="0,1,2", seconds=30), tmp_path / "r", hooks)["live"]
+    assert live["learned"] == 300
+
+
+def test_the_first_samples_may_come_long_after_the_names(tmp_path: Path) -> None:
+    def parts() -> Iterator[bytes]:
+        names, _, rest = csv(100).partition(b"\n")
+        yield names + b"\n"
+        time.sleep(0.5)
+        yield rest
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "SECONDS", 0.1)
+        live = piped(parts(), tmp_path / "r")["live"]  # type: ignore[arg-type]
+    assert live["learned"] == 100
 
 
 @pytest.mark.parametrize("meanwhile", ["grown", "rotated", "gone"])
