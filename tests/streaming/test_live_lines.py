@@ -19,8 +19,15 @@ import pytest
 from command_line import assert_one_error, called
 from project import ROOT
 
-from rate_models.errors import BadOption, BadSample, MissingData, UserError
+from rate_models.errors import (
+    BadOption,
+    BadSample,
+    DamagedCheckpoint,
+    MissingData,
+    UserError,
+)
 from streaming import OnlineLearner
+from streaming.files import checkpoint
 from streaming.live import lines
 from streaming.live.source import LiveSource
 from streaming.runs.run import Hooks, RunConfig, resume, run
@@ -433,6 +440,24 @@ def test_a_resumed_pipe_reports_what_it_missed(tmp_path: Path) -> None:
         second = resume(tmp_path / "r", Hooks(notify=shown.append, draw=False))["live"]
     assert second["learned"] == 600 and adds_up(second)
     assert f"stdin: {first['waiting']:,} samples were missed since the run stopped" in shown
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"counts": {}},
+        {"counts": {"received": -1}},
+        {"position": {"mark": 1.5, "origin": 0, "queued": 0}},
+        {"position": None},
+    ],
+)
+def test_a_crafted_state_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    piped([csv(300)], tmp_path / "r", Hooks(stop=lambda: True, draw=False))
+    arrays, meta = checkpoint.read(tmp_path / "r" / "checkpoint")
+    meta["run"]["live"] |= change
+    checkpoint.write(tmp_path / "r" / "checkpoint", arrays, meta)
+    with standard_input([csv(10)]), pytest.raises(DamagedCheckpoint, match="checkpoint in"):
+        resume(tmp_path / "r", Hooks(draw=False))
 
 
 def test_going_on_from_another_run_keeps_its_labels(tmp_path: Path) -> None:
