@@ -237,14 +237,28 @@ def test_the_cost_is_that_of_the_given_network(call: Any) -> None:
 @pytest.mark.parametrize("ok", [True, False])
 def test_parity(call: Any, monkeypatch: pytest.MonkeyPatch, ok: bool) -> None:
     row = {"rule": "pepita", "realisation": "online", "deviation": 3.2e-16, "ok": ok}
-    fake = SimpleNamespace(run=lambda **_: SimpleNamespace(ok=ok, rows=[row], missing=["batch"]))
+    asked: list[dict[str, Any]] = []
+
+    def run(others: Any, tell: Any, **options: Any) -> SimpleNamespace:
+        asked.append(options)
+        return SimpleNamespace(ok=ok, rows=[row], missing=["batch"])
+
+    fake = SimpleNamespace(run=run)
     monkeypatch.setitem(sys.modules, "rate_models.checks.parity", fake)
+    assert call("parity", "--rule", "drtp", "--rule", "bmvr", "--samples", 7).code == int(not ok)
+    assert asked.pop() == {"rules": ["drtp", "bmvr"], "samples": 7}
     ended = call("parity")
+    assert asked.pop() == {}
     assert ended.code == (0 if ok else 1)
     assert "3.2e-16" in ended.out and "batch: not installed" in ended.out
     ended = call("parity", "--json")
     assert ended.code == (0 if ok else 1)
     assert json.loads(ended.out)["ok"] is ok and json.loads(ended.out)["deviations"] == [row]
+
+
+def test_parity_of_what_is_not_there(call: Any) -> None:
+    assert_one_error(call("parity", "--rule", "pepitta"), "did you mean 'pepita'")
+    assert_one_error(call("parity", "--samples", 0), "samples: got 0; expected 1 or more")
 
 
 def test_bench(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
