@@ -1,0 +1,1 @@
+"""The least time of a sample on this machine. `model` has the formulas, `limits` the machine."""
