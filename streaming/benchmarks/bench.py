@@ -65,10 +65,15 @@ def run(
     with one_thread(), TemporaryDirectory() as folder:
         chosen = _chosen(only, Path(folder))
         steps = sum(len(scenario.peers) for scenario in chosen) * (min(repeats, MANY) + 1)
-        got = f"{steps:,} measurements of {seconds:g} s"
-        check_time("bench", got, steps * seconds, "choose fewer --repeats or --seconds")
+        _check_length(steps, seconds)
         with _progress(steps + (scaling.steps(quick) if grows else 0)) as bar:
             return _measured(chosen, seconds, repeats, quick, grows, bool(only), bar)
+
+
+def _check_length(steps: int, seconds: float) -> None:
+    """BadOption for hours of measurements."""
+    got = f"{steps:,} measurements of {seconds:g} s"
+    check_time("bench", got, steps * seconds, "choose fewer --repeats or --seconds")
 
 
 def _measured(

@@ -13,19 +13,20 @@ from typing import Any
 
 from rate_models.errors import UserError
 
-# Prints seconds of the import, of the first sample, and of the next 1,000; MB before and after.
+# Prints seconds of the import and of the first sample, and the most MB before and after learning;
+# None for those where the system does not say.
 PROGRAM = """
-import json, sys, time
+import json, time
 start = time.perf_counter()
 import numpy as np
 import dendrostream as ds
 imported = time.perf_counter() - start
-try:
-    import resource
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    memory = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-except ImportError:
-    memory = lambda: None
+def memory():
+    try:
+        lines = open("/proc/self/status").read().splitlines()
+    except OSError:
+        return None
+    return next(int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmHWM:"))
 before = memory()
 learner = ds.OnlineLearner("pepita", {sizes}, dtype="float32")
 x, y = np.random.default_rng(0).random((1000, {sizes}[0])), np.arange(1000) % 10

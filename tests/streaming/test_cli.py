@@ -262,16 +262,19 @@ def test_parity_of_what_is_not_there(call: Any) -> None:
 
 
 def test_bench(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = {"scenario": "mnist", "peer": "torch", "samples_per_second": 2100.0, "ratio": None}
+    row = {"scenario": "mnist", "peer": "torch", "samples_per_second": 2100.0, "ratio": None,
+           "low": 2000.0, "high": 2200.0, "skipped": None}  # fmt: skip
     asked: dict[str, Any] = {}
 
     def run(**options: Any) -> dict[str, Any]:
         asked.update(options)
-        return {"machine": {"cpu": "a machine"}, "data": "d", "repeats": 5, "rows": [row]}
+        nothing: dict[str, Any] = {"roofline": [], "costs": [], "scaling": []}
+        return {"machine": {"cpu": "a machine"}, "repeats": 5, "rows": [row], **nothing}
 
     monkeypatch.setitem(sys.modules, "streaming.benchmarks.bench", SimpleNamespace(run=run))
-    assert json.loads(call("bench", "--json", "--repeats", 3).out)["rows"] == [row]
-    assert asked == {"repeats": 3}
+    asked_for = ("--repeats", 3, "--only", "learn", "--only", "run", "--quick", "--scaling")
+    assert json.loads(call("bench", "--json", *asked_for).out)["rows"] == [row]
+    assert asked == {"repeats": 3, "only": ["learn", "run"], "quick": True, "grows": True}
     out = call("bench").out
     assert "cpu: a machine" in out and "torch" in out and "2,100" in out
 

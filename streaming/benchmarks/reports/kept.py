@@ -3,41 +3,137 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from pydantic import ConfigDict, FiniteFloat, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
 from rate_models.errors import MissingData, UserError
 from streaming.files.folder import disk, write_text
 
-Result = dict[str, Any]
-KEYS = {"machine", "rows", "roofline", "costs", "scaling"}
+
+class Row(TypedDict):
+    """A peer of a scenario. ratio: our rate over its. low, high: quartiles. skipped: why not."""
+
+    scenario: str
+    peer: str
+    samples_per_second: FiniteFloat | None
+    ratio: FiniteFloat | None
+    low: FiniteFloat | None
+    high: FiniteFloat | None
+    ours: bool
+    skipped: str | None
+
+
+class LevelRow(TypedDict):
+    """See `limits.Level`."""
+
+    name: str
+    size: int | None
+    read: FiniteFloat
+    update: FiniteFloat
+
+
+class LimitsRow(TypedDict):
+    """See `limits.Limits`."""
+
+    levels: list[LevelRow]
+    multiply_adds: FiniteFloat
+
+
+class BoundRow(TypedDict):
+    """See `model.Bound`. fraction: of the roofline that our kernel reaches. fixed_share: of its
+    time that does not depend on the widths."""
+
+    scenario: str
+    density: FiniteFloat
+    seconds: FiniteFloat
+    samples_per_second: FiniteFloat
+    block: int
+    multiply_adds: FiniteFloat
+    bytes_read: FiniteFloat
+    bytes_changed: FiniteFloat
+    working_set: int
+    level: str
+    limited_by: str
+    fraction: FiniteFloat
+    fixed_share: FiniteFloat
+
+
+class Cost(TypedDict):
+    """What is paid once."""
+
+    what: str
+    value: FiniteFloat
+    unit: str
+
+
+class Point(TypedDict):
+    """Seconds of a sample at a size, measured and least."""
+
+    value: FiniteFloat
+    seconds: FiniteFloat
+    bound: FiniteFloat
+
+
+class Series(TypedDict):
+    """See `scaling.measured`."""
+
+    axis: str
+    network: str
+    rule: str
+    points: list[Point]
+    exponent: FiniteFloat | None
+    theory: FiniteFloat | None
+
+
+class Result(TypedDict):
+    """See `bench.run`."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    machine: dict[str, str]
+    date: str
+    data: dict[str, str]
+    seconds: FiniteFloat
+    repeats: int
+    quick: bool
+    rows: list[Row]
+    limits: LimitsRow
+    roofline: list[BoundRow]
+    costs: list[Cost]
+    scaling: list[Series]
 
 
 def read(path: Path) -> Result:
     """A result from its file. Raises MissingData, and UserError if it is damaged."""
+    remedy = "measure it: dendrostream bench --out FILE"
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        if result.keys() >= KEYS:
-            return result  # type: ignore[no-any-return]
+        return TypeAdapter(Result).validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise MissingData(str(path), got="no such file",
-                          remedy="dendrostream bench --out FILE makes one") from None  # fmt: skip
-    except (OSError, ValueError, AttributeError):
-        pass
-    raise UserError(str(path), got="no whole result of a benchmark",
-                    remedy="measure it again: dendrostream bench --out FILE")  # fmt: skip
+        expected = "the result of a benchmark"
+        raise MissingData(str(path), got="no file", expected=expected, remedy=remedy) from None
+    except OSError as error:
+        why = error.strerror or str(error)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        why = f"{place}: {first['msg']}"
+    raise UserError(str(path), got=why, expected="the result of a benchmark", remedy=remedy)
 
 
-def write(path: Path, result: Result) -> None:
+def write(path: Path, result: Mapping[str, Any]) -> None:
     """Write a result, a line for each row."""
     parts = []
     for name, value in result.items():
+        text = json.dumps(value, ensure_ascii=False)
         if isinstance(value, list) and value:
-            lines = ",\n".join("  " + json.dumps(one, ensure_ascii=False) for one in value)
-            parts.append(f"{json.dumps(name)}: [\n{lines}\n ]")
-        else:
-            parts.append(f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}")
+            rows = ",\n".join("  " + json.dumps(one, ensure_ascii=False) for one in value)
+            text = f"[\n{rows}\n ]"
+        parts.append(f"{json.dumps(name)}: {text}")
     with disk(path.parent):
         write_text(path, "{\n " + ",\n ".join(parts) + "\n}\n")
 
@@ -51,11 +147,11 @@ def slower(now: Result, before: Result) -> list[dict[str, Any]]:
     """
     earlier = {(row["scenario"], row["peer"]): row for row in before["rows"]}
     pairs = [
-        (row, old)
+        (row, earlier[key])
         for row in now["rows"]
-        if row["samples_per_second"]
-        and (old := earlier.get((row["scenario"], row["peer"])))
-        and old["samples_per_second"]
+        if (key := (row["scenario"], row["peer"])) in earlier
+        and row["samples_per_second"]
+        and earlier[key]["samples_per_second"]
     ]
     found = []
     for row, old in pairs:
@@ -70,18 +166,18 @@ def slower(now: Result, before: Result) -> list[dict[str, Any]]:
     return found
 
 
-def _change(now: dict[str, Any], before: dict[str, Any]) -> float:
-    return float(now["samples_per_second"] / before["samples_per_second"] - 1)
+def _change(now: Row, before: Row) -> float:
+    assert now["samples_per_second"] is not None and before["samples_per_second"] is not None
+    return now["samples_per_second"] / before["samples_per_second"] - 1
 
 
 def compared(now: Result, before: Result) -> list[str]:
     """Lines about what became slower by more than the spread."""
     lines = []
-    differ = [name for name in ("cpu", "vectors", "numba", "numpy")
-              if now["machine"].get(name) != before["machine"].get(name)]  # fmt: skip
-    for name in differ:
+    for name in ("cpu", "vectors", "numba", "numpy"):
         was, is_now = before["machine"].get(name), now["machine"].get(name)
-        lines.append(f"not the same {name}: {was} before, {is_now} now")
+        if was != is_now:
+            lines.append(f"not the same {name}: {was} before, {is_now} now")
     rows = slower(now, before)
     for row in rows:
         others = "" if row["others"] is None else f"; its other peers {row['others']:+.0%}"

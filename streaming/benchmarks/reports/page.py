@@ -10,7 +10,7 @@ from typing import Any
 from rate_models.errors import UserError
 from streaming.benchmarks import networks
 from streaming.benchmarks.reports import figures, reasons
-from streaming.benchmarks.reports.kept import Result
+from streaming.benchmarks.reports.kept import Result, Row
 from streaming.benchmarks.roofline import model
 from streaming.files.folder import disk, write_text
 from streaming.papers.page import markdown
@@ -82,7 +82,7 @@ def text(result: Result, data: Path, page: Path) -> str:
         parts.append(SCALING.format(figure=f"img/{page.stem}_scaling.png"))
         parts.append(_exponents(result))
     if result["costs"]:
-        rows = [(one["what"], f"{one['value']:.3g} {one['unit']}") for one in result["costs"]]
+        rows = [(one["what"], f"{rounded(one['value'])} {one['unit']}") for one in result["costs"]]
         parts += ["## Once\n", markdown(("what", "how much"), rows)]
     return "\n".join(parts)
 
@@ -100,8 +100,8 @@ def readme_table(result: Result) -> str:
             line += [_ratio(rows.get(peer)) for peer in (networks.JAX, networks.TORCH)]
         if line[1] != "-" or line[4] != "-":
             lines.append(line)
-    about = result["machine"]
-    note = f"Samples per second, and how many times a peer's; {about['cpu']}, one thread, float32."
+    cpu = result["machine"].get("cpu", "a processor")
+    note = f"Samples per second, and how many times a peer's; {cpu}, one thread, float32."
     return f"{markdown(columns, lines)}\n{note}\n"
 
 
@@ -123,7 +123,7 @@ def around(readme: Path) -> tuple[str, str, str]:
     return before, between.removeprefix("\n"), after
 
 
-def _rows(result: Result, scenario: str) -> dict[str, dict[str, Any]]:
+def _rows(result: Result, scenario: str) -> dict[str, Row]:
     return {row["peer"]: row for row in result["rows"] if row["scenario"] == scenario}
 
 
@@ -133,14 +133,16 @@ def _data(result: Result, network: str) -> str:
     return str(known[0]) if known else "-"
 
 
-def _rate(row: dict[str, Any] | None, spread: bool = False) -> str:
+def _rate(row: Row | None, spread: bool = False) -> str:
     if row is None or row["samples_per_second"] is None:
         return "-"
     rate = rounded(row["samples_per_second"])
-    return f"{rate} ({rounded(row['low'])}-{rounded(row['high'])})" if spread else rate
+    if not spread or row["low"] is None or row["high"] is None:
+        return rate
+    return f"{rate} ({rounded(row['low'])}-{rounded(row['high'])})"
 
 
-def _ratio(row: dict[str, Any] | None) -> str:
+def _ratio(row: Row | None) -> str:
     if row is None:
         return "-"
     return f"{rounded(row['ratio'], 2)} ×" if row["ratio"] else f"- ({row['skipped']})"
@@ -181,7 +183,7 @@ def _others(result: Result) -> Iterable[str]:
         yield markdown(columns, [_line(row) for row in rows])
 
 
-def _line(row: dict[str, Any]) -> Sequence[str]:
+def _line(row: Row) -> Sequence[str]:
     rate = row["samples_per_second"]
     each = "-" if rate is None else rounded(1e6 / rate)
     return row["scenario"], row["peer"], _rate(row, spread=True), each, _ratio(row)
@@ -194,7 +196,7 @@ def _roofline(result: Result) -> Iterable[str]:
         f"{one['update'] / 1e9:.0f} read and written"
         for one in of["levels"]
     ]
-    adds = f"{of['multiply_adds'] / 1e9:.0f} thousand million multiply-adds per second"
+    adds = f"{of['multiply_adds'] / 1e9:.0f} · 10⁹ multiply-adds per second"
     limits = f"One core: {adds}; {'; '.join(levels)}. Measured in the same run."
     yield ROOFLINE.format(limits=limits, model=model.__doc__)
     columns = ("scenario", "ρ", "µs", "least µs", "K", "limited by", "fraction",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from streaming.benchmarks.reports.kept import BoundRow
 
 HALF = 0.5
 MUCH = 0.1  # of the time: a part worth a word
@@ -10,7 +10,7 @@ MUCH = 0.1  # of the time: a part worth a word
 FOUND: dict[str, str] = {}
 
 
-def reason(bound: dict[str, Any]) -> str:
+def reason(bound: BoundRow) -> str:
     """The reason of a row of ``roofline`` whose fraction is below a half; else nothing."""
     if bound["fraction"] >= HALF:
         return ""

@@ -23,13 +23,14 @@ time is the larger of both over the K of `BLOCKS` for which it is least:
     node_perturbation           2  5  5  1                                      Σ_{l>1} m_l
     bmvr                        2  2  2  1  4 n_1²                              2 n_1²
     forward_forward             2  5  2  1  7 n_1 n_L + ρ n_0 n_L               2 n_1 n_L + n_0 n_L
+    adaptive_feedback_alignment 2  3  2  1  2 n_1 n_L + ρ n_0 n_L               n_1 n_L + n_0 n_L
 
 Sums without bounds are over hidden layers. f, h, o: sweeps over W_1, over the hidden W_l, over W_L.
 pepita: W_1 (x + F e) = W_1 x + (W_1 F) e needs no second sweep over W_1, but an up-to-date W_1 F,
 Fᵀ x, Fᵀ F and the part of W_1 that is a multiple of F. forward_forward: the same with K for its two
-passes with labels. node_perturbation: the clean and the noisy pass read W together; B predicts and
-learns. Every other rule: the multiply-adds that it states for its work items, with those of the
-first layer times ρ, and r = 2 if it transports weights.
+passes with labels. adaptive_feedback_alignment: W_1 F alone. node_perturbation: the clean and the
+noisy pass read W together; B predicts and learns. Every other rule: the multiply-adds that it states
+for its work items, with those of the first layer times ρ, and r = 2 if it transports weights.
 """
 
 from __future__ import annotations
@@ -90,6 +91,9 @@ def work_of(rule: str, sizes: Sequence[int], density: float) -> Work:
         ),
         "backprop": Work(2, 3, 3, 2),
         "direct_feedback_alignment": Work(2, 2, 2, 1, hidden * out, hidden * out),
+        "adaptive_feedback_alignment": Work(
+            2, 3, 2, 1, 2 * label + image, label + feedback, label
+        ),
         "node_perturbation": Work(2, 5, 5, 1, 0, above, above),
         "bmvr": Work(2, 2, 2, 1, 4 * sizes[1] ** 2, 2 * sizes[1] ** 2, 2 * sizes[1] ** 2),
         "forward_forward": Work(
@@ -100,15 +104,18 @@ def work_of(rule: str, sizes: Sequence[int], density: float) -> Work:
 
 
 def _stated(rule: str, sizes: Sequence[int]) -> Work:
-    """From the work items, in which the sweeps of the first layer are dense."""
+    """From the work items. Sweeps over W_1: how their sum grows with n_0 and n_1 together."""
     definition = rules.get(rule)
-    hyper, spec = definition.hyperparameters(), NetworkSpec(tuple(sizes), loss=definition.loss)
-    items = definition.tasks(spec, hyper, 0)
-    whole = sum(item.multiply_adds for item in items)
-    one = sizes[0] * sizes[1]
-    sweeps = sum(item.multiply_adds // one for item in items if item.layer == 1)
+    hyper = definition.hyperparameters()
+
+    def whole(first: int, second: int) -> int:
+        spec = NetworkSpec((first, second, *sizes[2:]), loss=definition.loss)
+        return sum(item.multiply_adds for item in definition.tasks(spec, hyper, 0))
+
+    n, m = sizes[:2]
+    sweeps = whole(n + 1, m + 1) - whole(n + 1, m) - whole(n, m + 1) + whole(n, m)
     reads = 2 if definition.properties.weight_transport else 1
-    return Work(sweeps, 0, 0, reads, whole - sweeps * one)
+    return Work(sweeps, 0, 0, reads, whole(n, m) - sweeps * n * m)
 
 
 def bound(rule: str, sizes: Sequence[int], density: float, limits: Limits) -> Bound:
