@@ -29,8 +29,8 @@ Sums without bounds are over hidden layers. f, h, o: sweeps over W_1, over the h
 pepita: W_1 (x + F e) = W_1 x + (W_1 F) e needs no second sweep over W_1, but an up-to-date W_1 F,
 Fᵀ x, Fᵀ F and the part of W_1 that is a multiple of F. forward_forward: the same with K for its two
 passes with labels. adaptive_feedback_alignment: W_1 F alone. node_perturbation: the clean and the
-noisy pass read W together; B predicts and learns. Every other rule: the multiply-adds that it states
-for its work items, with those of the first layer times ρ, and r = 2 if it transports weights.
+noisy pass read W together; B predicts and learns. Every other rule: the multiply-adds that it
+states for its work items, with those of the first layer times ρ; r = 2 if it transports weights.
 """
 
 from __future__ import annotations
