@@ -25,7 +25,8 @@ from rate_models.support.one_thread import one_thread
 from streaming.benchmarks import batches, calls, circuits, networks, scaling, tables
 from streaming.benchmarks import costs as bench_costs
 from streaming.benchmarks.measure import Speed, speeds
-from streaming.benchmarks.roofline import limits, model
+from streaming.benchmarks.roofline import limits
+from streaming.benchmarks.roofline.reached import Reached
 from streaming.benchmarks.scenario import Peer, Samples, Scenario
 from streaming.machine import machine
 
@@ -51,8 +52,7 @@ def run(
     Returns {machine, date, data, seconds, repeats, quick, rows, limits, roofline, costs, scaling}.
     rows: {scenario, peer, samples_per_second, ratio, low, high, ours, skipped}; None for peers that
     are skipped, and the reason. low, high: quartiles over the repeats. ours: whether the peer is a
-    part of this project. roofline: see `roofline.model`; fraction: how much of it our kernel
-    reaches, fixed_share: the share of its time that does not depend on the width of layers.
+    part of this project. roofline: how near our kernels are to it, see `roofline.reached`.
 
     Raises BadOption for seconds or repeats that are not positive, for hours of measurements, and
     where nothing has such a name.
@@ -101,8 +101,7 @@ def _measured(
         "quick": quick,
         "rows": rows,
         "limits": machine_limits._asdict(),
-        "roofline": [_bound(one, found[one.name], machine_limits, seconds)
-                     for one in chosen if one.rule is not None],
+        "roofline": list(_bounds(chosen, found, machine_limits, seconds)),
         "costs": [] if part else bench_costs.measured(quick, bar.set_postfix_str),
         "scaling": scaling.measured(machine_limits, quick, tell) if grows else [],
     }  # fmt: skip
@@ -119,8 +118,9 @@ def parts(folder: Path) -> Iterator[Scenario]:
             name: "not installed" if make is None else make
             for name, make in circuits.peers(sizes).items()
         }
+        ours = sum(name.startswith("circuit") for name in peers)
         yield Scenario(
-            circuits.scenario(sizes), peers, partial(Samples, X, labels, "random"), 5, ours=2
+            circuits.scenario(sizes), peers, partial(Samples, X, labels, "random"), 5, ours=ours
         )
     yield from tables.scenarios(folder)
 
@@ -166,17 +166,13 @@ def _rows(scenario: Scenario, found: dict[str, Speed]) -> list[Row]:
     ]
 
 
-def _bound(scenario: Scenario, found: dict[str, Speed], of: limits.Limits, seconds: float) -> Row:
-    """How near to the machine's limits our kernel is."""
-    assert scenario.rule is not None and scenario.sizes is not None
-    density = scenario.samples().density
-    bound = model.bound(scenario.rule, scenario.sizes, density, of)
-    rate = found[networks.OURS].median
-    assert rate is not None
-    return {
-        "scenario": scenario.name,
-        "density": density,
-        **bound._asdict(),
-        "fraction": rate * bound.seconds,
-        "fixed_share": rate * networks.fixed_seconds(scenario.rule, scenario.sizes, seconds),
-    }
+def _bounds(
+    chosen: list[Scenario], found: dict[str, dict[str, Speed]], of: limits.Limits, seconds: float
+) -> Iterator[Row]:
+    """How near to the machine's limits our kernel is on every network."""
+    reached = Reached(of, seconds)
+    for one in chosen:
+        if one.rule is not None and one.sizes is not None:
+            rate = found[one.name][networks.OURS].median
+            assert rate is not None
+            yield reached.row(one.name, one.rule, one.sizes, one.samples().density, rate)

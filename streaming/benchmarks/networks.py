@@ -7,13 +7,10 @@ from functools import partial
 from importlib.util import find_spec
 from typing import NamedTuple
 
-import numpy as np
-
 from rate_models import rules
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
 from rate_models.online.network import OnlineNetwork
-from streaming.benchmarks.measure import seconds_of
 from streaming.benchmarks.peers import equations, loops, scans
 from streaming.benchmarks.scenario import (
     Array,
@@ -30,6 +27,7 @@ OURS, JAX, TORCH, NUMPY = "online kernel", "JAX, lax.scan", "torch, eager, in pl
 AUTOGRAD, COMPILED, BOOK = "torch, autograd", "torch.compile of the step", "NumPy, textbook"
 CHUNK = 256
 STEP = 0.3  # learning rate times the mean of ‖x‖²
+SLOWER = {"drtp": 0.01}  # at the other rate its weights grow without end
 
 
 class Network(NamedTuple):
@@ -79,7 +77,7 @@ def _peers(
     def peer(module: str | None, make: Callable[[NetworkSpec, str, float], Runner]) -> Peer:
         if module is not None and find_spec(module) is None:
             return f"{module} is not installed"
-        return lambda: make(spec, rule, STEP / samples().power)
+        return lambda: make(spec, rule, SLOWER.get(rule, STEP) / samples().power)
 
     peers = {OURS: peer(None, Online)}
     if rule not in equations.RULES:
@@ -106,14 +104,3 @@ class Online:
         for at in range(0, len(X), self._chunk):
             part = slice(at, at + self._chunk)
             self.network.learn(X[part], labels=labels[part])
-
-
-def fixed_seconds(rule: str, sizes: tuple[int, ...], seconds: float) -> float:
-    """Seconds of a sample where every layer but the last has one unit: what no width decides."""
-    spec = spec_of(rule, (*[1] * (len(sizes) - 1), sizes[-1]))
-    assert spec is not None
-    X, labels = np.ones((20_000, 1), np.float32), np.arange(20_000) % sizes[-1]
-    learn = Online(spec, rule, 1e-3)
-    learn(X[:CHUNK], labels[:CHUNK])
-    n = CHUNK if seconds < 1e-3 else len(X)
-    return min(seconds_of(learn, X[:n], labels[:n]) / n for _ in range(3))

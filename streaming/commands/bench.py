@@ -94,8 +94,8 @@ def _print(result: dict[str, Any]) -> None:
     _table(result["rows"], "scenario peer samples_per_second ratio low high skipped")
     if result["roofline"]:
         print("\nat most, by the roofline, and the fraction of it that was reached")
-        names = "scenario density samples_per_second fraction limited_by level block fixed_share"
-        _table(result["roofline"], names)
+        names = "scenario density samples_per_second fraction limited_by level block"
+        _table(result["roofline"], f"{names} fixed_share above_share first_share")
     if result["scaling"]:
         print("\nexponents of the time of a sample")
         _table(result["scaling"], "axis network rule exponent theory")

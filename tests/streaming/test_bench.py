@@ -65,6 +65,8 @@ def _check(result: dict[str, Any]) -> None:
             assert row["low"] <= row["samples_per_second"] <= row["high"] and row["ratio"] > 0
     for bound in result["roofline"]:
         assert bound["fraction"] > 0 and bound["fixed_share"] > 0 and bound["block"] >= 1
+        shares = [bound[f"{part}_share"] for part in ("fixed", "above", "first")]
+        assert min(shares) >= 0 and abs(sum(shares) - 1) < 1e-9
     assert [level["name"] for level in result["limits"]["levels"]][-1] == "memory"
 
 
@@ -282,7 +284,8 @@ def _result(rate: float = 100.0, spread: float = 0.1) -> Any:
     bound = {"scenario": "pepita-64-32-10", "density": 0.5, "seconds": 0.001,
              "samples_per_second": 1000.0, "block": 4, "multiply_adds": 10.0, "bytes_read": 1.0,
              "bytes_changed": 1.0, "working_set": 5, "level": "L1", "limited_by": "memory",
-             "fraction": 0.1, "fixed_share": 0.4}  # fmt: skip
+             "fraction": 0.1, "fixed_share": 0.4, "above_share": 0.35, "first_share": 0.25,
+             "first_fraction": 0.5}  # fmt: skip
     points = [{"value": n, "seconds": n * 1e-6, "bound": n * 1e-7} for n in (32.0, 64.0, 128.0)]
     return {
         "machine": {"cpu": "a processor"}, "date": "2026-11-30",
@@ -337,7 +340,7 @@ def test_the_page_and_the_readme_have_the_numbers_of_the_file(tmp_path: Path) ->
     page.write(_result(), tmp_path / "r.json", tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
     assert "| pepita | 100 (90-110) | 1 × |" in text and "[r.json](r.json)" in text
-    assert "40% of the time is that of layers of one unit" in text
+    assert "| 10% | fixed 40%, above 35%, first layer 25%" in text
     for picture in ("page.png", "page_scaling.png"):
         assert f"(img/{picture})" in text and (tmp_path / "img" / picture).stat().st_size > 5_000
     (tmp_path / "bare.md").write_text("nothing")
@@ -348,7 +351,8 @@ def test_the_page_and_the_readme_have_the_numbers_of_the_file(tmp_path: Path) ->
 def test_a_reason_is_given_only_below_a_half() -> None:
     (bound,) = _result()["roofline"]
     assert reasons.reason(bound | {"fraction": 0.6}) == ""
-    assert reasons.reason(bound | {"fixed_share": 0.0}) == "not found yet"
+    parts = "fixed 40%, above 35%, first layer 25% (at 50% of its own least time)"
+    assert reasons.reason(bound) == parts
 
 
 def test_the_pages_of_this_project_are_those_of_its_file() -> None:

@@ -164,10 +164,12 @@ class Book:
         self._book = Textbook(spec, rule, self.parameters, Optimizer(lr))
         self._outputs, self._rng = spec.sizes[-1], np.random.default_rng(0)
         definition = rules.get(rule)
-        self._widths = definition.noise.widths(spec, definition.hyperparameters())
+        self._hyper, self._noise = definition.hyperparameters(), definition.noise
+        self._widths = self._noise.widths(spec, self._hyper)
 
     def __call__(self, X: Array, labels: Array, noise: Array | None = None) -> None:
         Y = one_hot(labels, self._outputs, np.float32)
         for t in range(len(X)):
-            draws = [self._rng.standard_normal((1, n), np.float32) for n in self._widths]
+            uniform = (self._rng.random((1, n), np.float32) for n in self._widths)
+            draws = [self._noise.transform(self._hyper, u) for u in uniform]
             self._book.learn(X[t : t + 1], Y[t : t + 1], noise=draws or None)

@@ -45,8 +45,7 @@ class LimitsRow(TypedDict):
 
 
 class BoundRow(TypedDict):
-    """See `model.Bound`. fraction: of the roofline that our kernel reaches. fixed_share: of its
-    time that does not depend on the widths."""
+    """See `model.Bound` and `reached.Reached.row`."""
 
     scenario: str
     density: FiniteFloat
@@ -61,6 +60,9 @@ class BoundRow(TypedDict):
     limited_by: str
     fraction: FiniteFloat
     fixed_share: FiniteFloat
+    above_share: FiniteFloat
+    first_share: FiniteFloat
+    first_fraction: FiniteFloat
 
 
 class Cost(TypedDict):

@@ -38,8 +38,10 @@ The least time of a sample, from `streaming/benchmarks/roofline/model.py`:
 ```
 {model}```
 
-Fraction: the least time over the measured time. Same for one unit: the share of the measured time
-that a network with one unit in each layer but the last takes too.
+Fraction: the least time over the measured time. Where the time goes, from two more networks that
+were measured in the same run: fixed is the time with one unit in each layer but the last (the loop,
+softmax, loss, error); above is what one input and all other layers take more (elementwise work,
+too); the rest is the first layer.
 
 """
 SCALING = """## How time grows
@@ -200,12 +202,12 @@ def _roofline(result: Result) -> Iterable[str]:
     limits = f"One core: {adds}; {'; '.join(levels)}. Measured in the same run."
     yield ROOFLINE.format(limits=limits, model=model.__doc__)
     columns = ("scenario", "ρ", "µs", "least µs", "K", "limited by", "fraction",
-               "same for one unit", "why below a half")  # fmt: skip
+               "where the time goes, below a half")  # fmt: skip
     lines = [
         (b["scenario"], f"{b['density']:.0%}", rounded(1e6 * b["seconds"] / b["fraction"]),
          rounded(1e6 * b["seconds"]), str(b["block"]),
          b["limited_by"] if b["limited_by"] != "memory" else f"reading {b['level']}",
-         f"{b['fraction']:.0%}", f"{b['fixed_share']:.0%}", reasons.reason(b))
+         f"{b['fraction']:.0%}", reasons.reason(b))
         for b in result["roofline"]
     ]  # fmt: skip
     yield markdown(columns, lines)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from streaming.benchmarks.reports.kept import BoundRow
 
 HALF = 0.5
-MUCH = 0.1  # of the time: a part worth a word
 # More about a scenario, by a part of its name: what a profile of it has shown.
 FOUND: dict[str, str] = {}
 
@@ -14,11 +13,10 @@ def reason(bound: BoundRow) -> str:
     """The reason of a row of ``roofline`` whose fraction is below a half; else nothing."""
     if bound["fraction"] >= HALF:
         return ""
-    parts = []
-    if bound["fixed_share"] >= MUCH:
-        parts.append(
-            f"{bound['fixed_share']:.0%} of the time is that of layers of one unit: "
-            "softmax, loss, error, the loop itself"
-        )
-    parts += [text for name, text in FOUND.items() if name in bound["scenario"]]
-    return "; ".join(parts) or "not found yet"
+    first = f"first layer {bound['first_share']:.0%}"
+    if bound["first_share"] > 0:
+        first += f" (at {bound['first_fraction']:.0%} of its own least time)"
+    measured = f"fixed {bound['fixed_share']:.0%}, above {bound['above_share']:.0%}, {first}"
+    return "; ".join(
+        [measured, *(text for name, text in FOUND.items() if name in bound["scenario"])]
+    )
