@@ -150,13 +150,12 @@ def _teller(bar: tqdm[None], scenario: str) -> Callable[[str], None]:
 
 def _rows(scenario: Scenario, found: dict[str, Speed]) -> list[Row]:
     ours = next(iter(found.values())).median
-    assert ours is not None
     return [
         {
             "scenario": scenario.name,
             "peer": name,
             "samples_per_second": speed.median,
-            "ratio": None if speed.median is None else ours / speed.median,
+            "ratio": ours / speed.median if ours and speed.median else None,
             "low": speed.low,
             "high": speed.high,
             "ours": at < scenario.ours,
@@ -174,5 +173,6 @@ def _bounds(
     for one in chosen:
         if one.rule is not None and one.sizes is not None:
             rate = found[one.name][networks.OURS].median
-            assert rate is not None
-            yield reached.row(one.name, one.rule, one.sizes, one.samples().density, rate)
+            if rate is not None:
+                density = one.samples().density
+                yield reached.row(one.name, one.rule, one.sizes, density, rate)

@@ -22,6 +22,7 @@ from streaming.benchmarks.scenario import sparse
 
 RULES = ("pepita", "backprop", "direct_feedback_alignment")
 SECONDS, TURNS, LEAST = 0.05, 3, 3  # of a measurement; how many; samples
+RATE = 1e-6  # so small that sixteen layers do not diverge; no time depends on it
 LARGER = 3  # sizes that the exponent is fitted to
 DRAWN = 8 + 8 + 3 * 4  # bytes for each weight while a network is made
 
@@ -96,7 +97,7 @@ def _seconds(rule: str, sizes: tuple[int, ...], density: float, quick: bool) -> 
     spec = NetworkSpec(sizes)
     X = sparse(sizes[0], density, 2000)
     labels = np.random.default_rng(1).integers(0, sizes[-1], len(X))
-    learn = networks.Online(spec, rule, networks.STEP / 100)
+    learn = networks.Online(spec, rule, RATE)
     once = seconds_of(learn, X[:LEAST], labels[:LEAST]) / LEAST
     once = seconds_of(learn, X[:LEAST], labels[:LEAST]) / LEAST
     n = LEAST if quick else int(np.clip(SECONDS / once, LEAST, len(X)))
