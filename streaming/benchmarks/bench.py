@@ -83,6 +83,7 @@ def _measured(
     rows: list[Row] = []
     data: dict[str, str] = {}
     found: dict[str, dict[str, Speed]] = {}
+    costs = [] if part else bench_costs.measured(quick, bar.set_postfix_str)
     bar.set_postfix_str("limits of the machine")
     tell = _teller(bar, "scaling")
     machine_limits = limits.measured(quick)
@@ -102,7 +103,7 @@ def _measured(
         "rows": rows,
         "limits": machine_limits._asdict(),
         "roofline": list(_bounds(chosen, found, machine_limits, seconds)),
-        "costs": [] if part else bench_costs.measured(quick, bar.set_postfix_str),
+        "costs": costs,
         "scaling": scaling.measured(machine_limits, quick, tell) if grows else [],
     }  # fmt: skip
 

@@ -85,6 +85,7 @@ def test_a_quick_run_of_some(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 def test_a_quick_run_of_everything(tmp_path: Path) -> None:
     result = bench.run(quick=True, grows=True)
     _check(result)
@@ -151,6 +152,7 @@ def test_autograd_is_backpropagation() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 @pytest.mark.skipif(not TORCH, reason="torch is not installed")
 def test_the_compiled_step_is_the_rule() -> None:
     spec = NetworkSpec((20, 16, 10))
@@ -341,6 +343,9 @@ def test_the_page_and_the_readme_have_the_numbers_of_the_file(tmp_path: Path) ->
     text = (tmp_path / "page.md").read_text()
     assert "| pepita | 100 (90-110) | 1 × |" in text and "[r.json](r.json)" in text
     assert "| 10% | fixed 40%, above 35%, first layer 25%" in text
+    assert "busy" not in text
+    crowded = _result() | {"machine": {"cpu": "a processor", "load": "5.0"}}
+    assert "busy" in page.text(crowded, tmp_path / "r.json", tmp_path / "page.md")
     for picture in ("page.png", "page_scaling.png"):
         assert f"(img/{picture})" in text and (tmp_path / "img" / picture).stat().st_size > 5_000
     (tmp_path / "bare.md").write_text("nothing")

@@ -8,7 +8,7 @@ from typing import Any
 from rate_models.drawing.figures import new_figure
 from rate_models.drawing.style import COLOURS, GREY, drawing, plain_numbers
 from streaming.benchmarks import networks
-from streaming.benchmarks.reports.kept import Result
+from streaming.benchmarks.reports.kept import Result, Series
 from streaming.files.folder import replacing
 
 MARKS = {
@@ -66,30 +66,38 @@ def _panel(axes: Any, result: Result, network: str, names: list[str], bounds: An
 
 def growth(result: Result, path: Path) -> None:
     """Time of a sample against size, a panel for each axis; dashed: the roofline."""
-    kinds = list(dict.fromkeys(one["axis"] for one in result["scaling"]))
+    series = [one for one in result["scaling"] if one["points"]]
+    kinds = list(dict.fromkeys(one["axis"] for one in series))
+    rules = list(dict.fromkeys(one["rule"] for one in series))
     with drawing():
-        figure = new_figure((8.2, 6.6))
+        figure = new_figure((8.2, 6.8))
         for axes, kind in zip(figure.subplots(2, 2).flat, kinds, strict=False):
-            some = [one for one in result["scaling"] if one["axis"] == kind and one["points"]]
-            for at, one in enumerate(some):
-                x = [point["value"] for point in one["points"]]
-                slopes = ""
-                if one["exponent"] is not None:
-                    slopes = f": {one['exponent']:.2f} ({one['theory']:.2f})"
-                axes.plot(x, [1e6 * point["seconds"] for point in one["points"]],
-                          color=COLOURS[at], marker=SYMBOLS[at], ms=5,
-                          label=f"{one['rule'].replace('_', ' ')}{slopes}")  # fmt: skip
-                axes.plot(x, [1e6 * point["bound"] for point in one["points"]], "--", lw=1,
-                          color=COLOURS[at])  # fmt: skip
+            some = [one for one in series if one["axis"] == kind]
+            for one in some:
+                _curve(axes, one, rules.index(one["rule"]))
             axes.set_xscale("log")
             axes.set_yscale("log")
             plain_numbers(axes.xaxis)
             plain_numbers(axes.yaxis)
-            axes.set_title(some[0]["network"] if some else kind)
+            axes.set_title(some[0]["network"])
             axes.set_xlabel(kind)
             axes.set_ylabel("µs per sample")
             axes.legend(title="exponent (theory)", fontsize=8, title_fontsize=8)
+        lines = [line for line in figure.axes[0].lines if line.get_marker() != "None"]
+        names = [rule.replace("_", " ") for rule in rules]
+        figure.legend(lines, names, loc="outside upper center", ncols=len(rules))
         _save(figure, path)
+
+
+def _curve(axes: Any, one: Series, at: int) -> None:
+    x = [point["value"] for point in one["points"]]
+    label = "-"
+    if one["exponent"] is not None and one["theory"] is not None:
+        label = f"{one['exponent']:.2f} ({one['theory']:.2f})"
+    measured, least = ([1e6 * p["seconds"] for p in one["points"]],
+                       [1e6 * p["bound"] for p in one["points"]])  # fmt: skip
+    axes.plot(x, measured, color=COLOURS[at], marker=SYMBOLS[at], ms=5, label=label)
+    axes.plot(x, least, "--", lw=1, color=COLOURS[at])
 
 
 def _save(figure: Any, path: Path) -> None:

@@ -20,15 +20,19 @@ PEERS = (networks.JAX, networks.TORCH, networks.AUTOGRAD, networks.COMPILED,
          networks.NUMPY, networks.BOOK)  # fmt: skip
 HEAD = """# How fast it is
 
-Made by `dendrostream bench --read {data} --page {page}` from the numbers of one run of
-`dendrostream bench --scaling`, which are in [{data}]({data}){quick}.
+Made by `dendrostream bench --read {folder}/{data} --page {folder}/{page}` from the numbers of one
+run of `dendrostream bench --scaling`, which are in [{data}]({data}){quick}.
 
-{machine}; {date}. One thread, float32 unless stated, one sample at a time. Peers take turns, and
-{repeats} turns of {seconds:g} s give medians and quartiles. A ratio is our rate over the peer's.
-The scan in JAX and our learner compute class and loss of every sample too, the loops in Python do
-not. All peers end with our weights: `tests/streaming/test_bench.py`.
+{machine}; {date}.{busy}
+
+One thread, float32 unless stated, one sample at a time. Peers take turns, and {repeats} turns of
+{seconds:g} s give medians and quartiles. A ratio is our rate over the peer's. The scan in JAX and
+our learner compute class and loss of every sample too, the loops in Python do not. All peers end
+with our weights: `tests/streaming/test_bench.py`.
 """
 QUICK = ", **and only show that everything runs**: they were measured with `--quick`"
+BUSY = " **The machine was busy with other work: the numbers are too low, and they vary.**"
+MOST_LOAD = 1.6  # processes at work; one is ours
 ROOFLINE = """## How near to the machine's limits
 
 {limits}
@@ -69,7 +73,8 @@ def text(result: Result, data: Path, page: Path) -> str:
     """The page."""
     about = {k: v for k, v in result["machine"].items() if k not in ("threads", "dendrostream")}
     head = HEAD.format(
-        data=Path(os.path.relpath(data, page.parent)).as_posix(), page=page.name,
+        data=Path(os.path.relpath(data, page.parent)).as_posix(), folder=page.parent.name,
+        page=page.name, busy=BUSY if float(about.get("load", 0)) > MOST_LOAD else "",
         quick=QUICK if result["quick"] else "", repeats=result["repeats"],
         seconds=result["seconds"], date=result["date"],
         machine=", ".join(f"{name} {value}" for name, value in about.items()),

@@ -114,10 +114,14 @@ def caches() -> dict[str, int]:
 
 
 def processor() -> dict[str, str]:
-    """Cores, the widest vectors, threads that were used, and the version of JAX if there is one."""
+    """Cores, the widest vectors, threads that were used, the load of the last minute, and the
+    version of JAX; those that are known.
+    """
     host = llvmlite.binding.get_host_cpu_features()
     vectors = next((text for name, text in FEATURES.items() if host.get(name)), "not known")
     about = {"cores": str(os.cpu_count()), "vectors": vectors, "threads": "1"}
+    if hasattr(os, "getloadavg"):
+        about["load"] = f"{os.getloadavg()[0]:.1f}"
     try:
         return {**about, "jax": version("jax")}
     except PackageNotFoundError:
