@@ -243,8 +243,7 @@ def test_parity(call: Any, monkeypatch: pytest.MonkeyPatch, ok: bool) -> None:
         asked.append(options)
         return SimpleNamespace(ok=ok, rows=[row], missing=["batch"])
 
-    fake = SimpleNamespace(run=run)
-    monkeypatch.setitem(sys.modules, "rate_models.checks.parity", fake)
+    monkeypatch.setattr("rate_models.checks.parity.run", run)
     assert call("parity", "--rule", "drtp", "--rule", "bmvr", "--samples", 7).code == int(not ok)
     assert asked.pop() == {"rules": ["drtp", "bmvr"], "samples": 7}
     ended = call("parity")
