@@ -66,7 +66,8 @@ def run(
         chosen = _chosen(only, Path(folder))
         steps = sum(len(scenario.peers) for scenario in chosen) * (min(repeats, MANY) + 1)
         _check_length(steps, seconds)
-        with _progress(steps + (scaling.steps(quick) if grows else 0)) as bar:
+        more = sum(one.rule is not None for one in chosen) + (scaling.steps(quick) if grows else 0)
+        with _progress(steps + more) as bar:
             return _measured(chosen, seconds, repeats, quick, grows, bool(only), bar)
 
 
@@ -85,7 +86,7 @@ def _measured(
     found: dict[str, dict[str, Speed]] = {}
     costs = [] if part else bench_costs.measured(quick, bar.set_postfix_str)
     bar.set_postfix_str("limits of the machine")
-    tell = _teller(bar, "scaling")
+    parts_of, tell = _teller(bar, "parts of the time"), _teller(bar, "scaling")
     machine_limits = limits.measured(quick)
     for scenario in chosen:
         data[scenario.name] = scenario.samples().about
@@ -102,7 +103,7 @@ def _measured(
         "quick": quick,
         "rows": rows,
         "limits": machine_limits._asdict(),
-        "roofline": list(_bounds(chosen, found, machine_limits, seconds)),
+        "roofline": list(_bounds(chosen, found, Reached(machine_limits, seconds), parts_of)),
         "costs": costs,
         "scaling": scaling.measured(machine_limits, quick, tell) if grows else [],
     }  # fmt: skip
@@ -167,12 +168,13 @@ def _rows(scenario: Scenario, found: dict[str, Speed]) -> list[Row]:
 
 
 def _bounds(
-    chosen: list[Scenario], found: dict[str, dict[str, Speed]], of: limits.Limits, seconds: float
-) -> Iterator[Row]:
+    chosen: list[Scenario], found: dict[str, dict[str, Speed]], reached: Reached,
+    tell: Callable[[str], None],
+) -> Iterator[Row]:  # fmt: skip
     """How near to the machine's limits our kernel is on every network."""
-    reached = Reached(of, seconds)
     for one in chosen:
         if one.rule is not None and one.sizes is not None:
+            tell(one.name)
             rate = found[one.name][networks.OURS].median
             if rate is not None:
                 density = one.samples().density
