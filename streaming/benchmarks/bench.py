@@ -1,10 +1,10 @@
 """``dendrostream bench``: samples per second of everything that learns or reads, beside others'.
 
-All peers run in one thread of the same process, in float32 (circuits in float64), at batch 1, on
-the same samples. They take turns, each for the same time, and medians with quartiles are reported.
-``ratio`` is our rate over the peer's. Scenarios are in the files that `parts` lists; what else is
-measured is in `roofline` (the machine's limits), `costs` (start-up, compilation, memory) and
-`scaling`; `reports` has the page, the figures and the comparison with an earlier result.
+All peers run in one thread of the same process, in float32, at batch 1, on the same samples. They
+take turns, each for the same time, and medians with quartiles are reported. ``ratio`` is our rate
+over the peer's. Scenarios are in the files that `parts` lists; what else is measured is in
+`roofline` (the machine's limits), `costs` (start-up, compilation, memory) and `scaling`; `reports`
+has the page, the figures and the comparison with an earlier result.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from rate_models.support.one_thread import one_thread
 from streaming.benchmarks import batches, calls, circuits, networks, scaling, tables
 from streaming.benchmarks import costs as bench_costs
 from streaming.benchmarks.measure import Speed, speeds
+from streaming.benchmarks.peers import scans
 from streaming.benchmarks.roofline import limits
 from streaming.benchmarks.roofline.reached import Reached
 from streaming.benchmarks.scenario import Peer, Samples, Scenario
@@ -62,6 +63,7 @@ def run(
     if not seconds > 0 or repeats < 1:
         got = f"seconds={seconds:g}, repeats={repeats}"
         raise BadOption("bench", got=got, expected="seconds above 0, repeats from 1")
+    scans.one_thread_in_jax()
     with one_thread(), TemporaryDirectory() as folder:
         chosen = _chosen(only, Path(folder))
         steps = sum(len(scenario.peers) for scenario in chosen) * (min(repeats, MANY) + 1)
@@ -114,17 +116,22 @@ def parts(folder: Path) -> Iterator[Scenario]:
     yield from networks.scenarios()
     yield from calls.scenarios()
     yield from batches.scenarios()
+    yield from _circuits()
+    yield from tables.scenarios(folder)
+
+
+def _circuits() -> Iterator[Scenario]:
+    """Circuits in time, and in steady state, which are different equations."""
     for sizes in circuits.SIZES:
         X, labels = circuits.data()
-        peers: dict[str, Peer] = {
+        every: dict[str, Peer] = {
             name: "not installed" if make is None else make
             for name, make in circuits.peers(sizes).items()
         }
-        ours = sum(name.startswith("circuit") for name in peers)
-        yield Scenario(
-            circuits.scenario(sizes), peers, partial(Samples, X, labels, "random"), 5, ours=ours
-        )
-    yield from tables.scenarios(folder)
+        for steady, ending in ((False, ""), (True, "-steady")):
+            peers = {name: p for name, p in every.items() if ("steady state" in name) == steady}
+            name, samples = circuits.scenario(sizes) + ending, partial(Samples, X, labels, "random")
+            yield Scenario(name, peers, samples, 5)
 
 
 def _chosen(only: Sequence[str], folder: Path) -> list[Scenario]:

@@ -52,7 +52,8 @@ def test_scenarios_are_those_that_are_promised(tmp_path: Path) -> None:
         assert {f"{rule}-{network}" for rule in rules.names()} <= set(names)
     assert {f"{rule}-784-512x5-10" for rule in six - {"bmvr"}} <= set(names)
     assert {"learn_one-12-32-10", "learn_many-784-1024-10", "run-64-256-10"} <= set(names)
-    assert {bench_circuits.scenario(sizes) for sizes in bench_circuits.SIZES} <= set(names)
+    circuits = {bench_circuits.scenario(sizes) for sizes in bench_circuits.SIZES}
+    assert circuits | {f"{name}-steady" for name in circuits} <= set(names)
 
 
 def _check(result: dict[str, Any]) -> None:

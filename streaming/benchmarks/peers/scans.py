@@ -27,6 +27,13 @@ NUMBERS = 2_000_000  # multiply-adds of a block, about: a block takes some milli
 BLOCKS = (20, 500)  # samples
 
 
+def one_thread_in_jax() -> None:
+    """Let JAX use one thread, unless it was imported before and cannot be told any more."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "jax" not in sys.modules and ONE_THREAD not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {ONE_THREAD}".strip()
+
+
 class Scan:
     """Learns from samples by a rule of `equations.RULES`, in float32.
 
@@ -34,8 +41,7 @@ class Scan:
     """
 
     def __init__(self, spec: NetworkSpec, rule: str, lr: float) -> None:
-        if "jax" not in sys.modules:
-            os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_THREAD}".strip()
+        one_thread_in_jax()
         import jax.numpy as jnp
 
         from rate_models.textbook import mapped
