@@ -10,7 +10,7 @@ Open `circuits.pepita` first, then `description.circuit`.
 `catalogue`     loads these files and checks their contents
 `description`   populations, projections, phases and formulas
 `simulation`    steady states, simulation in time, recording
-`network`       `CircuitNetwork`, a circuit that learns from streams
+`network`       `CircuitNetwork`, a circuit that learns from streams; `configured`: its options
 `locality`      the biological requirements of a circuit, derived from its description
 `parity`        circuits compared with the textbook implementation of their rules
 `drawing`       pictures of circuits and traces

@@ -22,6 +22,6 @@ def load(name: str) -> CircuitFile:
     return lookup.get(CIRCUITS, name)
 
 
-def reference(made: CircuitFile) -> str:
+def reference(circuit: CircuitFile) -> str:
     """What runs and checkpoints name a circuit by: its name, or path and digest of its file."""
-    return lookup.reference(CIRCUITS, made.module, f"circuit {made.name}")
+    return lookup.reference(CIRCUITS, circuit.module, f"circuit {circuit.name}")

@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from biocircuits import catalogue
 from biocircuits.catalogue import CIRCUITS
-from biocircuits.description.circuit import Circuit
-from biocircuits.simulation import divergence, draws, symmetry
+from biocircuits.configured import ConfiguredCircuit
+from biocircuits.simulation import clamps, divergence
 from biocircuits.simulation.recording import Probe, Trace, joined
-from biocircuits.simulation.simulate import Settings, Simulator
+from biocircuits.simulation.simulate import Simulator
 from rate_models import network, rules
 from rate_models.compiler.kernel import Array, coerce
-from rate_models.errors import BadOption, Diverged, UserError
+from rate_models.errors import BadOption, Diverged
 from rate_models.model import losses
-from rate_models.model.hyperparameters import checked, unknown
-from rate_models.model.optimizers import Optimizer
-from rate_models.network import NetworkSpec, Parameters, one_hot
-from rate_models.online.learned import Learned, class_indices, restored
+from rate_models.network import one_hot
 from rate_models.online.network import Outcome
-from rate_models.support import bounds, own_files
+from rate_models.online.parameters import class_indices
 
 __all__ = ["CIRCUITS", "CircuitNetwork"]
-FIXED = ("dale", "excitatory", "asymmetry")
+WORK = 10**9  # synapses × steps after which others may read the state; about 10 ms
+MOST = 256  # samples
 
 
-class CircuitNetwork(Learned):
+class CircuitNetwork(ConfiguredCircuit):
     """A circuit with its weights and its state, which learns one sample at a time.
 
     ``net.circuit`` is the circuit and ``net.circuit.name`` its name.
 
     spec: sizes, activations, loss, biases. circuit: a name in `biocircuits.circuits`, or the path
     of a file. seed: of the weights, of masks, and of the noise of the rule and of the
-    simulation. options: by name, fields of the optimiser (lr and its schedules; a synapse has no
-    momentum), of the hyperparameters of the rule, of the `Settings` of the circuit and of
-    `biocircuits.Settings`.
+    simulation. dtype: float64 or float32. options: by name, fields of the optimiser (lr and its
+    schedules; a synapse has no momentum), of the hyperparameters of the rule, of the `Settings` of
+    the circuit and of `biocircuits.Settings`.
 
     Raises UnknownName and BadOption for invalid options. Learning raises Diverged.
 
@@ -47,95 +43,6 @@ class CircuitNetwork(Learned):
     >>> net.learn(np.eye(4), labels=[0, 1, 2, 0]).outputs.shape
     (4, 3)
     """
-
-    dtype, kind = "float64", "circuit"
-
-    def __init__(
-        self,
-        /,
-        spec: NetworkSpec,
-        circuit: str = "pepita",
-        *,
-        seed: int = 0,
-        optimizer: Optimizer | None = None,
-        **options: Any,
-    ) -> None:
-        network.check_seed(seed)
-        if not isinstance(spec, NetworkSpec):
-            remedy = "for example NetworkSpec((64, 32, 10))"
-            raise BadOption("spec", got=repr(spec), expected="a NetworkSpec", remedy=remedy)
-        if not isinstance(circuit, str):
-            remedy = "to run a Circuit object, use biocircuits.Simulator"
-            got, expected = f"a {type(circuit).__name__}", "a name in biocircuits.circuits"
-            raise BadOption("circuit", got=got, expected=expected, remedy=remedy)
-        self.file = catalogue.load(circuit)
-        self.reference = catalogue.reference(self.file)
-        self._name = own_files.shown(circuit)
-        self.definition = self.file.definition
-        self.spec, self.seed = spec, int(seed)
-        self.rule = self.definition.name
-        self.optimizer = checked(Optimizer(), **(optimizer or Optimizer())._asdict())
-        self.hyper = self.definition.hyperparameters()
-        self.own, self.simulation = self.file.settings(), Settings()
-        self._change(options)
-        network.check_dense("CircuitNetwork", spec)
-        rules.check(self.definition, spec, self.hyper)
-        params = rules.start(self.definition, spec, self.hyper, seed)
-        self._clock = np.zeros(1, np.int64)
-        if size := self.simulation.asymmetry:
-            rng = np.random.default_rng([seed, network.ASYMMETRY])
-            symmetry.broken(self._described(), params, size, rng)
-        self._build(params)
-
-    @property
-    def circuit(self) -> Circuit:
-        """The simulated circuit, without cut projections; its ``name`` is that of its file."""
-        return self.simulator.circuit
-
-    @property
-    def remedy(self) -> str:
-        """The remedy after divergence; it names phases too short for their time constants."""
-        continuous = self.simulation.mode == "continuous"
-        return divergence.remedy(self.circuit, continuous, self.optimizer.lr, self.own._fields)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """All options of `set` and of a new network, by name."""
-        return {k: v for record in self._records().values() for k, v in record._asdict().items()}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A copy is built from the same options and loads this state."""
-        options = {
-            "spec": self.spec, "circuit": self.reference, "seed": self.seed, **self.options
-        }  # fmt: skip
-        return restored, (type(self), options, self.state())
-
-    def _records(self) -> dict[str, NamedTuple]:
-        return {"optimizer": self.optimizer, "hyper": self.hyper, "own": self.own,
-                "simulation": self.simulation}  # fmt: skip
-
-    def _change(self, options: Mapping[str, Any]) -> None:
-        records = self._records()
-        valid = [name for record in records.values() for name in record._fields]
-        for name in options:
-            if name not in valid:
-                raise unknown(name, valid)
-        for attribute, record in records.items():
-            mine = {k: v for k, v in options.items() if k in record._fields}
-            setattr(self, attribute, checked(record, **mine))
-        for name in ("momentum", "weight_decay"):
-            if got := self.optimizer._asdict()[name]:
-                raise BadOption(f"{name} of a circuit", got=got, expected="0")
-
-    def _build(self, params: Parameters) -> None:
-        circuit = self._described()
-        self._params = params
-        self.simulator = Simulator(circuit, params, self.simulation, self.seed)
-        self._twin: Simulator | None = None
-
-    def _described(self) -> Circuit:
-        circuit = self.file.build(self.spec, self.hyper, self.own)
-        return circuit if circuit.name == self._name else replace(circuit, name=self._name)
 
     def learn(
         self,
@@ -150,30 +57,56 @@ class CircuitNetwork(Learned):
 
         As `OnlineNetwork.learn`. Raises BadOption for other shapes, and Diverged.
         """
-        sizes = self.spec.sizes
-        X = coerce("X", X, "float64", (None, sizes[0]))
+        X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         y = self._targets(len(X), labels, targets)
         outputs, currents = np.zeros_like(y), np.zeros_like(y)
-        phase = self.circuit.answer[2]
-        for t, (x, target) in enumerate(zip(X, y, strict=True)):
+        at = 0
+        while at < len(X):
             with self.lock:
-                given = self._given(x, target, t, masks, noise)
+                alone = self._alone
+                size = 1 if alone else max(1, min(WORK // self.simulator.work, MOST))
+                rows = slice(at, min(at + size, len(X)))
+                given = {"x": X[rows], "y": y[rows], **self._drawn(rows, masks, noise)}
+                before = self.samples_seen
                 try:
-                    if rules.dropout(self.hyper):  # predictions use no dropout
-                        before = [one[0] for one in self._steady(x[None])]
-                        self._present(given, phase)
-                    else:
-                        before = self._present(given, phase)
-                    self._check_finite()
+                    learn = self._learn_one if alone else self._learn_block
+                    learn(given, outputs[rows], currents[rows])
                 except Diverged as error:
-                    raise self._diverged(error, outputs[:t], currents[:t], y[:t]) from None
-                self._clock[0] += 1
-            outputs[t], currents[t] = before
+                    done = slice(at + self.samples_seen - before)
+                    raise self._diverged(error, outputs[done], currents[done], y[done]) from None
+            at = rows.stop
         return self._outcome(outputs, currents, y)
+
+    @property
+    def _alone(self) -> bool:
+        """Whether every sample needs something that is not compiled."""
+        s = self.simulator
+        return s.random or s.constrained or rules.dropout(self.hyper) > 0
+
+    def _learn_block(self, given: dict[str, Any], outputs: Array, currents: Array) -> None:
+        first, n = self.samples_seen, len(outputs)
+        rates = np.array([self.optimizer.rate(first + t) for t in range(n)])
+        done, error = self.simulator.present_many(given, rates, outputs, currents)
+        self._clock[0] += done
+        if done < n:
+            raise error or self._not_finite()
+
+    def _learn_one(self, given: dict[str, Any], outputs: Array, currents: Array) -> None:
+        given = {name: value[0] for name, value in given.items()}
+        phase = self.circuit.answer[2]
+        if rules.dropout(self.hyper):  # predictions use no dropout
+            outputs[...], currents[...] = self._steady(given["x"][None])
+            self._present(given, phase)
+        else:
+            outputs[0], currents[0] = self._present(given, phase)
+        self._check_finite()
+        self._clock[0] += 1
 
     def _present(self, given: dict[str, Any], phase: str, probe: Probe | None = None) -> Any:
         lr = self.optimizer.rate(self.samples_seen)
-        rng = np.random.default_rng([self.seed, network.SIMULATION, self.samples_seen])
+        rng = None
+        if self.simulator.random:
+            rng = np.random.default_rng([self.seed, network.SIMULATION, self.samples_seen])
         population, compartment, _ = self.circuit.answer
         answer: list[Array] = []
 
@@ -206,7 +139,7 @@ class CircuitNetwork(Learned):
 
         learn: False restores state, weights and clock afterwards.
         """
-        X = coerce("X", X, "float64", (None, self.spec.sizes[0]))
+        X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         if not len(X):
             raise BadOption("watch_many", got="no samples", expected="one or more")
         with self.lock:
@@ -232,24 +165,30 @@ class CircuitNetwork(Learned):
         if (labels is None) == (targets is None):
             raise BadOption("learn", expected="either labels or targets")
         if targets is not None:
-            return coerce("targets", targets, "float64", (n, last))
+            return coerce("targets", targets, self.dtype, (n, last))
         assert labels is not None
-        return one_hot(class_indices(labels, n, last), last)
+        return one_hot(class_indices(labels, n, last), last, self.dtype)
 
     def _given(self, x: Array, y: Array, t: int, masks: Any, noise: Any) -> dict[str, Any]:
         """The values of all clamps for row t of a call."""
+        drawn = self._drawn(slice(t, t + 1), masks, noise)
+        return {"x": x, "y": y} | {name: value[0] for name, value in drawn.items()}
+
+    def _drawn(self, rows: slice, masks: Any, noise: Any) -> dict[str, Array]:
+        """Masks and noise of the next samples, which are these rows of a call."""
         net = self.spec, self.definition, self.hyper, self.seed
-        drawn = draws.of_sample(*net, self.samples_seen, t, masks, noise)
-        return {"x": x, "y": y, **drawn}
+        return clamps.of_samples(*net, self.samples_seen, rows, masks, noise)
 
     def _outcome(self, outputs: Array, currents: Array, y: Array) -> Outcome:
         loss = losses.loss_of(self.spec.loss, currents, outputs, y)
         return Outcome(outputs.argmax(axis=1), loss, outputs)
 
     def _check_finite(self) -> None:
-        where = divergence.not_finite(self.simulator)
-        if where:
-            raise Diverged(f"{where} not finite", remedy=self.remedy)
+        if not self.simulator.is_finite():
+            raise self._not_finite()
+
+    def _not_finite(self) -> Diverged:
+        return Diverged(f"{divergence.not_finite(self.simulator)} not finite", remedy=self.remedy)
 
     def _diverged(self, why: Diverged, outputs: Array, currents: Array, y: Array) -> Diverged:
         error = Diverged(f"sample {self.samples_seen}: {why}")
@@ -258,7 +197,7 @@ class CircuitNetwork(Learned):
 
     def predict(self, X: ArrayLike) -> Array:
         """The output h_L (N, n_L) in the steady state without noise. Changes no state."""
-        X = coerce("X", X, "float64", (None, self.spec.sizes[0]))
+        X = coerce("X", X, self.dtype, (None, self.spec.sizes[0]))
         with self.lock:
             return self._steady(X)[0]
 
@@ -268,7 +207,7 @@ class CircuitNetwork(Learned):
         if self._twin is None:
             quiet = self.simulation._replace(mode="steady", commit="sample", reset=True, cut="",
                                              silence="")  # fmt: skip
-            self._twin = Simulator(circuit, self._params, quiet, self.seed)
+            self._twin = Simulator(circuit, self._params, quiet, self.seed, self.dtype)
         twin = self._twin
         twin.load(self.parameters())
         answer, compartment, phase = circuit.answer
@@ -283,54 +222,3 @@ class CircuitNetwork(Learned):
                 raise Diverged(f"prediction: {error}", remedy=remedy) from None
             out[:, t] = twin.read(f"{answer}.rate"), twin.read(f"{answer}.{compartment}")
         return out[0], out[1]
-
-    def parameters(self) -> Parameters:
-        """Copies of all parameters, with the names of `OnlineNetwork.parameters`."""
-        with self.lock:
-            return self._parameters()
-
-    def _parameters(self) -> Parameters:
-        params: Parameters = {
-            name: [a.copy() for a in value] if isinstance(value, list) else value.copy()
-            for name, value in self._params.items()
-        }
-        for p in self.circuit.projections:
-            if p.parameter is None:
-                continue
-            name, index = p.parameter
-            w = self.simulator.weights(p.name)
-            target = params[name] if index is None else params[name][index]
-            target[...] = (w.T if p.transposed else w).reshape(target.shape)
-        return params
-
-    def set(self, /, **changes: Any) -> None:
-        """Change the learning rate, hyperparameters or settings from the next sample on.
-
-        The state is kept, except the outputs in delay buffers. Raises BadOption, and then changes
-        nothing.
-        """
-        for name in changes:
-            if name in (*self.definition.fixed, *FIXED):
-                raise BadOption(name, expected="to be set when the network is built")
-        with self.lock:
-            self._set(changes)
-
-    def _set(self, changes: dict[str, Any]) -> None:
-        before, old, params = self._records(), self.simulator, self.parameters()
-        try:
-            self._change(changes)
-            rules.check(self.definition, self.spec, self.hyper)
-            if self._records() | {"optimizer": None} != before | {"optimizer": None}:
-                self._build(params)
-                self.simulator.take_over(old)
-        except UserError:
-            for name, record in before.items():
-                setattr(self, name, record)
-            raise
-
-    def _arrays(self) -> dict[str, Array]:
-        s = self.simulator
-        return {"state": s.v, "weights": s.W, "steps": s.clock, "clock": self._clock}
-
-    def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
-        return {name: (0, bounds.MOST) for name in ("steps", "clock")}

@@ -26,7 +26,7 @@ def maker(case: Case, dtype: str, seed: int) -> Twin | None:
     the precision is not float64, or the optimiser has momentum or weight decay.
     """
     names = circuits_of(case.rule.name)
-    return twin_of(names[0], case, seed) if names and dtype == CircuitNetwork.dtype else None
+    return twin_of(names[0], case, seed) if names and dtype == "float64" else None
 
 
 def twin_of(circuit: str, case: Case, seed: int) -> Twin | None:

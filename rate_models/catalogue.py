@@ -59,7 +59,7 @@ def rows(
         above = "".join(f", {other}" for other, has in others.items() if has(name))
         paper = re.split(r";|\.(?:\s|$)", paragraph(name, "Source"))[0]
         table.append(
-            {"rule": name, **columns, "realisations": here + above,
+            {"rule": name, **columns, "implementations": here + above,
              "multiply-adds": _cost(rule, sizes), "paper": paper}
         )  # fmt: skip
     return table

@@ -16,7 +16,7 @@ import typer
 
 from rate_models.errors import Diverged, UserError, quoted
 from streaming import commands
-from streaming.terminal import delivered, say
+from streaming.terminal import delivered, notify
 
 FILE = "a file or a folder that can be used"
 MEMORY = (
@@ -49,25 +49,25 @@ def main(arguments: list[str] | None = None) -> None:
     Exit codes: 0; 1 (output not written, or a check or parity test that fails); 2 (error);
     3 (diverged); 128 + signal.
     """
-    say_once = functools.cache(say)
+    notify_once = functools.cache(notify)
     with delivered(), warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: say_once(f"warning: {message}")
+        warnings.showwarning = lambda message, *_, **__: notify_once(f"warning: {message}")
         try:
             app(args=arguments, prog_name="dendrostream")
         except UserError as error:
-            say(f"error: {error}")
+            notify(f"error: {error}")
             sys.exit(3 if isinstance(error, Diverged) else 2)
         except SystemExit as end:
             if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
-                say("interrupted")  # for commands that save nothing and print nothing themselves
+                notify("interrupted")  # for commands that save nothing and print nothing themselves
             raise
         except MemoryError:
-            say(MEMORY)
+            notify(MEMORY)
             sys.exit(2)
         except OSError as error:
             if error.filename is None:  # the output: see `delivered`
                 raise
             name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "?"
             why = error.strerror or error
-            say(f"error: {UserError(quoted(name, 200), got=why, expected=FILE)}")
+            notify(f"error: {UserError(quoted(name, 200), got=why, expected=FILE)}")
             sys.exit(2)

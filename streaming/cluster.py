@@ -33,18 +33,48 @@ def cluster(
     workers: int | None = None,
     *,
     dashboard: bool = False,
-    say: Callable[[str], object] = lambda _: None,
+    notify: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Any]:
     """A context manager with a client of Dask.
 
     scheduler: address of a running scheduler. None starts a local cluster until the context ends:
     ``workers`` processes (None: one per core) of one thread each, which listen on 127.0.0.1 only.
-    dashboard: serve Dask's pages about a local cluster, and report their address. say: called with
-    lines to report.
+    dashboard: serve Dask's pages about a local cluster, and report their address.
+    notify: called with lines to report.
     Raises MissingExtra without Dask, BadOption if no scheduler answers or dendrostream is not
     installed there.
     """
     distributed = import_extra("distributed", "sweep", "workers")
+    _check_options(scheduler, workers, dashboard)
+
+    def lost(event: tuple[float, Any]) -> None:
+        what = event[1] if isinstance(event[1], dict) else {}
+        if what.get("action") == "remove-worker" and not what.get("expected"):
+            notify(f"worker {what['worker']} is lost: others take over its tasks")
+
+    with contextlib.ExitStack() as open_:
+        for name in ("distributed", "distributed.client"):  # problems are reported as our errors
+            logger = logging.getLogger(name)
+            open_.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)
+        where: Any = scheduler
+        if scheduler is None:
+            with _without_ctrl_c():
+                where = open_.enter_context(_local(distributed, workers, dashboard))
+        client = open_.enter_context(_client(distributed, where))
+        if dashboard:
+            notify(f"dashboard: {client.dashboard_link}")
+        client.subscribe_topic("all", lost)
+        open_.callback(client.unsubscribe_topic, "all")
+        if scheduler is not None:
+            _refuse_without_us(client)
+        if not client.scheduler_info()["workers"]:
+            notify(f"no workers yet: waiting; start some with: dask worker {scheduler}")
+        yield client
+
+
+def _check_options(scheduler: str | None, workers: int | None, dashboard: bool) -> None:
+    """Raise BadOption for options that contradict each other, or too many workers."""
     if scheduler is not None and (workers is not None or dashboard):
         option = "--dashboard" if workers is None else "--workers"
         raise BadOption(
@@ -56,51 +86,34 @@ def cluster(
         raise BadOption("--workers", got=workers, expected="1 or more")
     check_workers("--workers", workers or 1)
 
-    def lost(event: tuple[float, Any]) -> None:
-        what = event[1] if isinstance(event[1], dict) else {}
-        if what.get("action") == "remove-worker" and not what.get("expected"):
-            say(f"worker {what['worker']} is lost: others take over its tasks")
 
-    with contextlib.ExitStack() as open_:
-        for name in ("distributed", "distributed.client"):  # problems are reported as our errors
-            logger = logging.getLogger(name)
-            open_.callback(logger.setLevel, logger.level)
-            logger.setLevel(logging.CRITICAL)
-        if scheduler is None:
-            with _without_ctrl_c():
-                local = distributed.LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    host=HERE,
-                    dashboard_address=f"{HERE}:{8787 if dashboard else 0}",
-                    scheduler_kwargs={"dashboard": dashboard},
-                    memory_limit=0,  # no limit, as a run alone has none
-                    silence_logs=logging.CRITICAL,
-                )
-                open_.enter_context(local)
-        try:
-            where = local if scheduler is None else scheduler
-            if scheduler is not None and not re.fullmatch(ADDRESS, scheduler):
-                raise ValueError("no host:port")  # else Dask leaves a half-open client behind
-            client = distributed.Client(where, timeout=PATIENCE, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise BadOption(
-                "--scheduler",
-                got=f"{scheduler}: {error}",
-                expected="the address of a Dask scheduler that runs, e.g. tcp://10.0.0.1:8786",
-                remedy="start one with: dask scheduler",
-            ) from error
-        open_.enter_context(client)
-        if dashboard:
-            say(f"dashboard: {client.dashboard_link}")
-        client.subscribe_topic("all", lost)
-        open_.callback(client.unsubscribe_topic, "all")
-        if scheduler is not None:
-            _refuse_without_us(client)
-        if not client.scheduler_info()["workers"]:
-            say(f"no workers yet: waiting; start some with: dask worker {scheduler}")
-        yield client
+def _local(distributed: Any, workers: int | None, dashboard: bool) -> Any:
+    """A cluster of processes on this machine, which listens on 127.0.0.1 only."""
+    return distributed.LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        host=HERE,
+        dashboard_address=f"{HERE}:{8787 if dashboard else 0}",
+        scheduler_kwargs={"dashboard": dashboard},
+        memory_limit=0,  # no limit, as a run alone has none
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _client(distributed: Any, where: Any) -> Any:
+    """A client of a local cluster, or of the scheduler at an address. Raises BadOption."""
+    try:
+        if isinstance(where, str) and not re.fullmatch(ADDRESS, where):
+            raise ValueError("no host:port")  # else Dask leaves a half-open client behind
+        return distributed.Client(where, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise BadOption(
+            "--scheduler",
+            got=f"{where if isinstance(where, str) else None}: {error}",
+            expected="the address of a Dask scheduler that runs, e.g. tcp://10.0.0.1:8786",
+            remedy="start one with: dask scheduler",
+        ) from error
 
 
 @contextlib.contextmanager

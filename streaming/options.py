@@ -291,7 +291,9 @@ class TableOptions(Checked):
             expected = "--missing mean, last or zero beside it"
             raise BadOption("--missing-indicator", got=f"missing={self.missing}", expected=expected)
         if self.stratify and not self.held_out:
-            raise BadOption("--stratify", got="nothing held out", expected="--held-out 0.2, say")
+            raise BadOption(
+                "--stratify", got="nothing held out", expected="for example --held-out 0.2"
+            )
         return self
 
 

@@ -13,13 +13,13 @@ LONG = 3600.0  # seconds left; above this a line is shown
 
 
 class Outlook:
-    """Shows one line, through ``say``, if a run will take more than an hour.
+    """Shows one line, through ``notify``, if a run will take more than an hour.
 
     Call it after every block of samples. It calls ``watch`` each time as well.
     """
 
-    def __init__(self, say: Callable[[str], None], watch: Callable[[Run], None]) -> None:
-        self._say, self._watch, self._done = say, watch, False
+    def __init__(self, notify: Callable[[str], None], watch: Callable[[Run], None]) -> None:
+        self._notify, self._watch, self._done = notify, watch, False
         self._start: tuple[int, float] | None = None
 
     def __call__(self, run: Run) -> None:
@@ -32,7 +32,7 @@ class Outlook:
         if seconds >= MEASURED:
             self._done = True
             if (left := seconds_left(run, samples / seconds)) > LONG:
-                self._say(
+                self._notify(
                     f"at {samples / seconds:,.0f} samples per second this takes about "
                     f"{duration(left)}; --seconds or --samples limit a run, and Ctrl-C ends it "
                     "with what was learned saved"

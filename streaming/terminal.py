@@ -20,7 +20,7 @@ AGAIN = 0.05  # seconds until an interrupt that was lost is sent again
 UNWRITTEN = 1  # exit code where the output could not be written
 
 
-def say(message: str) -> None:
+def notify(message: str) -> None:
     """Print a line on stderr, above a progress bar if there is one; errors are ignored."""
     with contextlib.suppress(OSError, ValueError):  # ValueError: the stream was closed
         if "tqdm" in sys.modules:
@@ -30,9 +30,11 @@ def say(message: str) -> None:
 
 
 @contextlib.contextmanager
-def slow(message: str, report: Callable[[str], None] = say, after: float = 1.0) -> Iterator[None]:
+def slow(
+    message: str, notify: Callable[[str], None] = notify, after: float = 1.0
+) -> Iterator[None]:
     """A context that reports ``message`` if it lasts longer than ``after`` seconds."""
-    notice = threading.Timer(after, report, [message])
+    notice = threading.Timer(after, notify, [message])
     notice.daemon = True
     notice.start()
     try:
@@ -62,7 +64,7 @@ def delivered() -> Iterator[None]:
         if isinstance(error, UserError) or error.filename is not None or _writable():
             raise
         if error.errno != errno.EPIPE:
-            say(f"error: the output could not be written: {error.strerror}")
+            notify(f"error: the output could not be written: {error.strerror}")
         raise SystemExit(code or UNWRITTEN) from None
 
 

@@ -9,24 +9,24 @@ import pytest
 from streaming.cli import main
 
 
-class Said(SimpleNamespace):
+class Result(SimpleNamespace):
     code: int
     out: str
     err: str
 
 
-def called(capsys: pytest.CaptureFixture[str], *arguments: object) -> Said:
+def called(capsys: pytest.CaptureFixture[str], *arguments: object) -> Result:
     """Exit code, stdout, stderr."""
     with pytest.raises(SystemExit) as ended:
         main([str(argument) for argument in arguments])
     out, err = capsys.readouterr()
-    return Said(code=ended.value.code or 0, out=out, err=err)
+    return Result(code=ended.value.code or 0, out=out, err=err)
 
 
-def assert_one_error(said: Said, *words: str, code: int = 2) -> None:
+def assert_one_error(result: Result, *words: str, code: int = 2) -> None:
     """One line on stderr, nothing on stdout."""
-    assert said.code == code, said.err
-    assert said.out == ""
-    assert said.err.startswith("error: ") and said.err.count("\n") == 1, said.err
+    assert result.code == code, result.err
+    assert result.out == ""
+    assert result.err.startswith("error: ") and result.err.count("\n") == 1, result.err
     for word in words:
-        assert word in said.err
+        assert word in result.err

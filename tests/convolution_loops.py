@@ -84,7 +84,7 @@ class Loops:
         self.s, self.slope = CURVES[curve]
 
     def run(self, x: Array, masks: list[Array], noise: list[Array] | None = None) -> Pass:
-        """noise: c ξ_l, added to the maps or to what pooling leaves, as ``units`` says."""
+        """noise: c ξ_l, added to the maps or to what pooling leaves, as ``units`` states."""
         a, u, entries = [], [], []
         for i, (layer, b) in enumerate(zip(self.layers, self.biases, strict=True)):
             entries.append(x)

@@ -37,5 +37,5 @@ def bits(learner: OnlineLearner) -> dict[str, bytes]:
     for name, value in learner.parameters().items():
         several = value if isinstance(value, list) else [value]
         arrays |= {f"p.{name}.{i}": a for i, a in enumerate(several)}
-    numbers = repr((learner.skipped, learner.samples_seen, learner._door.features))
+    numbers = repr((learner.skipped, learner.samples_seen, learner._entry.features))
     return {name: a.tobytes() for name, a in arrays.items()} | {"": numbers.encode()}

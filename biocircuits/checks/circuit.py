@@ -46,12 +46,12 @@ def _description(on: Subject) -> Iterator[Line]:
 
 
 def _needs(on: Subject) -> Iterator[Line]:
-    """What the rule declares that it asks of the biology is read off the circuit."""
+    """The properties that the rule declares are those of the circuit."""
     declared = catalogue.load(on.name).definition.properties
-    found = locality.needs(locality.example(on.name))
-    odd = [f"{field}: the circuit has {now}, the rule declares {said}"
-           for field, now, said in zip(found._fields, found, declared, strict=True)
-           if now != said]  # fmt: skip
+    needed = locality.needs(locality.example(on.name))
+    odd = [f"{field}: the circuit has {has}, the rule declares {states}"
+           for field, has, states in zip(needed._fields, needed, declared, strict=True)
+           if has != states]  # fmt: skip
     yield Line("properties", not odd, "; ".join(odd))
 
 
@@ -76,8 +76,10 @@ def _steady(on: Subject) -> Iterator[Line]:
                 yield Line(what, False, f"{text}; {limit:g} is allowed")
                 return
             worst, compared = max(worst, deviation), compared + 1
-    found = f"{worst:.1e} off at most, {compared} samples; {limit:g} is allowed"
-    yield Line(what, bool(compared), found if compared else "it takes none of the rule's networks")
+    measured = f"{worst:.1e} off at most, {compared} samples; {limit:g} is allowed"
+    yield Line(
+        what, bool(compared), measured if compared else "it takes none of the rule's networks"
+    )
 
 
 def _network(on: Subject) -> CircuitNetwork:

@@ -1,7 +1,7 @@
 """The description of a circuit: signals, populations, projections, phases.
 
 Open `circuit` first, beside `biocircuits.circuits.pepita`. `signals` lists what a formula may
-contain, and `formulas` holds its algebra. `closures` makes sure that the function of a synapse
-reaches no value that is not local to the synapse. `graph` finds an order of evaluation. `checks`
-validates the fields.
+contain, `formulas` holds its algebra and `grammar` its limits. `closures` makes sure that the
+function of a synapse reaches no value that is not local to the synapse. `graph` finds an order of
+evaluation. `checks` validates the fields.
 """

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from biocircuits.description import signals
-from biocircuits.description.formulas import FORMULA, signal_of
-from biocircuits.description.signals import GRAMMAR, Change, Local, Signal
+from biocircuits.description.formulas import signal_of
+from biocircuits.description.grammar import FORMULA, GRAMMAR
+from biocircuits.description.signals import Change, Local, Signal
 from rate_models.errors import BadOption, UserError
 
 PLAIN = (int, float, str, bytes, type(None), np.number, np.bool_)
@@ -74,8 +75,8 @@ def _number(where: str, value: Any, expected: str) -> Signal:
 
 def _evaluated(where: str, function: Any, local: Local, expected: str) -> Any:
     if not callable(function):
-        got, wanted = f"a {type(function).__name__}", "a function of the local signals"
-        raise BadOption(where, got=got, expected=wanted, remedy="for example lambda s: s.rate")
+        got, expected = f"a {type(function).__name__}", "a function of the local signals"
+        raise BadOption(where, got=got, expected=expected, remedy="for example lambda s: s.rate")
     check(where, function)
     return _checked(where, lambda: function(local), expected)
 
@@ -94,11 +95,11 @@ def _checked(where: str, formula: Callable[[], Any], expected: str) -> Any:
         raise BadOption(f"{where}: got {text}; {expected}") from None
 
 
-def _non_local(value: Any, seen: set[int], name: str = "function") -> Iterator[tuple[str, Any]]:
+def _non_local(value: Any, visited: set[int], name: str = "function") -> Iterator[tuple[str, Any]]:
     """(name, value) of all values that ``value`` reaches and a formula may not use."""
-    if id(value) in seen or isinstance(value, PLAIN) or value is math:
+    if id(value) in visited or isinstance(value, PLAIN) or value is math:
         return
-    seen.add(id(value))
+    visited.add(id(value))
     if getattr(value, "__module__", None) in TRUSTED and callable(value):
         return
     if isinstance(value, staticmethod | classmethod):
@@ -122,7 +123,7 @@ def _non_local(value: Any, seen: set[int], name: str = "function") -> Iterator[t
         yield name, value
         return
     for key, part in inner.items():
-        yield from _non_local(part, seen, key)
+        yield from _non_local(part, visited, key)
 
 
 def _attributes(kind: type[Any]) -> dict[str, Any]:

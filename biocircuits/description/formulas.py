@@ -7,18 +7,18 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from rate_models.errors import BadOption
-from rate_models.model import activations
-
-POST, PRE, SYNAPSE = "post", "pre", "synapse"
-SYNAPSE_NEEDS = "numbers and arguments of the function: a synapse has access to local signals only"
-FUNCTIONS = "abs, exp, log, positive, relu, sqrt, activation, slope"
-FORMULA = f"a formula is numbers and signals with + - * / ** < > and {FUNCTIONS}"
-PRODUCTS = "a sum of products f(postsynaptic) * g(presynaptic) * h(weight)"
-GRAMMAR = (
-    f"a plasticity is {PRODUCTS}, each of numbers and signals with + - * / ** < > and {FUNCTIONS}"
+from biocircuits.description.grammar import (
+    HIGHEST_POWER,
+    LONGEST,
+    MOST_TERMS,
+    POST,
+    PRE,
+    SYNAPSE,
+    SYNAPSE_NEEDS,
+    refused,
+    text_of,
 )
-LONGEST, MOST_TERMS, HIGHEST_POWER = 200, 256, 16
+from rate_models.model import activations
 
 
 class _Arithmetic:
@@ -62,8 +62,8 @@ class _Arithmetic:
         if isinstance(power, float) and power.is_integer():
             power = int(power)
         if type(power) is not int or not 1 <= power <= HIGHEST_POWER:
-            got = f"** {_text(power)}"
-            raise _refused(got, f"a whole power from 1 to {HIGHEST_POWER}", "or sqrt, exp, log")
+            got = f"** {text_of(power)}"
+            raise refused(got, f"a whole power from 1 to {HIGHEST_POWER}", "or sqrt, exp, log")
         result = self
         for _ in range(power - 1):
             result = result * self
@@ -82,16 +82,16 @@ class _Arithmetic:
         return 1.0 - function("positive", self - other)
 
     def __eq__(self, other: object) -> NoReturn:
-        raise _refused("== or !=", "< or >, which are 1 or 0")
+        raise refused("== or !=", "< or >, which are 1 or 0")
 
     __ne__ = __eq__
 
     def __bool__(self) -> bool:
         got = "a truth value: if, and, or, not, min, max or a < b < c"
-        raise _refused(got, "one formula for all cases", "multiply by (a < b), or use relu")
+        raise refused(got, "one formula for all cases", "multiply by (a < b), or use relu")
 
     def __float__(self) -> float:
-        raise _refused("a number: float, int, round or a function of math or numpy", "signals")
+        raise refused("a number: float, int, round or a function of math or numpy", "signals")
 
     __int__ = __index__ = __round__ = __float__
 
@@ -117,7 +117,7 @@ class Signal(_Arithmetic):
     def __post_init__(self) -> None:
         depth = 1 + max((arg.depth for arg in self.args), default=0)
         if depth > LONGEST:
-            raise _refused(f"{depth} operations inside each other", f"at most {LONGEST}")
+            raise refused(f"{depth} operations inside each other", f"at most {LONGEST}")
         names = frozenset({self.name} if self.op == "read" else ()).union(
             *(arg.names for arg in self.args)
         )
@@ -168,7 +168,7 @@ class Change(_Arithmetic):
 
     def __post_init__(self) -> None:
         if len(self.terms) > MOST_TERMS:
-            raise _refused(f"{len(self.terms)} products", f"at most {MOST_TERMS}")
+            raise refused(f"{len(self.terms)} products", f"at most {MOST_TERMS}")
 
     def __repr__(self) -> str:
         return f"Change({len(self.terms)} products, decay {self.decay:g})"
@@ -208,21 +208,9 @@ class Change(_Arithmetic):
     def __abs__(self) -> Change:
         terms = self.expanded()
         if len(terms) != 1:
-            raise _refused("abs of a sum across the synapse", "abs of each factor")
+            raise refused("abs of a sum across the synapse", "abs of each factor")
         post, pre, weight = terms[0]
         return Change((Term(abs(post), abs(pre), None if weight is None else abs(weight)),))
-
-
-def _refused(got: str, expected: str, remedy: str = "") -> BadOption:
-    return BadOption("formula", got=got, expected=expected, remedy=remedy)
-
-
-def _text(value: object) -> str:
-    """A short text of any value, for an error."""
-    if isinstance(value, int | float | complex | str):
-        text = repr(value) if not isinstance(value, int) or abs(value) < 1e30 else "a huge number"
-        return text if len(text) < 40 else f"{text[:36]}..."
-    return type(value).__name__
 
 
 def signal_of(value: Any) -> Signal:
@@ -233,11 +221,11 @@ def signal_of(value: Any) -> Signal:
     if isinstance(value, int | float):
         if abs(value) < 1e300:  # also False for nan
             return Signal("number", value=float(value), side="")
-        raise _refused(_text(value), "finite numbers")
+        raise refused(text_of(value), "finite numbers")
     if isinstance(value, Change):
         got = "a function of a product or sum across the synapse"
-        raise _refused(got, "a function of one side, of each factor")
-    raise _refused(f"{'an' if type(value).__name__[0] in 'aeiou' else 'a'} {type(value).__name__}",
+        raise refused(got, "a function of one side, of each factor")
+    raise refused(f"{'an' if type(value).__name__[0] in 'aeiou' else 'a'} {type(value).__name__}",
                    SYNAPSE_NEEDS)  # fmt: skip
 
 
@@ -250,7 +238,7 @@ def _joined(op: str, a: Any, b: Any) -> Any:
             return Signal(op, (a, b), side=sides.pop() if sides else "")
     if op == "divide":
         if isinstance(b, Change):
-            raise _refused("division by a sum or product across the synapse", "by one side")
+            raise refused("division by a sum or product across the synapse", "by one side")
         return _joined("multiply", a, _joined("divide", 1.0, b))
     if op == "multiply":
         return _multiplied(a, b)
@@ -266,7 +254,7 @@ def _multiplied(a: Any, b: Any) -> Change:
             return change.scaled(number.value)
     first, second = Change.of(a).expanded(), Change.of(b).expanded()
     if len(first) * len(second) > MOST_TERMS:
-        raise _refused(f"{len(first) * len(second)} products", f"at most {MOST_TERMS}")
+        raise refused(f"{len(first) * len(second)} products", f"at most {MOST_TERMS}")
     return Change(tuple(s.times(t) for s in first for t in second))
 
 
@@ -297,8 +285,8 @@ def function(op: str, x: Any, name: str = "") -> Signal:
     x = signal_of(x)
     if name:
         if not isinstance(name, str):
-            raise _refused(f"{_text(name)} for the name of an activation", "the name, then x")
+            raise refused(f"{text_of(name)} for the name of an activation", "the name, then x")
         code = activations.code(name)
         if code == activations.SOFTMAX and (op == "slope" or x.side == SYNAPSE):
-            raise _refused(f"softmax in {op} of {x.side or 'a number'}", "an elementwise function")
+            raise refused(f"softmax in {op} of {x.side or 'a number'}", "an elementwise function")
     return Signal(op, (x,), name, side=x.side)

@@ -66,12 +66,12 @@ class Graph:
             ("out", p.name, o) for p in self.circuit.populations for o in p.outputs
         ]
         nodes = [n for n in self.compartments() if n not in moving] + outputs
-        wanted, order, loop = set(nodes), list[Node](), list[Node]()
+        included, order, loop = set(nodes), list[Node](), list[Node]()
         state: dict[Node, int] = {}
         path: list[Node] = []
 
         def visit(node: Node) -> None:
-            if node not in wanted or state.get(node) == 2:
+            if node not in included or state.get(node) == 2:
                 return
             if state.get(node) == 1:
                 if not loop:

@@ -29,17 +29,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from biocircuits.description.formulas import (
-    GRAMMAR,
-    POST,
-    PRE,
-    SYNAPSE,
-    SYNAPSE_NEEDS,
-    WEIGHT,
-    Change,
-    Signal,
-    function,
-)
+from biocircuits.description.formulas import WEIGHT, Change, Signal, function
+from biocircuits.description.grammar import GRAMMAR, POST, PRE, SYNAPSE, SYNAPSE_NEEDS
 from rate_models.errors import BadOption
 
 __all__ = [

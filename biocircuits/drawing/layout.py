@@ -60,15 +60,15 @@ def spine(circuit: Circuit) -> list[str]:
     """
     begin = [p.name for p in circuit.populations if any(c.clamp == "x" for c in p.compartments)]
     paths = [[name] for name in begin]
-    seen = set(begin)
+    visited = set(begin)
     while paths:
         path = paths.pop(0)
         if path[-1] == circuit.answer[0]:
             return path
         for q in circuit.projections:
             target = q.target.partition(".")[0]
-            if q.source_population == path[-1] and target not in seen:
-                seen.add(target)
+            if q.source_population == path[-1] and target not in visited:
+                visited.add(target)
                 paths.append([*path, target])
     cells = [p.name for p in circuit.populations if p.kind == "pyramidal"]
     return list(dict.fromkeys([*begin[:1], *cells, circuit.answer[0]]))

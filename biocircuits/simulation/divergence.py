@@ -70,9 +70,7 @@ def remedy(circuit: Circuit, continuous: bool, lr: float, options: tuple[str, ..
 
 
 def not_finite(s: Simulator) -> str:
-    """The first weights or compartment with a value that is not finite; empty if all are finite."""
-    if np.isfinite(s.W).all() and np.isfinite(s.v).all():
-        return ""
+    """The first weights or compartment with a value that is not finite, else ``circuit``."""
     values = {f"weights of projection {name}": s.W[at] for name, at in s.compiled.weights.items()}
     for p in s.circuit.populations:
         for c in p.compartments:

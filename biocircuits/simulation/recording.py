@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,51 +103,93 @@ class Recorded(Protocol):
         """The weights of a projection, (n_target, n_source)."""
 
 
-class Recorder:
-    """Records one sample.
+class Product(NamedTuple):
+    """A part of a synapse's weight change: the product of the numbers at ``offsets``.
 
-    offsets: those that the kernel reads, in the state followed by the eligibilities.
+    scaled: whether the learning rate scales it. decay: whether −w, the weight, is a factor too.
     """
+
+    offsets: tuple[int, ...]
+    scaled: bool
+    decay: bool = False
+
+
+class Recorder:
+    """Records one sample. Offsets are those in the state followed by the eligibilities."""
 
     def __init__(self, simulator: Recorded, probe: Probe) -> None:
         self._simulator, self.probe = simulator, as_probe(probe)
-        probe = self.probe
-        self._columns = {name: self._offsets(name) for name in probe.names}
-        self.offsets = np.concatenate([np.zeros(0, np.int64), *self._columns.values()])
+        self._names = tuple(dict.fromkeys(self.probe.names))
         self._pieces: list[tuple[Array, list[Array]]] = []
-        for name in probe.weights:
+        self._columns = {
+            phase: {name: self._offsets(name, phase) for name in self._names}
+            for phase in simulator.compiled.phases
+        }
+        for name in self.probe.weights:
             simulator.weights(name)
 
-    def _offsets(self, name: str) -> NDArray[np.int64]:
+    def offsets(self, phase: str) -> NDArray[np.int64]:
+        """The offsets that the kernel reads in a phase."""
+        columns = self._columns[phase].values()
+        return np.concatenate([np.zeros(0, np.int64), *columns])
+
+    def _offsets(self, name: str, phase: str) -> NDArray[np.int64]:
         s, match = self._simulator, SYNAPSE.fullmatch(name)
         if not match:
             at = s.at(name)
             return np.arange(at.start, at.stop)
-        projection, i, j = match[1], int(match[2]), int(match[3])
-        n, m = s.weights(projection).shape
-        if i >= n or j >= m:
-            expected = f"at most {projection}[{n - 1},{m - 1}]"
+        n, m = s.weights(match[1]).shape
+        if int(match[2]) >= n or int(match[3]) >= m:
+            expected = f"at most {match[1]}[{n - 1},{m - 1}]"
             raise BadOption("probe", got=name, expected=expected)
-        starts = [at.start for (p, _), at in s.compiled.eligibilities.items() if p == projection]
-        return np.array([s.v.size + at + i * m + j for at in starts], np.int64)
+        products = self._products(match, phase)
+        return np.array([at for product in products for at in product.offsets], np.int64)
 
-    def add(self, time: Array, rows: Array, lr: float) -> None:
+    def _products(self, synapse: re.Match[str], phase: str) -> list[Product]:
+        """The parts of a weight change, in the eligibilities and gathered in this phase.
+
+        Where weights change at every step, the first one is the weight itself.
+        """
+        s, q, i, j = self._simulator, synapse[1], int(synapse[2]), int(synapse[3])
+        m, direct, products = s.weights(q).shape[1], s.E is s.W, []
+        if direct:
+            at = s.v.size + s.compiled.weights[q].start + i * m + j
+            products.append(Product((at,), scaled=False))
+        for k, plasticity in enumerate(s.circuit.projection(q).plasticity):
+            scaled = plasticity.scaled and not direct  # else gathered with the learning rate
+            if not direct:
+                at = s.v.size + s.compiled.eligibilities[q, k].start + i * m + j
+                products.append(Product((at,), scaled))
+            for g in s.compiled.phases[phase].gathered.get((q, k), []):
+                products.append(Product(g.of(i, j, m), scaled, g.decay))
+        return products
+
+    def add(self, phase: str, time: Array, rows: Array, lr: float) -> None:
         """Add a phase: times (n,) and the values at ``offsets`` (n, k), before weights change."""
-        ends = np.cumsum([len(offsets) for offsets in self._columns.values()])[:-1]
-        columns = np.split(rows, ends, axis=1) if self._columns else []
-        values = [self._value(n, c, lr) for n, c in zip(self._columns, columns, strict=True)]
+        all_columns = self._columns[phase]
+        ends = np.cumsum([len(offsets) for offsets in all_columns.values()])[:-1]
+        columns = np.split(rows, ends, axis=1) if all_columns else []
+        values = [
+            self._value(phase, n, c, lr) for n, c in zip(all_columns, columns, strict=True)
+        ]  # fmt: skip
         self._pieces.append((time, values))
 
-    def _value(self, name: str, columns: Array, lr: float) -> Array:
+    def _value(self, phase: str, name: str, columns: Array, lr: float) -> Array:
         s, match = self._simulator, SYNAPSE.fullmatch(name)
         if not match:
             return columns
-        if s.E is s.W and columns.shape[1]:  # the weight itself, a column for every plasticity
-            return columns[:, :1]
-        plasticity = s.circuit.projection(match[1]).plasticity
-        rates = [lr if p.scaled else 1.0 for p in plasticity]
-        weight = s.weights(match[1])[int(match[2]), int(match[3])]
-        return np.asarray(weight + columns @ np.array(rates).reshape(-1, 1))
+        value, at = np.zeros(len(columns)), 0
+        if s.E is s.W:
+            weight: Any = columns[:, 0]
+        else:
+            weight = s.weights(match[1])[int(match[2]), int(match[3])]
+            value += weight
+        for product in self._products(match, phase):
+            part = columns[:, at : at + len(product.offsets)].prod(axis=1)
+            factor = lr if product.scaled else 1.0
+            value += factor * part * (-weight if product.decay else 1.0)
+            at += len(product.offsets)
+        return value[:, None]
 
     def trace(self, phases: list[tuple[str, float, float]]) -> Trace:
         """The trace of the whole sample, after its end."""
@@ -157,7 +199,7 @@ class Recorder:
                  for n in self.probe.weights}  # fmt: skip
         return Trace(
             np.concatenate(times),
-            {name: np.concatenate(v) for name, v in zip(self._columns, values, strict=True)},
+            {name: np.concatenate(v) for name, v in zip(self._names, values, strict=True)},
             phases,
             np.repeat(np.arange(len(times)), [len(time) for time in times]),
             norms,

@@ -6,8 +6,11 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from biocircuits.description.circuit import Circuit
+from rate_models.errors import BadOption
 from rate_models.model.hyperparameters import Milliseconds, NotNegative
 
+LONGEST = 10_000_000  # steps of a phase
 Names = Annotated[str, BeforeValidator(lambda v: ",".join(v) if isinstance(v, list | tuple) else v)]
 
 
@@ -39,3 +42,19 @@ class Settings(NamedTuple):
     dale: bool = False
     excitatory: Annotated[float, Field(ge=0, le=1)] = 0.8
     asymmetry: NotNegative = 0.0
+
+
+def check_durations(circuit: Circuit, settings: Settings) -> None:
+    """BadOption where a phase is too short or too long for the settings."""
+    for phase in circuit.phases:
+        longest = f"at most {phase.duration:g} ms, the duration of phase {phase.name}"
+        dt = f"{settings.dt:g} ms"
+        if settings.mode == "continuous" and phase.duration / settings.dt > LONGEST:
+            expected = f"at least {phase.duration / LONGEST:g} ms, for phase {phase.name}"
+            raise BadOption("dt", got=dt, expected=expected)
+        if settings.mode == "continuous" and settings.dt > phase.duration:
+            raise BadOption("dt", got=dt, expected=longest)
+        if settings.window > phase.duration:
+            raise BadOption("window", got=f"{settings.window:g} ms", expected=longest)
+    if settings.commit == "step" and settings.mode == "steady":
+        raise BadOption("commit", got="step", expected="sample where mode is steady")

@@ -11,26 +11,27 @@ from numpy.typing import ArrayLike
 from biocircuits.description import checks
 from biocircuits.description.circuit import Circuit, Phase, circuit_of, weights_of
 from biocircuits.description.projections import Projection
-from biocircuits.simulation import constraints, machine
+from biocircuits.simulation import clamps, constraints, machine
+from biocircuits.simulation.operations import Program
 from biocircuits.simulation.program import Compiled
 from biocircuits.simulation.recording import Probe, Recorder, Trace
-from biocircuits.simulation.settings import Settings
-from rate_models.compiler.kernel import Array
+from biocircuits.simulation.settings import Settings, check_durations
+from rate_models.compiler.kernel import Array, aligned
+from rate_models.compiler.records import Record, Records
 from rate_models.errors import BadOption, Diverged
 from rate_models.model.hyperparameters import checked
 from rate_models.network import Parameters
 
 __all__ = ["Settings", "Simulator"]
-SWEEPS, SETTLED = 10_000, 1e-14
-LONGEST = 10_000_000  # steps of a phase
+_NO_PROBES = np.zeros(0, np.int64)
 
 
 class Simulator:
     """A circuit with its weights and its state.
 
     params: the parameters that the projections name. seed: of the signs of neurons under Dale's
-    law. Raises BadOption where settings and circuit do not fit together. `present` raises Diverged
-    where a phase has no steady state.
+    law. dtype: float64 or float32, of all numbers. Raises BadOption where settings and circuit do
+    not fit together. `present` raises Diverged where a phase has no steady state.
 
     >>> from biocircuits import example
     >>> simulator = Simulator(example(), {"W": [np.eye(2)], "F": np.eye(2)}, Settings())
@@ -45,6 +46,7 @@ class Simulator:
         params: Parameters,
         settings: Settings = Settings(),  # noqa: B008  a tuple, which does not change
         seed: int = 0,
+        dtype: str = "float64",
     ) -> None:
         if not isinstance(settings, Settings):
             got = f"a {type(settings).__name__}"
@@ -54,35 +56,80 @@ class Simulator:
         circuit = circuit_of("Simulator", circuit)
         circuit = circuit.without(_names(settings.cut), _names(settings.silence))
         self.circuit, self.settings = circuit, settings
-        for phase in circuit.phases:
-            if settings.mode == "continuous" and phase.duration / settings.dt > LONGEST:
-                expected = f"at least {phase.duration / LONGEST:g} ms, for phase {phase.name}"
-                raise BadOption("dt", got=f"{settings.dt:g} ms", expected=expected)
-            if settings.mode == "continuous" and settings.dt > phase.duration:
-                expected = f"at most {phase.duration:g} ms, the duration of phase {phase.name}"
-                raise BadOption("dt", got=f"{settings.dt:g} ms", expected=expected)
-            if settings.window > phase.duration:
-                expected = f"at most {phase.duration:g} ms, the duration of phase {phase.name}"
-                raise BadOption("window", got=f"{settings.window:g} ms", expected=expected)
+        check_durations(circuit, settings)
         direct = settings.commit == "step"
-        if direct and settings.mode == "steady":
-            raise BadOption("commit", got="step", expected="sample where mode is steady")
-        dt = settings.dt if settings.mode == "continuous" else 1e-9
-        self.compiled = Compiled(circuit, dt, direct)
+        timed = settings.mode == "continuous"
+        self.compiled = Compiled(circuit, settings.dt if timed else None, direct)
         try:
-            self.v = self.compiled.rest()
-            self.W = np.zeros(self.compiled.n_weights)
-            self.E = self.W if direct else np.zeros(self.compiled.n_eligibilities)
+            self._rest = self.compiled.rest(dtype)
+            self.v = aligned(self._rest, dtype)
+            self.W = aligned(np.zeros(self.compiled.n_weights), dtype)
+            self.E = self.W
+            if not direct:
+                self.E = aligned(np.zeros(self.compiled.n_eligibilities), dtype)
         except MemoryError:
             numbers = self.compiled.memory.size + self.compiled.n_weights
             numbers += self.compiled.n_eligibilities
-            got = f"{8e-9 * numbers:,.0f} GB of states and weights"
+            got = f"{1e-9 * np.dtype(dtype).itemsize * numbers:,.0f} GB of states and weights"
             raise BadOption(f"circuit {circuit.name}", got=got, expected="less") from None
         self.clock = np.zeros(1, np.int64)
-        self._copies = _copies(circuit)
         self._signs = constraints.signs(circuit, seed, settings.excitatory)
+        self._open(dtype)
         self.load(params)
-        self._no_noise = np.zeros(max(self.compiled.noise_width, 1))
+
+    def _open(self, dtype: str) -> None:
+        """The kernels, and all that they are called with at every sample."""
+        c, s, old = self.compiled, self.settings, np.zeros_like(self.v)
+        self._kernels = machine.kernels(dtype)
+        self._quiet = np.zeros((1, c.noise_width), dtype)
+        self._no_trace = np.zeros((0, 0), dtype)
+        self._clamps = {phase.name: self._clamped(phase) for phase in self.circuit.phases}
+        plans = []
+        for phase in self.circuit.phases:
+            of = c.phases[phase.name]
+            programs = [Program(p.table, p.numbers.astype(dtype)) for p in of.programs]
+            plans.append(machine.Plan(
+                machine.Programs(*programs), self.v, self.W, self.E, self.clock,
+                round(phase.duration / s.dt) if c.dt else 0, round(s.window / s.dt),
+                int(of.loops), old, c.lasting,
+            ))  # fmt: skip
+        self._steps = [plan.steps for plan in plans]
+        self._plans = Records(plans)
+        self._at = {phase.name: k for k, phase in enumerate(self.circuit.phases)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the addresses of its arrays, which a copy has elsewhere."""
+        return {k: v for k, v in vars(self).items() if k not in ("_kernels", "_plans")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._open(str(self.v.dtype))
+
+    @property
+    def work(self) -> int:
+        """The number of synapses times that of the steps of a sample."""
+        steps = sum(steps or 1 for steps in self._steps)
+        return max(self.compiled.n_weights, 1) * steps
+
+    @property
+    def constrained(self) -> bool:
+        """Whether constraints apply to the weights."""
+        s = self.settings
+        return s.dale or s.bits > 0 or s.low is not None or s.high is not None
+
+    @property
+    def random(self) -> bool:
+        """Whether a sample takes random numbers."""
+        return self.compiled.noise_width > 0 or self.settings.bits > 0
+
+    @property
+    def lasting(self) -> Array:
+        """The part of the state that the next sample needs, as a view."""
+        return self.v[self.compiled.given_width : self.compiled.lasting]
+
+    def is_finite(self) -> bool:
+        """Whether all weights and states are finite."""
+        return bool(self._kernels.finite(self.W) and self._kernels.finite(self.lasting))
 
     def load(self, params: Parameters) -> None:
         """Set all weights from the parameters of a network, and apply the constraints.
@@ -149,47 +196,73 @@ class Simulator:
         stop, without plasticity. after: a function that is called with the name of every phase at
         its end, before weights change. Raises BadOption, and Diverged without a steady state.
         """
-        given = _numbers(given)
+        values = clamps.checked(given)
         lr = checks.number("lr", lr, 0)
         if until is not None and until not in (names := [p.name for p in self.circuit.phases]):
             raise BadOption("until", got=repr(until), expected=f"one of {', '.join(names)}")
         if self.settings.reset:
-            self.v[:] = self.compiled.rest()
+            self.v[:] = self._rest
         if self.E is not self.W:
             self.E[:] = 0
         recorder = None if probe is None else Recorder(self, probe)
         spans, dt = [], self.settings.dt
         for phase in self.circuit.phases:
-            self._clamp(phase, given)
+            for where, name, size in self._clamps[phase.name]:
+                at = self.compiled.given[name, size]
+                self.v[at : at + size] = clamps.value(where, name, values, [(), (size,)])
             begin = float(self.clock[0] * dt)
             learning = 0.0 if until is not None else lr
             self._phase(phase, learning, rng, recorder)
             spans.append((phase.name, begin, float(self.clock[0] * dt)))
             after(phase.name)
-            self._commit(learning, rng, phase.name)
+            if learning:
+                self._commit(phase, learning, rng)
             if phase.name == until:
                 break
-        if until is None:
-            self._commit(lr, rng, None)
         return recorder.trace(spans) if recorder else None
 
-    def _clamp(self, phase: Phase, given: Mapping[str, ArrayLike]) -> None:
-        for p in self.circuit.populations:
-            for c in p.compartments:
-                if c.clamp is None:
-                    continue
-                value: Any = 0.0
-                if c.phases is None or phase.name in c.phases:
-                    value = c.clamp
-                    if isinstance(value, str):
-                        if value not in given:
-                            where = f"clamp of {p.name}.{c.name}"
-                            raise BadOption(where, got=sorted(given), expected=repr(value))
-                        value = given[value]
-                if np.shape(value) not in ((), (p.size,)):
-                    got, expected = f"shape {np.shape(value)}", f"shape {(p.size,)}"
-                    raise BadOption(f"clamp of {p.name}.{c.name}", got=got, expected=expected)
-                self.v[self.compiled.at("state", p.name, c.name)] = value
+    def present_many(
+        self, given: Mapping[str, ArrayLike], rates: Array, outputs: Array, currents: Array
+    ) -> tuple[int, Diverged | None]:
+        """Run N samples through all phases, in one compiled call.
+
+        given: values (N, n) of the clamped compartments, or (n,) for all samples alike. rates (N,):
+        learning rates. outputs, currents (N, n_L): receive the circuit's answer for each sample.
+        Returns N; or how many samples came before one after which a weight or state is not finite,
+        or that has no steady state, with an error in the latter case. Raises BadOption. Only for
+        circuits that take no random numbers, and without constraints.
+        """
+        values, n = clamps.checked(given), len(rates)
+        rows = np.zeros((n, self.compiled.given_width), self.v.dtype)
+        for needed in self._clamps.values():
+            for where, name, size in needed:
+                at = self.compiled.given[name, size]
+                rows[:, at : at + size] = clamps.value(
+                    where, name, values, [(), (size,), (n, size)]
+                )
+        if self.E is not self.W:
+            self.E[:] = 0
+        population, compartment, phase = self.circuit.answer
+        samples = Record(machine.Samples(
+            rows, self._rest if self.settings.reset else self._rest[:0], rates, self._at[phase],
+            self.at(f"{population}.rate").start, self.at(f"{population}.{compartment}").start,
+            outputs, currents,
+        ))  # fmt: skip
+        failed = np.full(1, -1)
+        done = self._kernels.samples(
+            self._plans.addresses, samples.address, self._quiet, _NO_PROBES, self._no_trace, failed
+        )
+        if failed[0] < 0:
+            return done, None
+        return done, self._no_steady_state(self.circuit.phases[failed[0]])
+
+    def _clamped(self, phase: Phase) -> list[tuple[str, str, int]]:
+        """An error's subject, and name and size of the values that clamps need in a phase."""
+        return [
+            (f"clamp of {p.name}.{c.name}", c.clamp, p.size)
+            for p in self.circuit.populations for c in p.compartments
+            if isinstance(c.clamp, str) and (c.phases is None or phase.name in c.phases)
+        ]  # fmt: skip
 
     def _phase(
         self,
@@ -199,98 +272,46 @@ class Simulator:
         recorder: Recorder | None,
     ) -> None:
         """Run one phase and record it."""
-        programs, s = self.compiled.phases[phase.name], self.settings
-        learn = programs.learn
-        if not lr:
-            learn = machine.Program(learn.table[:0], learn.numbers[:0])
-        probes = recorder.offsets if recorder else np.zeros(0, np.int64)
-        if s.mode == "steady":
-            sweeps = SWEEPS if programs.loops else 1
-            count = machine.settle(
-                programs.solve, programs.evaluate, learn, self.v, self.W, self.E, self._no_noise,
-                sweeps, SETTLED, np.empty_like(self.v),
-            )  # fmt: skip
-            if not count or (programs.loops and not np.isfinite(self.v).all()):
-                at_phase = f"phase {phase.name} of circuit {self.circuit.name}"
-                remedy = "lower the learning rate, weaken its loops, or use mode=continuous"
-                raise Diverged(at_phase, got="no steady state", remedy=remedy)
-            self.clock[0] += 1
-            if recorder:
-                row = np.concatenate([self.v, self.E])[probes]
-                recorder.add(self.clock * s.dt, row[None], lr)
-            return
-        steps = round(phase.duration / s.dt)
-        every = max(1, round(recorder.probe.interval / s.dt)) if recorder else 0
-        trace = np.zeros((steps // every + 1 if every else 0, len(probes)))
-        noise = np.zeros((steps, max(self.compiled.noise_width, 1)))
-        if rng is not None and self.compiled.noise_width:
-            noise = rng.standard_normal(noise.shape)
-        begin = int(self.clock[0])
-        rows = machine.run_phase(
-            programs.evaluate, programs.move, learn, self.v, self.W, self.E, noise, steps,
-            round(s.window / s.dt), lr if s.commit == "step" else 1.0, self.clock, probes, every,
-            trace,
-        )  # fmt: skip
+        k, dt, width = self._at[phase.name], self.settings.dt, self.compiled.noise_width
+        steps = self._steps[k]
+        probes = recorder.offsets(phase.name) if recorder else _NO_PROBES
+        every = max(1, round(recorder.probe.interval / dt)) if recorder else 0
+        trace, noise = self._no_trace, self._quiet
         if recorder:
-            first = -(-begin // every) * every
-            recorder.add((first + every * np.arange(rows)) * s.dt, trace[:rows], lr)
+            trace = np.zeros((steps // every + 1, len(probes)), self.v.dtype)
+        if rng is not None and width:
+            noise = rng.standard_normal((steps, width)).astype(self.v.dtype, copy=False)
+        begin = int(self.clock[0])
+        count = self._kernels.phase(self._plans.addresses[k], noise, lr, probes, every, trace)
+        if not steps and not count:
+            raise self._no_steady_state(phase)
+        if recorder and steps:
+            times = -(-begin // every) * every + every * np.arange(count)
+            recorder.add(phase.name, times * dt, trace[:count], lr)
+        elif recorder:  # the end of the phase
+            row = np.concatenate([self.v, self.E])[probes]
+            recorder.add(phase.name, self.clock * dt, row[None], lr)
 
-    def _commit(self, lr: float, rng: np.random.Generator | None, phase: str | None) -> None:
-        """Add eligibilities to the weights: at the end of ``phase``, or of the sample if None."""
-        if lr == 0:
+    def _no_steady_state(self, phase: Phase) -> Diverged:
+        at_phase = f"phase {phase.name} of circuit {self.circuit.name}"
+        remedy = "lower the learning rate, weaken its loops, or use mode=continuous"
+        return Diverged(at_phase, got="no steady state", remedy=remedy)
+
+    def _commit(self, phase: Phase, lr: float, rng: np.random.Generator | None) -> None:
+        """Change the weights at the end of a phase, and apply the constraints."""
+        self._kernels.commit(self._plans.addresses[self._at[phase.name]], self._quiet, lr)
+        if not self.constrained:
             return
-        for p in self.circuit.projections:
-            changed = False
-            for i, plasticity in enumerate(p.plasticity):
-                due = phase is None
-                if plasticity.immediately:
-                    due = phase is not None and phase in plasticity.phases
-                if not due:
-                    continue
-                changed = True
-                if self.E is not self.W:
-                    at = self.compiled.eligibilities[p.name, i]
-                    rate = lr if plasticity.scaled else 1.0
-                    self.W[self.compiled.weights[p.name]] += rate * self.E[at]
-                    self.E[at] = 0
-            if changed and p.name in self._signs:
+        for p in self.compiled.phases[phase.name].changed:
+            if p.name in self._signs:
                 constraints.apply(self.weights(p.name), self.settings, self._signs[p.name], rng)
-            if changed:
                 self._synchronise(p)
 
     def _synchronise(self, changed: Projection) -> None:
         """Copy weights to the other projections with the same parameter."""
-        for name, same in self._copies[changed.name]:
+        for name, same in self.compiled.copies[changed.name]:
             w = self.weights(changed.name)
             self.weights(name)[...] = w if same else w.T
-
-
-def _numbers(given: Mapping[str, ArrayLike]) -> dict[str, Array]:
-    """The values of clamps as arrays; BadOption where a value is no finite number."""
-    if not isinstance(given, Mapping):
-        got, expected = f"a {type(given).__name__}", "{'x': numbers, ...} by the names of clamps"
-        raise BadOption("present", got=got, expected=expected)
-    arrays = {}
-    for name, value in given.items():
-        try:
-            arrays[name] = np.asarray(value, float)
-        except (TypeError, ValueError):
-            raise BadOption(f"clamp {name}", got=repr(value), expected="numbers") from None
-        if not np.isfinite(arrays[name]).all():
-            raise BadOption(f"clamp {name}", got="a number that is not finite", expected="finite")
-    return arrays
-
-
-def _copies(circuit: Circuit) -> dict[str, list[tuple[str, bool]]]:
-    """For each projection the others with its parameter, and whether they have its orientation."""
-    return {
-        one.name: [
-            (other.name, other.transposed == one.transposed)
-            for other in circuit.projections
-            if other is not one and other.parameter and other.parameter == one.parameter
-        ]
-        for one in circuit.projections
-    }
 
 
 def _names(text: str) -> list[str]:

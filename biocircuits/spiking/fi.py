@@ -80,22 +80,22 @@ def measured(
     return np.array(rates) * b.hertz
 
 
-def inverse(rates: Any, wanted: Any, currents: Any) -> Any:
-    """The currents (amp) at which a neuron fires at the ``wanted`` rates (Hz).
+def inverse(rates: Any, required: Any, currents: Any) -> Any:
+    """The currents (amp) at which a neuron fires at the ``required`` rates (Hz).
 
     rates, currents: an f-I curve with ascending currents, as from `measured`. Values between its
     points are interpolated linearly, and a rate of 0 gives the largest current without a spike.
     Raises BadOption for rates outside the curve.
     """
     b = load()
-    rates, wanted = (np.asarray(quantity("rates", r, "hertz"), float) for r in (rates, wanted))
+    rates, required = (np.asarray(quantity("rates", r, "hertz"), float) for r in (rates, required))
     amps = np.asarray(quantity("currents", currents, "amp"), float)
     top = np.maximum.accumulate(rates)
-    if np.any(wanted > top[-1]) or np.any(wanted < 0):
-        got, expected = f"{np.max(wanted):g} Hz", f"0 to {top[-1]:g} Hz, the measured range"
+    if np.any(required > top[-1]) or np.any(required < 0):
+        got, expected = f"{np.max(required):g} Hz", f"0 to {top[-1]:g} Hz, the measured range"
         raise BadOption("rate", got=got, expected=expected, remedy="measure larger currents")
     keep = np.append(np.diff(top) > 0, True)  # the largest current of equal rates
-    return np.interp(wanted, top[keep], amps[keep]) * b.amp
+    return np.interp(required, top[keep], amps[keep]) * b.amp
 
 
 def rheobase(neuron: Neuron, onto: str = "soma") -> Any:

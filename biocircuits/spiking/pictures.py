@@ -92,12 +92,12 @@ def draw_rates(model: Mapping[str, Floats], recording: Recording, axes: Any) -> 
     over all dots, of which at most MOST_DOTS are drawn for each population.
     """
     top = 0.0
-    for k, (name, wanted) in enumerate(model.items()):
+    for k, (name, expected) in enumerate(model.items()):
         rates = recording.rates(name)
-        r = rank_correlation(wanted, rates)
-        some = np.random.default_rng(0).permutation(wanted.size)[:MOST_DOTS]
-        top = max(top, float(wanted.max()), float(rates.max()))
-        axes.scatter(wanted.ravel()[some], rates.ravel()[some], s=2, lw=0, alpha=0.35,
+        r = rank_correlation(expected, rates)
+        some = np.random.default_rng(0).permutation(expected.size)[:MOST_DOTS]
+        top = max(top, float(expected.max()), float(rates.max()))
+        axes.scatter(expected.ravel()[some], rates.ravel()[some], s=2, lw=0, alpha=0.35,
                      color=COLOURS[(k + 1) % len(COLOURS)], rasterized=True,
                      label=f"{name.replace('_', ' ')}: rank correlation {r:.3f}")  # fmt: skip
     axes.plot([0, top], [0, top], color=GREY, lw=0.8)
@@ -132,10 +132,10 @@ def draw_fi(neurons: Mapping[str, tuple[Neuron, str]], axes: Any, dt: Any = "0.0
     for k, (label, (neuron, onto)) in enumerate(neurons.items()):
         colour, least = COLOURS[k % len(COLOURS)], fi.rheobase(neuron, onto)
         fine, few = least * np.linspace(0.7, 4, 200), least * np.linspace(0.8, 4, 14)
-        wanted = np.asarray(fi.closed_form(neuron, few, onto))
+        expected = np.asarray(fi.closed_form(neuron, few, onto))
         measured = np.asarray(fi.measured(neuron, few, onto, dt=dt, duration="500 ms"))
         worst = max(
-            worst, float(np.abs(measured / np.where(wanted, wanted, 1) - 1)[wanted > 0].max())
+            worst, float(np.abs(measured / np.where(expected, expected, 1) - 1)[expected > 0].max())
         )
         curve = np.asarray(fi.closed_form(neuron, fine, onto))
         axes.plot(np.asarray(fine) * 1e12, curve, color=colour, lw=1.1)

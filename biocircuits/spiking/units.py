@@ -24,18 +24,18 @@ def quantity(name: str, value: Any, unit: str) -> Any:
     dimension, a number without a unit, text that is no quantity, and a value that is not finite.
     """
     b = load()
-    wanted = f"a quantity in {unit}, e.g. {_example(unit)}"
+    expected = f"a quantity in {unit}, e.g. {_example(unit)}"
     if isinstance(value, str):
         match = TEXT.fullmatch(value)
         known = match and getattr(b, NAMES.get(match[2], match[2]), None)
         if not match or not isinstance(known, b.Unit):
-            raise BadOption(name, got=repr(value), expected=wanted)
+            raise BadOption(name, got=repr(value), expected=expected)
         value = float(match[1]) * known
     if b.get_dimensions(value) != b.get_dimensions(getattr(b, unit)):
         text = "an array" if np.size(value) > 1 else str(value)
         dimension = b.get_dimensions(value)
         got = f"{text} (no unit)" if dimension.is_dimensionless else f"{text} in {dimension!r}"
-        raise BadOption(name, got=got, expected=wanted)
+        raise BadOption(name, got=got, expected=expected)
     if not np.isfinite(np.asarray(value)).all():
         raise BadOption(name, got=value, expected="a finite quantity")
     return value

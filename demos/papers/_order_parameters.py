@@ -91,5 +91,5 @@ def solve(C: Array, v: Array, A: Array, eta: float, alphas: Array) -> tuple[Arra
         return np.concatenate([change.ravel(), dv])
 
     start = np.concatenate([np.ravel(C), v])
-    found = solve_ivp(flat, (alphas[0], alphas[-1]), start, t_eval=alphas, rtol=1e-6, atol=1e-8)
-    return found.y[: n * n].T.reshape(-1, n, n), found.y[n * n :].T
+    solution = solve_ivp(flat, (alphas[0], alphas[-1]), start, t_eval=alphas, rtol=1e-6, atol=1e-8)
+    return solution.y[: n * n].T.reshape(-1, n, n), solution.y[n * n :].T

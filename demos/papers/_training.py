@@ -94,12 +94,12 @@ def train(
         BatchNetwork(spec, run["rule"], seed, device=context.device, **run["hyper"])
         for seed in seeds
     ]
-    found = {i: one for i, seed in enumerate(seeds) if (one := context.unfinished(seed))}
+    unfinished = {i: one for i, seed in enumerate(seeds) if (one := context.unfinished(seed))}
     records = [
-        _Record(net, watch and partial(watch, net, X_test, y_test), found.get(i))
+        _Record(net, watch and partial(watch, net, X_test, y_test), unfinished.get(i))
         for i, net in enumerate(nets)
     ]
-    for i, one in found.items():
+    for i, one in unfinished.items():
         context.note(f"seed {seeds[i]} went on from epoch {one.meta['place']['epochs']}")
 
     def progress(i: int, metrics: dict[str, Any]) -> None:
@@ -115,14 +115,14 @@ def train(
         if state.epochs < run["epochs"]:
             context.checkpoint(seeds[i], partial(_unfinished, state, records[i]))
 
-    resume = {i: State(arrays=one.arrays, **one.meta["place"]) for i, one in found.items()}
+    resume = {i: State(arrays=one.arrays, **one.meta["place"]) for i, one in unfinished.items()}
     sgd = Optimizer(
         run["lr"], run["momentum"], run["weight_decay"],
         tuple(len(X) * epoch for epoch in run["decay_epochs"]),
     )  # fmt: skip
     fit_many(
         nets, X, y, seeds=list(seeds), epochs=run["epochs"], batch_size=run["batch"],
-        optimizer=sgd, x_test=X_test, y_test=y_test, say=context.note, progress=progress,
+        optimizer=sgd, x_test=X_test, y_test=y_test, notify=context.note, progress=progress,
         resume=resume, keep=keep,
     )  # fmt: skip
     for seed, record in zip(seeds, records, strict=True):
@@ -248,13 +248,13 @@ def whitened(X: Array, X_test: Array, epsilon: float) -> tuple[Array, Array]:
     return tuple(np.asarray((part - mean) @ turn, X.dtype) for part in (X, X_test))  # type: ignore[return-value]
 
 
-def draw_curves(found: Results, rows: Any, columns: Any, published: Any, path: Path) -> None:
+def draw_curves(cells: Results, rows: Any, columns: Any, published: Any, path: Path) -> None:
     """Test accuracy over epochs, a panel per column, a colour per row; published values dashed."""
 
     from rate_models.drawing.figures import new_figure
     from rate_models.drawing.style import COLOURS, drawing
 
-    shown = [column for column in columns if any(c == column for _, c in found)]
+    shown = [column for column in columns if any(c == column for _, c in cells)]
     with drawing():
         from matplotlib.ticker import MaxNLocator
 
@@ -262,9 +262,9 @@ def draw_curves(found: Results, rows: Any, columns: Any, published: Any, path: P
         panels = figure.subplots(1, len(shown), squeeze=False)[0]
         for axes, column in zip(panels, shown, strict=True):
             for row, colour in zip(rows, COLOURS, strict=False):
-                if (row, column) not in found:
+                if (row, column) not in cells:
                     continue
-                curves = np.array([r["accuracy"] for r in found[row, column]]) * 100
+                curves = np.array([r["accuracy"] for r in cells[row, column]]) * 100
                 band(axes, np.arange(1, curves.shape[1] + 1), curves, colour, rows[row])
                 if (row, column) in published:
                     axes.axhline(published[row, column].mean, color=colour, lw=0.8, ls="--")

@@ -218,7 +218,7 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return [result[what][-1] for result in results]
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """Objective over samples, BMVR's and backpropagation's, and BMVR's constraint."""
 
     from rate_models.drawing.figures import new_figure
@@ -232,7 +232,7 @@ def draw(found: Results, path: Path) -> None:
     )
 
     courses = {
-        column: found.get(("objective", column)) or found.get(("objective-ours", column))
+        column: cells.get(("objective", column)) or cells.get(("objective-ours", column))
         for column in COLUMNS
     }
     shown = {column: results for column, results in courses.items() if results}
@@ -245,7 +245,7 @@ def draw(found: Results, path: Path) -> None:
                 upper.semilogx(at, result["objective"], color=BLUE, lw=1,
                                label=None if i else "BMVR")  # fmt: skip
                 lower.loglog(at, result["constraint"], color=ORANGE, lw=1)
-            for i, result in enumerate(found.get(("backprop", column), [])):
+            for i, result in enumerate(cells.get(("backprop", column), [])):
                 upper.semilogx(result["samples"], result["objective"], color=COLOURS[2], lw=1,
                                label=None if i else "backpropagation")  # fmt: skip
             upper.axhline(results[0]["optimum"], color=GREY, lw=1, ls="--", label="optimum")

@@ -145,9 +145,9 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return [slowness(result["accuracy"], 0.1).s for result in results]
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """Test curves of the rows."""
-    curves = {cell: results for cell, results in found.items() if cell[1] == "accuracy"}
+    curves = {cell: results for cell, results in cells.items() if cell[1] == "accuracy"}
     _training.draw_curves(curves, {row: row for row in ROWS}, {"accuracy": "DRTP on MNIST"},
                           PUBLISHED, path)  # fmt: skip
 

@@ -93,7 +93,7 @@ def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None
         sgd = Optimizer(BATCH * run["lr"])  # a sum over the batch is that many means
         fit_many(
             nets, X, X, seeds=list(seeds), epochs=run["epochs"], batch_size=BATCH, optimizer=sgd,
-            x_test=X_test, y_test=X_test, say=context.note, progress=progress,
+            x_test=X_test, y_test=X_test, notify=context.note, progress=progress,
         )  # fmt: skip
         for seed, history in zip(seeds, so_far, strict=True):
             if len(history) < run["epochs"]:
@@ -169,9 +169,9 @@ def _result(net: Any, X: Any, history: Sequence[dict[str, Any]]) -> Result:
 
     shown = X[:10]
     with torch.no_grad():
-        made = net(shown).cpu().numpy()
+        output = net(shown).cpu().numpy()
     return {"loss": [BATCH * metrics["loss"] for metrics in history],
-            "images": [shown.round(3).tolist(), made.round(3).tolist()]}  # fmt: skip
+            "images": [shown.round(3).tolist(), output.round(3).tolist()]}  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -186,7 +186,7 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return [min(result["loss"]) for result in results]
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """Test losses, and ten digits with what each makes of them: panels a and c."""
 
     from rate_models.drawing.figures import new_figure
@@ -199,15 +199,15 @@ def draw(found: Results, path: Path) -> None:
         left, right = figure.subplots(1, 2)
         strips: list[Any] = []
         names = []
-        for (row, _), colour in zip(found, COLOURS, strict=False):
-            result = found[row, "mnist"][0]
+        for (row, _), colour in zip(cells, COLOURS, strict=False):
+            result = cells[row, "mnist"][0]
             at = np.arange(1, len(result["loss"]) + 1)
             left.plot(
                 at, result["loss"], color=colour, label=row, marker="." if at.size < 4 else ""
             )
-            given, made = (np.array(part).reshape(-1, 28, 28) for part in result["images"])
+            given, output = (np.array(part).reshape(-1, 28, 28) for part in result["images"])
             strips += [] if strips else [np.hstack(list(given))]
-            strips.append(np.hstack(list(made)))
+            strips.append(np.hstack(list(output)))
             names.append(row)
         left.set(xlabel="epoch", ylabel=UNIT)
         left.xaxis.set_major_locator(MaxNLocator(integer=True))

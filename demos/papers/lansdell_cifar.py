@@ -60,7 +60,7 @@ def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None
     X, X_test = (X - mean) / std, (X_test - mean) / std
     for seed in seeds:
 
-        def tell(metrics: dict[str, Any], seed: int = seed) -> None:
+        def report(metrics: dict[str, Any], seed: int = seed) -> None:
             done = f"epoch {metrics['epoch'] + 1} of {run['epochs']}: {metrics['accuracy']:.4f}"
             context.tick(f"{run['rule']}, {run['data']}: seed {seed}, {done}")
 
@@ -74,7 +74,7 @@ def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None
         adam = torch.optim.Adam(net.parameters(), lr=run["lr"], eps=run["epsilon"])
         try:
             history = fit(net, X, y, epochs=run["epochs"], batch_size=run["batch"], optimizer=adam,
-                          x_test=X_test, y_test=y_test, seed=seed, progress=tell)  # fmt: skip
+                          x_test=X_test, y_test=y_test, seed=seed, progress=report)  # fmt: skip
         except Diverged:
             context.keep(seed, None)
             continue

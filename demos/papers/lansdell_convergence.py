@@ -41,7 +41,7 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return [factor * result[name][-1] for result in results]
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """Relative error of both matrices over batches."""
 
     from rate_models.drawing.figures import new_figure
@@ -51,7 +51,7 @@ def draw(found: Results, path: Path) -> None:
         figure = new_figure((5, 3.4))
         axes = figure.subplots()
         for row, colour in zip(ROWS, COLOURS, strict=False):
-            results = found.get((row, "top-distance"), [])
+            results = cells.get((row, "top-distance"), [])
             for name, line in (("distance 2", "-"), ("distance 1", "--")) if results else ():
                 mean = np.array([result[name] for result in results]).mean(0)
                 axes.loglog(results[0]["batches"][1:], mean[1:], line, color=colour,

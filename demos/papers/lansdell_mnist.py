@@ -71,7 +71,7 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return [result[column.replace("-", " ")][-1] for result in results]
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """Test error over batches."""
 
     from rate_models.drawing.figures import new_figure
@@ -81,7 +81,7 @@ def draw(found: Results, path: Path) -> None:
         figure = new_figure((5, 3.4))
         axes = figure.subplots()
         for row, colour in zip(ROWS, COLOURS, strict=False):
-            if results := found.get((row, "error")):
+            if results := cells.get((row, "error")):
                 errors = np.array([result["error"] for result in results]).mean(0)
                 axes.loglog(results[0]["batches"][1:], errors[1:], color=colour, label=row)
         axes.set(xlabel="mini-batches of 32", ylabel="test error (%)")

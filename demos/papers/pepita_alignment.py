@@ -40,7 +40,7 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return [r["angles"]["F"][-1 if row == "angle-after" else 0] for r in results]
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """Accuracy, angle and norm over epochs: the three panels of figure 3."""
 
     from rate_models.drawing.figures import new_figure
@@ -50,7 +50,7 @@ def draw(found: Results, path: Path) -> None:
         figure = new_figure((9.2, 3))
         panels = figure.subplots(1, 3)
         for colour, column in zip(COLOURS, COLUMNS, strict=False):
-            results = found.get(("angle-after", column), [])
+            results = cells.get(("angle-after", column), [])
             if not results:
                 continue
             for axes, curves in zip(panels, _curves(results), strict=True):

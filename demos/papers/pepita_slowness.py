@@ -41,19 +41,19 @@ def mean(row: str, column: str, results: Sequence[Result]) -> float:
     return _law(column, results).s
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """Averaged curves and their laws, a panel per data set: figure 8."""
 
     from rate_models.diagnostics.plots import plateau
     from rate_models.drawing.figures import new_figure
     from rate_models.drawing.style import drawing
 
-    shown = [column for column in COLUMNS if any(c == column for _, c in found)]
+    shown = [column for column in COLUMNS if any(c == column for _, c in cells)]
     with drawing():
         figure = new_figure((3.8 * len(shown), 3.2))
         for axes, column in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown,
                                 strict=True):  # fmt: skip
-            laws = {ROWS[r]: _law(c, results) for (r, c), results in found.items() if c == column}
+            laws = {ROWS[r]: _law(c, results) for (r, c), results in cells.items() if c == column}
             plateau(laws, axes)
             axes.set_title(COLUMNS[column])
         figure.savefig(path)

@@ -59,9 +59,9 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return _training.percent(results)
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """Test curves, a panel per data set: figure 7 for all of them; published values dashed."""
-    _training.draw_curves(found, ROWS, COLUMNS, PUBLISHED, path)
+    _training.draw_curves(cells, ROWS, COLUMNS, PUBLISHED, path)
 
 
 PAPER = Paper(

@@ -39,18 +39,18 @@ def _maps(images: int, net: Any, X_test: Any, y_test: Any) -> Result:
 
     start = BatchNetwork(net.spec, net.rule, net.seed, device=net.device, **net.hyper._asdict())
     X, y = X_test[:images], y_test[:images]
-    places = {
+    positions = {
         row: embedding(_training.hidden(each, X), min(PERPLEXITY, len(X) / 4)).round(2).tolist()
         for row, each in zip(ROWS, (start, net), strict=True)
     }
-    return {"labels": y.tolist(), "places": places}
+    return {"labels": y.tolist(), "places": positions}
 
 
 def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return [100 * neighbours(r["places"][row], r["labels"]) for r in results]
 
 
-def neighbours(places: Any, labels: Any) -> float:
+def neighbours(positions: Any, labels: Any) -> float:
     """The share of points (N, 2) whose nearest other point has their label.
 
     >>> neighbours([[0, 0], [0, 1], [5, 0], [5, 1]], [1, 1, 2, 3])
@@ -58,19 +58,19 @@ def neighbours(places: Any, labels: Any) -> float:
     """
     from scipy.spatial import cKDTree
 
-    _, nearest = cKDTree(np.asarray(places)).query(np.asarray(places), k=2)
+    _, nearest = cKDTree(np.asarray(positions)).query(np.asarray(positions), k=2)
     labels = np.asarray(labels)
     return float((labels[nearest[:, 1]] == labels).mean())
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """The two maps of the first seed."""
 
     from rate_models.diagnostics.plots import map_of
     from rate_models.drawing.figures import new_figure
     from rate_models.drawing.style import drawing
 
-    result = next(iter(found.values()))[0]
+    result = next(iter(cells.values()))[0]
     with drawing():
         figure = new_figure((8, 3.6))
         for axes, (row, title) in zip(figure.subplots(1, 2), ROWS.items(), strict=True):

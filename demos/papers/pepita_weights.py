@@ -53,14 +53,14 @@ def law(W: Any) -> Result:
     """Mean ln likelihood of an entry of W under a Normal and a Student t, and what they are."""
     w = np.asarray(W, float).ravel()
     some = w[:: -(-w.size // FITTED)]
-    found = distribution_fits(some)
-    each = {name: fit.log_likelihood / some.size for name, fit in found.items()}
+    fits = distribution_fits(some)
+    each = {name: fit.log_likelihood / some.size for name, fit in fits.items()}
     count, edges = np.histogram(w, BINS, density=True)
     return {
         "std": float(w.std()),
-        "df": found["t"].parameters["df"],
+        "df": fits["t"].parameters["df"],
         **each,
-        "parameters": {name: fit.parameters for name, fit in found.items()},
+        "parameters": {name: fit.parameters for name, fit in fits.items()},
         "histogram": [count.round(6).tolist(), edges.round(6).tolist()],
     }
 
@@ -71,19 +71,19 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return [law["t"] - law["normal"] if what == "gain" else law[what] for law in laws]
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """The output layer of the first seed with both laws, a panel per network: figure 10."""
     from scipy import stats
 
     from rate_models.drawing.figures import new_figure
     from rate_models.drawing.style import BLUE, ORANGE, drawing
 
-    shown = [row for row in ROWS if (row, "last-df") in found]
+    shown = [row for row in ROWS if (row, "last-df") in cells]
     with drawing():
         figure = new_figure((2.7 * len(shown), 2.8))
         panels = figure.subplots(1, len(shown), squeeze=False)[0]
         for axes, row in zip(panels, shown, strict=True):
-            last = found[row, "last-df"][0]["fits"]["last"]
+            last = cells[row, "last-df"][0]["fits"]["last"]
             count, edges = last["histogram"]
             axes.stairs(count, edges, fill=True, color="0.8")
             at = np.linspace(edges[0], edges[-1], 400)

@@ -55,11 +55,11 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return [result["angles"]["F"][-1] for result in results]
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """Test curves, a panel per depth."""
     columns = {name: f"{depth} hidden" for name, (depth, what) in COLUMNS.items()
                if what == "accuracy"}  # fmt: skip
-    _training.draw_curves(found, {row: row for row in ROWS}, columns, PUBLISHED, path)
+    _training.draw_curves(cells, {row: row for row in ROWS}, columns, PUBLISHED, path)
 
 
 PAPER = Paper(

@@ -52,13 +52,13 @@ def _place(row: str, result: Result) -> int:
     return round(ROWS[row] * (len(result["std"]) - 1))
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """The histograms of the first seed: figure S2."""
 
     from rate_models.drawing.figures import new_figure
     from rate_models.drawing.style import BLUE, drawing
 
-    result = next(iter(found.values()))[0]
+    result = next(iter(cells.values()))[0]
     with drawing():
         figure = new_figure((9, 2.8))
         for axes, row in zip(figure.subplots(1, 3), ROWS, strict=True):

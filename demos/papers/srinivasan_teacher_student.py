@@ -180,7 +180,7 @@ def _stays(result: Result) -> float:
     return float(result["alpha"][off[0] if len(off) else -1])
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """Error and angles of the first seed; what leaves the equations in the left panel alone."""
 
     from rate_models.drawing.figures import new_figure
@@ -197,7 +197,7 @@ def draw(found: Results, path: Path) -> None:
             "pepita-modulated-small": ("^--", COLOURS[4]),
         }
         for row, (mark, colour) in looks.items():
-            results = found.get((row, "error-end"), [])
+            results = cells.get((row, "error-end"), [])
             if not results:
                 continue
             of = results[0]
@@ -208,7 +208,7 @@ def draw(found: Results, path: Path) -> None:
             right.plot(of["alpha"], of["angle-teacher"], mark, color="#009E73", ms=4)
             right.plot(of["alpha"], of["angle-feedback"], mark, color=ORANGE, ms=4)
         left.set(xscale="log", xlabel="steps / D", ylabel="generalisation error")
-        left.set_ylim(0, 1.5 * max(max(results[0]["theory"]) for results in found.values()))
+        left.set_ylim(0, 1.5 * max(max(results[0]["theory"]) for results in cells.values()))
         left.legend()
         right.set(xscale="log", xlabel="steps / D", ylabel="angle (degrees)")
         right.set_title("v to teacher (green), to the feedback (orange)")

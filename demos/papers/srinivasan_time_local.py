@@ -37,9 +37,9 @@ def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
     return _training.percent(results)
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(cells: Results, path: Path) -> None:
     """Test curves."""
-    _training.draw_curves(found, {row: row for row in ROWS}, COLUMNS, PUBLISHED, path)
+    _training.draw_curves(cells, {row: row for row in ROWS}, COLUMNS, PUBLISHED, path)
 
 
 PAPER = Paper(

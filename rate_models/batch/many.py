@@ -25,7 +25,7 @@ from rate_models.errors import BadOption, Diverged
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import check_seed
 
-Way = Literal["together", "side by side", "in turn"]
+Method = Literal["together", "side by side", "in turn"]
 Record = Callable[[int, Metrics], None]  # index of a network, its metrics after an epoch
 TRIAL, TINY = 3, 1e-9  # number of timed batches, after one untimed batch; their learning rate
 
@@ -44,30 +44,21 @@ class Plan(NamedTuple):
 
 
 def fit_many(
-    nets: Sequence[BatchNetwork],
-    x: Any,
-    y: Any,
-    *,
-    seeds: Sequence[int],
-    epochs: int,
-    batch_size: int = 64,
-    optimizer: Optimizer | None = None,
-    x_test: Any = None,
-    y_test: Any = None,
-    way: Way | None = None,
-    precision: Precision = "highest",
-    say: Callable[[str], object] = lambda _: None,
+    nets: Sequence[BatchNetwork], x: Any, y: Any, *, seeds: Sequence[int], epochs: int,
+    batch_size: int = 64, optimizer: Optimizer | None = None, x_test: Any = None,
+    y_test: Any = None, method: Method | None = None, precision: Precision = "highest",
+    notify: Callable[[str], object] = lambda _: None,
     progress: Callable[[int, Metrics], object] = lambda *_: None,
     resume: Mapping[int, State] = MappingProxyType({}),
     keep: Callable[[int, State], object] | None = None,
-) -> list[list[Metrics]]:
+) -> list[list[Metrics]]:  # fmt: skip
     """`fit` for every network; ``seeds[i]`` determines the order of the samples of ``nets[i]``.
 
     nets: networks of the same spec, rule, hyperparameters, dtype and device, in which the same
-    weights learn. way: the method. together: one batched computation, with a leading dimension for
-    the networks; side by side: one network per processor, if torch may use several; in turn: one
-    after another. The results are equal up to rounding. None: a short trial on copies selects the
-    fastest, and ``say`` is called with a text that states which. ``progress`` is called with the
+    weights learn. method: "together" is one batched computation with a leading dimension for the
+    networks, "side by side" one network per processor if torch may use several, "in turn" one after
+    another. The results are equal up to rounding. None: a short trial on copies selects the
+    fastest, and ``notify`` is called with a text that names it. ``progress`` is called with the
     index of a network and its metrics after each of its epochs. The history of a network that
     diverges ends there, and the others continue.
     resume, keep: as in `fit`, with the index of a network. Networks that learn together do not call
@@ -81,7 +72,7 @@ def fit_many(
     >>> nets = [BatchNetwork(NetworkSpec((4, 8, 2)), "backprop", seed) for seed in range(3)]
     >>> histories = fit_many(
     ...     nets, np.eye(4), [0, 1, 0, 1], seeds=range(3), epochs=50, batch_size=2,
-    ...     optimizer=Optimizer(lr=0.5), way="together",
+    ...     optimizer=Optimizer(lr=0.5), method="together",
     ... )
     >>> [history[-1]["accuracy"] for history in histories]
     [1.0, 1.0, 1.0]
@@ -89,27 +80,21 @@ def fit_many(
     _check_alike(nets, seeds)
     for seed in seeds:
         check_seed(seed)
-    if way is not None and way not in get_args(Way):
-        raise BadOption("way", got=repr(way), expected=" or ".join(get_args(Way)))
+    if method is not None and method not in get_args(Method):
+        raise BadOption("method", got=repr(method), expected=" or ".join(get_args(Method)))
     numbers = checked_numbers(optimizer)
     samples = checked_samples(nets[0], epochs, batch_size, x, y, x_test, y_test)
     plan = Plan(*samples, epochs, int(batch_size), numbers, precision)
-    chosen = way or _faster(nets, plan, say, together=not resume)
+    chosen = method or _faster(nets, plan, notify, together=not resume)
     if resume and chosen == "together":
-        raise BadOption("way", got=chosen, expected="another to resume, or None")
+        raise BadOption("method", got=chosen, expected="another to resume, or None")
     histories: list[list[Metrics]] = [[] for _ in nets]
 
     def record(i: int, metrics: Metrics) -> None:
         histories[i].append(metrics)
         progress(i, metrics)
 
-    def one(i: int, record: Record = record) -> None:
-        with contextlib.suppress(Diverged):  # its history ends there
-            fit(nets[i], plan.x, plan.y, epochs=plan.epochs, batch_size=plan.batch_size,
-                optimizer=numbers, x_test=plan.x_test, y_test=plan.y_test, seed=seeds[i],
-                precision=precision, progress=partial(record, i), resume=resume.get(i),
-                keep=keep and partial(keep, i))  # fmt: skip
-
+    one = partial(_fit_one, nets, seeds, plan, resume, keep)
     with matmul_precision(precision, nets[0].device):
         if chosen == "together":
             _together(nets, seeds, plan, record)
@@ -117,12 +102,23 @@ def fit_many(
             _side_by_side(len(nets), one, record)
         else:
             for i in range(len(nets)):
-                one(i)
+                one(i, record)
     if not any(finite(net) for net in nets):
-        raise Diverged(
-            f"all {len(nets)} networks", got="weights not finite", remedy="lower the learning rate"
-        )
+        what, remedy = f"all {len(nets)} networks", "lower the learning rate"
+        raise Diverged(what, got="weights not finite", remedy=remedy)
     return histories
+
+
+def _fit_one(
+    nets: Sequence[BatchNetwork], seeds: Sequence[int], plan: Plan, resume: Mapping[int, State],
+    keep: Callable[[int, State], object] | None, i: int, record: Record,
+) -> None:  # fmt: skip
+    """`fit` for network i; the history of a network that diverges ends there."""
+    with contextlib.suppress(Diverged):
+        fit(nets[i], plan.x, plan.y, epochs=plan.epochs, batch_size=plan.batch_size,
+            optimizer=plan.numbers, x_test=plan.x_test, y_test=plan.y_test, seed=seeds[i],
+            precision=plan.precision, progress=partial(record, i), resume=resume.get(i),
+            keep=keep and partial(keep, i))  # fmt: skip
 
 
 def _together(
@@ -194,15 +190,15 @@ def _shared(net: BatchNetwork) -> dict[str, Any]:
 
 
 def _faster(
-    nets: Sequence[BatchNetwork], plan: Plan, say: Callable[[str], object], together: bool
-) -> Way:
+    nets: Sequence[BatchNetwork], plan: Plan, notify: Callable[[str], object], together: bool
+) -> Method:
     """The fastest method for these networks on this machine, measured on copies of them."""
     if len(nets) == 1:
         return "in turn"
     x, y = plan.x[: plan.batch_size], plan.y[: plan.batch_size]
     copies = copy.deepcopy(list(nets))
     wide, targets = (t.expand(len(nets), *t.shape) for t in (x, nets[0].targets(y)))
-    times: dict[Way, float] = {}
+    times: dict[Method, float] = {}
     with Stacked(copies, plan.numbers.momentum) as stack:
         times["together"] = _seconds(
             lambda: stack.learn(wide, targets, TINY, plan.numbers, len(x)), x.device
@@ -217,13 +213,13 @@ def _faster(
         if x.device.type == "cpu" and torch.get_num_threads() > 1:
             with _threads() as pool:
                 times["side by side"] = _seconds(lambda: list(pool.map(_call, steps)), x.device)
-    allowed = [way for way in times if together or way != "together"]
-    way = min(allowed, key=lambda way: times[way])
+    allowed = [method for method in times if together or method != "together"]
+    method = min(allowed, key=lambda method: times[method])
     measured = ", ".join(
-        f"{1000 * times[way]:.1f} {way}" for way in sorted(times, key=times.__getitem__)
+        f"{1000 * times[method]:.1f} {method}" for method in sorted(times, key=times.__getitem__)
     )
-    say(f"{len(nets)} networks {way}: a batch of all takes {measured} (ms)")
-    return way
+    notify(f"{len(nets)} networks {method}: a batch of all takes {measured} (ms)")
+    return method
 
 
 def _stepper(

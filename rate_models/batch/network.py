@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from rate_models import rules, textbook
-from rate_models.batch import draws
+from rate_models.batch.arrays import Arrays
 from rate_models.batch.onednn import OneDnnSpec
 from rate_models.batch.samples import classes, tensor
 from rate_models.compiler.kernel import DTYPES
 from rate_models.errors import BadOption
 from rate_models.model import losses
-from rate_models.model.hyperparameters import checked, unknown
+from rate_models.model.hyperparameters import checked
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, check_seed, check_whole
 from rate_models.online.network import OnlineNetwork
-from rate_models.rules import Draws, Own, Rule, masks_and_noise
+from rate_models.rules import Draws, Rule, masks_and_noise
 
 
 def _deltas(
@@ -44,7 +44,20 @@ def _only_deltas(rule: Rule, *given: Any) -> dict[str, Any]:
     return steps[0]
 
 
-class BatchNetwork(nn.Module):
+def _uniform(
+    generator: torch.Generator, dtype: torch.dtype, n: int, stream: int, widths: Sequence[int]
+) -> list[Tensor]:
+    """The next uniform numbers in [0, 1), (n, width) each, on the generator's device.
+
+    stream: not used, as one generator serves all streams.
+    """
+    return [
+        torch.rand((n, width), generator=generator, device=generator.device, dtype=dtype)
+        for width in widths
+    ]
+
+
+class BatchNetwork(Arrays):
     """A network and rule in torch: it fills ``.grad``, so that any torch optimiser can step it.
 
     spec: the network. rule: a name in `rate_models.rules`. seed: of weights, feedback and draws;
@@ -76,25 +89,19 @@ class BatchNetwork(nn.Module):
         device: str | torch.device = "cpu",
         **hyperparameters: Any,
     ) -> None:
-        super().__init__()
         if dtype not in DTYPES:
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(DTYPES)}")
         check_seed(seed)
-        self.definition = rules.get(rule)
-        self.spec, self.rule, self.seed = spec, self.definition.name, int(seed)
-        self.hyper = checked(self.definition.hyperparameters(), **hyperparameters)
-        rules.check(self.definition, spec, self.hyper)
+        definition = rules.get(rule)
+        hyper = checked(definition.hyperparameters(), **hyperparameters)
+        rules.check(definition, spec, hyper)
+        params = textbook.initial_parameters(spec, rule, int(seed), dtype, **hyperparameters)
+        super().__init__(definition, textbook.mapped(params, torch.from_numpy))
+        self.definition, self.hyper = definition, hyper
+        self.spec, self.rule, self.seed = spec, definition.name, int(seed)
         self.generator: torch.Generator | None = None
         self._followed: dict[str, nn.Parameter] = {}
         self._deltas: Any = _deltas
-        params = textbook.initial_parameters(spec, rule, self.seed, dtype, **hyperparameters)
-        params = textbook.mapped(params, torch.from_numpy)
-        self.W = nn.ParameterList(params.pop("W"))
-        self.b = nn.ParameterList(params.pop("b"))
-        self._own = list(params)
-        for own in self.definition.own:
-            if own.name in params:
-                self._hold(own, params[own.name])
         try:
             if torch.device(device).type == "meta":
                 raise RuntimeError("there are no numbers on meta")
@@ -102,44 +109,9 @@ class BatchNetwork(nn.Module):
         except (RuntimeError, AssertionError) as error:  # no such device; torch without CUDA
             raise BadOption("device", got=repr(device), expected=f"another: {error}") from error
 
-    def _hold(self, own: Own, value: Any) -> None:
-        """Register an own array or list: as parameters if the optimiser steps it, else buffers."""
-        stepped = own.changes == "stepped"
-        if isinstance(value, list) and stepped:
-            self.add_module(own.name, nn.ParameterList(value))
-        elif isinstance(value, list):
-            holder = nn.Module()
-            for i, array in enumerate(value):
-                holder.register_buffer(str(i), array)
-            self.add_module(own.name, holder)
-        elif stepped:
-            self.register_parameter(own.name, nn.Parameter(value))
-        else:
-            self.register_buffer(own.name, value)
-
     def __getstate__(self) -> dict[str, Any]:
         """The state of copies, which are not `following` and not compiled."""
         return {**self.__dict__, "_followed": {}, "_deltas": _deltas, "_compiled_call_impl": None}
-
-    @property
-    def dtype(self) -> str:
-        """float32 or float64."""
-        return str(self.W[0].dtype).removeprefix("torch.")
-
-    @property
-    def device(self) -> torch.device:
-        """The torch device of the arrays."""
-        device: torch.device = self.W[0].device
-        return device
-
-    def arrays(self) -> Parameters:
-        """The live tensors, named and nested as in rules."""
-        params: Parameters = {"W": list(self.W), "b": list(self.b)}
-        for name in self._own:
-            value = getattr(self, name)
-            several = isinstance(value, nn.Module)
-            params[name] = [*value.parameters(), *value.buffers()] if several else value
-        return params
 
     @torch.no_grad()
     def stages(
@@ -206,16 +178,16 @@ class BatchNetwork(nn.Module):
         self._deltas = lambda *given: [whole(*given)]
 
     @contextmanager
-    def following(self, asked: bool = True) -> Iterator[list[nn.Parameter]]:
+    def following(self, use: bool = True) -> Iterator[list[nn.Parameter]]:
         """A context in which W_1 F is updated with W_1, and not computed anew for every batch.
 
-        It applies where the rule needs W_1 F, and only if ``asked``. Yields the extra parameters
+        It applies where the rule needs W_1 F, and only if ``use``. Yields the extra parameters
         that the optimiser must step in the same way as W_1. The step must be linear in W and ΔW, as
         gradient descent with momentum and weight decay is.
         """
         follows = self.definition.follows
         needed = follows is not None and follows(self.spec, self.hyper)
-        if asked and needed and self.W[0].requires_grad:
+        if use and needed and self.W[0].requires_grad:
             self._followed = {"WF": nn.Parameter(self.W[0].detach() @ self.F)}
         try:
             yield list(self._followed.values())
@@ -292,33 +264,6 @@ class BatchNetwork(nn.Module):
         net.load_parameters(self.numpy())
         return net
 
-    def numpy(self) -> Parameters:
-        """Copies of all parameters, with the names and shapes of `OnlineNetwork.parameters`."""
-        return textbook.mapped(self.arrays(), lambda t: t.detach().cpu().numpy().copy())
-
-    @torch.no_grad()
-    def load_parameters(self, params: Parameters) -> None:
-        """Load parameters of the same names and shapes; parameters that are absent do not change.
-
-        Raises UnknownName or BadOption where one does not fit, before anything is changed.
-        """
-        mine = self.arrays()
-        pairs: list[tuple[Tensor, Tensor]] = []
-        for name, value in params.items():
-            if name not in mine:
-                raise unknown(name, list(mine))
-            old = mine[name]
-            given, old = (value, old) if isinstance(old, list) else ([value], [old])
-            if not isinstance(given, Sequence):
-                raise BadOption(name, got=type(given).__name__, expected=f"a list of {len(old)}")
-            new = [tensor(name, one) for one in given]
-            shapes = [[tuple(one.shape) for one in arrays] for arrays in (new, old)]
-            if shapes[0] != shapes[1]:
-                raise BadOption(name, got=f"shapes {shapes[0]}", expected=f"{shapes[1]}")
-            pairs += zip(old, new, strict=True)
-        for to, array in pairs:
-            to.copy_(array)
-
     def samples(self, x: Any, y: Any) -> tuple[Tensor, Tensor]:
         """x (N, n_0) and y, class indices (N,) or vectors (N, n_L), as tensors of this network.
 
@@ -329,16 +274,6 @@ class BatchNetwork(nn.Module):
         if y.ndim == 1:
             return x, classes(y.to(self.device), len(x), self.spec.sizes[-1])
         return x, self.rows("y", y, self.spec.sizes[-1], len(x))
-
-    def rows(self, what: str, value: Any, width: int, n: int | None = None) -> Tensor:
-        """``value`` as a tensor (n, width) of this network; with n, one row is repeated n times."""
-        rows = tensor(what, value).to(self.device, self.W[0].dtype)
-        if n is not None and rows.shape == (width,):
-            rows = rows.expand(n, width)
-        if rows.ndim != 2 or rows.shape[1] != width or len(rows) != (n or max(len(rows), 1)):
-            expected = f"shape ({n or 'at least 1'}, {width})"
-            raise BadOption(what, got=f"shape {tuple(rows.shape)}", expected=expected)
-        return rows
 
     def targets(self, y: Tensor) -> Tensor:
         """Target vectors (N, n_L) from the y of `samples`: classes one-hot, vectors unchanged."""
@@ -355,6 +290,6 @@ class BatchNetwork(nn.Module):
             self.generator = torch.Generator(self.device).manual_seed(self.seed)
         return masks_and_noise(
             self.definition, self.spec, self.hyper,
-            partial(draws.uniform, self.generator, self.W[0].dtype, n), masks, noise,
+            partial(_uniform, self.generator, self.W[0].dtype, n), masks, noise,
             lambda what, part, width: self.rows(what, part, width, n),
         )  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,22 +24,12 @@ Metrics = dict[str, float | None]
 
 
 def fit(
-    net: BatchNetwork,
-    x: Any,
-    y: Any,
-    *,
-    epochs: int,
-    batch_size: int = 64,
-    optimizer: torch.optim.Optimizer | Optimizer | None = None,
-    scheduler: Any = None,
-    x_test: Any = None,
-    y_test: Any = None,
-    seed: int = 0,
-    precision: Precision = "highest",
-    progress: Callable[[Metrics], object] = lambda _: None,
-    resume: State | None = None,
+    net: BatchNetwork, x: Any, y: Any, *, epochs: int, batch_size: int = 64,
+    optimizer: torch.optim.Optimizer | Optimizer | None = None, scheduler: Any = None,
+    x_test: Any = None, y_test: Any = None, seed: int = 0, precision: Precision = "highest",
+    progress: Callable[[Metrics], object] = lambda _: None, resume: State | None = None,
     keep: Callable[[State], object] | None = None,
-) -> list[Metrics]:
+) -> list[Metrics]:  # fmt: skip
     """Train for ``epochs`` epochs of mini-batches; returns the metrics after each epoch.
 
     The order of samples is a function of (seed, epoch).
@@ -69,49 +59,74 @@ def fit(
     """
     check_seed(seed)
     x, y, x_test, y_test = checked_samples(net, epochs, batch_size, x, y, x_test, y_test)
-    batch_size = int(batch_size)  # torch takes no other whole numbers
-    numbers = None if isinstance(optimizer, torch.optim.Optimizer) else checked_numbers(optimizer)
+    theirs = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
+    numbers = checked_numbers(optimizer) if theirs is None else None
     history: list[Metrics] = []
-    targets, together, seen = net.targets(y), Together(net), 0
-    alone = numbers is not None and together.processes == 1
-    if numbers is None and (resume or keep):
+    targets, together = net.targets(y), Together(net)
+    if theirs is not None and (resume or keep):
         raise BadOption("resume, keep", got="an optimiser of torch", expected="one of our own")
+    alone = theirs is None and together.processes == 1
     with matmul_precision(precision, net.device), net.following(alone) as followed:
-        stepper = (
-            optimizer
-            if isinstance(optimizer, torch.optim.Optimizer)
-            else Sgd([*net.parameters(), *followed], *(numbers or Optimizer())[:3])
-        )
+        sgd = theirs or Sgd([*net.parameters(), *followed], *(numbers or Optimizer())[:3])
         if resume is not None:
-            restore(resume, net, stepper)
+            restore(resume, net, sgd)
             net.follow()
-            seen = resume.epochs * len(x)
         for epoch in range(resume.epochs if resume else 0, epochs):
-            for chosen in torch.split(order(seed, epoch, x), batch_size):
-                if numbers is not None:
-                    stepper.param_groups[0]["lr"] = numbers.rate(seen)
-                # several times faster than x[chosen]
-                rows = x.index_select(0, chosen), targets.index_select(0, chosen)
-                part = together.share(*rows)
-                draws = net.draws(len(part.x), part.masks, part.noise)
-                for _ in net.checked_stages(part.x, part.y, draws, batch_size):
-                    together.add(part)
-                    stepper.step()
-                seen += len(chosen)
-            if not finite(net):
-                raise Diverged(
-                    f"epoch {epoch}", got="weights not finite", remedy="lower the learning rate"
-                )
+            batches = torch.split(order(seed, epoch, x), int(batch_size))
+            _learn(net, x, targets, batches, Steps(sgd, numbers, int(batch_size), together), epoch)
             history.append({"epoch": epoch, **net.evaluate(x_test, y_test)})
-            if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-                scheduler.step(float(history[-1]["loss"] or 0.0))
-            elif scheduler is not None:
-                scheduler.step()
+            _step_scheduler(scheduler, history[-1]["loss"])
             progress(history[-1])
             net.follow()  # after progress, which may have changed W
             if keep is not None:
-                keep(state(net, stepper, epoch + 1))
+                keep(state(net, sgd, epoch + 1))
     return history
+
+
+class Steps(NamedTuple):
+    """What makes the steps of mini-batches.
+
+    optimizer: the optimiser of torch. numbers: our own, whose rate it takes; None: torch's alone.
+    batch_size: by which the sum over a batch is divided. together: the processes of a batch.
+    """
+
+    optimizer: torch.optim.Optimizer
+    numbers: Optimizer | None
+    batch_size: int
+    together: Together
+
+
+def _learn(
+    net: BatchNetwork, x: Tensor, targets: Tensor, batches: Sequence[Tensor], steps: Steps,
+    epoch: int,
+) -> None:  # fmt: skip
+    """Learn an epoch of mini-batches, given by the indices of their samples.
+
+    Raises Diverged if weights are not finite after it.
+    """
+    seen = epoch * len(x)
+    for chosen in batches:
+        if steps.numbers is not None:
+            steps.optimizer.param_groups[0]["lr"] = steps.numbers.rate(seen)
+        # several times faster than x[chosen]
+        rows = x.index_select(0, chosen), targets.index_select(0, chosen)
+        part = steps.together.share(*rows)
+        draws = net.draws(len(part.x), part.masks, part.noise)
+        for _ in net.checked_stages(part.x, part.y, draws, steps.batch_size):
+            steps.together.add(part)
+            steps.optimizer.step()
+        seen += len(chosen)
+    if not finite(net):
+        remedy = "lower the learning rate"
+        raise Diverged(f"epoch {epoch}", got="weights not finite", remedy=remedy)
+
+
+def _step_scheduler(scheduler: Any, loss: float | None) -> None:
+    """The step of a scheduler of torch after an epoch; None: no scheduler."""
+    if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        scheduler.step(float(loss or 0.0))
+    elif scheduler is not None:
+        scheduler.step()
 
 
 def checked_numbers(optimizer: Any) -> Optimizer:

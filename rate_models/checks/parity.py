@@ -35,10 +35,11 @@ KINK = 1e-4
 
 
 class Report(NamedTuple):
-    """ok: whether all rows are. rows: {rule, realisation, dtype, array, deviation, tolerance, ok}.
+    """ok: whether all rows are.
 
-    The column "realisation" has the name of the implementation. missing: implementations that are
-    not installed; they do not affect ``ok``.
+    rows: {rule, implementation, dtype, array, deviation, tolerance, ok}.
+
+    missing: implementations that are not installed; they do not affect ``ok``.
     """
 
     ok: bool
@@ -76,12 +77,12 @@ def run(
     dtypes: Sequence[str] = ("float64", "float32"),
     seed: int = 0,
     others: Mapping[str, Maker] = MappingProxyType({}),
-    tell: Callable[[str, int, int], object] = lambda rule, done, total: None,
+    progress: Callable[[str, int, int], object] = lambda rule, done, total: None,
 ) -> Report:
     """Compare all implementations over ``samples`` samples; rules: all where None.
 
-    others: implementations in packages above this one, by name. tell: progress function, called
-    after every sample with the rule, the number of samples done and their total number.
+    others: implementations in packages above this one, by name. progress: called after every sample
+    with the rule, the number of samples done and their total number.
 
     Raises UnknownName for a rule that does not exist, BadOption for a dtype or a number of
     samples that is not allowed.
@@ -110,7 +111,7 @@ def run(
                 for deviations in deviations_of(case, twins, samples, seed):
                     for key, deviation in deviations.items():
                         worst[key] = max(worst.get(key, 0.0), deviation)
-                    tell(rule, next(done), total)
+                    progress(rule, next(done), total)
             rows += [_row(rule, *key, deviation) for key, deviation in worst.items()]
     missing = [] if "batch" in makers else ["batch"]
     return Report(all(row["ok"] for row in rows), rows, missing)
@@ -118,7 +119,7 @@ def run(
 
 def _row(rule: str, name: str, dtype: str, array: str, deviation: float) -> dict[str, Any]:
     limit = TOLERANCE[dtype]
-    return {"rule": rule, "realisation": name, "dtype": dtype, "array": array,
+    return {"rule": rule, "implementation": name, "dtype": dtype, "array": array,
             "deviation": deviation, "tolerance": limit, "ok": deviation <= limit}  # fmt: skip
 
 

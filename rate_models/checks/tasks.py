@@ -27,7 +27,7 @@ from rate_models.online import kernel as online_kernel
 from rate_models.online.network import OnlineNetwork
 from rate_models.rules import Ref, Rule, Task
 
-Asked = tuple[str, dict[str, Any]]  # a rule by its name or file, and hyperparameters
+Case = tuple[str, dict[str, Any]]  # a rule by its name or file, and hyperparameters
 # Where an array of a sample is stored. Signals of one layer may share an array.
 WORK = {"h": ("a", "h"), "p": ("p",), "q": ("q",), "delta": ("delta",), "estimate": ("p",),
         "gain": ("p",)}  # fmt: skip
@@ -36,12 +36,12 @@ TIMEOUT = 600.0
 RUN = "from rate_models.checks import tasks; tasks.main()"
 
 
-def problems(asked: Sequence[Asked]) -> list[list[str]]:
+def problems(cases: Sequence[Case]) -> list[list[str]]:
     """The violations of each rule, empty where there are none. Takes seconds.
 
     Raises UserError where the process fails.
     """
-    code = [sys.executable, "-c", RUN, json.dumps(asked)]
+    code = [sys.executable, "-c", RUN, json.dumps(cases)]
     done = subprocess.run(
         code, capture_output=True, text=True, timeout=TIMEOUT, check=False,
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
@@ -65,7 +65,7 @@ class Midway(OnlineNetwork):
         self.learn(x[:2], [0, 1])
         self.tasks = rule.tasks(spec, self.hyper, 2)
         net, work = self._net, self._work
-        layers.input_current(net, self._syn, x[2], work.a)
+        layers.input_current(net, self._syn, x[2:], work.a)
         online_kernel.target(work.y, 1, np.zeros(0))
         respond = rule.respond or online_kernel.standard_pass
         for layer in range(1, len(spec.sizes)):
@@ -91,7 +91,7 @@ class Midway(OnlineNetwork):
         """The memory in which an array is stored."""
         net, syn, work, (name, layer) = self._net, self._syn, self._work, ref
         if ref == ("W", 1):
-            return [syn.S, syn.pending_x, syn.pending_post]
+            return [syn.S, syn.post, syn.pre, syn.beta]
         if name == "W":
             return [layers.matrix(net, net.W, layer)]
         if ref == ("h", 0):

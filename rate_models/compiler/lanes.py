@@ -10,6 +10,8 @@ takes longer than the row. A function that is `lanewise` says that they do not, 
 
 Compiled, it runs once on `LANES` bytes of each array, again on the next, and so on; each element
 goes through the same operations in the same order whatever the width, so no bit depends on it.
+A product that is added or subtracted is not rounded before that (fused multiply-add). So a term
+with a factor of zero changes nothing, and a sum may leave it out.
 """
 
 # mypy: disable-error-code="attr-defined,misc,no-untyped-call,untyped-decorator,no-untyped-def"
@@ -39,46 +41,64 @@ def lanewise(function: Function) -> Function:
     The first argument is a vector; the other vectors are at least as long. ``x[...]`` is a vector's
     elements, ``x[...] = value`` writes them. What is written overlaps nothing but itself.
     """
+    return cast(Function, _stage(function, 0))
 
-    def stage(typing, *kinds):
+
+def tilewise(function: Callable[..., None]) -> Callable[..., None]:
+    """The same, with two arguments more before the others: the elements to begin and to end at."""
+    return cast(Callable[..., None], _stage(function, 2))
+
+
+def _stage(function: Any, ends: int) -> Any:
+    """ends: how many whole numbers come before the arguments of the function, 0 or 2."""
+
+    def stage(typing, *given):
+        kinds = given[ends:]
         of = {kind.dtype if isinstance(kind, types.Array) else kind for kind in kinds}
         if len(of) > 1 or any(isinstance(k, types.Array) and k.layout != "C" for k in kinds):
             raise TypingError(f"{function.__name__}: vectors and numbers of one dtype, not {kinds}")
 
         def lower(context, builder, signature, given):
-            _loops(context, builder, function, kinds, given)
+            _loops(context, builder, function, kinds, given[ends:], given[:ends])
             return context.get_dummy_value()
 
-        return types.void(*kinds), lower
+        return types.void(*[types.int64] * ends, *kinds), lower
 
     if config.DISABLE_JIT:
-        return cast(Function, _plain(function))
-    own = [*inspect.signature(stage).parameters.values()][:1]
-    own += inspect.signature(function).parameters.values()
+        return _plain(function, ends)
+    before = [*inspect.signature(_typed).parameters.values()][: 1 + ends]
+    own = [*before, *inspect.signature(function).parameters.values()]
     stage.__signature__ = inspect.Signature(own)  # numba looks for each argument's name
     stage.__name__ = stage.__qualname__ = function.__name__
     stage.__wrapped__ = function  # where `foreign` looks for the code
-    return cast(Function, intrinsic(stage))
+    return intrinsic(stage)
 
 
-def _plain(function: Any) -> Any:
+def _typed(typing, begin, end):
+    """For the names of its arguments."""
+
+
+def _plain(function: Any, ends: int) -> Any:
     """The function on arrays of NumPy, of which all are cut to the length of the first."""
 
-    def stage(first: Any, *rest: Any) -> None:
-        cut = (one[: first.size] if isinstance(one, np.ndarray) else one for one in rest)
-        function(first, *cut)
+    def stage(*given: Any) -> None:
+        begin, end = given[:ends] or (0, given[0].size)
+        cut = (one[begin:end] if isinstance(one, np.ndarray) else one for one in given[ends:])
+        function(*cut)
 
     return stage
 
 
-def _loops(context, builder, function, kinds, given):
+def _loops(context, builder, function, kinds, given, ends):
     """All elements: as many at a time as there are lanes, then few, then one."""
     arrays: list[Any] = [
         context.make_array(k)(context, builder, v) if isinstance(k, types.Array) else None
         for k, v in zip(kinds, given, strict=True)
     ]
     many = LANES // context.get_abi_sizeof(context.get_value_type(kinds[0].dtype))
-    size, start = arrays[0].nitems, ir.Constant(WORD, 0)
+    start, size = ir.Constant(WORD, 0), arrays[0].nitems
+    if ends:
+        start, size = ends[0], builder.sub(ends[1], ends[0])
     for width, most in ((many, None), (FEW, many), (1, FEW)):
         turns = builder.udiv(size, ir.Constant(WORD, width))
         if most is not None:  # of what is left, which tells the compiler how little it is
@@ -100,13 +120,52 @@ class _Lanes:
         self.builder, self.value = builder, value
 
     def __add__(self, other: Any) -> _Lanes:
+        if isinstance(other, _Product):
+            return other.plus(self.value)
         return _Lanes(self.builder, self.builder.fadd(self.value, other.value))
 
     def __sub__(self, other: Any) -> _Lanes:
+        if isinstance(other, _Product):
+            return other.negative().plus(self.value)
         return _Lanes(self.builder, self.builder.fsub(self.value, other.value))
 
     def __mul__(self, other: Any) -> _Lanes:
-        return _Lanes(self.builder, self.builder.fmul(self.value, other.value))
+        return _Product(self.builder, self.value, other.value)
+
+
+class _Product(_Lanes):
+    """left × right, which is rounded only where it is not a term of a sum."""
+
+    def __init__(self, builder: Any, left: Any, right: Any) -> None:
+        self.builder, self._left, self._right = builder, left, right
+
+    @property
+    def value(self) -> Any:
+        return self.builder.fmul(self._left, self._right)
+
+    def negative(self) -> _Product:
+        return _Product(self.builder, self.builder.fneg(self._left), self._right)
+
+    def plus(self, addend: Any) -> _Lanes:
+        """left × right + addend, rounded once."""
+        of = addend.type
+        vector = isinstance(of, ir.VectorType)
+        element = of.element if vector else of
+        name = "f32" if isinstance(element, ir.FloatType) else "f64"
+        name = f"llvm.fma.v{of.count}{name}" if vector else f"llvm.fma.{name}"
+        kind = ir.FunctionType(of, [of] * 3)
+        fma = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return _Lanes(self.builder, self.builder.call(fma, [self._left, self._right, addend]))
+
+    def __add__(self, other: Any) -> _Lanes:
+        if isinstance(other, _Product):
+            return other.plus(self.value)
+        return self.plus(other.value)
+
+    def __sub__(self, other: Any) -> _Lanes:
+        if isinstance(other, _Product):
+            return other.negative().plus(self.value)
+        return self.plus(self.builder.fneg(other.value))
 
 
 class _Number(_Lanes):

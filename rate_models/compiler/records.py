@@ -52,9 +52,10 @@ class Record:
 class Records:
     """Several named tuples as records, and their addresses (N,)."""
 
-    def __init__(self, several: Iterable[Any]) -> None:
-        self._records = [Record(values) for values in several]
-        self.addresses = np.array([one.address for one in self._records], np.int64)
+    def __init__(self, values: Iterable[Any]) -> None:
+        self._records = [Record(one) for one in values]
+        several = [one.address for one in self._records]
+        self.addresses: Any = several if config.DISABLE_JIT else np.array(several, np.int64)
 
 
 def kind_of(values: Any) -> Any:

@@ -9,10 +9,10 @@ from rate_models.compiler.lanes import lanewise
 @stage
 def largest(x: Array) -> int:
     """Where the largest of x is, the first of several."""
-    best = 0
-    for i in range(1, x.size):
-        if x[i] > x[best]:
-            best = i
+    best, top = 0, x[0]
+    for i in range(1, x.size):  # without a branch, which no processor could predict
+        larger = x[i] > top
+        best, top = i if larger else best, x[i] if larger else top
     return best
 
 

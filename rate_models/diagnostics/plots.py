@@ -155,21 +155,21 @@ def objective(
 
 
 def map_of(
-    places: ArrayLike, labels: Sequence[Any] | None = None, axes: Axes | None = None
+    positions: ArrayLike, labels: Sequence[Any] | None = None, axes: Axes | None = None
 ) -> Axes:
     """The points of `fits.embedding`, (N, 2), coloured by class; the axes have no meaning."""
     if axes is None:
         with drawing():
-            return map_of(places, labels, new_axes(4.6, 4.0))
+            return map_of(positions, labels, new_axes(4.6, 4.0))
     import matplotlib
 
-    places = np.asarray(places)
-    kinds = np.zeros(len(places)) if labels is None else np.asarray(labels)
+    positions = np.asarray(positions)
+    kinds = np.zeros(len(positions)) if labels is None else np.asarray(labels)
     classes = np.unique(kinds)
     colours = matplotlib.colormaps["tab10" if len(classes) <= 10 else "turbo"]
     shades = np.arange(10) / 9 if len(classes) <= 10 else np.linspace(0, 1, len(classes))
     for kind, shade in zip(classes, shades, strict=False):
-        x, y = places[kinds == kind].T
+        x, y = positions[kinds == kind].T
         axes.scatter(x, y, s=5, lw=0, color=colours(shade), label=str(kind))
     axes.set(xticks=[], yticks=[], aspect="equal")
     axes.spines[:].set_visible(False)

@@ -1,27 +1,29 @@
-"""The first layer's weights in structured form: exact, and much cheaper than the plain form.
+"""The first layer's weights: a block of pending updates, and the inputs of a block taken at once.
 
 A rule may present to the input layer, besides x, a second pattern x + K c: K (n_0, k) fixed, c (k,)
-chosen per sample (PEPITA: K = F, c = the error). Its update there is
+chosen per sample (PEPITA: K = F, c = the error). Every update of W has the form
 
-    ΔW = post_x xᵀ + post_c (K c)ᵀ              (PEPITA: post_x = post_c = the mismatch)
+    ΔW = post (x + K c)ᵀ                    (rules with no second pattern have k = 0)
 
-Two identities keep both cheap. With W = S + Uᵀ Kᵀ, S changes only in the columns where x is not
-zero, U (k, n_1) takes post_c cᵀ, and W x = S x + Uᵀ(Kᵀx). With WK = W K kept up to date by rank-1
-changes, W(x + K c) = W x + (WK) c needs no second pass over the largest matrix. Rules with no
-second pattern have k = 0. With ``U`` empty the plain form runs: x + K c is formed and integrated.
+**A block of pending updates.** Updates are not applied at once. They are kept, and passes see them:
+
+    W_t x = W x + Σ_i β_i post_i (pre_i·x),      pre_i = x_i + K c_i,      β_i = −η_i
+
+with W as it was when the block began. At the end of a block of `BLOCK` samples all are applied in
+one pass through memory. This is exact: learning stays sequential. The inputs of a block are known
+before its updates are, so W x is computed for all of them in one pass as well (`look_ahead`).
+
+**Momentum and weight decay** move every weight at every step: (v, w) ← (μ v + ηλ w, w − μ v − ηλ w)
+and then (v, w) ← (v + η ΔW, w − η ΔW). All of W and V follow the same 2×2 map, so the map since the
+beginning of the block is kept as four numbers (v, w of the block's beginning → v, w now), and each
+update as its two coefficients (α_i in V, β_i in W), which follow the map too.
+
+**The second pattern.** With W = S + Uᵀ Kᵀ, S changes only where x is not zero: W x = S x + Uᵀ(Kᵀx).
+With WK = W K kept, W (x + K c) = W x + (WK) c needs no second pass over the largest matrix. Updates
+change S by pre = x, U by c and WK by Kᵀ(x + K c), all three in the same way. In the plain form
+x + K c is formed instead, and S is W.
 
 S is stored with a row per input, so that the weights of one input are contiguous.
-
-Pending updates. Without momentum and weight decay the change of S is not applied at once: every
-input's change waits until that input is next active, and is applied in the sweep that integrates
-then, one pass through memory for both. What waits is post of the last `BLOCK` samples and, for each
-input, η x and which sample it belongs to; it is part of the state. All is swept in when a block is
-full.
-
-Momentum and weight decay move every weight at every step, touched or not. An untouched input's
-weights follow the linear map (v, w) ← (μ v + ηλ w, w − μ v − ηλ w), so they are brought up to date
-by a power of that map when their input is next active: sparsity is kept. When a rate changes in
-between, all are brought up to date first; a rate that changes at every sample makes this dense.
 """
 
 from __future__ import annotations
@@ -32,55 +34,57 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.compiler.kernel import Array, Scalar, aligned, inlined, stage
-from rate_models.compiler.lanes import lanewise
-from rate_models.kernels import rows
-from rate_models.model.optimizers import Step, moving_step, outer_step
+from rate_models.kernels import vectors
+from rate_models.model.optimizers import Step
 
-STEPS, PENDING = range(2)  # places in `counts`
-BLOCK = 128  # samples between two sweeps over all inputs; part of the trajectory, so not an option
+BLOCK = 8  # samples between two applications of updates; part of the trajectory, so not an option
+ROOM = 2 * BLOCK  # updates that can be pending; rules with two terms have two per sample
+COUNT, DUE = range(2)  # indices in `pending`
+AHEAD, TAKEN, WINDOW = range(3)  # indices in `looked`
 
 
 class InputSynapses(NamedTuple):
-    """The arrays of the first layer. T is the dtype of the network; V, VU, VWK are empty without
-    momentum and weight decay, U, VU, WK, VWK, G in the plain form.
+    """The arrays of the first layer. T is the dtype of the network; arrays of velocities are empty
+    without momentum and weight decay, those of width k in the plain form.
     """
 
-    S: Array  # T (n_0, n_1)
+    S: Array  # T (n_0, n_1), as the block began, and so
     V: Array  # T (n_0, n_1): velocity of S
-    K: Array  # T (n_0, k)
-    G: Array  # T (k, k): KᵀK
     U: Array  # T (k, n_1)
     VU: Array
     WK: Array  # T (k, n_1): (W K)ᵀ
     VWK: Array
-    WKS: Array  # the WK that the second pass goes through: WK itself, or with a delay an older one
-    upto: NDArray[np.int64]  # (n_0,): optimiser steps that row j of S and V has seen
-    map: Array  # T (2,): μ and ηλ of the steps that untouched rows are behind
-    pending_post: Array  # T (BLOCK, n_1): post of the samples of this block
-    pending_x: Array  # T (n_0,): η x not yet swept into S, zero where nothing is pending
-    pending_at: NDArray[np.int64]  # (n_0,): the row of pending_post that belongs to it
-    rows: NDArray[np.int64]  # (n_0,): where this sample's x is not zero
-    active: NDArray[np.int64]  # (1,): how many they are
+    WKS: Array  # T (k, n_1): (W K)ᵀ as the standard pass of a delayed sample saw it; else empty
+    K: Array  # T (k, n_0): Kᵀ; in the plain form too
+    G: Array  # T (k, k): KᵀK
+    post: Array  # T (ROOM, n_1): of the pending updates, and so
+    pre: Array  # T (ROOM, n_0): x, in the plain form x + K c
+    c: Array  # T (ROOM, k)
+    Kpre: Array  # T (ROOM, k): Kᵀ(x + K c)
+    alpha: NDArray[np.float64]  # (ROOM,): what 1 post preᵀ counts in V now
+    beta: NDArray[np.float64]  # (ROOM,): and in W
+    map: NDArray[np.float64]  # (4,): v now = map_0 v + map_1 w, w now = map_2 v + map_3 w
+    ahead: Array  # T (BLOCK, n_1): W x of the next samples, with W as the block began
+    ahead_v: Array  # T (BLOCK, n_1): V x
+    ahead_Kx: Array  # T (BLOCK, k)
     x: Array  # T (n_0,): this sample's input
     Kx: Array  # T (k,): Kᵀx
-    shift: Array  # T (n_0,): K c that the plain form has added to x; else empty
-    counts: NDArray[np.int64]  # (2,): STEPS taken, samples PENDING
+    pattern: Array  # T (n_0,): scratch of the plain form
+    now: Array  # T (2, n_1): scratch, as `ahead` and `ahead_v` of one sample
+    weights: Array  # T (max(k, ROOM),): scratch, coefficients of a sum
+    terms: Array  # T (BLOCK, max(n_0, k)): scratch, α_i pre_i or β_i pre_i
+    bits: Array  # T (2, max(n_0, k)): scratch, which of these numbers are not 0
+    which: NDArray[np.int64]  # (max(n_0, k),): scratch, rows with any
+    pending: NDArray[np.int64]  # (2,): COUNT of updates; DUE: 1 where the next pass applies them
+    looked: NDArray[np.int64]  # (3,): samples AHEAD, those of them TAKEN, and the WINDOW
 
 
-STATE = ("S", "V", "K", "G", "U", "VU", "WK", "VWK", "upto", "map", "pending_post", "pending_x",
-         "pending_at", "counts")  # fmt: skip
-
-
-def bounds(arrays: dict[str, Array], most: int) -> dict[str, tuple[ArrayLike, ArrayLike]]:
-    """The smallest and largest numbers that these arrays of `STATE` may hold; most: of a count."""
-    found: dict[str, tuple[ArrayLike, ArrayLike]] = {
-        "counts": (0, (most, BLOCK - 1)),
-        "upto": (0, arrays["counts"][STEPS]),
-        "pending_at": (0, BLOCK - 1),
-    }
-    if not arrays["pending_post"].size:  # nothing that waits would have a row there
-        found["pending_x"] = 0, 0
-    return found
+STATE = ("S", "V", "U", "VU", "WK", "VWK", "K", "G", "post", "pre", "c", "Kpre", "alpha", "beta",
+         "map", "pending")  # fmt: skip
+BOUNDS: dict[str, tuple[ArrayLike, ArrayLike]] = {
+    "pending": (0, [ROOM, 1])
+}  # of numbers in `STATE`
+SCRATCH = ("pattern", "now", "weights", "terms", "bits", "which")
 
 
 def allocate(w: Array, k: Array, *, moving: bool, structured: bool) -> InputSynapses:
@@ -89,83 +93,323 @@ def allocate(w: Array, k: Array, *, moving: bool, structured: bool) -> InputSyna
     moving: whether momentum or weight decay is on. structured: False for the plain form.
     """
     dtype, (n1, n0), extra = w.dtype, w.shape, k.shape[1] if structured else 0
-    zeros, wide, tall = np.zeros, n0 if moving else 0, extra if moving else 0
-    wk = aligned((w @ k).T[:extra], dtype)
+
+    def zeros(*shape: int) -> Array:
+        return aligned(np.zeros(shape), dtype)
+
     return InputSynapses(
         S=aligned(w.T, dtype),
-        V=aligned(zeros((wide, n1)), dtype),
-        K=aligned(k, dtype),
+        V=zeros(n0 if moving else 0, n1),
+        U=zeros(extra, n1),
+        VU=zeros(extra if moving else 0, n1),
+        WK=aligned((w @ k).T[:extra], dtype),
+        VWK=zeros(extra if moving else 0, n1),
+        WKS=zeros(0, n1),
+        K=aligned(k.T, dtype),
         G=aligned((k.T @ k)[:extra, :extra], dtype),
-        U=aligned(zeros((extra, n1)), dtype),
-        VU=aligned(zeros((tall, n1)), dtype),
-        WK=wk,
-        VWK=aligned(zeros((tall, n1)), dtype),
-        WKS=wk,
-        upto=zeros(wide, np.int64),
-        map=zeros(2, dtype),
-        pending_post=aligned(zeros((0 if moving else BLOCK, n1)), dtype),
-        pending_x=aligned(zeros(n0), dtype),
-        pending_at=zeros(n0, np.int64),
-        rows=zeros(n0, np.int64),
-        active=zeros(1, np.int64),
-        x=aligned(zeros(n0), dtype),
-        Kx=zeros(extra, dtype),
-        shift=zeros(0 if structured or k.shape[1] == 0 else n0, dtype),
-        counts=zeros(2, np.int64),
+        post=zeros(ROOM, n1),
+        pre=zeros(ROOM, n0),
+        c=zeros(ROOM, extra),
+        Kpre=zeros(ROOM, extra),
+        alpha=np.zeros(ROOM),
+        beta=np.zeros(ROOM),
+        map=np.array([1.0, 0.0, 0.0, 1.0]),
+        ahead=zeros(BLOCK, n1),
+        ahead_v=zeros(BLOCK if moving else 0, n1),
+        ahead_Kx=zeros(BLOCK, extra),
+        x=zeros(n0),
+        Kx=zeros(extra),
+        pattern=zeros(0 if structured else n0),
+        now=zeros(2, n1),
+        weights=zeros(max(extra, ROOM)),
+        terms=zeros(BLOCK, max(n0, extra)),
+        bits=zeros(2, max(n0, extra)),
+        which=np.zeros(max(n0, extra), np.int64),
+        pending=np.zeros(2, np.int64),
+        looked=np.array([0, 0, BLOCK]),
     )
 
 
+def with_own_scratch(s: InputSynapses) -> InputSynapses:
+    """The same synapses for a second thread, as far as it changes nothing but scratch."""
+    return s._replace(**{name: np.zeros_like(getattr(s, name)) for name in SCRATCH})
+
+
 def folded(s: InputSynapses) -> Array:
-    """W_1 (n_1, n_0) as the plain form would hold it; changes nothing."""
-    w = s.S.copy()
-    if s.V.size:
-        for row, gap in enumerate(s.counts[STEPS] - s.upto):
-            _, _, c, d = rows.plain_power(s.map[0], s.map[1], gap)
-            w[row] = c * s.V[row] + d * s.S[row]
-    due = np.flatnonzero(s.pending_x)
-    w[due] -= s.pending_x[due, None] * s.pending_post[s.pending_at[due]]
-    return np.ascontiguousarray((w + s.K[:, : len(s.U)] @ s.U).T)
+    """W_1 (n_1, n_0) now, with all that is pending; changes nothing."""
+
+    def current(w: Array, v: Array, pre: Array) -> Array:
+        now = s.map[3] * w + (s.map[2] * v if v.size else 0)
+        return np.asarray(now + (pre[:n] * s.beta[:n, None]).T @ s.post[:n])
+
+    n = s.pending[COUNT]
+    w, k = current(s.S, s.V, s.pre), s.K[: len(s.U)]
+    return np.ascontiguousarray((w + k.T @ current(s.U, s.VU, s.c)).T.astype(s.S.dtype))
+
+
+# -- passes
 
 
 @stage
-def _catch_up(s: InputSynapses, row: int) -> None:
-    """Bring one input's weights and velocities to the current step."""
-    gap = s.counts[STEPS] - s.upto[row]
-    if gap > 0:
-        rows.coast(s.S[row], s.V[row], s.map[0], s.map[1], gap)
-        s.upto[row] = s.counts[STEPS]
+def begin(s: InputSynapses) -> None:
+    """Other samples may follow than those that were looked at ahead."""
+    s.looked[AHEAD] = s.looked[TAKEN] = 0
+
+
+@stage
+def integrate(s: InputSynapses, inputs: Array, a: Array) -> None:
+    """a = W x for the first row of ``inputs``, which becomes this sample's input.
+
+    inputs (N, n_0): the samples from this one to the end of the block, as far as they are known.
+    """
+    if s.pending[DUE] > 0 or s.looked[TAKEN] == s.looked[AHEAD]:
+        _look_ahead(s, inputs)
+    at = s.looked[TAKEN]
+    s.looked[TAKEN] += 1
+    vectors.copy(s.x, inputs[0])
+    vectors.copy(s.Kx, s.ahead_Kx[at])
+    _add_pending(s, s.ahead[at], s.ahead_v[at : at + 1], s.x, s.Kx, a)
+
+
+@stage
+def _look_ahead(s: InputSynapses, inputs: Array) -> None:
+    """W x and V x of the next samples, at most of a window; first what is due is applied.
+
+    Where updates are applied before the window ends, it shrinks to what was used of it.
+    """
+    due = s.pending[DUE] > 0
+    fused = due and s.V.size == 0 and s.pending[COUNT] <= BLOCK
+    if fused:
+        _apply(s, s.U, s.VU, s.c)
+        _apply(s, s.WK, s.VWK, s.Kpre)
+    elif due:
+        settle(s)
+    n = min(len(inputs), s.looked[WINDOW])
+    _transform(s, inputs[:n], s.ahead_Kx[:n], s.ahead[:n], s.ahead_v[:n], fused)
+    if fused:
+        _begin_block(s)
+    s.looked[AHEAD], s.looked[TAKEN], s.looked[WINDOW] = n, 0, min(2 * s.looked[WINDOW], BLOCK)
+
+
+@stage
+def _transform(s: InputSynapses, x: Array, kx: Array, wx: Array, vx: Array, apply: bool) -> None:
+    """Kᵀx, W x and V x for the rows of x, with W and V as the block began.
+
+    apply: whether S first takes what is pending, in the same pass through memory.
+    """
+    n = s.S.shape[0]
+    wx[:] = 0
+    if apply:
+        _terms(s, s.pre, s.beta, 0)
+        vectors.sweep(wx, x, s.S, s.bits[0, :n], s.which, s.terms[:, :n], s.post, s.bits[1, :n])
+    else:
+        vectors.products(wx, x, s.S, s.bits[0, :n], s.which)
+    if s.V.size > 0:
+        vx[:] = 0
+        vectors.products(vx, x, s.V, s.bits[0, :n], s.which)
+    if kx.shape[1] > 0:
+        k = kx.shape[1]
+        vectors.dots(kx, x, s.K)
+        vectors.products(wx, kx, s.U, s.bits[0, :k], s.which)
+        if s.V.size > 0:
+            vectors.products(vx, kx, s.VU, s.bits[0, :k], s.which)
+
+
+@inlined
+def _add_pending(s: InputSynapses, wx: Array, vx: Array, x: Array, kx: Array, out: Array) -> None:
+    """out = W x now, from W x and V x of when the block began."""
+    _begin(s, wx, vx, out)
+    count = s.pending[COUNT]
+    for i in range(count):
+        overlap = vectors.dot(x, s.pre[i]) + vectors.dot(kx, s.c[i])
+        s.weights[i] = out.dtype.type(s.beta[i]) * overlap
+    vectors.combine(out, s.weights[:count], s.post)
+
+
+@inlined
+def _begin(s: InputSynapses, w: Array, v: Array, out: Array) -> None:
+    """out = map_2 v + map_3 w, the part of a row of weights that comes from before the block."""
+    if s.V.size > 0:
+        out[:] = 0
+        vectors.axpy(out, out.dtype.type(s.map[3]), w)
+        vectors.axpy(out, out.dtype.type(s.map[2]), v[0])
+    else:
+        vectors.copy(out, w)
+
+
+@stage
+def evaluate(s: InputSynapses, x: Array, out: Array) -> None:
+    """out = W x, with x as no sample's input; changes nothing but scratch."""
+    kx = s.Kx.reshape(1, s.Kx.size)
+    _transform(s, x.reshape(1, x.size), kx, s.now[:1], s.now[1:], False)
+    _add_pending(s, s.now[0], s.now[1:], x, s.Kx, out)
+
+
+@stage
+def modulate(s: InputSynapses, c: Array, a: Array, out: Array) -> None:
+    """out = W (x + K c), given a = W x."""
+    if s.pattern.size > 0:
+        _second_pattern(s, s.x, c)
+        evaluate(s, s.pattern, out)
+        return
+    vectors.copy(out, a)
+    _add_through(s, c, out)
+
+
+@stage
+def through(s: InputSynapses, c: Array, out: Array) -> None:
+    """out = W K c: the current of the second pattern alone."""
+    out[:] = 0
+    if s.pattern.size > 0:
+        s.pattern[:] = 0
+        _second_pattern(s, s.pattern, c)
+        evaluate(s, s.pattern, out)
+        return
+    _add_through(s, c, out)
+
+
+@inlined
+def _add_through(s: InputSynapses, c: Array, out: Array) -> None:
+    """out += W K c, through WK."""
+    if s.WKS.size > 0:
+        vectors.combine(out, c, s.WKS)
+        return
+    count = s.pending[COUNT]
+    if s.VWK.size > 0:
+        for m in range(c.size):
+            s.weights[m] = out.dtype.type(s.map[2]) * c[m]
+        vectors.combine(out, s.weights[: c.size], s.VWK)
+        for m in range(c.size):
+            s.weights[m] = out.dtype.type(s.map[3]) * c[m]
+        vectors.combine(out, s.weights[: c.size], s.WK)
+    else:
+        vectors.combine(out, c, s.WK)
+    for i in range(count):
+        s.weights[i] = out.dtype.type(s.beta[i]) * vectors.dot(c, s.Kpre[i])
+    vectors.combine(out, s.weights[:count], s.post)
+
+
+@stage
+def snapshot(s: InputSynapses) -> None:
+    """WKS ← (W K)ᵀ now, where WKS exists: with a delay a later pass goes through it."""
+    count = s.pending[COUNT]
+    for m in range(s.WKS.shape[0]):
+        _begin(s, s.WK[m], s.VWK[m : m + 1], s.WKS[m])
+        for i in range(count):
+            s.weights[i] = s.WKS.dtype.type(s.beta[i]) * s.Kpre[i, m]
+        vectors.combine(s.WKS[m], s.weights[:count], s.post)
+
+
+@inlined
+def _second_pattern(s: InputSynapses, x: Array, c: Array) -> None:
+    """pattern = x + K c"""
+    vectors.copy(s.pattern, x)
+    vectors.combine(s.pattern, c[: s.K.shape[0]], s.K)
+
+
+# -- updates
+
+
+@stage
+def update(s: InputSynapses, post: Array, c: Array, step: Step) -> None:
+    """One optimiser step with ΔW = post (x + K c)ᵀ; c need not be that of `modulate`."""
+    advance(s, step)
+    add(s, post, c, step.eta)
+
+
+@stage
+def advance(s: InputSynapses, step: Step) -> None:
+    """Let momentum and weight decay act once, before `add` of what the step is to change."""
+    if s.V.size == 0:
+        return
+    mu, decay = np.float64(step.mu), np.float64(step.eta) * np.float64(step.lam)
+    for old in range(2):
+        v = mu * s.map[old] + decay * s.map[2 + old]
+        s.map[old], s.map[2 + old] = v, s.map[2 + old] - v
+    for i in range(s.pending[COUNT]):
+        v = mu * s.alpha[i] + decay * s.beta[i]
+        s.alpha[i], s.beta[i] = v, s.beta[i] - v
+
+
+@stage
+def add(s: InputSynapses, post: Array, c: Array, eta: Scalar) -> None:
+    """A pending update by −η post (x + K c)ᵀ, of W and its velocity; an empty c stands for 0."""
+    if s.pending[COUNT] == ROOM:
+        settle(s)
+    i = s.pending[COUNT]
+    s.pending[COUNT] += 1
+    s.alpha[i], s.beta[i] = eta, -eta
+    vectors.copy(s.post[i], post)
+    if s.pattern.size > 0 and c.size > 0:
+        _second_pattern(s, s.x, c)
+        vectors.copy(s.pre[i], s.pattern)
+        return
+    vectors.copy(s.pre[i], s.x)
+    for m in range(s.Kx.size):
+        s.c[i, m], s.Kpre[i, m] = 0, s.Kx[m]
+        if c.size > 0:
+            s.c[i, m], s.Kpre[i, m] = c[m], s.Kx[m] + vectors.dot(c, s.G[m])
+
+
+@stage
+def end_block(s: InputSynapses) -> None:
+    """What is pending is to be applied, together with the next pass."""
+    if s.pending[COUNT] > 0:
+        s.pending[DUE] = 1
 
 
 @stage
 def settle(s: InputSynapses) -> None:
-    """Sweep in what is pending or behind, for all inputs."""
-    for row in range(s.pending_x.size):
-        _apply(s, row)
-    s.counts[PENDING] = 0
-    for row in range(s.upto.size):
-        _catch_up(s, row)
+    """Apply all that is pending. A block begins."""
+    _apply(s, s.S, s.V, s.pre)
+    _apply(s, s.U, s.VU, s.c)
+    _apply(s, s.WK, s.VWK, s.Kpre)
+    _begin_block(s)
 
 
 @inlined
-def _apply(s: InputSynapses, row: int) -> None:
-    """Sweep in what is pending for one input."""
-    if s.pending_x[row] != 0:
-        rows.axpy(s.S[row], -s.pending_x[row], s.pending_post[s.pending_at[row]])
-        s.pending_x[row] = 0
+def _begin_block(s: InputSynapses) -> None:
+    """Nothing is pending."""
+    if s.looked[TAKEN] < s.looked[AHEAD]:
+        s.looked[WINDOW] = max(s.looked[TAKEN], 1)
+    s.looked[AHEAD] = s.looked[TAKEN] = 0
+    s.map[0], s.map[1], s.map[2], s.map[3] = 1, 0, 0, 1
+    s.pending[COUNT] = s.pending[DUE] = 0
 
 
 @stage
-def _apply_late(s: InputSynapses, row: int) -> None:
-    """`_apply` where it is rarely needed: inlined, its preparations would cost as much as a row."""
-    _apply(s, row)
+def _apply(s: InputSynapses, w: Array, v: Array, pre: Array) -> None:
+    """(v, w) ← the map of (v, w) + Σ_i (α_i, β_i) pre_i post_iᵀ."""
+    of, n = w.dtype.type, w.shape[0]
+    if v.size > 0:
+        for row in range(n):
+            vectors.mapped(
+                w[row], v[row], of(s.map[0]), of(s.map[1]), of(s.map[2]), of(s.map[3])
+            )  # fmt: skip
+    for first in range(0, s.pending[COUNT], BLOCK):
+        post = s.post[first : first + BLOCK]
+        _terms(s, pre, s.beta, first)
+        vectors.add_outer(w, s.terms[:, :n], post, s.bits[0, :n])
+        if v.size > 0:
+            _terms(s, pre, s.alpha, first)
+            vectors.add_outer(v, s.terms[:, :n], post, s.bits[0, :n])
+
+
+@stage
+def _terms(s: InputSynapses, pre: Array, rates: Array, first: int) -> None:
+    """terms_i = rate_i pre_i for the pending updates from ``first`` on, at most of a block."""
+    n = pre.shape[1]
+    for i in range(BLOCK):
+        rate = pre.dtype.type(rates[first + i] if first + i < s.pending[COUNT] else 0.0)
+        vectors.scaled(s.terms[i, :n], rate, pre[first + i])
 
 
 @stage
 def collect(s: InputSynapses) -> None:
     """S ← S + K U, U ← 0: S alone is the weights. WK stays as it was."""
     settle(s)
-    rows.add_product(s.S, s.K, s.U)
-    rows.add_product(s.V, s.K, s.VU)
+    vectors.add_product(s.S, s.K, s.U)
+    vectors.add_product(s.V, s.K, s.VU)
     s.U[:] = 0
     s.VU[:] = 0
 
@@ -174,226 +418,20 @@ def collect(s: InputSynapses) -> None:
 def fold(s: InputSynapses) -> None:
     """`collect`, and WK afresh: keeps the rounding of long runs from adding up."""
     collect(s)
-    rows.project(s.S, s.K, s.WK)
-    rows.project(s.V, s.K, s.VWK)
+    vectors.project(s.S, s.K, s.WK)
+    vectors.project(s.V, s.K, s.VWK)
 
 
 @stage
 def replace(s: InputSynapses, k: Array) -> None:
     """K ← k (n_0, k) with the weights as they are; after `collect`, before `modulate`."""
     for row in range(k.shape[0]):
-        rows.copy(s.K[row], k[row])
-    rows.project(s.S, s.K, s.WK)
-    rows.project(s.V, s.K, s.VWK)
-    rows.project(s.K, s.K, s.G)
-    load(s, s.x)
-
-
-@stage
-def load(s: InputSynapses, x: Array) -> None:
-    """Take in a sample: its values, its active rows, and Kᵀx."""
-    active = 0
-    for row in range(x.size):
-        s.x[row] = x[row]
-        s.rows[active] = row
-        active += x[row] != 0
-    s.active[0] = active
-    s.shift[:] = 0
-    s.Kx[:] = 0
-    fours = active - active % 4
-    for n in range(0, fours, 4):
-        a, b, c, d = s.rows[n], s.rows[n + 1], s.rows[n + 2], s.rows[n + 3]
-        rows.axpy_in_turn(s.Kx, s.x[a], s.x[b], s.x[c], s.x[d], s.K[a], s.K[b], s.K[c], s.K[d])
-    for n in range(fours, active):
-        rows.axpy(s.Kx, s.x[s.rows[n]], s.K[s.rows[n]])
-
-
-@stage
-def peek(s: InputSynapses, x: Array, a: Array) -> None:
-    """a = W x, changing no state but the scratch; for predictions."""
-    load(s, x)
-    a[:] = 0
-    for n in range(s.active[0]):
-        row = s.rows[n]
-        if s.upto.size > 0:
-            _, _, pc, pd = rows.power(s.map[0], s.map[1], s.counts[STEPS] - s.upto[row])
-            rows.axpy(a, a.dtype.type(pc) * s.x[row], s.V[row])
-            rows.axpy(a, a.dtype.type(pd) * s.x[row], s.S[row])
-        else:
-            rows.axpy(a, s.x[row], s.S[row])
-            if s.pending_x[row] != 0:
-                rows.axpy(a, -s.pending_x[row] * s.x[row], s.pending_post[s.pending_at[row]])
-    rows.combine(a, s.Kx, s.U)
-
-
-@stage
-def integrate(s: InputSynapses, x: Array, a: Array) -> None:
-    """a = W x. Readable form: S_j -= pending_x_j pending_post_j; a = S x + Uᵀ(Kᵀx)."""
-    load(s, x)
-    a[:] = 0
-    if s.upto.size > 0:
-        for n in range(s.active[0]):
-            _catch_up(s, s.rows[n])
-    _sweep(s, a)
-    rows.combine(a, s.Kx, s.U)
-
-
-@inlined
-def _sweep(s: InputSynapses, a: Array) -> None:
-    """Apply what is pending for the active rows and integrate x, in one pass through memory."""
-    fours = s.active[0] - s.active[0] % 4 if s.upto.size == 0 else 0
-    for n in range(0, fours, 4):
-        rows.sweep_four(s.S, s.rows[n : n + 4], s.pending_x, s.pending_at, s.pending_post, s.x, a)
-    for n in range(fours, s.active[0]):
-        row = s.rows[n]
-        _apply(s, row)
-        rows.axpy(a, s.x[row], s.S[row])
-
-
-@stage
-def modulate(s: InputSynapses, c: Array, a: Array, out: Array) -> None:
-    """out = W(x + K c), given a = W x."""
-    if s.U.shape[0] > 0:
-        rows.copy(out, a)
-        rows.combine(out, c, s.WKS)
-    else:
-        for row in range(s.x.size):  # the plain form: x ← x + K c, all of it active
-            s.shift[row] = rows.dot(s.K[row], c)
-            s.x[row] += s.shift[row]
-            s.rows[row] = row
-        s.active[0] = s.x.size
-        if s.upto.size > 0:
-            settle(s)
-        out[:] = 0
-        _sweep(s, out)
-
-
-@stage
-def through(s: InputSynapses, c: Array, out: Array) -> None:
-    """out = W K c: what the second pattern alone would bring; x stays as it is."""
-    out[:] = 0
-    if s.U.shape[0] > 0:
-        rows.combine(out, c, s.WKS)
-    else:
-        settle(s)
-        for row in range(s.x.size):
-            rows.axpy(out, rows.dot(s.K[row], c), s.S[row])
-
-
-@stage
-def update(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step) -> None:
-    """One optimiser step with ΔW = post_x xᵀ + post_c (K c)ᵀ; c need not be that of `modulate`."""
-    if s.upto.size == 0:
-        now = s.counts[PENDING]
-        for row in range(s.pending_at.size):  # whose time is up: its post is to be overwritten
-            if s.pending_at[row] == now:
-                _apply(s, row)
-        rows.copy(s.pending_post[now], post_x)
-        for n in range(s.active[0]):
-            row = s.rows[n]
-            if s.pending_x[row] != 0:  # with a delay, since this sample was integrated
-                _apply_late(s, row)
-            s.pending_x[row] = step.eta * s.x[row]
-            s.pending_at[row] = now
-        s.counts[PENDING] = (now + 1) % BLOCK
-    else:
-        decay = step.eta * step.lam
-        if s.map[0] != step.mu or s.map[1] != decay:
-            settle(s)
-            s.map[0], s.map[1] = step.mu, decay
-        for n in range(s.active[0]):
-            if s.upto[s.rows[n]] < s.counts[STEPS]:  # with a delay, as above
-                _catch_up(s, s.rows[n])
-        s.counts[STEPS] += 1
-        for n in range(s.active[0]):
-            row = s.rows[n]
-            moving_step(s.S[row], s.V[row], step.mu, decay, step.eta * s.x[row], post_x)
-            s.upto[row] = s.counts[STEPS]
-    if s.U.shape[0] > 0:
-        _update_structure(s, post_x, post_c, c, step)
-    elif s.shift.size > 0:
-        _correct(s, post_x, post_c, c, step)
-
-
-@stage
-def extend(s: InputSynapses, post: Array, c: Array, step: Step) -> None:
-    """Add post (K c)ᵀ to the ΔW of the step that `update` has just taken: one more pattern."""
-    zero = post.dtype.type(0)
-    if s.U.shape[0] > 0:
-        for m in range(c.size):
-            rows.amend(s.U, s.VU, m, c[m], post, zero, post, step)
-            rows.amend(s.WK, s.VWK, m, rows.dot(s.G[m], c), post, zero, post, step)
-    else:
-        for row in range(s.x.size):
-            _amend(s, row, rows.dot(s.K[row], c), post, zero, post, step)
-
-
-@stage
-def also(s: InputSynapses, post: Array, c: Array, step: Step) -> None:
-    """Add post (x + K c)ᵀ to the ΔW of the step that `update` has just taken: one more sample."""
-    zero = post.dtype.type(0)
-    for n in range(s.active[0]):
-        _catch_up(s, s.rows[n])
-        rows.amend(s.S, s.V, s.rows[n], s.x[s.rows[n]], post, zero, post, step)
-    if s.U.shape[0] > 0:
-        for m in range(c.size):
-            rows.amend(s.U, s.VU, m, c[m], post, zero, post, step)
-            both = s.Kx[m] + rows.dot(s.G[m], c)
-            rows.amend(s.WK, s.VWK, m, both, post, zero, post, step)
-    elif s.shift.size > 0:
-        _correct(s, post, post, c, step)
-
-
-@stage
-def _correct(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step) -> None:
-    """The plain form has stepped by post_x (x + shift)ᵀ: put post_c (K c)ᵀ for post_x shiftᵀ."""
-    same = True
-    for i in range(post_x.size):
-        same = same and post_x[i] == post_c[i]
-    for row in range(s.shift.size):
-        kc = rows.dot(s.K[row], c)
-        if not (same and kc == s.shift[row]):
-            _amend(s, row, kc, post_c, s.shift[row], post_x, step)
-
-
-@stage
-def _amend(
-    s: InputSynapses, row: int, x1: Scalar, post1: Array, x2: Scalar, post2: Array, step: Step
-) -> None:
-    """Add x1 post1 − x2 post2 to the ΔW of one input, which may be silent and behind."""
-    _apply(s, row)
-    if s.upto.size > 0:
-        _catch_up(s, row)
-    rows.amend(s.S, s.V, row, x1, post1, x2, post2, step)
-
-
-@stage
-def _update_structure(s: InputSynapses, post_x: Array, post_c: Array, c: Array, step: Step) -> None:
-    """U takes post_c cᵀ; WK takes ΔW K = post_x (Kᵀx)ᵀ + post_c (G c)ᵀ."""
-    if s.VWK.shape[0] > 0:
-        outer_step(s.U, s.VU, c, post_c, step)
-        # the two parts of ΔW K are one gradient: velocity and decay act once
-        for m in range(c.size):
-            gc, decay = rows.dot(s.G[m], c), step.eta * step.lam
-            _moving_sum(s.WK[m], s.VWK[m], step.mu, decay, step.eta, s.Kx[m], post_x, gc, post_c)
-    else:
-        for m in range(c.size):
-            rows.axpy(s.U[m], -(step.eta * c[m]), post_c)
-            kx, gc = step.eta * s.Kx[m], step.eta * rows.dot(s.G[m], c)
-            _minus_sum(s.WK[m], kx, post_x, gc, post_c)
-
-
-@lanewise
-def _minus_sum(w: Array, a: Scalar, x: Array, b: Scalar, y: Array) -> None:
-    """w -= a x + b y"""
-    w[...] = w[...] - (a * x[...] + b * y[...])
-
-
-@lanewise
-def _moving_sum(
-    w: Array, v: Array, mu: Scalar, decay: Scalar, eta: Scalar,
-    a: Scalar, x: Array, b: Scalar, y: Array,
-) -> None:  # fmt: skip
-    """One step with momentum and decay and the gradient a x + b y."""
-    v[...] = mu * v[...] + decay * w[...] + eta * (a * x[...] + b * y[...])
-    w[...] = w[...] - v[...]
+        for m in range(k.shape[1]):
+            s.K[m, row] = k[row, m]
+    vectors.project(s.S, s.K, s.WK)
+    vectors.project(s.V, s.K, s.VWK)
+    for m in range(s.G.shape[0]):
+        for n in range(s.G.shape[0]):
+            s.G[m, n] = vectors.dot(s.K[m], s.K[n])
+    for m in range(s.Kx.size):
+        s.Kx[m] = vectors.dot(s.K[m], s.x)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.compiler.kernel import Array, aligned, inlined, stage, view
-from rate_models.kernels import input_synapses, rows
+from rate_models.kernels import input_synapses, vectors
 from rate_models.model import activations, losses
 from rate_models.model.optimizers import Step, contrast_step, outer_step, vector_step
 from rate_models.network import NetworkSpec
@@ -125,10 +125,10 @@ def _current_of(net: Layers, layer: int, source: Array, out: Array, first: int, 
     """`current` of some units of a layer, through the weights as they are."""
     w, x, a = matrix(net, net.W, layer), units(net, source, layer - 1), units(net, out, layer)
     for i in range(first, end):
-        a[i] = rows.dot(w[i], x)
+        a[i] = vectors.dot(w[i], x)
     if net.b.size > 0:
         b, one = units(net, net.b, layer), a.dtype.type(1)
-        rows.axpy(a[first:end], one, b[first:end])
+        vectors.axpy(a[first:end], one, b[first:end])
 
 
 @stage
@@ -140,8 +140,8 @@ def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
     for k in range(now - min(now, net.change.shape[0]), now):
         # (W + η post preᵀ) x = W x + η post (pre·x), and the bias likewise
         row, one = k % net.change.shape[0], a.dtype.type(1 if net.b.size > 0 else 0)
-        was = rows.dot(units(net, net.pre[row], layer - 1), x) + one
-        rows.axpy(a, -was, units(net, net.change[row], layer))
+        was = vectors.dot(units(net, net.pre[row], layer - 1), x) + one
+        vectors.axpy(a, -was, units(net, net.change[row], layer))
 
 
 @inlined
@@ -193,19 +193,33 @@ def remember(net: Layers, layer: int, post: Array, pre: Array, c: Array, step: S
     for i in range(post.size):
         change[i] = -step.eta * post[i]
     if layer > 1:
-        rows.copy(units(net, net.pre[row], layer - 1), units(net, pre, layer - 1))
+        vectors.copy(units(net, net.pre[row], layer - 1), units(net, pre, layer - 1))
     elif c.size > 0:
-        rows.copy(net.c[row], c)
+        vectors.copy(net.c[row], c)
     net.changes[layer] += 1
 
 
 @stage
-def input_current(net: Layers, syn: input_synapses.InputSynapses, x: Array, out: Array) -> None:
-    """out_1 = W_1 x + b_1, with the pending update swept in."""
-    a = units(net, out, 1)
-    input_synapses.integrate(syn, x, a)
+def input_current(
+    net: Layers, syn: input_synapses.InputSynapses, inputs: Array, out: Array
+) -> None:
+    """out_1 = W_1 x + b_1 for the first of the samples in ``inputs``, see `integrate` there."""
+    input_synapses.integrate(syn, inputs, units(net, out, 1))
+    _add_bias(net, out)
+
+
+@stage
+def input_current_again(net: Layers, syn: input_synapses.InputSynapses, out: Array) -> None:
+    """out_1 = W_1 x + b_1 for the same sample, with the weights as they are now."""
+    input_synapses.evaluate(syn, syn.x, units(net, out, 1))
+    _add_bias(net, out)
+
+
+@inlined
+def _add_bias(net: Layers, out: Array) -> None:
     if net.b.size > 0:
-        rows.axpy(a, a.dtype.type(1), units(net, net.b, 1))
+        a = units(net, out, 1)
+        vectors.axpy(a, a.dtype.type(1), units(net, net.b, 1))
 
 
 @stage
@@ -213,11 +227,11 @@ def modulated_current(net: Layers, syn: input_synapses.InputSynapses, work: Work
     """p_1 = W_1 (x + K c) + b_1, not yet through the activation."""
     p, a = units(net, work.p, 1), units(net, work.a, 1)
     if net.afresh > 0:
-        input_current(net, syn, syn.x, work.p)
+        input_current_again(net, syn, work.p)
         a = p
     input_synapses.modulate(syn, work.c, a, p)
-    if net.b.size > 0 and syn.U.shape[0] == 0:
-        rows.axpy(p, p.dtype.type(1), units(net, net.b, 1))
+    if syn.pattern.size > 0:  # the plain form does not begin with a_1, which has the bias
+        _add_bias(net, work.p)
 
 
 @stage
@@ -244,7 +258,7 @@ def output_delta(net: Layers, work: Work) -> None:
     """δ_L = e, through s'(a_L) for a squared error."""
     last = net.sizes.size - 1
     delta = units(net, work.delta, last)
-    rows.copy(delta, work.e)
+    vectors.copy(delta, work.e)
     if net.loss == losses.MSE:
         activations.gate(net.kind[last], units(net, work.a, last), delta)
 
@@ -257,7 +271,7 @@ def back_project(net: Layers, layer: int, work: Work, mask: Array) -> None:
     out[:] = 0
     for i in range(delta.size):
         if delta[i] != 0:
-            rows.axpy(out, delta[i], w[i])
+            vectors.axpy(out, delta[i], w[i])
     gate(net, layer - 1, work, mask)
 
 
@@ -269,7 +283,7 @@ def feed_back(
     delta = units(net, work.delta, layer)
     b = feedback.reshape(delta.size, signal.size)
     for i in range(delta.size):
-        delta[i] = rows.dot(b[i], signal)
+        delta[i] = vectors.dot(b[i], signal)
     gate(net, layer, work, mask)
 
 
@@ -303,7 +317,7 @@ def update(
     if net.gather > 0:
         return
     if layer == 1:
-        input_synapses.update(syn, post, post, c, step)
+        input_synapses.update(syn, post, c, step)
     else:
         w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
         if net.vW.size > 0:
@@ -328,15 +342,12 @@ def contrast(
     """One optimiser step, ΔW_l = post pre_{l-1}ᵀ − minus_post minus_pre_{l-1}ᵀ, Δb_l = δ_l.
 
     δ_l = post − minus_post is given. pre, minus_pre: flat activities; for the first layer x + K c
-    (x alone where c is empty) and x + K work.c; it leaves work.c negated.
+    (x alone where c is empty) and x + K work.c.
     """
     delta = units(net, work.delta, layer)
     if layer == 1:
-        for i in range(work.c.size):
-            work.c[i] = -work.c[i]
-        input_synapses.update(syn, delta, minus_post, work.c, step)
-        if c.size > 0:
-            input_synapses.extend(syn, post, c, step)
+        input_synapses.update(syn, post, c, step)
+        input_synapses.add(syn, minus_post, work.c, -step.eta)
     else:
         w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
         if net.vW.size > 0:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from rate_models.compiler import vectors
@@ -66,12 +67,11 @@ def sample_loss(kind: int, a: Array, h: Array, y: Array) -> Scalar:
     """L of one sample; textbook: `loss_of`."""
     total = 0.0
     if kind == CROSS_ENTROPY:
-        top = a[vectors.largest(a)]
-        dot = 0.0
+        # h = exp(a − top) / Σ exp(a − top), so the largest h has the sum
+        largest = vectors.largest(a)
         for i in range(a.size):
-            total += math.exp(a[i] - top)
-            dot += a[i] * y[i]
-        return math.log(total) + top - dot
+            total += a[i] * y[i]
+        return a[largest] - total - math.log(np.float64(h[largest]))
     for i in range(a.size):
         if kind == MSE:
             total += 0.5 * (h[i] - y[i]) ** 2

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, specialise, stage
 from rate_models.compiler.records import Record, kind_of, opened
-from rate_models.kernels import input_synapses, layers, rows
+from rate_models.kernels import input_synapses, layers, vectors
+from rate_models.kernels.input_synapses import BLOCK
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
 from rate_models.model.optimizers import Rates, step_at
@@ -50,9 +50,11 @@ def _learn(  # type: ignore[no-untyped-def]
     of, by = opened(parts, PARTS), opened(options, OPTIONS)  # type: ignore[name-defined]  # noqa: F821
     net, syn, params, work, clock = of.net, of.syn, of.params, of.work, of.clock
     last = net.sizes.size - 1
+    input_synapses.begin(syn)
     for t in range(X.shape[0]):
+        block = X[t : t + BLOCK - clock[0] % BLOCK]
         for layer in range(1, last + 1):
-            standard(layer, net, syn, params, work, X[t], labels[t], Y[t], masks[t])  # type: ignore[name-defined]  # noqa: F821
+            standard(layer, net, syn, params, work, block, labels[t], Y[t], masks[t])  # type: ignore[name-defined]  # noqa: F821
         if not judge(net, work, masks.shape[1] > 0, t, predicted, losses_, out):
             return t
         step = step_at(by.rates, clock[0], net.W)
@@ -62,23 +64,39 @@ def _learn(  # type: ignore[no-untyped-def]
                 layer, net, syn, params, by.hyper, step, work, masks[t], noise[t]
             )
         clock[0] += 1
-        if clock[0] % FOLD_EVERY == 0:
-            input_synapses.fold(syn)
+        end_of_step(syn, clock[0], 1)
     return X.shape[0]
 
 
 def _standard(  # type: ignore[no-untyped-def]
-    layer, net, syn, params, work, x, label, vector, mask
+    layer, net, syn, params, work, inputs, label, vector, mask
 ):
-    """S(t,l): fill a_l and h_l, given those below; where there is dropout, also without it."""
+    """S(t,l): fill a_l and h_l, given those below; where there is dropout, also without it.
+
+    inputs (N, n_0): this sample and those that follow, see `input_synapses.integrate`.
+    """
     if layer == 1:
-        layers.input_current(net, syn, x, work.a)
+        layers.input_current(net, syn, inputs, work.a)
         target(work.y, label, vector)
     if mask.size > 0:
         if layer == 1:
-            rows.copy(layers.units(net, work.a0, 1), layers.units(net, work.a, 1))
+            vectors.copy(layers.units(net, work.a0, 1), layers.units(net, work.a, 1))
         respond(layer, net, params, work.a0, work.h0, mask[:0])  # type: ignore[name-defined]  # noqa: F821
     respond(layer, net, params, work.a, work.h, mask)  # type: ignore[name-defined]  # noqa: F821
+
+
+@stage
+def end_of_step(syn: input_synapses.InputSynapses, seen: int, batch: int) -> None:
+    """After ``seen`` samples: end the block of pending updates, fold, where it is time to.
+
+    batch: samples per update of the weights; nothing happens between two updates.
+    """
+    if seen % batch > 0:
+        return
+    if seen // FOLD_EVERY > (seen - batch) // FOLD_EVERY:
+        input_synapses.fold(syn)
+    elif seen // BLOCK > (seen - batch) // BLOCK:
+        input_synapses.end_block(syn)
 
 
 @stage
@@ -116,7 +134,7 @@ def error(work: Work, h: Array) -> None:
 def target(y: Array, label: int, vector: Array) -> None:
     """y = the given vector, or one-hot at ``label``."""
     if vector.size > 0:
-        rows.copy(y, vector)
+        vectors.copy(y, vector)
     else:
         y[:] = 0
         y[label] = 1
@@ -143,10 +161,8 @@ def _predict(parts, X, out):  # type: ignore[no-untyped-def]
     net, syn, params, work = of.net, of.syn, of.params, of.work
     last = net.sizes.size - 1
     for t in range(X.shape[0]):
-        a = layers.units(net, work.a, 1)
-        input_synapses.peek(syn, X[t], a)
-        if net.b.size > 0:
-            rows.axpy(a, a.dtype.type(1), layers.units(net, net.b, 1))
+        vectors.copy(syn.x, X[t])
+        layers.input_current_again(net, syn, work.a)
         for layer in range(1, last + 1):
             respond(layer, net, params, work.a, work.h, work.a[:0])  # type: ignore[name-defined]  # noqa: F821
         h = layers.units(net, work.h, last)

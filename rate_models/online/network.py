@@ -21,7 +21,7 @@ from rate_models.model.optimizers import Optimizer, moves
 from rate_models.network import NetworkSpec, Parameters
 from rate_models.online import kernel as online_kernel
 from rate_models.online.kernel import Options, Parts
-from rate_models.online.learned import Learned, class_indices, restored
+from rate_models.online.parameters import Trainable, class_indices, restored
 from rate_models.rules import Own, Rule
 from rate_models.support import bounds
 from rate_models.support.arguments import check_text
@@ -51,7 +51,7 @@ class Single(NamedTuple):
     outcome: Outcome
 
 
-class OnlineNetwork(Learned):
+class OnlineNetwork(Trainable):
     """A network, a rule and an optimiser in compiled form.
 
     spec: the network. rule: a name in `rate_models.rules`, the path of a file of one's own, or a
@@ -358,9 +358,7 @@ class OnlineNetwork(Learned):
         return {**named, "clock": self._clock}
 
     def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
-        own = {name: arrays[f"input.{name}"] for name in input_synapses.STATE}
-        found = input_synapses.bounds(own, bounds.MOST)
-        named = {f"input.{name}": ends for name, ends in found.items()}
+        named = {f"input.{name}": ends for name, ends in input_synapses.BOUNDS.items()}
         counts = [f"rule.{name}" for name in self.definition.named("counts")]
         return named | {name: (0, bounds.MOST) for name in ("clock", *counts)}
 

@@ -15,7 +15,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from rate_models.compiler.kernel import Array, Scalar, stage
-from rate_models.kernels import rows
+from rate_models.kernels import vectors
 
 SMALL = 1e-4  # added to √G in N
 UNLIKELY = 1e-6  # added to every prediction, so that a wrong label can be drawn in any case
@@ -73,7 +73,7 @@ def label_codes(y: Array, h: Array, u: Scalar, uniform: bool, right: Array, wron
 @stage
 def goodness_of(v: Array) -> Scalar:
     """G(v)"""
-    return rows.dot(v, v) / v.dtype.type(v.size)
+    return vectors.dot(v, v) / v.dtype.type(v.size)
 
 
 @stage

@@ -40,7 +40,7 @@ from array_api_compat import array_namespace
 
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
-from rate_models.kernels import input_synapses, layers, rows
+from rate_models.kernels import input_synapses, layers, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations
@@ -233,17 +233,17 @@ def _respond(
     a[:] = 0
     rest[:] = 0
     if layer == 1:
-        rows.combine(a, xi, syn.S)
+        vectors.combine(a, xi, syn.S)
     else:
         w = layers.matrix(net, net.W, layer)
         for i in range(a.size):
-            a[i] = rows.dot(w[i], xi)
+            a[i] = vectors.dot(w[i], xi)
     if net.b.size > 0:
-        rows.copy(rest, layers.units(net, net.b, layer))
-    rows.axpy(a, a.dtype.type(1), rest)
+        vectors.copy(rest, layers.units(net, net.b, layer))
+    vectors.axpy(a, a.dtype.type(1), rest)
     activations.activate(net.kind[layer], a, z)
     activations.activate(net.kind[layer], rest, a)
-    rows.axpy(z, a.dtype.type(-1), a)
+    vectors.axpy(z, a.dtype.type(-1), a)
     if mask.size > 0 and layer < net.sizes.size - 1:
         m = layers.units(net, mask, layer)
         for i in range(z.size):
@@ -263,11 +263,11 @@ def _product(net: Layers, params: Any, j: int, work: Work, f: Array) -> None:
             b = layers.item(params.B, params.B_at, layer - 1 - j).reshape(n, m)
             if layer == j + 1:
                 for i in range(n):
-                    f[i, k] = rows.dot(b[i], right)
+                    f[i, k] = vectors.dot(b[i], right)
             else:
                 out = layers.units(net, work.p, layer - 1)
                 for i in range(n):
-                    out[i] = rows.dot(b[i], right)
+                    out[i] = vectors.dot(b[i], right)
                 right = out
 
 

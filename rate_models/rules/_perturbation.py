@@ -27,9 +27,8 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
-from rate_models.compiler import vectors
 from rate_models.compiler.kernel import Array, Scalar, stage
-from rate_models.kernels import layers, rows
+from rate_models.kernels import layers, vectors
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations, losses
 from rate_models.network import NetworkSpec, Parameters, forward
@@ -114,7 +113,7 @@ def _differ(net: Layers, layer: int, work: Work) -> None:
     below, d = layers.units(net, work.p, layer - 1), layers.units(net, work.p, layer)
     kind, hidden = net.kind[layer], layer < net.sizes.size - 1
     for i in range(d.size):
-        d[i] = rows.dot(w[i], below)
+        d[i] = vectors.dot(w[i], below)
         if hidden:
             clean = np.float64(a[i])  # float() would leave it in single precision
             d[i] = _value(kind, clean + d[i]) - _value(kind, clean)

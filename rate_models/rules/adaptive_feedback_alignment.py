@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, NamedTuple
 
 from rate_models.compiler.kernel import Array, stage
-from rate_models.kernels import input_synapses, layers, rows
+from rate_models.kernels import input_synapses, layers, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations, losses
@@ -126,7 +126,7 @@ def teach(
     elif layer < last:
         w, below = layers.matrix(net, net.W, layer), layers.units(net, work.delta, layer - 1)
         for i in range(delta.size):
-            delta[i] = rows.dot(w[i], below)
+            delta[i] = vectors.dot(w[i], below)
         layers.gate(net, layer, work, mask)
     if layer == 1:
         work.c[:] = 0  # the presynaptic activity of the update is x alone

@@ -55,7 +55,7 @@ from pydantic import Field
 
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
-from rate_models.kernels import input_synapses, layers, rows
+from rate_models.kernels import input_synapses, layers, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations
@@ -236,7 +236,7 @@ def respond(layer: int, net: Layers, params: Any, a: Array, h: Array, mask: Arra
     layers.standard_pass(layer, net, a, h, mask)
     if layer == 1 and params.mean.size > 0:
         z = layers.units(net, h, 1)
-        rows.axpy(z, z.dtype.type(-1), params.mean)
+        vectors.axpy(z, z.dtype.type(-1), params.mean)
 
 
 @stage
@@ -264,7 +264,7 @@ def teach(
             _inhibit_and_step(params, z, n, delta, hyper.eta_q * step.eta)
         for i in range(work.y.size):
             if work.y[i] != 0:
-                rows.axpy(delta, -work.y[i], w[i])
+                vectors.axpy(delta, -work.y[i], w[i])
         layers.gate(net, 1, work, mask)
         if hyper.ridge > 0 and not moving:
             _shrink(syn, params, hyper, step, n)
@@ -286,7 +286,7 @@ def teach(
             net.W[i] -= own.eta * net.W[i]
     layers.update(net, syn, 2, delta, work.h, work.c, own)
     if params.mean.size > 0:
-        rows.axpy(params.mean, hyper.mean_rate, z)
+        vectors.axpy(params.mean, hyper.mean_rate, z)
 
 
 @stage
@@ -294,9 +294,9 @@ def _inhibit(params: Any, z: Array, n: Array, inhibition: Array) -> None:
     """n = R z, inhibition = Q n."""
     q, r = params.Q.reshape(z.size, z.size), params.R.reshape(z.size, z.size)
     for i in range(z.size):
-        n[i] = rows.dot(r[i], z)
+        n[i] = vectors.dot(r[i], z)
     for i in range(z.size):
-        inhibition[i] = rows.dot(q[i], n)
+        inhibition[i] = vectors.dot(q[i], n)
 
 
 @stage
@@ -309,14 +309,14 @@ def _inhibit_and_step(params: Any, z: Array, n: Array, inhibition: Array, rate: 
     k = z.size
     q, r = params.Q.reshape(k, k), params.R.reshape(k, k)
     for i in range(k):
-        row, n_i = r[i], rows.dot(r[i], z)
+        row, n_i = r[i], vectors.dot(r[i], z)
         n[i] = n_i
         for j in range(k):
             # z_j n_i is the same number for Q, which keeps R = Qᵀ to the last bit
             row[j] -= rate * (row[j] - z[j] * n_i)
     for i in range(k):
         row, z_i = q[i], z[i]
-        inhibition[i] = rows.dot(row, n)
+        inhibition[i] = vectors.dot(row, n)
         for j in range(k):
             row[j] -= rate * (row[j] - z_i * n[j])
 
@@ -347,10 +347,10 @@ def _shrink(syn: InputSynapses, params: Any, hyper: Any, step: Step, n: Array) -
     for row in range(syn.S.shape[0]):
         w = syn.S[row]
         for i in range(k):
-            n[i] = rows.dot(r[i], w)
+            n[i] = vectors.dot(r[i], w)
         if syn.V.size > 0:
             for i in range(k):
-                n[i] += rows.dot(r[i], syn.V[row])
+                n[i] += vectors.dot(r[i], syn.V[row])
         for i in range(k):
             old = w[i]
             if syn.V.size > 0:
@@ -359,7 +359,7 @@ def _shrink(syn: InputSynapses, params: Any, hyper: Any, step: Step, n: Array) -
                 change = rise * (old * n[j])
                 params.vQ[i * k + j] -= change
                 params.vR[j * k + i] -= change
-            change = fall * rows.dot(q[i], n)
+            change = fall * vectors.dot(q[i], n)
             w[i] -= change
             if syn.V.size > 0:
                 syn.V[row, i] += change

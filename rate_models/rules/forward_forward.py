@@ -43,7 +43,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
-from rate_models.kernels import input_synapses, layers, rows
+from rate_models.kernels import input_synapses, layers, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations
@@ -281,7 +281,7 @@ def _current(layer: int, net: Layers, syn: InputSynapses, c: Array, work: Work, 
     if layer == 1:
         current = layers.units(net, out, 1)
         input_synapses.through(syn, c, current)
-        rows.axpy(current, current.dtype.type(1), layers.units(net, work.a, 1))
+        vectors.axpy(current, current.dtype.type(1), layers.units(net, work.a, 1))
     else:
         layers.current(net, layer, out, out)
 

@@ -44,7 +44,7 @@ from pydantic import Field
 
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
-from rate_models.kernels import layers, rows
+from rate_models.kernels import layers, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
@@ -244,7 +244,7 @@ def teach(
         delta[:] = 0
         for i in range(signal.size):
             if signal[i] != 0:
-                rows.axpy(delta, signal[i], b[i])
+                vectors.axpy(delta, signal[i], b[i])
         for i in range(n):
             surprise[i] -= delta[i]
         if hyper.solver == RIDGE:
@@ -264,14 +264,14 @@ def teach(
 def _correct(b: Array, gain: Array, surprise: Array, rate: Scalar) -> None:
     """B += rate gain surpriseᵀ"""
     for i in range(gain.size):
-        rows.axpy(b[i], rate * gain[i], surprise)
+        vectors.axpy(b[i], rate * gain[i], surprise)
 
 
 @stage
 def _absorb(R: Array, signal: Array, gain: Array) -> None:
     """RᵀR += ẽẽᵀ by Givens rotations of (R; ẽᵀ), then gain = (RᵀR)⁻¹ ẽ by two substitutions."""
     n, x = gain.size, gain
-    rows.copy(x, signal)
+    vectors.copy(x, signal)
     for k in range(n):
         if x[k] != 0:
             length = math.hypot(R[k, k], x[k])
@@ -281,12 +281,12 @@ def _absorb(R: Array, signal: Array, gain: Array) -> None:
                 old = R[k, j]
                 R[k, j] = cos * old + sin * x[j]
                 x[j] = cos * x[j] - sin * old
-    rows.copy(x, signal)
+    vectors.copy(x, signal)
     for k in range(n):  # Rᵀ z = ẽ
         x[k] /= R[k, k]
-        rows.axpy(x[k + 1 :], -x[k], R[k, k + 1 :])
+        vectors.axpy(x[k + 1 :], -x[k], R[k, k + 1 :])
     for k in range(n - 1, -1, -1):  # R gain = z
-        x[k] = (x[k] - rows.dot(R[k, k + 1 :], x[k + 1 :])) / R[k, k]
+        x[k] = (x[k] - vectors.dot(R[k, k + 1 :], x[k + 1 :])) / R[k, k]
 
 
 RULE = Rule(

@@ -52,7 +52,7 @@ from pydantic import Field
 
 from rate_models.compiler.kernel import Array, stage
 from rate_models.errors import BadOption
-from rate_models.kernels import layers, rows
+from rate_models.kernels import layers, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations, losses
@@ -330,7 +330,7 @@ def _first_step(layer: int, net: Layers, syn: InputSynapses, step: Step, work: W
         work.c[:] = 0
     layers.update(net, syn, layer, layers.units(net, work.h, layer), work.h, work.c, step)
     if layer == 1:
-        layers.input_current(net, syn, syn.x, work.a)
+        layers.input_current_again(net, syn, work.a)
 
 
 @stage
@@ -360,7 +360,7 @@ def _modulate(net: Layers, params: Any, hyper: Any, work: Work, noise: Array) ->
         h, p = layers.units(net, work.h, j), layers.units(net, work.p, j)
         f = params.F.reshape(h.size, outputs)
         for i in range(h.size):
-            p[i] = h[i] + rows.dot(f[i], work.c)
+            p[i] = h[i] + vectors.dot(f[i], work.c)
 
 
 RULE = Rule(

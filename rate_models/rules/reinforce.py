@@ -33,7 +33,7 @@ from __future__ import annotations
 from typing import Annotated, Any, NamedTuple
 
 from rate_models.compiler.kernel import Array, stage
-from rate_models.kernels import layers, rows
+from rate_models.kernels import layers, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
@@ -118,7 +118,7 @@ def teach(
     if layer == net.sizes.size - 1:
         estimate(net, hyper.c, work, mask, noise)  # with the weights before any update
     else:
-        rows.copy(delta, layers.units(net, work.p, layer))
+        vectors.copy(delta, layers.units(net, work.p, layer))
         layers.gate(net, layer, work, mask)
     layers.update(net, syn, layer, delta, work.h, work.c, step)
 

@@ -28,6 +28,18 @@ def check_text(what: str, value: object, expected: str = "a name") -> None:
         raise BadOption(what, got=quoted(value), expected=expected)
 
 
+def check_choice(what: str, value: object, choices: Sequence[str | None]) -> None:
+    """Raise BadOption unless ``value`` is one of ``choices``, which are names and perhaps None.
+
+    >>> check_choice("scale", "rnge", ("none", "range"))
+    Traceback (most recent call last):
+    rate_models.errors.BadOption: scale: got 'rnge'; expected none or range
+    """
+    if not isinstance(value, str | None) or value not in choices:
+        *others, last = [choice for choice in choices if choice is not None]
+        raise BadOption(what, got=quoted(value), expected=f"{', '.join(others)} or {last}")
+
+
 def elements(what: str, value: object, expected: str) -> tuple[Any, ...]:
     """The elements of a sequence, in order.
 

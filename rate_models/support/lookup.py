@@ -106,10 +106,16 @@ def get(kind: Kind[T], name: str) -> T:
 
     Raises what `module` raises, and BadOption for a file without such an object.
     """
-    value = vars(module(kind, name)).get(kind.holds)
+    content = vars(module(kind, name))
+    value = content.get(kind.holds)
     if not isinstance(value, kind.type):
-        where = f"file of {kind.name} {own_files.shown(name)}"
-        raise BadOption(where, got=quoted(value), expected=kind.expected)
+        defined = kind.holds in content
+        raise BadOption(
+            f"file of {kind.name} {own_files.shown(name)}",
+            got=f"{kind.holds} = {quoted(value)}" if defined else f"a file without {kind.holds}",
+            expected=kind.expected,
+            remedy="" if defined else "add this line, or name the file that has it",
+        )
     return value
 
 

@@ -143,13 +143,13 @@ def _absolute(kind: str, path: Path) -> Path:
         raise BadOption(f"{kind} {path}", got=f"{error}", expected="the path of a file") from None
 
 
-def _check(kind: str, path: Path, digest: str, wanted: str) -> None:
+def _check(kind: str, path: Path, digest: str, required: str) -> None:
     """Refuse a file of a run or checkpoint that has changed or that other users can write."""
-    if digest != wanted:
+    if digest != required:
         raise OtherFile(
             f"{kind} {path}",
             got=f"a file that has changed: its content has the digest {digest[:8]}...",
-            expected=f"{wanted[:8]}..., with which the run or checkpoint was made",
+            expected=f"{required[:8]}..., with which the run or checkpoint was made",
             remedy="put the old content back, or start a new run",
         )
     from rate_models.compiler.cache import distrust_file  # with numba, which takes long to import

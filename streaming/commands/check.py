@@ -75,5 +75,15 @@ def kind_of(name: str) -> Kind:
         return "circuit"
     if "SOURCE" in content:
         return "source"
-    expected = "a file that ends in RULE = Rule(...), CIRCUIT = ... or SOURCE = ..."
-    raise BadOption(f"file {own_files.shown(name)}", got="none of them", expected=expected)
+    if "RULE" in content:
+        return "rule"
+    paper = "PAPER" in content
+    raise BadOption(
+        f"file {own_files.shown(name)}",
+        got="a paper" if paper else "a file without RULE, CIRCUIT or SOURCE",
+        expected="RULE = Rule(...), CIRCUIT = CircuitFile(...) or SOURCE = SourceFile(...) at its "
+        "end",
+        remedy=f"`dendrostream paper {name}` runs it"
+        if paper
+        else "add this line, or name the file that has it",
+    )

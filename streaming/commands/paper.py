@@ -13,7 +13,7 @@ from streaming.commands._options import command_line, with_options
 from streaming.commands._output import Json, print_json
 from streaming.options import Data, Download
 from streaming.records import Checked, Option
-from streaming.terminal import say
+from streaming.terminal import notify
 
 
 class PaperOptions(Checked):
@@ -98,12 +98,12 @@ def _reproduce(name: str, chosen: PaperOptions, command: str) -> dict[str, Any]:
             name, chosen.out, seeds=chosen.seeds, epochs=chosen.epochs, quick=chosen.quick,
             rows=_list(chosen.rows), columns=_list(chosen.columns), device=chosen.device,
             data=Options(data=chosen.data, download=chosen.download), scheduler=chosen.scheduler,
-            workers=chosen.workers, command=command, say=say,
+            workers=chosen.workers, command=command, notify=notify,
             bar=sys.stderr.isatty(),
         )  # fmt: skip
     except KeyboardInterrupt:
         kept = chosen.out / "cells"
-        say(f"interrupted; finished cells are kept in {kept}: the same command goes on")
+        notify(f"interrupted; finished cells are kept in {kept}: the same command goes on")
         raise typer.Exit(130) from None
 
 

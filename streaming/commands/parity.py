@@ -31,7 +31,7 @@ def parity(
     text = "comparing all implementations of each rule, which takes some seconds a rule"
     notice = nullcontext() if json_ else slow(text)
     with notice, closing(Steps("parity", " samples")) as bar:
-        result = compare(others={"circuit": circuit}, tell=bar, **given)
+        result = compare(others={"circuit": circuit}, progress=bar, **given)
     if json_:
         print_json({"ok": result.ok, "deviations": result.rows, "missing": result.missing})
     else:

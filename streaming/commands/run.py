@@ -13,7 +13,7 @@ from rate_models.errors import BadOption
 from streaming.commands._options import flags, given, with_options
 from streaming.commands._output import Json, Quiet, print_json
 from streaming.options import RunOptions
-from streaming.terminal import say
+from streaming.terminal import notify
 
 if TYPE_CHECKING:
     from streaming.runs.run import Hooks
@@ -57,19 +57,19 @@ def run(
     BARS.set(not silent)
     hooks = Hooks(
         stop=interrupts,
-        say=(lambda message: None) if quiet else say,
-        watch=Outlook((lambda _: None) if quiet else say, (lambda _: None) if silent else bar),
+        notify=(lambda message: None) if quiet else notify,
+        watch=Outlook((lambda _: None) if quiet else notify, (lambda _: None) if silent else bar),
     )
     context.with_resource(interrupts.caught())  # until the command has ended
     try:
         with contextlib.closing(bar):
             summary = _streamed(context, resume, from_, out, hooks)
     except KeyboardInterrupt as stop:
-        say(": ".join(["interrupted", *map(str, stop.args)]))
+        notify(": ".join(["interrupted", *map(str, stop.args)]))
         raise typer.Exit(interrupts.exit_code) from None
     print_json(summary) if json_ else print(_report(summary))
     if summary["stopped"] == "interrupted":
-        say(f"interrupted; go on with: dendrostream run --resume {summary['out']}")
+        notify(f"interrupted; go on with: dendrostream run --resume {summary['out']}")
         raise typer.Exit(interrupts.exit_code)
 
 

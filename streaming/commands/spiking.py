@@ -20,8 +20,8 @@ def spiking(json_: Json = False, **options: Any) -> None:
     if chosen.samples < 1 or chosen.presentation < 1:
         got = f"{chosen.samples}, {chosen.presentation}"
         raise BadOption("--samples and --presentation", got=got, expected="1 or more")
-    say = (lambda _: None) if json_ else terminal.say
-    result = conversion.convert_and_simulate(chosen, say, progress=not json_)
+    notify = (lambda _: None) if json_ else terminal.notify
+    result = conversion.convert_and_simulate(chosen, notify, progress=not json_)
     print_json(result) if json_ else print(_report(result))
 
 

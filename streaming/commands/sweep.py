@@ -64,7 +64,7 @@ def sweep(
 ) -> None:
     """Run all combinations of option values on Dask workers; finished cells are not run twice."""
     chosen = SweepOptions(**{name: options[name] for name in SweepOptions.model_fields})
-    result = _swept(context, chosen, (lambda _: None) if quiet else terminal.say, quiet)
+    result = _swept(context, chosen, (lambda _: None) if quiet else terminal.notify, quiet)
     if json_:
         print_json(result)
     else:
@@ -75,12 +75,12 @@ def sweep(
     if result["failed"]:
         failed = [row["error"] for row in result["rows"] if row["stopped"] == "error"]
         failures = f"{len(failed)} of {result['cells']} cells failed, the first with: {failed[0]}"
-        terminal.say(f"{failures}; the same command tries them again")
+        terminal.notify(f"{failures}; the same command tries them again")
         raise typer.Exit(2)
 
 
 def _swept(
-    context: typer.Context, chosen: SweepOptions, say: Callable[[str], None], quiet: bool
+    context: typer.Context, chosen: SweepOptions, notify: Callable[[str], None], quiet: bool
 ) -> dict[str, Any]:
     """The results of the sweep; an interrupt ends the command."""
     from streaming.progress import Interrupts
@@ -97,12 +97,12 @@ def _swept(
             return run_all(
                 options, varies, chosen.out, table=chosen.table, scheduler=chosen.scheduler,
                 workers=chosen.workers, runs=chosen.runs, dashboard=chosen.dashboard,
-                command=command_line(context, SweepOptions, RunOptions), say=say,
+                command=command_line(context, SweepOptions, RunOptions), notify=notify,
                 bar=sys.stderr.isatty() and not quiet,
             )  # fmt: skip
     except KeyboardInterrupt:
         kept = chosen.out / "cells"
-        say(f"interrupted; finished cells are kept in {kept}: the same command goes on")
+        notify(f"interrupted; finished cells are kept in {kept}: the same command goes on")
         raise typer.Exit(interrupts.exit_code) from None
 
 

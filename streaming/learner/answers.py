@@ -53,14 +53,18 @@ class Answers(Facts):
         """The predicted label, or the output vector for regression. The learner is not changed."""
         with self._network.lock:
             predicted = self._predicted(self._outputs_one(x))
-        return self._said(predicted)[0] if self.classes is None else self.classes[int(predicted[0])]
+        return (
+            self._as_labels(predicted)[0]
+            if self.classes is None
+            else self.classes[int(predicted[0])]
+        )
 
     def predict_many(self, X: Any) -> Array:
         """The predicted labels (N,) of the rows of X, or output vectors (N, n_L) for regression."""
         if self.classes is not None:
-            return self._said(self._predicted(self._outputs_many(X)))
+            return self._as_labels(self._predicted(self._outputs_many(X)))
         with self._network.lock:  # outputs and target scaling of the same moment
-            return self._said(self._predicted(self._outputs_many(X)))
+            return self._as_labels(self._predicted(self._outputs_many(X)))
 
     def predict_proba_one(self, x: Any) -> dict[Label, float]:
         """{label: probability} of one sample. Raises BadOption if outputs are not probabilities."""
@@ -84,14 +88,14 @@ class Answers(Facts):
 
     def scaled(self, X: Any) -> Array:
         """The input of the network, scaled, for the rows of X (N, n_0)."""
-        return self._scaler.transform(self._door.rows(several("X", X), 0), self.dtype)
+        return self._scaler.transform(self._entry.rows(several("X", X), 0), self.dtype)
 
     def prepared(self, X: Any, y: Any) -> tuple[Array, Array]:
         """The input of the network for the good rows: scaled x (m, n_0), target vectors (m, n_L).
 
         Before the first sample is learned the scaling is estimated from these rows alone.
         """
-        checked = self._door.check(*pair(X, y), to_first=False)
+        checked = self._entry.check(*pair(X, y), to_first=False)
         scaler, targets, truth = self._scaler, self._targets, checked.truth
         if not self.samples_seen:
             scaler = Scaler(scaler.kind, scaler.n_features, scaler.maximum)
@@ -107,7 +111,7 @@ class Answers(Facts):
         start = 0
         while start < max(len(y), 1):
             rows = slice(start, start + (1 if learning and self._rates.open else self._block))
-            yield rows, self._door.check(X[rows], y[rows], to_first=self.on_bad == "raise")
+            yield rows, self._entry.check(X[rows], y[rows], to_first=self.on_bad == "raise")
             start = rows.stop
 
     @property
@@ -135,8 +139,8 @@ class Answers(Facts):
 
     def _outputs_one(self, x: Any) -> Array:
         """h_L (1, n_L) of one sample."""
-        if self._compiled_network is None or (sample := self._door.plain_sample(x)) is None:
-            return self._outputs(self._door.sample(x)[None])
+        if self._compiled_network is None or (sample := self._entry.plain_sample(x)) is None:
+            return self._outputs(self._entry.sample(x)[None])
         with self._compiled_network.lock:
             self._scaler.scale_one(sample, self._compiled_network.single.X[0], learn=False)
             return self._compiled_network.predict_one()
@@ -145,9 +149,9 @@ class Answers(Facts):
         X = several("X", X)
         size = self._block
         starts = range(0, max(len(X), 1), size)
-        return np.concatenate([self._outputs(self._door.rows(X[i : i + size], i)) for i in starts])
+        return np.concatenate([self._outputs(self._entry.rows(X[i : i + size], i)) for i in starts])
 
-    def _said(self, predicted: Array) -> Array:
+    def _as_labels(self, predicted: Array) -> Array:
         """Labels of class indices; numbers unchanged, with 0 for those that are not known yet."""
         if self._labels is not None:
             return self._labels[predicted]

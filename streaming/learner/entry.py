@@ -1,4 +1,4 @@
-"""The door: what a person hands in becomes arrays, or one message that says what is wrong."""
+"""Checks of samples and labels at the entry of the learner: they become arrays or one error."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _FIRST = threading.Lock()
 
 
 class Checked(NamedTuple):
-    """Samples that passed: rows X (m, n_0) float64, truth: class indices (m,) or targets (m, n_L).
+    """The good ones of N samples: X (m, n_0) float64 with their truth.
 
-    good: which of the rows handed in these are, (N,) bool. bad: what is wrong with the first
-    that is not, or None.
+    truth: class indices (m,) or targets (m, n_L).
+    good (N,): which of the samples they are. bad: the error of the first other sample, or None.
     """
 
     X: NDArray[np.float64]
@@ -44,8 +44,8 @@ class Checked(NamedTuple):
     bad: BadSample | None
 
 
-class Door:
-    """Checks and converts samples of one shape; everything it refuses is a BadSample.
+class EntryChecks:
+    """Checks and converts samples of one shape. Raises BadSample for those that it refuses.
 
     classes: labels in the order of the output units, None for regression.
     features: names in the order of the inputs, None until a sample came as a dict.
@@ -83,7 +83,7 @@ class Door:
         """One sample as a fresh (n_0,) vector, the same numbers as `sample` gives; or None.
 
         It takes arrays, lists and dicts of numbers, once the names of the features are known, and
-        is fast. None: the sample is of another kind, or it is bad, and `sample` says what is wrong.
+        is fast. None: the sample is of another kind, or it is bad; `sample` raises the error.
         """
         if type(x) is dict:
             names = self.features
@@ -120,21 +120,24 @@ class Door:
         """The names of the features in their order; BadSample where these are others."""
         names = plain_names(given) if self.features is None else self.features
         if len(names) != self.n_features or len(given) != len(names) or set(names) != {*given}:
-            missing, more = (
-                [n for n in names if n not in given],
-                [plain(n) for n in given if n not in names],
-            )
-            said = [f"{what} {listed(of)}" for what, of in
-                    (("missing", missing), ("unknown", more)) if of]  # fmt: skip
-            raise BadSample(
-                "x",
-                got="; ".join(said) or f"{len(given)} features",
-                expected=f"these {self.n_features} features: {listed(names)}"
-                if said
-                else f"{self.n_features} features",
-                remedy="give every sample the same features",
-            )
+            raise self._other_features(names, given)
         return names
+
+    def _other_features(
+        self, names: tuple[str | int, ...], given: Mapping[Any, Any] | Sequence[Any]
+    ) -> BadSample:
+        """The error for a sample that has not exactly these features."""
+        missing = [n for n in names if n not in given]
+        unknown = [plain(n) for n in given if n not in names]
+        wrong = [("missing", missing), ("unknown", unknown)]
+        listing = "; ".join(f"{what} {listed(which)}" for what, which in wrong if which)
+        expected = f"{self.n_features} features"
+        return BadSample(
+            "x",
+            got=listing or f"{len(given)} features",
+            expected=f"these {expected}: {listed(names)}" if listing else expected,
+            remedy="give every sample the same features",
+        )
 
     def take_features(self, names: Sequence[Any] | None) -> None:
         """Features in the order of a checkpoint; BadOption where they cannot be."""
@@ -210,7 +213,7 @@ class Door:
 
     def code(self, label: Any) -> int:
         """The class index of a label, -1 for what is none."""
-        try:  # numpy scalars and whole floats are found too: they hash like the number
+        try:  # NumPy scalars and whole floats too: they have the hash of the number
             return self._index.get(plain(label), -1)
         except Exception:  # no hash, or whatever a foreign object raises
             return -1
@@ -252,20 +255,20 @@ class Door:
     def _vector(
         self, where: str, value: object, width: int, names: tuple[str | int, ...] | None = None
     ) -> NDArray[np.float64]:
-        def place(i: int) -> str:
+        def name(i: int) -> str:
             return f"feature {names[i]!r}" if names else f"{where}[{i}]"
 
         given = getattr(value, "shape", ())
         if isinstance(given, tuple) and given and given != (width,):  # before a copy is made of it
             raise _misshapen(where, given, width)
-        vector = numbers(where, value, place)
+        vector = numbers(where, value, name)
         if vector.shape != (width,):
             raise _misshapen(where, vector.shape, width)
         fine = np.abs(vector) <= self._limit
         if not fine.all():
             i = int(np.argmin(fine))
             raise BadSample(
-                place(i),
+                name(i),
                 got=vector[i],
                 expected=f"a finite number, at most {self._limit:g} in size",
                 remedy="fill it in or leave the sample out (on_bad='skip')",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streaming.learner import implementation
-from streaming.learner.entry import Door
+from streaming.learner.entry import EntryChecks
 from streaming.learner.implementation import Network
 from streaming.learner.labels import Label
 from streaming.samples.scaling import Scaler
@@ -20,7 +20,7 @@ class Facts:
     """
 
     _network: Network
-    _door: Door
+    _entry: EntryChecks
     _scaler: Scaler
     _targets: TargetScaler
     schedule: str
@@ -91,7 +91,7 @@ class Facts:
     @property
     def classes(self) -> tuple[Label, ...] | None:
         """The label of each output unit; None for regression."""
-        return self._door.classes
+        return self._entry.classes
 
     @property
     def task(self) -> str:

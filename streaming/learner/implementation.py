@@ -82,14 +82,10 @@ def build(
         got = f"{how}, {workers}, {batch}"
         raise BadOption("schedule, workers, batch", got=got, expected=expected)
     if circuit is not None:
-        if dtype != CircuitNetwork.dtype:
-            remedy = "circuits have no other precision"
-            at = f"dtype of circuit {circuit}"
-            raise BadOption(at, got=dtype, expected=CircuitNetwork.dtype, remedy=remedy)
-        for name in ("spec", "circuit", "seed", "optimizer"):  # arguments, not options
+        for name in ("spec", "circuit", "seed", "dtype", "optimizer"):  # arguments, not options
             if name in options:
                 raise unknown(name, list(Optimizer._fields))
-        return CircuitNetwork(spec, circuit, seed=seed, **options)
+        return CircuitNetwork(spec, circuit, seed=seed, dtype=dtype, **options)
     assert isinstance(rule, Rule)
     own = rule.hyperparameters._fields
     if odd := [name for name in options if name not in (*Optimizer._fields, *own)]:

@@ -1,4 +1,4 @@
-"""The learner: labels, dicts and raw numbers outside; a compiled network inside."""
+"""The learner: it takes labels, dicts and raw numbers, and trains a compiled network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.errors import (
-    BadOption,
     DamagedCheckpoint,
     Diverged,
     MissingData,
@@ -20,18 +19,19 @@ from rate_models.errors import (
 from rate_models.network import NetworkSpec
 from rate_models.online.network import OnlineNetwork
 from rate_models.rules import Description
-from rate_models.support.arguments import check_text
+from rate_models.support.arguments import check_choice
 from streaming.files import checkpoint
-from streaming.learner import implementation
+from streaming.learner import arguments, implementation
 from streaming.learner.answers import Answers
-from streaming.learner.entry import Door
+from streaming.learner.entry import EntryChecks
 from streaming.learner.following import Following
 from streaming.learner.inputs import draws, pair
 from streaming.learner.labels import as_array, labels_of
 from streaming.learner.restoring import check_room
-from streaming.learner.stored import Stored, arguments
+from streaming.learner.stored import Stored
 from streaming.samples.scaling import Scaler
 from streaming.samples.target_scaling import TargetScaler, settled
+from streaming.samples.task import TASKS
 from streaming.scores.metrics import Scored, joined
 
 Array = NDArray[Any]
@@ -71,6 +71,7 @@ class OnlineLearner(Answers, Stored):
     (True, 2)
     """
 
+    @arguments.takes_options
     def __init__(
         self,
         /,
@@ -96,14 +97,8 @@ class OnlineLearner(Answers, Stored):
         on_bad: str = "raise",
         **options: Any,
     ) -> None:
-        for what, text in {
-            "on_bad": on_bad, "circuit": circuit, "dtype": dtype, "loss": loss,
-            "output": output, "schedule": schedule, "scale": scale, "task": task,
-            "target_scale": target_scale,
-        }.items():  # fmt: skip
-            check_text(what, text)
-        if on_bad not in ("raise", "skip"):
-            raise BadOption("on_bad", got=repr(on_bad), expected="raise or skip")
+        check_choice("on_bad", on_bad, ("raise", "skip"))
+        check_choice("task", task, (None, *TASKS))
         definition = implementation.rule_of(rule, circuit)
         names = definition.defaults.activation if activation is None else activation
         if loss is None:
@@ -118,7 +113,7 @@ class OnlineLearner(Answers, Stored):
         self.schedule, self.workers, self.batch = schedule, int(workers), int(batch)
         labels = None if regression else labels_of(classes, spec.sizes[-1])
         self._labels = None if labels is None else as_array(labels)
-        self._door = Door(spec.sizes, labels, dtype)
+        self._entry = EntryChecks(spec.sizes, labels, dtype)
         self._scaler = Scaler(scale, spec.sizes[0], maximum)
         self._targets = TargetScaler(target_scale, spec.sizes[-1], maximum)
         self.on_bad, self.skipped = on_bad, 0
@@ -139,9 +134,9 @@ class OnlineLearner(Answers, Stored):
         Returns False, and changes nothing, if the sample needs these checks.
         """
         network = self._compiled_network
-        if network is None or self.classes is None or (label := self._door.code(y)) < 0:
+        if network is None or self.classes is None or (label := self._entry.code(y)) < 0:
             return False
-        if (sample := self._door.plain_sample(x)) is None:
+        if (sample := self._entry.plain_sample(x)) is None:
             return False
         with network.lock:
             X = network.single.X
@@ -162,7 +157,7 @@ class OnlineLearner(Answers, Stored):
         learned; with "skip" the results cover the good ones alone.
         """
         _, predicted, losses = self.learn_scored(X, y, masks, noise)
-        return self._said(predicted), losses
+        return self._as_labels(predicted), losses
 
     def learn_scored(self, X: Any, y: Any, masks: Draws = None, noise: Draws = None) -> Scored:
         """As `learn_many`, in class indices and with the truth: ``metrics.update(*...)``.
@@ -212,13 +207,13 @@ class OnlineLearner(Answers, Stored):
     ) -> OnlineLearner:
         """The learner of what `checkpoint.read` gave; DamagedCheckpoint where it cannot be one."""
         try:
-            made_with = meta["learner"]
-            check_room(made_with, arrays)
-            learner = cls(**made_with)
+            options = meta["learner"]
+            check_room(options, arrays)
+            learner = cls(**options)
             learner._take(arrays, meta)
         except (OtherFile, MissingData):  # the checkpoint is whole
             raise
-        except Exception as problem:  # a file that someone made can raise whatever there is
+        except Exception as problem:  # a crafted file can raise anything
             clear = isinstance(problem, UserError | LookupError | TypeError)
             raise DamagedCheckpoint(
                 f"checkpoint {folder}",
@@ -230,16 +225,16 @@ class OnlineLearner(Answers, Stored):
     def _taught(self, X: Array, truth: Array, masks: Any, noise: Any) -> Scored:
         """Learn from scaled samples; what was predicted of them."""
         if self.classes is not None:
-            said = self._network.learn(X, labels=truth, masks=masks, noise=noise)
-            return Scored(truth, said.predicted, said.losses)
+            outcome = self._network.learn(X, labels=truth, masks=masks, noise=noise)
+            return Scored(truth, outcome.predicted, outcome.losses)
         targets, before = self._targets.learn_transform(truth, self.dtype)
         try:
-            said = self._network.learn(X, targets=targets, masks=masks, noise=noise)
+            outcome = self._network.learn(X, targets=targets, masks=masks, noise=noise)
         except Diverged as error:
             if self._targets.kind == "none":
                 error.args = (f"{error}, or the targets (target_scale='running')",)
             raise
-        return Scored(truth, before.predictions(said.outputs), said.losses)
+        return Scored(truth, before.predictions(outcome.outputs), outcome.losses)
 
 
-ARGUMENTS = arguments(OnlineLearner)
+ARGUMENTS = arguments.names(OnlineLearner)

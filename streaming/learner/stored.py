@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -11,18 +10,12 @@ from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, Diverged
 from streaming.files import checkpoint
-from streaming.learner import implementation
+from streaming.learner import arguments, implementation
 from streaming.learner.facts import Facts
 from streaming.learner.following import Following
 from streaming.learner.restoring import beyond, check_count
 
 Array = NDArray[Any]
-
-
-def arguments(kind: type[Stored]) -> tuple[str, ...]:
-    """The names of the constructor arguments of ``kind``, without the network's options."""
-    parameters = inspect.signature(kind).parameters.values()
-    return tuple(p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
 
 
 class Stored(Facts):
@@ -65,14 +58,14 @@ class Stored(Facts):
             "rate": measured,
         }
         arrays = {f"{p}.{name}": a for p, state in parts.items() for name, a in state.items()}
-        built_with = {name: getattr(self, name) for name in arguments(type(self))}
+        built_with = {name: getattr(self, name) for name in arguments.names(type(self))}
         network = self._network
         built_with |= implementation.references(
             network.definition, implementation.circuit_of(network)
         )
         meta = {
             "learner": {**built_with, **self._network.options},
-            "features": self._door.features,
+            "features": self._entry.features,
             "skipped": self.skipped,
             "samples_seen": self.samples_seen,
             "follows": follows,
@@ -86,7 +79,7 @@ class Stored(Facts):
         self._targets.load_state(checkpoint.part("targets.", arrays))
         follows = meta.get("follows", ())  # older checkpoints have none
         self._rates.load_state(checkpoint.part("rate.", arrays), follows)
-        self._door.take_features(meta["features"])
+        self._entry.take_features(meta["features"])
         self.skipped = check_count("skipped", meta["skipped"])
         if odd := beyond(self._stored()[0], self.dtype):
             raise BadOption(odd, got="infinite, NaN or huge numbers", expected="finite numbers")

@@ -46,11 +46,11 @@ def _whole(kept: Any) -> bool:
 class Store:
     """A folder of finished cells.
 
-    command: the command that is written into new cells. say: called with lines to report.
+    command: the command that is written into new cells. notify: called with lines to report.
     """
 
-    def __init__(self, folder: Path, command: str, say: Callable[[str], object]) -> None:
-        self.folder, self.command, self.say = folder, command, say
+    def __init__(self, folder: Path, command: str, notify: Callable[[str], object]) -> None:
+        self.folder, self.command, self.notify = folder, command, notify
         with disk(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -82,7 +82,7 @@ class Store:
         if not why and (kept["seed"] != seed or kept["run"] != json.loads(json.dumps(run))):
             why = "the result of another run"
         if why:
-            self.say(f"{path}: {why}, computed again")
+            self.notify(f"{path}: {why}, computed again")
             return None
         return dict(kept)
 
@@ -112,7 +112,7 @@ class Store:
 
         def note(text: str) -> None:
             notes.append(text)
-            self.say(text)
+            self.notify(text)
 
         def keep(seed: int, result: Result | None) -> None:
             self.keep(

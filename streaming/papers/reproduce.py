@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -30,23 +30,32 @@ TOGETHER = 100  # seeds of a cell that are computed at once; more would fill the
 MINUTE = 60.0
 
 
+class _Job(NamedTuple):
+    """The cells of a paper that one call of `reproduce` computes.
+
+    name: the paper's public name. todo: the chosen cells. setting: differences of ``scale`` from
+    the paper's, or "".
+    """
+
+    paper: Paper
+    name: str
+    todo: list[Cell]
+    scale: Scale
+    setting: str
+    store: Store
+
+    def entry(self, cell: Cell, run: Any, kept: dict[int, dict[str, Any]]) -> dict[str, Any]:
+        """The entry of a cell in the table, from its finished seeds."""
+        return _entry(self.paper, cell, run, kept, comparable=not self.setting)
+
+
 def reproduce(
-    name: str,
-    out: Path,
-    *,
-    seeds: int | None = None,
-    epochs: int | None = None,
-    quick: bool = False,
-    rows: Sequence[str] | None = None,
-    columns: Sequence[str] | None = None,
-    device: str = "cpu",
-    data: Options | None = None,
-    scheduler: str | None = None,
-    workers: int | None = None,
-    command: str = "",
-    say: Callable[[str], object] = lambda _: None,
-    bar: bool = False,
-) -> dict[str, Any]:
+    name: str, out: Path, *, seeds: int | None = None, epochs: int | None = None,
+    quick: bool = False, rows: Sequence[str] | None = None, columns: Sequence[str] | None = None,
+    device: str = "cpu", data: Options | None = None, scheduler: str | None = None,
+    workers: int | None = None, command: str = "",
+    notify: Callable[[str], object] = lambda _: None, bar: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """The table of a paper as a dict for JSON; ``out`` gets NAME.json, NAME.png and the cells.
 
     rows, columns: those to compute; for all others the table shows what ``out`` has already. Cells
@@ -57,86 +66,122 @@ def reproduce(
     Raises UnknownName and BadOption for wrong arguments, and MissingData or DamagedData if there is
     no data for any of the chosen cells.
     """
-    paper = papers.get(name)
-    asked, name = papers.reference(paper), papers.named(name)
-    chosen = _chosen("--rows", rows, paper.rows), _chosen("--columns", columns, paper.columns)
+    start, paper = time.perf_counter(), papers.get(name)
+    reference, name = papers.reference(paper), papers.named(name)
+    todo = _todo(paper, rows, columns)
     scale, setting, stem = _scale(paper, name, seeds, epochs, quick)
     if device != "cpu" and not paper.torch:
         raise BadOption("--device", got=device, expected=f"cpu: nothing of {name} runs on torch")
     if setting:
-        say(f"{name}: {setting}: not the paper's setting")
-    start = time.perf_counter()
-    store = Store(out / "cells", command, say)
-    every = paper.cells
-    todo = [(row, column) for row, column in every if row in chosen[0] and column in chosen[1]]
+        notify(f"{name}: {setting}: not the paper's setting")
+    job = _Job(paper, name, todo, scale, setting, Store(out / "cells", command, notify))
     with tqdm(total=len(todo), desc=name, disable=not bar, leave=False) as shown:
-        tick = shown.set_postfix_str if bar else _now_and_then(say)
-        outlook = Outlook(_open(paper, todo, scale, store), say)
+        tick = shown.set_postfix_str if bar else _now_and_then(notify)
+        outlook = Outlook(_open(paper, todo, scale, job.store), notify)
         context = Context(outlook, device, data or Options(), tick)
         spreads = (scheduler, workers) != (None, None)
-        if spreads and (tasks := _missing(paper, todo, scale, store)):
-            say(f"{name}: {len(tasks)} cells are computed by workers")
-            with cluster(scheduler, workers, say=say) as client:
-                for n, (_, done) in enumerate(spread(client, asked, tasks, context, store), 1):
-                    tick(f"{n} of {len(tasks)} cells by workers")
-                    for seed in done:
-                        outlook(seed)
-        absent: dict[Cell, UserError] = {}
-        for cell in todo:
-            run = paper.run(*cell, scale)
-            if isinstance(run, dict):
-                tick(", ".join(cell))
-                kept = store.kept(run, range(scale.seeds))
-                missing = [seed for seed in range(scale.seeds) if seed not in kept]
-                try:
-                    for some in _parts(missing):
-                        kept |= store.compute(paper, run, some, context)
-                except (MissingData, DamagedData) as error:
-                    if str(error) not in map(str, absent.values()):
-                        say(f"skipped: {error}")
-                    absent[cell] = error
-                if kept:
-                    entry = _entry(paper, cell, run, kept, comparable=not setting)
-                    say(f"{name}: " + "  ".join(table.line(entry)))
-            shown.update()
-    # All cells are read again, since other runs or other commands may have finished some of them.
+        if spreads and (tasks := _missing(paper, todo, scale, job.store)):
+            notify(f"{name}: {len(tasks)} cells are computed by workers")
+            with cluster(scheduler, workers, notify=notify) as client:
+                _compute_by_workers(spread(client, reference, tasks, context, job.store),
+                                    len(tasks), context)  # fmt: skip
+        absent = _compute_here(job, context, notify, shown.update)
+    cells, results = _collected(job, absent)
+    if absent and not results:
+        raise next(iter(absent.values()))
+    about = {"command": command, "device": device, "seconds": time.perf_counter() - start}
+    result = _table(job, cells, about, out / stem)
+    _write(paper, result, results, out, stem)
+    return result
+
+
+def _todo(paper: Paper, rows: Sequence[str] | None, columns: Sequence[str] | None) -> list[Cell]:
+    """The chosen cells of a paper. Raises UnknownName."""
+    some_rows = _chosen("--rows", rows, paper.rows)
+    some_columns = _chosen("--columns", columns, paper.columns)
+    return [(row, column) for row, column in paper.cells
+            if row in some_rows and column in some_columns]  # fmt: skip
+
+
+def _compute_by_workers(finished: Iterable[tuple[Any, Any]], tasks: int, context: Context) -> None:
+    """Wait for the tasks of workers, and report their progress."""
+    for n, (_, done) in enumerate(finished, 1):
+        context.tick(f"{n} of {tasks} cells by workers")
+        for seed in done:
+            context.keep(seed, None)
+
+
+def _compute_here(
+    job: _Job, context: Context, notify: Callable[[str], object], done: Callable[[], object]
+) -> dict[Cell, UserError]:
+    """Compute the missing seeds of all cells; returns the errors of cells without data."""
+    absent: dict[Cell, UserError] = {}
+    for cell in job.todo:
+        run = job.paper.run(*cell, job.scale)
+        if isinstance(run, dict):
+            context.tick(", ".join(cell))
+            kept = job.store.kept(run, range(job.scale.seeds))
+            missing = [seed for seed in range(job.scale.seeds) if seed not in kept]
+            try:
+                for some in _parts(missing):
+                    kept |= job.store.compute(job.paper, run, some, context)
+            except (MissingData, DamagedData) as error:
+                if str(error) not in map(str, absent.values()):
+                    notify(f"skipped: {error}")
+                absent[cell] = error
+            if kept:
+                notify(f"{job.name}: " + "  ".join(table.line(job.entry(cell, run, kept))))
+        done()
+    return absent
+
+
+def _collected(
+    job: _Job, absent: Mapping[Cell, UserError]
+) -> tuple[list[dict[str, Any]], papers.Results]:
+    """The entries of all cells of the table, and the results of the finished ones.
+
+    All cells are read again, since other runs or other commands may have finished some of them.
+    """
+    paper, scale = job.paper, job.scale
     cells, results = list[dict[str, Any]](), papers.Results()
-    for cell in every:
+    for cell in paper.cells:
         run = paper.run(*cell, scale)
         if run is None:
             continue
-        seen = scale.seeds if cell in todo else max(scale.seeds, paper.full.seeds)
-        kept = store.kept(run, range(seen)) if isinstance(run, dict) else {}
-        if not kept and setting and cell not in todo:
+        seeds = scale.seeds if cell in job.todo else max(scale.seeds, paper.full.seeds)
+        kept = job.store.kept(run, range(seeds)) if isinstance(run, dict) else {}
+        if not kept and job.setting and cell not in job.todo:
             continue  # not requested in this setting
+        reason = str(absent[cell]) if cell in absent else None
         if not kept:
             why = run if isinstance(run, str) else NO_DATA if cell in absent else NOT_YET
-            reason = str(absent[cell]) if cell in absent else None
             cells.append({**table.unmeasured(paper, cell, why), "reason": reason})
             continue
-        entry = _entry(paper, cell, run, kept, comparable=not setting)
-        cells.append({**entry, "reason": str(absent[cell]) if cell in absent else None})
+        cells.append({**job.entry(cell, run, kept), "reason": reason})
         if known := [r for _, one in sorted(kept.items()) if (r := one["result"]) is not None]:
             results[cell] = known
-    if absent and not results:
-        raise next(iter(absent.values()))
-    result = {
-        "name": name,
-        "citation": papers.citation(paper),
-        "unit": paper.unit,
-        "setting": setting or PAPERS,
-        "scale": scale._asdict(),
-        "command": command,
+    return cells, results
+
+
+def _table(
+    job: _Job, cells: list[dict[str, Any]], about: Mapping[str, Any], stem: Path
+) -> dict[str, Any]:
+    """The table as a dict for JSON. about: command, device, seconds. stem: path of the files."""
+    return {
+        "name": job.name,
+        "citation": papers.citation(job.paper),
+        "unit": job.paper.unit,
+        "setting": job.setting or PAPERS,
+        "scale": job.scale._asdict(),
+        "command": about["command"],
         "machine": machine(),
-        "device": device,
+        "device": about["device"],
         "date": f"{datetime.now():%Y-%m-%d}",
-        "seconds": round(time.perf_counter() - start, 1),
-        "json": str(out / f"{stem}.json"),
-        "figure": str(out / f"{stem}.png"),
+        "seconds": round(about["seconds"], 1),
+        "json": f"{stem}.json",
+        "figure": f"{stem}.png",
         "cells": cells,
     }
-    _write(paper, result, results, out, stem)
-    return result
 
 
 def _entry(
@@ -179,7 +224,7 @@ def _open(paper: Paper, todo: Sequence[Cell], scale: Scale, store: Store) -> int
     return sum(not path.exists() for path in paths)
 
 
-def _now_and_then(say: Callable[[str], object]) -> Callable[[str], object]:
+def _now_and_then(notify: Callable[[str], object]) -> Callable[[str], object]:
     """A callback that reports at most one line per minute, for use without a progress bar."""
     due = time.monotonic() + MINUTE
 
@@ -187,7 +232,7 @@ def _now_and_then(say: Callable[[str], object]) -> Callable[[str], object]:
         nonlocal due
         if time.monotonic() >= due:
             due = time.monotonic() + MINUTE
-            say(text)
+            notify(text)
 
     return tick
 

@@ -119,8 +119,8 @@ class RunConfig(RunOptions):
         scale = None
         if self.target == "input":
             scale = self.scale, self.rule, self.circuit, self.settings.get("target_scale")
-        asked = self._source_options().model_dump(exclude={"seed"})
-        return repr((self.source, self.target, asked, scale))
+        options = self._source_options().model_dump(exclude={"seed"})
+        return repr((self.source, self.target, options, scale))
 
     def learner(self, source: Source) -> OnlineLearner:
         """A new learner. The configuration has to be `resolved`."""

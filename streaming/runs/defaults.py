@@ -99,27 +99,27 @@ def check_task(config: RunOptions, source: Source) -> None:
     )
 
 
-def line(asked: RunOptions, resolved: RunOptions, source: Source) -> str:
+def line(given: RunOptions, resolved: RunOptions, source: Source) -> str:
     """One line with the defaults that were chosen, and why; empty if all options were given."""
     rule = implementation.rule_of(resolved.rule, resolved.circuit)
     suits, settings = rule.defaults, resolved.settings
     chosen = []
-    if asked.lr is None and resolved.lr is None:
+    if given.lr is None and resolved.lr is None:
         chosen.append(f"lr by the first {MEASURED} samples")
-    elif asked.lr is None and "lr" in source.defaults:
+    elif given.lr is None and "lr" in source.defaults:
         chosen.append(f"lr {resolved.lr:g}, which suits {own_files.shown(source.name)}")
-    elif asked.lr is None:
+    elif given.lr is None:
         power = power_of(source, str(resolved.scale)) or 1.0
         how = rule, _spec(resolved, source), source.classes is not None, power
         less = defaults.slower(rule, settings)
         factor = f"{less:g} x " if less != 1 else ""
         chosen.append(f"lr {resolved.lr:g} ({factor}{defaults.formula(*how)})")
     for name in ("activation", "loss"):
-        if name not in asked.settings:
+        if name not in given.settings:
             chosen.append(f"{name} {settings[name]}")
-    if asked.scale is None:
+    if given.scale is None:
         whose = rule.name if resolved.scale == suits.scale else own_files.shown(source.name)
         chosen.append(f"scale {resolved.scale} ({whose})")
-    if settings.get("decay_at") and not asked.settings.keys() & {"decay_at", "decay_epochs"}:
+    if settings.get("decay_at") and not given.settings.keys() & {"decay_at", "decay_epochs"}:
         chosen.append(f"decay_at {settings['decay_at']}")
     return f"chosen: {', '.join(chosen)}" if chosen else ""

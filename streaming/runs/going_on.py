@@ -75,7 +75,7 @@ def go_on(
         source = config.open()
     config = _settled(config, settings, source, learner, "lr" in given)
     learner.skipped = 0
-    hooks.say(
+    hooks.notify(
         f"going on from {parent}: {learner.samples_seen:,} samples learned, "
         f"lr {learner.network.optimizer.rate(learner.samples_seen):g}"
     )

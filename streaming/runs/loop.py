@@ -38,13 +38,13 @@ class Hooks:
     """Callbacks of a run, called between two blocks of samples.
 
     stop: called after every block; True ends the run after saving everything.
-    say: called with one line of text, for messages and for notices of slow operations.
+    notify: called with one line of text, for messages and for notices of slow operations.
     watch: called with the run after every block.
     draw: whether figures are drawn at the end.
     """
 
     stop: Callable[[], bool] = lambda: False
-    say: Callable[[str], None] = lambda message: None
+    notify: Callable[[str], None] = lambda message: None
     watch: Callable[[Run], None] = lambda run: None
     draw: bool = True
 
@@ -58,14 +58,14 @@ class Run(BaseRun):
 
     def go(self, hooks: Hooks) -> Summary:
         """Stream until a condition ends the run, and write all results."""
-        self._compile(hooks.say)
+        self._compile(hooks.notify)
         self._trouble = Trouble(self.learner)
         c = self.config
-        rate_checks = RateChecks(self.learner, hooks.say) if not self.position else None
+        rate_checks = RateChecks(self.learner, hooks.notify) if not self.position else None
         if rate_checks:
             rate_checks.before(self.source)
         if self.source.length is None and not (c.samples or c.seconds or c.accuracy):
-            hooks.say("the stream has no end: Ctrl-C ends the run and saves it")
+            hooks.notify("the stream has no end: Ctrl-C ends the run and saves it")
         self.log.path.touch()
         try:
             if not self.record.lines:
@@ -119,9 +119,9 @@ class Run(BaseRun):
             lost = f"samples {self._kept:,} to {self.position:,} are lost"
         return f"{lost}; go on with: dendrostream run --resume {self.folder}"
 
-    def _compile(self, say: Callable[[str], None]) -> None:
+    def _compile(self, notify: Callable[[str], None]) -> None:
         """Compile the kernels, or load them from their cache, by means of a temporary learner."""
-        with slow("compiling kernels (once)", say):
+        with slow("compiling kernels (once)", notify):
             spare = self.config.learner(self.source)
             label = self.source.classes[0] if self.source.classes else np.zeros(spare.sizes[-1])
             for n in (1, 2):  # a single sample and several workers use different kernels

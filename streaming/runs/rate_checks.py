@@ -18,22 +18,21 @@ SAMPLES = 500  # in the first check
 def rate_warnings(learner: OnlineLearner, X: Any, y: Any) -> list[Advice]:
     """Warnings and notes of the learner's rule about its rates, for samples such as X and y."""
     net = learner.network
-    advise = net.definition.advise
-    if advise is None:
+    if (check := net.definition.advise) is None:
         return []
     x, target = learner.prepared(X, y)
-    return advise(net.spec, net.hyper, net.optimizer, x, target)
+    return check(net.spec, net.hyper, net.optimizer, x, target)
 
 
 class RateChecks:
-    """Reports every result of `rate_warnings` once: as a UserWarning if serious, else by ``say``.
+    """Reports every result of `rate_warnings` once: a UserWarning if serious, else by ``notify``.
 
     The rates are checked for the first 500 samples. Some conditions need more samples. So a second
     check follows after four samples per input, if these are more than 500.
     """
 
-    def __init__(self, learner: OnlineLearner, say: Callable[[str], None]) -> None:
-        self._learner, self._say = learner, say
+    def __init__(self, learner: OnlineLearner, notify: Callable[[str], None]) -> None:
+        self._learner, self._notify = learner, notify
         self._X: list[Any] = []
         self._y: list[Any] = []
         has_checks = learner.network.definition.advise is not None
@@ -81,4 +80,4 @@ class RateChecks:
             if one.serious:
                 warnings.warn(one.text, stacklevel=2)
             else:
-                self._say(f"note: {one.text}")
+                self._notify(f"note: {one.text}")

@@ -49,7 +49,7 @@ def run(
     if begun is None:
         source = _opened(config, hooks)
         if guess := source.guess:
-            hooks.say(guess)
+            hooks.notify(guess)
         config = config.resolved(source)
         learner = config.learner(source)
     else:
@@ -63,7 +63,7 @@ def run(
         this = Run(folder, config, source, learner, recorder, lock)
         this.save()
         if begun is None and (chosen := defaults.line(given, config, source)):
-            hooks.say(chosen)
+            hooks.notify(chosen)
         return this.go(hooks)
 
 
@@ -77,7 +77,7 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
     config = RunConfig.read(folder / "config.json")
     summary = run_state.finished(folder, config, FINISHED)
     if summary is not None:
-        hooks.say(f"{folder} has finished already: nothing to resume")
+        hooks.notify(f"{folder} has finished already: nothing to resume")
         if hooks.draw:
             drawn.run(folder, missing=True)
         return summary
@@ -118,5 +118,5 @@ def _refuse_without_learner(folder: Path, config: RunConfig) -> None:
 
 def _opened(config: RunConfig, hooks: Hooks) -> Source:
     """The source of a run; a message is shown if opening it is slow."""
-    with slow(f"reading {config.source}", hooks.say):
+    with slow(f"reading {config.source}", hooks.notify):
         return config.open()

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from rate_models.compiler.kernel import coerce, kernel, stage
 from rate_models.errors import BadOption, quoted
 from rate_models.support import bounds
-from rate_models.support.arguments import check_text
+from rate_models.support.arguments import check_choice
 
 Array = NDArray[Any]
 
@@ -40,9 +40,7 @@ class Scaler:
     """
 
     def __init__(self, kind: str, n_features: int, maximum: float = 1.0) -> None:
-        check_text("scale", kind, f"one of {', '.join(KINDS)}")
-        if kind not in KINDS:
-            raise BadOption("scale", got=repr(kind), expected=f"one of {', '.join(KINDS)}")
+        check_choice("scale", kind, KINDS)
         number = isinstance(maximum, Real | np.bool_) and not isinstance(maximum, np.timedelta64)
         if not number or not 0 < (largest := _float(maximum)) < math.inf:
             raise BadOption("maximum", got=quoted(maximum), expected="a finite number above 0")

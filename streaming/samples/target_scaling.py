@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from rate_models.compiler.kernel import coerce, kernel
 from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec
+from rate_models.support.arguments import check_choice
 from streaming.samples.scaling import KINDS, Scaler, global_step, running_step
-from streaming.samples.task import TASKS
 
 Array = NDArray[Any]
 
@@ -96,12 +96,11 @@ def settled(
 ) -> tuple[bool, str]:
     """Whether a learner's task is a regression, and how its targets are scaled.
 
+    task: regression, classification or None.
+
     Raises BadOption if task, loss, classes, outputs and target_scale contradict each other.
     """
-    if task not in (None, *TASKS):
-        raise BadOption("task", got=repr(task), expected=" or ".join(TASKS))
-    if target_scale not in (None, *KINDS):
-        raise BadOption("target_scale", got=repr(target_scale), expected=" or ".join(KINDS))
+    check_choice("target_scale", target_scale, (None, *KINDS))
     if task == "regression" and (spec.loss != "mse" or classes is not None):
         what = f"loss {spec.loss}" if spec.loss != "mse" else "classes"
         raise BadOption("task", got=f"regression with {what}", expected="loss mse and no classes")

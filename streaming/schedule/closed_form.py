@@ -48,7 +48,7 @@ def pipelined(tasks: Sequence[Task], times: Times, samples: int) -> tuple[float,
             after.add(i)
             done[i] = max(done[j] for j in before) + times.of(task)
     rest = np.cumsum(times.standard[::-1])[::-1]  # s_l + ... + s_L
-    learned = [(done[i], task.layer) for i, task in enumerate(tasks) if task.kind == "M"]
-    period = times.error + max(time + rest[layer - 1] for time, layer in learned)
-    fill = rest[0] + times.error + max(time for time, _ in learned)
+    updates = [(done[i], task.layer) for i, task in enumerate(tasks) if task.kind == "M"]
+    period = times.error + max(time + rest[layer - 1] for time, layer in updates)
+    fill = rest[0] + times.error + max(time for time, _ in updates)
     return float(fill + (samples - 1) * period), float(period)

@@ -26,7 +26,7 @@ def dependencies(items: Sequence[Item], schedule: Schedule) -> Iterator[Waits]:
     how many slots there are. With ``copies`` updates do not wait for readers.
     """
     in_place = schedule.weights != "copies"
-    learned = {ref for item in items for ref in item.task.updates}
+    changing = {ref for item in items for ref in item.task.updates}
     written: dict[tuple[Ref, int], int] = {}
     updated: dict[Ref, int] = {}
     readers: defaultdict[Ref, list[int]] = defaultdict(list)
@@ -36,7 +36,7 @@ def dependencies(items: Sequence[Item], schedule: Schedule) -> Iterator[Waits]:
         for ref in task.reads:
             if (writer := written.get((ref, sample))) is not None:
                 waits.setdefault(writer, ref)
-            elif ref in learned:
+            elif ref in changing:
                 if (writer := updated.get(ref)) is not None:
                     waits.setdefault(writer, ref)
                 if in_place and ref not in task.updates:

@@ -145,8 +145,8 @@ def _of_sample(tasks: list[Task], schedule: Schedule, ends: bool) -> list[Task]:
 
 def _stashed(tasks: Sequence[Task]) -> list[Task]:
     """Tasks in which M reads the weights stashed by S, wherever it read the weights themselves."""
-    learned = {ref for task in tasks for ref in task.updates}
-    passed = {ref for task in tasks if task.kind == "S" for ref in task.reads} & learned
+    updated = {ref for task in tasks for ref in task.updates}
+    passed = {ref for task in tasks if task.kind == "S" for ref in task.reads} & updated
     again = {ref for task in tasks if task.kind == "M" for ref in task.reads} & passed
     changed = []
     for task in tasks:

@@ -61,20 +61,20 @@ def open(argument: str | None, options: Options) -> ArraySource:
 
 def _read_batches(options: Options) -> list[Chunk]:
     files = [f"cifar-100-python/{name}" for name in MD5]
-    found, rebuilt = list[Chunk](), list[str]()
+    chunks, rebuilt = list[Chunk](), list[str]()
     for path, name in zip(
         locate("CIFAR100", files, options.data, options.download), MD5, strict=True
     ):
         raw, digest = checked_batch(path, MD5[name], REBUILT[name])
         rebuilt += [name] if digest == REBUILT[name] else []
-        found.append(labelled(path, unpickled(path, raw), b"fine_labels"))
+        chunks.append(labelled(path, unpickled(path, raw), b"fine_labels"))
     if rebuilt:
         warnings.warn(
             f"cifar100: rebuilt files ({', '.join(rebuilt)}), not the published ones: the order "
             "of 100 pictures within their classes is a guess",
             stacklevel=3,
         )
-    return found
+    return chunks
 
 
 def _read_npz(path: Path, split: str) -> Chunk:
@@ -100,15 +100,20 @@ def _member(path: Path, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
             if version not in ((1, 0), (2, 0)):
                 raise ValueError(f"format {version} of an array")
             header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            found, by_column, dtype = header(file)
+            stored, by_column, dtype = header(file)
             whole = dtype == np.uint8 if shape else dtype.kind in "iu"
-            if found[1:] != shape or len(found) != 1 + len(shape) or found[0] > MOST or not whole:
+            if (
+                stored[1:] != shape
+                or len(stored) != 1 + len(shape)
+                or stored[0] > MOST
+                or not whole
+            ):
                 kind = "uint8" if shape else "whole numbers"
-                wanted = f"({', '.join(['N', *map(str, shape)])}) of {kind}, N at most {MOST:,}"
+                expected = f"({', '.join(['N', *map(str, shape)])}) of {kind}, N at most {MOST:,}"
                 raise DamagedData(
-                    f"{path}: {name}", got=f"{found} of {dtype}", expected=wanted, remedy=REMEDY
+                    f"{path}: {name}", got=f"{stored} of {dtype}", expected=expected, remedy=REMEDY
                 )
-            size = math.prod(found) * dtype.itemsize
+            size = math.prod(stored) * dtype.itemsize
             raw = file.read(size + 1)
     except DamagedData:
         raise
@@ -119,10 +124,10 @@ def _member(path: Path, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
     if len(raw) != size:
         got, expected = (
             f"{'more' if len(raw) > size else 'fewer'} bytes",
-            f"{size} for the shape {found}",
+            f"{size} for the shape {stored}",
         )
         raise DamagedData(f"{path}: {name}", got=got, expected=expected, remedy=REMEDY)
-    return np.frombuffer(raw, dtype).reshape(found, order="F" if by_column else "C")
+    return np.frombuffer(raw, dtype).reshape(stored, order="F" if by_column else "C")
 
 
 SOURCE = SourceFile(__name__, open=open)

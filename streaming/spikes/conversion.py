@@ -31,7 +31,7 @@ MOST_LEARNED = 20_000  # samples of a source without arrays in memory
 TIMES = (25, 50, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000)  # ms
 
 Array = NDArray[Any]
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 class Trained(NamedTuple):
@@ -43,15 +43,17 @@ class Trained(NamedTuple):
     calibration: Array
 
 
-def convert_and_simulate(options: SpikingOptions, say: Say, *, progress: bool) -> dict[str, Any]:
+def convert_and_simulate(
+    options: SpikingOptions, notify: Notify, *, progress: bool
+) -> dict[str, Any]:
     """Convert the network and simulate it on the samples; returns the results as JSON values."""
     backend.load()
     how = backend.fastest() if options.mode == "auto" else options.mode
-    trained = trained_network(options, say)
+    trained = trained_network(options, notify)
     learner, truth = trained.learner, trained.truth
     _check_length(options, sum(learner.sizes), len(truth))
     right = float(np.mean(learner.predict_many(trained.shown) == truth))
-    net = _converted(options, trained, how, say)
+    net = _converted(options, trained, how, notify)
     begin = time.perf_counter()
     recording = net.run(progress=progress)
     seconds = time.perf_counter() - begin
@@ -82,10 +84,10 @@ def _check_length(options: SpikingOptions, units: int, samples: int) -> None:
         check_time("--presentation", got, seconds, remedy)
 
 
-def _converted(options: SpikingOptions, trained: Trained, how: str, say: Say) -> Any:
+def _converted(options: SpikingOptions, trained: Trained, how: str, notify: Notify) -> Any:
     neuron = _most_variable_unit(trained.learner, trained.shown)
     traces = [f"{neuron[0]}.{v}[{neuron[1]}]" for v in ("v", "v_dendrite")] if neuron else []
-    say(f"measuring activities and the f-I curve; {options.samples} samples of "
+    notify(f"measuring activities and the f-I curve; {options.samples} samples of "
         f"{options.presentation} ms, {how}")  # fmt: skip
     return to_brian2(
         trained.learner, trained.shown, trained.calibration,
@@ -134,7 +136,7 @@ def _files(
     return files
 
 
-def trained_network(options: SpikingOptions, say: Say) -> Trained:
+def trained_network(options: SpikingOptions, notify: Notify) -> Trained:
     """The network of the checkpoint or a newly trained one, with samples to present."""
     # tables hold nothing out by default; other sources do
     held_out = HELD_OUT if get(options.source).table else 0.0
@@ -158,7 +160,7 @@ def trained_network(options: SpikingOptions, say: Say) -> Trained:
             order = np.random.default_rng([options.seed, epoch]).permutation(len(X))
             learner.learn_many(X[order], y[order])
             right = np.mean(learner.predict_many(x) == truth)
-            say(f"epoch {epoch + 1}: {right:.4f} of held-out right")
+            notify(f"epoch {epoch + 1}: {right:.4f} of held-out right")
     return Trained(learner, x[: options.samples], truth[: options.samples], X)
 
 

@@ -204,7 +204,7 @@ def compute(options: Mapping[str, Any], folder: str | None = None) -> dict[str, 
                 out = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
         warned = open_.enter_context(warnings.catch_warnings(record=True))
         try:
-            hooks = Hooks(say=notes.append, draw=folder is not None)
+            hooks = Hooks(notify=notes.append, draw=folder is not None)
             result = run(RunConfig.checked(**options), out, hooks)
         except UserError as error:
             stopped = "diverged" if isinstance(error, Diverged) else "error"
@@ -217,19 +217,11 @@ def compute(options: Mapping[str, Any], folder: str | None = None) -> dict[str, 
 
 
 def sweep(
-    options: Mapping[str, Any],
-    over: Mapping[str, Values],
-    out: Path,
-    *,
-    table: Path | None = None,
-    scheduler: str | None = None,
-    workers: int | None = None,
-    runs: Path | None = None,
-    dashboard: bool = False,
-    command: str = "",
-    say: Callable[[str], object] = lambda _: None,
-    bar: bool = False,
-) -> dict[str, Any]:
+    options: Mapping[str, Any], over: Mapping[str, Values], out: Path, *,
+    table: Path | None = None, scheduler: str | None = None, workers: int | None = None,
+    runs: Path | None = None, dashboard: bool = False, command: str = "",
+    notify: Callable[[str], object] = lambda _: None, bar: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """Run all `cells` whose results ``out`` does not have yet, on workers, and write the table.
 
     table: a name that ends in .csv or .parquet; None: ``out``/sweep.csv. scheduler, workers,
@@ -246,17 +238,17 @@ def sweep(
         raise BadOption("--record", got="no --runs", expected=expected)
     with disk(table.parent):
         table.parent.mkdir(parents=True, exist_ok=True)
-    store = Store(out / "cells", command, say)
+    store = Store(out / "cells", command, notify)
     kept = [_kept(store, cell) for cell in every]
     todo = [i for i, one in enumerate(kept) if one is None]
     n, missing = len(every), len(todo)
-    say(f"sweep: {n} cells; {n - missing} there already, in {store.folder}; {missing} to run")
+    notify(f"sweep: {n} cells; {n - missing} there already, in {store.folder}; {missing} to run")
     if todo:
         folder = None if runs is None else str(runs.absolute())
         tasks = [(every[i].config.model_dump(mode="json"), folder) for i in todo]
         shown = tqdm(total=n, initial=n - missing, desc="sweep", disable=not bar, leave=False)
-        report = functools.partial(shown.write, file=sys.stderr) if bar else say
-        with shown, cluster(scheduler, workers, dashboard=dashboard, say=report) as client:
+        report = functools.partial(shown.write, file=sys.stderr) if bar else notify
+        with shown, cluster(scheduler, workers, dashboard=dashboard, notify=report) as client:
             for at, got in computed(client, compute, tasks):
                 cell = every[todo[at]]
                 one = got if isinstance(got, dict) else {"result": _failed(got)}
@@ -265,7 +257,7 @@ def sweep(
                     store.keep(cell.run, cell.config.seed, **one, data=cell.data)
                 shown.update()
                 line = sweep_table.line(cell.varied, one["result"])
-                shown.set_postfix_str(line) if bar else say(f"sweep: {line}")
+                shown.set_postfix_str(line) if bar else notify(f"sweep: {line}")
     rows = [sweep_table.row(cell.varied, one) for cell, one in zip(every, kept, strict=True) if one]
     write(rows)
     return {
@@ -290,7 +282,7 @@ def _kept(store: Store, cell: Cell) -> dict[str, Any] | None:
     elif cell.data and kept.get("data", cell.data) != cell.data:
         why = "the result on other data of this name"
     if why:
-        store.say(f"{store.path(cell.run, cell.config.seed)}: {why}, computed again")
+        store.notify(f"{store.path(cell.run, cell.config.seed)}: {why}, computed again")
         return None
     return kept
 

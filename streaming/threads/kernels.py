@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from rate_models.compiler.kernel import Array, specialise, stage
 from rate_models.compiler.records import Record, kind_of, opened
-from rate_models.kernels import gathering, input_synapses, rows
-from rate_models.kernels.input_synapses import InputSynapses
+from rate_models.kernels import input_synapses, minibatches
+from rate_models.kernels.input_synapses import BLOCK
 from rate_models.model.optimizers import Step, step_at
 from rate_models.online import kernel as online_kernel
-from rate_models.online.kernel import FOLD_EVERY, judge
+from rate_models.online.kernel import end_of_step, judge
 from rate_models.rules import Rule
 from streaming.threads.atomics import CELL, load_acquire, nanoseconds, store_release, yield_core
 
@@ -98,7 +98,7 @@ def _walk(  # type: ignore[no-untyped-def]
     """Execute the rows of a worker, round after round, each as soon as its waits are over.
 
     slots (2, R): addresses of records of `Parts`, for each slot of a sample one for S and E and one
-    for M, which with a delay uses older weights. kept: see `gathering.keep`. options: the address
+    for M, which with a delay uses older weights. kept: see `minibatches.keep`. options: the address
     of a record of `Options`.
     """
     by = opened(options, OPTIONS)  # type: ignore[name-defined]  # noqa: F821
@@ -133,14 +133,13 @@ def _walk(  # type: ignore[no-untyped-def]
                 syn,
                 params,
                 work,
-                stream.X[new],
+                stream.X[new : new + BLOCK - number % BLOCK],
                 stream.labels[new],
                 stream.Y[new],
                 mask,
             )
-            if layer == 1 and stream.stash:
-                for k in range(syn.WK.shape[0]):
-                    rows.copy(syn.WKS[k], syn.WK[k])
+            if layer == 1:
+                input_synapses.snapshot(syn)
         elif kind == E:
             done = judge(net, work, mask.size > 0, new, predicted, losses, out)
         else:
@@ -152,24 +151,16 @@ def _walk(  # type: ignore[no-untyped-def]
             )
             if stream.batch > 1:
                 if layer == 1 and net.changes[1] > before:
-                    gathering.keep(net, syn, kept)
+                    minibatches.keep(net, syn, kept)
                 if (number + 1) % stream.batch == 0:
-                    gathering.apply(net, syn, kept, layer, step)
+                    minibatches.apply(net, syn, kept, layer, step)
             if layer == 1:
-                _fold(syn, number + 1, stream.batch)
+                end_of_step(syn, number + 1, stream.batch)
         board.span[round_, row, 1] = nanoseconds()
         if done:
             store_release(board.counters, task * CELL, t + 1)
         else:
             store_release(board.control, LOSS * CELL, program.turn[row] + past)
-
-
-@stage
-def _fold(syn: InputSynapses, seen: int, batch: int) -> None:
-    """Fold pending updates after as many samples as the kernel for one thread does; with
-    mini-batches at the end of the mini-batch."""
-    if seen % batch == 0 and seen // FOLD_EVERY > (seen - batch) // FOLD_EVERY:
-        input_synapses.fold(syn)
 
 
 @stage

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from rate_models.compiler import kernel
 from rate_models.compiler.records import Records
-from rate_models.kernels import layers, places
+from rate_models.kernels import input_synapses, layers, slots
 from rate_models.model.optimizers import Optimizer, moves
 from rate_models.network import NetworkSpec
 from rate_models.online.network import Outcome
@@ -106,30 +106,32 @@ class ScheduledNetwork(Waiting):
 
     def _build(self, params: Any) -> None:
         super()._build(params)
-        slots = self.schedule.batch if self._gathering else 0
-        _, self._accumulated = places.allocate(self._work, self._syn, slots)
+        samples = self.schedule.batch if self._gathering else 0
+        _, self._accumulated = slots.allocate(self._work, self._syn, samples)
         self._accumulated_at = Records(
-            places.synapses_at(self._syn, self._accumulated, slot) for slot in range(slots)
+            slots.synapses_at(self._syn, self._accumulated, slot) for slot in range(samples)
         )
         if hasattr(self, "_slots"):
             self._clear_waiting()
 
-    def _resize(self, slots: int) -> None:
+    def _resize(self, count: int) -> None:
         old = self._slot_arrays() if self.waiting else {}
         before = self._slot_of(np.arange(self.waiting))
-        self._slots = slots
-        self._ring, self._inputs = places.allocate(
-            self._work, self._syn, slots, stash=self._stashing
+        self._slots = count
+        self._ring, self._inputs = slots.allocate(
+            self._work, self._syn, count, stash=self._stashing
         )
         late = layers.lagging(self._net, self._stashing) if self.schedule.delay else self._net
+        # S of a sample may run beside M of another one
+        own = input_synapses.with_own_scratch(self._syn)
         self._slots_at = Records(
             self._parts.values._replace(
                 net=net,
-                syn=places.synapses_at(self._syn, self._inputs, slot),
-                work=places.work_at(self._net, self._ring, slot),
+                syn=slots.synapses_at(syn, self._inputs, slot),
+                work=slots.work_at(self._net, self._ring, slot),
             )
-            for net in (self._net, late)
-            for slot in range(slots)
+            for net, syn in ((self._net, self._syn), (late, own))
+            for slot in range(count)
         )
         self._blocks: dict[tuple[int, int, int, Any], Block] = {}
         for name, array in old.items():
@@ -263,6 +265,7 @@ class ScheduledNetwork(Waiting):
             block.rows, board, stream, self._slots_at.addresses.reshape(2, -1),
             self._accumulated_at.addresses, self._options.address, *outcome,
         )  # fmt: skip
+        self._syn.looked[:2] = 0
         walk = kernels.walker(self.definition, self._parts, self._options)
         try:
             run_workers(self._threads, walk, *shared)

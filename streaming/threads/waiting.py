@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from rate_models.compiler import kernel
 from rate_models.errors import BadOption
-from rate_models.kernels import places
+from rate_models.kernels import slots
 from rate_models.kernels.layers import Work
+from rate_models.online import former_states
 from rate_models.online.network import OnlineNetwork
 from rate_models.support import bounds
 from streaming.schedule.items import Schedule
@@ -30,8 +31,8 @@ class Waiting(OnlineNetwork):
     schedule: Schedule
     _slots: int  # of the ring buffer
     _ring: Work
-    _inputs: places.Inputs
-    _accumulated: places.Inputs
+    _inputs: slots.Inputs
+    _accumulated: slots.Inputs
     _waiting: list[Array]  # masks and noise of the samples that wait for M, a row each
 
     @property
@@ -51,7 +52,7 @@ class Waiting(OnlineNetwork):
         self._waiting = []
         self._resize(self._slots)
 
-    def _resize(self, slots: int) -> None:
+    def _resize(self, count: int) -> None:
         """Change the number of slots; samples that wait are moved to the new ones."""
         raise NotImplementedError
 
@@ -74,15 +75,14 @@ class Waiting(OnlineNetwork):
         if self.schedule.delay:
             at = self._slot_of(np.arange(self.waiting))
             kept = {name: array[at] for name, array in self._slot_arrays().items()}
-            # of these arrays the hidden part of delta and what follows the active rows are scratch
-            kept["delta"][:, : self._net.unit[-1]] = 0
-            kept["rows"] *= np.arange(kept["rows"].shape[1]) < kept["active"][:, :1]
+            kept["delta"][:, : self._net.unit[-1]] = 0  # scratch
             arrays |= {f"waiting.{name}": array for name, array in kept.items()}
             masks, noise = self._waiting or self._no_draws()
             arrays |= {"waiting.masks": masks.copy(), "waiting.noise": noise.copy()}
         return arrays
 
     def load_state(self, arrays: dict[str, Array]) -> None:
+        arrays = former_states.upgraded(arrays)
         stored = {name: array for name, array in arrays.items() if name.startswith("waiting.")}
         rest = {name: a for name, a in arrays.items() if name not in stored}
         slot_arrays = self._slot_arrays() if self.schedule.delay else {}
@@ -119,12 +119,10 @@ class Waiting(OnlineNetwork):
         """The arrays that S and E left for the waiting samples in a state, checked."""
         n = len(stored["waiting.masks"])
         like = {name: np.zeros((n, a.shape[1]), a.dtype) for name, a in self._slot_arrays().items()}
-        values = bounds.fitting({name: stored[f"waiting.{name}"] for name in like}, like)
-        bounds.check(values, places.bounds(self._syn, ""))
-        return values
+        return bounds.fitting({name: stored[f"waiting.{name}"] for name in like}, like)
 
     def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
-        limits = {**super()._bounds(arrays), **places.bounds(self._syn, "gathered.")}
+        limits = {**super()._bounds(arrays)}
         if self._gathering:  # at most the samples of the mini-batch that has begun
             most = int(arrays["clock"][0]) % self.schedule.batch
             return limits | {"layers.changes": (0, [0, *[most] * self.spec.layers])}

@@ -301,7 +301,7 @@ def test_a_new_circuit_is_one_new_file(
     one.save(tmp_path / "c")
     assert bits(OnlineLearner.load(tmp_path / "c")) == bits(one)
     report = compare(30, [one.rule], ["float64"], others={"circuit": parity.maker})
-    rows = [row for row in report.rows if row["realisation"] == "circuit"]
+    rows = [row for row in report.rows if row["implementation"] == "circuit"]
     assert rows and all(row["ok"] for row in rows), rows
     arguments = f"run --circuit {written} --hidden 5 --set mode=continuous --set phase=10 --json"
     with pytest.raises(SystemExit) as done:

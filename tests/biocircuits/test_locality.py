@@ -173,7 +173,7 @@ def test_formulas_of_neurons_are_local_too() -> None:
         Population("cell", 2, soma, SOMA, (pull,))
 
 
-def test_weight_transport_is_found_where_a_parameter_is_shared() -> None:
+def test_weight_transport_is_detected_where_a_parameter_is_shared() -> None:
     circuit = wired(lambda s: s.rate * s.pre)
     back = Projection("back", "hidden", "other.soma", parameter=("W", 0), transposed=True)
     both = replace(circuit, projections=(*circuit.projections, back))

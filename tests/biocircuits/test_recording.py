@@ -124,3 +124,9 @@ def test_divergence_during_recording_is_reported() -> None:
     net.load_parameters({"W": [np.full((5, 6), 1e308), np.ones((3, 5))]})
     with pytest.raises(Diverged, match="sample 0"), np.errstate(all="ignore"):
         net.watch_many(X, LABELS, probe=PROBE)
+
+
+def test_a_name_that_is_given_twice_is_recorded_once() -> None:
+    net = CircuitNetwork(SPEC, lr=0.1)
+    trace = net.watch_many(X, LABELS, probe=Probe(("output.rate", "W_1[2,3]", "output.rate")))
+    assert [len(v) for v in trace.values.values()] == [8, 8]

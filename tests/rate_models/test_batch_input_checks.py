@@ -57,7 +57,7 @@ def test_a_copy_during_training_is_independent() -> None:
     assert all(map(torch.equal, kept[0].parameters(), twin.parameters()))
 
 
-@pytest.mark.parametrize("way", METHODS)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -72,10 +72,10 @@ def test_a_copy_during_training_is_independent() -> None:
         ({"batch_size": 0}, "batch_size: got 0"),
     ],
 )
-def test_invalid_options(way: Any, options: dict[str, Any], text: str) -> None:
+def test_invalid_options(method: Any, options: dict[str, Any], text: str) -> None:
     given = {"epochs": 1, **options}
     with pytest.raises(BadOption, match=text):
-        many([net(0), net(1)], X, LABELS, seeds=[0, 1], way=way, **given)
+        many([net(0), net(1)], X, LABELS, seeds=[0, 1], method=method, **given)
     with pytest.raises(BadOption, match=text):
         fit(net(), X, LABELS, **given)
 
@@ -90,8 +90,8 @@ def test_invalid_seeds_and_methods() -> None:
         fit(net(), X, LABELS, epochs=1, seed=-1)
     with pytest.raises(BadOption, match=r"seed: got 1\.5"):
         many([net()], X, LABELS, seeds=[1.5], epochs=1)  # type: ignore[list-item]
-    with pytest.raises(BadOption, match=r"way: got 'parallel'.*side by side"):
-        many([net()], X, LABELS, seeds=[0], epochs=1, way="parallel")  # type: ignore[arg-type]
+    with pytest.raises(BadOption, match=r"method: got 'parallel'.*side by side"):
+        many([net()], X, LABELS, seeds=[0], epochs=1, method="parallel")  # type: ignore[arg-type]
     with pytest.raises(BadOption, match="batch_size: got 0"):
         net().evaluate(X, LABELS, 0)
     with pytest.raises(BadOption, match=r"rate_models\.model\.optimizers\.Optimizer"):
@@ -216,7 +216,7 @@ def test_the_number_of_threads_is_restored() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        many([net(0), net(1)], X, LABELS, seeds=[0, 1], epochs=1, way="side by side")
+        many([net(0), net(1)], X, LABELS, seeds=[0, 1], epochs=1, method="side by side")
         threads: list[int] = []
         import threading
 

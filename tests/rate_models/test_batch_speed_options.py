@@ -57,8 +57,8 @@ def test_training_is_as_precise_as_asked_and_leaves_the_setting(
     fit(BatchNetwork(SPEC), X, LABELS, epochs=1)
     fit(BatchNetwork(SPEC), X, LABELS, epochs=1, precision="high")
     nets = [BatchNetwork(SPEC, seed=seed) for seed in range(3)]
-    for way in ("in turn", "side by side"):
-        fit_many(nets, X, LABELS, seeds=range(3), epochs=1, way=way, precision="high")  # type: ignore[arg-type]
+    for method in ("in turn", "side by side"):
+        fit_many(nets, X, LABELS, seeds=range(3), epochs=1, method=method, precision="high")  # type: ignore[arg-type]
     assert seen == ["highest", *["high"] * 7]
     assert torch.get_float32_matmul_precision() == "medium"
     with pytest.raises(BadOption, match="highest or high or medium"):

@@ -237,7 +237,7 @@ def test_networks_that_it_cannot_learn(spec: NetworkSpec, hyper: Any, message: s
         OnlineNetwork(spec, "bmvr", **hyper)
 
 
-def test_too_many_linear_units_get_a_warning_and_it_says_what_happens() -> None:
+def test_too_many_linear_units_get_a_warning_that_states_the_consequence() -> None:
     x, y = regression(200)
     y = y[:, :2]
     spec = NetworkSpec((M, 4, 2), **LINEAR)

@@ -159,7 +159,7 @@ def test_online_equals_textbook(case: Case, dtype: str) -> None:
     assert state_bytes(cut) == state_bytes(net)
 
 
-def test_learning_tells_right_labels_from_wrong_ones() -> None:
+def test_learning_separates_right_labels_from_wrong_ones() -> None:
     case = Case("forward_forward", (20, 32, 24, 5), hyper={"eta_hidden": 0.2})
     rng = np.random.default_rng(0)
     centres = rng.random((5, 20))

@@ -1,4 +1,4 @@
-"""Kernel discipline: one decorator, a cache that never lies, arrays checked at the door."""
+"""Kernel discipline: one decorator, a cache that is never stale, arrays checked at entry."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_without_a_folder_to_write_kernels_are_compiled_all_the_same(tmp_path: P
     assert (value, hits) == (3.0, 0)
 
 
-def test_nobody_else_compiles() -> None:
+def test_no_other_process_compiles() -> None:
     """numba is imported where kernels are made; all others take the decorators from there."""
     seen = 0
     for package in (*PACKAGES, "demos"):
@@ -173,7 +173,7 @@ def test_nobody_else_compiles() -> None:
     st.sampled_from(DTYPES),
     st.booleans(),
 )
-def test_what_passes_the_door_is_what_a_kernel_takes(
+def test_arrays_that_pass_the_entry_checks_fit_a_kernel(
     value: np.ndarray, shape: tuple[int | None, ...], dtype: str, transposed: bool
 ) -> None:
     value = value.T if transposed else value
@@ -201,7 +201,7 @@ def test_aligned_arrays_begin_on_a_cache_line(shape: tuple[int, ...], dtype: str
     assert not np.shares_memory(got, given)
 
 
-def test_kernels_are_made_without_numbas_own_cache(
+def test_kernels_are_compiled_without_numbas_own_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Numba has one setting for all threads and all packages: it is nobody's to move."""

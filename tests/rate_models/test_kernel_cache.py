@@ -158,7 +158,7 @@ def test_a_user_without_a_home_has_no_folder(monkeypatch: pytest.MonkeyPatch) ->
     assert place("key") == Place(None, "this user has no home folder")
 
 
-def test_folders_are_made_readable_for_others_and_writable_for_none(
+def test_folders_are_created_readable_for_others_and_writable_for_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DENDROSTREAM_CACHE", str(tmp_path / "cache"))

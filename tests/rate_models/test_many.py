@@ -58,7 +58,7 @@ def test_together_is_one_by_one(rule: str, hyper: dict[str, Any]) -> None:
     options: Any = {"epochs": 3, "batch_size": 5, "optimizer": EVERYTHING}
     ours, theirs = networks(rule, **hyper), networks(rule, **hyper)
     start = [net.W[0].clone() for net in ours]
-    histories = fit_many(ours, X, LABELS, seeds=(0, 1, 7), way="together", **options)
+    histories = fit_many(ours, X, LABELS, seeds=(0, 1, 7), method="together", **options)
     for i, seed in enumerate((0, 1, 7)):
         history = fit(theirs[i], X, LABELS, seed=seed, **options)
         assert [m["epoch"] for m in histories[i]] == [0, 1, 2]
@@ -69,14 +69,14 @@ def test_together_is_one_by_one(rule: str, hyper: dict[str, Any]) -> None:
     assert moved == (hyper.get("inject", 0) == 0)
 
 
-@pytest.mark.parametrize(("way", "rtol"), [("in turn", 0.0), ("side by side", 1e-12)])
+@pytest.mark.parametrize(("method", "rtol"), [("in turn", 0.0), ("side by side", 1e-12)])
 def test_one_network_at_a_time_in_each_thread(
-    way: Any, rtol: float, monkeypatch: pytest.MonkeyPatch
+    method: Any, rtol: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With identical bits in turn; several threads sum in another order than one thread does."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     ours, theirs = networks("pepita", dropout=0.1), networks("pepita", dropout=0.1)
-    fit_many(ours, X, LABELS, seeds=SEEDS, epochs=2, batch_size=5, way=way)
+    fit_many(ours, X, LABELS, seeds=SEEDS, epochs=2, batch_size=5, method=method)
     for net, seed in zip(theirs, SEEDS, strict=True):
         fit(net, X, LABELS, seed=seed, epochs=2, batch_size=5)
     for a, b in zip(ours, theirs, strict=True):
@@ -86,7 +86,7 @@ def test_one_network_at_a_time_in_each_thread(
 def test_single_precision_and_a_test_set() -> None:
     ours, theirs = networks("pepita", "float32"), networks("pepita", "float32")
     options: Any = {"epochs": 4, "x_test": X[:7], "y_test": LABELS[:7]}
-    histories = fit_many(ours, X, LABELS, seeds=SEEDS, way="together", **options)
+    histories = fit_many(ours, X, LABELS, seeds=SEEDS, method="together", **options)
     for i, seed in enumerate(SEEDS):
         history = fit(theirs[i], X, LABELS, seed=seed, **options)
         assert_same(ours[i], theirs[i], 1e-4)
@@ -98,7 +98,9 @@ def test_a_trial_selects_the_fastest_method_and_changes_no_number(
     fast: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
-    times = iter([1.0 if way == fast else 9.0 for way in ("together", "in turn", "side by side")])
+    times = iter(
+        [1.0 if method == fast else 9.0 for method in ("together", "in turn", "side by side")]
+    )
 
     def seconds(call: Any, device: Any) -> float:
         call()
@@ -107,8 +109,8 @@ def test_a_trial_selects_the_fastest_method_and_changes_no_number(
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(many, "_seconds", seconds)
     ours, theirs = networks("pepita", dropout=0.1), networks("pepita", dropout=0.1)
-    fit_many(ours, X, LABELS, seeds=SEEDS, epochs=2, say=lines.append)
-    fit_many(theirs, X, LABELS, seeds=SEEDS, epochs=2, way=fast)
+    fit_many(ours, X, LABELS, seeds=SEEDS, epochs=2, notify=lines.append)
+    fit_many(theirs, X, LABELS, seeds=SEEDS, epochs=2, method=fast)
     assert len(lines) == 1 and lines[0].startswith(f"3 networks {fast}: ")
     for a, b in zip(ours, theirs, strict=True):
         assert_same(a, b, 0.0)
@@ -116,17 +118,17 @@ def test_a_trial_selects_the_fastest_method_and_changes_no_number(
 
 def test_the_trial_takes_real_times() -> None:
     lines: list[str] = []
-    fit_many(networks("pepita"), X, LABELS, seeds=SEEDS, epochs=1, say=lines.append)
+    fit_many(networks("pepita"), X, LABELS, seeds=SEEDS, epochs=1, notify=lines.append)
     assert lines[0].endswith("(ms)") and "in turn" in lines[0] and "together" in lines[0]
 
 
-@pytest.mark.parametrize("way", ["together", "in turn", "side by side"])
-def test_one_that_diverges_stops_and_the_others_continue(way: Any) -> None:
+@pytest.mark.parametrize("method", ["together", "in turn", "side by side"])
+def test_one_that_diverges_stops_and_the_others_continue(method: Any) -> None:
     nets = networks("backprop")
     with torch.no_grad():
         nets[1].W[0][0, 0] = torch.inf
     seen: list[int] = []
-    histories = fit_many(nets, X, LABELS, seeds=SEEDS, epochs=2, way=way,
+    histories = fit_many(nets, X, LABELS, seeds=SEEDS, epochs=2, method=method,
                          progress=lambda i, metrics: seen.append(i))  # fmt: skip
     assert [len(history) for history in histories] == [2, 0, 2]
     assert sorted(seen) == [0, 0, 2, 2]
@@ -136,7 +138,7 @@ def test_one_that_diverges_stops_and_the_others_continue(way: Any) -> None:
 
 def test_networks_own_their_arrays_afterwards() -> None:
     nets = networks("pepita")
-    fit_many(nets, X, LABELS, seeds=SEEDS, epochs=1, way="together")
+    fit_many(nets, X, LABELS, seeds=SEEDS, epochs=1, method="together")
     for tensor in nets[0].state_dict().values():
         assert tensor.untyped_storage().nbytes() == tensor.numel() * 8
 
@@ -158,12 +160,12 @@ def test_invalid_arguments_are_refused(change: dict[str, Any], message: str) -> 
         fit_many(given.pop("nets"), X, LABELS, **given)
 
 
-@pytest.mark.parametrize("way", ["in turn", "side by side"])
+@pytest.mark.parametrize("method", ["in turn", "side by side"])
 @pytest.mark.parametrize("rule", ["pepita", "node_perturbation"])
 def test_training_resumes_with_identical_bits(
-    rule: str, way: Any, monkeypatch: pytest.MonkeyPatch
+    rule: str, method: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options: dict[str, Any] = {"epochs": 4, "batch_size": 5, "way": way, "seeds": SEEDS}
+    options: dict[str, Any] = {"epochs": 4, "batch_size": 5, "method": method, "seeds": SEEDS}
     sgd = {"optimizer": Optimizer(0.05, 0.9, decay_at=(len(X), 3 * len(X)))}
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     kept: dict[int, State] = {}
@@ -186,7 +188,7 @@ def test_training_resumes_with_identical_bits(
 def test_invalid_states_to_resume() -> None:
     state = State(1, 1, 0.1, {"net.W.0": np.ones((2, 2))})
     nets = networks("pepita")
-    for more in ({"way": "together"}, {"way": "in turn"}):
+    for more in ({"method": "together"}, {"method": "in turn"}):
         with pytest.raises(BadOption, match="resume"):
             fit_many(nets, X, LABELS, seeds=SEEDS, epochs=2, resume={0: state}, **more)  # type: ignore[arg-type]
     with pytest.raises(BadOption, match="one of our own"):

@@ -80,7 +80,7 @@ def _sigmoid(a: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-a))
 
 
-def test_the_feedback_of_a_deep_network_converges_as_theory_says() -> None:
+def test_the_feedback_of_a_deep_network_converges_as_in_theory() -> None:
     for seed in (0, 1):
         seen = course(seed)
         assert all(0.8 < point.ratio < 1.2 for point in seen), seen

@@ -96,12 +96,12 @@ def test_online_equals_textbook_after_every_sample(case: Case, dtype: str) -> No
     x, labels, y = case.samples(200)
     for t in range(len(x)):
         masks, noise = case.draws(t)
-        said = book.predict(x[t : t + 1])
+        expected = book.predict(x[t : t + 1])
         outcome = case.learn(net, x[t : t + 1], labels[t : t + 1], y[t : t + 1])
         book.learn(x[t : t + 1], y[t : t + 1], masks, noise)
-        # what is learned, and what was said before learning
+        # what is learned, and what was predicted before learning
         assert deviation(net.parameters(), book.params) < TOLERANCE[dtype], f"sample {t}"
-        assert deviation({"h": outcome.outputs}, {"h": said}) < TOLERANCE[dtype], f"sample {t}"
+        assert deviation({"h": outcome.outputs}, {"h": expected}) < TOLERANCE[dtype], f"sample {t}"
     assert deviation({"h": net.predict(x)}, {"h": book.predict(x)}) < TOLERANCE[dtype]
     start = case.textbook().params["W"]
     assert any(
@@ -170,7 +170,7 @@ def test_folding_keeps_the_weights(optimizer: Optimizer) -> None:
     book.samples_seen = net.samples_seen
     case.learn(net, x[:200], labels[:200], y[:200])
     assert not net._syn.U.any()
-    assert net._syn.counts[1] == 0
+    assert not net._syn.pending.any()
     case.learn(net, x[200:], labels[200:], y[200:])
     for t in range(400):
         book.learn(x[t : t + 1], y[t : t + 1])
@@ -207,7 +207,7 @@ def test_inputs_are_neither_changed_nor_kept() -> None:
     assert state_bytes(net) == state
 
 
-def test_given_masks_and_noise_take_the_place_of_the_seeds() -> None:
+def test_given_masks_and_noise_replace_those_of_the_seed() -> None:
     case = Case("pepita", (20, 16, 12, 5), hyper={"dropout": 0.3, "modulation": "random"})
     own, given = case.online(), case.online(seed=0)
     x, labels, y = case.samples(30)

@@ -28,7 +28,7 @@ TORCH = find_spec("torch") is not None
 def test_implementations_agree_after_every_sample(rule: str, seed: int, dtype: str) -> None:
     report = parity.run(samples=100, rules=[rule], dtypes=[dtype], seed=seed)
     assert report.ok, [row for row in report.rows if not row["ok"]]
-    seen = {(row["realisation"], row["dtype"]) for row in report.rows}
+    seen = {(row["implementation"], row["dtype"]) for row in report.rows}
     names = ["online", "batch"] if TORCH else ["online"]
     assert seen == {(name, dtype) for name in names}
     wanted = {"W.0", "W.1", "outputs"}
@@ -36,7 +36,7 @@ def test_implementations_agree_after_every_sample(rule: str, seed: int, dtype: s
         wanted |= {f"W.{i}" for i in range(case.spec.layers)}
         wanted |= {f"b.{i}" for i in range(case.spec.layers if case.spec.bias else 0)}
     for key in seen:
-        arrays = {r["array"] for r in report.rows if (r["realisation"], r["dtype"]) == key}
+        arrays = {r["array"] for r in report.rows if (r["implementation"], r["dtype"]) == key}
         assert wanted <= arrays
 
 
@@ -59,7 +59,7 @@ def test_circuits_are_one_more_implementation_where_a_rule_has_one() -> None:
     for rule in [*ruled, "backprop"]:
         report = parity.run(50, [rule], ["float64"], others={"circuit": circuits.maker})
         assert report.ok, [row for row in report.rows if not row["ok"]]
-        circuit = [row for row in report.rows if row["realisation"] == "circuit"]
+        circuit = [row for row in report.rows if row["implementation"] == "circuit"]
         assert {row["array"] for row in circuit} >= ({"W.0", "outputs"} if rule in ruled else set())
         assert bool(circuit) == (rule in ruled)
         assert all(row["tolerance"] == 1e-10 for row in circuit)
@@ -70,12 +70,12 @@ def test_a_wrong_circuit_is_detected() -> None:
         return circuits.maker(case._replace(optimizer=case.optimizer._replace(lr=0.031)), dtype, 0)
 
     report = parity.run(5, ["pepita"], ["float64"], others={"circuit": broken})
-    assert {r["realisation"] for r in report.rows if not r["ok"]} == {"circuit"}
+    assert {r["implementation"] for r in report.rows if not r["ok"]} == {"circuit"}
 
 
 def test_every_sample_is_counted_while_it_compares() -> None:
     calls: list[tuple[str, int, int]] = []
-    parity.run(2, ["backprop"], ["float64"], tell=lambda *at: calls.append(at))
+    parity.run(2, ["backprop"], ["float64"], progress=lambda *at: calls.append(at))
     assert calls == [("backprop", n, 4) for n in (1, 2, 3, 4)]  # of two networks
 
 
@@ -87,7 +87,7 @@ def test_it_compares_in_one_thread() -> None:
     torch.set_num_threads(2)
     try:
         look = lambda *_: while_comparing.add(torch.get_num_threads())  # noqa: E731
-        parity.run(1, ["backprop"], ["float64"], tell=look)
+        parity.run(1, ["backprop"], ["float64"], progress=look)
         assert while_comparing == {1} and torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -100,7 +100,7 @@ def test_implementations_that_are_not_installed_are_named_and_not_counted(
     report = parity.run(samples=2, rules=["backprop"], dtypes=["float64"])
     assert report.missing == ["batch"]
     assert report.ok
-    assert {row["realisation"] for row in report.rows} == {"online"}
+    assert {row["implementation"] for row in report.rows} == {"online"}
 
 
 def test_the_batch_package_without_torch_names_what_to_install(
@@ -149,7 +149,7 @@ def test_a_wrong_implementation_is_detected(fault: str, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(parity, "online", broken)
     report = parity.run(samples=6, rules=["pepita"], dtypes=["float64"])
-    bad = {(row["realisation"], row["array"]) for row in report.rows if not row["ok"]}
+    bad = {(row["implementation"], row["array"]) for row in report.rows if not row["ok"]}
     assert not report.ok
     assert ("online", "W.1") in bad
     assert fault == "diverged" or bad == {("online", "W.1")}

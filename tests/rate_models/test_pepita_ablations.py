@@ -32,7 +32,7 @@ def random(k: float) -> Any:
     return accuracies(NARROW, lr=0.1, modulation="random", perturbation=k)
 
 
-def test_feedback_makes_the_difference_and_noise_in_its_place_does_not() -> None:
+def test_feedback_makes_the_difference_and_noise_instead_of_it_does_not() -> None:
     """PEPITA's figure 5 and appendix D: small random modulation has no effect, large is worse."""
     pepita, none = accuracies(NARROW, lr=0.1), accuracies(NARROW, lr=0.1, feedback_scale=0.0)
     assert (pepita - none).mean() > 0.04
@@ -50,7 +50,7 @@ def test_five_hidden_layers_learn() -> None:
     assert gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))
 
 
-def test_five_relu_layers_run_away_and_it_is_said() -> None:
+def test_five_relu_layers_run_away_with_a_warning() -> None:
     """ΔW_l = D_l W_l (h_{l-1} - p_{l-1}) p_{l-1}ᵀ is proportional to W_l: growth is exponential."""
     with pytest.raises(Diverged, match=r"not finite; lower the learning rate"):
         accuracies(DEEP, epochs=15, seeds=2, lr=0.01)

@@ -30,8 +30,8 @@ def warned(x: np.ndarray, y: np.ndarray, k: int, rates: Any, activation: str = "
     return bmvr.RULE.advise(spec, hyper, Optimizer(eta), x, y)
 
 
-def warns_of_spirals(advice: list[Advice]) -> bool:
-    return any(one.serious and "may not settle" in one.text for one in advice)
+def warns_of_spirals(warnings: list[Advice]) -> bool:
+    return any(one.serious and "may not settle" in one.text for one in warnings)
 
 
 def book_at_the_optimum(x: np.ndarray, y: np.ndarray, k: int, rates: Any) -> Textbook:
@@ -141,8 +141,8 @@ def test_a_sample_may_not_overshoot(activation: str) -> None:
     x, y = regression(2000)
     spec = NetworkSpec((M, K, N), activation, "mse")
     for eta, inside in ((0.1, True), (1.5, False)):
-        advice = warned(x, y, K, (eta, eta / 20, eta / 20), activation)
-        assert any("may diverge" in one.text for one in advice) != inside
+        warnings = warned(x, y, K, (eta, eta / 20, eta / 20), activation)
+        assert any("may diverge" in one.text for one in warnings) != inside
         hyper = {"eta_apical": 0.05, "eta_q": 0.05}
         net = OnlineNetwork(spec, "bmvr", optimizer=Optimizer(eta), **hyper)
         if inside:
@@ -167,7 +167,7 @@ def short_run(folder: Path, source: str, lr: float, **settings: Any) -> list[str
         source=source, rule="bmvr", hidden=(3,), lr=lr, samples=600, epochs=1,
         dtype="float64", settings={"activation": "identity", **settings},
     )  # fmt: skip
-    run(config, folder / "run", Hooks(say=lines.append))
+    run(config, folder / "run", Hooks(notify=lines.append))
     return [line for line in lines if "bmvr" in line and not line.startswith("chosen:")]
 
 

@@ -9,7 +9,7 @@ from rate_models.drawing.style import plain_numbers
 @pytest.mark.parametrize(
     ("low", "high", "wanted"), [(0.05, 200, {"0.1", "1", "10", "100"}), (25, 60, {"30", "60"})]
 )
-def test_logarithmic_axes_say_plain_numbers(low: float, high: float, wanted: set[str]) -> None:
+def test_logarithmic_axes_show_plain_numbers(low: float, high: float, wanted: set[str]) -> None:
     figure = Figure()
     axes = figure.subplots()
     axes.semilogy([low, high])

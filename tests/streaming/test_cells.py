@@ -155,7 +155,7 @@ def test_random_damage_is_always_detected(tmp_path: Path) -> None:
         assert kept is None or all(kept[k] == whole[k] for k in ("run", "seed", "result"))
 
 
-def test_a_folder_in_its_place_is_found_before_anything_is_computed(
+def test_an_existing_folder_is_refused_before_anything_is_computed(
     tmp_path: Path, here: list[int], call: Any
 ) -> None:
     result = sweep.sweep(SMALL, {"seed": [0]}, tmp_path / "o")
@@ -199,7 +199,7 @@ def test_a_sweep_computes_again_a_cell_without_a_result(
     cell = {**json.loads(path.read_text()), "result": result}
     path.write_text(json.dumps({**cell, "digest": digest(cell)}))
     messages: list[str] = []
-    again = sweep.sweep(SMALL, {"seed": [0, 1]}, tmp_path, say=messages.append)
+    again = sweep.sweep(SMALL, {"seed": [0, 1]}, tmp_path, notify=messages.append)
     assert any("not the result of a run, computed again" in line for line in messages)
     assert again["kept"] == 1 and here == [2, 1]
     scores = [[row[name] for name in table.SCORES] for row in first["rows"]]
@@ -232,7 +232,7 @@ def test_other_data_of_the_same_name_is_another_result(
     raw[5000] ^= 1
     path.write_bytes(raw)
     messages: list[str] = []
-    result = sweep.sweep(options, {"seed": [0]}, tmp_path / "o", say=messages.append)
+    result = sweep.sweep(options, {"seed": [0]}, tmp_path / "o", notify=messages.append)
     assert result["kept"] == 0 and any("other data of this name" in line for line in messages)
 
 

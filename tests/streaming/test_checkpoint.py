@@ -307,7 +307,7 @@ def test_the_current_folder_is_not_replaced(
     assert version(here / "checkpoint") == 2 and version(here / "checkpoint.previous") == 1
 
 
-def test_a_file_in_the_way(tmp_path: Path) -> None:
+def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
     (tmp_path / "c").write_text("mine")
     with pytest.raises(BadOption, match="something else"):
         save(tmp_path / "c", 1)

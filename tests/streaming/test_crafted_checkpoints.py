@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from rate_models.errors import BadOption, DamagedCheckpoint, Diverged
+from rate_models.kernels.input_synapses import ROOM
 from streaming import OnlineLearner
 from streaming.files import checkpoint
 
@@ -112,12 +113,11 @@ def test_whole_numbers_of_the_state_are_in_bounds_or_refused(
         assert found[name, 0, values[0]] == "refused", name  # below 0
 
 
-def test_pending_updates_need_stored_rows(tmp_path: Path) -> None:
-    """With momentum no update is pending; another count would index an empty array."""
+def test_no_more_updates_are_pending_than_there_is_room_for(tmp_path: Path) -> None:
     arrays, meta = stored("momentum", tmp_path / "c")
-    arrays["network.input.pending_x"][:] = 1
+    arrays["network.input.pending"][0] = ROOM + 1
     checkpoint.write(tmp_path / "c", arrays, meta)
-    with pytest.raises(DamagedCheckpoint, match=r"pending_x: got 1\.0; expected 0 to 0"):
+    with pytest.raises(DamagedCheckpoint, match=f"pending: got {ROOM + 1}; expected 0 to {ROOM}"):
         OnlineLearner.load(tmp_path / "c")
 
 
@@ -301,10 +301,10 @@ def test_invalid_array_files_are_refused(tmp_path: Path, data: bytes) -> None:
 def test_no_fallback_to_the_previous_checkpoint(tmp_path: Path) -> None:
     """A crafted checkpoint with correct digests is refused; no other one is loaded instead."""
     arrays, meta = stored("structured", tmp_path / "c")
-    changed = arrays["network.input.counts"].copy()
-    changed[1] = 10**6
-    checkpoint.write(tmp_path / "c", arrays | {"network.input.counts": changed}, meta)
-    with pytest.raises(DamagedCheckpoint, match="counts: got 1000000; expected 0 to 127"):
+    changed = arrays["network.input.pending"].copy()
+    changed[0] = 10**6
+    checkpoint.write(tmp_path / "c", arrays | {"network.input.pending": changed}, meta)
+    with pytest.raises(DamagedCheckpoint, match=f"pending: got 1000000; expected 0 to {ROOM}"):
         OnlineLearner.load(tmp_path / "c")
 
 

@@ -149,19 +149,21 @@ def test_scaled_inputs_need_no_measuring() -> None:
 
 
 def test_a_run_prints_and_stores_its_defaults(tmp_path: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     options = {"source": "synthetic:samples=300", "hidden": (8,), "rule": "drtp"}
-    run(RunConfig.checked(**options), tmp_path / "a", Hooks(say=said.append, draw=False))
-    (line,) = [text for text in said if text.startswith("chosen: ")]
+    run(RunConfig.checked(**options), tmp_path / "a", Hooks(notify=lines.append, draw=False))
+    (line,) = [text for text in lines if text.startswith("chosen: ")]
     config = RunConfig.read(tmp_path / "a" / "config.json")
     assert f"lr {config.lr:g} (drtp's 4 over" in line and "activation tanh" in line
     assert config.settings["activation"] == "tanh"
     assert config.settings["loss"] == "binary_cross_entropy"
-    said.clear()
+    lines.clear()
     given = {"lr": 0.01, "scale": "none", "settings": {"activation": "relu", "loss": "mse"}}
     given |= {"rule": "backprop"}
-    run(RunConfig.checked(**options | given), tmp_path / "b", Hooks(say=said.append, draw=False))
-    assert not [text for text in said if "chosen" in text]
+    run(
+        RunConfig.checked(**options | given), tmp_path / "b", Hooks(notify=lines.append, draw=False)
+    )
+    assert not [text for text in lines if "chosen" in text]
 
 
 def test_a_run_measures_its_source_before_it_learns() -> None:

@@ -88,7 +88,7 @@ def test_a_small_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_paper_imports_no_other_name_of_its_package() -> None:
-    """Found as `dendrostream_demos.papers` or `demos.papers`, it says from . import."""
+    """It uses `from . import`, as its package is `dendrostream_demos.papers` or `demos.papers`."""
     folder = Path(import_module(papers.get(NAMES[0]).module).__file__ or "").parent
     for path in folder.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -154,7 +154,7 @@ def test_one_cell_of_a_run_shows_the_others_and_a_figure(
     assert one["state"] == "measured" and Path(result["figure"]).stat().st_size > 5_000
 
 
-def test_the_page_of_results_says_what_the_kept_tables_say() -> None:
+def test_the_page_of_results_agrees_with_the_stored_tables() -> None:
     root = ROOT
     full = root / "docs" / "results.md"
     text = full.read_text(encoding="utf-8") + page.small(full).read_text(encoding="utf-8")

@@ -230,7 +230,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     return [name, *words, *(draw(st.lists(texts, max_size=1)) if arguments else ())]
 
 
-def told(arguments: list[str]) -> tuple[int, str]:
+def outcome_of(arguments: list[str]) -> tuple[int, str]:
     """Exit code and stderr of a command."""
     err = io.StringIO()
     with guarded(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
@@ -293,7 +293,7 @@ def test_commands(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def check(arguments: list[str]) -> None:
         with tempfile.TemporaryDirectory() as folder, monkeypatch.context() as here:
             here.chdir(folder)
-            code, err = told(arguments)
+            code, err = outcome_of(arguments)
         assert code in (0, 1, 2, 3, 130), (code, err)
         assert "Traceback" not in err, err
         if code in (2, 3) and not err.startswith("Usage: "):

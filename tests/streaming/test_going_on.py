@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,16 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import assert_one_error, called
+from command_line import called
 from project import ROOT
 
-from rate_models.errors import BadOption, BadSample, DamagedCheckpoint, MissingData, UserError
+from rate_models.errors import BadOption, BadSample
 from streaming import OnlineLearner
 from streaming.files import checkpoint
 from streaming.runs.going_on import go_on
 from streaming.runs.run import Hooks, Run, RunConfig, resume, run
 
 TIMES = ("seconds", "samples_per_second", "memory", "latency", "out")
+
 OPTIONS: dict[str, Any] = {
     "source": "synthetic:samples=900,features=6",
     "hidden": (8, 6),
@@ -35,6 +34,7 @@ OPTIONS: dict[str, Any] = {
     "lr": 0.003,
     "settings": {"momentum": 0.9, "dropout": 0.2},
 }
+
 DIGITS: dict[str, Any] = {
     "source": "digits", "hidden": 8, "lr": 0.02, "epochs": 2, "interval": 400,
     "settings": {"decay_at": [2000], "momentum": 0.5},
@@ -219,59 +219,12 @@ def test_tables_that_do_not_fit(header: str, labels: str, words: list[str], tmp_
     assert not (tmp_path / "b").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--source", "digits"], ["--source digits: ", "labels that the learner does not know: 4"]),
-        (["--source", "synthetic:features=7,samples=9"], ["got 7 features; expected 6, as"]),
-        (["--hidden", 9], ["--hidden: got beside --from", "start a new run"]),
-        (["--rule", "pepita"], ["--rule: got beside --from"]),
-        (["--circuit", "pepita"], ["--circuit: got beside"]),
-        (["--dtype", "float64"], ["--dtype: got beside"]),
-        (["--seed", 1], ["--seed: got beside"]),
-        (["--scale", "none"], ["--scale: got beside"]),
-        (["--target", "input"], ["--target: got beside"]),
-        (["--workers", 2], ["--workers: got beside"]),
-        (["--batch", 2], ["--batch: got beside"]),
-        (["--set", "bias=true"], ["--set bias: got beside --from"]),
-        (["--set", "activation=tanh"], ["--set activation: got beside"]),
-        (["--set", "momentun=0.5"], ["momentun", "did you mean 'momentum'"]),
-        (["--set", "momentum=2"], ["momentum: got 2"]),
-        (["--set", "decay_epochs=x"], ["decay_epochs"]),
-        (["--lr", -1], ["--lr: got -1"]),
-        (["--epochs", 0], ["--epochs: got 0"]),
-        (["--record", "nothing"], ["nothing"]),
-        (["--resume", "x"], ["--resume: got --from beside it"]),
-        (["--source", "csv:nowhere.csv"], ["nowhere.csv"]),
-    ],
-)  # fmt: skip
-def test_fixed_options_are_refused_before_anything_is_written(
-    arguments: list[Any], words: list[str], parent: Path, call: Any, tmp_path: Path
-) -> None:
-    ended = call("run", "--from", parent, "--out", tmp_path / "r", "--quiet", *arguments)
-    assert_one_error(ended, *words)
-    assert not (tmp_path / "r").exists()
-
-
-def test_no_run_to_go_on_from(parent: Path, tmp_path: Path, call: Any) -> None:
-    ended = call("run", "--from", tmp_path / "none", "--out", tmp_path / "r")
-    assert_one_error(ended, "--from: got no ", "config.json", "OnlineLearner.load")
-    assert_one_error(
-        call("run", "--from", parent, "--out", parent, "--quiet"), "which is not empty"
-    )
-    (tmp_path / "half").mkdir()
-    (tmp_path / "half" / "config.json").write_bytes((parent / "config.json").read_bytes())
-    with pytest.raises(DamagedCheckpoint, match="checkpoint"):
-        go(tmp_path / "half", tmp_path / "r")
-    assert issubclass(MissingData, UserError)
-
-
 def test_a_new_rate_is_the_rate(tmp_path: Path) -> None:
     """Past decays would change it, so they are removed; later ones are kept."""
     options = {**DIGITS, "settings": {"decay_at": [100, 5000]}}
     run(RunConfig.checked(**options), tmp_path / "a", Hooks(draw=False))
     lines: list[str] = []
-    go_on(tmp_path / "a", {"lr": 0.05}, tmp_path / "b", Hooks(say=lines.append, draw=False))
+    go_on(tmp_path / "a", {"lr": 0.05}, tmp_path / "b", Hooks(notify=lines.append, draw=False))
     optimizer = OnlineLearner.load(tmp_path / "b" / "checkpoint").network.optimizer
     assert (optimizer.lr, optimizer.decay_at) == (0.05, (5000,))
     assert any("2,874 samples learned, lr 0.05" in line for line in lines)
@@ -346,62 +299,3 @@ def test_other_data_of_the_same_name_is_not_resumed(
     meta["run"]["content"] = ""
     checkpoint.write(tmp_path / "r" / "checkpoint", arrays, meta)
     assert resume(tmp_path / "r", Hooks(draw=False))["stopped"] == "epochs"
-
-
-def test_the_report_shows_the_cost_of_a_learner(parent: Path, call: Any, tmp_path: Path) -> None:
-    ended = call("run", "--from", parent, "--out", tmp_path / "r", "--quiet")
-    lines = dict(line.split(maxsplit=1) for line in ended.out.splitlines()[4:])
-    summary = json.loads((tmp_path / "r" / "summary.json").read_text())
-    # W: 8 x 6, 6 x 8, 4 x 6; PEPITA's F: 6 x 4
-    assert summary["parameters"] == 48 + 48 + 24 + 24 == int(lines["parameters"])
-    assert summary["memory"]["parameters"] == 4 * summary["parameters"]
-    assert summary["memory"]["state"] > 2 * summary["memory"]["parameters"]  # velocities
-    assert summary["memory"]["peak"] > 2e7
-    assert "latency per sample    p50" in ended.out and "process" in lines["memory"]
-
-
-def test_latency_is_that_of_single_calls_and_changes_nothing(parent: Path) -> None:
-    from streaming.runs.footprint import latency
-
-    learner = OnlineLearner.load(parent / "checkpoint")
-    before = {k: v.tobytes() for k, v in learner.network.state().items()}
-    X, y = next(RunConfig.checked(**OPTIONS).open().chunks(0))
-    calls: list[int] = []
-    slow = OnlineLearner.learn_one
-
-    found = latency(learner, X, y, 5.0)
-    assert found and 0 < found["p50_us"] <= found["p99_us"] and found["samples"] == 1000
-    with pytest.MonkeyPatch.context() as patch:
-        import time
-
-        def slower(self: Any, x: Any, label: Any) -> None:
-            calls.append(1)
-            time.sleep(0.002)
-            slow(self, x, label)
-
-        patch.setattr(OnlineLearner, "learn_one", slower)
-        found = latency(learner, X, y, 0.1)
-    assert found and found["p50_us"] > 2000 and found["p99_us"] is None
-    assert 5 < len(calls) < 100 and found["samples"] == len(calls) - 3
-    assert latency(learner, X[:0], y[:0], 1.0) is None
-    assert {k: v.tobytes() for k, v in learner.network.state().items()} == before
-
-
-def test_a_source_that_cannot_be_read_again_has_no_latency(
-    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(tmp_path / "t.csv")
-    source = table(tmp_path / "t.csv", NAMES, numbers(60, 3))
-    ended = Run._ended
-
-    def gone(self: Run) -> str:
-        why = ended(self)
-        if why:
-            (tmp_path / "t.csv").unlink(missing_ok=True)
-        return why
-
-    monkeypatch.setattr(Run, "_test", lambda self, stop: {})
-    monkeypatch.setattr(Run, "_ended", gone)
-    found = go(parent, tmp_path / "r", source=source)
-    assert found["latency"] is None and found["stopped"] == "epochs"

@@ -28,15 +28,15 @@ RULES = rules.names()
 def learn_in_chunks(
     learner: OnlineLearner, X: Any, y: Any, size: int, folder: Path | None = None
 ) -> tuple[OnlineLearner, np.ndarray, np.ndarray]:
-    said, losses = [], []
+    predicted, losses = [], []
     for i in range(0, len(y), size):
         predictions, some = learner.learn_many(X[i : i + size], y[i : i + size])
-        said.append(predictions)
+        predicted.append(predictions)
         losses.append(some)
         if folder is not None:
             learner.save(folder)
             learner = OnlineLearner.load(folder)
-    return learner, np.concatenate(said), np.concatenate(losses)
+    return learner, np.concatenate(predicted), np.concatenate(losses)
 
 
 SETTINGS: list[dict[str, Any]] = [
@@ -56,7 +56,7 @@ def test_one_trajectory_however_it_is_cut(rule: str, options: dict[str, Any], tm
     X, y = samples()
     make = suited(rule, **{"lr": 0.01, **options})
     whole = OnlineLearner(**make)
-    said, losses = whole.learn_many(X, y)
+    predicted, losses = whole.learn_many(X, y)
     want = bits(whole)
     assert whole.samples_seen == len(y)
 
@@ -66,12 +66,12 @@ def test_one_trajectory_however_it_is_cut(rule: str, options: dict[str, Any], tm
             alone.append(loop.predict_one(row))
         loop.learn_one(row, label)
     assert bits(loop) == want
-    assert alone == said[: len(alone)].tolist()
+    assert alone == predicted[: len(alone)].tolist()
 
     for size, folder in [(1, None), (7, None), (64, None), (23, tmp_path / "c")]:
         learner, part, some = learn_in_chunks(OnlineLearner(**make), X, y, size, folder)
         assert bits(learner) == want
-        np.testing.assert_array_equal(part, said)
+        np.testing.assert_array_equal(part, predicted)
         np.testing.assert_array_equal(some, losses)
 
 
@@ -124,14 +124,14 @@ def test_inputs_are_neither_changed_nor_kept() -> None:
     learner = OnlineLearner("backprop", sizes=(12, 5, 12), loss="mse")
     learner.learn_many(X, X)
     learner.learn_one(X[0], X[1])
-    said = learner.predict_one(X[0])
+    predicted = learner.predict_one(X[0])
     np.testing.assert_array_equal(X, copy)
     np.testing.assert_array_equal(y, labels)
     X.flags.writeable = True
     before = bits(learner)
     X[:] = 0
     assert bits(learner) == before
-    said[:] = 0
+    predicted[:] = 0
     assert learner.predict_one(copy[0]).any()
 
 
@@ -144,9 +144,9 @@ def test_labels(classes: Any, tmp_path: Path) -> None:
     learner = OnlineLearner(sizes=SIZES, classes=classes)
     plain = OnlineLearner(sizes=SIZES)
     labels = [learner.classes[i] for i in index]
-    said, _ = learner.learn_many(X, labels)
+    predicted, _ = learner.learn_many(X, labels)
     codes, _ = plain.learn_many(X, index)
-    assert said.tolist() == [learner.classes[i] for i in codes]
+    assert predicted.tolist() == [learner.classes[i] for i in codes]
     learner.learn_one(X[0], labels[0])
     assert learner.predict_many(X).tolist() == [learner.predict_one(x) for x in X]
     proba = learner.predict_proba_one(X[0])

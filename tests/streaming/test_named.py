@@ -93,7 +93,7 @@ def test_frames_without_names_are_arrays(want: Any) -> None:
     one.learn_many(pd.DataFrame(X[:30]), pd.DataFrame({"y": y[:30]}))
     for (_, row), label in zip(pd.DataFrame(X[30:]).iterrows(), y[30:], strict=True):
         one.learn_one(row, label)
-    assert weights(one) == want[0] and one._door.features is None
+    assert weights(one) == want[0] and one._entry.features is None
 
 
 @pytest.mark.parametrize("kind", ["Float64", "object", "float32"])
@@ -208,11 +208,11 @@ def test_names_and_labels_of_numpy(tmp_path: Any) -> None:
     one.learn_one({"c": 3.0, "b": 2.0, "a": 1.0}, np.array("no"))
     one.learn_one({np.str_("b"): 2.0, np.str_("c"): 3.0, np.str_("a"): 1.0}, "no")
     one.save(tmp_path / "c")
-    assert OnlineLearner.load(tmp_path / "c")._door.features == ("a", "b", "c")
+    assert OnlineLearner.load(tmp_path / "c")._entry.features == ("a", "b", "c")
     other = OnlineLearner(sizes=(3, 4, 2))
     other.learn_one(dict(zip(np.arange(3), [1.0, 2.0, 3.0], strict=True)), np.uint8(1))
     other.learn_one({2: 3.0, 0: 1.0, 1: 2.0}, np.True_)
-    assert other._door.features == (0, 1, 2)
+    assert other._entry.features == (0, 1, 2)
     with pytest.raises(BadSample, match="missing 2; unknown 3"):
         other.learn_one(dict(zip(np.array([0, 1, 3]), [1.0, 2.0, 3.0], strict=True)), 0)
     for odd in (1.5, True, None, ("a", "b"), b"a"):
@@ -294,6 +294,6 @@ def test_a_refused_frame_fixes_no_order() -> None:
     one = learner()
     with pytest.raises(BadSample):
         one.learn_many(X.assign(f0=np.nan), y)
-    assert one._door.features is None
+    assert one._entry.features is None
     with pytest.raises(BadOption):
         learner(classes=pd.Series([1.5, 2.5, 3.5]))

@@ -6,8 +6,9 @@ import inspect
 import json
 import subprocess
 import sys
+import types
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 import typer
@@ -21,19 +22,23 @@ from streaming.records import Checked, Option, option_of
 from streaming.runs import going_on
 from streaming.runs.config import BY_OPTION, BY_SETTING, FromSource, RunConfig, parse_settings
 
-# A command line whose record has one more option. Nothing else is changed.
+# One more field in the record of the run or of the learner. Nothing else is changed.
 ONE_MORE = """
-import json, sys
-from typing import Annotated
-from pydantic import Field
-from streaming import options
+import sys, types
+from pathlib import Path
+import streaming
 
-class RunOptions(options.RunOptions):
-    leak: Annotated[float, Field(ge=0), options.Option("A dummy.", inherited="fixed")] = 0.25
+def add_field(record, field):
+    module = types.ModuleType("streaming.options")
+    text = (Path(streaming.__file__).parent / "options.py").read_text()
+    start = text.index(f"class {record}(Checked)")
+    end = text.index("class ", start + 1)
+    sys.modules["streaming.options"] = streaming.options = module
+    exec(text[:end] + f"    {field}\\n\\n" + text[end:], vars(module))
 
-options.RunOptions = RunOptions
+add_field(sys.argv[1],
+          'leak: Annotated[float, Field(ge=0), Option("A dummy.", inherited="fixed")] = 0.25')
 
-from rate_models.errors import BadOption
 from streaming.cli import main
 
 def command(*words):
@@ -52,22 +57,68 @@ from streaming.sweeps.sweep import cells, parse_over
 two = cells({"source": SMALL[1], "hidden": 3}, parse_over(["leak=0.5,2"]))
 print([(cell.varied, cell.run["leak"]) for cell in two])
 """
+IN_PYTHON = """
+import inspect
+from rate_models.errors import BadOption
+from streaming import OnlineLearner
+
+print(inspect.signature(OnlineLearner).parameters["leak"])
+loaded = OnlineLearner.load("r/checkpoint")
+loaded.save("again")
+print(OnlineLearner().leak, OnlineLearner(leak=2).leak, loaded.leak)
+try:
+    OnlineLearner(leak=-1)
+except BadOption as error:
+    print(error)
+"""
 
 
-def test_a_new_option_in_the_record_appears_everywhere(tmp_path: Path) -> None:
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{ONE_MORE}"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
+@pytest.mark.parametrize("record", ["StreamOptions", "LearnerOptions"])
+def test_a_new_option_in_the_record_appears_everywhere(tmp_path: Path, record: str) -> None:
+    in_python = IN_PYTHON if record == "LearnerOptions" else ""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{ONE_MORE}{in_python}"
+    words = [sys.executable, "-c", code, record]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     helps = [line.split() for line in done.stdout.splitlines() if "--leak" in line]
-    assert helps == [["--leak", "<float>", "A", "dummy.", "[default:", "0.25]"]] * 2
+    assert helps[:2] == [["--leak", "<float>", "A", "dummy.", "[default:", "0.25]"]] * 2
     assert "error: --leak: got -1.0; expected greater than or equal to 0\n" in done.stderr
     assert "error: --leak: got beside --from" in done.stderr
     assert json.loads((tmp_path / "r" / "config.json").read_text())["leak"] == 0.5
-    assert checkpoint.read(tmp_path / "r" / "checkpoint")[1]["run"]["config"]["leak"] == 0.5
+    stored = checkpoint.read(tmp_path / "r" / "checkpoint")[1]
+    assert stored["run"]["config"]["leak"] == 0.5
     assert not (tmp_path / "t").exists() and not (tmp_path / "u").exists()
-    assert done.stdout.endswith("[({'leak': 0.5}, 0.5), ({'leak': 2}, 2.0)]\n")
+    swept, _, python = done.stdout.partition("[({'leak': 0.5}, 0.5), ({'leak': 2}, 2.0)]\n")
+    assert swept != done.stdout
+    if in_python:
+        assert stored["learner"]["leak"] == 0.5
+        assert checkpoint.read(tmp_path / "again")[1]["learner"]["leak"] == 0.5
+        assert python.splitlines() == [
+            "leak: float = 0.25",
+            "0.25 2.0 0.5",
+            "--leak: got -1; expected greater than or equal to 0",
+        ]
+
+
+def plain_types(kind: Any) -> set[Any]:
+    """The types of the values that an annotation allows, without ranges and choices."""
+    inside, origin = get_args(kind), get_origin(kind)
+    if origin is Literal:
+        return {type(value) for value in inside}
+    if origin is Annotated:
+        return plain_types(inside[0])
+    if origin in (Union, types.UnionType):
+        return set().union(*map(plain_types, inside))
+    return {kind}
+
+
+def test_the_types_that_the_learner_lists_are_those_of_the_record() -> None:
+    listed = get_type_hints(inspect.unwrap(OnlineLearner.__init__))
+    both = listed.keys() & RunOptions.model_fields.keys()
+    assert both >= {"rule", "lr", "dtype", "scale", "schedule", "workers", "batch", "seed", "task"}
+    for name in both:
+        field = plain_types(RunOptions.model_fields[name].annotation)
+        assert field - {types.NoneType} <= plain_types(listed[name]), name
 
 
 def test_options_source_and_settings_cover_the_arguments_of_the_learner() -> None:

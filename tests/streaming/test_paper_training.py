@@ -98,7 +98,7 @@ def test_goodness_is_watched_from_before_training_on(data: Options) -> None:
     assert sum(kept["histogram"][0][0]) == len(y)
 
 
-def test_where_all_diverge_it_is_said_and_kept(data: Options, tmp_path: Path) -> None:
+def test_where_all_diverge_it_is_reported_and_stored(data: Options, tmp_path: Path) -> None:
     run = training.run("backprop", "mnist", Scale(2, 2), hidden=[8], lr=1e30, weight_decay=1e30)
     with pytest.raises(Diverged, match="all 2 networks"):
         trained(run, [0, 1], data)

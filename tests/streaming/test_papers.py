@@ -100,7 +100,7 @@ def cell(result: dict[str, Any], row: str, column: str) -> dict[str, Any]:
     return found
 
 
-def test_papers_are_found_and_listed(paper: Path, call: Any) -> None:
+def test_papers_are_listed(paper: Path, call: Any) -> None:
     output = call("paper")
     assert output.code == 0
     listed = " ".join(output.out.split())
@@ -110,7 +110,7 @@ def test_papers_are_found_and_listed(paper: Path, call: Any) -> None:
         papers.get("slow-papr")
 
 
-def test_ours_are_found_installed_or_in_a_bare_checkout(tmp_path: Path) -> None:
+def test_our_papers_are_listed_installed_or_in_a_bare_checkout(tmp_path: Path) -> None:
     code = "import streaming.papers as p; print(p.get('pepita-table1').module.rpartition('.')[0])"
     for name, link in (("dendrostream_demos", True), ("demos", False)):
         path = [str(ROOT)]
@@ -131,7 +131,9 @@ def test_the_entry_point_names_the_folder() -> None:
 
 def test_a_table_published_against_measured(paper: Path, tmp_path: Path) -> None:
     messages: list[str] = []
-    result = reproduce("slow_paper", tmp_path / "out", command="the command", say=messages.append)
+    result = reproduce(
+        "slow_paper", tmp_path / "out", command="the command", notify=messages.append
+    )
     assert json.loads((tmp_path / "out" / "slow-paper.json").read_text()) == result
     assert (tmp_path / "out" / "slow-paper.png").stat().st_size > 5_000
     one = cell(result, "slow", "here")
@@ -220,7 +222,7 @@ def test_quick_tables_have_names_of_their_own(paper: Path, tmp_path: Path) -> No
 
 def test_quick_reports_that_it_is_not_the_papers_setting(paper: Path, tmp_path: Path) -> None:
     messages: list[str] = []
-    result = reproduce("slow-paper", tmp_path, quick=True, say=messages.append)
+    result = reproduce("slow-paper", tmp_path, quick=True, notify=messages.append)
     assert messages[0] == (
         "slow-paper: quick, 2 epochs, not 5, 100 training samples: not the paper's setting"
     )
@@ -238,7 +240,7 @@ def test_a_damaged_cell_is_computed_again_and_reported(
     (kept,) = (tmp_path / "out" / "cells").glob("*.json")
     kept.write_text(text)
     messages: list[str] = []
-    again = reproduce("slow-paper", tmp_path / "out", say=messages.append, **chosen)
+    again = reproduce("slow-paper", tmp_path / "out", notify=messages.append, **chosen)
     assert any("not a whole cell" in line for line in messages)
     assert cell(again, "slow", "here")["values"] == [10]
     assert len(paper.read_text().splitlines()) == 2
@@ -281,7 +283,7 @@ def test_workers_compute_the_same_cells(paper: Path, tmp_path: Path) -> None:
         dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False},
     ) as cluster:  # fmt: skip
         address = cluster.scheduler_address
-        ours = reproduce("slow-paper", tmp_path / "o", scheduler=address, say=messages.append)
+        ours = reproduce("slow-paper", tmp_path / "o", scheduler=address, notify=messages.append)
         done = paper.read_text().splitlines()
         again = reproduce("slow-paper", tmp_path / "o", scheduler=address, rows=["slow"])
     assert len(done) == len(set(done)) == len(paper.read_text().splitlines()) == 8
@@ -349,30 +351,32 @@ def test_a_cell_that_the_table_cannot_read_is_one_clear_error(
     assert output.err.splitlines()[-1].startswith("error: finished cell slow, here: got a result")
 
 
-def test_a_paper_of_hours_says_so_once(
+def test_a_paper_of_hours_reports_it_once(
     paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outlook, "MEASURED", 0.0)
-    told: list[str] = []
-    reproduce("slow-paper", tmp_path, say=told.append)
-    assert not any("at this pace" in line for line in told)
+    lines: list[str] = []
+    reproduce("slow-paper", tmp_path, notify=lines.append)
+    assert not any("at this pace" in line for line in lines)
     monkeypatch.setattr(outlook, "LONG", 0.0)
-    reproduce("slow-paper", tmp_path, seeds=4, columns=["here", "there"], say=told.append)
-    (line,) = (line for line in told if "at this pace" in line)
+    reproduce("slow-paper", tmp_path, seeds=4, columns=["here", "there"], notify=lines.append)
+    (line,) = (line for line in lines if "at this pace" in line)
     assert line.startswith("1 of 4 runs took 2 minutes; at this pace the others take about 2 min")
 
 
-@pytest.mark.parametrize(("done", "taken", "told"), [(1, 50.0, 0), (1, 61.0, 0), (1, 400.0, 1)])
+@pytest.mark.parametrize(
+    ("done", "seconds", "reports"), [(1, 50.0, 0), (1, 61.0, 0), (1, 400.0, 1)]
+)
 def test_the_pace_of_a_paper_is_that_of_what_is_done(
-    done: int, taken: float, told: int, monkeypatch: pytest.MonkeyPatch
+    done: int, seconds: float, reports: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten more: in a time in which it is known, and of more than an hour."""
     clock, lines = [0.0], list[str]()
     monkeypatch.setattr(outlook.time, "monotonic", lambda: clock[0])
     look = outlook.Outlook(11, lines.append)
-    clock[0] = taken
+    clock[0] = seconds
     look(0, {})
-    assert len(lines) == told
+    assert len(lines) == reports
 
 
 def test_of_many_seeds_some_are_computed_at_a_time(
@@ -473,7 +477,7 @@ def test_a_log_gets_a_line_a_minute(
     for minute, wanted in ((0.0, True), (60.0, False)):
         monkeypatch.setattr("streaming.papers.reproduce.MINUTE", minute)
         messages: list[str] = []
-        reproduce("slow-paper", tmp_path / str(minute), rows=["slow"], say=messages.append)
+        reproduce("slow-paper", tmp_path / str(minute), rows=["slow"], notify=messages.append)
         assert ("seed 2" in messages) == wanted
 
 
@@ -514,7 +518,7 @@ def test_a_page_of_a_folder_that_is_not_there_is_not_written(
     assert not page.exists()
 
 
-def test_a_folder_that_cannot_be_made_is_one_message(
+def test_a_folder_that_cannot_be_created_is_one_message(
     paper: Path,
     call: Any,
     tmp_path: Path,

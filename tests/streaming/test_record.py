@@ -173,8 +173,8 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert done.value.code == 2 and "update_norms" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["run", "--help"])
-    said = capsys.readouterr().out
-    assert all(name in said for name in ALL)
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ALL)
 
 
 def test_backpropagation_is_at_no_angle_to_itself(tmp_path: Path) -> None:

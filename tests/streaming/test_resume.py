@@ -129,11 +129,11 @@ def test_stop_conditions_hold_after_a_kill(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_returns_its_summary(undisturbed: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     before = os.stat(undisturbed / "checkpoint" / "checkpoint.json").st_mtime_ns
-    summary = resume(undisturbed, Hooks(say=said.append))
+    summary = resume(undisturbed, Hooks(notify=lines.append))
     assert summary == json.loads((undisturbed / "summary.json").read_text())
-    assert any("finished already" in message for message in said)
+    assert any("finished already" in message for message in lines)
     assert os.stat(undisturbed / "checkpoint" / "checkpoint.json").st_mtime_ns == before
 
 

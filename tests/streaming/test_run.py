@@ -120,11 +120,11 @@ def test_accuracy_ends_a_run_once_the_window_is_full(tmp_path: Path) -> None:
 
 
 def test_an_endless_stream_is_announced(tmp_path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     hooks = stop_at(512)
-    hooks = Hooks(stop=hooks.stop, watch=hooks.watch, say=said.append)
+    hooks = Hooks(stop=hooks.stop, watch=hooks.watch, notify=messages.append)
     summary = run(small(source="synthetic:features=6"), tmp_path / "r", hooks)
-    assert any("no end" in message for message in said)
+    assert any("no end" in message for message in messages)
     assert (summary["stopped"], summary["test_accuracy"]) == ("interrupted", None)
     assert OnlineLearner.load(tmp_path / "r" / "checkpoint").samples_seen == 512
 
@@ -297,7 +297,7 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
         resume(tmp_path)
 
 
-def test_a_relative_file_is_found_again_from_elsewhere(
+def test_a_relative_file_is_read_again_from_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(0)

@@ -54,9 +54,6 @@ def copy(interrupted: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(interrupted, tmp_path / "r"))
 
 
-# One process at a time
-
-
 def test_a_second_process_is_refused_with_the_number_of_the_first(copy: Path) -> None:
     found: list[str] = []
 
@@ -154,9 +151,6 @@ def test_two_at_once(interrupted: Path, undisturbed: Path, tmp_path: Path, times
         assert_same(folder, undisturbed)
 
 
-# Options
-
-
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -222,9 +216,6 @@ def test_old_checkpoints_can_be_resumed(copy: Path, undisturbed: Path) -> None:
     earlier(copy)
     resume(copy, QUIET)
     assert_same(copy, undisturbed)
-
-
-# Text files
 
 
 def damage(path: Path, at: int, value: int | None = None) -> None:
@@ -318,41 +309,6 @@ def test_any_damage_is_named_or_does_no_harm(
             assert_same(folder, undisturbed)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"position": -1}, {"position": 2**60}, {"position": "1"}, {"position": 1.5},
-        {"position": True}, {"epoch": None}, {"index": [1]}, {"seconds": "x"}, {"seconds": -1},
-        {"epochs": None}, {"epochs": [1]}, {"epochs": [{"epoch": 1}]},
-        {"epochs": [{"epoch": 1, "samples": 2, "test_accuracy": "x"}]}, {"lines": -1},
-        {"lines": 10**30}, {"recorded": {}}, {"content": 5}, {"config": [1]}, {"over": 1},
-    ],
-)  # fmt: skip
-def test_invalid_positions_are_refused(copy: Path, changes: dict[str, Any]) -> None:
-    arrays, meta = checkpoint.read(copy / "checkpoint")
-    checkpoint.write(copy / "checkpoint", arrays, meta | {"run": meta["run"] | changes})
-    with pytest.raises(DamagedCheckpoint, match="expected the position of a run"):
-        resume(copy, QUIET)
-
-
-@pytest.mark.parametrize("name", ["position", "epochs", "lines", "run"])
-def test_missing_positions_are_refused(copy: Path, name: str) -> None:
-    arrays, meta = checkpoint.read(copy / "checkpoint")
-    (meta if name == "run" else meta["run"]).pop(name)
-    checkpoint.write(copy / "checkpoint", arrays, meta)
-    with pytest.raises(DamagedCheckpoint, match="expected the position of a run"):
-        resume(copy, QUIET)
-
-
-@pytest.mark.parametrize("name", ["metrics.counts", "metrics.pairs", "metrics.hits", "run.recent"])
-def test_invalid_scores_are_refused(copy: Path, name: str) -> None:
-    arrays, meta = checkpoint.read(copy / "checkpoint")
-    arrays[name] = np.full(arrays[name].size + 1, -1)
-    checkpoint.write(copy / "checkpoint", arrays, meta)
-    with pytest.raises(DamagedCheckpoint, match="expected the scores of a run"):
-        resume(copy, QUIET)
-
-
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     """A regression without held-out samples, with a rate that adapts to the input."""
@@ -364,51 +320,6 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
         source=f"csv:{path}", task="regression", hidden=(6,), epochs=2, interval=300,
         save_every=700, scale="none",
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("at", [150, 2000])
-def test_a_regression_that_was_stopped(table: RunConfig, tmp_path: Path, at: int) -> None:
-    """Its scores, its rate and its last predictions equal those of an uninterrupted run."""
-    run(table, tmp_path / "whole", QUIET)
-    table = table.model_copy(update={"save_every": 100})
-    run(table, tmp_path / "r", stopped(at))
-    resume(tmp_path / "r", QUIET)
-    assert_same(tmp_path / "r", tmp_path / "whole")
-    written = [(tmp_path / r / "predictions.csv").read_text() for r in ("r", "whole")]
-    assert written[0] == written[1] and written[0].count("\n") == 1001
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("metrics.regression.samples", np.array([-1])),
-        ("metrics.regression.samples", np.zeros(0, np.int64)),
-        ("metrics.regression.samples", np.zeros(1)),
-        ("metrics.regression.errors", np.zeros(3)),
-        ("metrics.regression.recent", np.zeros((0, 2))),
-        ("metrics.regression.recent", np.zeros((999, 2))),
-        ("metrics.regression.seen", np.zeros((1000, 3))),
-        ("metrics.regression.seen", np.zeros((1000, 0))),
-        ("metrics.regression.seen", np.zeros(())),
-        ("metrics.regression.targets.count", np.array([-5])),
-        ("metrics.regression.targets.m2", np.array([-1.0])),
-        ("run.examples", np.full((1, 2, 1), np.nan)),
-        ("run.examples", np.zeros(7)),
-    ],
-)
-def test_invalid_scores_of_a_regression_are_refused(
-    table: RunConfig, tmp_path: Path, name: str, value: Any
-) -> None:
-    run(table.model_copy(update={"samples": 300}), tmp_path / "r", QUIET)
-    (tmp_path / "r" / "summary.json").unlink()
-    arrays, meta = checkpoint.read(tmp_path / "r" / "checkpoint")
-    assert name in arrays
-    checkpoint.write(tmp_path / "r" / "checkpoint", arrays | {name: value}, meta)
-    with pytest.raises(DamagedCheckpoint, match="expected the scores of a run"):
-        resume(tmp_path / "r", QUIET)
-
-
-# Folders
 
 
 @pytest.mark.parametrize("left", [(), ("config",), ("config", "checkpoint.new"), ("temporary",)])
@@ -477,9 +388,6 @@ def test_a_folder_that_goes_while_the_run_is_on(tmp_path: Path, how: str) -> Non
         assert resume(tmp_path / "elsewhere", QUIET)["stopped"] == "epochs"
 
 
-# Divergence
-
-
 def test_a_diverged_learner_does_not_replace_a_checkpoint(tmp_path: Path) -> None:
     """Even if checkpoints are more frequent than metrics lines, which check the loss."""
     exploding = RunConfig.checked(rule="pepita", lr=3, interval=10_000, save_every=100, epochs=40)
@@ -502,45 +410,6 @@ def test_the_samples_learned_last_are_part_of_the_state(copy: Path) -> None:
     resume(copy, Hooks(stop=lambda: True, watch=lambda run: seen.append(run.recent), draw=False))
     again, _ = checkpoint.read(copy / "checkpoint")
     np.testing.assert_array_equal(arrays["run.recent"], again["run.recent"])
-
-
-# Many labels
-
-
-def numbers(path: Path, n: int, rows: int) -> str:
-    rng = np.random.default_rng(0)
-    lines = [f"{rng.normal():.3f},{rng.normal():.3f},{i % n}" for i in range(rows)]
-    path.write_text("\n".join(["a,b,label", *lines]) + "\n")
-    return f"csv:{path}"
-
-
-def test_labels_that_look_like_numbers_and_how_much_room_they_take(tmp_path: Path) -> None:
-    source = numbers(tmp_path / "p.csv", 3000, 6000)
-    config = RunConfig.checked(
-        source=source, hidden=(4,), epochs=1, rule="backprop", task="classification"
-    )
-    guess = getattr(RunConfig.checked(source=source).open(), "guess", "")
-    assert guess.startswith("task: regression")
-    summary = run(config, tmp_path / "r")
-    size = sum(path.stat().st_size for path in (tmp_path / "r").rglob("*") if path.is_file())
-    assert size < 1e6
-    assert len(summary["confusion_classes"]) == len(summary["confusion"]) == 20
-    assert set(summary["confusion_classes"]) <= set(range(3000))
-
-
-@pytest.mark.slow
-def test_fifty_thousand_labels(tmp_path: Path) -> None:
-    source = numbers(tmp_path / "p.csv", 50_000, 50_000)
-    config = RunConfig.checked(
-        source=source, hidden=(4,), epochs=1, samples=2000, task="classification"
-    )
-    assert run(config, tmp_path / "r")["samples_seen"] == 2000
-
-
-def test_class_labels_give_no_warning(tmp_path: Path) -> None:
-    source = numbers(tmp_path / "p.csv", 60, 6000)
-    config = RunConfig.checked(source=source, hidden=(4,), epochs=1, samples=300)
-    assert len(run(config, tmp_path / "r", QUIET)["classes"]) == 60
 
 
 def test_a_full_disk_reports_the_last_saved_sample(

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 import time
 import warnings
-from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +14,15 @@ from hypothesis import strategies as st
 
 from rate_models import rules
 from rate_models.errors import BadOption
-from rate_models.network import NetworkSpec
 from streaming.cli import main
 from streaming.schedule import closed_form
 from streaming.schedule.dependencies import dependencies
 from streaming.schedule.items import Schedule, items
 from streaming.schedule.plan import Plan, Times, equal_times
 from streaming.schedule.planner import network, plan
-from streaming.schedule.program import KINDS, Program, program
 
 EVERY = rules.names()
+
 pytestmark = pytest.mark.filterwarnings("ignore:workers. ")
 
 
@@ -205,245 +200,6 @@ def test_closed_form(rule: str, data: Any) -> None:
     assert result[0] == max(ends)
 
 
-# Every order of the workers has the result of one worker.
-
-
-class Race(Exception):
-    """An array was read while another item was writing it."""
-
-
-def combined(*parts: object) -> bytes:
-    return hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
-
-
-def in_order(result: Plan) -> dict[Any, bytes]:
-    """The learned arrays after all items in order, with no slot shared between samples."""
-    values: dict[Any, bytes] = {}
-    for (kind, layer, _, reads, writes, updates), t in result.items:
-        seen = [values.get((ref, t), values.get(ref)) for ref in (*reads, *updates)]
-        for ref in updates:
-            values[ref] = combined(kind, layer, t, ref, seen)
-        for ref in writes:
-            values[ref, t] = combined(kind, layer, t, ref, seen)
-    learned = {ref for item in result.items for ref in item.task.updates}
-    return {ref: values[ref] for ref in learned}
-
-
-def by_workers(
-    result: Plan, p: Program, rng: random.Random, leave_out: int = -1
-) -> dict[Any, bytes]:
-    """The same, executed by workers of random speed in the slots that the plan has.
-
-    leave_out: a wait that is not obeyed.
-    """
-    task = {(KINDS.index(i.task.kind), i.task.layer, i.sample): i.task for i in result.items}
-    at, counters = p.begin[:-1].tolist(), [0] * len(p.kind)
-    values: dict[Any, bytes] = {}
-    busy: dict[int, Any] = {}  # worker: (what it read, what it writes)
-
-    def slot(ref: Any, t: int) -> Any:
-        return (ref, t % result.slots[ref]) if ref in result.slots else ref
-
-    def ready(w: int) -> bool:
-        if w in busy:
-            return True
-        row = at[w]
-        return row < p.begin[w + 1] and all(
-            counters[p.on[k]] >= p.value[k] or k == leave_out
-            for k in range(p.wait[row], p.wait[row + 1])
-        )
-
-    while able := [w for w in range(result.workers) if ready(w)]:
-        w = rng.choice(able)
-        row = at[w]
-        c, t = int(p.task[row]), int(p.sample[row])
-        kind, layer, _, reads, writes, updates = task[int(p.kind[c]), int(p.layer[c]), t]
-        if w in busy:
-            seen, *_ = busy.pop(w)
-            for ref in (*writes, *updates):
-                values[slot(ref, t)] = combined(kind, layer, t, ref, seen)
-            counters[c], at[w] = t + 1, row + 1
-            continue
-        writing = {slot(ref, t) for ref in (*writes, *updates)}
-        reading = {slot(ref, t) for ref in (*reads, *updates)}
-        for _, others, read in busy.values():
-            if others & (writing | reading) or read & writing:
-                raise Race
-        busy[w] = [values.get(slot(ref, t)) for ref in (*reads, *updates)], writing, reading
-    assert at == p.begin[1:].tolist(), "deadlock"
-    return {ref: values[ref] for ref in in_order(result)}
-
-
-@pytest.mark.parametrize("rule", EVERY)
-@pytest.mark.parametrize("weights", ["stash", "current"])
-@pytest.mark.parametrize(
-    ("schedule", "batch"), [("pipelined", 1), ("pipelined", 3), ("delayed:2", 1), ("delayed:1", 2)]
-)
-def test_slow_and_fast_workers_agree(rule: str, schedule: str, batch: int, weights: str) -> None:
-    layers = 2 if rule == "bmvr" else 4
-    how = {"schedule": schedule, "batch": batch, "weights": weights}
-    try:
-        result = planned(rule, layers, workers=3, samples=9, times=None, **how)
-    except BadOption as locked:
-        assert "no two items" in str(locked) and how["batch"] == 1
-        return
-    for seed in range(5):
-        assert by_workers(result, program(result), random.Random(seed)) == in_order(result)
-
-
-@given(
-    rule=st.sampled_from(["pepita", "drtp", "adaptive_feedback_alignment", "forward_forward"]),
-    layers=st.integers(2, 7), workers=st.integers(1, 9), delay=st.integers(0, 8),
-    batch=st.integers(1, 5), weights=st.sampled_from(["stash", "current"]),
-    assignment=st.sampled_from(["layers", "waves", None]), seed=st.integers(0, 99),
-)  # fmt: skip
-@settings(max_examples=60)
-def test_no_item_reads_what_another_may_write(
-    rule: str, layers: int, workers: int, delay: int, batch: int, weights: str,
-    assignment: Any, seed: int,
-) -> None:  # fmt: skip
-    rng = random.Random(seed)
-    times = Times(*(tuple(rng.uniform(0.1, 3) for _ in range(layers)) for _ in "SM"), rng.random())
-    result = planned(
-        rule, layers, f"delayed:{delay}", workers, 2 * batch + 7, batch=batch, weights=weights,
-        assignment=assignment, times=times, handover=rng.choice([0, 0.3]),
-    )  # fmt: skip
-    assert by_workers(result, program(result), rng) == in_order(result)
-
-
-def test_mirroring_is_a_barrier() -> None:
-    options = {"init": "he_normal", "sign": -1, "mirror_before": 2, "mirror_every": 4}
-    result = planned("pepita", 4, workers=4, samples=12, options=options)
-    for seed in range(10):
-        assert by_workers(result, program(result), random.Random(seed)) == in_order(result)
-    at = {(*item.task[:2], item.sample): i for i, item in enumerate(result.items)}
-    for t in range(3, 12):
-        waits = result.start[at["M", 1, t]] >= result.finish[at["M", 4, t - 1]]
-        assert waits or (t - 2) % 4 != 3
-
-
-@pytest.mark.parametrize("case", [("pepita", "pipelined", 1), ("drtp", "delayed:2", 2)], ids=str)
-def test_every_wait_is_needed(case: tuple[str, str, int]) -> None:
-    """Without it some order of the workers has a race or another result, unless others imply it."""
-    rule, schedule, batch = case
-    result = planned(rule, 3, schedule, workers=3, samples=5, batch=batch, assignment="layers")
-    p, right = program(result), in_order(result)
-    needed = [k for k in range(len(p.on)) if not implied(p, k)]
-    assert len(needed) >= 10
-    for k in needed:
-        assert any(fails(result, p, k, right, seed) for seed in range(500))
-
-
-def fails(result: Plan, p: Program, k: int, right: dict[Any, bytes], seed: int) -> bool:
-    try:
-        return by_workers(result, p, random.Random(seed), leave_out=k) != right
-    except Race:
-        return True
-
-
-def implied(p: Program, left_out: int) -> bool:
-    """Whether the other waits and the order of each worker imply this one."""
-    row_of = {
-        (int(c), int(t) + 1): row for row, (c, t) in enumerate(zip(p.task, p.sample, strict=True))
-    }
-    (row,) = (i for i in range(len(p.task)) if p.wait[i] <= left_out < p.wait[i + 1])
-    ends, todo, before = set(p.begin.tolist()), [row], set()
-    while todo:
-        i = todo.pop()
-        around = [i - 1] if i not in ends else []
-        around += [
-            row_of[int(p.on[k]), int(p.value[k])]
-            for k in range(p.wait[i], p.wait[i + 1]) if k != left_out
-        ]  # fmt: skip
-        todo += set(around) - before
-        before |= set(around)
-    return row_of[int(p.on[left_out]), int(p.value[left_out])] in before
-
-
-def synapses(*sizes: int) -> int:
-    return sum(n * m for n, m in pairwise(sizes))
-
-
-# multiply-adds of a sample for n_0, ..., n_L, counted by hand; and whether layer 1 learns first
-STATED: dict[str, tuple[Callable[..., int], bool]] = {
-    # the pass, F e, the errors up to h_{L-1}, the update
-    "adaptive_feedback_alignment": (
-        lambda *n: 3 * synapses(*n) + n[0] * n[-1] - n[-2] * n[-1], True),
-    # passes forward and back (not to the input), the update
-    "backprop": (lambda *n: 3 * synapses(*n) - n[0] * n[1], False),
-    # forward, apical current, R z and Q n, the update of all four matrices
-    "bmvr": (lambda *n: 2 * synapses(*n) + n[-1] * n[1] + 4 * n[1] ** 2, True),
-    "direct_feedback_alignment": (lambda *n: 2 * synapses(*n) + n[-1] * sum(n[1:-1]), False),
-    "drtp": (lambda *n: 2 * synapses(*n) + n[-1] * sum(n[1:-1]), True),
-    "feedback_alignment": (lambda *n: 3 * synapses(*n) - n[0] * n[1], False),
-    # the neutral pass, K y, K ȳ, two passes up to h_{L-1}, two terms of ΔW below L
-    "forward_forward": (
-        lambda *n: 5 * synapses(*n) + 2 * n[0] * n[-1] - 3 * n[-2] * n[-1], True),
-    # both passes (layer 1 once), errors back, the updates of B and W
-    "node_perturbation": (lambda *n: 5 * synapses(*n) - 3 * n[0] * n[1], False),
-    # the standard pass, F e, the modulated pass up to h_{L-1}, the update
-    "pepita": (lambda *n: 3 * synapses(*n) + n[0] * n[-1] - n[-2] * n[-1], True),
-    "reinforce": (lambda *n: 3 * synapses(*n) - n[0] * n[1], False),
-    "sign_symmetry": (lambda *n: 3 * synapses(*n) - n[0] * n[1], False),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("rule", EVERY)
-def test_cost_and_order_follow_from_the_work_items(rule: str) -> None:
-    definition, (cost, ascending) = rules.get(rule), STATED[rule]
-    assert definition.ascending == ascending
-    for sizes in ((784, 256, 10), (7, 5, 4, 3), (9, 6, 5, 4, 3)):
-        if rule == "bmvr" and len(sizes) > 3:
-            with pytest.raises(BadOption, match="one hidden layer"):
-                definition.multiply_adds(sizes)
-        else:
-            assert definition.multiply_adds(sizes) == cost(*sizes)
-
-
-@pytest.mark.parametrize("rule", EVERY)
-def test_the_work_items_of_a_rule(rule: str) -> None:
-    """One S per layer, one E, and each M after all that it reads."""
-    definition = rules.get(rule)
-    for sizes in ((7, 5, 4, 3), (7, 5, 3)):
-        spec = NetworkSpec(sizes, loss=definition.loss)
-        try:
-            rules.check(definition, spec)
-        except BadOption:
-            continue
-        tasks = definition.tasks(spec, definition.hyperparameters(), 0)
-        kinds = [(task.kind, task.layer) for task in tasks]
-        last = spec.layers
-        assert kinds[: last + 1] == [*(("S", n) for n in range(1, last + 1)), ("E", 0)]
-        order = range(1, last + 1)
-        learning = [layer for kind, layer in kinds[last + 1 :] if kind == "M"]
-        assert sorted(learning) == sorted(order)
-        written = [ref for task in tasks for ref in task.writes]
-        assert len(set(written)) == len(written)
-        assert {("W", n) for n in order} <= {ref for task in tasks for ref in task.updates}
-        there: set[Any] = set()
-        for task in tasks:
-            assert {ref for ref in task.reads if ref in written} <= there
-            there |= set(task.writes)
-
-
-def test_mirroring_happens_when_the_rule_counts_it() -> None:
-    from rate_models.rules import _mirroring
-
-    pepita = rules.get("pepita")
-    for before, every in ((0, 3), (4, 0), (3, 5)):
-        hyper = pepita.hyperparameters(mirror_before=before, mirror_every=every)
-        params = {"phase": np.zeros(1)}
-        counted = [_mirroring.turn(params, hyper, 1) for _ in range(25)]
-        assert counted == [_mirroring.when(hyper, t) for t in range(25)]
-
-
-@pytest.mark.parametrize("rule", ["backprop", "feedback_alignment", "node_perturbation"])
-def test_the_error_of_a_locked_rule_names_the_waits(rule: str) -> None:
-    with pytest.raises(BadOption, match=r"S\(t\+1,1\) waits for M\(t,1\) \(W_1\), M\(t,1\) waits"):
-        planned(rule, 3)
-    planned(rule, 3, batch=4)  # but batches overlap
-
-
 def test_errors() -> None:
     for match, wrong in (
         ("workers: got 0", {"workers": 0}),
@@ -483,65 +239,6 @@ def test_a_thousand_layers_and_workers_take_seconds() -> None:
     result = planned("pepita", 1000, workers=1000, samples=20)
     assert result.makespan == 2000 + 19 * 1001
     assert result.held > 0 and time.perf_counter() - began < 30
-
-
-def test_memory_by_hand() -> None:
-    """Three layers of three units, in order: x, y, h_1..h_3, then e instead of y and h_3.
-
-    Reserved are slots for every array: these six, and δ_1, δ_2 or p_1, p_2.
-    """
-    for rule in ("backprop", "pepita"):
-        result = planned(rule, 3, "sequential", samples=5)
-        assert (result.held, result.reserved) == (5 * 3, 8 * 3)
-    # a worker per layer: S of the next sample never waits for a free slot
-    batches = planned("pepita", 3, workers=3, batch=8, samples=16)
-    assert batches.slots["h", 1] >= 3 and batches.stashed == 0
-    assert planned("pepita", 3, "delayed:2", 3).stashed > 0
-    assert planned("pepita", 3, "delayed:2", 3, weights="current").stashed == 0
-
-
-@given(st.sampled_from(["pepita", "drtp", "backprop"]), st.integers(2, 5), st.integers(0, 3))
-@settings(max_examples=20)
-def test_held_memory_is_the_largest_need_at_one_time(rule: str, layers: int, delay: int) -> None:
-    """By counting, at each time and for each array, the samples from first write to last use."""
-    schedule = f"delayed:{delay}" if delay else "sequential"
-    result = planned(rule, layers, schedule, 3, samples=8, weights="current")
-    alive: dict[Any, list[float]] = {}
-    for i, (task, t) in enumerate(result.items):
-        for ref in task.writes:
-            alive[ref, t] = [result.start[i], result.finish[i]]
-        for ref in task.reads:
-            if (ref, t) in alive:
-                alive[ref, t][1] = max(alive[ref, t][1], result.finish[i])
-    moments = np.arange(0.5, result.makespan)
-    held = max(sum(3 for begin, end in alive.values() if begin < now < end) for now in moments)
-    assert result.held == held
-
-
-@pytest.mark.parametrize("rule", EVERY)
-@pytest.mark.parametrize(("delay", "batch"), [(0, 1), (3, 1), (1, 4), (0, 3)])
-def test_how_old_the_weights_of_a_pass_are(rule: str, delay: int, batch: int) -> None:
-    """S of a sample uses all updates but those of the last ``delay`` batches and its own."""
-    definition = rules.get(rule)
-    spec, how = NetworkSpec((3, 3, 3), loss=definition.loss), Schedule("delayed", delay, batch)
-    updates = dict.fromkeys((1, 2), 0)
-    todo = list(items(definition, spec, definition.hyperparameters(), how, 22))
-    for task, t in todo:
-        if task.kind == "S":
-            assert updates[task.layer] == max(0, t // batch - delay)
-        elif ("W", task.layer) in task.updates:
-            updates[task.layer] += 1
-    assert len(todo) == 22 * 5 and set(updates.values()) == {-(-22 // batch)}
-
-
-def test_the_order_of_a_delay() -> None:
-    definition = rules.get("pepita")
-    spec, how = NetworkSpec((3, 3, 3)), Schedule("delayed", 2)
-    todo = list(items(definition, spec, definition.hyperparameters(), how, 6))
-    assert all(j < i for i, result in enumerate(dependencies(todo, how)) for j in result)
-    assert [(i.task.kind, i.sample) for i in todo if i.task.layer == 1][:5] == [
-        ("S", 0), ("S", 1), ("S", 2), ("M", 0), ("S", 3)
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["x.zz", "x", "x.pgf", "folder.png", "nowhere/x.png", ".png"])

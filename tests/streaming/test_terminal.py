@@ -112,11 +112,11 @@ def test_no_file_takes_the_descriptor_of_a_closed_stream(
 
 def test_lost_messages_do_not_end_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Stream(refuses=errno.ENOSPC))
-    terminal.say("lost")
+    terminal.notify("lost")
     shut = Stream()
     shut.close()
     monkeypatch.setattr(sys, "stderr", shut)
-    terminal.say("lost too")
+    terminal.notify("lost too")
 
 
 def test_fast_operations_are_not_announced() -> None:

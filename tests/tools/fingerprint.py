@@ -74,9 +74,11 @@ def of_network(network: Any) -> str:
     X, y = digits()
     X = X.astype(network.dtype)
     outcomes = [network.learn(X[at : at + 64], labels=y[at : at + 64]) for at in range(0, 300, 64)]
-    said = [np.concatenate([np.ravel(o[i]) for o in outcomes]) for i in range(3)]
+    outputs = [np.concatenate([np.ravel(o[i]) for o in outcomes]) for i in range(3)]
     state = sorted(digest(array) for array in network.state().values() if array.size)
-    return digest(said, network.parameters()) + hashlib.sha256(repr(state).encode()).hexdigest()[:8]
+    return (
+        digest(outputs, network.parameters()) + hashlib.sha256(repr(state).encode()).hexdigest()[:8]
+    )
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The guides of docs/ do what they say, as they stand."""
+"""The guides of docs/ work as they stand."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def test_a_rule(tmp_path: Path) -> None:
     path, guide = tmp_path / "sign_symmetry.py", "write_your_own_rule.md"
     for text, block in zip(guides.rule_files(), guides.commands(guide), strict=True):
         path.write_text(text, encoding="utf-8")
-        said = [call(words, tmp_path) for words in block]
-        assert any("has no kernel" in one for one in said) == (text == guides.rule_files()[0])
-        assert all("FAILED" not in one for one in said)
+        printed = [call(words, tmp_path) for words in block]
+        assert any("has no kernel" in one for one in printed) == (text == guides.rule_files()[0])
+        assert all("FAILED" not in one for one in printed)
     code = guides.blocks(guide)[-1]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code]
@@ -69,8 +69,8 @@ def test_a_rule(tmp_path: Path) -> None:
 def test_the_other_guides(kind: str, tmp_path: Path) -> None:
     list(written(tmp_path))
     (block,) = guides.commands(f"write_your_own_{kind}.md")
-    said = "".join(call(words, tmp_path) for words in block)
-    assert "FAILED" not in said
+    printed = "".join(call(words, tmp_path) for words in block)
+    assert "FAILED" not in printed
     if kind != "paper":
         return
     again = call(block[0], tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -14,17 +13,14 @@ from typing import Any
 import guides
 import numpy as np
 import pytest
-from command_line import called
+from own import SOURCE
 
 from rate_models import rules
 from rate_models.checks import check_rule
-from rate_models.compiler import foreign
-from rate_models.errors import BadOption, DamagedCheckpoint, MissingData, OtherFile, UnknownName
+from rate_models.errors import BadOption, DamagedCheckpoint, MissingData, OtherFile
 from rate_models.network import NetworkSpec
-from rate_models.online.network import OnlineNetwork
-from rate_models.online.textbook import TextbookNetwork
-from rate_models.rules import RULES, Properties, Rule
-from rate_models.support import lookup, own_files
+from rate_models.rules import Rule
+from rate_models.support import own_files
 from streaming import OnlineLearner
 from streaming.runs.config import RunConfig
 from streaming.runs.going_on import go_on
@@ -33,27 +29,10 @@ from streaming.sources import open_source
 from streaming.sweeps.sweep import cells
 
 ALONE, WHOLE = guides.rule_files()
+
 QUIET = Hooks(draw=False)
+
 SMALL: dict[str, Any] = {"source": "synthetic:samples=60,features=5", "hidden": (6,), "lr": 0.02}
-SOURCE = '''"""ones:N: N samples of ones and zeros."""
-import numpy as np
-from streaming.sources import ArraySource, SourceFile
-
-def open(argument, options):
-    n = int(argument or 40)
-    X = np.random.default_rng(0).random((n, 3))
-    return ArraySource(X, X[:, 0] > 0.5, name=f"ones:{n}", seed=options.seed)
-
-SOURCE = SourceFile(__name__, open=open)
-'''
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Path:
-    """The guide's rule with `batch` alone, which needs no compiler."""
-    path = tmp_path / "sign_symmetry.py"
-    path.write_text(ALONE)
-    return path
 
 
 def slow_rule() -> Any:
@@ -95,7 +74,7 @@ class TestRule:
         with pytest.raises(OtherFile, match="others can write to it: chmod go-w"):
             rules.get(reference)
 
-    def test_it_learns_online_and_says_that_this_is_slow(self, alone: Path) -> None:
+    def test_it_learns_online_with_a_warning_that_this_is_slow(self, alone: Path) -> None:
         with slow_rule():
             learner = OnlineLearner(rule=str(alone), sizes=(4, 6, 3), momentum=0.5, dropout=0.2)
         X, y = np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 3
@@ -138,7 +117,7 @@ class TestRule:
         alone.write_text(ALONE)
         assert resume(tmp_path / "stopped", QUIET)["samples_seen"] == 1200
 
-    def test_a_sweep_tells_contents_apart(self, alone: Path) -> None:
+    def test_a_sweep_distinguishes_contents(self, alone: Path) -> None:
         (one,) = cells({"rule": str(alone), **SMALL}, {"seed": [0]})
         alone.write_text(ALONE.replace("1.5", "1.6"))
         (other,) = cells({"rule": str(alone), **SMALL}, {"seed": [0]})
@@ -202,124 +181,6 @@ def test_a_rule_typed_at_a_prompt_learns_but_cannot_be_saved(tmp_path: Path) -> 
     assert not (tmp_path / "checkpoint").exists()
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("x = 1", "file of rule mine: got None; expected RULE = Rule"),
-        ("RULE = 'drtp'", "file of rule mine: got 'drtp'"),
-        ("def f(:", "got line 1: SyntaxError"),
-        ("\n\nimport nothing_of_that_name", "line 3: ModuleNotFoundError.*must be installed"),
-        ("\nraise KeyError('x')", "line 2: KeyError"),
-        (ALONE.replace("batch=batch)", "batch=batch, teach=batch)"), "got no tasks; expected"),
-    ],
-)
-def test_a_file_that_is_no_rule_is_one_line(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "mine.py"
-    path.write_text(text)
-    with pytest.raises(BadOption, match=message):
-        rules.get(str(path))
-
-
-def test_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(MissingData, match=r"rule .*none.py: got No such file"):
-        rules.get(str(tmp_path / "none.py"))
-    with pytest.raises(UnknownName, match=r"a file of your own: ./NAME.py"):
-        rules.get("qqqqqqq")
-
-
-def test_a_textbook_network_is_the_kernel_up_to_rounding() -> None:
-    from rate_models.model.optimizers import Optimizer
-    from rate_models.online.network import OnlineNetwork
-
-    spec, optimizer = NetworkSpec((6, 5, 4, 3), bias=True), Optimizer(0.02, 0.5, 1e-3, (10,))
-    x, labels = np.random.default_rng(0).normal(size=(30, 6)), np.arange(30) % 3
-    nets = [kind(spec, "pepita", seed=1, optimizer=optimizer, dropout=0.2)
-            for kind in (OnlineNetwork, TextbookNetwork)]  # fmt: skip
-    online, book = (net.learn(x, labels) for net in nets)
-    np.testing.assert_allclose(online.outputs, book.outputs, atol=1e-12)
-    np.testing.assert_allclose(online.losses, book.losses, atol=1e-12)
-    assert online.predicted.tolist() == book.predicted.tolist()
-    mine, theirs = (net.parameters() for net in nets)
-    assert mine.keys() == theirs.keys()
-    for name, value in mine.items():
-        several = value if isinstance(value, list) else [value]
-        others = theirs[name] if isinstance(value, list) else [theirs[name]]
-        for a, b in zip(several, others, strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-12)
-
-
-def kernel_digest(path: Path) -> str:
-    """What the kernel cache knows of a rule's file."""
-    net = OnlineNetwork(NetworkSpec((2, 2, 2)), rules.get(str(path)))
-    return foreign.digest(net._kernel._cache._function)
-
-
-def test_kernels_are_kept_by_the_content_of_their_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "mine.py"
-    found = []
-    for text in (WHOLE, WHOLE.replace("scale * np.sign", "-scale * np.sign"), WHOLE + "# more\n"):
-        path.write_text(text)
-        found.append(kernel_digest(path))
-    assert len(set(found)) == 3 and "" not in found
-    path.write_text(WHOLE)
-    assert kernel_digest(path) == found[0]
-    assert foreign.digest(OnlineNetwork(NetworkSpec((2, 2)))._kernel._cache._function) == ""
-
-
-def test_kernels_are_kept_by_what_their_file_imports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A helper that is installed: its functions and numbers, at any depth."""
-    helper = tmp_path / "helper_of_mine.py"
-    monkeypatch.syspath_prepend(tmp_path)
-    path = tmp_path / "mine.py"
-    text = WHOLE.replace("scale * np.sign(", "helper_of_mine.factor(scale) * np.sign(")
-    path.write_text(text.replace("import numpy as np", "import helper_of_mine\nimport numpy as np"))
-    found = []
-    for number, sign in ((1.0, ""), (2.0, ""), (1.0, "-")):
-        helper.write_text(
-            "from rate_models.compiler.kernel import stage\n"
-            f"NUMBER = {number}\n"
-            "@stage\ndef inner(x):\n    return x * NUMBER\n"
-            f"@stage\ndef factor(x):\n    return {sign}inner(x)\n"
-        )
-        monkeypatch.delitem(sys.modules, "helper_of_mine", raising=False)
-        own_files._modules.clear()  # as another process would
-        found.append(kernel_digest(path))
-    assert len(set(found)) == 3
-
-
-LEARNED = """
-import sys, warnings, numpy as np
-from rate_models.network import NetworkSpec
-from rate_models.online.network import OnlineNetwork
-net = OnlineNetwork(NetworkSpec((4, 3, 2)), sys.argv[1], seed=0)
-net.learn(np.eye(4), [0, 1, 0, 1])
-print(repr(net.parameters()["W"][0].tolist()))
-"""
-
-
-@pytest.mark.slow
-def test_an_edited_file_never_runs_stale_kernels(tmp_path: Path) -> None:
-    path, env = tmp_path / "mine.py", {**os.environ, "DENDROSTREAM_CACHE": str(tmp_path / "cache")}
-
-    def learned() -> str:
-        done = subprocess.run([sys.executable, "-c", LEARNED, str(path)], env=env,
-                              capture_output=True, text=True, cwd=guides.ROOT)  # fmt: skip
-        assert not done.returncode, done.stderr
-        return done.stdout
-
-    path.write_text(WHOLE)
-    first, kept = learned(), len(list((tmp_path / "cache").rglob("*-*")))
-    assert learned() == first and len(list((tmp_path / "cache").rglob("*-*"))) == kept
-    path.write_text(WHOLE.replace("scale * np.sign", "-scale * np.sign"))
-    assert learned() != first
-    path.write_text(WHOLE)
-    assert learned() == first
-
-
 def test_a_source_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ones.py"
     path.write_text(SOURCE)
@@ -362,63 +223,3 @@ def test_a_checkpoint_that_is_damaged_is_still_called_so(tmp_path: Path, alone: 
     (tmp_path / "checkpoint" / "arrays.safetensors").write_bytes(b"")
     with pytest.raises(DamagedCheckpoint, match="0 bytes"):
         OnlineLearner.load(tmp_path / "checkpoint")
-
-
-@pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A distribution that offers rules and sources by entry points."""
-    package = tmp_path / "offered_rules"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "sign_symmetric.py").write_text(ALONE)
-    (package / "pepita.py").write_text(ALONE)  # ours come first
-    (tmp_path / "offered_ones.py").write_text(SOURCE)
-    about = tmp_path / "offered-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: offered\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(
-        "[dendrostream.rules]\nmine = offered_rules\n\n[dendrostream.sources]\none = offered_ones\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    return tmp_path
-
-
-def test_installed_packages_offer_rules_and_sources(
-    installed: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "sign_symmetric" in rules.names()
-    rule = rules.get("sign_symmetric")
-    assert rule.reference == "sign_symmetric" and pickle.loads(pickle.dumps(rule)) is rule
-    assert lookup.catalogue(RULES)["pepita"] == "rate_models.rules.pepita"
-    assert open_source("offered_ones:30").n_features == 3
-    listed = json.loads(called(capsys, "rules", "--json").out)
-    assert "sign_symmetric" in listed["names"]
-
-
-def test_an_entry_point_of_nothing_is_passed_over(installed: Path) -> None:
-    points = installed / "offered-1.0.dist-info" / "entry_points.txt"
-    points.write_text("[dendrostream.rules]\nmine = no_such_package\n")
-    with pytest.warns(RuntimeWarning, match="of offered: got no module no_such_package"):
-        assert "pepita" in rules.names()
-
-
-def test_a_rule_needs_both_halves_of_a_kernel() -> None:
-    properties = Properties(1, False, True, True, "full")
-
-    def batch(*_: Any) -> Any:
-        yield
-
-    with pytest.raises(BadOption, match="got no teach; expected teach and tasks, or neither"):
-        Rule("mine", losses=("mse",), properties=properties, batch=batch, tasks=lambda *_: [])
-
-
-def test_check_by_the_command_line(alone: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = alone.parent / "ones.py"
-    source.write_text(SOURCE)
-    done = called(capsys, "check", f"{source}:50", "--json")
-    assert done.code == 0 and json.loads(done.out)["kind"] == "source"
-    source.write_text(SOURCE.replace("default_rng(0)", "default_rng()"))
-    done = called(capsys, "check", f"{source}:50")
-    assert done.code == 1 and "FAILED  resume" in done.out and "FAILED  the same again" in done.out
-    done = called(capsys, "check", str(alone.parent / "none.py"))
-    assert done.code == 2 and "got No such file" in done.err

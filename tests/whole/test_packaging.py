@@ -58,7 +58,7 @@ def test_imports_point_down_only(layer: str) -> None:
         ("demos", "from streaming import OnlineLearner", []),
     ],
 )
-def test_an_upward_import_is_found(
+def test_an_upward_import_is_detected(
     layer: str, source: str, breaches: list[tuple[int, str]]
 ) -> None:
     assert upward(layer, source) == breaches

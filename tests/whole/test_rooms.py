@@ -125,7 +125,7 @@ def circle(graph: grimp.ImportGraph, package: str) -> list[str]:
     return sorted(imports)
 
 
-def test_rooms_are_small_and_say_what_is_inside(graph: grimp.ImportGraph) -> None:
+def test_rooms_are_small_and_documented(graph: grimp.ImportGraph) -> None:
     for room in sorted(m for m in graph.modules if graph.find_children(m)):
         files = [m for m in graph.find_children(room) if not graph.find_children(m)]
         assert room in CROWDED or len(files) <= MOST, (room, sorted(files))
@@ -142,7 +142,7 @@ def test_private_modules_stay_in_their_room(graph: grimp.ImportGraph) -> None:
             assert users <= below(graph, room), (module, sorted(users - below(graph, room)))
 
 
-def test_a_circle_and_an_import_that_points_up_are_found() -> None:
+def test_a_circle_and_an_import_that_points_up_are_detected() -> None:
     graph = grimp.ImportGraph()
     names = ("p", "p.a", "p.b", "p.c", "p.a.x")
     for name in names:

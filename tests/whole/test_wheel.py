@@ -133,7 +133,7 @@ def test_it_passes_the_check(installed: Installed) -> None:
     assert all(name.startswith("torch") for name in unseen) and len(report["checks"]) == 10
 
 
-def test_a_broken_copy_fails_in_the_line_that_says_so(installed: Installed) -> None:
+def test_a_broken_copy_fails_in_the_line_of_its_error(installed: Installed) -> None:
     code, out = installed.called("check", "./flipped.py", "--json")
     failed = [c for c in json.loads(out)["checks"] if c["ok"] is False]
     assert code == 1

@@ -109,10 +109,10 @@ def line(layer: Layer, code: Code, currents: Any, rates: Any) -> Line:
     """I_0 and k of a layer, from its values and the measured f-I curve."""
     u = np.maximum((layer.value - code.offset) / code.scale, 0)
     u = u[(u > 0) & (u <= float(np.max(rates)) / code.peak)]
-    wanted = np.asarray(fi.inverse(rates, code.peak * u * load().Hz, currents))
+    required = np.asarray(fi.inverse(rates, code.peak * u * load().Hz, currents))
     table = np.stack([np.ones_like(u), u], axis=1)
-    (start, slope), *_ = np.linalg.lstsq(table, wanted, rcond=None)
-    misfit = np.sqrt(np.mean((wanted - table @ [start, slope]) ** 2)) / slope
+    (start, slope), *_ = np.linalg.lstsq(table, required, rcond=None)
+    misfit = np.sqrt(np.mean((required - table @ [start, slope]) ** 2)) / slope
     return Line(float(start), float(slope), float(misfit))
 
 

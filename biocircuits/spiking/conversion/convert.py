@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,8 +26,9 @@ from rate_models.errors import BadOption
 from rate_models.network import NetworkSpec, check_seed
 
 Inputs = Literal["poisson", "regular", "current"]
-INPUTS, READOUTS = ("poisson", "regular", "current"), ("spikes", "membrane")
-KINETICS = ("current", "conductance")
+Readout = Literal["spikes", "membrane"]
+Kinetics = Literal["current", "conductance"]
+CHOICES: dict[str, Any] = {"inputs": Inputs, "readout": Readout, "kinetics": Kinetics}
 # {receptor: (sign of its weights, reversal potential)} of conductances
 SIGNED = {"excitation": (1.0, "0 mV"), "inhibition": (-1.0, "-90 mV")}
 RECEPTOR = "forward"  # of currents, with weights of both signs
@@ -35,29 +36,14 @@ TRACE = re.compile(r"(\w+)\.(\w+)(?:\[(\d+(?:,\d+)*)\])?")
 
 
 def to_brian2(
-    trained: Any,
-    X: ArrayLike,
-    calibration: ArrayLike | None = None,
-    *,
-    spec: NetworkSpec | None = None,
-    presentation: Any = "500 ms",
-    peak: Any = "200 Hz",
-    percentile: float = 99.9,
-    floor: float | None = None,
-    inputs: Inputs = "regular",
-    readout: Literal["spikes", "membrane"] = "spikes",
-    neuron: Callable[..., Neuron] = two_compartment_lif,
-    kinetics: Literal["current", "conductance"] = "current",
-    tau: Any = "5 ms",
-    delay: Any = "1 ms",
-    cells: int = 1,
-    reset: bool = True,
-    traces: Sequence[str] = (),
-    dt: Any = "0.25 ms",
-    seed: int = 0,
-    mode: str = "runtime",
-    target: str = "auto",
-) -> SpikingNetwork:
+    trained: Any, X: ArrayLike, calibration: ArrayLike | None = None, *,
+    spec: NetworkSpec | None = None, presentation: Any = "500 ms", peak: Any = "200 Hz",
+    percentile: float = 99.9, floor: float | None = None, inputs: Inputs = "regular",
+    readout: Readout = "spikes", neuron: Callable[..., Neuron] = two_compartment_lif,
+    kinetics: Kinetics = "current", tau: Any = "5 ms", delay: Any = "1 ms", cells: int = 1,
+    reset: bool = True, traces: Sequence[str] = (), dt: Any = "0.25 ms", seed: int = 0,
+    mode: str = "runtime", target: str = "auto",
+) -> SpikingNetwork:  # fmt: skip
     """A Brian 2 network that approximates ``trained``, ready to present the rows of X (N, n_0).
 
     trained: `OnlineLearner`, `OnlineNetwork`, `CircuitNetwork`, or parameters with their ``spec``.
@@ -81,16 +67,8 @@ def to_brian2(
     that is too long for the time constants, and for other invalid options.
     """
     check_seed(seed)
-    for name, value, known in (("inputs", inputs, INPUTS), ("readout", readout, READOUTS),
-                               ("kinetics", kinetics, KINETICS)):  # fmt: skip
-        if value not in known:
-            raise BadOption(name, got=repr(value), expected=f"one of {', '.join(known)}")
-    if isinstance(cells, bool) or not isinstance(cells, int) or cells < 1:
-        raise BadOption("cells", got=repr(cells), expected="a whole number, 1 or more")
-    if not 50 < percentile <= 100:
-        raise BadOption("percentile", got=percentile, expected="above 50, up to 100")
-    if floor is not None and not 0 <= floor < percentile:
-        raise BadOption("floor", got=floor, expected=f"from 0 to below {percentile}")
+    _check_choices(inputs=inputs, readout=readout, kinetics=kinetics)
+    _check_numbers(cells, percentile, floor)
     runtime()
     network = measure(trained, X, spec)
     calibrated = network if calibration is None else measure(trained, calibration, spec)
@@ -98,11 +76,7 @@ def to_brian2(
     if hertz <= 0:
         raise BadOption("peak", got=peak, expected="a rate above 0 Hz")
     onto = neuron([]).compartments[0]  # the dendrite, where there is one
-    receptors = [Receptor(RECEPTOR, onto, tau=tau)]
-    if kinetics == "conductance":
-        receptors = [Receptor(name, onto, "conductance", tau, reversal)
-                     for name, (_, reversal) in SIGNED.items()]  # fmt: skip
-    model = neuron(receptors)
+    model = neuron(_receptors(kinetics, onto, tau))
     check_step(dt, model.time_constants())
     codes, lines = _scaled(calibrated, model, onto, hertz, percentile, floor, dt)
     b = prepare(dt, mode, target, seed)
@@ -112,24 +86,37 @@ def to_brian2(
     spiking = SpikingNetwork(network, codes, lines, model, span, cells, seed,
                              b.defaultclock.dt, mode, b.Network())  # fmt: skip
     build = _Builder(b, spiking, onto, reset)
-    source: Any = None
-    if inputs != "current":
-        source = build.source(inputs, codes[0].rate(network.inputs))
-    for n, layer in enumerate(network.layers):
-        here, stream = model, None
-        if source is None:  # the current of the first layer depends on the sample only
-            here = neuron([], currents={onto: "stream(t, i)"})
-            stream = coding.injected(layer, codes[1], lines[0], network.inputs)
-        if readout == "membrane" and layer is network.layers[-1]:
-            here = here.passive()
-        group = build.layer(layer.name, here, len(layer.bias), stream)
-        if source is not None:
-            build.connect(n, source, group, here, delay)
-        source = group
+    build.layers(neuron, inputs, readout, delay)
     answer = f"{network.layers[-1].name}.v"
     for name in dict.fromkeys([*traces, *([answer] if readout == "membrane" else [])]):
         build.trace(name)
     return spiking
+
+
+def _check_choices(**values: str) -> None:
+    """Raise BadOption for an option that is not among its `CHOICES`."""
+    for name, value in values.items():
+        known = get_args(CHOICES[name])
+        if value not in known:
+            raise BadOption(name, got=repr(value), expected=f"one of {', '.join(known)}")
+
+
+def _check_numbers(cells: int, percentile: float, floor: float | None) -> None:
+    """Raise BadOption for a number outside its range."""
+    if isinstance(cells, bool) or not isinstance(cells, int) or cells < 1:
+        raise BadOption("cells", got=repr(cells), expected="a whole number, 1 or more")
+    if not 50 < percentile <= 100:
+        raise BadOption("percentile", got=percentile, expected="above 50, up to 100")
+    if floor is not None and not 0 <= floor < percentile:
+        raise BadOption("floor", got=floor, expected=f"from 0 to below {percentile}")
+
+
+def _receptors(kinetics: Kinetics, onto: str, tau: Any) -> list[Receptor]:
+    """The receptors of all neurons: one of currents, or two conductances for the two signs."""
+    if kinetics == "current":
+        return [Receptor(RECEPTOR, onto, tau=tau)]
+    return [Receptor(name, onto, "conductance", tau, reversal)
+            for name, (_, reversal) in SIGNED.items()]  # fmt: skip
 
 
 def _scaled(
@@ -152,6 +139,26 @@ class _Builder:
 
     def __init__(self, b: Any, spiking: SpikingNetwork, onto: str, reset: bool) -> None:
         self.b, self.spiking, self.onto, self.reset = b, spiking, onto, reset
+
+    def layers(
+        self, neuron: Callable[..., Neuron], inputs: Inputs, readout: Readout, delay: Any
+    ) -> None:
+        """The input neurons, and all layers with their synapses."""
+        network, codes = self.spiking.trained, self.spiking.codes
+        source: Any = None
+        if inputs != "current":
+            source = self.source(inputs, codes[0].rate(network.inputs))
+        for n, layer in enumerate(network.layers):
+            here, stream = self.spiking.neuron, None
+            if source is None:  # the current of the first layer depends on the sample only
+                here = neuron([], currents={self.onto: "stream(t, i)"})
+                stream = coding.injected(layer, codes[1], self.spiking.lines[0], network.inputs)
+            if readout == "membrane" and layer is network.layers[-1]:
+                here = here.passive()
+            group = self.layer(layer.name, here, len(layer.bias), stream)
+            if source is not None:
+                self.connect(n, source, group, here, delay)
+            source = group
 
     def source(self, kind: str, rates: Any) -> Any:
         """Input neurons that fire at rates (N, n_0) in N successive samples."""

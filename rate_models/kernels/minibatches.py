@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.compiler.records import another
-from rate_models.kernels import input_synapses, rows
+from rate_models.kernels import input_synapses, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, matrix, units
 from rate_models.model.optimizers import Step
@@ -24,13 +24,8 @@ def keep(net: Layers, syn: InputSynapses, kept: Array) -> None:
     kept: addresses of records like ``syn``, one for each sample of a mini-batch.
     """
     mine = another(syn, kept[net.changes[1] - 1])
-    mine.active[0] = syn.active[0]
-    for n in range(syn.active[0]):
-        row = syn.rows[n]
-        mine.rows[n] = row
-        mine.x[row] = syn.x[row]
-    rows.copy(mine.Kx, syn.Kx)
-    rows.copy(mine.shift, syn.shift)
+    vectors.copy(mine.x, syn.x)
+    vectors.copy(mine.Kx, syn.Kx)
 
 
 @stage
@@ -86,20 +81,15 @@ def _add(row: Array, net: Layers, layer: int, unit: int, count: int, sign: Scala
         c2, c3 = sign * net.change[k + 2, unit], sign * net.change[k + 3, unit]
         x0, x1 = units(net, net.pre[k], layer - 1), units(net, net.pre[k + 1], layer - 1)
         x2, x3 = units(net, net.pre[k + 2], layer - 1), units(net, net.pre[k + 3], layer - 1)
-        rows.axpy_four(row, c0, c1, c2, c3, x0, x1, x2, x3)
+        vectors.axpy_four(row, c0, c1, c2, c3, x0, x1, x2, x3)
     for k in range(fours, count):
-        rows.axpy(row, sign * net.change[k, unit], units(net, net.pre[k], layer - 1))
+        vectors.axpy(row, sign * net.change[k, unit], units(net, net.pre[k], layer - 1))
 
 
 @stage
 def _apply_to_input(net: Layers, syn: InputSynapses, kept: Array, count: int, step: Step) -> None:
-    """Changes stand for gradients at a rate of -1, by which the decay is divided."""
-    one = net.W.dtype.type(1)
-    own = Step(-one, step.mu, -step.eta * step.lam)
+    """Changes stand for gradients at a rate of −1."""
+    input_synapses.advance(syn, step)
     for k in range(count):
         sample, change = another(syn, kept[k]), units(net, net.change[k], 1)
-        c = net.c[k]
-        if k == 0 or syn.V.size == 0:
-            input_synapses.update(sample, change, change, c, own)
-        else:
-            input_synapses.also(sample, change, c, own)
+        input_synapses.add(sample, change, net.c[k], -net.W.dtype.type(1))

@@ -1,4 +1,4 @@
-"""The door of the learner: what is no sample is refused, and leaves no trace."""
+"""Entry checks of the learner: what is no sample is refused, and nothing changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rate_models.errors import (
     UserError,
 )
 from streaming.learner.answers import BLOCK
-from streaming.learner.entry import Door
+from streaming.learner.entry import EntryChecks
 from streaming.learner.learner import OnlineLearner
 
 
@@ -57,7 +57,7 @@ KINDS = ["<f8", ">f8", "<f4", "f2", "u1", "i8", "?", "c16"]
 def test_plain_samples_are_those_of_the_full_check(
     numbers: list[Any], dtype: str, limit: str, data: st.DataObject
 ) -> None:
-    door = Door((3, 2), (0, 1), limit, ("a", "b", 7))
+    entry = EntryChecks((3, 2), (0, 1), limit, ("a", "b", 7))
     with np.errstate(all="ignore"), contextlib.suppress(OverflowError, ValueError):
         array = np.array([float(n) for n in numbers]).astype(dtype)
         numbers = data.draw(
@@ -65,16 +65,16 @@ def test_plain_samples_are_those_of_the_full_check(
         )
     names = data.draw(st.sampled_from([("a", "b", 7), (7, "a", "b"), ("a", "b", "c"), ("a", 7)]))
     for x in (numbers, dict(zip(names, numbers, strict=False))):
-        seen = door.plain_sample(x)
+        seen = entry.plain_sample(x)
         if seen is not None:
-            np.testing.assert_array_equal(seen.astype(np.float64), door.sample(x))
+            np.testing.assert_array_equal(seen.astype(np.float64), entry.sample(x))
 
 
 def test_usual_kinds_are_plain_samples() -> None:
-    door = Door((3, 2), (0, 1), "float32", ("a", "b", "c"))
+    entry = EntryChecks((3, 2), (0, 1), "float32", ("a", "b", "c"))
     usual: list[Any] = [[1, 2.5, 3], {"c": 1.0, "a": 2, "b": 3.0}]
     usual += [np.ones(3, dtype) for dtype in (np.float64, np.float32, np.uint8, np.int64, np.bool_)]
-    assert all(door.plain_sample(x) is not None for x in usual)
+    assert all(entry.plain_sample(x) is not None for x in usual)
 
 
 def test_dicts_refused() -> None:
@@ -84,7 +84,7 @@ def test_dicts_refused() -> None:
             learner.learn_one(bad, 0)
     with pytest.raises(BadSample, match="label: got 5"):
         learner.learn_one({"a": 1.0, "b": 2.0}, 5)
-    assert learner._door.features is None  # a refused sample fixes no order
+    assert learner._entry.features is None  # a refused sample fixes no order
     learner.learn_one({"b": 1.0, "a": 2.0}, 0)
     with pytest.raises(BadSample, match=r"missing 'b'; unknown 'c'.*these 2 features: 'b', 'a'"):
         learner.learn_one({"a": 1.0, "c": 2.0}, 0)
@@ -203,8 +203,8 @@ def test_skip_and_count(tmp_path: Path) -> None:
     want = OnlineLearner(**make)
     want.learn_many(X[good], y[good])
     learner = OnlineLearner(**make, on_bad="skip")
-    said, losses = learner.learn_many(X, labels)
-    assert len(said) == len(losses) == learner.samples_seen == len(y) - 3
+    predicted, losses = learner.learn_many(X, labels)
+    assert len(predicted) == len(losses) == learner.samples_seen == len(y) - 3
     assert learner.skipped == 3
     assert learner.parameters()["W"][0].tobytes() == want.parameters()["W"][0].tobytes()
     loop = OnlineLearner(**make, on_bad="skip")
@@ -232,8 +232,8 @@ def test_rows_and_labels_must_pair() -> None:
 @pytest.mark.parametrize("empty", [[], np.zeros((0, 12))])
 def test_nothing_at_all(empty: Any) -> None:
     learner = OnlineLearner(sizes=SIZES)
-    said, losses = learner.learn_many(empty, [])
-    assert len(said) == len(losses) == len(learner.predict_many(empty)) == 0
+    predicted, losses = learner.learn_many(empty, [])
+    assert len(predicted) == len(losses) == len(learner.predict_many(empty)) == 0
     assert learner.predict_proba_many(empty).shape == (0, 3)
 
 
@@ -262,7 +262,7 @@ THINGS = st.one_of(
 @settings(deadline=None, max_examples=300)
 @given(x=THINGS, y=THINGS, regression=st.booleans(), dtype=st.sampled_from(["float64", "float32"]))
 @example(x=None, y=[False, "", b"\x80"], regression=True, dtype="float64")  # no text at all
-def test_the_door_one(x: Any, y: Any, regression: bool, dtype: str) -> None:
+def test_entry_checks_of_one_sample(x: Any, y: Any, regression: bool, dtype: str) -> None:
     """Whatever comes is learned or refused in words; what is refused leaves no trace."""
     loss = "mse" if regression else "cross_entropy"
     learner = OnlineLearner("backprop", (4, 3, 2), loss=loss, dtype=dtype, scale="running")
@@ -281,7 +281,7 @@ def test_the_door_one(x: Any, y: Any, regression: bool, dtype: str) -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(X=st.one_of(THINGS, st.lists(THINGS, max_size=4)), y=st.one_of(THINGS, st.lists(THINGS)))
-def test_the_door_many(X: Any, y: Any) -> None:
+def test_entry_checks_of_many_samples(X: Any, y: Any) -> None:
     skip, strict = (OnlineLearner(sizes=(4, 3, 2), on_bad=p) for p in ("skip", "raise"))
     try:
         skip.learn_many(X, y)

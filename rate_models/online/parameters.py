@@ -1,4 +1,4 @@
-"""What every network that learns can do with what it has learned: hand it out and take it back."""
+"""Parameters and state of a network that learns: to read, to load, to copy."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rate_models.errors import BadOption, quoted
 from rate_models.model.hyperparameters import unknown
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import Parameters
+from rate_models.online import former_states
 from rate_models.support import bounds
 from rate_models.support.arguments import elements
 from rate_models.support.locks import new_lock
@@ -42,7 +43,7 @@ def class_indices(labels: ArrayLike, n: int, classes: int) -> NDArray[np.int64]:
     return index
 
 
-class Learned(ABC):
+class Trainable(ABC):
     """Parameters by their names in the papers; and all of the state, by name, for checkpoints.
 
     lock: of the thread that learns or reads, so that readers find the state between two samples.
@@ -120,7 +121,7 @@ class Learned(ABC):
 
         Raises BadOption when names or shapes do not fit, or a count or place is out of its bounds.
         """
-        mine = self._arrays()
+        mine, arrays = self._arrays(), former_states.upgraded(arrays)
         if mine.keys() != arrays.keys():
             odd = ", ".join(sorted(mine.keys() ^ arrays.keys()))
             expected = f"those of this {self.kind}"
