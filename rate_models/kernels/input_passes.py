@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, inlined, stage
+from rate_models.compiler.views import as_matrix
 from rate_models.kernels import pending, vectors
 from rate_models.kernels.input_synapses import (
     AHEAD,
@@ -105,8 +106,8 @@ def _from_before(s: InputSynapses, w: Array, v: Array, out: Array) -> None:
 @stage
 def evaluate(s: InputSynapses, x: Array, out: Array) -> None:
     """out = W x, with x as no sample's input; changes nothing but scratch."""
-    kx = s.Kx.reshape(1, s.Kx.size)
-    _transform(s, x.reshape(1, x.size), kx, s.now[:1], s.now[1:], s.bits[1, :0])
+    kx = as_matrix(s.Kx, 1, s.Kx.size)
+    _transform(s, as_matrix(x, 1, x.size), kx, s.now[:1], s.now[1:], s.bits[1, :0])
     _add_pending(s, s.now[0], s.now[1:], x, s.Kx, out)
 
 

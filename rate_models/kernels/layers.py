@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.compiler.kernel import Array, aligned, inlined, stage, view
+from rate_models.compiler.views import as_matrix
 from rate_models.kernels import input_passes, input_synapses, vectors
 from rate_models.model import activations, losses
 from rate_models.network import NetworkSpec
@@ -101,7 +102,8 @@ def units(net: Layers, flat: Array, layer: int) -> Array:
 def matrix(net: Layers, flat: Array, layer: int) -> Array:
     """W_l (n_l, n_{l-1}) as a view, l ≥ 2."""
     n, m, at = net.sizes[layer], net.sizes[layer - 1], net.weight[layer]
-    return flat[at : at + n * m].reshape(n, m)
+    w: Array = as_matrix(flat[at : at + n * m], n, m)
+    return w
 
 
 @view
@@ -235,7 +237,7 @@ def feed_back(
 ) -> None:
     """δ_l = m ∘ s'(a_l) ∘ B signal; feedback: B (n_l, width of signal), flat."""
     delta = units(net, work.delta, layer)
-    b = feedback.reshape(delta.size, signal.size)
+    b = as_matrix(feedback, delta.size, signal.size)
     for i in range(delta.size):
         delta[i] = vectors.dot(b[i], signal)
     gate(net, layer, work, mask)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, inlined, stage
+from rate_models.compiler.views import as_matrix
 from rate_models.kernels import pending, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work, current_of, matrix, units
@@ -33,7 +34,7 @@ def update(
     if layer == 1:
         pending.update(syn, post, c, step)
     else:
-        w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
+        w, v = matrix(net, net.W, layer), as_matrix(net.vW[:0], 0, 0)
         if net.vW.size > 0:
             v = matrix(net, net.vW, layer)
         outer_step(w, v, post, units(net, pre, layer - 1), step)
@@ -63,7 +64,7 @@ def contrast(
         pending.update(syn, post, c, step)
         pending.add(syn, minus_post, work.c, -step.eta)
     else:
-        w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
+        w, v = matrix(net, net.W, layer), as_matrix(net.vW[:0], 0, 0)
         if net.vW.size > 0:
             v = matrix(net, net.vW, layer)
         below, minus_below = units(net, pre, layer - 1), units(net, minus_pre, layer - 1)
@@ -79,7 +80,7 @@ def pass_and_update(
     1 < l < L: `current`, `activity` and `update`, with each row of W_l fetched once. Where the pass
     goes through the weights that the step changes, which `in_place` tells.
     """
-    w, v, at = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0), units(net, delta, layer)
+    w, v, at = matrix(net, net.W, layer), as_matrix(net.vW[:0], 0, 0), units(net, delta, layer)
     if net.vW.size > 0:
         v = matrix(net, net.vW, layer)
     stored, dendrite = units(net, h, layer), units(net, p, layer)
