@@ -314,8 +314,6 @@ class EntryChecks:
                 name(i),
                 got=vector[i],
                 expected=f"a finite number, at most {self._limit:g} in size",
-                remedy="fill it in (missing='mean') or leave the sample out (on_bad='skip')"
-                if np.isnan(vector[i]) and where == "x"
-                else "correct it or leave the sample out (on_bad='skip')",
+                remedy="fill it in (NaN: missing='mean') or leave the sample out (on_bad='skip')",
             )
         return vector
