@@ -94,7 +94,7 @@ def _description(on: Subject) -> Iterator[Line]:
     """The file's docstring names its source; copies and other processes load the same rule."""
     rule, what = on.rule, "description"
     try:
-        place = own_files.place(rule.module, f"rule {rule.name}")
+        place = own_files.location(rule.module, f"rule {rule.name}")
     except BadOption:
         yield Line(what, None, "a rule without a file: it cannot be saved")
         return

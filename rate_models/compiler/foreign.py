@@ -96,11 +96,11 @@ UNCOMPILED = (NumbaError, AttributeError, NameError, TypeError)
 def explained(error: Exception) -> str:
     """Why numba cannot compile a kernel, in one line, with the line of a file outside ours."""
     text = str(error)
-    places = re.findall(r'File "([^"]+)", line (\d+)', text)
-    theirs = [(path, line) for path, line in places if not {"numba", *OURS} & {*Path(path).parts}]
+    frames = re.findall(r'File "([^"]+)", line (\d+)', text)
+    theirs = [(path, line) for path, line in frames if not {"numba", *OURS} & {*Path(path).parts}]
     at = f"{Path(theirs[-1][0]).name}, line {theirs[-1][1]}: " if theirs else ""
     if "_ol_array_allocate" in text or "allocate" in text:
         return f"{at}it makes an array, as -a and a + b of arrays do: fill one that is there"
-    said = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in said if not line.startswith(("Failed in", "File", "During", "-"))]
-    return f"{at}{(telling or said)[0][:200]}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    reasons = [line for line in lines if not line.startswith(("Failed in", "File", "During", "-"))]
+    return f"{at}{(reasons or lines)[0][:200]}"

@@ -2,7 +2,8 @@
 
 Where a loop reads and writes several arrays, LLVM compiles it twice, for many elements at a time
 and for one, and asks at every call whether the arrays overlap: for rows of a small network that
-takes longer than the row. A function that is `lanewise` says that they do not, in NumPy's words:
+takes longer than the row. A `lanewise` function promises that they do not. It is written in the
+terms of NumPy:
 
     @lanewise
     def axpy(y, alpha, x):

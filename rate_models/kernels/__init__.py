@@ -1,6 +1,8 @@
 """Weights and layers as compiled code sees them: flat arrays, and stages on one layer.
 
-Open `layers` first. `rows` works on rows of weights; `input_synapses` keeps the first layer in a
-form that costs little where inputs are zero; `places` holds several samples on their way at once;
-`gathering` adds up the updates of a mini-batch.
+Open `layers` first: the arrays of a network and the passes through its layers. `updates` changes
+them. `input_synapses` explains and holds the first layer, with a block of pending updates;
+`input_passes` are the passes through it and `pending` its updates. `vectors` has the sums over rows
+of matrices that all of them use, `slots` the memory for several samples in flight, `minibatches`
+the accumulated updates of a mini-batch.
 """

@@ -1,7 +1,7 @@
 """Layers of an online network as kernels see them: flat vectors, and stages on one layer.
 
 One vector holds the weights of all layers above the first, one the biases, one each kind of
-activity; `Layers` says where a layer begins. So one compiled signature serves every depth.
+activity; `Layers` has where each layer begins. So one compiled signature serves every depth.
 The first layer's weights are in `input_synapses`.
 """
 
@@ -13,12 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.compiler.kernel import Array, aligned, inlined, stage, view
-from rate_models.kernels import input_synapses, vectors
+from rate_models.kernels import input_passes, input_synapses, vectors
 from rate_models.model import activations, losses
-from rate_models.model.optimizers import Step, contrast_step, outer_step, vector_step
 from rate_models.network import NetworkSpec
-
-FETCHED = 16  # rows of weights that are used again at once, while they are in the nearest cache
 
 
 class Layers(NamedTuple):
@@ -39,7 +36,7 @@ class Layers(NamedTuple):
     pre: Array  # T (rows, units): pre, at the units of the layer below
     c: Array  # T (rows, n_L): c of the first layer's
     changes: NDArray[np.int64]  # (L+1,): how many layer l has had; in mini-batches: is to have
-    gather: int  # 1: `update` remembers only
+    accumulate: int  # 1: `update` remembers only
     undo: int  # 1: `current` is to see none of the last updates, as far as they are remembered
     afresh: int  # 1: the second pass takes W_1 x anew, 0: as the standard pass had it
 
@@ -61,7 +58,7 @@ class Work(NamedTuple):
 
 
 def allocate(
-    spec: NetworkSpec, dtype: str, *, moving: bool, remembered: int = 0, gather: bool = False
+    spec: NetworkSpec, dtype: str, *, moving: bool, remembered: int = 0, accumulate: bool = False
 ) -> tuple[Layers, Work]:
     """Zeroed layers and scratch for ``spec``; moving: momentum or weight decay is on; remembered:
     how many updates are."""
@@ -85,7 +82,7 @@ def allocate(
         pre=aligned(np.zeros((remembered, units)), dtype),
         c=aligned(np.zeros((remembered, spec.sizes[-1])), dtype),
         changes=np.zeros(len(n), np.int64),
-        gather=int(gather),
+        accumulate=int(accumulate),
         undo=0,
         afresh=0,
     )
@@ -116,12 +113,12 @@ def item(flat: Array, begins: Array, i: int) -> Array:
 @stage
 def current(net: Layers, layer: int, source: Array, out: Array) -> None:
     """out_l = W_l source_{l-1} + b_l for l ≥ 2."""
-    _current_of(net, layer, source, out, 0, net.sizes[layer])
+    current_of(net, layer, source, out, 0, net.sizes[layer])
     _add_past(net, layer, source, out)
 
 
 @inlined
-def _current_of(net: Layers, layer: int, source: Array, out: Array, first: int, end: int) -> None:
+def current_of(net: Layers, layer: int, source: Array, out: Array, first: int, end: int) -> None:
     """`current` of some units of a layer, through the weights as they are."""
     w, x, a = matrix(net, net.W, layer), units(net, source, layer - 1), units(net, out, layer)
     for i in range(first, end):
@@ -133,7 +130,7 @@ def _current_of(net: Layers, layer: int, source: Array, out: Array, first: int, 
 
 @stage
 def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
-    """What `current` would say of the weights before the last updates."""
+    """What `current` would be through the weights before the last updates."""
     if net.undo == 0:
         return
     x, a, now = units(net, source, layer - 1), units(net, out, layer), net.changes[layer]
@@ -147,7 +144,7 @@ def _add_past(net: Layers, layer: int, source: Array, out: Array) -> None:
 @inlined
 def in_place(net: Layers) -> bool:
     """Whether passes go through the weights as they are, and updates change them at once."""
-    return net.gather == 0 and net.undo == 0
+    return net.accumulate == 0 and net.undo == 0
 
 
 def lagging(net: Layers, stash: bool) -> Layers:
@@ -157,61 +154,18 @@ def lagging(net: Layers, stash: bool) -> Layers:
 
 
 @stage
-def pass_and_update(
-    net: Layers, layer: int, pre: Array, h: Array, p: Array, delta: Array, mask: Array, step: Step
-) -> None:
-    """p_l = m ∘ s(W_l p_{l-1} + b_l), δ_l = h_l − p_l and the step with ΔW_l = δ_l pre_{l-1}ᵀ, for
-    1 < l < L: `current`, `activity` and `update`, with each row of W_l fetched once. Where the pass
-    goes through the weights that the step changes, which `in_place` says.
-    """
-    w, v, at = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0), units(net, delta, layer)
-    if net.vW.size > 0:
-        v = matrix(net, net.vW, layer)
-    stored, dendrite = units(net, h, layer), units(net, p, layer)
-    for first in range(0, at.size, FETCHED):
-        end = min(first + FETCHED, at.size)
-        _current_of(net, layer, p, p, first, end)
-        activations.activate(net.kind[layer], dendrite[first:end], dendrite[first:end])
-        if mask.size > 0:
-            m = units(net, mask, layer)
-            for i in range(first, end):
-                dendrite[i] *= m[i]
-        for i in range(first, end):
-            at[i] = stored[i] - dendrite[i]
-        some = slice(first, end)
-        outer_step(w[some], v[first:end], at[some], units(net, pre, layer - 1), step)
-    _bias_step(net, layer, at, step)
-    if net.change.shape[0] > 0:
-        remember(net, layer, at, pre, at[:0], step)
-
-
-@stage
-def remember(net: Layers, layer: int, post: Array, pre: Array, c: Array, step: Step) -> None:
-    """Write down an update of a layer: W_l changes by −η post pre_{l-1}ᵀ."""
-    row = net.changes[layer] % net.change.shape[0]
-    change = units(net, net.change[row], layer)
-    for i in range(post.size):
-        change[i] = -step.eta * post[i]
-    if layer > 1:
-        vectors.copy(units(net, net.pre[row], layer - 1), units(net, pre, layer - 1))
-    elif c.size > 0:
-        vectors.copy(net.c[row], c)
-    net.changes[layer] += 1
-
-
-@stage
 def input_current(
     net: Layers, syn: input_synapses.InputSynapses, inputs: Array, out: Array
 ) -> None:
     """out_1 = W_1 x + b_1 for the first of the samples in ``inputs``, see `integrate` there."""
-    input_synapses.integrate(syn, inputs, units(net, out, 1))
+    input_passes.integrate(syn, inputs, units(net, out, 1))
     _add_bias(net, out)
 
 
 @stage
 def input_current_again(net: Layers, syn: input_synapses.InputSynapses, out: Array) -> None:
     """out_1 = W_1 x + b_1 for the same sample, with the weights as they are now."""
-    input_synapses.evaluate(syn, syn.x, units(net, out, 1))
+    input_passes.evaluate(syn, syn.x, units(net, out, 1))
     _add_bias(net, out)
 
 
@@ -229,7 +183,7 @@ def modulated_current(net: Layers, syn: input_synapses.InputSynapses, work: Work
     if net.afresh > 0:
         input_current_again(net, syn, work.p)
         a = p
-    input_synapses.modulate(syn, work.c, a, p)
+    input_passes.modulate(syn, work.c, a, p)
     if syn.pattern.size > 0:  # the plain form does not begin with a_1, which has the bias
         _add_bias(net, work.p)
 
@@ -296,72 +250,3 @@ def gate(net: Layers, layer: int, work: Work, mask: Array) -> None:
         m = units(net, mask, layer)
         for i in range(delta.size):
             delta[i] *= m[i]
-
-
-@stage
-def update(
-    net: Layers,
-    syn: input_synapses.InputSynapses,
-    layer: int,
-    post: Array,
-    pre: Array,
-    c: Array,
-    step: Step,
-) -> None:
-    """One optimiser step of layer ``layer`` with ΔW_l = post pre_{l-1}ᵀ, Δb_l = post.
-
-    pre: flat activity; for the first layer the presynaptic activity is x + K c.
-    """
-    if net.change.shape[0] > 0:
-        remember(net, layer, post, pre, c, step)
-    if net.gather > 0:
-        return
-    if layer == 1:
-        input_synapses.update(syn, post, c, step)
-    else:
-        w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
-        if net.vW.size > 0:
-            v = matrix(net, net.vW, layer)
-        outer_step(w, v, post, units(net, pre, layer - 1), step)
-    _bias_step(net, layer, post, step)
-
-
-@stage
-def contrast(
-    net: Layers,
-    syn: input_synapses.InputSynapses,
-    layer: int,
-    post: Array,
-    pre: Array,
-    c: Array,
-    minus_post: Array,
-    minus_pre: Array,
-    work: Work,
-    step: Step,
-) -> None:
-    """One optimiser step, ΔW_l = post pre_{l-1}ᵀ − minus_post minus_pre_{l-1}ᵀ, Δb_l = δ_l.
-
-    δ_l = post − minus_post is given. pre, minus_pre: flat activities; for the first layer x + K c
-    (x alone where c is empty) and x + K work.c.
-    """
-    delta = units(net, work.delta, layer)
-    if layer == 1:
-        input_synapses.update(syn, post, c, step)
-        input_synapses.add(syn, minus_post, work.c, -step.eta)
-    else:
-        w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
-        if net.vW.size > 0:
-            v = matrix(net, net.vW, layer)
-        below, minus_below = units(net, pre, layer - 1), units(net, minus_pre, layer - 1)
-        contrast_step(w, v, post, below, minus_post, minus_below, step)
-    _bias_step(net, layer, delta, step)
-
-
-@inlined
-def _bias_step(net: Layers, layer: int, post: Array, step: Step) -> None:
-    """One optimiser step of b_l with Δb_l = post, where there are biases."""
-    if net.b.size > 0:
-        v_b = net.vb
-        if net.vb.size > 0:
-            v_b = units(net, net.vb, layer)
-        vector_step(units(net, net.b, layer), v_b, post, step)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.compiler.records import another
-from rate_models.kernels import input_synapses, vectors
+from rate_models.kernels import pending, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, matrix, units
 from rate_models.model.optimizers import Step
@@ -89,7 +89,7 @@ def _add(row: Array, net: Layers, layer: int, unit: int, count: int, sign: Scala
 @stage
 def _apply_to_input(net: Layers, syn: InputSynapses, kept: Array, count: int, step: Step) -> None:
     """Changes stand for gradients at a rate of −1."""
-    input_synapses.advance(syn, step)
+    pending.advance(syn, step)
     for k in range(count):
         sample, change = another(syn, kept[k]), units(net, net.change[k], 1)
-        input_synapses.add(sample, change, net.c[k], -net.W.dtype.type(1))
+        pending.add(sample, change, net.c[k], -net.W.dtype.type(1))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rate_models.compiler.kernel import Array, specialise, stage
 from rate_models.compiler.records import Record, kind_of, opened
-from rate_models.kernels import input_synapses, layers, vectors
+from rate_models.kernels import input_passes, input_synapses, layers, pending, vectors
 from rate_models.kernels.input_synapses import BLOCK
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
@@ -20,7 +20,7 @@ FOLD_EVERY = 8192  # samples between foldings; part of the trajectory, so not an
 
 
 class Parts(NamedTuple):
-    """The arrays of a network that learns; of one that predicts, ``clock`` is not looked at."""
+    """The arrays of a network that learns; one that predicts does not use ``clock``."""
 
     net: Layers
     syn: input_synapses.InputSynapses
@@ -30,7 +30,7 @@ class Parts(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What a person may change between two samples."""
+    """What the user may change between two samples."""
 
     hyper: Any  # of the rule, as `hyperparameters.numeric` has them
     rates: Rates
@@ -44,13 +44,13 @@ def _learn(  # type: ignore[no-untyped-def]
     parts, options: addresses of records of `Parts` and `Options`. X (N, n_0); labels (N,) class
     indices, or Y (N, n_L) target vectors when its width is not 0; masks (N, hidden units) or
     (N, 0); noise (N, width) or (N, 0).
-    Fills predicted (N,) and losses_ (N,), and out (N, n_L) when its width is not 0, with what the
-    network said before learning and without dropout. Stops where that is not finite.
+    Fills predicted (N,) and losses_ (N,), and out (N, n_L) when its width is not 0, with the answer
+    of the network before learning and without dropout. Stops where that is not finite.
     """
     of, by = opened(parts, PARTS), opened(options, OPTIONS)  # type: ignore[name-defined]  # noqa: F821
     net, syn, params, work, clock = of.net, of.syn, of.params, of.work, of.clock
     last = net.sizes.size - 1
-    input_synapses.begin(syn)
+    input_passes.begin(syn)
     for t in range(X.shape[0]):
         block = X[t : t + BLOCK - clock[0] % BLOCK]
         for layer in range(1, last + 1):
@@ -73,7 +73,7 @@ def _standard(  # type: ignore[no-untyped-def]
 ):
     """S(t,l): fill a_l and h_l, given those below; where there is dropout, also without it.
 
-    inputs (N, n_0): this sample and those that follow, see `input_synapses.integrate`.
+    inputs (N, n_0): this sample and those that follow, see `input_passes.integrate`.
     """
     if layer == 1:
         layers.input_current(net, syn, inputs, work.a)
@@ -94,16 +94,16 @@ def end_of_step(syn: input_synapses.InputSynapses, seen: int, batch: int) -> Non
     if seen % batch > 0:
         return
     if seen // FOLD_EVERY > (seen - batch) // FOLD_EVERY:
-        input_synapses.fold(syn)
+        pending.fold(syn)
     elif seen // BLOCK > (seen - batch) // BLOCK:
-        input_synapses.end_block(syn)
+        pending.end_block(syn)
 
 
 @stage
 def judge(
     net: Layers, work: Work, dropout: bool, t: int, predicted: Array, losses_: Array, out: Array
 ) -> bool:
-    """E(t): write down what the network said without dropout; then e and δ_L, if it is finite."""
+    """E(t): store the answer without dropout, then e and δ_L. False if the loss is not finite."""
     last = net.sizes.size - 1
     a, h = layers.units(net, work.a, last), layers.units(net, work.h, last)
     if dropout:

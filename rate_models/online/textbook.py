@@ -55,7 +55,7 @@ class TextbookNetwork(OnlineNetwork):
         self._make_single()
 
     def _learn(
-        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, said: Any
+        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, outcome: Any
     ) -> int:
         book, outputs = self._book, self.spec.sizes[-1]
         book.hyper, book.sgd.optimizer = self.hyper, self.optimizer
@@ -66,9 +66,9 @@ class TextbookNetwork(OnlineNetwork):
             with np.errstate(all="ignore"):
                 a, h = rules.forward(self.definition, self.spec, book.params, self.hyper, X[one])
                 self._pre_activations = [each[0] for each in a[1:]]
-                said.outputs[t], said.predicted[t] = h[-1][0], h[-1][0].argmax()
-                said.losses[t] = losses.loss_of(self.spec.loss, a[-1], h[-1], y)[0]
-                if not np.isfinite(said.losses[t]):
+                outcome.outputs[t], outcome.predicted[t] = h[-1][0], h[-1][0].argmax()
+                outcome.losses[t] = losses.loss_of(self.spec.loss, a[-1], h[-1], y)[0]
+                if not np.isfinite(outcome.losses[t]):
                     return t
                 book.samples_seen = self.samples_seen
                 hidden = self.spec.sizes[1:-1]

@@ -25,11 +25,11 @@ from rate_models.rules._draws import dropout, masks_and_noise
 from rate_models.rules._own import Own, Start, uniform_feedback
 from rate_models.rules._plain import FeedbackHyperparameters, Hyperparameters
 from rate_models.rules._records import (
-    Advice,
     Defaults,
     Draws,
     Noise,
     Properties,
+    RateWarning,
     Ref,
     Stage,
     Task,
@@ -40,10 +40,36 @@ from rate_models.rules._tasks import modulated, output, passed_down, standard
 from rate_models.support import lookup
 
 __all__ = [
-    "FIXED", "RULES", "Advice", "Defaults", "Description", "Draws", "FeedbackHyperparameters",
-    "Hyperparameters", "Noise", "Own", "Properties", "Ref", "Rule", "Stage", "Start", "Task",
-    "Term", "check", "dropout", "forward", "get", "masks_and_noise", "modulated", "names",
-    "nearest", "output", "passed_down", "standard", "start", "uniform_feedback",
+    "FIXED",
+    "RULES",
+    "Defaults",
+    "Description",
+    "Draws",
+    "FeedbackHyperparameters",
+    "Hyperparameters",
+    "Noise",
+    "Own",
+    "Properties",
+    "RateWarning",
+    "Ref",
+    "Rule",
+    "Stage",
+    "Start",
+    "Task",
+    "Term",
+    "check",
+    "dropout",
+    "forward",
+    "get",
+    "masks_and_noise",
+    "modulated",
+    "names",
+    "nearest",
+    "output",
+    "passed_down",
+    "standard",
+    "start",
+    "uniform_feedback",
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from rate_models.compiler.kernel import Array, stage
-from rate_models.kernels import layers
+from rate_models.kernels import layers, updates
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
@@ -168,7 +168,7 @@ def _teach_through_w(
     """Teaching signal and update of one layer of one sample. Readable form: `_batch_down`."""
     if layer > 1:
         layers.back_project(net, layer, work, mask)  # with W_l as the standard pass saw it
-    layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)
+    updates.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)
 
 
 @stage
@@ -193,7 +193,7 @@ def _teach_through_signs(
             for j in range(below.size):
                 below[j] += np.sign(w[i, j]) * (mean * delta[i])
         layers.gate(net, layer - 1, work, mask)
-    layers.update(net, syn, layer, delta, work.h, work.c, step)
+    updates.update(net, syn, layer, delta, work.h, work.c, step)
 
 
 @stage
@@ -213,7 +213,7 @@ def _teach_through_b(
     if layer > 1:
         B = layers.item(params.B, params.B_at, layer - 2)
         layers.feed_back(net, layer - 1, B, delta, work, mask)
-    layers.update(net, syn, layer, delta, work.h, work.c, step)
+    updates.update(net, syn, layer, delta, work.h, work.c, step)
 
 
 _TEACH_DOWN = {"W": _teach_through_w, "signs": _teach_through_signs, "B": _teach_through_b}
@@ -268,7 +268,7 @@ def _teach_from_error(
     if layer < last:
         B = layers.item(params.B, params.B_at, layer - 1)
         layers.feed_back(net, layer, B, layers.units(net, work.delta, last), work, mask)
-    layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)
+    updates.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)
 
 
 @stage
@@ -287,4 +287,4 @@ def _teach_from_target(
     if layer < net.sizes.size - 1:
         B = layers.item(params.B, params.B_at, layer - 1)
         layers.feed_back(net, layer, B, work.y, work, mask)
-    layers.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)
+    updates.update(net, syn, layer, layers.units(net, work.delta, layer), work.h, work.c, step)

@@ -19,11 +19,11 @@ from rate_models.rules._own import Own
 from rate_models.rules._records import (
     NO_NOISE,
     SAFE,
-    Advice,
     Defaults,
     Draws,
     Noise,
     Properties,
+    RateWarning,
     Task,
 )
 from rate_models.support import lookup, own_files
@@ -68,8 +68,8 @@ class Description:
     defaults: default rate, activation and scale, see `rate_models.defaults`.
     suits(spec, labels, power): {name: number} of options that depend on the network; may include lr
     in place of `rate_models.defaults`. power: mean square of the input.
-    advise(spec, hyper, optimizer, x, y): a list of warnings (`Advice`) about the rates, for samples
-    like x (T, n_0), as the network receives them, and y (T, n_L).
+    rate_warnings(spec, hyper, optimizer, x, y): warnings (`RateWarning`) about the rates, for
+    samples like x (T, n_0), as the network receives them, and y (T, n_L).
     """
 
     module: str
@@ -85,13 +85,15 @@ class Description:
     check_hyperparameters: Callable[[NetworkSpec, Any], None] = _nothing
     defaults: Defaults = SAFE
     suits: Callable[[NetworkSpec, bool, float], dict[str, float]] | None = None
-    advise: Callable[[NetworkSpec, Any, Optimizer, Any, Any], list[Advice]] | None = None
+    rate_warnings: Callable[[NetworkSpec, Any, Optimizer, Any, Any], list[RateWarning]] | None = (
+        None
+    )
 
     def __post_init__(self) -> None:
         own_files.note(self.module)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        place = own_files.place(self.module, f"copy of rule {self.name}")
+        place = own_files.location(self.module, f"copy of rule {self.name}")
         self._check_file(place)
         return _stated_in, (place,)
 
@@ -111,7 +113,7 @@ class Description:
         would load another rule: this one was changed, or typed at a prompt.
         """
         text = lookup.reference(RULES, self.module, f"rule {self.name}")
-        self._check_file(own_files.place(self.module, f"rule {self.name}"))
+        self._check_file(own_files.location(self.module, f"rule {self.name}"))
         return text
 
     def _check_file(self, place: str) -> None:
@@ -176,10 +178,10 @@ class Rule(Description):
     samples have those of the first.
     delays(hyper): whether M may come after the standard passes of later samples. This requires
     that `teach` goes through weights only by `layers.current` and `layers.modulated_current`, and
-    changes the weights of each layer once, by `layers.update`. Without it, only an M that goes
+    changes the weights of each layer once, by `updates.update`. Without it, only an M that goes
     through no weights may be delayed.
     batches(hyper): whether the updates of a mini-batch may be applied together at its end. This
-    requires that `teach` changes the weights of each layer once, by `layers.update`, and nothing
+    requires that `teach` changes the weights of each layer once, by `updates.update`, and nothing
     else that outlives the sample.
     convolves: whether layers may be convolutions, in batches. This requires that `batch` goes
     through weights, and through feedback of their shape, only by the methods of ``spec``.

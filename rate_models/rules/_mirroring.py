@@ -40,7 +40,7 @@ from array_api_compat import array_namespace
 
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
-from rate_models.kernels import input_synapses, layers, vectors
+from rate_models.kernels import layers, pending, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations
@@ -184,7 +184,7 @@ def mirror_online(
     last, j, B, F = net.sizes.size - 1, int(hyper.inject), params.B, params.F
     keep = B.dtype.type(1) - hyper.mirror_rate * hyper.mirror_decay
     if j == 0:
-        input_synapses.collect(syn)
+        pending.collect(syn)
     f = F.reshape(net.sizes[j], net.sizes[last])
     first = 0
     for layer in range(j + 1, last + 1):
@@ -209,7 +209,7 @@ def mirror_online(
     for i in range(F.size):
         F[i] *= B.dtype.type(size)
     if j == 0:
-        input_synapses.replace(syn, f)
+        pending.replace(syn, f)
 
 
 @stage

@@ -54,7 +54,7 @@ class Task(NamedTuple):
     updates: tuple[Ref, ...] = ()
 
 
-class Advice(NamedTuple):
+class RateWarning(NamedTuple):
     """A warning about the rates of a rule.
 
     text: the message. serious: whether learning will fail; otherwise it may only be improved.

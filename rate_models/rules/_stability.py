@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
-from rate_models.rules import Advice
+from rate_models.rules import RateWarning
 
 Array = NDArray[np.float64]
 
@@ -47,7 +47,9 @@ def modes(x: Array, y: Array, k: int, ridge: float = 0.0) -> tuple[Array, Array]
     return explained[:k] ** 2, 1 / (w**2).sum(axis=0)
 
 
-def advise(spec: NetworkSpec, hyper: Any, optimizer: Optimizer, x: Array, y: Array) -> list[Advice]:
+def rate_warnings(
+    spec: NetworkSpec, hyper: Any, optimizer: Optimizer, x: Array, y: Array
+) -> list[RateWarning]:
     """Warnings about the rates for samples like x (T, m), y (T, n).
 
     The condition on the modes, for the linear form, is checked with at least 2 m samples: with
@@ -70,7 +72,7 @@ def advise(spec: NetworkSpec, hyper: Any, optimizer: Optimizer, x: Array, y: Arr
             f"bmvr may diverge: η ⟨‖x‖²⟩ λmax(QQᵀ) = {eta:g} · {size:.3g} · {top:.3g} = "
             f"{eta * size * top:.3g}; expected below 2; try lr={1 / (size * top):.1g}"
         )
-        warnings.append(Advice(text, serious=True))
+        warnings.append(RateWarning(text, serious=True))
     bound = eta * kappa * c * (1 - 4 * eta_q)
     if bound.size and eta_2**2 >= bound.min():
         i = int(bound.argmin())
@@ -79,10 +81,10 @@ def advise(spec: NetworkSpec, hyper: Any, optimizer: Optimizer, x: Array, y: Arr
             f"η κ c (1 − 4 η_q) = {bound[i]:.3g} for hidden mode {i + 1} (κ {kappa[i]:.3g}, "
             f"c {c[i]:.3g}); lower eta_apical or eta_q"
         )
-        warnings.append(Advice(text, serious=True))
+        warnings.append(RateWarning(text, serious=True))
     if not warnings and hyper.eta_apical > 0.25:
         text = (
             f"bmvr: η_2 = {hyper.eta_apical:g} η; up to η / 4 hidden modes disturb each other less"
         )
-        warnings.append(Advice(text, serious=False))
+        warnings.append(RateWarning(text, serious=False))
     return warnings

@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, NamedTuple
 
 from rate_models.compiler.kernel import Array, stage
-from rate_models.kernels import input_synapses, layers, vectors
+from rate_models.kernels import input_passes, layers, updates, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations, losses
@@ -121,7 +121,7 @@ def teach(
     if layer == 1 < last:
         for i in range(work.c.size):
             work.c[i] = -hyper.sign * work.e[i]
-        input_synapses.through(syn, work.c, delta)
+        input_passes.through(syn, work.c, delta)
         layers.gate(net, layer, work, mask)
     elif layer < last:
         w, below = layers.matrix(net, net.W, layer), layers.units(net, work.delta, layer - 1)
@@ -130,7 +130,7 @@ def teach(
         layers.gate(net, layer, work, mask)
     if layer == 1:
         work.c[:] = 0  # the presynaptic activity of the update is x alone
-    layers.update(net, syn, layer, delta, work.h, work.c, step)
+    updates.update(net, syn, layer, delta, work.h, work.c, step)
 
 
 RULE = Rule(

@@ -55,7 +55,7 @@ from pydantic import Field
 
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
-from rate_models.kernels import input_synapses, layers, vectors
+from rate_models.kernels import layers, pending, updates, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations
@@ -108,10 +108,10 @@ def suits(spec: NetworkSpec, labels: bool, power: float) -> dict[str, float]:
 
     P: mean square of the input. For labels the first sum is small because W_1 starts small.
     Correlated targets, such as the pixels of an image, raise Q Rᵀ up to n_L, so W_1 must be slow,
-    see `advise`. W_2 and Q may be faster, as long as they average over more samples than there are
-    hidden units. Q is the fastest, because it keeps the prediction small. Tuned on parts of the
-    training samples of digits, MNIST, Fashion-MNIST, CIFAR-10 and synthetic, and on synthetic
-    regressions.
+    see `rate_warnings`. W_2 and Q may be faster, as long as they average over more samples than
+    there are hidden units. Q is the fastest, because it keeps the prediction small. Tuned on parts
+    of the training samples of digits, MNIST, Fashion-MNIST, CIFAR-10 and synthetic, and on
+    synthetic regressions.
     """
     inputs, hidden = spec.sizes[0], sum(spec.sizes[1:-1])
     if labels:
@@ -268,7 +268,7 @@ def teach(
         layers.gate(net, 1, work, mask)
         if hyper.ridge > 0 and not moving:
             _shrink(syn, params, hyper, step, n)
-        layers.update(net, syn, 1, delta, work.h, work.c, step)
+        updates.update(net, syn, 1, delta, work.h, work.c, step)
         if hyper.ridge > 0 and moving:
             _shrink(syn, params, hyper, step, n)
         if by_steps:
@@ -284,7 +284,7 @@ def teach(
     if net.vW.size == 0:
         for i in range(net.W.size):
             net.W[i] -= own.eta * net.W[i]
-    layers.update(net, syn, 2, delta, work.h, work.c, own)
+    updates.update(net, syn, 2, delta, work.h, work.c, own)
     if params.mean.size > 0:
         vectors.axpy(params.mean, hyper.mean_rate, z)
 
@@ -340,7 +340,7 @@ def _shrink(syn: InputSynapses, params: Any, hyper: Any, step: Step, n: Array) -
 
     Called before the update of W_1, or, with velocities, after it: W_1 + V is then the old W_1.
     """
-    input_synapses.settle(syn)
+    pending.settle(syn)
     k, fall = n.size, step.eta * hyper.ridge
     rise = hyper.eta_q * fall
     q, r = params.Q.reshape(k, k), params.R.reshape(k, k)
@@ -391,6 +391,6 @@ RULE = Rule(
     check=check,
     check_hyperparameters=check_hyperparameters,
     suits=suits,
-    advise=_stability.advise,
+    rate_warnings=_stability.rate_warnings,
     defaults=DEFAULTS,
 )

@@ -43,7 +43,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
-from rate_models.kernels import input_synapses, layers, vectors
+from rate_models.kernels import input_passes, layers, updates, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations
@@ -250,7 +250,7 @@ def teach(
             delta[i] = rate * work.e[i]
         if layer == 1:
             work.c[:] = 0
-        layers.update(net, syn, layer, delta, work.h, work.c, step)
+        updates.update(net, syn, layer, delta, work.h, work.c, step)
         return
     wrong = layers.units(net, work.post, last)  # scratch that the output layer does not use
     if layer == 1:
@@ -272,7 +272,7 @@ def teach(
     _drive(layer, net, work.q, false, rate * sigmoid_of(z_wrong), mask)
     for i in range(delta.size):
         delta[i] = false[i] - right[i]
-    layers.contrast(net, syn, layer, false, work.q, wrong, right, work.p, work, step)
+    updates.contrast(net, syn, layer, false, work.q, wrong, right, work.p, work, step)
 
 
 @stage
@@ -280,7 +280,7 @@ def _current(layer: int, net: Layers, syn: InputSynapses, c: Array, work: Work, 
     """out_l = W_l out_{l-1} + b_l; for the first layer, W_1 (x + K c) + b_1."""
     if layer == 1:
         current = layers.units(net, out, 1)
-        input_synapses.through(syn, c, current)
+        input_passes.through(syn, c, current)
         vectors.axpy(current, current.dtype.type(1), layers.units(net, work.a, 1))
     else:
         layers.current(net, layer, out, out)

@@ -44,7 +44,7 @@ from pydantic import Field
 
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.errors import BadOption
-from rate_models.kernels import layers, vectors
+from rate_models.kernels import layers, updates, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
@@ -257,7 +257,7 @@ def teach(
             _correct(b, signal, surprise, hyper.eta_b)
         layers.gate(net, layer, work, mask)
     if params.seen.size == 0 or params.seen[0] > hyper.warmup:
-        layers.update(net, syn, layer, delta, work.h, work.c, step)
+        updates.update(net, syn, layer, delta, work.h, work.c, step)
 
 
 @stage

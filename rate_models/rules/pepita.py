@@ -52,7 +52,7 @@ from pydantic import Field
 
 from rate_models.compiler.kernel import Array, stage
 from rate_models.errors import BadOption
-from rate_models.kernels import layers, vectors
+from rate_models.kernels import layers, updates, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import activations, losses
@@ -299,7 +299,7 @@ def teach(
         return
     if 1 < layer < last and mismatch and layers.in_place(net):
         pre = work.h if standard else work.p
-        layers.pass_and_update(net, layer, pre, work.h, work.p, work.delta, mask, step)
+        updates.pass_and_update(net, layer, pre, work.h, work.p, work.delta, mask, step)
         return
     if layer == 1 and not (last == 1 and standard):
         layers.modulated_current(net, syn, work)
@@ -314,10 +314,10 @@ def teach(
         work.c[:] = 0
     if hyper.form == HEBBIAN and not standard:
         h, none = layers.units(net, work.h, layer), work.c[:0]
-        layers.contrast(net, syn, layer, h, work.h, none, p, work.p, work, step)
+        updates.contrast(net, syn, layer, h, work.h, none, p, work.p, work, step)
     else:
         delta, pre = layers.units(net, work.delta, layer), work.h if standard else work.p
-        layers.update(net, syn, layer, delta, pre, work.c, step)
+        updates.update(net, syn, layer, delta, pre, work.c, step)
 
 
 @stage
@@ -328,7 +328,7 @@ def _first_step(layer: int, net: Layers, syn: InputSynapses, step: Step, work: W
     """
     if layer == 1:
         work.c[:] = 0
-    layers.update(net, syn, layer, layers.units(net, work.h, layer), work.h, work.c, step)
+    updates.update(net, syn, layer, layers.units(net, work.h, layer), work.h, work.c, step)
     if layer == 1:
         layers.input_current_again(net, syn, work.a)
 

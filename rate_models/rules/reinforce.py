@@ -33,7 +33,7 @@ from __future__ import annotations
 from typing import Annotated, Any, NamedTuple
 
 from rate_models.compiler.kernel import Array, stage
-from rate_models.kernels import layers, vectors
+from rate_models.kernels import layers, updates, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
@@ -120,7 +120,7 @@ def teach(
     else:
         vectors.copy(delta, layers.units(net, work.p, layer))
         layers.gate(net, layer, work, mask)
-    layers.update(net, syn, layer, delta, work.h, work.c, step)
+    updates.update(net, syn, layer, delta, work.h, work.c, step)
 
 
 RULE = Rule(

@@ -88,7 +88,7 @@ def load(kind: str, name: str) -> ModuleType:
     return _modules[path, digest]
 
 
-def place(module: str, what: str) -> str:
+def location(module: str, what: str) -> str:
     """The text by which `at` loads a module in another process.
 
     It is the module's name in a package, else its `reference`.

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from rate_models.rules import Advice
+from rate_models.rules import RateWarning
 from streaming.learner.learner import OnlineLearner
 from streaming.sources import Source
 
 SAMPLES = 500  # in the first check
 
 
-def rate_warnings(learner: OnlineLearner, X: Any, y: Any) -> list[Advice]:
+def rate_warnings(learner: OnlineLearner, X: Any, y: Any) -> list[RateWarning]:
     """Warnings and notes of the learner's rule about its rates, for samples such as X and y."""
     net = learner.network
-    if (check := net.definition.advise) is None:
+    if (check := net.definition.rate_warnings) is None:
         return []
     x, target = learner.prepared(X, y)
     return check(net.spec, net.hyper, net.optimizer, x, target)
@@ -35,7 +35,7 @@ class RateChecks:
         self._learner, self._notify = learner, notify
         self._X: list[Any] = []
         self._y: list[Any] = []
-        has_checks = learner.network.definition.advise is not None
+        has_checks = learner.network.definition.rate_warnings is not None
         # the numbers of samples at which to check
         self._due = sorted({SAMPLES, max(SAMPLES, 4 * learner.sizes[0])}) if has_checks else []
         self._seen, self._reported = 0, set[str]()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rate_models.compiler.kernel import Array, specialise, stage
 from rate_models.compiler.records import Record, kind_of, opened
-from rate_models.kernels import input_synapses, minibatches
+from rate_models.kernels import input_passes, minibatches
 from rate_models.kernels.input_synapses import BLOCK
 from rate_models.model.optimizers import Step, step_at
 from rate_models.online import kernel as online_kernel
@@ -139,7 +139,7 @@ def _walk(  # type: ignore[no-untyped-def]
                 mask,
             )
             if layer == 1:
-                input_synapses.snapshot(syn)
+                input_passes.snapshot(syn)
         elif kind == E:
             done = judge(net, work, mask.size > 0, new, predicted, losses, out)
         else:

@@ -106,7 +106,7 @@ class ScheduledNetwork(Waiting):
 
     def _build(self, params: Any) -> None:
         super()._build(params)
-        samples = self.schedule.batch if self._gathering else 0
+        samples = self.schedule.batch if self._accumulating else 0
         _, self._accumulated = slots.allocate(self._work, self._syn, samples)
         self._accumulated_at = Records(
             slots.synapses_at(self._syn, self._accumulated, slot) for slot in range(samples)
@@ -225,7 +225,7 @@ class ScheduledNetwork(Waiting):
     @property
     def _modes(self) -> tuple[Mode, ...]:
         """The execution modes that have the result of the schedule."""
-        if self.timed or self.schedule.delay or self._gathering:
+        if self.timed or self.schedule.delay or self._accumulating:
             return ASSIGNMENTS
         one = self.schedule.kind == "sequential" or self.workers == 1
         return ("single",) if one else (*ASSIGNMENTS, "single")

@@ -41,10 +41,10 @@ class Waiting(OnlineNetwork):
 
     @property
     def _remembered(self) -> int:
-        return self.schedule.batch if self._gathering else self.schedule.delay * self._stashing
+        return self.schedule.batch if self._accumulating else self.schedule.delay * self._stashing
 
     @property
-    def _gathering(self) -> bool:
+    def _accumulating(self) -> bool:
         return self.schedule.batch > 1
 
     def _clear_waiting(self) -> None:
@@ -123,7 +123,7 @@ class Waiting(OnlineNetwork):
 
     def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
         limits = {**super()._bounds(arrays)}
-        if self._gathering:  # at most the samples of the mini-batch that has begun
+        if self._accumulating:  # at most the samples of the mini-batch that has begun
             most = int(arrays["clock"][0]) % self.schedule.batch
             return limits | {"layers.changes": (0, [0, *[most] * self.spec.layers])}
         return limits | {"layers.changes": (0, bounds.MOST)}
@@ -131,7 +131,7 @@ class Waiting(OnlineNetwork):
     def _arrays(self) -> dict[str, Array]:
         names = REMEMBERED if self._remembered else ()
         own = {name: getattr(self._net, name.removeprefix("layers.")) for name in names}
-        if self._gathering:
+        if self._accumulating:
             sums = self._accumulated._asdict()
             own |= {f"gathered.{name}": array for name, array in sums.items()}
         return super()._arrays() | own

@@ -36,7 +36,7 @@ def trained(request: pytest.FixtureRequest) -> Any:
     params = initial_parameters(spec, "bmvr", 0, **hyper)
     book = Textbook(spec, "bmvr", params, Optimizer(lr=0.4), **hyper)
     # one sample at a time η = 0.4 would overshoot; in full batches the modes alone matter
-    warnings = bmvr.RULE.advise(spec, book.hyper, Optimizer(lr=0.4), x, y)
+    warnings = bmvr.RULE.rate_warnings(spec, book.hyper, Optimizer(lr=0.4), x, y)
     assert not any("settle" in one.text for one in warnings)
     for _ in range(12000):
         book.learn(x, y)
@@ -72,7 +72,7 @@ def test_online_it_comes_within_a_percent(seed: int) -> None:
     net = OnlineNetwork(
         NetworkSpec((M, K, N), **LINEAR), "bmvr", seed=seed, optimizer=optimizer, **ONLINE
     )
-    assert bmvr.RULE.advise(net.spec, net.hyper, optimizer, x, y) == []
+    assert bmvr.RULE.rate_warnings(net.spec, net.hyper, optimizer, x, y) == []
     order = np.random.default_rng(seed)
     for _ in range(15):
         shuffled = order.permutation(len(x))

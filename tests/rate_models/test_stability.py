@@ -13,7 +13,7 @@ from rate_models.errors import Diverged
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
 from rate_models.online.network import OnlineNetwork
-from rate_models.rules import Advice, bmvr
+from rate_models.rules import RateWarning, bmvr
 from rate_models.rules._stability import modes
 from rate_models.textbook import Textbook, initial_parameters
 from streaming import OnlineLearner
@@ -27,10 +27,10 @@ def warned(x: np.ndarray, y: np.ndarray, k: int, rates: Any, activation: str = "
     eta, eta_2, eta_q = rates
     hyper = bmvr.Hyperparameters(eta_apical=eta_2 / eta, eta_q=eta_q / eta)
     spec = NetworkSpec((x.shape[1], k, y.shape[1]), activation, "mse")
-    return bmvr.RULE.advise(spec, hyper, Optimizer(eta), x, y)
+    return bmvr.RULE.rate_warnings(spec, hyper, Optimizer(eta), x, y)
 
 
-def warns_of_spirals(warnings: list[Advice]) -> bool:
+def warns_of_spirals(warnings: list[RateWarning]) -> bool:
     return any(one.serious and "may not settle" in one.text for one in warnings)
 
 

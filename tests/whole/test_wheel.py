@@ -19,8 +19,8 @@ import pytest
 pytestmark = pytest.mark.slow
 _, WHOLE = guides.rule_files()
 FLIPPED = WHOLE.replace(
-    "    layers.update(",
-    "    for i in range(delta.size):\n        delta[i] = -delta[i]\n    layers.update(",
+    "    updates.update(",
+    "    for i in range(delta.size):\n        delta[i] = -delta[i]\n    updates.update(",
 )
 RUN = ("run", "--rule", "./sign_symmetry.py", "--hidden", "32", "--epochs", "60", "--json")
 TORCH = """
