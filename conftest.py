@@ -16,7 +16,12 @@ settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 collect_ignore = [
-    folder
-    for folder, module in (("rate_models/batch", "torch"), ("biocircuits/spiking", "brian2"))
+    path
+    for path, module in (
+        ("rate_models/batch", "torch"),
+        ("biocircuits/spiking", "brian2"),
+        ("dendrostream/river.py", "river"),
+        ("docs/libraries.md", "river"),
+    )
     if find_spec(module) is None
 ]

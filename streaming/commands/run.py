@@ -126,4 +126,6 @@ def _report(summary: dict[str, Any]) -> str:
         rows.insert(-1, ("goes on from", before))
     if summary["skipped"]:
         rows.insert(len(scores) + 1, ("skipped", f"{summary['skipped']:,} bad samples"))
+    if summary["missing"]:
+        rows.insert(len(scores) + 1, ("missing", f"{summary['missing']:,} values filled"))
     return "\n".join(f"{name:<22}{value}" for name, value in rows)

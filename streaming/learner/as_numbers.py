@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models.compiler.kernel import kernel
 from rate_models.errors import BadSample, quoted
 
 Array = NDArray[Any]
@@ -69,3 +71,36 @@ def as_float(array: Array) -> NDArray[np.float64]:
 def short(value: object) -> str:
     """``repr`` on one line, shortened."""
     return quoted(value)
+
+
+@kernel
+def within(vector: Array, limit: float) -> bool:
+    """Whether no number is larger in size than ``limit``, or NaN."""
+    fine = 0
+    for i in range(vector.size):
+        fine += abs(vector[i]) <= limit
+    return bool(fine == vector.size)
+
+
+def is_absent(value: object) -> bool:
+    """Whether it stands for a missing value: None, or NA of pandas. (NaN is a float already.)"""
+    return value is None or type(value).__name__ == "NAType"
+
+
+def is_scalar(y: object) -> bool:
+    """Whether it is a number or the like, not a vector."""
+    try:
+        return np.ndim(y) == 0  # type: ignore[arg-type]
+    except Exception:  # as in `numbers`
+        return False
+
+
+def misshapen(where: str, shape: tuple[Any, ...], width: int) -> BadSample:
+    """The error for a value of another shape than (width,)."""
+    size = math.prod(shape) if all(isinstance(n, int) for n in shape) else 0
+    return BadSample(
+        where,
+        got=f"shape {tuple(shape)}",
+        expected=f"shape ({width},)",
+        remedy="flatten it" if size == width else "",
+    )

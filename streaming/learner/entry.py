@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import threading
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.compiler.kernel import kernel
 from rate_models.errors import BadOption, BadSample
-from streaming.learner.as_numbers import as_float, numbers, short
-from streaming.learner.labels import Label, listed
-from streaming.learner.named import (
-    Table,
-    mapping_of,
-    plain,
-    plain_names,
-    table_of,
+from streaming.learner.as_numbers import (
+    as_float,
+    is_absent,
+    is_scalar,
+    misshapen,
+    numbers,
+    short,
+    within,
 )
+from streaming.learner.inputs import Features
+from streaming.learner.labels import Label, labels_of, listed, new_label
+from streaming.learner.named import Name, Table, mapping_of, plain, table_of
 
 Array = NDArray[Any]
 
@@ -28,20 +29,20 @@ Array = NDArray[Any]
 LARGEST = {"float64": 1e100, "float32": 1e18}
 PLAIN = frozenset((int, float))  # numbers in the list or the dict of a sample
 NUMERIC = frozenset("?bBhHiIlLqQefd")  # types of arrays that float64 has room for
-_FIRST = threading.Lock()
 
 
 class Checked(NamedTuple):
     """The good ones of N samples: X (m, n_0) float64 with their truth.
 
-    truth: class indices (m,) or targets (m, n_L).
-    good (N,): which of the samples they are. bad: the error of the first other sample, or None.
+    good: which of the rows handed in these are, (N,) bool. bad: what is wrong with the first
+    that is not, or None. known: how many of the classes were known before; None: all.
     """
 
     X: NDArray[np.float64]
     truth: Array
     good: NDArray[np.bool_]
     bad: BadSample | None
+    known: int | None = None
 
 
 class EntryChecks:
@@ -49,6 +50,9 @@ class EntryChecks:
 
     classes: labels in the order of the output units, None for regression.
     features: names in the order of the inputs, None until a sample came as a dict.
+    gaps: whether NaN, None and an absent feature are missing values; else they are bad.
+    new_classes, new_features: whether samples may bring labels and features that are not known
+    yet, see `with_news`. Units without a label or name are there for the next ones.
     """
 
     def __init__(
@@ -56,16 +60,68 @@ class EntryChecks:
         sizes: Sequence[int],
         classes: tuple[Label, ...] | None,
         dtype: str,
-        features: tuple[str | int, ...] | None = None,
+        features: tuple[Name, ...] | None = None,
+        *,
+        gaps: bool = False,
+        new_classes: bool = False,
+        new_features: bool = False,
     ) -> None:
-        self.n_features, self.n_outputs = sizes[0], sizes[-1]
-        self.classes, self.features, self._limit = classes, features, LARGEST[dtype]
+        self.classes, self.n_outputs, self._limit = classes, sizes[-1], LARGEST[dtype]
+        self.gaps, self.new_classes = gaps, new_classes
+        self._names = Features(sizes[0], features, gaps=gaps, new=new_features)
         self._index = {label: i for i, label in enumerate(classes or ())}
+
+    @property
+    def features(self) -> tuple[Name, ...] | None:
+        """The names of the features in the order of the inputs; None before they are known."""
+        return self._names.names
+
+    @property
+    def n_features(self) -> int:
+        """The number of features."""
+        return self._names.size
+
+    @property
+    def new_features(self) -> bool:
+        """Whether samples may bring new features."""
+        return self._names.new
+
+    @property
+    def grows(self) -> bool:
+        """Whether samples may bring new labels or features."""
+        return self.new_classes or self._names.new
+
+    def until_news(self, X: Any, y: Any) -> int:
+        """The number of leading rows that bring no new label and no new feature."""
+        names = self._names
+        if names.new and isinstance(X, Table) and names.unknown(X.names):
+            return 0
+        named = names.new and isinstance(X, list | tuple)
+        for i, label in enumerate(y.tolist() if isinstance(y, np.ndarray) else y):
+            if self.new_classes and self.code(label) < 0 and new_label(label) is not None:
+                return i
+            if named and (x := mapping_of(X[i])) is not None and names.unknown(x):
+                return i
+        return len(y)
+
+    def with_news(self, X: Any, y: Any) -> EntryChecks:
+        """Checks that also admit the label and the features of the only row of X and y."""
+        other = copy.copy(self)
+        given = X.names if isinstance(X, Table) else mapping_of(X[0])
+        if self._names.new and given is not None:
+            other._names = self._names.with_new(given)
+        if self.new_classes and self.code(y[0]) < 0 and (label := new_label(y[0])) is not None:
+            other._take_classes((*(self.classes or ()), label))
+        return other
+
+    def _take_classes(self, classes: tuple[Label, ...]) -> None:
+        self.classes, self.n_outputs = classes, max(self.n_outputs, len(classes))
+        self._index = {label: i for i, label in enumerate(classes)}
 
     def sample(self, x: object) -> NDArray[np.float64]:
         """One sample as a fresh (n_0,) vector; one with names fixes the order of the features."""
         if type(x) is np.ndarray:
-            return self._vector("x", x, self.n_features)
+            return self._vector("x", x, self.n_features, gaps=self.gaps)
         if (named := mapping_of(x)) is None:
             if (table := table_of(x)) is not None:
                 raise BadSample(
@@ -74,10 +130,13 @@ class EntryChecks:
                     expected="one sample",
                     remedy="take a row of it, or learn_many or predict_many",
                 )
-            return self._vector("x", x, self.n_features)
-        x, names = named, self._names(named)
-        vector = self._vector("x", [x[name] for name in names], self.n_features, names)
-        return vector if self._settled(names) else self.sample(x)
+            return self._vector("x", x, self.n_features, gaps=self.gaps)
+        names = self._names.of(named)
+        values = [named.get(name, np.nan) for name in names]
+        vector = self._vector("x", values, len(names), names, self.gaps)
+        if self._names.new:
+            return np.pad(vector, (0, self.n_features - len(names)))
+        return vector if self._names.settle(names) else self.sample(x)
 
     def plain_sample(self, x: object) -> Array | None:
         """One sample as a fresh (n_0,) vector, the same numbers as `sample` gives; or None.
@@ -86,18 +145,18 @@ class EntryChecks:
         is fast. None: the sample is of another kind, or it is bad; `sample` raises the error.
         """
         if type(x) is dict:
-            names = self.features
-            if names is None or len(x) != len(names):
+            names = self._names.names
+            if names is None or not len(x) == len(names) == self._names.size:
                 return None
             try:
                 x = [x[name] for name in names]
             except Exception:  # KeyError, or whatever a foreign key raises when it is compared
                 return None
         if type(x) is list:
-            usual = len(x) == self.n_features and PLAIN.issuperset(map(type, x))
+            usual = len(x) == self._names.size and PLAIN.issuperset(map(type, x))
         else:
             usual = type(x) is np.ndarray and (
-                x.shape == (self.n_features,) and x.dtype.char in NUMERIC
+                x.shape == (self._names.size,) and x.dtype.char in NUMERIC
             )
         if not usual:
             return None
@@ -105,52 +164,17 @@ class EntryChecks:
             vector = np.array(x, np.float64)
         except OverflowError:  # a whole number beyond all floats
             return None
-        return vector if _within(vector, self._limit) else None
+        return vector if within(vector, self._limit) else None
 
-    def _settled(self, names: tuple[str | int, ...]) -> bool:
-        """Whether these are the features, in this order; of two threads with the first sample one
-        decides.
-        """
-        with _FIRST:
-            if self.features is None:
-                self.features = names
-        return self.features == names
-
-    def _names(self, given: Mapping[Any, Any] | Sequence[Any]) -> tuple[str | int, ...]:
-        """The names of the features in their order; BadSample where these are others."""
-        names = plain_names(given) if self.features is None else self.features
-        if len(names) != self.n_features or len(given) != len(names) or set(names) != {*given}:
-            raise self._other_features(names, given)
-        return names
-
-    def _other_features(
-        self, names: tuple[str | int, ...], given: Mapping[Any, Any] | Sequence[Any]
-    ) -> BadSample:
-        """The error for a sample that has not exactly these features."""
-        missing = [n for n in names if n not in given]
-        unknown = [plain(n) for n in given if n not in names]
-        wrong = [("missing", missing), ("unknown", unknown)]
-        listing = "; ".join(f"{what} {listed(which)}" for what, which in wrong if which)
-        expected = f"{self.n_features} features"
-        return BadSample(
-            "x",
-            got=listing or f"{len(given)} features",
-            expected=f"these {expected}: {listed(names)}" if listing else expected,
-            remedy="give every sample the same features",
-        )
-
-    def take_features(self, names: Sequence[Any] | None) -> None:
-        """Features in the order of a checkpoint; BadOption where they cannot be."""
-        if names is not None:
-            kinds = {type(name) for name in names}
-            if (
-                len(set(names)) != self.n_features
-                or len(names) != self.n_features
-                or not (kinds <= {str, int})
-            ):
-                expected = f"{self.n_features} different names"
-                raise BadOption("features", got=listed(names), expected=expected)
-        self.features = None if names is None else tuple(names)
+    def take(self, features: Sequence[Any] | None, labels: Sequence[Any] | None) -> None:
+        """The known features and classes of a checkpoint; BadOption where they cannot be."""
+        self._names.restore(features)
+        if not self.new_classes:
+            return
+        if labels is None or len(labels) > self.n_outputs:
+            got = "none" if labels is None else f"{len(labels)}"
+            raise BadOption("labels", got=got, expected=f"{self.n_outputs} at most")
+        self._take_classes(labels_of(labels, len(labels)))
 
     def truth(self, y: object) -> Any:
         """The class index of a label, or a regression target as a fresh (n_L,) vector."""
@@ -158,7 +182,7 @@ class EntryChecks:
             if y is None:
                 raise BadSample("y", got="nothing", expected=f"{self.n_outputs} numbers")
             y = plain(y)
-            if self.n_outputs == 1 and not isinstance(y, Sequence) and _is_scalar(y):
+            if self.n_outputs == 1 and not isinstance(y, Sequence) and is_scalar(y):
                 y = [y]
             return self._vector("y", y, self.n_outputs)
         index = self.code(y)
@@ -172,19 +196,24 @@ class EntryChecks:
             )
         return index
 
-    def check(self, X: Any, y: Any, *, to_first: bool) -> Checked:
+    def check(self, X: Any, y: Any, *, to_first: bool, score: bool = False) -> Checked:
         """Several samples at once; ``to_first``: rows from the first bad one on are left out.
 
+        score: all labels that are not known yet get the index after the last class, if samples may
+        bring new ones.
         X and y are arrays or lists of the same length, as `pair` leaves them.
         """
         n = len(y)
         if self.classes is not None:
             labels = y.tolist() if isinstance(y, np.ndarray) else y
             truth: Array = np.array([self.code(label) for label in labels], np.int64)
+            if score and self.new_classes:
+                new = [i for i in np.flatnonzero(truth < 0) if new_label(labels[i]) is not None]
+                truth[new] = len(self.classes)
             good = truth >= 0
         else:
             truth, good = self._table(y, self.n_outputs, np.ones(n, np.bool_), to_first, self.truth)
-        table, good = self._table(X, self.n_features, good, to_first, self.sample)
+        table, good = self._table(X, self.n_features, good, to_first, self.sample, self.gaps)
         if good.all():
             return Checked(table, truth, good, None)
         first = int(np.argmin(good))
@@ -194,7 +223,8 @@ class EntryChecks:
 
     def rows(self, X: Any, number: int) -> NDArray[np.float64]:
         """Rows without truth, (N, n_0); the message counts rows from ``number`` on."""
-        table, good = self._table(X, self.n_features, np.ones(len(X), np.bool_), True, self.sample)
+        good = np.ones(len(X), np.bool_)
+        table, good = self._table(X, self.n_features, good, True, self.sample, self.gaps)
         if not good.all():
             first = int(np.argmin(good))
             try:
@@ -220,16 +250,19 @@ class EntryChecks:
 
     def _table(
         self, rows: Any, width: int, good: NDArray[np.bool_], to_first: bool,
-        one: Callable[[object], Array],
+        one: Callable[[object], Array], gaps: bool = False,
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:  # fmt: skip
-        """The rows (N, width) and which of those marked good still are."""
-        names = self._names(rows.names) if isinstance(rows, Table) else None
+        """The rows (N, width) and which of those marked good still are; gaps: whether NaN is."""
+        names = self._names.of(rows.names) if isinstance(rows, Table) else None
         if names is not None:
             ordered = rows.ordered(names)
             if ordered.values.dtype.kind in "biuf":
-                table, fine = self._table(ordered.values, width, good, to_first, one)
-                if fine.any() and not self._settled(names):
-                    return self._table(rows, width, good, to_first, one)
+                how = to_first, one, gaps
+                table, fine = self._table(ordered.values, len(names), good, *how)
+                if self._names.new:
+                    return np.pad(table, ((0, 0), (0, width - len(names)))), fine
+                if fine.any() and not self._names.settle(names):
+                    return self._table(rows, width, good, *how)
                 return table, fine
             rows = ordered
         if isinstance(rows, np.ndarray) and rows.dtype.kind in "biuf":
@@ -239,7 +272,8 @@ class EntryChecks:
                 table = as_float(rows)
                 if table.size and -self._limit <= table.min() and table.max() <= self._limit:
                     return table, good  # NaN is on neither side
-                return table, good & (np.abs(table) <= self._limit).all(axis=1)
+                fine = np.abs(table) <= self._limit
+                return table, good & (fine | np.isnan(table) if gaps else fine).all(axis=1)
             return np.broadcast_to(0.0, (len(rows), width)), np.zeros(len(rows), np.bool_)
         table, good = np.zeros((len(rows), width)), good.copy()
         for i, row in enumerate(rows):
@@ -253,50 +287,33 @@ class EntryChecks:
         return table, good
 
     def _vector(
-        self, where: str, value: object, width: int, names: tuple[str | int, ...] | None = None
+        self,
+        where: str,
+        value: object,
+        width: int,
+        names: tuple[Name, ...] | None = None,
+        gaps: bool = False,
     ) -> NDArray[np.float64]:
         def name(i: int) -> str:
             return f"feature {names[i]!r}" if names else f"{where}[{i}]"
 
         given = getattr(value, "shape", ())
         if isinstance(given, tuple) and given and given != (width,):  # before a copy is made of it
-            raise _misshapen(where, given, width)
+            raise misshapen(where, given, width)
+        if gaps and isinstance(value, list | tuple):
+            value = [np.nan if is_absent(one) else one for one in value]
         vector = numbers(where, value, name)
         if vector.shape != (width,):
-            raise _misshapen(where, vector.shape, width)
+            raise misshapen(where, vector.shape, width)
         fine = np.abs(vector) <= self._limit
+        if gaps:
+            fine |= np.isnan(vector)
         if not fine.all():
             i = int(np.argmin(fine))
             raise BadSample(
                 name(i),
                 got=vector[i],
                 expected=f"a finite number, at most {self._limit:g} in size",
-                remedy="fill it in or leave the sample out (on_bad='skip')",
+                remedy="fill it in (NaN: missing='mean') or leave the sample out (on_bad='skip')",
             )
         return vector
-
-
-@kernel
-def _within(vector: Array, limit: float) -> bool:
-    """Whether no number is larger in size than ``limit``, or NaN."""
-    fine = 0
-    for i in range(vector.size):
-        fine += abs(vector[i]) <= limit
-    return bool(fine == vector.size)
-
-
-def _is_scalar(y: object) -> bool:
-    try:
-        return np.ndim(y) == 0  # type: ignore[arg-type]
-    except Exception:  # as in `numbers`
-        return False
-
-
-def _misshapen(where: str, shape: tuple[Any, ...], width: int) -> BadSample:
-    size = math.prod(shape) if all(isinstance(n, int) for n in shape) else 0
-    return BadSample(
-        where,
-        got=f"shape {tuple(shape)}",
-        expected=f"shape ({width},)",
-        remedy="flatten it" if size == width else "",
-    )

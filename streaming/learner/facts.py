@@ -8,6 +8,8 @@ from streaming.learner import implementation
 from streaming.learner.entry import EntryChecks
 from streaming.learner.implementation import Network
 from streaming.learner.labels import Label
+from streaming.learner.named import Name
+from streaming.samples.missing import Filler
 from streaming.samples.scaling import Scaler
 from streaming.samples.target_scaling import TargetScaler
 
@@ -23,10 +25,13 @@ class Facts:
     _entry: EntryChecks
     _scaler: Scaler
     _targets: TargetScaler
+    _filler: Filler | None  # None where missing values are refused or skipped
     schedule: str
     workers: int
     batch: int
     on_bad: str
+    missing: str
+    missing_indicator: bool
 
     @property
     def network(self) -> Network:
@@ -90,8 +95,18 @@ class Facts:
 
     @property
     def classes(self) -> tuple[Label, ...] | None:
-        """The label of each output unit; None for regression."""
+        """The label of each output unit, as far as it is known; None for regression."""
         return self._entry.classes
+
+    @property
+    def features(self) -> tuple[Name, ...] | None:
+        """The name of each feature, as far as it is known; None if samples have no names."""
+        return self._entry.features
+
+    @property
+    def filled(self) -> int:
+        """The number of missing values that were filled in the samples learned."""
+        return 0 if self._filler is None else self._filler.filled
 
     @property
     def task(self) -> str:
@@ -124,6 +139,7 @@ class Facts:
     def nbytes(self) -> int:
         """The size in bytes of the state in a checkpoint."""
         arrays = [*self._network.state().values(), *self._scaler.state().values()]
+        arrays += [] if self._filler is None else self._filler.state().values()
         return sum(array.nbytes for array in arrays)
 
     def __repr__(self) -> str:

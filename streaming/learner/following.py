@@ -37,7 +37,7 @@ class Power:
     def add(self, X: NDArray[Any]) -> None:
         """Add the rows of X (N, n_0), scaled as the input of the network."""
         for row in X.astype(np.float64):  # one after another: the result does not depend on chunks
-            self._state += 1, np.mean(row * row)
+            self._state = self._state + np.array([1, np.mean(row * row)])
 
     @property
     def value(self) -> float:
@@ -54,10 +54,13 @@ class Power:
         """The state for a checkpoint: number of samples, sum of their mean squares."""
         return self._state.copy()
 
-    def load_state(self, state: NDArray[Any]) -> None:
-        """Restore what `state` returned. Raises BadOption for an invalid state."""
+    def load_state(self, state: NDArray[Any], most: int) -> None:
+        """Restore what `state` returned. Raises BadOption for an invalid state.
+
+        most: the largest possible number of samples.
+        """
         fit = bounds.fitting({"rate.power": state}, {"rate.power": self._state})
-        bounds.check(fit, {"rate.power": (0, [MEASURED - 1, np.finfo(float).max])})
+        bounds.check(fit, {"rate.power": (0, [most, np.finfo(float).max])})
         if not fit["rate.power"][0].is_integer():
             raise BadOption("rate.power", got=fit["rate.power"][0], expected="a number of samples")
         self._state = fit["rate.power"].copy()
@@ -67,15 +70,24 @@ class Following:
     """Sets those options of ``network`` that have no given value, by the formula.
 
     labels: whether the network learns classes. given: names of options that are not changed; if
-    ``lr`` is among them, none is changed. scale: kind of input scaling.
+    ``lr`` is among them, none is changed. scale: kind of input scaling. grows: whether the
+    network may be replaced by a larger one, see `grown`.
     """
 
-    def __init__(self, network: Network, labels: bool, given: Collection[str], scale: str) -> None:
+    def __init__(
+        self,
+        network: Network,
+        labels: bool,
+        given: Collection[str],
+        scale: str,
+        grows: bool = False,
+    ) -> None:
         self._network, self._labels = network, labels
         self._power, self._names = Power(), tuple[str, ...]()
         if "lr" not in given:
             self._names = tuple(name for name in self._computed() if name not in given)
             self._set()
+        self._by_formula = self._names if grows else ()  # also those that are constant by now
         if scale in OF_ONE:
             self._names = ()
 
@@ -93,21 +105,39 @@ class Following:
 
     def keep(self, names: Collection[str]) -> None:
         """Keep these options, which were set by the user, constant; with ``lr`` all options."""
-        self._names = tuple(n for n in self._names if "lr" not in names and n not in names)
+        for kind in ("_names", "_by_formula"):
+            now = getattr(self, kind)
+            setattr(self, kind, tuple(n for n in now if "lr" not in names and n not in names))
 
-    def state(self) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
-        """Arrays for a checkpoint (none if the rate is constant), and names that still adapt."""
-        return {"power": self._power.state()} if self.open else {}, self._names
+    def grown(self, network: Network) -> None:
+        """Set the options of ``network``, which takes the place of a smaller one, by the formula.
 
-    def load_state(self, arrays: Mapping[str, NDArray[Any]], names: Collection[str]) -> None:
+        Options that have become constant are computed anew too, for the new sizes.
+        """
+        self._network = network
+        adapting, self._names = self._names, self._by_formula
+        self._set()
+        self._names = adapting
+
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, tuple[str, ...]]]:
+        """Arrays for a checkpoint, and the names of options: still adapting, and by the formula."""
+        names = {"follows": self._names, "by_formula": self._by_formula}
+        measured = self.open or self._by_formula
+        return {"power": self._power.state()} if measured else {}, names
+
+    def load_state(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
         """Restore what `state` returned. Raises BadOption for an invalid state."""
+        self._names = self._known(meta.get("follows", ()))  # older checkpoints have none
+        self._by_formula = self._known(meta.get("by_formula", ()))
+        if self.open or self._by_formula:
+            self._power.load_state(arrays["power"], MEASURED - self.open)
+
+    def _known(self, names: Collection[str]) -> tuple[str, ...]:
         computed = self._computed()
         known = tuple(name for name in computed if name in names)
         if len(known) != len(names):
             raise BadOption("follows", got=names, expected=f"some of {', '.join(computed)}")
-        self._names = known
-        if self.open:
-            self._power.load_state(arrays["power"])
+        return known
 
     def _computed(self) -> dict[str, float]:
         """The options by the formula, for the mean square so far."""

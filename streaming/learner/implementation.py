@@ -1,24 +1,40 @@
-"""The network inside a learner: the online network, the textbook or a circuit."""
+"""The network inside a learner: the online network, the textbook or a circuit; and its growth.
+
+A network grows by more inputs for new features, and by more output units for new classes. A larger
+network is built, and takes over every weight between units that existed before, and the sample
+count. The rows and columns of new units are drawn from the seed of the network and its new sizes,
+by the rule's own distributions. So a stream gives the same network every time, also after it was
+interrupted and resumed. Velocities (of ``momentum``) begin at rest, as after
+`OnlineNetwork.load_parameters`.
+"""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from biocircuits import catalogue
 from biocircuits.network import CircuitNetwork
-from rate_models import rules
+from rate_models import network, rules
 from rate_models.errors import BadOption, quoted
 from rate_models.model.hyperparameters import unknown
 from rate_models.model.optimizers import Optimizer
-from rate_models.network import NetworkSpec, check_whole
+from rate_models.network import NetworkSpec, Parameters, check_whole
 from rate_models.online.network import OnlineNetwork
 from rate_models.online.textbook import TextbookNetwork
 from rate_models.rules import Description, Rule
 from streaming.schedule.items import Schedule
 from streaming.threads.network import ScheduledNetwork
 
+Array = NDArray[Any]
 Network = OnlineNetwork | CircuitNetwork
 DEFAULT = "pepita"
+GROWTH = 7_046_029  # separates the draws of new units from all others of the same seed
 
 
 def rule_of(rule: str | Description | None, circuit: str | None) -> Description:
@@ -97,3 +113,100 @@ def build(
         kind = OnlineNetwork if rule.compiled else TextbookNetwork
         return kind(spec, rule, **common)
     return ScheduledNetwork(spec, rule, schedule=how, workers=workers, **common)
+
+
+def grows(what: str, given: object) -> bool:
+    """Whether an argument of the learner is "grow". Raises BadOption for another text.
+
+    >>> grows("classes", "grow"), grows("classes", ("a", "b"))
+    (True, False)
+    """
+    if isinstance(given, str) and given != "grow":
+        expected = "grow, or nothing" if what == "features" else "labels, or grow"
+        raise BadOption(what, got=quoted(given), expected=expected)
+    return isinstance(given, str)
+
+
+def check_growing(old: Network, schedule: str, batch: int) -> None:
+    """Raise BadOption for a network that cannot grow between two samples."""
+    remedy = "leave grow out"
+    if isinstance(old, CircuitNetwork):
+        got, expected = f"circuit {old.circuit.name}", "no circuit: its populations keep their size"
+        raise BadOption("grow", got=got, expected=expected, remedy=remedy)
+    if schedule.startswith("delayed") or batch > 1:
+        got = f"schedule {schedule}, batch {batch}"
+        expected = "sequential or pipelined, and batch 1: no update may wait while it grows"
+        raise BadOption("grow", got=got, expected=expected, remedy=remedy)
+
+
+def larger(
+    old: Network, inputs: int, outputs: int, kept: Array, schedule: str, workers: int
+) -> Network:
+    """A network with more inputs or outputs than ``old``, which stays unchanged.
+
+    inputs, outputs: the new n_0 and n_L. kept: the positions of the old inputs among the new ones;
+    old outputs stay the first ones. schedule, workers: see `build`.
+    Raises BadOption if the rule cannot learn the larger network, or if memory is short.
+    """
+    spec = replace(old.spec, sizes=(inputs, *old.spec.sizes[1:-1], outputs))
+    definition, hyper = old.definition, old.hyper
+    with warnings.catch_warnings():  # the constructor has warned of the shape already
+        warnings.simplefilter("ignore")
+        new = build(definition, spec, None, old.seed, old.dtype, old.options, schedule, workers)
+        drawn = _drawn(definition, spec, hyper, old.seed, old.parameters(), kept)
+    new.load_parameters(drawn)
+    new.load_state({**new.state(), "clock": old.state()["clock"]})
+    new.lock = old.lock  # whoever waits for the old network gets the new one
+    return new
+
+
+def _drawn(
+    definition: Description,
+    spec: NetworkSpec,
+    hyper: Any,
+    seed: int,
+    old: Mapping[str, Any],
+    kept: Array,
+) -> Parameters:
+    """The parameters ``old``, and new draws for the units that are new in ``spec``.
+
+    As `rules.start`, but an own array may depend on what the earlier ones have kept.
+    """
+    of_growth = np.random.SeedSequence([seed, GROWTH, spec.sizes[0], spec.sizes[-1]])
+    new_seed = int(of_growth.generate_state(1)[0])
+    rng = np.random.default_rng([new_seed, network.FEEDBACK])
+    drawn_by = hyper._asdict().get("init", "he_uniform")
+    params = network.initial_weights(spec, new_seed, drawn_by)
+    first = {} if definition.init is None else definition.init(spec, hyper, rng)
+    params |= first
+    axes: dict[str, list[tuple[int, ...]]] = {
+        "W": [(n + 1, n) for n in range(spec.layers)],
+        "b": [(n + 1,) for n in range(spec.layers)],
+    }
+    for name in axes:
+        params[name] = _overlaid(params[name], old[name], axes[name], kept)
+    for own in definition.own:
+        value = first.get(own.name)
+        if value is None:
+            value = own.start(spec, hyper, params, rng)
+        if value is not None:
+            layers = own.axes(spec, hyper)
+            params[own.name] = _overlaid(value, old[own.name], layers, kept)
+    return params
+
+
+def _overlaid(new: Any, old: Any, axes: Sequence[tuple[int, ...]], kept: Array) -> Any:
+    """``new`` with the numbers of ``old`` in the places of the old units; also lists of arrays.
+
+    axes: the layer of each axis, for every array.
+    """
+    if not isinstance(new, list):
+        (one,) = axes
+        return _overlaid([new], [old], [one], kept)[0]
+    for array, before, layers in zip(new, old, axes, strict=False):
+        places = [np.arange(n) for n in before.shape]
+        for axis, layer in enumerate(layers):
+            if layer == 0:
+                places[axis] = kept
+        array[np.ix_(*places)] = before
+    return new

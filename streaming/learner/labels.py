@@ -36,6 +36,18 @@ def labels_of(classes: Sequence[Any] | None, n_outputs: int) -> tuple[Label, ...
     return tuple(labels)
 
 
+def new_label(value: Any) -> Label | None:
+    """A value as the label of a new class; None for what cannot be one, such as 0.5 or NaN.
+
+    >>> new_label("cat"), new_label(np.int64(3)), new_label(2.0), new_label(0.5)
+    ('cat', 3, 2, None)
+    """
+    label = plain(value)
+    if isinstance(label, float) and label.is_integer():
+        return int(label)
+    return label if type(label) in (str, int, bool) else None
+
+
 def as_array(labels: tuple[Label, ...]) -> Array:
     """Labels as an array to be indexed; an object array if their types differ."""
     return np.array(labels, dtype=None if len({type(c) for c in labels}) == 1 else object)

@@ -73,11 +73,18 @@ class Table:
         return dict(zip(self.names, self.values[rows], strict=True))
 
     def ordered(self, features: Sequence[Name]) -> Table:
-        """The same table with its columns in the order of ``features``."""
+        """The same table with these columns in this order; those that it lacks are NaN."""
         if tuple(features) == self.names:
             return self
         index = {name: i for i, name in enumerate(self.names)}
-        return Table(tuple(features), self.values[:, [index[name] for name in features]])
+        if index.keys() >= {*features}:
+            return Table(tuple(features), self.values[:, [index[name] for name in features]])
+        kind = object if self.values.dtype.kind == "O" else np.float64
+        values = np.full((len(self), len(features)), np.nan, kind)
+        for i, name in enumerate(features):
+            if name in index:
+                values[:, i] = self.values[:, index[name]]
+        return Table(tuple(features), values)
 
 
 def table_of(X: object) -> Table | None:

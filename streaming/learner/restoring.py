@@ -17,7 +17,7 @@ from rate_models.support.bounds import MOST
 # The largest usable magnitude: products of two larger numbers may overflow the dtype.
 USABLE = {"float64": 1e200, "float32": 1e30}
 FINITE = float(np.finfo(float).max)
-RAW = ("scaler.", "targets.", "rate.")
+RAW = ("scaler.", "targets.", "rate.", "filler.")
 MOST_WAITING, MOST_WORKERS = 100_000, 4096
 
 

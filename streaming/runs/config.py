@@ -19,24 +19,31 @@ from streaming.runs.lineage import Continued, Lineage
 from streaming.samples.input_target import InputTarget, factor_of
 from streaming.samples.retargeted import NumberTarget
 from streaming.sources import LiveSource, Options, Source, open_source
+from streaming.table_options import TableOptions
 
 # Defaults of options that neither the user nor the source sets. The defaults of rate, activation,
 # loss and scaling come from the rule: see `streaming.runs.defaults`.
 # `decay_after` has the fractions of the run after which the learning rate is multiplied by
 # `decay_factor`. They are converted to sample counts, which needs a source of known length.
 DEFAULTS: Mapping[str, Any] = {"hidden": (256,), "epochs": 1, "decay_after": ()}
+AT_FIRST = 2  # output units of a learner whose classes grow
 
 
 class FromSource(NamedTuple):
     """Arguments of the learner that are set by the source, not by an option."""
 
     sizes: tuple[int, ...]
-    classes: tuple[Any, ...] | None
+    classes: tuple[Any, ...] | str | None
     maximum: float
 
 
-# Arguments of the learner set by options of the run, and those that `settings` can set.
-BY_OPTION = tuple(name for name in ARGUMENTS if name in RunOptions.model_fields)
+# Arguments of the learner set by options of the run, and those that `settings` can set. What fills
+# the missing cells of a table is the source, not the learner.
+BY_OPTION = tuple(
+    name
+    for name in ARGUMENTS
+    if name in RunOptions.model_fields and name not in TableOptions.model_fields
+)
 BY_SETTING = tuple(name for name in ARGUMENTS if name not in (*BY_OPTION, *FromSource._fields))
 
 
@@ -92,7 +99,7 @@ class RunConfig(RunOptions):
         source = self._open()
         if self.lineage is None or isinstance(source, LiveSource):
             return source
-        return cast(Source, Continued(source, self.lineage))
+        return cast(Source, Continued(source, self.lineage, self.classes == "grow"))
 
     def _open(self) -> Source:
         if sources.get(self.source).live:
@@ -141,10 +148,12 @@ class RunConfig(RunOptions):
         assert self.hidden is not None and self.scale is not None and self.dtype is not None
         for name in filter(not_by_set, self.settings):
             raise BadOption("settings", got=f"{name} among them", expected=f"the option {name}")
-        sizes = (source.n_features, *self.hidden, source.outputs)
-        from_source = FromSource(sizes, source.classes, source.maximum)._asdict()
+        grows = self.classes == "grow"
+        sizes = (source.n_features, *self.hidden, AT_FIRST if grows else source.outputs)
+        classes = "grow" if grows else source.classes
+        from_source = FromSource(sizes, classes, source.maximum)._asdict()
         by_option = {name: getattr(self, name) for name in BY_OPTION}
-        return OnlineLearner(**by_option, **from_source, **self.settings)
+        return OnlineLearner(**{**by_option, **from_source}, **self.settings)
 
     def resolved(self, source: Source) -> RunConfig:
         """This configuration with the defaults of rule and source filled in.
@@ -152,6 +161,9 @@ class RunConfig(RunOptions):
         ``lr`` stays None if the magnitude of the input is known only while the network learns.
         """
         defaults.check_task(self, source)
+        if self.classes == "grow" and source.classes is None:
+            raise BadOption("--classes", got="grow, with numbers to learn", expected="labels",
+                            remedy="--task classification if the numbers are labels")  # fmt: skip
         own = {**DEFAULTS, **source.defaults}
         definition = implementation.rule_of(self.rule, self.circuit)
         epochs = self.epochs or own["epochs"]

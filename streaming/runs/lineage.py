@@ -33,12 +33,13 @@ class Lineage(BaseModel):
 class Continued(Wrapped):
     """``source`` for a learner with the classes ``lineage.classes``.
 
-    The source may have only some of these classes. The first epoch is number ``lineage.epoch`` of
+    The source may have only some of these classes; if the learner ``grows``, also others.
+    The first epoch is number ``lineage.epoch`` of
     the source. Everything else is that of the source.
     Raises BadOption if the learner cannot learn the labels of the source.
     """
 
-    def __init__(self, source: Source, lineage: Lineage) -> None:
+    def __init__(self, source: Source, lineage: Lineage, grows: bool = False) -> None:
         super().__init__(source)
         self._epoch, self.classes = lineage.epoch, lineage.classes
         if (source.classes is None) is not (lineage.classes is None):
@@ -49,12 +50,15 @@ class Continued(Wrapped):
                 expected=f"{kinds[lineage.classes is None]}, as {lineage.parent} has",
             )
         known = set(lineage.classes or ())
-        if unknown := [label for label in source.classes or () if label not in known]:
+        unknown = [label for label in source.classes or () if label not in known]
+        if grows and unknown:
+            self.classes = (*(lineage.classes or ()), *unknown)
+        elif unknown:
             raise BadOption(
                 f"--source {source.name}",
                 got=f"labels that the learner does not know: {listed(unknown)}",
                 expected=f"labels among {listed(lineage.classes or ())}",
-                remedy="start a new run, whose output has a unit for each",
+                remedy="start a new run, whose output has a unit for each, or --classes grow",
             )
 
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:

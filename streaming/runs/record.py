@@ -32,6 +32,9 @@ class Recorder:
         for name in self.names:
             get(name)
         if self.names:
+            if learner.classes == ():
+                got, expected = "beside --classes grow", "classes that are known from the beginning"
+                raise BadOption("--record", got=got, expected=expected)
             self._batch = _first(source)
             self.values(learner)  # raises errors before the run starts
 

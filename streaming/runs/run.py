@@ -49,8 +49,9 @@ def run(
     given = config
     if begun is None:
         source = _opened(config, hooks)
-        if guess := source.guess:
-            hooks.notify(guess)
+        for text in (source.reading, source.guess):
+            if text:
+                hooks.notify(text)
         config = config.resolved(source)
         learner = config.learner(source)
     else:

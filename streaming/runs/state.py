@@ -59,7 +59,8 @@ class BaseRun:
         self.content = content(config.source, source)
         self.log = Log(folder / "metrics.jsonl", ("samples", "seconds", "windowed_loss"))
         self.record = Log(folder / "record.jsonl", ("samples", "values"))
-        self.metrics = Metrics(len(source.classes) if source.classes else None)
+        known = 0 if config.classes == "grow" else len(source.classes or ())
+        self.metrics = Metrics(None if source.classes is None else known)
         self.position = self.epoch = self.index = 0
         self.seconds = 0.0
         self.epochs: list[dict[str, Any]] = []

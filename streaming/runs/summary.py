@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rate_models.support import own_files
 from streaming.runs.footprint import footprint
 from streaming.scores.regression import SCORES
@@ -17,8 +19,11 @@ Summary = dict[str, Any]
 def summarised(run: BaseRun, stopped: str, tested: dict[str, Any]) -> Summary:
     """The summary of a run. tested: scores of the held-out samples for its current state, or {}."""
     config, source, scores = run.config, run.source, run.metrics.get()
-    (shown, confusion), tested_shown = run.metrics.shown(), tested.get("confusion_classes")
-    labels = source.classes or ()
+    labels, names = _classes(run)
+    confusion, shown = _among(labels, *run.metrics.shown())
+    tested_confusion, tested_shown = _among(
+        labels, tested.get("confusion_classes"), tested.get("confusion")
+    )
     return {
         "rule": run.learner.rule,
         "circuit": config.circuit and own_files.shown(config.circuit),
@@ -29,23 +34,49 @@ def summarised(run: BaseRun, stopped: str, tested: dict[str, Any]) -> Summary:
         "stopped": stopped,
         "samples_seen": scores.pop("samples"),
         "skipped": run.learner.skipped + source.skipped,
+        "missing": run.learner.filled + source.missing,
         **scores,
         "test_accuracy": None,
         **held_out_scores(tested),
         **run.times(),
         **footprint(run, stopped),
         "epochs": run.epochs,
-        "classes": source.classes,
-        "class_names": source.class_names,
+        "classes": labels,
+        "class_names": names,
         "confusion": confusion,
-        "test_confusion": tested.get("confusion"),
+        "test_confusion": tested_confusion,
         # the labels of the rows, if the confusion covers only some of the classes
-        "confusion_classes": None if shown is None else [labels[i] for i in shown],
-        "test_confusion_classes": tested_shown and [labels[i] for i in tested_shown],
+        "confusion_classes": shown,
+        "test_confusion_classes": tested_shown,
         "image_shape": source.image_shape,
         "lineage": config.lineage and config.lineage.model_dump(mode="json", exclude={"classes"}),
         "out": str(run.folder),
     }
+
+
+def _classes(run: BaseRun) -> tuple[tuple[Any, ...] | None, tuple[str, ...] | None]:
+    """The labels of the output units, and their names if they have others."""
+    source, labels = run.source, run.source.classes
+    if run.config.classes != "grow" or labels is None:
+        return labels, source.class_names
+    known = run.learner.classes or ()
+    if (names := source.class_names) is not None:
+        names = tuple(names[labels.index(label)] for label in known)
+    return known, names
+
+
+def _among(
+    labels: tuple[Any, ...] | None, shown: list[int] | None, confusion: Any
+) -> tuple[Any, list[Any] | None]:
+    """The confusion among known labels; and the labels of its rows if it has only some of them.
+
+    Held-out samples may have labels that were never learned; they come after all others.
+    """
+    if labels is None or confusion is None:
+        return confusion, None
+    known = [i for i in shown or range(len(confusion)) if i < len(labels)]
+    confusion = np.asarray(confusion)[: len(known), : len(known)]
+    return confusion, None if shown is None else [labels[i] for i in known]
 
 
 def held_out_scores(tested: dict[str, Any]) -> dict[str, Any]:

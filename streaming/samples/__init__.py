@@ -1,4 +1,4 @@
-"""The parts of sources: samples in arrays, hold-outs, tasks, other targets, and scaling.
+"""The parts of sources: arrays, hold-outs, tasks, other targets, scaling, missing values.
 
 Open `arrays` first, which has the source over arrays in memory.
 """

@@ -25,7 +25,8 @@ class Scaler:
 
     kind: "none". "range" divides by ``maximum``. "running" subtracts each feature's mean and
     divides by its standard deviation, both over all samples learned so far, including the sample
-    itself (Welford's algorithm); a feature that was constant so far becomes 0. "global" subtracts
+    itself (Welford's algorithm), since the feature exists; a feature that was constant so far
+    becomes 0. "global" subtracts
     one mean and divides by one standard deviation, over all features of all samples learned so far;
     it is meant for pixels, as it keeps their relative brightness.
 
@@ -46,7 +47,7 @@ class Scaler:
             raise BadOption("maximum", got=quoted(maximum), expected="a finite number above 0")
         self.kind, self.n_features, self.maximum = kind, n_features, largest
         n = {"running": n_features, "global": 1}.get(kind, 0)
-        self._state = {"count": np.zeros(1, np.int64), "mean": np.zeros(n), "m2": np.zeros(n)}
+        self._state = {"count": np.zeros(n, np.int64), "mean": np.zeros(n), "m2": np.zeros(n)}
         self._one = np.zeros((2, 1, n_features))  # a sample, and what becomes of it
 
     @property
@@ -78,7 +79,7 @@ class Scaler:
         into[:] = self._one[1, 0]
 
     def state(self) -> dict[str, Array]:
-        """Copies of count (1,), mean and m2 (n_features,) or (1,); empty without moments."""
+        """Copies of count, mean and m2, (n_features,) or (1,) each; empty without moments."""
         if not self._state["mean"].size:
             return {}
         return {name: array.copy() for name, array in self._state.items()}
@@ -91,14 +92,33 @@ class Scaler:
         if arrays.keys() != want.keys():
             raise BadOption("scaling state", got=sorted(arrays), expected=f"{sorted(want)}")
         where = "scaling state "
+        given = {where + name: np.array(array) for name, array in arrays.items()}
+        if want and given[where + "count"].shape == (1,):  # older checkpoints have one for all
+            given[where + "count"] = np.repeat(given[where + "count"], len(want["count"]))
         values = bounds.fitting(
-            {where + name: np.array(array) for name, array in arrays.items()},
+            given,
             {where + name: array for name, array in want.items()},
         )
         bounds.check(values, {where + "count": (0, bounds.MOST), where + "m2": (0, np.inf)})
         if odd := bounds.finite(values):
             raise BadOption(odd, got="NaN or infinite numbers", expected="finite numbers")
         self._state |= {name: values[where + name] for name in want}
+
+    def widened(self, n_features: int, kept: NDArray[np.intp]) -> Scaler:
+        """A scaler of more features; kept: the positions of those of this one.
+
+        The moments of the new features begin with their first sample.
+        """
+        wide = Scaler(self.kind, n_features, self.maximum)
+        for name, array in self._state.items():
+            wide._state[name][kept if self.kind == "running" else slice(None)] = array
+        return wide
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled scaler; joblib maps its arrays from a file, and they are read-only."""
+        self.__dict__.update(state)
+        self._state = {name: np.array(array) for name, array in self._state.items()}
+        self._one = np.array(self._one)
 
     def _scaled(self, X: ArrayLike, out_dtype: DTypeLike, learn: bool) -> Array:
         shape = (None, self.n_features)
@@ -136,14 +156,30 @@ def _global(X: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Ar
 def running_step(x: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
     """Scale one sample by the moments of each feature; learn: update the moments with it first."""
     if learn:
-        count[0] += 1
+        for i in range(x.size):
+            count[i] += 1
+    # The last feature is the youngest: if it is as old as the first, all are. One count for all is
+    # several times as fast.
+    if count[0] == count[x.size - 1]:
+        _scale(x, out, learn, count[:1], mean, m2)
+    else:
+        for i in range(x.size):
+            one = slice(i, i + 1)
+            _scale(x[one], out[one], learn, count[one], mean[one], m2[one])
+
+
+@stage
+def _scale(x: Array, out: Array, learn: bool, count: Array, mean: Array, m2: Array) -> None:
+    """Scale features that are ``count[0]`` samples old, this one included."""
+    n = count[0]
+    if learn:
         for i in range(x.size):
             delta = x[i] - mean[i]
-            mean[i] += delta / count[0]
+            mean[i] += delta / n
             m2[i] += delta * (x[i] - mean[i])
     for i in range(x.size):
         # if constant so far, or before the first sample, the spread is 0 and so is the output
-        spread = np.sqrt(m2[i] / max(count[0], 1))
+        spread = np.sqrt(m2[i] / max(n, 1))
         out[i] = (x[i] - mean[i]) / spread if spread > 0 else 0.0
 
 

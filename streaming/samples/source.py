@@ -27,11 +27,13 @@ class Source(ABC):
     defaults: suitable run options, e.g. {"epochs": 12}.
     power: the mean square of a raw feature, if it is known beforehand.
     n_outputs: numbers to predict, for a regression.
+    reading: a line about how a file was read, if something had to be inferred.
     guess: a text with the task and the reason, if the source had to infer it.
     feature_names: names of the inputs, in order.
     image_shape: shape of a sample in pictures, e.g. (28, 28).
     class_names: names of the classes, for labels that are numbers.
     skipped: number of bad samples left out so far.
+    missing: number of missing values that are filled in an epoch.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Source(ABC):
     defaults: Mapping[str, Any] = MappingProxyType({})
     n_outputs: int = 1
     guess: str = ""
+    reading: str = ""
+    missing: int = 0
     feature_names: tuple[str, ...] = ()
     image_shape: tuple[int, ...] | None = None
     class_names: tuple[str, ...] | None = None
@@ -90,6 +94,7 @@ class Wrapped(Source):
         self.defaults, self.n_outputs, self.guess = source.defaults, source.n_outputs, source.guess
         self.feature_names, self.class_names = source.feature_names, source.class_names
         self.image_shape = source.image_shape
+        self.reading, self.missing = source.reading, source.missing
 
     @property
     def power(self) -> float | None:

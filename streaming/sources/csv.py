@@ -26,10 +26,10 @@ import numpy as np
 
 from rate_models.errors import BadOption, BadSample
 from rate_models.support.estimates import check_memory
+from streaming.samples.missing import Filler
 from streaming.sources import Chunk, Options, Source, SourceFile
 from streaming.tables.columns import beginning, columns
 from streaming.tables.labels import Labels
-from streaming.tables.missing import Filler
 from streaming.tables.rows import RowChunk, Rows
 from streaming.tables.split import Split
 from streaming.tables.table_file import TableFile
@@ -70,6 +70,7 @@ class CsvSource(Source):
         wide = len(self._columns.features)
         needed = COPIES * BLOCK * wide * np.dtype(float).itemsize
         check_memory(str(path), f"{wide:,} features", needed, "leave some out by --drop")
+        self.reading = self._columns.reading
         self._label = self._columns.names[self._columns.label]
         self._labels = Labels(
             str(path), self._label, task=options.task, loss=options.loss, decimal=options.decimal
@@ -118,7 +119,9 @@ class CsvSource(Source):
         rows, n = self._rows(), 0
         gaps = np.zeros(len(self._columns.features), np.bool_)
         for block in rows.chunks(self._file, first_pass=True, bar="reading"):
-            gaps |= np.isnan(block.values).any(axis=0)
+            missing = np.isnan(block.values)
+            gaps |= missing.any(axis=0)
+            self.missing += int(missing.sum())
             n += len(block.values)
         self._file.unchanged()
         skip = "skip" in (self._options.missing, self._options.on_bad)

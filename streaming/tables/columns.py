@@ -12,16 +12,16 @@ from typing import Protocol
 
 from rate_models.errors import BadOption
 from streaming.tables.header import Header, check_numbers, names_of
+from streaming.tables.left_out import INDEX, NO_TIME, LeftOut, out_of_order, recognised
 from streaming.tables.numbers import column_kind, number
 from streaming.tables.table_file import Record
 
 SAMPLE = 200  # rows from which the kind of a column is inferred
 CELLS = 1 << 20  # and as many cells at most, but not fewer than
 LEAST = 3  # lines
-MOST_DROPPED = 100  # columns that an error suggests to leave out
+NAMES = 6  # features that are listed by name
+MOST_DROPPED = 100  # columns that an error advises to leave out
 TARGETS = {"target", "class", "y", "labels", "output", "outcome", "category", "species"}
-NAMELESS = re.compile(r"|Unnamed: \d+")  # pandas' name for an index that it wrote and read back
-INDEX = re.compile(r"(row[ _]?)?(id|idx|index|nr|no|number|#)\.?|(row|.*_id)", re.IGNORECASE)
 
 
 class Choice(Header, Protocol):
@@ -31,6 +31,8 @@ class Choice(Header, Protocol):
     def label(self) -> str | None: ...
     @property
     def drop(self) -> tuple[str, ...]: ...
+    @property
+    def time(self) -> str | None: ...
     @property
     def decimal(self) -> str: ...
     @property
@@ -43,7 +45,8 @@ class Columns:
 
     names: of all columns. label: position of the label column. features: positions of the feature
     columns, in order. first_row: number of the first record that holds data, counted from 0.
-    warnings: texts to warn with once the whole table has been checked.
+    warnings: texts to warn with once the whole table has been checked. reading: a line with the
+    label and the columns left out; empty if all of them were stated.
     """
 
     names: tuple[str, ...]
@@ -51,6 +54,7 @@ class Columns:
     features: tuple[int, ...]
     first_row: int
     warnings: tuple[str, ...]
+    reading: str
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -78,37 +82,54 @@ def columns(path: str, first: Sequence[Record], options: Choice, encoding: str) 
     if not first:
         raise BadOption(path, got="an empty stream", expected="a line of names, then rows")
     names, rows, warnings = names_of(path, first, options, encoding)
-    label = _label(path, names, options, warnings)
-    dropped = _dropped(path, names, options, label)
-    nameless = [i for i, n in enumerate(names) if NAMELESS.fullmatch(n) and i != label]
-    several = []
-    for i in sorted({*nameless} - {*dropped}):
-        some = [cells[i] for _, cells in rows if len(cells) == len(names) and cells[i].strip()]
-        if some:  # separators at the ends of lines make an empty column
-            shown = f"{i + 1}, {names[i]!r}," if names[i] else f"{i + 1}"
-            several.append(
-                f"{path}: column {shown} has no name, as an index has none ({some[0]}, ...): it is "
-                "left out; give it a name to keep it"
-            )
-    warnings += _some(several)
-    left_out = {label, *dropped, *nameless}
-    features = [i for i in range(len(names)) if i not in left_out]
+    whole = [(line, cells) for line, cells in rows if len(cells) == len(names)]
+    stated = _label(path, names, options, warnings)
+    time = _time(path, names, options, stated)
+    dropped = _dropped(path, names, options, stated)
+    chosen = {i for i in (stated, time, *dropped) if i is not None}
+    found = recognised(names, whole, chosen, options.time is None)
+    if len(names) - len(chosen) - len(found) < 1 + (stated is None):  # a feature, and the label
+        found = [one for one in found if not one.numeric]
+    left_out = (chosen | {one.position for one in found}) - {stated}
+    label = _last(path, names, left_out, warnings) if stated is None else stated
+    for i in [one.position for one in found if one.time] if time is None else [time]:
+        warnings += out_of_order(path, names[i], i, whole)
+    features = [i for i in range(len(names)) if i not in left_out and i != label]
     if not features:
         raise BadOption(
             path,
             got=f"no feature beside the label {names[label]!r}",
             expected="at least one column of numbers",
+            remedy="--time none keeps a column of times" if any(o.time for o in found) else "",
         )
-    whole = [cells for _, cells in rows if len(cells) == len(names)]
-    _judge(path, names, features, whole, options)
-    warnings += _doubtful(path, names, features, whole)
+    cells = [row for _, row in whole]
+    _judge(path, names, features, cells, options)
+    warnings += _doubtful(path, names, features, cells)
     if options.header and any(number(names[i]) is not None for i in features):
-        check_numbers(path, names, label, whole, warnings)
-    return Columns(tuple(names), label, tuple(features), int(options.header), tuple(warnings))
+        check_numbers(path, names, label, cells, warnings)
+    reading = _reading(path, names, label, features, found)
+    if not found and (options.label is not None or names[label] == "label"):
+        reading = ""
+    return Columns(
+        tuple(names), label, tuple(features), int(options.header), tuple(warnings), reading
+    )
 
 
-def _label(path: str, names: list[str], options: Choice, warnings: list[str]) -> int:
-    """The position of the label: the chosen column, else the one called label, else the last."""
+def _reading(
+    path: str, names: list[str], label: int, features: list[int], found: list[LeftOut]
+) -> str:
+    """A line with what the table is read as."""
+    some = ", ".join(repr(names[i]) for i in features[:NAMES])
+    more = f", ... ({len(features)} in all)" if len(features) > NAMES else ""
+    texts = [one.text for one in found if one.text and one.position != label]
+    others = ", ".join(texts[:10]) + (f" and {len(texts) - 10:,} more" if len(texts) > 10 else "")
+    others = f"; left out: {others}" if others else ""
+    read = f"{path}: label {names[label]!r}, features {some}{more}{others}"
+    return f"{read}; --label, --drop and --time change this"
+
+
+def _label(path: str, names: list[str], options: Choice, warnings: list[str]) -> int | None:
+    """The position of the chosen label, else of the one called label; None if there is none."""
     chosen = options.label
     if chosen is not None:
         matches = [i for i, name in enumerate(names) if name == chosen]
@@ -127,9 +148,13 @@ def _label(path: str, names: list[str], options: Choice, warnings: list[str]) ->
             expected="one label",
             remedy="rename one, or choose another: --label COLUMN",
         )
-    if matches:
-        return matches[0]
-    last = max((i for i, name in enumerate(names) if name), default=len(names) - 1)
+    return matches[0] if matches else None
+
+
+def _last(path: str, names: list[str], left_out: set[int], warnings: list[str]) -> int:
+    """The position of the last column that is not left out, which is taken for the label."""
+    candidates = [i for i, name in enumerate(names) if name and i not in left_out]
+    last = max(candidates, default=len(names) - 1)
     others = [n for n in names[:last] if n.lower() in TARGETS]
     if others and names[last].lower() not in TARGETS:
         warnings.append(
@@ -139,7 +164,21 @@ def _label(path: str, names: list[str], options: Choice, warnings: list[str]) ->
     return last
 
 
-def _dropped(path: str, names: list[str], options: Choice, label: int) -> list[int]:
+def _time(path: str, names: list[str], options: Choice, label: int | None) -> int | None:
+    """The position of the chosen column of times; None if none is chosen."""
+    if options.time is None or (options.time == NO_TIME and NO_TIME not in names):
+        return None
+    matches = [i for i, name in enumerate(names) if name == options.time]
+    if not matches:
+        raise _unknown("--time", path, options.time, names)
+    if label in matches:
+        raise BadOption(
+            "--time", got=f"{options.time!r}, the label", remedy="choose another: --label COLUMN"
+        )
+    return matches[0]
+
+
+def _dropped(path: str, names: list[str], options: Choice, label: int | None) -> list[int]:
     """The positions of the columns to leave out."""
     dropped: list[int] = []
     for name in options.drop:
@@ -169,6 +208,9 @@ def _judge(
         for i, (kind, example) in wrong.items()
     ]
     remedy = f"--drop {_quoted(','.join(_in_list(names[i]) for i in wrong))}"
+    targets = [names[i] for i in wrong if names[i].lower() in TARGETS]
+    if targets and options.label is None:
+        remedy = f"--label {_quoted(targets[0])} if it is the label; else {remedy}"
     if len(wrong) > MOST_DROPPED:
         remedy = "make numbers of them; --missing or --drop is for a few"
     if any(kind == "decimal commas" for kind, _ in wrong.values()) and options.decimal == ".":

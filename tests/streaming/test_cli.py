@@ -62,6 +62,8 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         "source": "synthetic:samples=1500,features=6",
         "rule": "backprop",
         "circuit": None,
+        "classes": None,
+        "time": None,
         "hidden": [9, 7],
         "epochs": 2,
         "lr": 0.02,

@@ -141,7 +141,7 @@ def test_a_checkpoint_stores_every_argument_of_a_learner(tmp_path: Path) -> None
 
 def test_the_record_lists_the_options_that_a_run_cannot_change() -> None:
     fixed = {"rule", "circuit", "hidden", "dtype", "scale", "target", "task", "seed", "schedule"}
-    assert {*going_on.FIXED} == fixed | {"workers", "batch", "signal"}
+    assert {*going_on.FIXED} == fixed | {"workers", "batch", "classes", "signal"}
     assert {*going_on.FRESH} == {"epochs", "samples", "seconds", "accuracy"}
 
 

@@ -91,14 +91,15 @@ def test_every_field_and_every_setting_may_vary(tmp_path: Path) -> None:
         "hidden": [[7, 6], 5], "epochs": [1, 2], "lr": [0.1, 0.2], "seed": [0, 1],
         "dtype": ["float32", "float64"], "schedule": ["pipelined", "delayed:1"],
         "workers": [1, 2], "batch": [1, 2], "target": ["label", "input"],
-        "task": ["classification", "regression"],
+        "task": ["classification", "regression"], "classes": [None, "grow"],
         "scale": ["none", "running"], "data": [str(tmp_path), None], "download": [False, True],
         "samples": [10, 20], "seconds": [1, 2], "accuracy": [0.5, 0.6], "interval": [5, 6],
         "save_every": [7, 8], "on_bad": ["raise", "skip"], "record": ["weight_norms", None],
         "momentum": [0, 0.5], "activation": ["tanh", "relu"], "decay_at": [[], [5]],
     }  # fmt: skip
     of_a_table = {
-        "label": ["0", "1"], "drop": [[], ["0"]], "sep": [None, ","], "decimal": [".", ","],
+        "label": ["0", "1"], "drop": [[], ["0"]], "time": [None, "0"],
+        "sep": [None, ","], "decimal": [".", ","],
         "encoding": [None, "latin-1"], "header": [True, False], "missing": ["mean", "zero"],
         "missing_indicator": [False, True], "held_out": [0.5, 0.2], "stratify": [False, True],
     }  # fmt: skip
@@ -273,7 +274,7 @@ def test_csv_and_parquet_are_equal(scheduler: str, tmp_path: Path) -> None:
         (["--over", "momentum=0,2", "--over", "seed=0..1"], ["momentum=2: ", "momentum"]),
         (["--over", "momentum=0.1", "--set", "momentum=0.2"], ["momentum", "--set has too"]),
         (["--over", "lr=0.1", "--lr", 0.2], ["--lr: got beside --over"]),
-        (["--over", "classes=2,3"], ["classes=2,3", "dendrostream run"]),
+        (["--over", "maximum=2,3"], ["maximum=2,3", "dendrostream run"]),
         (["--over", "seed=0", "--source", "synthetic"], ["--source", "the stream has no end"]),
         (["--over", "seed=0", "--record", "weight_norms"], ["--record", "--runs"]),
         (["--over", "seed=0", "--workers", 0], ["--workers: got 0"]),

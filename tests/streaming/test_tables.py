@@ -111,11 +111,6 @@ def test_kinds_of_label(tmp_path: Path, labels: list[str], options: Any, classes
     [
         ("Label,a,b\n0,1,2\n1,3,4\n", {}, "'Label' is taken for the label", "a b", (0, 1)),
         ("target,a,b\n0,1,2\n1,3,4\n", {}, "last column.*--label target", "target a", (2, 4)),
-        (",a,label\n0,1,x\n1,3,y\n", {}, "column 1 has no name.*left out", "a", ("x", "y")),
-        ("Unnamed: 0,a,label\n0,1,x\n1,3,y\n", {}, "no name", "a", ("x", "y")),
-        ('"","a","label"\n"1",1,"x"\n"2",3,"y"\n', {}, "no name", "a", ("x", "y")),
-        ('"a" "label"\n"1" 1 "x"\n"2" 3 "y"\n', {"sep": " "}, "no name", "a", ("x", "y")),
-        ("a,label\nMazda,1,x\nFiat,3,y\n", {}, "no name", "a", ("x", "y")),
         ("id,a,label\n7,2,x\n3,5,y\n", {}, "'id'.*--drop id", "id a", ("x", "y")),
         ("a,a,label\n1,2,x\n3,4,y\n", {}, "several columns are called 'a'", "a a", ("x", "y")),
         ("city,1990,label\n1,2,x\n2,3,y\n", {}, "'1990'.*--no-header", "city 1990", ("x", "y")),
@@ -133,6 +128,63 @@ def test_warnings(
     assert source.classes == classes
 
 
+TIMED = "time,v,label\n2020-01-02,1,x\n2020-01-03,2,y\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "left_out", "features", "label"),
+    [
+        (",a,label\n0,1,x\n1,3,y\n", {}, "column 1 (without a name, as an index)", "a", "label"),
+        ("Unnamed: 0,a,k\n0,1,x\n1,3,y\n", {}, "'Unnamed: 0' (without a name", "a", "k"),
+        ('"","a","k"\n"1",1,"x"\n"2",3,"y"\n', {}, "column 1 (without", "a", "k"),
+        ('"a" "k"\n"1" 1 "x"\n"2" 3 "y"\n', {"sep": " "}, "column 1 (without", "a", "k"),
+        ("a,label\nMazda,1,x\nFiat,3,y\n", {}, "column 1 (without", "a", "label"),
+        ("id,a,k\n7,1,x\n8,1,y\n9,1,y\n", {}, "'id' (it counts the rows)", "a", "k"),
+        (TIMED, {}, "'time' (timestamps)", "v", "label"),
+        ("v,k,at\n1,x,02/01/20 12:30\n2,y,03/01/20 12:31\n", {}, "'at' (timestamps)", "v", "k"),
+        ("Time,v,k\n3,1,x\n3.5,2,x\n4,3,y\n", {}, "'Time' (a time: it never falls)", "v", "k"),
+        ("ride_time,v,k\n3,1,x\n2,2,x\n4,3,y\n", {}, "", "ride_time v", "k"),
+        ("time,v,k\n3,1,x\n4,2,x\n5,3,y\n", {"time": "none"}, "", "time v", "k"),
+        ("time,v,k\n3,1,x\n4,2,x\n5,3,y\n", {"time": "v"}, "", "time", "k"),
+        ("time,k\n3,x\n4,x\n5,y\n", {}, "", "time", "k"),  # there is no other feature
+        ("id,at,k\n1,2020-01-02,x\n2,2020-01-03,y\n", {}, "'at' (timestamps)", "id", "k"),
+        ('t,a,k\n1,"1","x, or y"\n2,"3",z\n', {}, "", "t a", "k"),
+    ],
+)
+def test_a_table_is_read_as_a_person_would(
+    tmp_path: Path, text: str, options: Any, left_out: str, features: str, label: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "column 'id' has a number")
+        warnings.filterwarnings("ignore", ".*column 'id' has a number")
+        source, _, _ = read(tmp_path, text, **options)
+    assert source.feature_names == tuple(features.split())
+    expected = f"label {label!r}, features {', '.join(map(repr, features.split()))}"
+    if left_out:
+        assert f"{expected}; left out: {left_out}" in source.reading
+    elif label == "label":
+        assert source.reading == ""
+    else:
+        assert source.reading.endswith(f"{expected}; --label, --drop and --time change this")
+    assert len(source.reading.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    "times",
+    [("2024-01-02", "2024-01-03", "2024-01-01"), ("5", "6", "4"), ("2024-01-02T10:00:01",) * 2
+     + ("2024-01-02T10:00:00",)],
+)  # fmt: skip
+def test_rows_that_go_back_in_time_give_a_warning(tmp_path: Path, times: tuple[str, ...]) -> None:
+    text = "when,v,label\n" + "".join(f"{t},{i},{i % 2}\n" for i, t in enumerate(times))
+    with pytest.warns(UserWarning, match="line 4 is earlier than the line before it.*'when'"):
+        read(tmp_path, text, time="when")
+
+
+def test_what_was_stated_is_not_reported(tmp_path: Path) -> None:
+    source, _, _ = read(tmp_path, TIMED, time="time")
+    assert source.reading == "" and source.feature_names == ("v",)
+
+
 @pytest.mark.parametrize(
     ("text", "options", "error", "message"),
     [
@@ -142,10 +194,11 @@ def test_warnings(
         ("label,a,label\n0,1,2\n", {}, BadOption, "2 columns called 'label'"),
         (NA, {}, BadSample, "line 4, column 'label': got 'NA', a missing label.*--missing skip"),
         (NA, {"missing": "mean"}, BadSample, "line 4, column 'label'"),
-        ("time,v,label\n2020-01-02,1,x\n2020-01-03,2,y\n", {}, BadOption,
+        (TIMED, {"time": "none"}, BadOption,
          r"column 'time' holds timestamps, e.g. '2020-01-02': --drop time$"),
-        ("time,v,label\n02/01/20 12:30,1,x\n03/01/20 12:31,2,y\n", {"on_bad": "skip"}, BadOption,
-         "timestamps"),
+        (TIMED, {"time": "Time"}, BadOption, "--time: got 'Time'.*did you mean 'time'"),
+        (TIMED, {"time": "label"}, BadOption, "--time: got 'label', the label"),
+        ("a,class,note\n1,x,fine\n2,y,fine\n", {}, BadOption, "--label class if it is the label"),
         ("a a,who,label\nx,Bo,1\ny,Al,2\n", {}, BadOption, "--drop 'a a,who'$"),
         ("day,b,label\n2020_01_02,1,x\n2020_01_03,2,y\n", {}, BadOption, "--drop day"),
         ("a,b,label\n1,,x\n2,,y\n", {}, BadOption, "'b' holds nothing: --drop b"),

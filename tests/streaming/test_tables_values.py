@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rate_models.errors import BadOption, BadSample
+from streaming.samples.missing import Filler
 from streaming.sources import Options, open_source
 from streaming.tables import table_file
-from streaming.tables.missing import Filler
 from streaming.tables.numbers import numbers
 
 GAPS = "a,b,label\n1,,x\n,2,y\n3,NA,x\n5,6,y\n"
