@@ -15,10 +15,10 @@ from rate_models.errors import BadOption, quoted
 from rate_models.support import lookup, own_files
 from streaming.live.source import AllOptions, LiveSource
 from streaming.live_options import LiveOptions
-from streaming.options import TableOptions
 from streaming.samples.arrays import ArraySource
 from streaming.samples.source import Chunk, Source
 from streaming.samples.stepped import Stepped
+from streaming.table_options import TableOptions
 
 __all__ = [
     "SOURCES", "ArraySource", "Chunk", "LiveSource", "Options", "Source", "SourceFile", "content",
