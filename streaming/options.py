@@ -149,7 +149,9 @@ class StreamOptions(Checked):
     ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, tested whenever a
     metrics line is written) end a run early. ``interval`` and ``save_every`` count the samples
     between metrics lines and between checkpoints. ``record`` names diagnostics that are written
-    with every metrics line. ``target`` selects what is learned: the source's labels or its input.
+    with every metrics line. ``drift_detector`` watches the errors of a classification, see
+    `streaming.scores.drift_detector`. ``target`` selects what is learned: the source's labels or
+    its input.
     """
 
     source: Annotated[str, Option("Where samples come from; see `dendrostream sources`.")] = (
@@ -191,6 +193,10 @@ class StreamOptions(Checked):
             metavar="NAME",
         ),
     ] = ()
+    drift_detector: Annotated[
+        Literal["adwin", "page_hinkley"] | None,
+        Option("Report when errors become more frequent: adwin, page_hinkley (extra river)."),
+    ] = None
 
 
 class SourceOptions(Checked):

@@ -103,6 +103,7 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         "workers": 1,
         "batch": 1,
         "lineage": None,
+        "drift_detector": None,
         "settings": {
             "momentum": 0.5,
             "activation": "tanh",
