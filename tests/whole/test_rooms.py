@@ -45,7 +45,7 @@ LAYERS = {
         {"cli"},
         {"commands"},
         {"outlook"},
-        {"progress", "benchmarks", "checks", "spikes", "sweeps"},
+        {"progress", "benchmarks", "checks", "continual", "spikes", "sweeps"},
         {"papers"},
         {"runs"},
         {"pictures"},
