@@ -39,6 +39,7 @@ class CircuitNetwork(ConfiguredCircuit):
 
     Raises UnknownName and BadOption for invalid options. Learning raises Diverged.
 
+    >>> from rate_models.network import NetworkSpec
     >>> net = CircuitNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0, lr=0.1)
     >>> net.learn(np.eye(4), labels=[0, 1, 2, 0]).outputs.shape
     (4, 3)

@@ -151,6 +151,7 @@ class ConfiguredNetwork(Trainable):
 
         What the initial parameters were drawn by is fixed: BadOption.
 
+        >>> from rate_models.online.network import OnlineNetwork
         >>> net = OnlineNetwork(NetworkSpec((4, 8, 3)))
         >>> net.set(lr=0.01, momentum=0.9)
         >>> net.optimizer.momentum

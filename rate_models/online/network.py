@@ -51,6 +51,7 @@ class OnlineNetwork(ConfiguredNetwork):
 
     Raises UnknownName and BadOption for what cannot be; learning raises Diverged.
 
+    >>> from rate_models.network import NetworkSpec
     >>> net = OnlineNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0)
     >>> net.learn(np.eye(4), labels=[0, 1, 2, 0]).outputs.shape
     (4, 3)
