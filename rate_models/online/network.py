@@ -115,6 +115,8 @@ class OnlineNetwork(ConfiguredNetwork):
         except foreign.UNCOMPILED as error:  # in a file of one's own
             where, got = f"kernel of rule {self.rule}", foreign.explained(error)
             raise BadOption(where, got=got, expected="what numba compiles") from error
+        if learned < len(X) and learned % 2:
+            self._work.a[...] = self._other.a  # for `_diverged`
         return learned
 
     def _open(self) -> None:
