@@ -92,6 +92,9 @@ def columns(path: str, first: Sequence[Record], options: Choice, encoding: str) 
         found = [one for one in found if not one.numeric]
     left_out = (chosen | {one.position for one in found}) - {stated}
     label = _last(path, names, left_out, warnings) if stated is None else stated
+    indices = [one.text for one in found if one.text and not one.time]
+    if indices:
+        warnings.append(f"{path}: left out of the features: {', '.join(indices[:10])}")
     for i in [one.position for one in found if one.time] if time is None else [time]:
         warnings += out_of_order(path, names[i], i, whole)
     features = [i for i in range(len(names)) if i not in left_out and i != label]
