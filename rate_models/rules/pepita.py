@@ -300,7 +300,7 @@ def teach(
         return
     if 1 < layer < last and mismatch and layers.in_place(net):
         pre = work.h if standard else work.p
-        updates.pass_and_update(net, layer, pre, work.h, work.p, work.delta, mask, step)
+        updates.pass_and_update(net, layer, pre, work, mask, step)
         return
     if layer == 1 and not (last == 1 and standard):
         layers.modulated_current(net, syn, work)

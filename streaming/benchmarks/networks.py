@@ -28,6 +28,7 @@ AUTOGRAD, COMPILED, BOOK = "torch, autograd", "torch.compile of the step", "NumP
 CHUNK = 256
 STEP = 0.3  # learning rate times the mean of ‖x‖²
 SLOWER = {"drtp": 0.01}  # at the other rate its weights grow without end
+DEEP = 0.03  # the same with several hidden layers, with which rates of PEPITA must fall
 
 
 class Network(NamedTuple):
@@ -77,7 +78,8 @@ def _peers(
     def peer(module: str | None, make: Callable[[NetworkSpec, str, float], Runner]) -> Peer:
         if module is not None and find_spec(module) is None:
             return f"{module} is not installed"
-        return lambda: make(spec, rule, SLOWER.get(rule, STEP) / samples().power)
+        step = SLOWER.get(rule, STEP if spec.layers < 3 else DEEP)
+        return lambda: make(spec, rule, step / samples().power)
 
     peers = {OURS: peer(None, Online)}
     if rule not in equations.RULES:

@@ -59,6 +59,7 @@ def best(some: Limits, others: Limits) -> Limits:
 
 def measured(quick: bool = False) -> Limits:
     """Measure it; ``quick``: in a moment, and roughly."""
+    from rate_models.compiler.chains import CHAINS
     from streaming.benchmarks.roofline import probes
 
     seconds = 1e-4 if quick else 0.005
@@ -75,7 +76,7 @@ def measured(quick: bool = False) -> Limits:
         update = _rate(partial(probes.update, table, pre), 8 * numbers, seconds)
         levels.append(Level(name, size, read, update)._asdict())
     rates = [
-        _rate(partial(f, np.float32(0.5), np.float32(1)), width * probes.CHAINS, seconds)
+        _rate(partial(f, np.float32(0.5), np.float32(1)), width * CHAINS, seconds)
         for width, f in probes.MULTIPLY_ADDS.items()
     ]
     return Limits(levels, max(rates))
