@@ -57,8 +57,8 @@ dendrostream run --source drift:digits --drift-detector adwin
 draws come from the seed, and a resumed run sees the same samples, bit for bit. The picture of a
 run has lines where its stream drifts. `--drift-detector` watches the errors with ADWIN or the test
 of Page-Hinkley (extra `river`), also on live streams, and reports when they become more frequent:
-in `metrics.jsonl` (`drifts`, `last_drift`), in `summary.json` (`detected_drifts`, beside `known_drifts`), and as marks
-in the picture.
+in `metrics.jsonl` (`drifts`, `last_drift`), in `summary.json` (`detected_drifts`, beside
+`known_drifts`), and as marks in the picture.
 
 Compared here:
 
