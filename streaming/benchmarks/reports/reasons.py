@@ -8,10 +8,10 @@ HALF = 0.5
 LITTLE = 0.005  # of a least time that lies in other layers
 # More about a scenario, by a part of its name: what a profile of it has shown.
 FOUND: dict[str, str] = {
-    "64-32-10": "perf: no stage has more than 14 %; calls with many arrays and short rows dominate, "
-    "softmax and its exponentials take 9 %",
-    "64-256-10": "perf: sums over rows run at the rate of multiply-adds in the first cache; between "
-    "them, each stage reads what the one before wrote",
+    "64-32-10": "perf: no stage has more than 14 %; calls with many arrays and short rows "
+    "dominate, softmax and its exponentials take 9 %",
+    "64-256-10": "perf: sums over rows run at the rate of multiply-adds in the first cache; "
+    "between them, each stage reads what the one before wrote",
     "784-1024-10": "perf: 70 % is the sweep over the first layer. It works on four inputs and four "
     "samples at a time, of which 59 % are zeros, at 0.12 ns for 16 multiply-adds; from the third "
     "cache a row takes 0.6 ns for 16 numbers",
