@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from biocircuits import catalogue
+from biocircuits import catalogue, former_states
 from biocircuits.description.circuit import Circuit
 from biocircuits.simulation import divergence, symmetry
 from biocircuits.simulation.simulate import Settings, Simulator
@@ -170,6 +170,14 @@ class ConfiguredCircuit(Trainable):
             for name, record in before.items():
                 setattr(self, name, record)
             raise
+
+    def load_state(self, arrays: dict[str, Array]) -> None:
+        """Take over what `state` gave, in this or an earlier release.
+
+        Raises BadOption when names or shapes do not fit, or a count is out of its bounds.
+        """
+        s = self.simulator
+        super().load_state(former_states.upgraded(arrays, s.compiled, s.settings.reset))
 
     def _arrays(self) -> dict[str, Array]:
         s = self.simulator

@@ -39,6 +39,7 @@ class CircuitNetwork(ConfiguredCircuit):
 
     Raises UnknownName and BadOption for invalid options. Learning raises Diverged.
 
+    >>> from rate_models.network import NetworkSpec
     >>> net = CircuitNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0, lr=0.1)
     >>> net.learn(np.eye(4), labels=[0, 1, 2, 0]).outputs.shape
     (4, 3)
@@ -84,12 +85,18 @@ class CircuitNetwork(ConfiguredCircuit):
         return s.random or s.constrained or rules.dropout(self.hyper) > 0
 
     def _learn_block(self, given: dict[str, Any], outputs: Array, currents: Array) -> None:
-        first, n = self.samples_seen, len(outputs)
-        rates = np.array([self.optimizer.rate(first + t) for t in range(n)])
-        done, error = self.simulator.present_many(given, rates, outputs, currents)
+        n = len(outputs)
+        done, error = self.simulator.present_many(given, self._rates(n), outputs, currents)
         self._clock[0] += done
         if done < n:
             raise error or self._not_finite()
+
+    def _rates(self, n: int) -> Array:
+        """η of the next n samples."""
+        rate, first = self.optimizer.rate, self.samples_seen
+        if rate(first) == rate(first + n - 1):  # it never returns to an earlier value
+            return np.full(n, rate(first))
+        return np.array([rate(first + t) for t in range(n)])
 
     def _learn_one(self, given: dict[str, Any], outputs: Array, currents: Array) -> None:
         given = {name: value[0] for name, value in given.items()}

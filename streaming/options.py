@@ -6,7 +6,7 @@ Every field of `RunOptions` is an option. Pydantic defines its name, type, range
 - `LearnerOptions`: the learner, as the argument of the same name;
 - `StreamOptions`: the loop of the run;
 - `SourceOptions`: the source, and the learner if it has an argument of the same name;
-- `TableOptions`: sources that read tables;
+- `TableOptions` (in `streaming.table_options`): sources that read tables;
 - `LiveOptions` (in `streaming.live_options`): sources whose samples arrive while the run goes on.
 
 Everything else is derived from these fields: the options of ``dendrostream run`` and ``dendrostream
@@ -18,14 +18,15 @@ an option, add a field.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from rate_models.errors import BadOption
 from streaming.live_options import LiveOptions
-from streaming.records import Checked, Option, parse_sizes
+from streaming.records import Checked, Option, listed_values, parse_sizes
+from streaming.table_options import TableOptions
 
 # Options that other commands share.
 Data = Annotated[
@@ -46,37 +47,19 @@ def _sizes(value: Any) -> Any:
     if isinstance(value, int):
         return (value,)
     try:
-        return parse_sizes(value) if isinstance(value, str) else _listed("hidden", value)
+        return parse_sizes(value) if isinstance(value, str) else listed_values("hidden", value)
     except BadOption:
         raise PydanticCustomError("sizes", "Input should be sizes, e.g. 256,128") from None
 
 
-def _columns(value: Any) -> Any:
-    """The text ``time,id`` as two column names."""
-    if not isinstance(value, str):
-        return _listed("drop", value)
-    from streaming.tables.columns import listed  # imports NumPy, which --help does not need
-
-    return listed(value)
-
-
 def _names(value: Any) -> Any:
     """A single text as one name."""
-    return (value,) if isinstance(value, str) else _listed("record", value)
+    return (value,) if isinstance(value, str) else listed_values("record", value)
 
 
 def _steps(value: Any) -> Any:
     """A single text as one step."""
-    return (value,) if isinstance(value, str) else _listed("signal", value)
-
-
-def _listed(what: str, value: Any) -> Any:
-    """A sequence as a tuple, of limited length; anything else unchanged."""
-    if value is None or isinstance(value, float):
-        return value
-    from rate_models.support.arguments import elements  # imports NumPy: not for --help
-
-    return elements(f"--{what}", value, "a list")
+    return (value,) if isinstance(value, str) else listed_values("signal", value)
 
 
 class LearnerOptions(Checked):
@@ -166,7 +149,9 @@ class StreamOptions(Checked):
     ``samples``, ``seconds`` (of streaming) and ``accuracy`` (windowed, in 0..1, tested whenever a
     metrics line is written) end a run early. ``interval`` and ``save_every`` count the samples
     between metrics lines and between checkpoints. ``record`` names diagnostics that are written
-    with every metrics line. ``target`` selects what is learned: the source's labels or its input.
+    with every metrics line. ``drift_detector`` watches the errors of a classification, see
+    `streaming.scores.drift_detector`. ``target`` selects what is learned: the source's labels or
+    its input.
     """
 
     source: Annotated[str, Option("Where samples come from; see `dendrostream sources`.")] = (
@@ -208,6 +193,10 @@ class StreamOptions(Checked):
             metavar="NAME",
         ),
     ] = ()
+    drift_detector: Annotated[
+        Literal["adwin", "page_hinkley"] | None,
+        Option("Report when errors become more frequent: adwin, page_hinkley (extra river)."),
+    ] = None
 
 
 class SourceOptions(Checked):
@@ -251,87 +240,6 @@ class SourceOptions(Checked):
     ] = ()
     data: Data = None
     download: Download = False
-
-
-class TableOptions(Checked):
-    """Options of sources that read tables; other sources refuse them.
-
-    label: column of the labels; None: the column named ``label``, or else the last one.
-    drop: columns that are left out.
-    time: the column with the time of each row, which is no feature; None: columns of timestamps,
-    and ascending numbers called time; "none": no column.
-    sep: separator of cells; None: a comma, or the separator that the first line uses instead.
-    decimal: the decimal mark of numbers, "." or ",".
-    encoding: encoding of the text, e.g. "latin-1"; None: UTF-8, or UTF-16 if the file starts with
-    its byte order mark.
-    header: whether the first line names the columns; else their names are 1, 2, ...
-    missing: treatment of a missing cell: "raise", "skip" the row, or fill in "zero", the "last"
-    value or the "mean" of the column so far.
-    missing_indicator: add a feature for each column with missing cells, 1 where a cell is missing.
-    held_out: fraction of the rows, the last ones, that is tested on and never learned.
-    stratify: hold out a random sample of every class instead.
-    """
-
-    label: Annotated[
-        str | None,
-        Option("Table: the labels  [default: label, or the last column]", metavar="COLUMN"),
-    ] = None
-    drop: Annotated[
-        tuple[str, ...],
-        BeforeValidator(_columns),
-        Option("Table: columns that are left out.", text=str, metavar="COLUMN[,...]"),
-    ] = ()
-    time: Annotated[
-        str | None,
-        Option(
-            "Table: the time of each row, no feature; none: no column  [default: timestamps, and "
-            "ascending numbers called time]",
-            metavar="COLUMN",
-        ),
-    ] = None
-    sep: Annotated[
-        str | None,
-        Option(
-            "Table: separator of cells: ';', tab, space, ...  [default: a comma, or "
-            "what the first line uses instead]"
-        ),
-    ] = None
-    decimal: Annotated[Literal[".", ","], Option("Table: the decimal mark.")] = "."
-    encoding: Annotated[
-        str | None, Option("Table: its encoding, e.g. latin-1  [default: utf-8]")
-    ] = None
-    header: Annotated[
-        bool,
-        Option("Table: whether the first line names the columns; else they are 1, 2, ..."),
-    ] = True
-    missing: Annotated[
-        Literal["raise", "skip", "mean", "last", "zero"],
-        Option(
-            "Table: at a missing cell stop, skip the row, or fill in the column's mean "
-            "so far, its last value, or zero."
-        ),
-    ] = "raise"
-    missing_indicator: Annotated[
-        bool,
-        Option("Table: one more feature per column with missing cells: 1 where a cell is missing."),
-    ] = False
-    held_out: Annotated[
-        float,
-        Field(ge=0, lt=1),
-        Option("Table: fraction of the rows, the last ones, that is tested on and never learned."),
-    ] = 0.0
-    stratify: Annotated[bool, Option("Hold out a random sample of every class instead.")] = False
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if self.missing_indicator and self.missing in ("raise", "skip"):
-            expected = "--missing mean, last or zero beside it"
-            raise BadOption("--missing-indicator", got=f"missing={self.missing}", expected=expected)
-        if self.stratify and not self.held_out:
-            raise BadOption(
-                "--stratify", got="nothing held out", expected="for example --held-out 0.2"
-            )
-        return self
 
 
 class RunOptions(TableOptions, SourceOptions, LiveOptions, LearnerOptions, StreamOptions):

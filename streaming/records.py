@@ -62,7 +62,7 @@ def _bad_option(invalid: ValidationError) -> BadOption:
 def option_of(record: type[BaseModel]) -> dict[str, Option]:
     """The `Option` of each field that has one, by the field's name.
 
-    >>> from streaming.options import TableOptions
+    >>> from streaming.table_options import TableOptions
     >>> option_of(TableOptions)["stratify"].help
     'Hold out a random sample of every class instead.'
     """
@@ -83,3 +83,12 @@ def parse_sizes(text: str, option: str = "--hidden") -> list[int]:
         return [int(size) for size in text.split(",")]
     except ValueError:
         raise BadOption(option, got=quoted(text), expected="sizes, e.g. 256,128") from None
+
+
+def listed_values(what: str, value: Any) -> Any:
+    """A sequence as a tuple, of limited length; anything else unchanged."""
+    if value is None or isinstance(value, float):
+        return value
+    from rate_models.support.arguments import elements  # imports NumPy: not for --help
+
+    return elements(f"--{what}", value, "a list")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from biocircuits.description.circuit import Circuit, Phase
 from rate_models.compiler.kernel import Array
 from rate_models.errors import BadOption
 from rate_models.model.draws import numbers
@@ -60,11 +61,39 @@ def checked(given: Mapping[str, ArrayLike]) -> dict[str, Array]:
     return arrays
 
 
-def value(where: str, name: str, given: Mapping[str, Array], shapes: list[Any]) -> Array:
-    """The value of a clamp; BadOption where it is absent or of no shape that fits."""
-    if name not in given:
-        raise BadOption(where, got=sorted(given), expected=repr(name))
-    if given[name].shape not in shapes:
-        got = f"shape {given[name].shape}"
-        raise BadOption(where, got=got, expected=f"shape {shapes[-1]}")
-    return given[name]
+class Needed(NamedTuple):
+    """A clamp in a phase: the subject of its errors, the name of its value, and its neurons."""
+
+    where: str
+    name: str
+    size: int
+
+
+def needed(circuit: Circuit, phase: Phase) -> list[Needed]:
+    """The clamps in a phase whose values a sample gives."""
+    return [
+        Needed(f"clamp of {p.name}.{c.name}", c.clamp, p.size)
+        for p in circuit.populations for c in p.compartments
+        if isinstance(c.clamp, str) and (c.phases is None or phase.name in c.phases)
+    ]  # fmt: skip
+
+
+def set_values(
+    v: Array,
+    these: list[Needed],
+    offsets: Mapping[tuple[str, int], int],
+    given: Mapping[str, Array],
+) -> None:
+    """Write the values of clamps to a state v, or to the states (N, width) of N samples.
+
+    offsets: `Layout.given`. given: numbers, vectors (n,), or a vector for each of the N samples.
+    Raises BadOption where a value is absent or of no shape that fits.
+    """
+    for where, name, size in these:
+        if name not in given:
+            raise BadOption(where, got=sorted(given), expected=repr(name))
+        shape = (*v.shape[:-1], size)
+        if given[name].shape not in ((), (size,), shape):
+            raise BadOption(where, got=f"shape {given[name].shape}", expected=f"shape {shape}")
+        at = offsets[name, size]
+        v[..., at : at + size] = given[name]

@@ -28,7 +28,7 @@ class Programs(NamedTuple):
     begin: computes what is the same at every step, once. step: outputs, and compartments that have
     no dynamics; in steady state, one sweep over all that depends on itself. move: compartments with
     dynamics. learn: plasticity, in the steps in which it is active. end: adds to the eligibilities
-    what `learn` has gathered. commit: adds eligibilities to the weights.
+    what `learn` has gathered. commit: changes the weights.
     """
 
     begin: Program
@@ -84,7 +84,7 @@ class Kernels(NamedTuple):
 
     phase(plan, noise, lr, probes, every, trace): runs a phase; returns the number of rows of the
     trace. In steady state: the number of sweeps, or 0 where they did not suffice.
-    commit(plan, noise, lr): adds eligibilities to the weights at the end of a phase.
+    commit(plan, noise, lr): changes the weights at the end of a phase.
     samples(plans, samples, noise, probes, trace, failed): learns many samples; returns of how many
     the result is finite. Fills failed (1,) with the number of a phase that has no steady state.
     finite(x): whether all numbers are finite.

@@ -19,7 +19,7 @@ from rate_models.model import activations
 
 (COPY, ADD, SUBTRACT, MULTIPLY, DIVIDE, POSITIVE, LOG, ABSOLUTE, EXP, SQRT, ACTIVATION, SLOPE,
  REPEAT, WEIGHTS, DOT, TURN, TRANSFER, COLUMNS, CONDUCT, RELEASE, RELAX, SET, NOISE, DELAY, CLEAR,
- GATHER, LEARN, LEARN_BY_WEIGHT, DECAY, COMMIT, TAKE, TRANSPOSE) = range(32)  # fmt: skip
+ GATHER, LEARN, LEARN_BY_WEIGHT, DECAY, COMMIT, CHANGE, TAKE, TRANSPOSE) = range(33)  # fmt: skip
 
 
 class Program(NamedTuple):
@@ -195,6 +195,7 @@ def _learn(code: int, op: Array, c: Scalar, v: Array, W: Array, E: Array) -> Non
 
     GATHER: v[to] += c v[b] v[a], with one v[b]. LEARN: E += c v[a] v[b]ᵀ. LEARN_BY_WEIGHT: the same
     times v[to], element by element. DECAY: E −= c v[a] W, with one v[a]. COMMIT: W += c E, E = 0.
+    CHANGE: W += c v[a] v[b]ᵀ.
     """
     to, a, b, n, m, at = op[1], op[2], op[3], op[4], op[5], op[6]
     if code == GATHER:
@@ -205,12 +206,14 @@ def _learn(code: int, op: Array, c: Scalar, v: Array, W: Array, E: Array) -> Non
         _commit(W[b : b + n * m], c, E[at : at + n * m], c - c)
     else:
         for i in range(n):
-            e, factor = E[at + i * m : at + i * m + m], c * v[a + i]
+            row, factor = at + i * m, c * v[a + i]
             if code == LEARN:
-                vectors.axpy(e, factor, v[b : b + m])
+                vectors.axpy(E[row : row + m], factor, v[b : b + m])
+            elif code == CHANGE:
+                vectors.axpy(W[row : row + m], factor, v[b : b + m])
             else:
                 for j in range(m):
-                    e[j] += factor * v[b + j] * v[to + i * m + j]
+                    E[row + j] += factor * v[b + j] * v[to + i * m + j]
 
 
 @lanewise
@@ -267,7 +270,7 @@ def _one(op: Array, c: Array, plan: Any, noise: Array, share: float, gain: float
         _delay(op, v, plan.clock[0])
     elif code == CLEAR:
         v[to : to + n] = v.dtype.type(0)
-    elif code <= COMMIT:
+    elif code <= CHANGE:
         factor = share * c[0] if c[1] else share * gain * c[0]
         _learn(code, op, v.dtype.type(factor), v, W, E)
     else:
@@ -287,9 +290,10 @@ def execute(program: Program, plan: Any, noise: Array, share: float, gain: float
 
 
 @reduction
-def nothing(x: Array) -> float:
+def nothing(x: Array) -> Scalar:
     """0, or NaN where x has a number that is not finite."""
-    total = 0.0
+    zero = x.dtype.type(0)
+    total = zero
     for i in range(x.size):
-        total += x[i] * 0.0
+        total += x[i] * zero
     return total

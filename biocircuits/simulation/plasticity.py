@@ -2,7 +2,8 @@
 
 A weight change f(post) g(pre) h(w), of which one side is the same at every step, needs the sum of
 the other side only. The program ``learn`` gathers it at every step, ``end`` adds the product to the
-eligibilities once, and ``commit`` adds eligibilities to the weights.
+eligibilities once, and ``commit`` adds eligibilities to the weights. Where no other phase
+contributes, ``commit`` adds the product to the weights, and no eligibility is written and read.
 
 Where plasticity changes the weights themselves at every step, synapses from a source with a
 constant rate r have the weights W = (1 − u) W_0 + Σ_k a_k g_kᵀ, with a_k a sum over the steps so
@@ -67,22 +68,27 @@ class Learning:
         self.gathered: dict[tuple[str, int], list[Gathered]] = {}
         self.changed: list[Projection] = []
         self._currents: dict[str, int] = {}
+        self._eligible: set[tuple[str, int]] = set()  # whose eligibilities this phase changes
 
     def add(self, q: Projection) -> None:
         """The weight changes of a projection."""
-        if self._commit(q):
-            self.changed.append(q)
         active = self._active(q)
         self.gathered |= {(q.name, i): [] for i, *_ in active}
         if self.follows(q):
             self._follow(q, active)
-            return
-        for i, plasticity, change in active:
-            scaled = self.of.direct and plasticity.scaled  # eligibilities are scaled by `_commit`
-            for term in change.terms:
-                self._term(q, i, term, plasticity.rate, float(not scaled))
-            if change.decay:
-                self._decay(q, i, plasticity.rate * change.decay, float(not scaled))
+        else:
+            for i, plasticity, change in active:
+                self._change(q, i, plasticity, change)
+        self._commit(q)
+
+    def _change(self, q: Projection, i: int, plasticity: Plasticity, change: Change) -> None:
+        """The products and the decay of one plasticity."""
+        scaled = self.of.direct and plasticity.scaled  # eligibilities are scaled by `_commit`
+        c, d = plasticity.rate, float(not scaled)
+        for term in change.terms:
+            self._term(q, i, term, c, d)
+        if change.decay:
+            self._decay(q, i, c * change.decay, d)
 
     def _active(self, q: Projection) -> list[tuple[int, Plasticity, Change]]:
         changes = enumerate(zip(q.plasticity, q.changes, strict=True))
@@ -153,15 +159,20 @@ class Learning:
         code, to = (k.LEARN, 0) if h is None else (k.LEARN_BY_WEIGHT, h)
         if direct or (post.varies and pre.varies):
             self.learn.add(code, to, post.at, pre.at, n=n, m=m, w=w, c=c, d=d)
+            self._eligible.add((q.name, i))
             return
-        a, b = post.at, pre.at
-        if pre.varies:
-            b = self._gather(b, m, c, d)
-        else:
-            a = self._gather(a, n, c, d)
-        self.end.add(code, to, a, b, n=n, m=m, w=w, d=1.0)
-        self.end.add(k.CLEAR, b if pre.varies else a, n=m if pre.varies else n)
+        a = post.at if pre.varies else self._gather(post.at, n, c, d)
+        b = self._gather(pre.at, m, c, d) if pre.varies else pre.at
         self.gathered[q.name, i].append(Gathered(a, b, h))
+        total, size = (b, m) if pre.varies else (a, n)
+        if h is None and self._at_once(q.plasticity[i]):
+            self.begin.add(k.CLEAR, total, n=size)
+            w, d = self.of.weights[q.name].start, float(not q.plasticity[i].scaled)
+            self.committing.add(k.CHANGE, 0, a, b, n=n, m=m, w=w, d=d)
+            return
+        self.end.add(code, to, a, b, n=n, m=m, w=w, d=1.0)
+        self.end.add(k.CLEAR, total, n=size)
+        self._eligible.add((q.name, i))
 
     def _of_weight(self, q: Projection, signal: Signal) -> int:
         """The offset of h(w) for all weights of a projection."""
@@ -179,6 +190,7 @@ class Learning:
             self.learn.add(k.DECAY, 0, one, weights, n=n, m=m, w=w, c=c, d=d)
             return
         share = self._gather(one, 1, c, d)
+        self._eligible.add((q.name, i))
         self.end.add(k.DECAY, 0, share, weights, n=n, m=m, w=w, d=1.0)
         self.end.add(k.CLEAR, share, n=1)
         self.gathered[q.name, i].append(Gathered(share, decay=True))
@@ -189,23 +201,32 @@ class Learning:
         self.learn.add(k.GATHER, total, of, self.of.memory.constant(1.0, 1), n=n, c=c, d=d)
         return total
 
-    def _commit(self, q: Projection) -> bool:
-        """Add eligibilities to the weights; returns whether they change at the end of the phase."""
+    def _due(self, p: Plasticity) -> bool:
+        """Whether the weights change at the end of this phase."""
         last = self.graph.phase is self.of.circuit.phases[-1]
-        due = [
-            (i, p) for i, p in enumerate(q.plasticity)
-            if (self.graph.on(p.phases) if p.immediately else last)
-        ]  # fmt: skip
-        at = self.of.weights[q.name].start if due else 0
-        for i, plasticity in due:
-            if not self.of.direct:
+        return self.graph.on(p.phases) if p.immediately else last
+
+    def _at_once(self, p: Plasticity) -> bool:
+        """Whether weights change at the end of this phase, and by changes of this phase alone.
+
+        Their products are then added to the weights and to no eligibility.
+        """
+        return self._due(p) and (p.immediately or set(p.phases) == {self.graph.phase.name})
+
+    def _commit(self, q: Projection) -> None:
+        """Add eligibilities to the weights that change at the end of the phase."""
+        due = [(i, p) for i, p in enumerate(q.plasticity) if self._due(p)]
+        if not due:
+            return
+        self.changed.append(q)
+        at = self.of.weights[q.name].start
+        for i, plasticity in due if not self.of.direct else []:
+            if (q.name, i) in self._eligible or not self._at_once(plasticity):
                 own, unscaled = self.of.eligibilities[q.name, i], float(not plasticity.scaled)
                 self.committing.add(
                     k.COMMIT, 0, 0, at, n=own.stop - own.start, m=1, w=own.start, d=unscaled
                 )
-        if due:
-            for name, same in self.of.copies[q.name]:
-                n, m = self.of.circuit.shape(self.of.circuit.projection(name))
-                code = k.TAKE if same else k.TRANSPOSE
-                self.committing.add(code, 0, at, n=n, m=m, w=self.of.weights[name].start)
-        return bool(due)
+        for name, same in self.of.copies[q.name]:
+            n, m = self.of.circuit.shape(self.of.circuit.projection(name))
+            code = k.TAKE if same else k.TRANSPOSE
+            self.committing.add(code, 0, at, n=n, m=m, w=self.of.weights[name].start)

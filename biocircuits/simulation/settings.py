@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from biocircuits.description.circuit import Circuit
 from rate_models.errors import BadOption
-from rate_models.model.hyperparameters import Milliseconds, NotNegative
+from rate_models.model.hyperparameters import Milliseconds, NotNegative, checked
 
 LONGEST = 10_000_000  # steps of a phase
 Names = Annotated[str, BeforeValidator(lambda v: ",".join(v) if isinstance(v, list | tuple) else v)]
@@ -42,6 +42,19 @@ class Settings(NamedTuple):
     dale: bool = False
     excitatory: Annotated[float, Field(ge=0, le=1)] = 0.8
     asymmetry: NotNegative = 0.0
+
+
+def valid(settings: Settings) -> Settings:
+    """Settings with the types of their fields. Raises BadOption where one is out of its range."""
+    if not isinstance(settings, Settings):
+        got = f"a {type(settings).__name__}"
+        raise BadOption("settings", got=got, expected="a biocircuits.Settings")
+    return checked(Settings(), **settings._asdict())
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a text with commas between them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def check_durations(circuit: Circuit, settings: Settings) -> None:

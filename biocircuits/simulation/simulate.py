@@ -15,11 +15,10 @@ from biocircuits.simulation import clamps, constraints, machine
 from biocircuits.simulation.operations import Program
 from biocircuits.simulation.program import Compiled
 from biocircuits.simulation.recording import Probe, Recorder, Trace
-from biocircuits.simulation.settings import Settings, check_durations
+from biocircuits.simulation.settings import Settings, check_durations, names_in, valid
 from rate_models.compiler.kernel import Array, aligned
 from rate_models.compiler.records import Record, Records
 from rate_models.errors import BadOption, Diverged
-from rate_models.model.hyperparameters import checked
 from rate_models.network import Parameters
 
 __all__ = ["Settings", "Simulator"]
@@ -48,13 +47,10 @@ class Simulator:
         seed: int = 0,
         dtype: str = "float64",
     ) -> None:
-        if not isinstance(settings, Settings):
-            got = f"a {type(settings).__name__}"
-            raise BadOption("settings", got=got, expected="a biocircuits.Settings")
-        settings = checked(Settings(), **settings._asdict())
+        settings = valid(settings)
         constraints.check(settings)
         circuit = circuit_of("Simulator", circuit)
-        circuit = circuit.without(_names(settings.cut), _names(settings.silence))
+        circuit = circuit.without(names_in(settings.cut), names_in(settings.silence))
         self.circuit, self.settings = circuit, settings
         check_durations(circuit, settings)
         direct = settings.commit == "step"
@@ -83,7 +79,7 @@ class Simulator:
         self._kernels = machine.kernels(dtype)
         self._quiet = np.zeros((1, c.noise_width), dtype)
         self._no_trace = np.zeros((0, 0), dtype)
-        self._clamps = {phase.name: self._clamped(phase) for phase in self.circuit.phases}
+        self._clamps = {p.name: clamps.needed(self.circuit, p) for p in self.circuit.phases}
         plans = []
         for phase in self.circuit.phases:
             of = c.phases[phase.name]
@@ -207,9 +203,7 @@ class Simulator:
         recorder = None if probe is None else Recorder(self, probe)
         spans, dt = [], self.settings.dt
         for phase in self.circuit.phases:
-            for where, name, size in self._clamps[phase.name]:
-                at = self.compiled.given[name, size]
-                self.v[at : at + size] = clamps.value(where, name, values, [(), (size,)])
+            clamps.set_values(self.v, self._clamps[phase.name], self.compiled.given, values)
             begin = float(self.clock[0] * dt)
             learning = 0.0 if until is not None else lr
             self._phase(phase, learning, rng, recorder)
@@ -235,11 +229,7 @@ class Simulator:
         values, n = clamps.checked(given), len(rates)
         rows = np.zeros((n, self.compiled.given_width), self.v.dtype)
         for needed in self._clamps.values():
-            for where, name, size in needed:
-                at = self.compiled.given[name, size]
-                rows[:, at : at + size] = clamps.value(
-                    where, name, values, [(), (size,), (n, size)]
-                )
+            clamps.set_values(rows, needed, self.compiled.given, values)
         if self.E is not self.W:
             self.E[:] = 0
         population, compartment, phase = self.circuit.answer
@@ -255,14 +245,6 @@ class Simulator:
         if failed[0] < 0:
             return done, None
         return done, self._no_steady_state(self.circuit.phases[failed[0]])
-
-    def _clamped(self, phase: Phase) -> list[tuple[str, str, int]]:
-        """An error's subject, and name and size of the values that clamps need in a phase."""
-        return [
-            (f"clamp of {p.name}.{c.name}", c.clamp, p.size)
-            for p in self.circuit.populations for c in p.compartments
-            if isinstance(c.clamp, str) and (c.phases is None or phase.name in c.phases)
-        ]  # fmt: skip
 
     def _phase(
         self,
@@ -312,8 +294,3 @@ class Simulator:
         for name, same in self.compiled.copies[changed.name]:
             w = self.weights(changed.name)
             self.weights(name)[...] = w if same else w.T
-
-
-def _names(text: str) -> list[str]:
-    """The names in a text with commas between them."""
-    return [name.strip() for name in text.split(",") if name.strip()]

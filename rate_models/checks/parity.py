@@ -4,7 +4,7 @@ Every implementation learns the same samples, from the same initial parameters a
 masks and noise. After every sample all its arrays, and the outputs that it predicted before
 learning, are compared with the float64 textbook: deviation = max|a − b| / max|b| per array. The
 largest deviation over all samples is reported. Implementations in packages above this one are
-arguments.
+arguments. All run in one thread, because the networks are small.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, Parameters, one_hot
 from rate_models.online.network import OnlineNetwork
 from rate_models.rules import Rule, forward, masks_and_noise, nearest
+from rate_models.support.one_thread import one_thread
 from rate_models.textbook import Textbook, initial_parameters, mapped
 
 Array = NDArray[Any]
@@ -96,28 +97,30 @@ def run(
             raise BadOption("dtype", got=repr(dtype), expected=f"one of {', '.join(TOLERANCE)}")
     makers: dict[str, Maker] = {"online": online}
     makers |= ({"batch": batch} if find_spec("torch") else {}) | dict(others)
-    rows = []
     cases = {rule.name: cases_of(rule) for rule in map(known.get, rules or known.names())}
     done, total = count(1), samples * sum(map(len, cases.values()))
-    for rule, each in cases.items():
-        worst: dict[tuple[str, str, str], float] = {}
-        for case in each:
-            each_twin = {
-                (name, d): make(case, d, seed) for name, make in makers.items() for d in dtypes
-            }
-            twins = {key: twin for key, twin in each_twin.items() if twin is not None}
-            for deviations in deviations_of(case, twins, samples, seed):
-                for key, deviation in deviations.items():
-                    worst[key] = max(worst.get(key, 0.0), deviation)
-                progress(rule, next(done), total)
-        for (name, dtype, array), deviation in worst.items():
-            limit = TOLERANCE[dtype]
-            rows.append(
-                {"rule": rule, "implementation": name, "dtype": dtype, "array": array,
-                 "deviation": deviation, "tolerance": limit, "ok": deviation <= limit}
-            )  # fmt: skip
+    rows = []
+    with one_thread():
+        for rule, each in cases.items():
+            worst: dict[tuple[str, str, str], float] = {}
+            for case in each:
+                some = {
+                    (name, d): make(case, d, seed) for name, make in makers.items() for d in dtypes
+                }
+                twins = {key: twin for key, twin in some.items() if twin is not None}
+                for deviations in deviations_of(case, twins, samples, seed):
+                    for key, deviation in deviations.items():
+                        worst[key] = max(worst.get(key, 0.0), deviation)
+                    progress(rule, next(done), total)
+            rows += [_row(rule, *key, deviation) for key, deviation in worst.items()]
     missing = [] if "batch" in makers else ["batch"]
     return Report(all(row["ok"] for row in rows), rows, missing)
+
+
+def _row(rule: str, name: str, dtype: str, array: str, deviation: float) -> dict[str, Any]:
+    limit = TOLERANCE[dtype]
+    return {"rule": rule, "implementation": name, "dtype": dtype, "array": array,
+            "deviation": deviation, "tolerance": limit, "ok": deviation <= limit}  # fmt: skip
 
 
 def cases_of(rule: Rule) -> list[Case]:

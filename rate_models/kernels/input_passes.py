@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, inlined, stage
+from rate_models.compiler.views import as_matrix
 from rate_models.kernels import pending, vectors
 from rate_models.kernels.input_synapses import (
     AHEAD,
@@ -50,25 +51,25 @@ def _look_ahead(s: InputSynapses, inputs: Array) -> None:
     elif due:
         pending.settle(s)
     n = min(len(inputs), s.looked[WINDOW])
-    _transform(s, inputs[:n], s.ahead_Kx[:n], s.ahead[:n], s.ahead_v[:n], fused)
+    before = s.bits[1, : s.S.shape[0] if fused else 0]
+    _transform(s, inputs[:n], s.ahead_Kx[:n], s.ahead[:n], s.ahead_v[:n], before)
     if fused:
         pending.begin_block(s)
     s.looked[AHEAD], s.looked[TAKEN], s.looked[WINDOW] = n, 0, min(2 * s.looked[WINDOW], BLOCK)
 
 
 @stage
-def _transform(s: InputSynapses, x: Array, kx: Array, wx: Array, vx: Array, apply: bool) -> None:
+def _transform(s: InputSynapses, x: Array, kx: Array, wx: Array, vx: Array, before: Array) -> None:
     """Kᵀx, W x and V x for the rows of x, with W and V as the block began.
 
-    apply: whether S first takes what is pending, in the same pass through memory.
+    before (n_0,): scratch; S then takes what is pending first, in the same pass through memory.
+    (0,): it does not.
     """
     n = s.S.shape[0]
     wx[:] = 0
-    if apply:
-        pending.terms(s, s.pre, s.beta, 0)
-        vectors.sweep(wx, x, s.S, s.bits[0, :n], s.which, s.terms[:, :n], s.post, s.bits[1, :n])
-    else:
-        vectors.products(wx, x, s.S, s.bits[0, :n], s.which)
+    if before.size > 0:
+        pending.terms(s, s.pre[:BLOCK], s.beta[:BLOCK], s.pending[COUNT])
+    vectors.sweep(wx, x, s.S, s.bits[0, :n], s.which, s.terms, s.post, before)
     if s.V.size > 0:
         vx[:] = 0
         vectors.products(vx, x, s.V, s.bits[0, :n], s.which)
@@ -105,8 +106,8 @@ def _from_before(s: InputSynapses, w: Array, v: Array, out: Array) -> None:
 @stage
 def evaluate(s: InputSynapses, x: Array, out: Array) -> None:
     """out = W x, with x as no sample's input; changes nothing but scratch."""
-    kx = s.Kx.reshape(1, s.Kx.size)
-    _transform(s, x.reshape(1, x.size), kx, s.now[:1], s.now[1:], False)
+    kx = as_matrix(s.Kx, 1, s.Kx.size)
+    _transform(s, as_matrix(x, 1, x.size), kx, s.now[:1], s.now[1:], s.bits[1, :0])
     _add_pending(s, s.now[0], s.now[1:], x, s.Kx, out)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.compiler.kernel import Array, aligned, inlined, stage, view
+from rate_models.compiler.views import as_matrix
 from rate_models.kernels import input_passes, input_synapses, vectors
 from rate_models.model import activations, losses
 from rate_models.network import NetworkSpec
@@ -55,6 +56,9 @@ class Work(NamedTuple):
     y: Array  # (n_L,): target
     a0: Array  # as a, without dropout, where there is dropout
     h0: Array  # as h, without dropout, where there is dropout
+    next_h: Array  # h of the next sample, where `pass_and_update` is to begin its pass; else empty
+    next_a: Array  # a of the next sample, still without b
+    begun: NDArray[np.int64]  # (1,): the layer whose next_a is there; -1: none is to be
 
 
 def allocate(
@@ -87,8 +91,17 @@ def allocate(
         afresh=0,
     )
     outputs = dict.fromkeys(("c", "e", "y"), spec.sizes[-1])
-    scratch = {name: np.zeros(outputs.get(name, units)) for name in Work._fields}
-    return layers, Work(**{name: aligned(array, dtype) for name, array in scratch.items()})
+    outputs |= dict.fromkeys(("next_h", "next_a"), 0)
+    scratch = {n: aligned(np.zeros(outputs.get(n, units)), dtype) for n in Work._fields[:-1]}
+    return layers, Work(**scratch, begun=np.full(1, -1))
+
+
+def in_turn(one: Work, other: Work) -> tuple[Work, Work]:
+    """Scratch for samples in turn: the pass of one may begin while the other is learned from."""
+    return (
+        one._replace(next_h=other.h, next_a=other.a),
+        other._replace(next_h=one.h, next_a=one.a),
+    )
 
 
 @view
@@ -101,7 +114,8 @@ def units(net: Layers, flat: Array, layer: int) -> Array:
 def matrix(net: Layers, flat: Array, layer: int) -> Array:
     """W_l (n_l, n_{l-1}) as a view, l ≥ 2."""
     n, m, at = net.sizes[layer], net.sizes[layer - 1], net.weight[layer]
-    return flat[at : at + n * m].reshape(n, m)
+    w: Array = as_matrix(flat[at : at + n * m], n, m)
+    return w
 
 
 @view
@@ -159,21 +173,22 @@ def input_current(
 ) -> None:
     """out_1 = W_1 x + b_1 for the first of the samples in ``inputs``, see `integrate` there."""
     input_passes.integrate(syn, inputs, units(net, out, 1))
-    _add_bias(net, out)
+    add_bias(net, 1, out)
 
 
 @stage
 def input_current_again(net: Layers, syn: input_synapses.InputSynapses, out: Array) -> None:
     """out_1 = W_1 x + b_1 for the same sample, with the weights as they are now."""
     input_passes.evaluate(syn, syn.x, units(net, out, 1))
-    _add_bias(net, out)
+    add_bias(net, 1, out)
 
 
 @inlined
-def _add_bias(net: Layers, out: Array) -> None:
+def add_bias(net: Layers, layer: int, out: Array) -> None:
+    """out_l += b_l, where there are biases."""
     if net.b.size > 0:
-        a = units(net, out, 1)
-        vectors.axpy(a, a.dtype.type(1), units(net, net.b, 1))
+        a = units(net, out, layer)
+        vectors.axpy(a, a.dtype.type(1), units(net, net.b, layer))
 
 
 @stage
@@ -185,7 +200,7 @@ def modulated_current(net: Layers, syn: input_synapses.InputSynapses, work: Work
         a = p
     input_passes.modulate(syn, work.c, a, p)
     if syn.pattern.size > 0:  # the plain form does not begin with a_1, which has the bias
-        _add_bias(net, work.p)
+        add_bias(net, 1, work.p)
 
 
 @stage
@@ -235,7 +250,7 @@ def feed_back(
 ) -> None:
     """δ_l = m ∘ s'(a_l) ∘ B signal; feedback: B (n_l, width of signal), flat."""
     delta = units(net, work.delta, layer)
-    b = feedback.reshape(delta.size, signal.size)
+    b = as_matrix(feedback, delta.size, signal.size)
     for i in range(delta.size):
         delta[i] = vectors.dot(b[i], signal)
     gate(net, layer, work, mask)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.compiler.records import another
+from rate_models.compiler.views import as_matrix
 from rate_models.kernels import pending, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, matrix, units
@@ -56,7 +57,7 @@ def apply(net: Layers, syn: InputSynapses, kept: Array, layer: int, step: Step) 
 
 @stage
 def _apply(net: Layers, layer: int, count: int, step: Step) -> None:
-    w, v, at = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0), net.unit[layer]
+    w, v, at = matrix(net, net.W, layer), as_matrix(net.vW[:0], 0, 0), net.unit[layer]
     if net.vW.size > 0:
         v = matrix(net, net.vW, layer)
     decay = step.eta * step.lam

@@ -103,21 +103,20 @@ def apply(s: InputSynapses, w: Array, v: Array, pre: Array) -> None:
                 w[row], v[row], of(s.map[0]), of(s.map[1]), of(s.map[2]), of(s.map[3])
             )  # fmt: skip
     for first in range(0, s.pending[COUNT], BLOCK):
-        post = s.post[first : first + BLOCK]
-        terms(s, pre, s.beta, first)
-        vectors.add_outer(w, s.terms[:, :n], post, s.bits[0, :n])
+        end, count = first + BLOCK, s.pending[COUNT] - first
+        terms(s, pre[first:end], s.beta[first:end], count)
+        vectors.add_outer(w, s.terms, s.post[first:end], s.bits[0, :n])
         if v.size > 0:
-            terms(s, pre, s.alpha, first)
-            vectors.add_outer(v, s.terms[:, :n], post, s.bits[0, :n])
+            terms(s, pre[first:end], s.alpha[first:end], count)
+            vectors.add_outer(v, s.terms, s.post[first:end], s.bits[0, :n])
 
 
 @stage
-def terms(s: InputSynapses, pre: Array, rates: Array, first: int) -> None:
-    """terms_i = rate_i pre_i for the pending updates from ``first`` on, at most of a block."""
-    n = pre.shape[1]
+def terms(s: InputSynapses, pre: Array, rates: Array, count: int) -> None:
+    """terms_i = rate_i pre_i for the first ``count`` updates of a block, 0 for the others."""
     for i in range(BLOCK):
-        rate = pre.dtype.type(rates[first + i] if first + i < s.pending[COUNT] else 0.0)
-        vectors.scaled(s.terms[i, :n], rate, pre[first + i])
+        rate = pre.dtype.type(rates[i] if i < count else 0.0)
+        vectors.scaled(s.terms[i, : pre.shape[1]], rate, pre[i])
 
 
 @stage

@@ -32,6 +32,7 @@ def allocate(
     stash: whether the WK of each sample's standard pass is kept.
     """
     kept = syn._replace(WKS=syn.WK if stash else syn.WKS)._asdict()
+    work = work._replace(next_h=work.h[:0], next_a=work.a[:0])  # S and M are items of their own
     return (
         Work(**{name: _rows(array, slots) for name, array in work._asdict().items()}),
         Inputs(**{name: _rows(kept[name], slots) for name in Inputs._fields}),

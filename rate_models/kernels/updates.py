@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, inlined, stage
+from rate_models.compiler.views import as_matrix
 from rate_models.kernels import pending, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work, current_of, matrix, units
@@ -33,7 +34,7 @@ def update(
     if layer == 1:
         pending.update(syn, post, c, step)
     else:
-        w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
+        w, v = matrix(net, net.W, layer), as_matrix(net.vW[:0], 0, 0)
         if net.vW.size > 0:
             v = matrix(net, net.vW, layer)
         outer_step(w, v, post, units(net, pre, layer - 1), step)
@@ -63,7 +64,7 @@ def contrast(
         pending.update(syn, post, c, step)
         pending.add(syn, minus_post, work.c, -step.eta)
     else:
-        w, v = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0)
+        w, v = matrix(net, net.W, layer), as_matrix(net.vW[:0], 0, 0)
         if net.vW.size > 0:
             v = matrix(net, net.vW, layer)
         below, minus_below = units(net, pre, layer - 1), units(net, minus_pre, layer - 1)
@@ -73,13 +74,17 @@ def contrast(
 
 @stage
 def pass_and_update(
-    net: Layers, layer: int, pre: Array, h: Array, p: Array, delta: Array, mask: Array, step: Step
+    net: Layers, layer: int, pre: Array, work: Work, mask: Array, step: Step
 ) -> None:
     """p_l = m ∘ s(W_l p_{l-1} + b_l), δ_l = h_l − p_l and the step with ΔW_l = δ_l pre_{l-1}ᵀ, for
     1 < l < L: `current`, `activity` and `update`, with each row of W_l fetched once. Where the pass
     goes through the weights that the step changes, which `in_place` tells.
+
+    The standard pass of the next sample, if its h_{l-1} is there, takes each row while it is in the
+    cache: it depends on this update of W_l alone.
     """
-    w, v, at = matrix(net, net.W, layer), net.vW[:0].reshape(0, 0), units(net, delta, layer)
+    h, p, delta, following = work.h, work.p, work.delta, work.next_h.size > 0 and work.begun[0] >= 0
+    w, v, at = matrix(net, net.W, layer), as_matrix(net.vW[:0], 0, 0), units(net, delta, layer)
     if net.vW.size > 0:
         v = matrix(net, net.vW, layer)
     stored, dendrite = units(net, h, layer), units(net, p, layer)
@@ -95,6 +100,12 @@ def pass_and_update(
             at[i] = stored[i] - dendrite[i]
         some = slice(first, end)
         outer_step(w[some], v[first:end], at[some], units(net, pre, layer - 1), step)
+        if following:
+            below, a = units(net, work.next_h, layer - 1), units(net, work.next_a, layer)
+            for i in range(first, end):
+                a[i] = vectors.dot(w[i], below)
+    if following:
+        work.begun[0] = layer
     _bias_step(net, layer, at, step)
     if net.change.shape[0] > 0:
         remember(net, layer, at, pre, at[:0], step)

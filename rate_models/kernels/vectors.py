@@ -82,7 +82,7 @@ def mapped(w: Array, v: Array, a: Scalar, b: Scalar, c: Scalar, d: Scalar) -> No
     v[...], w[...] = a * v[...] + b * w[...], c * v[...] + d * w[...]
 
 
-@inlined
+@stage
 def combine(y: Array, alpha: Array, x: Array) -> None:
     """y += Σ_n alpha_n x_n over the rows of x, for all of alpha."""
     n = 0
@@ -143,12 +143,15 @@ def add_outer(y: Array, alpha: Array, x: Array, bits: Array) -> None:
     """
     terms_of(bits, alpha)
     fours, m = y.shape[0] - y.shape[0] % 4, y.shape[1]
-    for j in range(0, fours, 4):
-        if bits[j] > 0 or bits[j + 1] > 0 or bits[j + 2] > 0 or bits[j + 3] > 0:
-            _add_to_four(0, m, y, j, j + 1, j + 2, j + 3, alpha, 0, x)
-            _add_to_four(0, m, y, j, j + 1, j + 2, j + 3, alpha, 4, x)
-    for j in range(fours, y.shape[0]):
-        _add_to_one(0, m, y[j], alpha, j, x)
+    for begin in range(0, m, TILE):
+        end = min(begin + TILE, m)
+        for j in range(0, fours, 4):
+            terms = _union(bits, j, j + 1, j + 2, j + 3)
+            for n in range(0, 8, 4):
+                if (terms >> n) & 15 > 0:
+                    _add_to_four(begin, end, y, j, j + 1, j + 2, j + 3, alpha, n, x)
+        for j in range(fours, y.shape[0]):
+            _add_to_one(begin, end, y[j], alpha, j, x)
 
 
 @stage
@@ -170,14 +173,21 @@ def sweep(
     x (8 or fewer, n); alpha (8, n), post (8, m), or no rows. bits (n,), which (n,), before (n,) or
     (0,): scratch.
     """
-    (n, m), some, zero = w.shape, 0, bits.dtype.type(0)
     terms_of(bits, x)
     terms_of(before, alpha)
-    for j in range(n):
-        which[some] = j
-        some += bits[j] > zero or (before.size > 0 and before[j] > zero)
+    count, m = _active(which, bits, before), w.shape[1]
     for begin in range(0, m, TILE):
-        _sweep_tile(begin, min(begin + TILE, m), out, x, w, bits, which, some, alpha, post, before)
+        _sweep_tile(begin, min(begin + TILE, m), out, x, w, bits, which, count, alpha, post, before)
+
+
+@stage
+def _active(which: Array, bits: Array, before: Array) -> int:
+    """Fill ``which`` with the rows that have any terms, and return how many they are."""
+    count, zero = 0, bits.dtype.type(0)
+    for j in range(bits.size):
+        which[count] = j
+        count += bits[j] > zero or (before.size > 0 and before[j] > zero)
+    return count
 
 
 @stage
@@ -191,10 +201,9 @@ def _sweep_tile(
         j0, j1, j2, j3 = which[k], which[k + 1], which[k + 2], which[k + 3]
         if before.size > 0:
             terms = _union(before, j0, j1, j2, j3)
-            if terms & 15 > 0:
-                _add_to_four(begin, end, w, j0, j1, j2, j3, alpha, 0, post)
-            if terms > 15:
-                _add_to_four(begin, end, w, j0, j1, j2, j3, alpha, 4, post)
+            for t in range(0, 8, 4):
+                if (terms >> t) & 15 > 0:
+                    _add_to_four(begin, end, w, j0, j1, j2, j3, alpha, t, post)
         terms = _union(bits, j0, j1, j2, j3)
         for t in range(0, x.shape[0], 4):
             _spread(begin, end, out, t, x, (terms >> t) & 15, j0, j1, j2, j3, w)

@@ -107,7 +107,9 @@ class ConfiguredNetwork(Trainable):
                         for own in self.definition.own if own.name in params}  # fmt: skip
         fields = [field for own in self.definition.own for field in self._fields(own, params)]
         self._params = self.definition.kernel_params(*(fields or [np.zeros(0, self.dtype)]))
-        parts = Parts(self._net, self._syn, self._params, self._work, self._clock)
+        _, other = layers.allocate(self.spec, self.dtype, moving=False)
+        self._work, self._other = layers.in_turn(self._work, other)
+        parts = Parts(self._net, self._syn, self._params, self._work, self._other, self._clock)
         self._parts = Record(parts)
         self._predictor = online_kernel.predictor(self.definition, parts)
         self._open()
@@ -123,7 +125,9 @@ class ConfiguredNetwork(Trainable):
     def _open(self) -> None:
         """The record of ``hyper`` and ``optimizer``, and the kernel."""
         rates = optimizers.rates(self.optimizer)
-        self._options = Record(Options(numeric(self.hyper, self.dtype), rates))
+        follow = online_kernel.follows(self.definition, self.spec, self.hyper)
+        hyper = numeric(self.hyper, self.dtype)
+        self._options = Record(Options(hyper, rates, int(follow)))
         self._kernel = online_kernel.learner(self.definition, self._parts, self._options)
 
     def parameters(self) -> Parameters:
@@ -147,6 +151,7 @@ class ConfiguredNetwork(Trainable):
 
         What the initial parameters were drawn by is fixed: BadOption.
 
+        >>> from rate_models.online.network import OnlineNetwork
         >>> net = OnlineNetwork(NetworkSpec((4, 8, 3)))
         >>> net.set(lr=0.01, momentum=0.9)
         >>> net.optimizer.momentum

@@ -14,6 +14,7 @@ from rate_models.kernels.input_synapses import BLOCK
 from rate_models.kernels.layers import Layers, Work
 from rate_models.model import losses
 from rate_models.model.optimizers import Rates, step_at
+from rate_models.network import NetworkSpec
 from rate_models.rules import Rule
 
 FOLD_EVERY = 8192  # samples between foldings; part of the trajectory, so not an option
@@ -26,6 +27,7 @@ class Parts(NamedTuple):
     syn: input_synapses.InputSynapses
     params: Any  # of the rule, see `rules.Rule.kernel_params`
     work: Work
+    other: Work  # of every other sample
     clock: NDArray[np.int64]  # (1,): samples seen
 
 
@@ -34,6 +36,7 @@ class Options(NamedTuple):
 
     hyper: Any  # of the rule, as `hyperparameters.numeric` has them
     rates: Rates
+    follow: int  # 1: S(t+1,l) comes right after M(t,l), which changes no result; see `follows`
 
 
 def _learn(  # type: ignore[no-untyped-def]
@@ -48,24 +51,44 @@ def _learn(  # type: ignore[no-untyped-def]
     of the network before learning and without dropout. Stops where that is not finite.
     """
     of, by = opened(parts, PARTS), opened(options, OPTIONS)  # type: ignore[name-defined]  # noqa: F821
-    net, syn, params, work, clock = of.net, of.syn, of.params, of.work, of.clock
-    last = net.sizes.size - 1
+    net, syn, params, clock = of.net, of.syn, of.params, of.clock
+    work, other = of.work, of.other
+    last, samples = net.sizes.size - 1, X.shape[0]
+    follow = by.follow > 0 and masks.shape[1] == 0
     input_passes.begin(syn)
-    for t in range(X.shape[0]):
+    for t in range(samples):
         block = X[t : t + BLOCK - clock[0] % BLOCK]
-        for layer in range(1, last + 1):
+        for layer in range(1, 1 if follow and t > 0 else last + 1):
             standard(layer, net, syn, params, work, block, labels[t], Y[t], masks[t])  # type: ignore[name-defined]  # noqa: F821
         if not judge(net, work, masks.shape[1] > 0, t, predicted, losses_, out):
             return t
         step = step_at(by.rates, clock[0], net.W)
         for turn in range(last):
             layer = turn + 1 if ASCENDING else last - turn  # type: ignore[name-defined]  # noqa: F821
+            work.begun[0] = 0 if follow and t + 1 < samples else -1
             teach(  # type: ignore[name-defined]  # noqa: F821
                 layer, net, syn, params, by.hyper, step, work, masks[t], noise[t]
             )
-        clock[0] += 1
-        end_of_step(syn, clock[0], 1)
-    return X.shape[0]
+            if layer == 1:
+                clock[0] += 1
+                end_of_step(syn, clock[0], 1)
+            if work.begun[0] == layer:
+                layers.add_bias(net, layer, other.a)
+                layers.activity(net, layer, other.a, other.h, masks[t])
+            elif work.begun[0] == 0:
+                n = t + 1
+                block = X[n : n + BLOCK - clock[0] % BLOCK]
+                standard(layer, net, syn, params, other, block, labels[n], Y[n], masks[n])  # type: ignore[name-defined]  # noqa: F821
+        work, other = other, work
+    return samples
+
+
+def follows(rule: Rule, spec: NetworkSpec, hyper: Any) -> bool:
+    """Whether S(t+1,l) may come right after M(t,l), and it is worth it.
+
+    It is for rules whose M of a layer changes that layer alone and goes up: where M may be delayed.
+    """
+    return spec.layers > 2 and rule.ascending and rule.respond is None and rule.delays(hyper)
 
 
 def _standard(  # type: ignore[no-untyped-def]

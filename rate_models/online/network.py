@@ -54,6 +54,7 @@ class OnlineNetwork(ConfiguredNetwork):
 
     Raises UnknownName and BadOption for what cannot be; learning raises Diverged.
 
+    >>> from rate_models.network import NetworkSpec
     >>> net = OnlineNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0)
     >>> net.learn(np.eye(4), labels=[0, 1, 2, 0]).outputs.shape
     (4, 3)
@@ -118,6 +119,8 @@ class OnlineNetwork(ConfiguredNetwork):
         except foreign.UNCOMPILED as error:  # in a file of one's own
             where, got = f"kernel of rule {self.rule}", foreign.explained(error)
             raise BadOption(where, got=got, expected="what numba compiles") from error
+        if learned < len(X) and learned % 2:
+            self._work.a[...] = self._other.a  # for `_diverged`
         return learned
 
     def _open(self) -> None:

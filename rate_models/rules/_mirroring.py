@@ -39,6 +39,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from rate_models.compiler.kernel import Array, Scalar, stage
+from rate_models.compiler.views import as_matrix
 from rate_models.errors import BadOption
 from rate_models.kernels import layers, pending, vectors
 from rate_models.kernels.input_synapses import InputSynapses
@@ -185,7 +186,7 @@ def mirror_online(
     keep = B.dtype.type(1) - hyper.mirror_rate * hyper.mirror_decay
     if j == 0:
         pending.collect(syn)
-    f = F.reshape(net.sizes[j], net.sizes[last])
+    f = as_matrix(F, net.sizes[j], net.sizes[last])
     first = 0
     for layer in range(j + 1, last + 1):
         n, m = net.sizes[layer - 1], net.sizes[layer]
@@ -194,7 +195,7 @@ def mirror_online(
         _send(noise[first : first + n], hyper.mirror_noise, xi)
         _respond(net, syn, layer, xi, work, mask)
         z = layers.units(net, work.p, layer)
-        b = layers.item(B, params.B_at, layer - 1 - j).reshape(n, m)
+        b = as_matrix(layers.item(B, params.B_at, layer - 1 - j), n, m)
         for i in range(n):
             change = hyper.mirror_rate * xi[i]
             for k in range(m):
@@ -260,7 +261,7 @@ def _product(net: Layers, params: Any, j: int, work: Work, f: Array) -> None:
         right[k] = 1
         for layer in range(last, j, -1):
             n, m = net.sizes[layer - 1], net.sizes[layer]
-            b = layers.item(params.B, params.B_at, layer - 1 - j).reshape(n, m)
+            b = as_matrix(layers.item(params.B, params.B_at, layer - 1 - j), n, m)
             if layer == j + 1:
                 for i in range(n):
                     f[i, k] = vectors.dot(b[i], right)

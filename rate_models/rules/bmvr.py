@@ -54,6 +54,7 @@ from array_api_compat import array_namespace, device
 from pydantic import Field
 
 from rate_models.compiler.kernel import Array, Scalar, stage
+from rate_models.compiler.views import as_matrix
 from rate_models.errors import BadOption
 from rate_models.kernels import layers, pending, updates, vectors
 from rate_models.kernels.input_synapses import InputSynapses
@@ -292,7 +293,7 @@ def teach(
 @stage
 def _inhibit(params: Any, z: Array, n: Array, inhibition: Array) -> None:
     """n = R z, inhibition = Q n."""
-    q, r = params.Q.reshape(z.size, z.size), params.R.reshape(z.size, z.size)
+    q, r = as_matrix(params.Q, z.size, z.size), as_matrix(params.R, z.size, z.size)
     for i in range(z.size):
         n[i] = vectors.dot(r[i], z)
     for i in range(z.size):
@@ -307,7 +308,7 @@ def _inhibit_and_step(params: Any, z: Array, n: Array, inhibition: Array, rate: 
     so each row is changed while it is in the cache: one pass through memory.
     """
     k = z.size
-    q, r = params.Q.reshape(k, k), params.R.reshape(k, k)
+    q, r = as_matrix(params.Q, k, k), as_matrix(params.R, k, k)
     for i in range(k):
         row, n_i = r[i], vectors.dot(r[i], z)
         n[i] = n_i
@@ -343,7 +344,7 @@ def _shrink(syn: InputSynapses, params: Any, hyper: Any, step: Step, n: Array) -
     pending.settle(syn)
     k, fall = n.size, step.eta * hyper.ridge
     rise = hyper.eta_q * fall
-    q, r = params.Q.reshape(k, k), params.R.reshape(k, k)
+    q, r = as_matrix(params.Q, k, k), as_matrix(params.R, k, k)
     for row in range(syn.S.shape[0]):
         w = syn.S[row]
         for i in range(k):

@@ -43,6 +43,7 @@ from array_api_compat import array_namespace
 from pydantic import Field
 
 from rate_models.compiler.kernel import Array, Scalar, stage
+from rate_models.compiler.views import as_matrix
 from rate_models.errors import BadOption
 from rate_models.kernels import layers, updates, vectors
 from rate_models.kernels.input_synapses import InputSynapses
@@ -239,7 +240,7 @@ def teach(
         above = last if direct else layer + 1
         signal = layers.units(net, work.delta, above)
         n = delta.size
-        b = layers.item(params.B, params.B_at, layer - 1).reshape(signal.size, n)
+        b = as_matrix(layers.item(params.B, params.B_at, layer - 1), signal.size, n)
         surprise = layers.units(net, work.p, layer)  # λ̂ - λ
         delta[:] = 0
         for i in range(signal.size):
@@ -251,7 +252,7 @@ def teach(
             gain = layers.units(net, work.p, above)  # scratch: its content is no longer needed
             if not direct or layer == last - 1:
                 R = layers.item(params.R, params.R_at, 0 if direct else layer - 1)
-                _absorb(R.reshape(signal.size, signal.size), signal, gain)
+                _absorb(as_matrix(R, signal.size, signal.size), signal, gain)
             _correct(b, gain, surprise, surprise.dtype.type(1))
         else:
             _correct(b, signal, surprise, hyper.eta_b)

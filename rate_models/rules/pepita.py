@@ -51,6 +51,7 @@ from array_api_compat import array_namespace
 from pydantic import Field
 
 from rate_models.compiler.kernel import Array, stage
+from rate_models.compiler.views import as_matrix
 from rate_models.errors import BadOption
 from rate_models.kernels import layers, updates, vectors
 from rate_models.kernels.input_synapses import InputSynapses
@@ -299,7 +300,7 @@ def teach(
         return
     if 1 < layer < last and mismatch and layers.in_place(net):
         pre = work.h if standard else work.p
-        updates.pass_and_update(net, layer, pre, work.h, work.p, work.delta, mask, step)
+        updates.pass_and_update(net, layer, pre, work, mask, step)
         return
     if layer == 1 and not (last == 1 and standard):
         layers.modulated_current(net, syn, work)
@@ -358,7 +359,7 @@ def _modulate(net: Layers, params: Any, hyper: Any, work: Work, noise: Array) ->
         work.c[i] = hyper.sign * e
     if j > 0:
         h, p = layers.units(net, work.h, j), layers.units(net, work.p, j)
-        f = params.F.reshape(h.size, outputs)
+        f = as_matrix(params.F, h.size, outputs)
         for i in range(h.size):
             p[i] = h[i] + vectors.dot(f[i], work.c)
 

@@ -53,6 +53,19 @@ def parse(name: str) -> Named | None:
     return match and Named(Path(match[1]), match[2] or "", match[3])
 
 
+def split(name: str) -> tuple[str, str | None]:
+    """A name, or the path of a file, and its argument after the colon.
+
+    >>> split("csv:FILE.csv"), split("digits"), split("./noisy.py:3")
+    (('csv', 'FILE.csv'), ('digits', None), ('./noisy.py', '3'))
+    """
+    if own := parse(name):
+        argument = own.argument
+        return name if argument is None else name[: -len(argument) - 1], argument
+    kind, colon, argument = name.partition(":")
+    return kind, argument if colon else None
+
+
 def shown(name: str) -> str:
     """``name`` in short form for messages: the stem of a file, and its argument.
 

@@ -14,23 +14,27 @@ faster. Both rules written by hand, in place and without any overhead, show this
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from rate_models.compiler.kernel import Array
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec
+from streaming.benchmarks.scenario import Array, Peer, Runner, Scenario, images
 
 SCENARIO = "pepita-784-1024-10-batches-of-64"
 SPEC = NetworkSpec((784, 1024, 10))
 BATCH, NUMBERS = 64, Optimizer(0.1, 0.9)
-Runner = Callable[[Array, Array], None]
 
 
-def peers() -> dict[str, Callable[[], Runner] | None]:
-    """Functions that make a fresh learner; None if torch is not installed."""
+def scenarios() -> Iterator[Scenario]:
+    """One, of samples at a time as many as ten batches have at least."""
+    yield Scenario(SCENARIO, _peers(), images, 10 * BATCH, ours=2)
+
+
+def _peers() -> dict[str, Peer]:
+    """Functions that make a fresh learner; the reason where torch is not installed."""
     makers: dict[str, Callable[[], Runner]] = {
         "PEPITA in batches": partial(_ours, "pepita"),
         "backpropagation in batches": partial(_ours, "backprop"),
@@ -41,7 +45,8 @@ def peers() -> dict[str, Callable[[], Runner] | None]:
         "torch, autograd, its SGD": _autograd,
     }
     installed = find_spec("torch") is not None
-    return {name: make if installed else None for name, make in makers.items()}
+    missing = "torch is not installed"
+    return {name: make if installed else missing for name, make in makers.items()}
 
 
 def _ours(rule: str) -> Runner:

@@ -1,275 +1,188 @@
-"""Samples per second of the online kernels, batches, circuits and tables, compared with peers.
+"""``dendrostream bench``: samples per second of everything that learns or reads, beside others'.
 
-All peers run in one thread of the same process, in float32 (circuits in float64), at batch 1, on
-the same samples. The repeats of all peers alternate, so that a busy machine slows all of them
-alike. A repeat lasts equally long for every peer, and the median is reported. ``ratio`` is our rate
-over the peer's. Scenario names never change, so that numbers can be compared across versions. The
-peers of batches, circuits and tables are in files of their own in this folder.
+All peers run in one thread of the same process, in float32, at batch 1, on the same samples. They
+take turns, each for the same time, and medians with quartiles are reported. ``ratio`` is our rate
+over the peer's. Scenarios are in the files that `parts` lists; what else is measured is in
+`roofline` (the machine's limits), `costs` (start-up, compilation, memory) and `scaling`; `reports`
+has the page, the figures and the comparison with an earlier result.
 """
 
 from __future__ import annotations
 
-import contextlib
-import statistics
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from rate_models.compiler.kernel import Array
-from rate_models.errors import BadOption, MissingData
-from rate_models.model.optimizers import Optimizer
-from rate_models.network import NetworkSpec, one_hot
-from rate_models.online.network import OnlineNetwork
+from rate_models.errors import BadOption
 from rate_models.support.estimates import check_time
-from rate_models.textbook import Textbook, initial_parameters, mapped
-from streaming.benchmarks import batches as bench_batches
-from streaming.benchmarks import calls as bench_calls
-from streaming.benchmarks import circuits as bench_circuits
-from streaming.benchmarks import scans as bench_scans
-from streaming.benchmarks import tables as bench_tables
+from rate_models.support.one_thread import one_thread
+from streaming.benchmarks import batches, calls, circuits, networks, scaling, tables
+from streaming.benchmarks import costs as bench_costs
+from streaming.benchmarks.measure import Speed, speeds
+from streaming.benchmarks.peers import scans
+from streaming.benchmarks.roofline import limits
+from streaming.benchmarks.roofline.reached import Reached
+from streaming.benchmarks.scenario import Peer, Samples, Scenario
 from streaming.machine import machine
-from streaming.sources import ArraySource, open_source
 
-SPEC = NetworkSpec((784, 1024, 10))
-LR = 0.03
-SMALL_LR = 0.01  # of networks with 64 inputs
-SMALL_SAMPLES = 200_000
-CHUNK = 256
-SAMPLES = 20_000
 MANY = 10**12  # repeats: more are as good as these
-Runner = Callable[[Array, Array], None]
-Peers = dict[str, Callable[[], Runner] | None]
-# name, peers, samples and labels, and how many of them at least
-Scenario = tuple[str, Peers, Array, Array, int]
+SECONDS, REPEATS = 0.15, 5
+QUICK_SECONDS = 1e-6  # as few samples as a scenario allows
+Row = dict[str, Any]
 
 
-def run(seconds: float = 0.5, repeats: int = 5) -> dict[str, Any]:
+def run(
+    seconds: float | None = None,
+    repeats: int | None = None,
+    only: Sequence[str] = (),
+    quick: bool = False,
+    grows: bool = False,
+) -> dict[str, Any]:
     """Time every peer of every scenario, ``repeats`` times for about ``seconds`` each.
 
-    Returns {machine, data, repeats, rows: [{scenario, peer, samples_per_second, ratio}]}, with None
-    for peers that are not installed. Raises BadOption for seconds or repeats that are not positive,
-    and if it would take hours.
+    only: parts of the names of scenarios; the others are left out. quick: as few samples as
+    possible, once, to see that everything runs. grows: also measure how time grows with width,
+    depth, density and classes.
+
+    Returns {machine, date, data, seconds, repeats, quick, rows, limits, roofline, costs, scaling}.
+    rows: {scenario, peer, samples_per_second, ratio, low, high, ours, skipped}; None for peers that
+    are skipped, and the reason. low, high: quartiles over the repeats. ours: whether the peer is a
+    part of this project. roofline: how near our kernels are to it, see `roofline.reached`.
+
+    Raises BadOption for seconds or repeats that are not positive, for hours of measurements, and
+    where nothing has such a name.
     """
+    seconds = (QUICK_SECONDS if quick else SECONDS) if seconds is None else seconds
+    repeats = (1 if quick else REPEATS) if repeats is None else repeats
     if not seconds > 0 or repeats < 1:
         got = f"seconds={seconds:g}, repeats={repeats}"
         raise BadOption("bench", got=got, expected="seconds above 0, repeats from 1")
-    X, labels, data = _data()
-    scenarios = _scenarios(X, labels)
-    _check_length(seconds, repeats, [peers for _, peers, *_ in scenarios])
-    rows: list[dict[str, Any]] = []
-    total = (len(scenarios) + 1) * (repeats + 1)
-    with (
-        _one_thread(),
-        tempfile.TemporaryDirectory() as folder,
-        tqdm(total=total, desc="bench", disable=None) as progress,
-    ):
-        table = Path(folder, "table.csv")
-        scenarios.append(
-            (bench_tables.SCENARIO, bench_tables.peers(table), *bench_tables.data(table), 2000)
-        )
-        for scenario, peers, X, labels, least in scenarios:
-            ours = next(iter(peers))
-            samples = {
-                name: int(np.clip(seconds * _speed(make, X[:least], labels[:least]), least, len(X)))
-                for name, make in peers.items()
-                if make is not None
-            }
-            progress.update()
-            speeds: dict[str, list[float]] = {name: [] for name in samples}
-            for _ in range(repeats):
-                for name, n in samples.items():
-                    speeds[name].append(_speed(peers[name], X[:n], labels[:n]))
-                progress.update()
-            medians = {name: statistics.median(values) for name, values in speeds.items()}
-            rows += [
-                {
-                    "scenario": scenario,
-                    "peer": name,
-                    "samples_per_second": medians.get(name),
-                    "ratio": medians[ours] / medians[name] if name in medians else None,
-                }
-                for name in peers
-            ]
-    return {"machine": machine(), "data": data, "repeats": repeats, "rows": rows}
+    scans.one_thread_in_jax()
+    with one_thread(), TemporaryDirectory() as folder:
+        chosen = _chosen(only, Path(folder))
+        steps = sum(len(scenario.peers) for scenario in chosen) * (min(repeats, MANY) + 1)
+        _check_length(steps, seconds)
+        more = sum(one.rule is not None for one in chosen) + (scaling.steps(quick) if grows else 0)
+        with _progress(steps + more) as bar:
+            return _measured(chosen, seconds, repeats, quick, grows, bool(only), bar)
 
 
-def _scenarios(X: Array, labels: Array) -> list[Scenario]:
-    """All but that of tables, which needs a file. X, labels: images of 784 pixels."""
-    scenarios: list[Scenario] = [
-        (f"{rule}-784-1024-10", _peers(rule), X, labels, 200) for rule in ("pepita", "backprop")
-    ]
-    scenarios += [
-        (f"{rule}-64-{n}-10", _small_peers(rule, NetworkSpec((64, n, 10))), *_digits(), 1000)
-        for rule in bench_scans.RULES for n in (256, 32)
-    ]  # fmt: skip
-    for name, sizes in bench_calls.SIZES.items():
-        spec, torch = NetworkSpec(sizes), "torch, eager loop, in place"
-        peers: Peers = {**bench_calls.peers(spec, SMALL_LR), torch: None}
-        if find_spec("torch") is not None:
-            peers[torch] = partial(_torch_pepita, spec, SMALL_LR, in_place=True)
-        scenarios.append((name, peers, *_digits(), 200))
-    scenarios.append((bench_batches.SCENARIO, bench_batches.peers(), X, labels, 640))
-    scenarios += [
-        (bench_circuits.scenario(sizes), dict(bench_circuits.peers(sizes)),
-         *bench_circuits.data(), 5) for sizes in bench_circuits.SIZES
-    ]  # fmt: skip
-    return scenarios
+def _check_length(steps: int, seconds: float) -> None:
+    """BadOption for hours of measurements."""
+    got = f"{steps:,} measurements of {seconds:g} s"
+    check_time("bench", got, steps * seconds, "choose fewer --repeats or --seconds")
 
 
-def _digits() -> tuple[Array, Array]:
-    """The bundled digits, again and again."""
-    source = open_source("digits")
-    assert isinstance(source, ArraySource)
-    X, y = source.train_arrays()
-    times = -(-SMALL_SAMPLES // len(X))
-    X = np.tile(X / X.max(), (times, 1))[:SMALL_SAMPLES]
-    return X.astype(np.float32), np.tile(y, times)[:SMALL_SAMPLES]
-
-
-def _small_peers(rule: str, spec: NetworkSpec) -> Peers:
-    """Functions that make a fresh learner of a small network."""
+def _measured(
+    chosen: list[Scenario], seconds: float, repeats: int, quick: bool, grows: bool, part: bool,
+    bar: tqdm[None],
+) -> dict[str, Any]:  # fmt: skip
+    rows: list[Row] = []
+    data: dict[str, str] = {}
+    found: dict[str, dict[str, Speed]] = {}
+    costs = [] if part else bench_costs.measured(quick, bar.set_postfix_str)
+    bar.set_postfix_str("limits of the machine")
+    parts_of, tell = _teller(bar, "parts of the time"), _teller(bar, "scaling")
+    machine_limits = limits.measured(quick)
+    for scenario in chosen:
+        data[scenario.name] = scenario.samples().about
+        found[scenario.name] = speeds(scenario, seconds, repeats, _teller(bar, scenario.name))
+        rows += _rows(scenario, found[scenario.name])
+    # again: nothing makes a machine faster than it is, but others may have slowed it
+    machine_limits = limits.best(machine_limits, limits.measured(quick))
     return {
-        "online kernel": lambda: _online(rule, spec, SMALL_LR, structured=True),
-        "JAX, lax.scan": bench_scans.peer(rule, spec, SMALL_LR),
-    }
+        "machine": {**machine(), **limits.processor()},
+        "date": f"{datetime.now():%Y-%m-%d}",
+        "data": data,
+        "seconds": seconds,
+        "repeats": repeats,
+        "quick": quick,
+        "rows": rows,
+        "limits": machine_limits._asdict(),
+        "roofline": list(_bounds(chosen, found, Reached(machine_limits, seconds), parts_of)),
+        "costs": costs,
+        "scaling": scaling.measured(machine_limits, quick, tell) if grows else [],
+    }  # fmt: skip
 
 
-def _check_length(seconds: float, repeats: int, of: list[Peers]) -> None:
-    """BadOption for hours of measurements, of these scenarios and of tables."""
-    peers = [peer for some in [*of, bench_tables.peers(Path())] for peer in some.values()]
-    n = sum(peer is not None for peer in peers)
-    whole = n * seconds * min(repeats, MANY)
-    got = f"{n} measurements of {seconds:g} s, {repeats:,} times"
-    check_time("bench", got, whole, "choose fewer --repeats or --seconds")
+def parts(folder: Path) -> Iterator[Scenario]:
+    """All scenarios. folder: for the files that they write when they are measured."""
+    yield from networks.scenarios()
+    yield from calls.scenarios()
+    yield from batches.scenarios()
+    yield from _circuits()
+    yield from tables.scenarios(folder)
 
 
-def _speed(make: Callable[[], Runner] | None, X: Array, labels: Array) -> float:
-    """Samples per second of a fresh learner, after a first chunk that compiles it and touches its
-    memory."""
-    assert make is not None
-    learn = make()
-    learn(X[:50], labels[:50])
-    start = time.perf_counter()
-    learn(X, labels)
-    return len(X) / (time.perf_counter() - start)
+def _circuits() -> Iterator[Scenario]:
+    """Circuits in time, and in steady state, which are different equations."""
+    for sizes in circuits.SIZES:
+        X, labels = circuits.data()
+        every: dict[str, Peer] = {
+            name: "not installed" if make is None else make
+            for name, make in circuits.peers(sizes).items()
+        }
+        for steady, ending in ((False, ""), (True, "-steady")):
+            peers = {name: p for name, p in every.items() if ("steady state" in name) == steady}
+            name, samples = circuits.scenario(sizes) + ending, partial(Samples, X, labels, "random")
+            yield Scenario(name, peers, samples, 5)
 
 
-def _data() -> tuple[Array, Array, str]:
-    """MNIST's first training samples, or random ones with its share of zero pixels (81 %)."""
-    with contextlib.suppress(MissingData):
-        source = open_source("mnist")
-        assert isinstance(source, ArraySource)
-        X, y = source.train_arrays()
-        return (X[:SAMPLES] / 255).astype(np.float32), y[:SAMPLES], "mnist"
-    rng = np.random.default_rng(0)
-    X = rng.random((SAMPLES, 784), np.float32)
-    X *= rng.random((SAMPLES, 784), np.float32) < 0.19
-    return X, rng.integers(0, 10, SAMPLES), "random, 19 % not zero"
+def _chosen(only: Sequence[str], folder: Path) -> list[Scenario]:
+    every = list(parts(folder))
+    some = [one for one in every if not only or any(name in one.name for name in only)]
+    for name in only:
+        if not any(name in one.name for one in every):
+            names = ", ".join(one.name for one in every)
+            raise BadOption("--only", got=repr(name), expected=f"part of one of {names}")
+    return some
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        if find_spec("torch") is None:
-            yield
-            return
-        import torch
-
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
+def _progress(steps: int) -> tqdm[None]:
+    return tqdm(total=steps, desc="bench", disable=None, file=sys.stderr, dynamic_ncols=True,
+                leave=False, unit=" measurements")  # fmt: skip
 
 
-def _peers(rule: str) -> Peers:
-    """Functions that make a fresh learner, so that every repeat has the same work."""
-    installed = find_spec("torch") is not None
-    peers: Peers = {
-        "online kernel": lambda: _online(rule, SPEC, LR, structured=True),
-        "online kernel, plain first layer": lambda: _online(rule, SPEC, LR, structured=False),
-        "textbook NumPy": lambda: _textbook(rule),
-    }
-    if rule == "pepita":
-        for name, in_place in (("torch, eager loop", False), ("torch, eager loop, in place", True)):
-            peers[name] = partial(_torch_pepita, SPEC, LR, in_place=in_place) if installed else None
-        peers["torch, autograd backprop"] = _torch_autograd if installed else None
-    else:
-        peers["torch, autograd"] = _torch_autograd if installed else None
-    return peers
+def _teller(bar: tqdm[None], scenario: str) -> Callable[[str], None]:
+    def tell(peer: str) -> None:
+        bar.set_postfix_str(f"{scenario}: {peer}", refresh=False)
+        bar.update()
+
+    return tell
 
 
-def _online(rule: str, spec: NetworkSpec, lr: float, *, structured: bool) -> Runner:
-    net = OnlineNetwork(spec, rule, dtype="float32", optimizer=Optimizer(lr), structured=structured)
-
-    def learn(X: Array, labels: Array) -> None:
-        for at in range(0, len(X), CHUNK):
-            net.learn(X[at : at + CHUNK], labels=labels[at : at + CHUNK])
-
-    return learn
-
-
-def _textbook(rule: str) -> Runner:
-    params = initial_parameters(SPEC, rule, seed=0, dtype="float32")
-    book = Textbook(SPEC, rule, params, Optimizer(LR))
-
-    def learn(X: Array, labels: Array) -> None:
-        Y = one_hot(labels, 10, np.float32)
-        for t in range(len(X)):
-            book.learn(X[t : t + 1], Y[t : t + 1])
-
-    return learn
+def _rows(scenario: Scenario, found: dict[str, Speed]) -> list[Row]:
+    ours = next(iter(found.values())).median
+    return [
+        {
+            "scenario": scenario.name,
+            "peer": name,
+            "samples_per_second": speed.median,
+            "ratio": ours / speed.median if ours and speed.median else None,
+            "low": speed.low,
+            "high": speed.high,
+            "ours": at < scenario.ours,
+            "skipped": speed.skipped,
+        }
+        for at, (name, speed) in enumerate(found.items())
+    ]
 
 
-def _torch_pepita(spec: NetworkSpec, lr: float, *, in_place: bool) -> Runner:
-    """The rule as it is written down; in_place: the fastest eager loop known to us."""
-    import torch
-
-    p = mapped(initial_parameters(spec, "pepita", seed=0, dtype="float32"), torch.tensor)
-    W1, W2, F = p["W"][0], p["W"][1], p["F"]
-
-    def update(w: Any, post: Any, pre: Any) -> None:
-        if in_place:
-            w.addr_(post, pre, alpha=-lr)
-        else:
-            w -= lr * torch.outer(post, pre)
-
-    def learn(X: Array, labels: Array) -> None:
-        xs, ys = torch.from_numpy(X), torch.from_numpy(one_hot(labels, 10, np.float32))
-        with torch.no_grad():
-            for x, y in zip(xs, ys, strict=True):
-                h = torch.relu(W1 @ x)
-                e = torch.softmax(W2 @ h, 0) - y
-                x_e = x + F @ e
-                h_e = torch.relu(W1 @ x_e)
-                update(W1, h - h_e, x_e)
-                update(W2, e, h_e)
-
-    return learn
-
-
-def _torch_autograd() -> Runner:
-    import torch
-
-    hidden = torch.nn.Linear(784, 1024, bias=False)
-    net = torch.nn.Sequential(hidden, torch.nn.ReLU(), torch.nn.Linear(1024, 10, bias=False))
-    optimizer = torch.optim.SGD(net.parameters(), lr=LR)
-
-    def learn(X: Array, labels: Array) -> None:
-        xs, ys = torch.from_numpy(X), torch.from_numpy(np.asarray(labels, np.int64))
-        for x, y in zip(xs[:, None], ys[:, None], strict=True):
-            optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(net(x), y).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-
-    return learn
+def _bounds(
+    chosen: list[Scenario], found: dict[str, dict[str, Speed]], reached: Reached,
+    tell: Callable[[str], None],
+) -> Iterator[Row]:  # fmt: skip
+    """How near to the machine's limits our kernel is on every network."""
+    for one in chosen:
+        if one.rule is not None and one.sizes is not None:
+            tell(one.name)
+            rate = found[one.name][networks.OURS].median
+            if rate is not None:
+                density = one.samples().density
+                yield reached.row(one.name, one.rule, one.sizes, density, rate)

@@ -17,22 +17,29 @@ from pathlib import Path
 
 import numpy as np
 
-from rate_models.compiler.kernel import Array
+from streaming.benchmarks.scenario import Array, Peer, Runner, Samples, Scenario
 from streaming.sources import Chunk, open_source
 
 SCENARIO = "csv-12-features"
 ROWS, FEATURES, PIECE = 100_000, 12, 1024
-Runner = Callable[[Array, Array], None]
 
 
-def peers(path: Path) -> dict[str, Callable[[], Runner] | None]:
-    """Functions that make a reader of a number of rows; None if its library is missing."""
-    return {
-        "csv source": partial(_source, path),
-        "csv module and float": partial(_reader, partial(_by_hand, path)),
-        "pandas": partial(_reader, partial(_pandas, path)) if find_spec("pandas") else None,
-        "pyarrow": partial(_reader, partial(_pyarrow, path)) if find_spec("pyarrow") else None,
-    }
+def scenarios(folder: Path) -> Iterator[Scenario]:
+    """One, of a file in ``folder`` that is written when it is measured."""
+    path = folder / "table.csv"
+    yield Scenario(SCENARIO, _peers(path), lambda: Samples(*data(path), "written for this"), 2000)
+
+
+def _peers(path: Path) -> dict[str, Peer]:
+    """Functions that make a reader of a number of rows; the reason where a library is missing."""
+    readers = {"csv module and float": _by_hand, "pandas": _pandas, "pyarrow": _pyarrow}
+    peers: dict[str, Peer] = {"csv source": partial(_source, path)}
+    for name, chunks in readers.items():
+        missing = name.isidentifier() and find_spec(name) is None
+        peers[name] = (
+            f"{name} is not installed" if missing else partial(_reader, partial(chunks, path))
+        )
+    return peers
 
 
 def data(path: Path) -> tuple[Array, Array]:

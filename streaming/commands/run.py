@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from streaming.runs.loop import Run
     from streaming.runs.run import Hooks
 
+SHOWN_DRIFTS = 8
 BESIDE_RESUME = ("resume", "json_", "quiet", "port", "paused", "stay")
 
 Out = Annotated[
@@ -160,6 +161,11 @@ def _report(summary: dict[str, Any]) -> str:
     if lineage := summary.get("lineage"):
         before = f"{lineage['parent']}, {lineage['samples_seen']:,} samples"
         rows.insert(-1, ("goes on from", before))
+    if "detected_drifts" in summary:
+        found = [f"{at:,}" for at in summary["detected_drifts"]]
+        more = f"... ({summary['drifts']:,} in all)" if summary["drifts"] > SHOWN_DRIFTS else ""
+        text = " ".join([*found[:SHOWN_DRIFTS], more]) if found else "none"
+        rows.insert(len(scores) + 1, ("drifts detected after", text))
     if summary["skipped"]:
         rows.insert(len(scores) + 1, ("skipped", f"{summary['skipped']:,} bad samples"))
     if summary["missing"]:

@@ -20,7 +20,7 @@ from streaming.learner.as_numbers import (
     within,
 )
 from streaming.learner.inputs import Features
-from streaming.learner.labels import Label, labels_of, listed, new_label
+from streaming.learner.labels import Label, each, labels_of, listed, new_label
 from streaming.learner.named import Name, Table, mapping_of, plain, table_of
 
 Array = NDArray[Any]
@@ -205,10 +205,9 @@ class EntryChecks:
         """
         n = len(y)
         if self.classes is not None:
-            labels = y.tolist() if isinstance(y, np.ndarray) else y
-            truth: Array = np.array([self.code(label) for label in labels], np.int64)
+            truth: Array = each(self.code, y)
             if score and self.new_classes:
-                new = [i for i in np.flatnonzero(truth < 0) if new_label(labels[i]) is not None]
+                new = [i for i in np.flatnonzero(truth < 0) if new_label(plain(y[i])) is not None]
                 truth[new] = len(self.classes)
             good = truth >= 0
         else:
@@ -314,8 +313,6 @@ class EntryChecks:
                 name(i),
                 got=vector[i],
                 expected=f"a finite number, at most {self._limit:g} in size",
-                remedy="fill it in (missing='mean') or leave the sample out (on_bad='skip')"
-                if np.isnan(vector[i]) and where == "x"
-                else "correct it or leave the sample out (on_bad='skip')",
+                remedy="fill it in (NaN: missing='mean') or leave the sample out (on_bad='skip')",
             )
         return vector

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,3 +57,17 @@ def listed(values: Sequence[Any]) -> str:
     """Text of the first `SHOWN` values, and how many values there are."""
     text = ", ".join(short(v) for v in values[:SHOWN])
     return text if len(values) <= SHOWN else f"{text}, ... ({len(values)} in all)"
+
+
+def each(code: Callable[[Any], int], y: Any) -> NDArray[np.int64]:
+    """``code`` of every label; of an array of whole numbers in a narrow range, of each value once.
+
+    >>> each(lambda label: 2 * label, np.array([5, 3, 5], np.int8))
+    array([10,  6, 10])
+    """
+    if isinstance(y, np.ndarray) and y.dtype.kind in "iu" and y.size:
+        low, high = int(y.min()), int(y.max())
+        if high - low < y.size and high < 2**63:
+            return each(code, list(range(low, high + 1)))[y.astype(np.int64) - low]
+    labels = y.tolist() if isinstance(y, np.ndarray) else y
+    return np.array([code(label) for label in labels], np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,24 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.errors import (
-    DamagedCheckpoint,
     Diverged,
-    MissingData,
-    OtherFile,
-    UserError,
 )
 from rate_models.network import NetworkSpec
 from rate_models.online.network import OnlineNetwork
 from rate_models.rules import Description
 from rate_models.support.arguments import check_choice
-from streaming.files import checkpoint
 from streaming.learner import arguments, implementation
 from streaming.learner.answers import Answers, largest
 from streaming.learner.entry import Checked, EntryChecks
 from streaming.learner.following import Following
 from streaming.learner.inputs import draws, pair
 from streaming.learner.labels import as_array, labels_of
-from streaming.learner.restoring import check_room
 from streaming.learner.stored import Stored
 from streaming.samples.missing import of_policy
 from streaming.samples.scaling import Scaler
@@ -274,32 +267,6 @@ class OnlineLearner(Answers, Stored):
     def is_finite(self) -> bool:
         """Whether all that was learned is finite."""
         return self._network.is_finite()
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> OnlineLearner:
-        """The learner of a checkpoint; DamagedCheckpoint when there is none that is whole."""
-        return cls.restored(*checkpoint.read(folder), folder)
-
-    @classmethod
-    def restored(
-        cls, arrays: Mapping[str, Array], meta: Mapping[str, Any], folder: str | os.PathLike[str]
-    ) -> OnlineLearner:
-        """The learner of what `checkpoint.read` gave; DamagedCheckpoint where it cannot be one."""
-        try:
-            options = meta["learner"]
-            check_room(options, arrays)
-            learner = cls(**options)
-            learner._take(arrays, meta)
-        except (OtherFile, MissingData):  # the checkpoint is whole
-            raise
-        except Exception as problem:  # a crafted file can raise anything
-            clear = isinstance(problem, UserError | LookupError | TypeError)
-            raise DamagedCheckpoint(
-                f"checkpoint {folder}",
-                got=problem if clear else f"{type(problem).__name__} ({problem})",
-                expected="the learner of this version of dendrostream",
-            ) from problem
-        return learner
 
     def _taught(self, X: Array, checked: Checked, masks: Any, noise: Any) -> Scored:
         """Learn from scaled samples; what was predicted of them."""

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from rate_models.errors import BadOption, Diverged
+from rate_models.errors import (
+    BadOption,
+    DamagedCheckpoint,
+    Diverged,
+    MissingData,
+    OtherFile,
+    UserError,
+)
 from streaming.files import checkpoint
 from streaming.learner import arguments, implementation
 from streaming.learner.facts import Facts
 from streaming.learner.following import Following
 from streaming.learner.labels import as_array
-from streaming.learner.restoring import beyond, check_count
+from streaming.learner.restoring import beyond, check_count, check_room
 
 Array = NDArray[Any]
 
@@ -46,6 +53,32 @@ class Stored(Facts):
                 remedy=f"it is not saved; lower the learning rate (lr={self.lr:g})",
             )  # fmt: skip
         checkpoint.write(folder, arrays | dict(extra_arrays or {}), meta | dict(extra_meta or {}))
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """The learner of a checkpoint; DamagedCheckpoint when there is none that is whole."""
+        return cls.restored(*checkpoint.read(folder), folder)
+
+    @classmethod
+    def restored(
+        cls, arrays: Mapping[str, Array], meta: Mapping[str, Any], folder: str | os.PathLike[str]
+    ) -> Self:
+        """The learner of what `checkpoint.read` gave; DamagedCheckpoint where it cannot be one."""
+        try:
+            options = meta["learner"]
+            check_room(options, arrays)
+            learner = cls(**options)
+            learner._take(arrays, meta)
+        except (OtherFile, MissingData):  # the checkpoint is whole
+            raise
+        except Exception as problem:  # a crafted file can raise anything
+            clear = isinstance(problem, UserError | LookupError | TypeError)
+            raise DamagedCheckpoint(
+                f"checkpoint {folder}",
+                got=problem if clear else f"{type(problem).__name__} ({problem})",
+                expected="the learner of this version of dendrostream",
+            ) from problem
+        return learner
 
     def _stored(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Arrays and meta of a checkpoint: copies of the current state.

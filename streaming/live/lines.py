@@ -172,8 +172,8 @@ class Peeked:
 def peek(read: Callable[[float], bytes | None], needed: int) -> Peeked:
     """Read the beginning of a stream, about ``needed`` lines.
 
-    read(timeout): the next bytes, empty ones after a timeout, None at the end. Once a line is there
-    it waits for others at most `SECONDS`.
+    read(timeout): the next bytes, empty ones after a timeout, None at the end. Once a sample is
+    there it waits for others at most `SECONDS`.
     """
     data, ended, due = b"", False, 0.0
     while not ended and data.count(b"\n") < needed and not (due and time.monotonic() > due):
@@ -182,7 +182,8 @@ def peek(read: Callable[[float], bytes | None], needed: int) -> Peeked:
             ended = True
             continue
         data += some
-        if b"\n" in data and not due:
+        samples = data.count(b"\n") - (data.lstrip()[:1] not in (b"{", b"["))  # less the header
+        if samples > 0 and not due:
             due = time.monotonic() + SECONDS
     lines = [line for line in data.split(b"\n")[: None if ended else -1] if line.strip()]
     return Peeked(data, lines[:needed], ended)

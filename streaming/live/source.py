@@ -25,9 +25,10 @@ from streaming.live.bounded import BoundedQueue, Closed
 from streaming.live.reconnecting import BackOff, ConnectionGone
 from streaming.live.schema import Schema
 from streaming.live_options import LiveOptions
-from streaming.options import SourceOptions, TableOptions
+from streaming.options import SourceOptions
 from streaming.samples.source import Chunk, Source
 from streaming.signals import Steps
+from streaming.table_options import TableOptions
 
 STOPPING = 2.0  # seconds that the reader thread gets to end
 

@@ -22,6 +22,7 @@ from streaming.pictures import regression as regression_pictures
 
 MOST_CLASSES = 20  # with more, a confusion matrix has no room for its labels
 UNITS = 10
+MOST_DRIFTS = 30  # with more, their lines hide the accuracy
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 LONGEST = 14  # characters of a class's name that fit
 
@@ -117,9 +118,27 @@ def _accuracy(axes: Axes, lines: list[dict[str, Any]], summary: dict[str, Any]) 
             ms=4,
             label="held out, after each epoch",
         )
+    drifts = _drifts(axes, summary)
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
     axes.set_ylabel("accuracy")
-    axes.legend(loc="lower right")
+    if drifts:  # accuracy falls, so there is no room inside
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    else:
+        axes.legend(loc="lower right")
+
+
+def _drifts(axes: Axes, summary: dict[str, Any]) -> bool:
+    """Lines where the stream is known to drift, and marks where a detector reported a drift.
+
+    Whether there were any.
+    """
+    for i, at in enumerate((summary.get("known_drifts") or ())[:MOST_DRIFTS]):
+        axes.axvline(at, color="black", lw=0.8, ls=":", label=None if i else "known drift")
+    if detected := summary.get("detected_drifts"):
+        level = axes.get_xaxis_transform()  # y is a fraction of the height
+        axes.plot(detected, [0.04] * len(detected), "^", color=ORANGE, ms=6, clip_on=False,
+                  transform=level, label="drift detected")  # fmt: skip
+    return bool(summary.get("known_drifts") or detected)
 
 
 def _dot(x: list[int]) -> dict[str, Any]:

@@ -10,15 +10,16 @@ from typing import Any, NamedTuple, Self, cast
 from pydantic import ValidationError
 
 from rate_models.errors import BadOption, DamagedCheckpoint, MissingData, quoted
-from streaming import sources
+from streaming import signals, sources
 from streaming.learner import implementation
 from streaming.learner.learner import ARGUMENTS, OnlineLearner
-from streaming.options import RunOptions, TableOptions
+from streaming.options import RunOptions
 from streaming.runs import defaults
 from streaming.runs.lineage import Continued, Lineage
 from streaming.samples.input_target import InputTarget, factor_of
 from streaming.samples.retargeted import NumberTarget
 from streaming.sources import LiveSource, Options, Source, open_source
+from streaming.table_options import TableOptions
 
 # Defaults of options that neither the user nor the source sets. The defaults of rate, activation,
 # loss and scaling come from the rule: see `streaming.runs.defaults`.
@@ -187,6 +188,7 @@ class RunConfig(RunOptions):
             "scale": scale,
             "task": "regression" if source.classes is None else "classification",
             "data": self.data and self.data.absolute(),
+            "signal": signals.references(self.signal),
             "labels": source.classes if isinstance(source, LiveSource) else None,
             "settings": settings,
         }

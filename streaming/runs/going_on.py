@@ -19,13 +19,14 @@ from rate_models.model.hyperparameters import unknown
 from streaming.files import checkpoint
 from streaming.learner.labels import listed
 from streaming.learner.learner import OnlineLearner
-from streaming.options import RunOptions, TableOptions
+from streaming.options import RunOptions
 from streaming.records import option_of
 from streaming.runs.config import BY_SETTING, RunConfig, sample_counts
 from streaming.runs.lineage import Lineage
 from streaming.runs.run import Hooks, run
 from streaming.runs.summary import Summary
 from streaming.sources import LiveSource, Source, content
+from streaming.table_options import TableOptions
 
 _OPTIONS = option_of(RunOptions)
 # Options that define the learner. A run that goes on cannot change them.

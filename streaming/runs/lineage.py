@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -64,3 +64,8 @@ class Continued(Wrapped):
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
         """As `Source.chunks`; earlier epochs of the source belong to earlier runs."""
         return self._source.chunks(epoch + self._epoch, start, size)
+
+    def drifts(self, samples: int) -> Sequence[int]:
+        """As `Source.drifts`, counted from the beginning of this run."""
+        before = self._epoch * (self.length or 0)
+        return tuple(at - before for at in self._source.drifts(before + samples) if at >= before)

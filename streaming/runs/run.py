@@ -57,6 +57,7 @@ def run(
     else:
         source, learner = begun
     recorder = Recorder(config.record, learner, source)
+    run_state.metrics(config, source)  # raises errors before anything is written
     name = f"{own_files.shown(config.circuit)}-circuit" if config.circuit else learner.rule
     folder = new_folder(own_files.shown(config.source), name, out)
     with disk(folder), locked(folder) as lock:

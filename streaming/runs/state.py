@@ -23,6 +23,7 @@ from streaming.records import option_of
 from streaming.runs.config import RunConfig
 from streaming.runs.divergence import ENOUGH
 from streaming.runs.record import Recorder
+from streaming.scores.drift_detector import DriftDetector
 from streaming.scores.metrics import Metrics, Scored
 from streaming.sources import Source, content
 
@@ -59,8 +60,7 @@ class BaseRun:
         self.content = content(config.source, source)
         self.log = Log(folder / "metrics.jsonl", ("samples", "seconds", "windowed_loss"))
         self.record = Log(folder / "record.jsonl", ("samples", "values"))
-        known = 0 if config.classes == "grow" else len(source.classes or ())
-        self.metrics = Metrics(None if source.classes is None else known)
+        self.metrics = metrics(config, source)
         self.position = self.epoch = self.index = 0
         self.seconds = 0.0
         self.epochs: list[dict[str, Any]] = []
@@ -80,6 +80,13 @@ class BaseRun:
     def shown(self) -> dict[str, str]:
         """More to show beside the progress bar."""
         return {}
+
+
+def metrics(config: RunConfig, source: Source) -> Metrics:
+    """New scores of a run. Raises BadOption or MissingExtra for an unfit drift detector."""
+    known = 0 if config.classes == "grow" else len(source.classes or ())
+    detector = DriftDetector(config.drift_detector) if config.drift_detector else None
+    return Metrics(None if source.classes is None else known, detector=detector)
 
 
 class EpochScores(BaseModel):

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from streaming.runs.state import BaseRun
 
 Summary = dict[str, Any]
+MOST_DRIFTS = 1000  # that a summary lists
 
 
 def summarised(run: BaseRun, stopped: str, tested: dict[str, Any]) -> Summary:
     """The summary of a run. tested: scores of the held-out samples for its current state, or {}."""
     config, source, scores = run.config, run.source, run.metrics.get()
+    detector = run.metrics.detector
     labels, names = classes_of(run)
     confusion, shown = among_known(labels, *run.metrics.shown())
     tested_confusion, tested_shown = among_known(
@@ -40,6 +42,9 @@ def summarised(run: BaseRun, stopped: str, tested: dict[str, Any]) -> Summary:
         **held_out_scores(tested),
         **run.times(),
         **footprint(run, stopped),
+        # samples at which a drift is known to begin, and up to which one was detected
+        "known_drifts": list(source.drifts(run.position)[:MOST_DRIFTS]),
+        **({"detected_drifts": detector.detected[-MOST_DRIFTS:]} if detector else {}),
         "epochs": run.epochs,
         "classes": labels,
         "class_names": names,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -75,6 +75,11 @@ class Source(ABC):
         """The held-out samples; None if nothing is held out."""
         return None
 
+    def drifts(self, samples: int) -> Sequence[int]:
+        """The samples, counted from 0 over all epochs and below ``samples``, at which the stream is
+        known to begin to drift."""
+        return ()
+
     def content(self) -> str:
         """A hash of the data, if the name alone does not determine the samples; else empty."""
         return ""
@@ -122,6 +127,10 @@ class Wrapped(Source):
     def skipped(self) -> int:
         """The value of the source."""
         return self._source.skipped
+
+    def drifts(self, samples: int) -> Sequence[int]:
+        """Those of the source."""
+        return self._source.drifts(samples)
 
     def content(self) -> str:
         """The hash of the source."""

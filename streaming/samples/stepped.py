@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from streaming.samples.cutting import cut
 from streaming.samples.source import Chunk, Source, Wrapped
 from streaming.signals import Steps
 
@@ -37,27 +38,19 @@ class Stepped(Wrapped):
 
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
         """The samples of an epoch after the steps."""
-        return self._stepped(self._source.chunks(epoch, 0, AT_A_TIME), start, size)
+        return cut(self._stepped(self._source.chunks(epoch, 0, AT_A_TIME)), start, size)
 
     def test(self, size: int = 1024) -> Iterator[Chunk] | None:
         """The held-out samples after the steps."""
         chunks = self._source.test(AT_A_TIME)
-        return None if chunks is None else self._stepped(chunks, 0, size)
+        return None if chunks is None else cut(self._stepped(chunks), 0, size)
 
-    def _stepped(self, chunks: Iterator[Chunk], start: int, size: int) -> Iterator[Chunk]:
+    def drifts(self, samples: int) -> Sequence[int]:
+        """Not known, as the steps may merge samples."""
+        return ()
+
+    def _stepped(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         steps = Steps(self._texts, self._n_raw, None)
-        rest: Chunk | None = None
         for raw, labels in chunks:
             X, at = steps(np.asarray(raw, np.float64))
-            y = np.asarray(labels)[at]
-            skipped = min(start, len(y))
-            start -= skipped
-            X, y = X[skipped:], y[skipped:]
-            if rest is not None:
-                X, y = np.vstack([rest[0], X]), np.concatenate([rest[1], y])
-            whole = len(y) - len(y) % size
-            for first in range(0, whole, size):
-                yield X[first : first + size], y[first : first + size]
-            rest = X[whole:], y[whole:]
-        if rest is not None and len(rest[1]):
-            yield rest
+            yield X, np.asarray(labels)[at]

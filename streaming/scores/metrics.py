@@ -13,9 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from rate_models.errors import BadOption
 from rate_models.support import bounds
 from streaming.files.checkpoint import part
+from streaming.scores.drift_detector import DriftDetector
 from streaming.scores.regression import RegressionScores
 
-REGRESSION = "regression."  # prefix of the regression scores in a checkpoint
+# Prefixes in a checkpoint: of the regression scores, and of the drift detector.
+REGRESSION, DRIFT = "regression.", "drift."
 DENSE = 1000  # the largest number of classes for a full confusion matrix
 SHOWN_WHOLE, SHOWN = 200, 20  # up to 200 classes all are shown, else the 20 most frequent
 
@@ -46,7 +48,8 @@ class Metrics:
     n_classes: the number of classes; it grows if more classes occur, and may start at 0. None for
     regression, which has the scores of `RegressionScores` and no accuracy. window: the number of
     samples in ``windowed_*`` scores. labels: the labels of the classes in the order of `confusion`,
-    if known. Raises BadOption for a window below 1.
+    if known. detector: watches the errors of a classification. Raises BadOption for a window below
+    1, or a detector without classes.
 
     >>> m = Metrics(2, window=2)
     >>> m.update([0, 1, 1], [1, 1, 1], [0.5, 0.25, 0.25])
@@ -55,10 +58,18 @@ class Metrics:
     """
 
     def __init__(
-        self, n_classes: int | None, window: int = 1000, labels: tuple[Any, ...] | None = None
+        self,
+        n_classes: int | None,
+        window: int = 1000,
+        labels: tuple[Any, ...] | None = None,
+        detector: DriftDetector | None = None,
     ) -> None:
         if window < 1:
             raise BadOption("window", got=window, expected="at least 1")
+        if detector is not None and n_classes is None:
+            raise BadOption("--drift-detector", got=f"{detector.name}, with numbers to predict",
+                            expected="labels, which are right or wrong")  # fmt: skip
+        self.detector = detector
         self.n_classes, self.labels = n_classes, labels
         self.samples, self.correct, self._loss = 0, 0, 0.0
         self._hits = np.zeros(window, np.bool_)
@@ -87,6 +98,8 @@ class Metrics:
             self._pairs.update((t << 32 | p)[p >= 0].tolist())
             hits = t == p
             self.correct += int(hits.sum())
+            if self.detector is not None:
+                self.detector.update(~hits)
         if self._regression is not None and n:
             self._regression.update(true, predicted)
         # cumsum adds in order, so that the result does not depend on chunks
@@ -99,8 +112,9 @@ class Metrics:
     def get(self) -> dict[str, Any]:
         """{samples, progressive_accuracy, windowed_accuracy, loss, windowed_loss}.
 
-        Losses are means. For regression the scores of `RegressionScores.get` are included. A score
-        is None if it is not defined: without samples, losses or classes.
+        Losses are means. For regression the scores of `RegressionScores.get` are included, with a
+        drift detector those of `DriftDetector.get`. A score is None if it is not defined: without
+        samples, losses or classes.
         """
         n, recent = self.samples, min(self.samples, self.window)
         scored = n > 0 and self.n_classes is not None
@@ -112,6 +126,7 @@ class Metrics:
             "loss": None if n == 0 or math.isnan(self._loss) else self._loss / n,
             "windowed_loss": None if math.isnan(windowed) else windowed,
             **(self._regression.get() if self._regression else {}),
+            **(self.detector.get() if self.detector else {}),
         }
 
     @property
@@ -161,6 +176,7 @@ class Metrics:
     def state(self) -> dict[str, NDArray[Any]]:
         """The whole state as copies, in small arrays."""
         regression = self._regression.state() if self._regression else {}
+        detected = self.detector.state() if self.detector else {}
         return {
             "counts": np.array([self.samples, self.correct], np.int64),
             "loss": np.array([self._loss]),
@@ -169,6 +185,7 @@ class Metrics:
             "classes": np.array([self.n_classes or 0], np.int64),
             "pairs": self._table(),
             **{f"{REGRESSION}{name}": array for name, array in regression.items()},
+            **{f"{DRIFT}{name}": array for name, array in detected.items()},
         }
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -195,6 +212,8 @@ class Metrics:
         if self._regression is not None:
             self._regression = RegressionScores(self.window)
             self._regression.load_state(part(REGRESSION, arrays))
+        if self.detector is not None:
+            self.detector.load_state(part(DRIFT, arrays))
 
     def _stored_pairs(
         self, arrays: Mapping[str, NDArray[Any]], samples: int

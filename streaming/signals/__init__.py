@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, quoted
-from rate_models.support import bounds, lookup
+from rate_models.support import bounds, lookup, own_files
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -90,7 +90,7 @@ class Arguments:
     """
 
     def __init__(self, text: str) -> None:
-        self.name, _, rest = text.partition(":")
+        self.name, rest = own_files.split(text)
         self._text, self._values, self._used = text, dict[str, str](), set[str]()
         for i, item in enumerate(rest.split(",") if rest else ()):
             key, equals, value = item.partition("=")
@@ -139,6 +139,16 @@ class Arguments:
         return BadOption(f"--signal {self._text}", got=got, expected=expected)
 
 
+def references(texts: Iterable[str]) -> tuple[str, ...]:
+    """The texts of ``--signal`` for another process: files of one's own by path and digest."""
+    found = []
+    for text in texts:
+        name, argument = own_files.split(text)
+        name = lookup.reference(KIND, lookup.get(KIND, name).module, f"signal {name}")
+        found.append(name if argument is None else f"{name}:{argument}")
+    return tuple(found)
+
+
 class Steps:
     """Several steps in a row, from the texts of ``--signal``. Empty: it gives what it takes.
 
@@ -155,9 +165,8 @@ class Steps:
         self._steps = list[Step]()
         self.n_outputs = n_inputs
         for text in texts:
-            step = lookup.get(KIND, text.partition(":")[0]).open(
-                Arguments(text), self.n_outputs, rate
-            )
+            file = lookup.get(KIND, own_files.split(text)[0])
+            step = file.open(Arguments(text), self.n_outputs, rate)
             self._steps.append(step)
             self.n_outputs, rate = step.n_outputs, step.rate
 

@@ -15,10 +15,10 @@ from rate_models.errors import BadOption, quoted
 from rate_models.support import lookup, own_files
 from streaming.live.source import AllOptions, LiveSource
 from streaming.live_options import LiveOptions
-from streaming.options import TableOptions
 from streaming.samples.arrays import ArraySource
 from streaming.samples.source import Chunk, Source
 from streaming.samples.stepped import Stepped
+from streaming.table_options import TableOptions
 
 __all__ = [
     "SOURCES", "ArraySource", "Chunk", "LiveSource", "Options", "Source", "SourceFile", "content",
@@ -122,11 +122,7 @@ def parts(name: str) -> tuple[str, str | None]:
     >>> parts("csv:FILE.csv"), parts("digits"), parts("./noisy.py:3")
     (('csv', 'FILE.csv'), ('digits', None), ('./noisy.py', '3'))
     """
-    if own_file := own_files.parse(name):
-        argument = own_file.argument
-        return name if argument is None else name[: -len(argument) - 1], argument
-    kind, colon, argument = name.partition(":")
-    return kind, argument if colon else None
+    return own_files.split(name)
 
 
 def _rename(source: Source, reference: str) -> None:

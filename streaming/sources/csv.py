@@ -26,6 +26,7 @@ import numpy as np
 
 from rate_models.errors import BadOption, BadSample
 from rate_models.support.estimates import check_memory
+from streaming.samples.cutting import cut
 from streaming.samples.missing import Filler
 from streaming.sources import Chunk, Options, Source, SourceFile
 from streaming.tables.columns import beginning, columns
@@ -101,11 +102,11 @@ class CsvSource(Source):
 
         Raises BadOption if the file has changed since it was opened.
         """
-        return _cut(self._part(held_out=False), start, size)
+        return cut(self._part(held_out=False), start, size)
 
     def test(self, size: int = 1024) -> Iterator[Chunk] | None:
         """See `Source.test`."""
-        return _cut(self._part(held_out=True), 0, size) if self._split.n_test else None
+        return cut(self._part(held_out=True), 0, size) if self._split.n_test else None
 
     def _rows(self) -> Rows:
         o = self._options
@@ -176,32 +177,6 @@ class CsvSource(Source):
         except BadSample:  # the first pass found none, so the file has changed
             self._file.unchanged()
             raise
-
-
-def _cut(blocks: Iterator[Chunk], start: int, size: int) -> Iterator[Chunk]:
-    """The samples from number ``start`` on, in chunks of ``size``."""
-    parts, n = list[Chunk](), 0  # remaining rows of earlier blocks, and their number
-    for values, labels in blocks:
-        if start >= len(labels):
-            start -= len(labels)
-            continue
-        parts.append((values[start:], labels[start:]))
-        n, start = n + len(labels) - start, 0
-        if n < size:
-            continue
-        X, y = _joined(parts)
-        whole = n - n % size
-        for at in range(0, whole, size):
-            yield X[at : at + size], y[at : at + size]
-        parts, n = [(X[whole:], y[whole:])] if n > whole else [], n - whole
-    if n:
-        yield _joined(parts)
-
-
-def _joined(parts: list[Chunk]) -> Chunk:
-    if len(parts) == 1:
-        return parts[0]
-    return np.vstack([X for X, _ in parts]), np.hstack([y for _, y in parts])
 
 
 SOURCE = SourceFile(__name__, open=open, table=True)

@@ -20,8 +20,9 @@ after it; ``grace`` is how long a sample is held back for that.
 
 Times of both streams are converted to the clock of this machine by the clock correction of liblsl.
 Streams of the same host have the same correction, which changes only in steps of 1 ms, so that
-equal times stay equal. If the outlet disappears the source looks for it again, and says so. Needs
-the extra ``lsl``.
+equal times stay equal. If the outlet disappears the source looks for it again, and reports it.
+Streams of LSL have no sequence numbers: what liblsl drops, if learning is more than 360 seconds
+behind with ``--when-full block``, is not counted. Needs the extra ``lsl``.
 """
 
 from __future__ import annotations

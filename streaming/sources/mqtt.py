@@ -109,11 +109,15 @@ class Mqtt(LiveSource):
 
     def _add(self, one: Received) -> None:
         """A message into the collector, or into the counts."""
-        where = f"a message of {len(one.payload):,} bytes"
+        where = (
+            f"a message of {len(one.payload):,} bytes"
+            if len(one.payload) <= self._most
+            else ("a message")
+        )
         content: dict[str, Any] | None = None
         try:
             if len(one.payload) > self._most:
-                raise Malformed(f"got {len(one.payload):,} bytes; expected at most {self._most:,}")
+                raise Malformed(f"got more than {self._most:,} bytes")
             if self._packed and not one.label:
                 self._add_records(one, where)
                 return
@@ -185,7 +189,8 @@ class Mqtt(LiveSource):
     def _arrived(self, client: Any, data: Any, got: Any) -> None:
         if not got.retain:
             label = got.topic != self._to.topic
-            self._inbox.append(Received(got.payload, time.perf_counter_ns(), got.dup, label))
+            payload = got.payload[: self._most + 1]  # of what is too long no more is kept
+            self._inbox.append(Received(payload, time.perf_counter_ns(), got.dup, label))
 
     def _first(self, options: Options) -> list[dict[str, Any]]:
         """The first messages, which stay in the inbox."""

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +120,13 @@ class SyntheticSource(Source):
         """See `Source.test`."""
         n = (self.length or 0) // 4
         return self._stream(_TEST, 0, n, size) if n and self.settings.drift == "none" else None
+
+    def drifts(self, samples: int) -> Sequence[int]:
+        """See `Source.drifts`: sample ``at`` of every epoch."""
+        s = self.settings
+        if s.drift == "none" or (self.length is not None and s.at >= self.length):
+            return ()
+        return range(s.at, samples, self.length or max(samples, 1))
 
     def _stream(self, stream: int, start: int, end: int | None, size: int) -> Iterator[Chunk]:
         drawn, at = -1, start

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rate_models.errors import BadOption
 from streaming.tables.header import Header, check_numbers, names_of
-from streaming.tables.left_out import INDEX, NO_TIME, LeftOut, out_of_order, recognised
+from streaming.tables.left_out import INDEX, NAMELESS, NO_TIME, LeftOut, out_of_order, recognised
 from streaming.tables.numbers import column_kind, number
 from streaming.tables.table_file import Record
 
@@ -92,6 +92,10 @@ def columns(path: str, first: Sequence[Record], options: Choice, encoding: str) 
         found = [one for one in found if not one.numeric]
     left_out = (chosen | {one.position for one in found}) - {stated}
     label = _last(path, names, left_out, warnings) if stated is None else stated
+    if nameless := [
+        one.text for one in found if one.text and NAMELESS.fullmatch(names[one.position])
+    ]:
+        warnings.append(f"{path}: left out of the features: {nameless[0]}")
     for i in [one.position for one in found if one.time] if time is None else [time]:
         warnings += out_of_order(path, names[i], i, whole)
     features = [i for i in range(len(names)) if i not in left_out and i != label]

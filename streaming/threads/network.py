@@ -289,6 +289,6 @@ class ScheduledNetwork(Waiting):
                 pace = float(np.max(only.finish)) / (lead + len(X))
                 self._record_trial(block.plan.assignment, only.times, pace)
         if upto < lead + len(X):
-            for array, ring in zip(self._work, self._ring, strict=True):
-                array[...] = ring[(first + upto) % len(ring)][: array.size]  # for `_diverged`
+            pre_activations = self._ring.a[(first + upto) % self._slots]
+            self._work.a[...] = pre_activations[: self._work.a.size]  # for `_diverged`
         return upto - lead

@@ -222,7 +222,13 @@ def test_a_synapse_is_recorded_while_its_change_is_gathered(commit: Any) -> None
         assert len(set(want)) > 3
 
 
-@pytest.mark.parametrize("options", [{}, {"mode": "continuous", "phase": 20.0, "window": 5.0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"mode": "continuous", "phase": 20.0, "window": 5.0},
+        {"decay_at": (13, 20), "decay_factor": 0.5}, {"decay_time": 30.0},
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("circuit", ["pepita", "node_perturbation"])
 def test_chunks_do_not_change_a_bit(circuit: str, dtype: str, options: dict[str, Any]) -> None:
@@ -258,6 +264,26 @@ def test_single_precision_follows_double_precision(circuit: str, options: dict[s
         several = truth if isinstance(truth, list) else [truth]
         for a, b in zip(several, ours if isinstance(ours, list) else [ours], strict=True):
             assert b.dtype == np.float32 and off(b, a) < 1e-4
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "continuous", "phase": 20.0, "window": 5.0}])
+def test_a_sample_that_an_error_ends_changes_no_weight_later(options: dict[str, Any]) -> None:
+    """Its weight changes were gathered, and did not reach the weights."""
+    spec, x, y = NetworkSpec((6, 5, 3)), RNG.random(6), np.eye(3)[1]
+    net, other = (CircuitNetwork(spec, "pepita", **options) for _ in range(2))
+    given = net._given(x, y, 0, None, None)
+
+    def stop(phase: str) -> None:
+        if phase == "modulated":
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        net.simulator.present(given, 0.05, after=stop)
+    other.simulator.take_over(net.simulator)
+    for one in (net, other):
+        one.simulator.present(given, 0.05)
+    assert_array_equal(net.simulator.W, other.simulator.W)
+    assert off(net.simulator.weights("W_1"), CircuitNetwork(spec).simulator.weights("W_1")) > 0
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])

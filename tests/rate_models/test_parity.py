@@ -79,6 +79,20 @@ def test_every_sample_is_counted_while_it_compares() -> None:
     assert calls == [("backprop", n, 4) for n in (1, 2, 3, 4)]  # of two networks
 
 
+@pytest.mark.skipif(not TORCH, reason="torch is not installed")
+def test_it_compares_in_one_thread() -> None:
+    import torch
+
+    before, while_comparing = torch.get_num_threads(), set[int]()
+    torch.set_num_threads(2)
+    try:
+        look = lambda *_: while_comparing.add(torch.get_num_threads())  # noqa: E731
+        parity.run(1, ["backprop"], ["float64"], progress=look)
+        assert while_comparing == {1} and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_implementations_that_are_not_installed_are_named_and_not_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -58,7 +58,7 @@ def test_a_changed_rule_is_not_mistaken_for_that_of_its_file() -> None:
 
 def test_a_file_without_a_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookup.module(rules.RULES, "drtp"), "RULE", "drtp")
-    with pytest.raises(BadOption, match="file of rule drtp: got 'drtp'; expected RULE = Rule"):
+    with pytest.raises(BadOption, match="rule drtp: got RULE = 'drtp'; expected RULE = Rule"):
         rules.get("drtp")
 
 

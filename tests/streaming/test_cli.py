@@ -103,6 +103,7 @@ def test_every_option_reaches_the_run(call: Any, tmp_path: Path) -> None:
         "workers": 1,
         "batch": 1,
         "lineage": None,
+        "drift_detector": None,
         "settings": {
             "momentum": 0.5,
             "activation": "tanh",
@@ -147,9 +148,17 @@ def test_the_cost_is_that_of_the_given_network(call: Any) -> None:
 @pytest.mark.parametrize("ok", [True, False])
 def test_parity(call: Any, monkeypatch: pytest.MonkeyPatch, ok: bool) -> None:
     row = {"rule": "pepita", "implementation": "online", "deviation": 3.2e-16, "ok": ok}
-    fake = SimpleNamespace(run=lambda **_: SimpleNamespace(ok=ok, rows=[row], missing=["batch"]))
-    monkeypatch.setitem(sys.modules, "rate_models.checks.parity", fake)
+    asked: list[dict[str, Any]] = []
+
+    def run(others: Any, progress: Any, **options: Any) -> SimpleNamespace:
+        asked.append(options)
+        return SimpleNamespace(ok=ok, rows=[row], missing=["batch"])
+
+    monkeypatch.setattr("rate_models.checks.parity.run", run)
+    assert call("parity", "--rule", "drtp", "--rule", "bmvr", "--samples", 7).code == int(not ok)
+    assert asked.pop() == {"rules": ["drtp", "bmvr"], "samples": 7}
     ended = call("parity")
+    assert asked.pop() == {}
     assert ended.code == (0 if ok else 1)
     assert "3.2e-16" in ended.out and "batch: not installed" in ended.out
     ended = call("parity", "--json")
@@ -157,17 +166,25 @@ def test_parity(call: Any, monkeypatch: pytest.MonkeyPatch, ok: bool) -> None:
     assert json.loads(ended.out)["ok"] is ok and json.loads(ended.out)["deviations"] == [row]
 
 
+def test_parity_of_what_is_not_there(call: Any) -> None:
+    assert_one_error(call("parity", "--rule", "pepitta"), "did you mean 'pepita'")
+    assert_one_error(call("parity", "--samples", 0), "samples: got 0; expected 1 or more")
+
+
 def test_bench(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = {"scenario": "mnist", "peer": "torch", "samples_per_second": 2100.0, "ratio": None}
+    row = {"scenario": "mnist", "peer": "torch", "samples_per_second": 2100.0, "ratio": None,
+           "low": 2000.0, "high": 2200.0, "skipped": None}  # fmt: skip
     asked: dict[str, Any] = {}
 
     def run(**options: Any) -> dict[str, Any]:
         asked.update(options)
-        return {"machine": {"cpu": "a machine"}, "data": "d", "repeats": 5, "rows": [row]}
+        nothing: dict[str, Any] = {"roofline": [], "costs": [], "scaling": []}
+        return {"machine": {"cpu": "a machine"}, "repeats": 5, "rows": [row], **nothing}
 
     monkeypatch.setitem(sys.modules, "streaming.benchmarks.bench", SimpleNamespace(run=run))
-    assert json.loads(call("bench", "--json", "--repeats", 3).out)["rows"] == [row]
-    assert asked == {"repeats": 3}
+    asked_for = ("--repeats", 3, "--only", "learn", "--only", "run", "--quick", "--scaling")
+    assert json.loads(call("bench", "--json", *asked_for).out)["rows"] == [row]
+    assert asked == {"repeats": 3, "only": ["learn", "run"], "quick": True, "grows": True}
     out = call("bench").out
     assert "cpu: a machine" in out and "torch" in out and "2,100" in out
 

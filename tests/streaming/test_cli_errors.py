@@ -43,7 +43,6 @@ def call(capsys: pytest.CaptureFixture[str]) -> Any:
         (["--accuracy", "2"], ["--accuracy"]),
         (["--circuit", "pepitta"], ["circuit", "bmvr", "did you mean 'pepita'"]),
         (["--circuit", "bmvr", "--rule", "pepita"], ["rule of circuit bmvr", "'bmvr' or none"]),
-        (["--circuit", "pepita", "--dtype", "float32"], ["circuit pepita", "float32", "float64"]),
         (["--circuit", "pepita", "--set", "taw=5"], ["tau_memory", "did you mean 'tau'", "mode"]),
         (["--circuit", "pepita", "--set", "tau=-5"], ["tau", "-5", "greater than 0"]),
         (["--circuit", "pepita", "--set", "mode=fast"], ["mode", "'steady' or 'continuous'"]),

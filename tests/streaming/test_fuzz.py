@@ -272,7 +272,9 @@ def nothing_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("streaming.sweeps.sweep.computed", here)
     nothing = SimpleNamespace(ok=True, rows=[], missing=[])
     monkeypatch.setattr("rate_models.checks.parity.run", lambda **_: nothing)
-    table = {"machine": {}, "data": "", "rows": [], "repeats": 1}
+    table = {"machine": {}, "date": "", "data": {}, "seconds": 1, "repeats": 1, "quick": True,
+             "rows": [], "limits": {"levels": [], "multiply_adds": 1.0}, "roofline": [],
+             "costs": [], "scaling": []}  # fmt: skip
     monkeypatch.setattr("streaming.benchmarks.bench.run", lambda **_: table)
     for name, little in (("REPEATS", 1), ("TURN", 0), ("TRIED", 0), ("BLOCK", 48)):
         monkeypatch.setattr(f"streaming.threads.measuring.{name}", little)

@@ -272,7 +272,6 @@ def test_options_refused() -> None:
         (UnknownName, {"activation": ["relu", "rely"]}),
         (UnknownName, {"circuit": "pepito"}),
         (BadOption, {"circuit": "pepita", "rule": "bmvr"}),
-        (BadOption, {"circuit": "pepita", "dtype": "float32"}),
         (BadOption, {"circuit": "pepita", "seed": -1}),
         (BadOption, {"on_bad": "ignore"}),
         (BadOption, {"lr": -1}),

@@ -19,8 +19,16 @@ import pytest
 from command_line import assert_one_error, called
 from project import ROOT
 
-from rate_models.errors import BadOption, BadSample, MissingData, UserError
+from rate_models.errors import (
+    BadOption,
+    BadSample,
+    DamagedCheckpoint,
+    MissingData,
+    UserError,
+)
 from streaming import OnlineLearner
+from streaming.files import checkpoint
+from streaming.live import lines
 from streaming.live.source import LiveSource
 from streaming.runs.run import Hooks, RunConfig, resume, run
 from streaming.sources import Options, open_source
@@ -311,6 +319,28 @@ def test_a_file_that_grows_is_rotated_and_truncated(tmp_path: Path) -> None:
     assert same_weights(tmp_path / "r", tmp_path / "all")
 
 
+def test_a_file_with_the_names_alone_is_followed(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_bytes(csv(0))
+    writer = Writer(path, iter([append(300, 1)]), 300)
+    hooks = Hooks(watch=writer, stop=writer.stop, draw=False)
+    live = run(config(f"follow:{path}", labels="0,1,2", seconds=30), tmp_path / "r", hooks)["live"]
+    assert live["learned"] == 300
+
+
+def test_the_first_samples_may_come_long_after_the_names(tmp_path: Path) -> None:
+    def parts() -> Iterator[bytes]:
+        names, _, rest = csv(100).partition(b"\n")
+        yield names + b"\n"
+        time.sleep(0.5)
+        yield rest
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "SECONDS", 0.1)
+        live = piped(parts(), tmp_path / "r")["live"]  # type: ignore[arg-type]
+    assert live["learned"] == 100
+
+
 @pytest.mark.parametrize("meanwhile", ["grown", "rotated", "gone"])
 def test_a_stopped_run_reads_on_where_it_stopped(meanwhile: str, tmp_path: Path) -> None:
     path = tmp_path / "d.csv"
@@ -410,6 +440,24 @@ def test_a_resumed_pipe_reports_what_it_missed(tmp_path: Path) -> None:
         second = resume(tmp_path / "r", Hooks(notify=shown.append, draw=False))["live"]
     assert second["learned"] == 600 and adds_up(second)
     assert f"stdin: {first['waiting']:,} samples were missed since the run stopped" in shown
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"counts": {}},
+        {"counts": {"received": -1}},
+        {"position": {"mark": 1.5, "origin": 0, "queued": 0}},
+        {"position": None},
+    ],
+)
+def test_a_crafted_state_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    piped([csv(300)], tmp_path / "r", Hooks(stop=lambda: True, draw=False))
+    arrays, meta = checkpoint.read(tmp_path / "r" / "checkpoint")
+    meta["run"]["live"] |= change
+    checkpoint.write(tmp_path / "r" / "checkpoint", arrays, meta)
+    with standard_input([csv(10)]), pytest.raises(DamagedCheckpoint, match="checkpoint in"):
+        resume(tmp_path / "r", Hooks(draw=False))
 
 
 def test_going_on_from_another_run_keeps_its_labels(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from rate_models.errors import BadOption, BadSample, MissingData
 from streaming import OnlineLearner
-from streaming.runs.run import Hooks, RunConfig, run
+from streaming.runs.run import Hooks, RunConfig, resume, run
 from streaming.sources import Options, open_source
 
 pylsl = pytest.importorskip("pylsl")
@@ -114,6 +114,22 @@ def test_an_outlet_that_is_killed_and_restarted(tmp_path: Path) -> None:
     assert summary["stopped"] == "samples" and adds_up(live) and live["reconnects"] == 1
     assert any("the outlet is gone" in line and "connecting again in" in line for line in shown)
     assert any("connected again" in line for line in shown)
+
+
+@pytest.mark.slow
+def test_a_resumed_run_reports_what_it_missed(tmp_path: Path) -> None:
+    name, shown, seen = f"t{uuid.uuid4()}", list[str](), [0]
+    with outlet(name, 4, 1000, 100_000):
+        hooks = Hooks(watch=lambda this: seen.__setitem__(0, this.position),
+                      stop=lambda: seen[0] >= 300, draw=False)  # fmt: skip
+        run(config(name), tmp_path / "r", hooks)
+        time.sleep(1)
+        hooks = Hooks(watch=lambda this: seen.__setitem__(0, this.position),
+                      stop=lambda: seen[0] >= 600, notify=shown.append, draw=False)  # fmt: skip
+        live = resume(tmp_path / "r", hooks)["live"]
+    (line,) = [line for line in shown if "samples were missed" in line]
+    missed = int(line.partition("about ")[2].partition(" ")[0].replace(",", ""))
+    assert 1000 <= missed < 5000 and adds_up(live)
 
 
 class Streams:

@@ -196,6 +196,18 @@ def test_a_resumed_run_knows_what_it_missed(port: int, topic: str, tmp_path: Pat
     assert any("250 samples were missed since the run stopped" in line for line in sending.shown)
 
 
+def test_a_broker_keeps_messages_for_a_name(port: int, topic: str, tmp_path: Path) -> None:
+    messages, query = as_json(300), f"?id={uuid.uuid4()}"
+    first(port, topic, messages[:1])
+    sending = Sending(port, topic, messages[1:100], 100)
+    run(config(port, topic, query), tmp_path / "r", sending.hooks)
+    first(port, topic, messages[100:150]).join()  # while nobody reads
+    sending = Sending(port, topic, messages[150:], 300)
+    live = resume(tmp_path / "r", sending.hooks)["live"]
+    assert live["learned"] == 300 and live["missed"] == live["malformed"] == 0
+    assert same_as_a_pipe(tmp_path / "r", 300, tmp_path)
+
+
 def fuzzed(rng: np.random.Generator, n: int) -> tuple[list[bytes], int, int]:
     """Messages, how many are good, and how many are malformed late labels."""
     good = [message.encode() for message in as_json(n)]

@@ -314,7 +314,7 @@ def test_a_relative_file_is_read_again_from_another_folder(
 @pytest.mark.parametrize("rule", ["backprop", "feedback_alignment", "direct_feedback_alignment"])
 def test_an_autoencoder_learns_its_own_input(tmp_path: Path, rule: str, scale: str) -> None:
     options = {"source": "digits", "hidden": (32, 8, 32), "epochs": 2, "rule": rule, "scale": scale}
-    lr = 0.01 if scale == "range" else 1e-4
+    lr = 0.01 if scale == "range" else 2e-5  # with more, pixels up to 16 make it chaotic
     settings = {"activation": ["tanh", "identity", "tanh"], "decay_at": [], "target_scale": "none"}
     config = RunConfig.checked(target="input", lr=lr, settings=settings, dtype="float64", **options)
     summary = run(config, tmp_path / "r")

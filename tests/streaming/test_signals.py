@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from rate_models.errors import BadOption, UserError
+from rate_models.errors import BadOption, OtherFile, UserError
+from streaming.runs.run import Hooks, RunConfig, resume, run
 from streaming.signals import Steps
 from streaming.sources import ArraySource, Options, open_source
 
@@ -168,6 +171,40 @@ def test_other_sources_have_steps_too() -> None:
     assert y.tolist() == labels[at][5:25].tolist()
     test = source.test()
     assert test is not None and sum(len(y) for _, y in test) == 360 // 2
+
+
+OWN = """\"\"\"double:FACTOR: every number times FACTOR.\"\"\"
+import numpy as np
+from streaming.signals import Given, Step, StepFile
+
+class Double(Step):
+    def __init__(self, factor, n, rate):
+        self.n_outputs, self.rate, self._factor = n, rate, factor
+    def __call__(self, X):
+        return Given(X * self._factor, np.arange(len(X)))
+    def state(self):
+        return {}
+
+def open(given, n_inputs, rate):
+    return Double(given.number("factor", None, 0), n_inputs, rate)
+
+STEP = StepFile(__name__, open=open)
+"""
+
+
+def test_a_step_of_ones_own_is_stored_with_its_digest(tmp_path: Path) -> None:
+    file = tmp_path / "double.py"
+    file.write_text(OWN)
+    options = {"source": "synthetic:samples=300,features=3", "hidden": 4, "samples": 200}
+    config = RunConfig.checked(**options, signal=f"{file}:2")
+    run(config, tmp_path / "r", Hooks(draw=False, stop=lambda: True))
+    (stored,) = json.loads((tmp_path / "r" / "config.json").read_text())["signal"]
+    assert stored.startswith(f"{file}#") and stored.endswith(":2")
+    X, _ = next(config.open().chunks(0))
+    np.testing.assert_array_equal(X, 2 * next(open_source(options["source"]).chunks(0))[0])
+    file.write_text(OWN.replace("X * ", "X + "))
+    with pytest.raises(OtherFile, match="a file that has changed"):
+        resume(tmp_path / "r", Hooks(draw=False))
 
 
 def test_arrays_have_the_same_samples_for_any_chunks() -> None:

@@ -47,6 +47,8 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def open_one(name: str, sets: Path, seed: int = 0) -> Source:
     asked = {"csv": f"csv:{sets / 'rows.csv'}", "synthetic": "synthetic:samples=700,seed=3"}
+    asked["drift"] = "drift:kind=gradual,at=300,width=300,change=rotate:synthetic:samples=700"
+    asked["class_incremental"] = "class_incremental:passes=2,order=random:digits"
     asked["events"] = f"events:{sets / 'events'}?window=0.02&pool=4"
     try:
         held_out = 0.2 if name == "csv" else 0.0
@@ -64,7 +66,9 @@ def taken(source: Source, epoch: int, start: int, size: int, n: int):
 
 def test_every_file_defines_one_source_by_its_name() -> None:
     assert {get(name).module.rpartition(".")[2] for name in NAMES} == set(NAMES)
-    assert [name for name in NAMES if get(name).table] == ["csv", "follow", "stdin"]
+    assert [name for name in NAMES if get(name).table] == [
+        *("class_incremental", "csv", "drift", "follow", "stdin")
+    ]
 
 
 def test_a_file_without_a_source_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

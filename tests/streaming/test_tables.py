@@ -154,10 +154,13 @@ TIMED = "time,v,label\n2020-01-02,1,x\n2020-01-03,2,y\n"
 def test_a_table_is_read_as_a_person_would(
     tmp_path: Path, text: str, options: Any, left_out: str, features: str, label: str
 ) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "column 'id' has a number")
-        warnings.filterwarnings("ignore", ".*column 'id' has a number")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
         source, _, _ = read(tmp_path, text, **options)
+    texts = [str(one.message) for one in warned]
+    index = "(without" in left_out
+    assert sum("left out of the features" in text for text in texts) == index
+    assert all("features" in text or "has a number" in text for text in texts)
     assert source.feature_names == tuple(features.split())
     expected = f"label {label!r}, features {', '.join(map(repr, features.split()))}"
     if left_out:

@@ -55,7 +55,7 @@ def test_a_line_names_ten_of_many_columns_that_are_left_out(kind: str, tmp_path:
         (tmp_path / "t.csv").write_text(f"{','.join(names)}\n{rising}\n")
         source = CsvSource(tmp_path / "t.csv")
     texts = [str(one.message) for one in warned]
-    assert not texts and source.feature_names == ("x",)
+    assert len(texts) == (kind != "ids") and source.feature_names == ("x",)
     assert "and 490 more; " in source.reading and len(source.reading) < 700
 
 

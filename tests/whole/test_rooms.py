@@ -45,7 +45,7 @@ LAYERS = {
         {"cli"},
         {"commands"},
         {"outlook"},
-        {"progress", "benchmarks", "checks", "spikes", "sweeps", "live_page"},
+        {"progress", "benchmarks", "checks", "continual", "live_page", "spikes", "sweeps"},
         {"papers"},
         {"runs"},
         {"pictures"},
@@ -63,7 +63,12 @@ LAYERS = {
         {"machine", "terminal", "records"},
     ],
 }
-CROWDED = {"rate_models.rules", "dendrostream_demos", "dendrostream_demos.papers"}
+CROWDED = {
+    "rate_models.rules",
+    "streaming.sources",
+    "dendrostream_demos",
+    "dendrostream_demos.papers",
+}
 MOST = 13  # files of a room, beside its __init__
 
 

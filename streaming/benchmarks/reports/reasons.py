@@ -1,0 +1,33 @@
+"""Why a kernel reaches less than half of its roofline, from what was measured beside it."""
+
+from __future__ import annotations
+
+from streaming.benchmarks.reports.kept import BoundRow
+
+HALF = 0.5
+LITTLE = 0.005  # of a least time that lies in other layers
+# More about a scenario, by a part of its name: what a profile of it has shown.
+FOUND: dict[str, str] = {
+    "64-32-10": "perf: no stage has more than 14 %; calls with many arrays and short rows "
+    "dominate, softmax and its exponentials take 9 %",
+    "64-256-10": "perf: sums over rows run at the rate of multiply-adds in the first cache; "
+    "between them, each stage reads what the one before wrote",
+    "784-1024-10": "perf: 70 % is the sweep over the first layer. It works on four inputs and four "
+    "samples at a time, of which 59 % are zeros, at 0.12 ns for 16 multiply-adds; from the third "
+    "cache a row takes 0.6 ns for 16 numbers",
+    "3072-1024-10": "the first layer, 12.6 MB, comes from the third cache once in 8 samples",
+    "784-512x5": "each hidden matrix (1 MB) comes from the third cache twice a sample",
+}
+
+
+def reason(bound: BoundRow) -> str:
+    """The reason of a row of ``roofline`` whose fraction is below a half; else nothing."""
+    if bound["fraction"] >= HALF:
+        return ""
+    first = f"first layer {bound['first_share']:.0%}"
+    if bound["first_share"] > 0 and bound["first_fraction"] >= LITTLE:
+        first += f" (at {bound['first_fraction']:.0%} of its own least time)"
+    measured = f"fixed {bound['fixed_share']:.0%}, above {bound['above_share']:.0%}, {first}"
+    return "; ".join(
+        [measured, *(text for name, text in FOUND.items() if name in bound["scenario"])]
+    )

@@ -1,0 +1,2 @@
+"""The least time of a sample on this machine. `model` has the formulas, `limits` the machine,
+`reached` how near our kernels are."""

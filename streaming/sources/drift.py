@@ -1,0 +1,180 @@
+"""drift:[KEY=VALUE,...:]SOURCE: any source, with drift: its samples change while it streams.
+
+    dendrostream run --source drift:digits
+    dendrostream run --source drift:kind=gradual,change=scale,at=6000,width=4000:csv:FILE.csv
+
+======== ======= ===================================================================
+key      default meaning
+======== ======= ===================================================================
+kind     abrupt  abrupt: a new concept from sample `at` on, and another one after
+                 each `period`; gradual: so, but each sample comes from the new
+                 concept with a probability that rises from 0 to 1 over `width`
+                 samples; recurring: abrupt, and the first concept follows the last
+change   permute permute: features change places; scale: each feature is divided by a
+                 number from 1 to `factor`; rotate: class k of n becomes class
+                 k + concept (mod n); swap: classes exchange their labels in pairs
+concepts 2       number of concepts; the samples of the first are those of SOURCE
+at       5000    sample, counted from 0 over all epochs, where the first drift begins
+period   at      samples from one drift to the next
+width    period  samples that a gradual drift takes, `period` at most
+factor   10      of scale; the logarithm of the divisor is uniform
+seed     --seed  fixes the concepts and the draws of a gradual drift
+======== ======= ===================================================================
+
+permute and scale change the inputs, rotate and swap what has to be predicted from them (virtual and
+real drift: Gama et al., ACM Computing Surveys 46(4), 2014). Permuted images as a sequence of tasks:
+Goodfellow et al., arXiv:1312.6211, 2013.
+
+SOURCE is any source that can be read again, also another drift. A stream that drifts has no single
+held-out test; `Drift.held_out` has the held-out samples of SOURCE under each concept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rate_models.errors import BadOption
+from rate_models.support.estimates import check_memory
+from streaming.samples.source import Array
+from streaming.samples.task_sequence import TaskSequence
+from streaming.sources import Chunk, Options, Source, SourceFile, content
+from streaming.sources._wrapping import MOST, Arguments
+
+KINDS = ("abrupt", "gradual", "recurring")
+CHANGES = ("permute", "scale", "rotate", "swap")
+KEYS = ("kind", "change", "concepts", "at", "period", "width", "factor", "seed")
+OF_LABELS = ("rotate", "swap")
+BLOCK = 256
+# Streams of random numbers: default_rng([seed, stream, number]). Sources inside have the epoch as
+# their second number, which is never so large.
+_CONCEPT, _DRAWS = 0x6472696674, 0x6472696675
+
+
+class Settings(NamedTuple):
+    """The keys of a drift; see the module. width: 0 for an abrupt change."""
+
+    kind: str
+    change: str
+    concepts: int
+    at: int
+    period: int
+    width: int
+    factor: float
+    seed: int
+
+
+def open(argument: str | None, options: Options) -> Drift:
+    given = Arguments("drift", argument, KEYS)
+    kind = given.choice("kind", KINDS)
+    change = given.choice("change", CHANGES)
+    at = given.whole("at", 5000)
+    period = given.whole("period", at)
+    given.allow("width", kind == "gradual", "kind=gradual")
+    given.allow("factor", change == "scale", "change=scale")
+    settings = Settings(
+        kind, change, given.whole("concepts", 2, least=2), at, period,
+        given.whole("width", period, most=period) if kind == "gradual" else 0,
+        given.number("factor", 10, least=1, most=1e9), given.whole("seed", options.seed, 0, MOST),
+    )  # fmt: skip
+    source = given.open(options)
+    return Drift(source, settings, given.name(source))
+
+
+class Drift(TaskSequence):
+    """``source`` with drift; see the module. A task is a concept."""
+
+    def __init__(self, source: Source, settings: Settings, name: str) -> None:
+        super().__init__(source, name)
+        self.settings, self.n_tasks = settings, settings.concepts
+        if settings.change in OF_LABELS and source.classes is None:
+            raise BadOption("drift:change", got=f"{settings.change}, and numbers to predict",
+                            expected="change=permute or change=scale")  # fmt: skip
+        of_labels = settings.change in OF_LABELS
+        size = len(source.classes or ()) if of_labels else source.n_features
+        what = f"{settings.concepts:,} concepts of {size:,} numbers"
+        check_memory(f"source {name}", what, 8 * size * settings.concepts)
+        self._concepts = np.stack([self._drawn(k, size) for k in range(settings.concepts)])
+        labels = source.classes or ()
+        same = len({type(label) for label in labels}) == 1
+        self._labels = np.array(labels, dtype=None if same else object)
+        self._index = {label: i for i, label in enumerate(labels)}
+
+    def _drawn(self, concept: int, size: int) -> Array:
+        """What defines a concept: an order of features or classes, or a factor per feature."""
+        s, order = self.settings, np.arange(size)
+        if s.change == "rotate":
+            return (order + concept) % size
+        if concept == 0:
+            return np.ones(size) if s.change == "scale" else order
+        rng = np.random.default_rng([s.seed, _CONCEPT, concept])
+        if s.change == "scale":
+            return np.asarray(s.factor ** -rng.random(size))
+        drawn = rng.permutation(size)
+        if s.change == "swap":
+            one, other = drawn[: size // 2], drawn[size // 2 : 2 * (size // 2)]
+            order[one], order[other] = other, one
+            return order
+        return drawn
+
+    def content(self) -> str:
+        """The hash of the data of the source inside."""
+        return content(self._source.name, self._source)
+
+    def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
+        """See `Source.chunks`."""
+        first = epoch * (self.length or 0) + start
+        for X, y in self._source.chunks(epoch, start, size):
+            yield self._changed(X, y, self.concepts(first, len(y)))
+            first += len(y)
+
+    def test(self, size: int = 1024) -> Iterator[Chunk] | None:
+        """None; see `held_out`."""
+        return None
+
+    def held_out(self, task: int, size: int = 1024) -> Iterator[Chunk] | None:
+        """The held-out samples of the source under a concept."""
+        chunks = self._source.test(size)
+        if chunks is None:
+            return None
+        return (self._changed(X, y, np.full(len(y), task)) for X, y in chunks)
+
+    def drifts(self, samples: int) -> Sequence[int]:
+        """See `Source.drifts`."""
+        s = self.settings
+        end = samples if s.kind == "recurring" else s.at + (s.concepts - 1) * s.period
+        return range(s.at, min(samples, end), s.period)
+
+    def concepts(self, first: int, n: int) -> NDArray[np.int64]:
+        """The concepts of samples ``first`` to ``first + n`` of the stream, (n,)."""
+        s, number = self.settings, np.arange(first, first + n)
+        stage = np.maximum((number - s.at) // s.period + 1, 0)
+        if s.width:
+            since = number - s.at - (stage - 1) * s.period
+            stage -= (stage > 0) & (self._draws(first, n) * s.width >= since)
+        if s.kind == "recurring":
+            return np.asarray(stage % s.concepts)
+        return np.asarray(np.minimum(stage, s.concepts - 1))
+
+    def _draws(self, first: int, n: int) -> NDArray[np.float64]:
+        """A uniform number for each sample, the same however the stream is cut."""
+        blocks = range(first // BLOCK, (first + n - 1) // BLOCK + 1)
+        seed = self.settings.seed
+        drawn = [np.random.default_rng([seed, _DRAWS, block]).random(BLOCK) for block in blocks]
+        return np.asarray(np.concatenate([np.zeros(0), *drawn])[first % BLOCK :][:n])
+
+    def _changed(self, X: Array, y: Array, concepts: NDArray[np.int64]) -> Chunk:
+        """The samples under their concepts (n,)."""
+        of = self._concepts[concepts]
+        if self.settings.change == "permute":
+            return np.take_along_axis(X, of, axis=1), y
+        if self.settings.change == "scale":
+            return X * of, y
+        codes = [self._index[label] for label in y.tolist()]
+        return X, self._labels[of[np.arange(len(y)), codes]]
+
+
+SOURCE = SourceFile(__name__, open=open, table=True)

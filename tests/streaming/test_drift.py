@@ -1,0 +1,290 @@
+"""Sources with drift and with classes in groups, and runs on them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_runs import assert_same as assert_same_runs
+from data_sets import assert_same, joined
+
+from rate_models.errors import BadOption, UnknownName
+from streaming.runs.run import Hooks, RunConfig, resume, run
+from streaming.samples.task_sequence import TaskSequence
+from streaming.sources import Options, open_source
+from streaming.sources.class_incremental import ClassIncremental
+from streaming.sources.drift import Drift
+
+BASE = "synthetic:samples=1000,features=6,seed=2"
+
+
+def opened(name: str, **options: Any) -> TaskSequence:
+    source = open_source(name, Options(**options))
+    assert isinstance(source, TaskSequence)
+    return source
+
+
+def drift(keys: str, base: str = BASE, **options: Any) -> Drift:
+    source = opened(f"drift:{keys}:{base}", **options)
+    assert isinstance(source, Drift)
+    return source
+
+
+def incremental(keys: str, base: str, **options: Any) -> ClassIncremental:
+    source = opened(f"class_incremental:{keys}:{base}", **options)
+    assert isinstance(source, ClassIncremental)
+    return source
+
+
+def two_epochs(source: Any) -> tuple[Any, Any]:
+    return joined(itertools.chain(source.chunks(0), source.chunks(1)))
+
+
+# --- which concept a sample has
+
+
+def test_abrupt_and_recurring_concepts_by_hand() -> None:
+    once = drift("at=3,period=2,concepts=3").concepts(0, 10)
+    assert once.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2, 2]
+    again = drift("kind=recurring,at=3,period=2,concepts=3").concepts(0, 10)
+    assert again.tolist() == [0, 0, 0, 1, 1, 2, 2, 0, 0, 1]
+    assert [*drift("at=3,period=2,concepts=3").drifts(100)] == [3, 5]
+    assert [*drift("kind=recurring,at=3,period=2").drifts(8)] == [3, 5, 7]
+    assert [*drift("at=300").drifts(300)] == []
+
+
+def test_a_gradual_drift_rises_linearly_from_0_to_1() -> None:
+    source = drift("kind=gradual,at=20000,width=40000,period=50000,concepts=3")
+    concepts = source.concepts(0, 130_000)
+    assert not concepts[:20_000].any() and (concepts[60_000:70_000] == 1).all()
+    for first in range(20_000, 60_000, 4000):  # 5 standard deviations of a share of 4,000
+        share = concepts[first : first + 4000].mean()
+        assert abs(share - (first + 2000 - 20_000) / 40_000) < 5 * 0.5 / np.sqrt(4000)
+    assert {*concepts[70_000:110_000].tolist()} == {1, 2} and (concepts[110_000:] == 2).all()
+    parts = [source.concepts(first, 7777) for first in range(0, 130_000, 7777)]
+    assert np.array_equal(np.concatenate(parts)[:130_000], concepts)
+    other = drift("kind=gradual,at=20000,width=40000,period=50000,concepts=3", seed=1)
+    assert not np.array_equal(other.concepts(0, 130_000), concepts)
+
+
+# --- what a concept changes. Samples are counted over all epochs: 1,500 is in the second one
+
+
+def test_permuted_features() -> None:
+    source, (X, y) = drift("at=1500"), two_epochs(open_source(BASE))
+    ours, labels = two_epochs(source)
+    assert np.array_equal(ours[:1500], X[:1500]) and np.array_equal(labels, y)
+    same = [[np.array_equal(ours[1500:, i], X[1500:, j]) for j in range(6)] for i in range(6)]
+    assert np.array_equal(np.sum(same, axis=0), np.ones(6)) and not np.diag(same).all()
+
+
+def test_scaled_features() -> None:
+    ours, _ = two_epochs(drift("at=1500,change=scale,factor=4"))
+    X, _ = two_epochs(open_source(BASE))
+    assert np.array_equal(ours[:1500], X[:1500])
+    factor = ours[1500:] / X[1500:]
+    assert np.ptp(factor, axis=0).max() < 1e-12
+    assert (factor[0] >= 1 / 4).all() and (factor[0] <= 1).all() and np.ptp(factor[0]) > 0.05
+    assert drift("change=scale,at=1", "digits").maximum == 16
+
+
+@pytest.mark.parametrize("base", [BASE, "csv"])
+def test_rotated_and_swapped_labels(base: str, tmp_path: Path) -> None:
+    if base == "csv":
+        rows = [f"{i},{['a', 'bb', 'c', 'dddd', 'e'][i % 5]}" for i in range(1000)]
+        (tmp_path / "t.csv").write_text("\n".join(["x,label", *rows]) + "\n")
+        base = f"csv:{tmp_path / 't.csv'}"
+    inside = open_source(base)
+    X, y = two_epochs(inside)
+    classes = list(inside.classes or ())
+    keys = "kind=recurring,at=500,concepts=3"
+    rotated = two_epochs(drift(f"{keys},change=rotate", base))
+    assert np.array_equal(rotated[0], X)
+    for first, concept in ((0, 0), (500, 1), (1000, 2), (1500, 0)):
+        expected = [classes[(classes.index(c) + concept) % len(classes)] for c in y[first:][:500]]
+        assert rotated[1][first : first + 500].tolist() == expected
+    swapped = two_epochs(drift("at=1000,change=swap", base))[1][1000:]
+    pairs = {*zip(y[1000:].tolist(), swapped.tolist(), strict=True)}
+    assert len(pairs) == len(classes) and pairs == {(b, a) for a, b in pairs}
+    assert sum(a == b for a, b in pairs) == len(classes) % 2
+
+
+def test_held_out_samples_of_a_concept() -> None:
+    source, inside = drift("at=10,concepts=3,change=rotate"), open_source(BASE)
+    X, y = joined(inside.test() or ())
+    assert source.test() is None and source.n_tasks == 3
+    for task in range(3):
+        assert_same(joined(source.held_out(task, 7) or ()), (X, (y + task) % 4))
+    assert drift("at=10", "synthetic").held_out(0) is None
+
+
+def test_a_drift_of_a_drift_and_its_name() -> None:
+    name = f"drift:kind=recurring,at=40:drift:change=rotate,at=100:{BASE}"
+    source = opened(name)
+    assert source.name == name
+    X, y = joined(source.chunks(0))
+    plain = joined(open_source(BASE).chunks(0))
+    assert_same((X[:40], y[:40]), (plain[0][:40], plain[1][:40]))
+    assert np.array_equal(y[100:], (plain[1][100:] + 1) % 4)
+    own = Path(__file__).parents[2] / "streaming" / "sources" / "digits.py"
+    reference = opened(f"drift:at=9:{own}").name
+    assert reference.startswith(f"drift:at=9:{own}#") and opened(reference).name == reference
+
+
+def test_signal_steps_come_once_and_after_the_drift() -> None:
+    source = open_source(f"drift:at=500:{BASE}", Options(signal=("window:2",)))
+    assert source.n_features == 12 and not source.drifts(1000)
+    X, _ = joined(source.chunks(0))
+    raw, _ = joined(opened(f"drift:at=500:{BASE}").chunks(0))
+    assert np.array_equal(X[:, 6:], raw[1:])
+
+
+def test_the_content_of_the_file_inside_counts(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,label\n" + "1,a\n2,b\n" * 50)
+    name = f"drift:at=5:csv:{path}"
+    before = opened(name, held_out=0.2)
+    content = before.content()
+    assert content and before.length == 80
+    path.write_text("x,label\n" + "1,a\n3,b\n" * 50)
+    assert opened(name).content() not in ("", content)
+
+
+def test_a_rate_that_falls_is_no_default_of_a_stream_that_drifts() -> None:
+    assert {**open_source("digits").defaults} == {"epochs": 12, "decay_after": (2 / 3,)}
+    assert {**opened("drift:digits").defaults} == {"epochs": 12}
+    assert {**opened("class_incremental:digits").defaults} == {"epochs": 1}
+
+
+# --- classes in groups
+
+
+def test_every_group_has_all_its_samples_in_each_pass() -> None:
+    source = incremental("groups=3,passes=2", "digits", seed=4)
+    assert source.groups == ((0, 1, 2, 3), (4, 5, 6), (7, 8, 9))
+    X, y = joined(source.chunks(0, size=100))
+    inside = [joined(open_source("digits", Options(seed=4)).chunks(epoch)) for epoch in (0, 1)]
+    expected = [
+        (X[np.isin(y, group)], y[np.isin(y, group)])
+        for group in source.groups for X, y in inside
+    ]  # fmt: skip
+    assert_same((X, y), joined(iter(expected)))
+    assert source.length == len(y) == 2 * 1437
+    starts = [int(np.argmax(np.isin(y, group))) for group in source.groups[1:]]
+    assert [*source.drifts(2874)] == starts and [*source.drifts(2875)] == [*starts, 2874]
+
+
+def test_held_out_samples_of_the_groups_are_all_of_them() -> None:
+    source = incremental("groups=5", "digits")
+    parts = [joined(source.held_out(task) or ()) for task in range(5)]
+    assert [sorted({*y.tolist()}) for _, y in parts] == [[2 * i, 2 * i + 1] for i in range(5)]
+    assert sum(len(y) for _, y in parts) == len(joined(source.test() or ())[1]) == 360
+
+
+def test_groups_of_a_stream_without_end_in_a_random_order() -> None:
+    source = incremental("samples=130,groups=2,order=random", "synthetic:classes=7", seed=3)
+    X, y = joined(source.chunks(0, size=64))
+    assert sorted(map(len, source.groups)) == [3, 4] and len(y) == source.length == 260
+    assert sorted(sum(source.groups, ())) == [*range(7)] != [*sum(source.groups, ())]
+    assert {*y[:130].tolist()} == {*source.groups[0]} and {*y[130:].tolist()} == {*source.groups[1]}
+    assert [*source.drifts(300)] == [130, 260]
+    again = incremental("samples=130,groups=2,order=random,seed=3", "synthetic:classes=7,seed=3")
+    assert_same(joined(again.chunks(0)), (X, y))
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("drift", BadOption, "got no source; expected drift:KEY=VALUE,...:SOURCE"),
+        ("drift:at=5", BadOption, "expected drift:KEY=VALUE,...:SOURCE"),
+        ("drift:nothing", UnknownName, "got 'nothing'"),
+        ("drift:speed=5:digits", UnknownName, "kind, change, concepts, at"),
+        ("drift:at=5,at=6:digits", BadOption, "twice"),
+        ("drift:at=0:digits", BadOption, "from 1 to"),
+        ("drift:at=nan:digits", BadOption, "from 1 to"),
+        ("drift:at=2.5:digits", BadOption, "whole number"),
+        ("drift:kind=sudden:digits", BadOption, "abrupt, gradual, recurring"),
+        ("drift:width=5:digits", BadOption, "kind=gradual"),
+        ("drift:kind=gradual,period=10,width=11:digits", BadOption, "from 1 to 10"),
+        ("drift:factor=5:digits", BadOption, "change=scale"),
+        ("drift:concepts=1:digits", BadOption, "from 2"),
+        ("drift:concepts=9007199254740992:digits", BadOption, "GB of memory"),
+        ("drift:stdin", BadOption, "live source stdin"),
+        ("class_incremental:groups=11:digits", BadOption, "from 2 to 10"),
+        ("class_incremental:samples=5:digits", BadOption, "without end"),
+        ("class_incremental:synthetic", BadOption, "synthetic has no end"),
+        ("class_incremental:samples=5,passes=2:synthetic", BadOption, "has an end"),
+    ],
+)
+def test_bad_arguments(name: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        open_source(name)
+
+
+def test_numbers_to_predict_have_no_labels_to_swap_or_group(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n" + "1,0.5\n2,1.5\n" * 9)
+    for name in ("drift:change=swap", "class_incremental:groups=2"):
+        with pytest.raises(BadOption, match="numbers to predict"):
+            open_source(f"{name}:csv:{tmp_path / 't.csv'}")
+    assert open_source(f"drift:csv:{tmp_path / 't.csv'}").classes is None
+    with pytest.raises(BadOption, match=r"--sep.*beside the source digits"):
+        open_source("drift:digits", Options(sep=";"))
+
+
+# --- runs
+
+STREAMS = {
+    f"drift:kind=gradual,at=600,width=300:{BASE}": {"epochs": 2},
+    f"class_incremental:groups=2,passes=2:{BASE}": {"classes": "grow"},
+}
+
+
+@pytest.mark.parametrize("source", STREAMS)
+def test_an_interrupted_run_resumes_bit_for_bit(source: str, tmp_path: Path) -> None:
+    pytest.importorskip("river")
+    config = RunConfig.checked(
+        source=source, hidden="8", interval=300, save_every=450, drift_detector="adwin",
+        **STREAMS[source],
+    )  # fmt: skip
+    run(config, tmp_path / "whole", Hooks(draw=False))
+    asked = itertools.count(1)
+    stopping = Hooks(draw=False, stop=lambda: next(asked) == 5)
+    assert run(config, tmp_path / "parts", stopping)["stopped"] == "interrupted"
+    resume(tmp_path / "parts", Hooks(draw=False))
+    assert_same_runs(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_a_run_reports_known_and_detected_drifts(tmp_path: Path) -> None:
+    pytest.importorskip("river")
+    name = "drift:at=3000,change=rotate:synthetic:samples=4000,features=6,clusters=1"
+    config = RunConfig.checked(source=name, hidden="8", drift_detector="adwin", lr=0.05)
+    summary = run(config, tmp_path / "r")
+    assert summary["known_drifts"] == [3000]
+    (at,) = summary["detected_drifts"]
+    assert 3000 < at < 3200 and (summary["drifts"], summary["last_drift"]) == (1, at)
+    text = (tmp_path / "r" / "metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["drifts"] for line in lines] == [int(line["samples"] >= at) for line in lines]
+    assert {line["last_drift"] for line in lines} == {None, at}
+    assert (tmp_path / "r" / "learning_curve.png").stat().st_size > 10_000
+
+
+def test_going_on_counts_drifts_from_the_new_beginning(tmp_path: Path) -> None:
+    from streaming.runs.going_on import go_on
+
+    name = f"drift:at=1500,concepts=4,period=1000:{BASE}"
+    first = run(RunConfig.checked(source=name, hidden="4"), tmp_path / "a", Hooks(draw=False))
+    more = go_on(tmp_path / "a", {"epochs": 2}, tmp_path / "b", Hooks(draw=False))
+    assert (first["known_drifts"], more["known_drifts"]) == ([], [500, 1500])
+
+
+def test_a_detector_of_a_regression_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    pytest.importorskip("river")
+    config = RunConfig.checked(source=BASE, task="regression", drift_detector="adwin")
+    with pytest.raises(BadOption, match=r"--drift-detector.*expected labels"):
+        run(config, tmp_path / "r")
+    assert not (tmp_path / "r").exists()
