@@ -62,6 +62,8 @@ class OnlineNetwork(ConfiguredNetwork):
     4
     """
 
+    _swapped = False  # whether the last sample had the other scratch
+
     def learn(
         self,
         X: ArrayLike,
@@ -119,6 +121,7 @@ class OnlineNetwork(ConfiguredNetwork):
         except foreign.UNCOMPILED as error:  # in a file of one's own
             where, got = f"kernel of rule {self.rule}", foreign.explained(error)
             raise BadOption(where, got=got, expected="what numba compiles") from error
+        self._swapped = learned % 2 == 0 < learned  # samples take the two of them in turn
         if learned < len(X) and learned % 2:
             self._work.a[...] = self._other.a  # for `_diverged`
         return learned
@@ -198,7 +201,7 @@ class OnlineNetwork(ConfiguredNetwork):
 
     def _last_work(self) -> Work:
         """The activities of the last sample that was learned."""
-        return self._work
+        return self._other if self._swapped else self._work
 
     def predict(self, X: ArrayLike) -> Array:
         """h_L (N, n_L) for the rows of X (N, n_0); never changes what is learned."""

@@ -104,13 +104,14 @@ class SyntheticSource(Source):
     @property
     def can_drift(self) -> bool:
         """See `Source.can_drift`: once, as there are two sets of centres."""
-        return self.settings.drift == "none"
+        more = self.length is None or self._drawn < self.length
+        return more and self.settings.drift == "none"
 
     def drift_now(self) -> None:
         """See `Source.drift_now`: an abrupt drift at the next block of samples."""
         if not self.can_drift:
-            raise BadOption("drift", got=f"{self.name}, which drifts already",
-                            expected="one drift")  # fmt: skip
+            raise BadOption("drift", got=f"{self.name} after {self._drawn} samples",
+                            expected="a stream that goes on and has not drifted")  # fmt: skip
         given = self.name.partition(":")[2].split(",")
         kept = [s for s in given if s.partition("=")[0].strip() not in ("", "drift", "at", "width")]
         self.settings = dataclasses.replace(self.settings, drift="abrupt", at=self._drawn)

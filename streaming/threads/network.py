@@ -107,7 +107,7 @@ class ScheduledNetwork(Waiting):
     def _last_work(self) -> layers.Work:
         # in threads each sample has a slot of its own; the last ones may not be complete yet
         if not self.ran or self.trials.choice == "single":
-            return self._work
+            return super()._last_work()
         slot = (self.samples_seen - 1 - self.waiting) % self._slots
         return slots.work_at(self._net, self._ring, slot)
 

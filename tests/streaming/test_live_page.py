@@ -202,7 +202,8 @@ def test_save_writes_a_checkpoint_at_once(tmp_path: Path) -> None:
         assert checkpoint.read(tmp_path / "r" / "checkpoint")[1]["run"]["position"] == 3
 
 
-def test_what_a_run_shows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("samples", [400, 401, 257])  # scratch is used in turn
+def test_what_a_run_shows(samples: int, tmp_path: Path) -> None:
     ring = Ring()
     watcher, shown = Watcher(ring), list[Any]()
 
@@ -212,10 +213,10 @@ def test_what_a_run_shows(tmp_path: Path) -> None:
         watcher.look(run)
         shown.append(run)
 
-    config = RunConfig.checked(hidden=(16, 9), samples=400, seed=1)  # two blocks
+    config = RunConfig.checked(hidden=(16, 9), samples=samples, seed=1)  # two blocks
     run(config, tmp_path / "r", Hooks(watch=look, draw=False))
     frame, point, last = ring.frame, ring.last, shown[-1]
-    assert point is not None and point.samples == 400 and 0 < point.score < 1 and point.pace > 0
+    assert point is not None and point.samples == samples and 0 < point.score < 1 and point.pace > 0
     W = last.learner.parameters()["W"]
     assert len(point.norms) == 3
     assert ring.about is not None and ring.about.links == ("F",) and 0 < point.angles[0] < 180
@@ -234,7 +235,7 @@ def test_what_a_run_shows(tmp_path: Path) -> None:
     watcher._weights = Pace(0)  # look at the weights now
     watcher.look(last)
     assert np.allclose(ring.last.norms, [np.linalg.norm(w) for w in W])  # type: ignore[union-attr]
-    assert ring.frame.confusion is not None and ring.frame.confusion.sum() == 400
+    assert ring.frame.confusion is not None and ring.frame.confusion.sum() == samples
 
 
 def test_a_live_stream_shows_its_latency(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ LAYERS = {
 }
 CROWDED = {
     "rate_models.rules",
+    "streaming.commands",
     "streaming.sources",
     "dendrostream_demos",
     "dendrostream_demos.papers",
