@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, inlined, stage
 from rate_models.compiler.views import as_matrix
-from rate_models.kernels import pending, vectors
+from rate_models.kernels import pending, sweeps, vectors
 from rate_models.kernels.input_synapses import (
     AHEAD,
     BLOCK,
@@ -69,16 +69,16 @@ def _transform(s: InputSynapses, x: Array, kx: Array, wx: Array, vx: Array, befo
     wx[:] = 0
     if before.size > 0:
         pending.terms(s, s.pre[:BLOCK], s.beta[:BLOCK], s.pending[COUNT])
-    vectors.sweep(wx, x, s.S, s.bits[0, :n], s.which, s.terms, s.post, before)
+    sweeps.sweep(wx, x, s.S, s.bits[0, :n], s.which, s.terms, s.post, before)
     if s.V.size > 0:
         vx[:] = 0
-        vectors.products(vx, x, s.V, s.bits[0, :n], s.which)
+        sweeps.products(vx, x, s.V, s.bits[0, :n], s.which)
     if kx.shape[1] > 0:
         k = kx.shape[1]
         vectors.dots(kx, x, s.K)
-        vectors.products(wx, kx, s.U, s.bits[0, :k], s.which)
+        sweeps.products(wx, kx, s.U, s.bits[0, :k], s.which)
         if s.V.size > 0:
-            vectors.products(vx, kx, s.VU, s.bits[0, :k], s.which)
+            sweeps.products(vx, kx, s.VU, s.bits[0, :k], s.which)
 
 
 @inlined

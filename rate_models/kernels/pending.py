@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rate_models.compiler.kernel import Array, Scalar, inlined, stage
-from rate_models.kernels import vectors
+from rate_models.kernels import sweeps, vectors
 from rate_models.kernels.input_synapses import (
     AHEAD,
     BLOCK,
@@ -105,10 +105,10 @@ def apply(s: InputSynapses, w: Array, v: Array, pre: Array) -> None:
     for first in range(0, s.pending[COUNT], BLOCK):
         end, count = first + BLOCK, s.pending[COUNT] - first
         terms(s, pre[first:end], s.beta[first:end], count)
-        vectors.add_outer(w, s.terms, s.post[first:end], s.bits[0, :n])
+        sweeps.add_outer(w, s.terms, s.post[first:end], s.bits[0, :n])
         if v.size > 0:
             terms(s, pre[first:end], s.alpha[first:end], count)
-            vectors.add_outer(v, s.terms, s.post[first:end], s.bits[0, :n])
+            sweeps.add_outer(v, s.terms, s.post[first:end], s.bits[0, :n])
 
 
 @stage

@@ -1,0 +1,58 @@
+"""Sums over the rows of a matrix: equal to products of NumPy, and the same bits on every path."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rate_models.compiler.kernel import Array, kernel
+from rate_models.kernels import sweeps
+
+DENSITIES = [0.0, 0.02, 0.1, 0.28, 0.5, 1.0]
+
+
+@kernel
+def swept(
+    out: Array, x: Array, w: Array, bits: Array, which: Array,
+    alpha: Array, post: Array, before: Array,
+) -> None:  # fmt: skip
+    sweeps.sweep(out, x, w, bits, which, alpha, post, before)
+
+
+def run(x: Array, w: Array, alpha: Array, post: Array) -> tuple[Array, Array]:
+    """out and w after `sweep`."""
+    n, dtype = len(w), w.dtype
+    out, w = np.zeros((len(x), w.shape[1]), dtype), w.copy()
+    before = np.zeros(n if len(alpha) else 0, dtype)
+    swept(out, x, w, np.zeros(n, dtype), np.zeros(n, np.int64), alpha, post, before)
+    return out, w
+
+
+def case(density: float, m: int, samples: int) -> tuple[Array, Array, Array, Array]:
+    rng = np.random.default_rng(int(100 * density) + m)
+    x, alpha = (rng.normal(size=(k, 53)) * (rng.random((k, 53)) < density) for k in (samples, 8))
+    return x, rng.normal(size=(53, m)), alpha, rng.normal(size=(8, m))
+
+
+@pytest.mark.parametrize("m", [7, 64, 70, 600])  # narrow rows, wide ones, more than a tile
+@pytest.mark.parametrize("samples", [1, 3, 8])
+@pytest.mark.parametrize("density", DENSITIES)
+def test_a_sweep_is_two_products(density: float, samples: int, m: int) -> None:
+    x, w, alpha, post = case(density, m, samples)
+    out, after = run(x, w, alpha, post)
+    np.testing.assert_allclose(after, w + alpha.T @ post, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(out, x @ after, rtol=1e-12, atol=1e-12)
+    none = np.zeros((0, 53)), np.zeros((0, m))
+    np.testing.assert_allclose(run(x, w, *none)[0], x @ w, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("density", DENSITIES)
+def test_samples_together_and_alone_give_the_same_bits(density: float) -> None:
+    """Which path is taken depends on how many terms the samples of a block have together."""
+    x, w, alpha, post = case(density, 600, 8)
+    x[3] = np.random.default_rng(1).normal(size=53)  # one dense sample among sparse ones
+    out, after = run(x, w, alpha, post)
+    for t in range(8):
+        one, same = run(x[t : t + 1], w, alpha, post)
+        np.testing.assert_array_equal(one[0], out[t])
+        np.testing.assert_array_equal(same, after)
