@@ -42,7 +42,9 @@ def main(name: str, channels: int, rate: float, n: int, first: int) -> None:
             time.sleep(left)
         for ahead in [0, EACH] if i == first else [EACH]:
             if i % EACH == 0:
-                markers.push_sample([LABELS[(i + ahead) // EACH % 3]], due + ahead / rate)
+                # a little before its sample: the clocks of two streams are corrected separately
+                label = LABELS[(i + ahead) // EACH % 3]
+                markers.push_sample([label], due + (ahead - 0.4) / rate)
         signal.push_sample(sample(i, channels), due)
     print(f"sent {n}", flush=True)
     sys.stdin.readline()

@@ -23,7 +23,7 @@ from rate_models.network import NetworkSpec, one_hot
 from rate_models.textbook import initial_parameters
 
 SIZES = ((64, 32, 10), (64, 256, 10), (64, 512, 10), (64, 128, 128, 128, 10))
-STEPS, WINDOW, TAU, TAU_MEMORY, LR = 100, 10, 10.0, 1.0, 0.003
+STEPS, WINDOW, TAU, TAU_MEMORY, LR = 100, 10, 10.0, 1.0, 0.03
 FAST, SLOW = -math.expm1(-1 / TAU_MEMORY), -math.expm1(-1 / TAU)
 BLOCK = 50  # samples
 Runner = Callable[[Array, Array], None]

@@ -48,8 +48,8 @@ class Hooks:
     stop: Callable[[], bool] = lambda: False
     notify: Callable[[str], None] = lambda message: None
     watch: Callable[[Run], None] = lambda run: None
-    between: Callable[[Run], None] = lambda run: None
     draw: bool = True
+    between: Callable[[Run], None] = lambda run: None
 
 
 class Run(BaseRun):

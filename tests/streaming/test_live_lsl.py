@@ -50,9 +50,11 @@ def outlet(name: str, *numbers: int) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def config(name: str, **options: Any) -> RunConfig:
+def config(name: str, grace: float = 0.5, **options: Any) -> RunConfig:
+    """grace: on a busy machine markers come late."""
     chosen = {"labels": outlets.LABELS, "hidden": 8, "lr": 0.003, "interval": 500, **options}
-    return RunConfig.checked(source=f"lsl:{name},markers={name}-markers,wait=20", **chosen)
+    source = f"lsl:{name},markers={name}-markers,wait=20,grace={grace}"
+    return RunConfig.checked(source=source, **chosen)
 
 
 def streamed(folder: Path, n: int, channels: int, rate: int = 1000, **options: Any) -> Any:
@@ -85,7 +87,7 @@ def test_a_minute_of_64_channels_at_1_kHz(tmp_path: Path) -> None:  # noqa: N802
     """DENDROSTREAM_LSL_SECONDS: for how long. The latency is asserted on an idle machine only."""
     seconds = int(os.environ.get("DENDROSTREAM_LSL_SECONDS", "60"))
     n, busy = 1000 * seconds, os.getloadavg()[0] > 0.5
-    live = streamed(tmp_path / "r", n, 64, hidden=32)["live"]
+    live = streamed(tmp_path / "r", n, 64, hidden=32, grace=0.5 if busy else 0.002)["live"]
     print(json.dumps(live), "load", os.getloadavg())
     assert live["learned"] == live["received"] == n and adds_up(live)
     learned = OnlineLearner.load(tmp_path / "r" / "checkpoint").parameters()["W"]

@@ -96,7 +96,7 @@ def test_every_field_and_every_setting_may_vary(tmp_path: Path) -> None:
         "scale": ["none", "running"], "data": [str(tmp_path), None], "download": [False, True],
         "samples": [10, 20], "seconds": [1, 2], "accuracy": [0.5, 0.6], "interval": [5, 6],
         "save_every": [7, 8], "on_bad": ["raise", "skip"], "record": ["weight_norms", None],
-        "signal": [[], ["standardise"]],
+        "signal": [[], ["standardise"]], "drift_detector": [None, "adwin"],
         "momentum": [0, 0.5], "activation": ["tanh", "relu"], "decay_at": [[], [5]],
     }  # fmt: skip
     of_a_table = {

@@ -13,7 +13,8 @@ import pytest
 
 from rate_models.errors import BadOption
 from rate_models.support import estimates
-from streaming.sources.csv import CsvSource, _cut
+from streaming.samples.cutting import cut
+from streaming.sources.csv import CsvSource
 from streaming.tables import columns
 from streaming.tables.table_file import Record
 
@@ -96,7 +97,7 @@ def test_blocks_are_cut_anew(start: int, size: int) -> None:
     X, y = np.arange(60.0).reshape(30, 2), np.arange(30)
     edges = [0, 1, 1, 9, 10, 24, 30]
     blocks = ((X[a:b], y[a:b]) for a, b in pairwise(edges))
-    found = list(_cut(blocks, start, size))
+    found = list(cut(blocks, start, size))
     assert [len(labels) for _, labels in found[:-1]] == [size] * (len(found) - 1)
     if start == 30:
         assert not found
