@@ -47,8 +47,9 @@ def _rows(like: NDArray[Any], slots: int) -> NDArray[Any]:
 def work_at(net: Layers, ring: Work, slot: int) -> Work:
     """The activities and the scratch of the sample in a slot."""
     units, outputs = int(net.unit[-1] + net.sizes[-1]), int(net.sizes[-1])
-    widths = [outputs if name in ("c", "e", "y") else units for name in Work._fields]
-    return Work(*(rows[slot][:width] for rows, width in zip(ring, widths, strict=True)))
+    widths = dict.fromkeys(("c", "e", "y"), outputs)
+    mine = {name: rows[slot][: widths.get(name, units)] for name, rows in ring._asdict().items()}
+    return Work(**mine)
 
 
 def synapses_at(s: InputSynapses, ring: Inputs, slot: int) -> InputSynapses:

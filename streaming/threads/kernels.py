@@ -74,8 +74,7 @@ class Stream(NamedTuple):
     first round, first + size + t in the second, and so on.
     lead: samples from earlier calls that still wait for M. Row t of X, labels and Y belongs to the
     program's sample lead + t; row t of masks and noise to its sample t.
-    delay: in samples. stash: True if M uses the weights of its own S, False if it uses the current
-    ones. batch: samples per update.
+    delay: in samples. batch: samples per update.
     """
 
     rounds: int
@@ -84,7 +83,6 @@ class Stream(NamedTuple):
     lead: int
     delay: int
     batch: int
-    stash: bool
     X: Array
     labels: Ints
     Y: Array

@@ -265,7 +265,7 @@ class ScheduledNetwork(Waiting):
         rounds = len(X) // size
         board = block.board(lead + len(X), rounds)
         stream = kernels.Stream(
-            rounds, size, first, lead, delay, self.schedule.batch, self._stashing,
+            rounds, size, first, lead, delay, self.schedule.batch,
             X, labels, Y, masks, noise,
         )  # fmt: skip
         shared = (

@@ -7,6 +7,7 @@ end of the batch.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -52,9 +53,9 @@ class Waiting(OnlineNetwork):
         self._waiting = []
         self._resize(self._slots)
 
+    @abstractmethod
     def _resize(self, count: int) -> None:
         """Change the number of slots; samples that wait are moved to the new ones."""
-        raise NotImplementedError
 
     def _slot_arrays(self) -> dict[str, Array]:
         """The arrays that S and E leave for M, by name; one row per slot."""

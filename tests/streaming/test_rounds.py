@@ -67,6 +67,6 @@ def test_where_a_worker_was_when_it_failed() -> None:
     board, rows = block.board(4 * BLOCK), block.rows
     many = int(rows.begin[1])
     board.at[0] = 2 * many + 5  # the sixth row, in the third round
-    stream = kernels.Stream(4, BLOCK, 100, 0, 0, 1, False, *[np.zeros(0)] * 5)
+    stream = kernels.Stream(4, BLOCK, 100, 0, 0, 1, *[np.zeros(0)] * 5)
     text = str(runner._failed(0, rows, board, stream))
     assert f"sample {100 + 2 * BLOCK + rows.sample[5]}," in text
