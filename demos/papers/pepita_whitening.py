@@ -1,8 +1,8 @@
 """Dellaferrera & Kreiman, ICML 2022, table 4: PEPITA on whitened images.
 
 784-1024-10 on MNIST as in table 1 there, and with ZCA-whitened inputs at a tenth of the rate.
-Whitening: the mean of each pixel off, (S + 0.1)^-1/2 on the covariance of the training images over
-255, not scaled again; the paper refers to a program that is gone.
+Whitening: pixels over 255 less their means, times (S + 0.1)^-1/2 with S the covariance of the
+training images, and not scaled again; the program that the paper refers to is no longer available.
 """
 
 from __future__ import annotations
