@@ -21,6 +21,11 @@ PUBLISHED = {
     ("plain", "mnist"): Published(98.01, 0.09, "table 4"),
     ("whitened", "mnist"): Published(92.08, 0.14, "table 4"),
 }
+REMARKS = {
+    "whitened": "The paper gives no number that is added to the variances, and no scale of the "
+    "whitened inputs. The accuracy depends on that number: in six epochs 92.3 for the 0.1 that we "
+    "take, 90.2 for 0.01 and 87.8 for 0.001 (one seed)."
+}
 
 
 def run(row: str, column: str, scale: Scale) -> dict[str, Any]:
@@ -52,4 +57,5 @@ PAPER = Paper(
     measure=measure,
     value=value,
     draw=draw,
+    remarks=REMARKS,
 )
