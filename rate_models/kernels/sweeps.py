@@ -248,20 +248,17 @@ def _spread(
     """out_t += Σ_j x_tj w_j for four j, in a tile; terms: the t for which any x_tj is not 0."""
     w0, w1, w2, w3 = w[j0], w[j1], w[j2], w[j3]
     count, k = _COUNT[terms], 0
-    while k < count:
+    while count - k > 2 and _ORDER[terms, k + 3] < x.shape[0]:
         t0, t1 = _ORDER[terms, k], _ORDER[terms, k + 1]
         t2, t3 = _ORDER[terms, k + 2], _ORDER[terms, k + 3]
-        if count - k > 2 and t3 < x.shape[0]:
-            _four_by_four(
-                begin, end, out[t0], out[t1], out[t2], out[t3], w0, w1, w2, w3,
-                x[t0, j0], x[t0, j1], x[t0, j2], x[t0, j3],
-                x[t1, j0], x[t1, j1], x[t1, j2], x[t1, j3],
-                x[t2, j0], x[t2, j1], x[t2, j2], x[t2, j3],
-                x[t3, j0], x[t3, j1], x[t3, j2], x[t3, j3],
-            )  # fmt: skip
-            k += 4
-        else:
-            _four_in_tile(
-                begin, end, out[t0], x[t0, j0], x[t0, j1], x[t0, j2], x[t0, j3], w0, w1, w2, w3
-            )
-            k += 1
+        _four_by_four(
+            begin, end, out[t0], out[t1], out[t2], out[t3], w0, w1, w2, w3,
+            x[t0, j0], x[t0, j1], x[t0, j2], x[t0, j3],
+            x[t1, j0], x[t1, j1], x[t1, j2], x[t1, j3],
+            x[t2, j0], x[t2, j1], x[t2, j2], x[t2, j3],
+            x[t3, j0], x[t3, j1], x[t3, j2], x[t3, j3],
+        )  # fmt: skip
+        k += 4
+    for n in range(k, count):
+        t = _ORDER[terms, n]
+        _four_in_tile(begin, end, out[t], x[t, j0], x[t, j1], x[t, j2], x[t, j3], w0, w1, w2, w3)
