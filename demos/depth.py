@@ -59,10 +59,14 @@ samples 4 times, chance 0; a dash where the rule has no squared error).
 LONG = """
 ## Longer runs
 
-The factor does not make deep PEPITA stable for ever: the lower the rate, the later its weights grow
-without bound. On MNIST with ReLU they did after 109,500 samples with 784-256x4-10 at η = 0.0012,
-and with 784-512x5-10 after 8,000 at 0.004 and after 141,000 at 0.00037. At this last rate the same
-network with tanh did not diverge in 180,000 samples.
+The lower the rate, the later the weights of deep PEPITA grow without bound. With 784-256x4-10 on
+MNIST (ReLU, seed 0) they did after 109,500 samples at η = 0.0012. At the default, 0.00059, they did
+not in four passes of 60,000 images, and the test accuracy was 0.86 at the end. With 784-512x5-10
+they did after 8,000 samples at 0.004 and after 141,000 at 0.00037, and did not in three passes at
+the default, 0.00016, which ended at 0.80. Backpropagation reaches 0.975 there in one pass.
+
+In four layers of 32 units, the loss of direct feedback alignment on digits rises for a while at the
+default rate, and a run warns of it.
 """
 
 

@@ -28,8 +28,7 @@ no factor: d = 0. Signals through fixed feedback do not see the weights, and sig
 variance that grows with the number of noisy layers: d = 1. PEPITA's signal goes forward through the
 weights that it changes, ΔW_l ∝ W_l: it is itself a product of up to H growing gains, and so is the
 activity that it is multiplied by, which makes two factors more: d = 3. For a squared error η̂ is so
-small that d is 0, except where the signal is noise. docs/depth.md has the measurements. With four
-layers and more PEPITA's weights still grow without bound in long runs, only later.
+small that d is 0, except where the signal is noise. docs/depth.md has the measurements.
 
 A rule whose layers have other inputs has its own formula, `suits` in its file. The result is
 rounded to two digits: readable, and the same on every machine.
