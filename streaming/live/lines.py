@@ -21,7 +21,7 @@ import numpy as np
 from rate_models.errors import BadOption
 from streaming.live.batch import Batch
 from streaming.live.collecting import Collector
-from streaming.live.inferring import PEEK, SECONDS, schema_of
+from streaming.live.inferring import SECONDS, samples_needed, schema_of
 from streaming.live.messages import Message, decoded, is_label, message
 from streaming.live.schema import Malformed, Schema
 from streaming.live.source import AllOptions, LiveSource, check_options
@@ -92,7 +92,8 @@ class CsvLines(Format):
         whole = [cells for cells in rows if len(cells) == len(self.columns.names)]
         texts = [cells[self.columns.label].strip() for cells in whole]
         classes, self.guess = self._classes(name, [t for t in texts if t], options)
-        self.schema = Schema(len(self.columns.features), classes, self.columns.feature_names)
+        names = self.columns.feature_names
+        self.schema = Schema(len(names), classes, names, options.classes == "grow")
 
     def message(self, line: bytes) -> Message | None:
         """See `Format.message`."""
@@ -136,19 +137,20 @@ class CsvLines(Format):
     ) -> tuple[tuple[object, ...] | None, str]:
         if options.task == "regression":
             return None, ""
-        if options.labels:
-            return options.labels, ""
+        if options.labels or options.classes == "grow":
+            return options.labels or (), ""
         if not texts:
             raise BadOption(name, got="no label among the first rows",
                             expected="the labels that can come",
-                            remedy="name them: --labels a,b")  # fmt: skip
+                            remedy="name them: --labels a,b, or --classes grow")  # fmt: skip
         labels = Labels(name, self.columns.names[self.columns.label], task=options.task,
                         loss=options.loss, decimal=options.decimal)  # fmt: skip
         labels.add(texts, range(len(texts)))
         labels.settle(len(texts), skip=True)
         if labels.classes is not None and len(labels.classes) < 2:
             raise BadOption(name, got=f"the label {labels.classes[0]!r} alone in the first rows",
-                            expected="at least two", remedy="name them: --labels a,b")  # fmt: skip
+                            expected="at least two",
+                            remedy="name them: --labels a,b, or --classes grow")  # fmt: skip
         return labels.classes, labels.guess
 
     def _cells(self, text: str) -> list[str]:
@@ -191,7 +193,7 @@ def peek(read: Callable[[float], bytes | None], needed: int) -> Peeked:
 
 def lines_needed(options: AllOptions) -> int:
     """How many lines `peek` needs: more if the classes have to be inferred."""
-    return 2 if options.labels or options.task == "regression" else PEEK + 1
+    return samples_needed(options) + 1
 
 
 def format_of(name: str, first: Sequence[bytes], options: AllOptions) -> Format:

@@ -126,7 +126,9 @@ class RunConfig(RunOptions):
             option = "--epochs" if self.target == "label" else "--target"
             raise BadOption(option, got=f"{self.epochs or 'input'} beside {self.source}",
                             expected="a stream that is read once, and its labels")  # fmt: skip
-        labels = self.labels or (self.lineage and self.lineage.classes)
+        labels = self.labels
+        if not labels and self.lineage is not None and self.classes != "grow":
+            labels = self.lineage.classes
         return open_source(self.source, self._source_options(labels=labels))
 
     def _source_options(self, **more: Any) -> Options:
@@ -169,7 +171,7 @@ class RunConfig(RunOptions):
         epochs = self.epochs or own["epochs"]
         scale = defaults.scale_of(self, source)
         settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "lr")} | self.settings
-        settings.setdefault("loss", definition.loss if source.classes else "mse")
+        settings.setdefault("loss", definition.loss if source.classes is not None else "mse")
         settings.setdefault("activation", definition.defaults.activation)
         if settings["activation"] is None:
             raise BadOption("activation", got=None, expected="a name, or one a hidden layer")
@@ -189,7 +191,7 @@ class RunConfig(RunOptions):
             "task": "regression" if source.classes is None else "classification",
             "data": self.data and self.data.absolute(),
             "signal": signals.references(self.signal),
-            "labels": source.classes if isinstance(source, LiveSource) else None,
+            "labels": (source.classes or None) if isinstance(source, LiveSource) else None,
             "settings": settings,
         }
         config = self.model_copy(update=filled)

@@ -128,7 +128,8 @@ class Run(BaseRun):
         """Compile the kernels, or load them from their cache, by means of a temporary learner."""
         with slow("compiling kernels (once)", notify):
             spare = self.config.learner(self.source)
-            label = self.source.classes[0] if self.source.classes else np.zeros(spare.sizes[-1])
+            labels = self.source.classes
+            label = np.zeros(spare.sizes[-1]) if labels is None else (labels or (0,))[0]
             for n in (1, 2):  # a single sample and several workers use different kernels
                 zeros = np.zeros((n, self.source.n_features))
                 spare.learn_many(zeros, [label] * n)

@@ -91,7 +91,8 @@ class Lsl(LiveSource):
             raise MissingData(name, got=got, expected="a stream on this network")
         if info.channel_format() == self._lsl.cf_string:
             raise BadOption(name, got="a stream of texts", expected="a stream of numbers")
-        schema = Schema(info.channel_count(), classes_of(name, (), options))
+        grows = options.classes == "grow"
+        schema = Schema(info.channel_count(), classes_of(name, (), options), grows=grows)
         super().__init__(name, options, schema, info.nominal_srate() or None)
 
     def read(self) -> None:

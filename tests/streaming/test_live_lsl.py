@@ -191,6 +191,23 @@ def test_nearest_markers_and_an_outlet_of_predictions(tmp_path: Path) -> None:
     assert live["labels_unmatched"] == 5  # those for samples before the first one
 
 
+def test_markers_that_were_not_known_let_the_network_grow(tmp_path: Path) -> None:
+    streams = Streams()
+
+    def work() -> None:
+        start = pylsl.local_clock()
+        for i in range(90):
+            if i % 30 == 0:
+                streams.markers.push_sample([["left", "2", "right"][i // 30]], start + i * 0.01)
+            streams.signal.push_sample([i / 10, 1.0], start + i * 0.01)
+
+    streams.send(work)
+    options = {"classes": "grow", "samples": 90, "labels": None}
+    summary = run(config(streams.name, **options), tmp_path / "r", Hooks(draw=False))
+    assert summary["classes"] == ["left", 2, "right"] and summary["live"]["learned"] == 90
+    assert sum(map(sum, summary["confusion"])) == 89 and adds_up(summary["live"])
+
+
 def test_numbers_as_markers_are_predicted(tmp_path: Path) -> None:
     streams = Streams(markers="float32")
 
@@ -269,3 +286,4 @@ def test_streams_that_cannot_be() -> None:
     numbers = Streams()
     with pytest.raises(BadOption, match="--labels"):
         open_source(f"lsl:{numbers.name}", Options())
+    assert open_source(f"lsl:{numbers.name}", Options(classes="grow")).classes == ()

@@ -157,6 +157,34 @@ def test_packed_records_with_gaps_and_labels_by_another_topic(
     assert live["dropped"] == live["malformed"] == live["unlabelled"] == 0
 
 
+def test_classes_appear_in_json_in_packed_records_and_in_late_labels(
+    port: int, topic: str, tmp_path: Path
+) -> None:
+    X, _ = rows(300)
+    kinds = ["ab"[i % 2] if i < 150 else "abc"[i % 3] for i in range(300)]
+    messages: list[Any] = [json.dumps({"x": x, "key": i}) for i, x in enumerate(X.tolist())]
+    messages += [
+        (f"{topic}/labels", json.dumps({"key": i, "label": k})) for i, k in enumerate(kinds)
+    ]
+    first(port, topic, messages[:1])
+    sending = Sending(port, topic, messages[1:], 300)
+    how = {"classes": "grow", "labels": None, "seconds": 60}
+    summary = run(config(port, topic, f"?labels={topic}/labels", **how), tmp_path / "late",
+                  sending.hooks)  # fmt: skip
+    assert summary["classes"] == ["a", "b", "c"] and summary["live"]["learned"] == 300
+    assert summary["live"]["labels_unmatched"] == 0 and adds_up(summary["live"])
+    records = packed(300)
+    records["label"] += 7.0 * (np.arange(300) >= 150)
+    sending = Sending(port, topic, [one.tobytes() for one in records], 300)
+    summary = run(config(port, topic, "?packed=4", **how), tmp_path / "packed", sending.hooks)
+    assert sorted(summary["classes"]) == [0, 1, 2, 7, 8, 9] and summary["live"]["learned"] == 300
+    labelled = {**how, "labels": "a,b,c", "on_bad": "skip"}  # then they are numbers of labels
+    sending = Sending(port, topic, [one.tobytes() for one in records], 300)
+    summary = run(config(port, topic, "?packed=4", **labelled), tmp_path / "named", sending.hooks)
+    assert sorted(summary["classes"]) == ["a", "b", "c"]
+    assert summary["live"]["malformed"] == 150 and adds_up(summary["live"])
+
+
 @pytest.mark.slow
 def test_a_broker_that_is_restarted(topic: str, tmp_path: Path) -> None:
     number, shown = brokers.free_port(), list[str]()

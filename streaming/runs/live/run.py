@@ -70,7 +70,9 @@ class LiveRun(Run):
         self._ready = deque[Labelled]()
         self._current = Current(np.zeros(0, np.int64))
         self._sink: Sink | None = None
-        self._index = {label: i for i, label in enumerate(source.classes or ())}
+        if source.schema.grows:
+            source.schema.admit(self.learner.classes or ())
+        self._index = dict[Any, int]()  # of the learner's classes
         self._reconnects = 0  # of earlier runs that this one resumes
 
     def report(self) -> dict[str, Any]:
@@ -127,8 +129,8 @@ class LiveRun(Run):
     def _stream(self, hooks: Hooks, rate_checks: RateChecks | None) -> str:
         options = self.live.options
         if options.publish is not None:
-            outputs = self.learner.sizes[-1]
-            self._sink = open_sink(options.publish, self.live.classes, outputs, hooks.notify)
+            outputs, classes = self.learner.sizes[-1], self.learner.classes
+            self._sink = open_sink(options.publish, classes, outputs, hooks.notify)
         try:
             self.live.begin(hooks.notify)
             return super()._stream(hooks, rate_checks)
@@ -193,11 +195,16 @@ class LiveRun(Run):
         return batch.rows(~unknown)
 
     def _predicted(self, X: NDArray[np.float64]) -> NDArray[Any]:
-        """What the learner predicts now: class indices (n,), or numbers (n, n_L)."""
-        predicted = self.learner.predict_many(X)
-        if self.live.classes is None:
+        """What the learner predicts now: class indices (n,), or numbers (n, n_L).
+
+        The index is -1 as long as no class has appeared.
+        """
+        predicted, classes = self.learner.predict_many(X), self.learner.classes
+        if classes is None:
             return predicted
-        return np.array([self._index[label] for label in predicted.tolist()], np.int64)
+        if len(self._index) != len(classes):
+            self._index = {label: i for i, label in enumerate(classes)}
+        return np.array([self._index.get(label, -1) for label in predicted.tolist()], np.int64)
 
     def _labelled_late(self, most: int) -> Chunk:
         """The next samples whose label came late."""
@@ -231,7 +238,9 @@ class LiveRun(Run):
     ) -> None:
         if self._sink is None or not len(predicted):
             return
-        labels = predicted if self.live.classes is None else self.live.label_of(predicted)
+        labels: list[Any] | NDArray[Any] = predicted
+        if (classes := self.learner.classes) is not None:
+            labels = [classes[i] if i >= 0 else None for i in predicted.tolist()]
         self._sink.send(Predictions(labels, times, keys))
 
     def _count_taken(self, batch: Batch, merged: int) -> None:
