@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import outlets
 import pytest
+from deaths import killed_after
+from project import ROOT
 
 from rate_models.errors import BadOption, BadSample, MissingData
 from streaming import OnlineLearner
@@ -132,6 +134,43 @@ def test_a_resumed_run_reports_what_it_missed(tmp_path: Path) -> None:
     (line,) = [line for line in shown if "samples were missed" in line]
     missed = int(line.partition("about ")[2].partition(" ")[0].replace(",", ""))
     assert 1000 <= missed < 5000 and adds_up(live)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_from_its_checkpoint_and_reports_the_gap(tmp_path: Path) -> None:
+    name, folder, shown = f"t{uuid.uuid4()}", tmp_path / "r", list[str]()
+    command = [
+        sys.executable, "-m", "dendrostream", "run", "--labels", ",".join(outlets.LABELS),
+        "--source", f"lsl:{name},markers={name}-markers,wait=20,grace=0.5", "--hidden", "8",
+        "--lr", "0.003", "--interval", "200", "--save-every", "400", "--quiet", "--out", folder,
+    ]  # fmt: skip
+    with outlet(name, 4, 500, 100_000):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
+        killed_after(process, folder, 800)
+        stored = OnlineLearner.load(folder / "checkpoint")
+        at = stored.samples_seen
+        for a, b in zip(stored.parameters()["W"], learner_of(at, 4).parameters()["W"], strict=True):
+            np.testing.assert_array_equal(a, b)
+        begun, last = list[Any](), [0, 0]  # the number of the last sample, and of those learned
+
+        def between(this: Any) -> None:
+            if not begun:
+                begun.extend([this.position, this.learner.parameters()["W"]])
+
+        def watch(this: Any) -> None:
+            if this.position > at:
+                last[:] = int(this.recent[-1][0]), this.position - at
+
+        hooks = Hooks(stop=lambda: last[1] >= 500, watch=watch, between=between,
+                      notify=shown.append, draw=False)  # fmt: skip
+        live = resume(folder, hooks)["live"]
+    assert begun[0] == at
+    for a, b in zip(stored.parameters()["W"], begun[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    (line,) = [line for line in shown if "samples were missed" in line]
+    missed = int(line.partition("about ")[2].partition(" ")[0].replace(",", ""))
+    assert adds_up(live) and live["learned"] == at + last[1]
+    assert abs(live["received"] - live["queued"] + missed - (last[0] + 1)) <= 2 < missed
 
 
 class Streams:
