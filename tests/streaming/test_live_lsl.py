@@ -173,6 +173,38 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_reports_the_gap(tmp_path: 
     assert abs(live["received"] - live["queued"] + missed - (last[0] + 1)) <= 2 < missed
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["block", "drop_oldest", "drop_newest"])
+def test_a_sender_ten_times_as_fast_as_learning(policy: str, tmp_path: Path) -> None:
+    """With "block" the rest waits in the buffer of liblsl, which holds 360 seconds of it."""
+    name, channels, n = f"t{uuid.uuid4()}", 400, 3000 if policy == "block" else 12_000
+    paces, sizes, received = list[tuple[float, int, int]](), list[int](), [0]
+
+    def watch(this: Any) -> None:
+        report = this.report()
+        received[0] = report["received"] - report["waiting"]
+        if report["received"]:
+            paces.append((time.monotonic(), this.position, report["received"]))
+            sizes.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
+        assert report["queued"] <= 500
+        time.sleep(0.1)
+
+    options = {"queue": 500, "interval": 25, "save_every": 100_000, "when_full": policy}
+    hooks = Hooks(watch=watch, stop=lambda: received[0] >= n, draw=False)
+    with outlet(name, channels, 6000, n):
+        live = run(config(name, 0.0, **options, seconds=120), tmp_path / "r", hooks)["live"]
+    assert live["received"] == n and adds_up(live) and live["queued_most"] == 500
+    assert live["malformed"] == live["unlabelled"] == live["waiting"] == 0
+    if policy == "block":
+        assert live["learned"] == n
+        return
+    half = next(one for one in paces if one[2] >= n // 2)
+    assert half[1] - paces[0][1] < (half[2] - paces[0][2]) / 10, "learning was too fast for this"
+    assert live["dropped"] > n / 2
+    first, later = sizes[: len(sizes) // 2], sizes[len(sizes) // 2 :]
+    assert max(later) - max(first) < n * channels * 8 / 10, sizes
+
+
 class Streams:
     """Streams of this process."""
 
