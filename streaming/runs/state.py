@@ -196,6 +196,7 @@ def stored(run: BaseRun) -> tuple[dict[str, Array], dict[str, Any]]:
     state |= {"recorded": run.record.lines, "recorded_digest": run.record.digest}
     features = list(run.source.feature_names)
     state |= {"content": run.content, "features": features, "config": options(run.config)}
+    state["image_shape"] = run.source.image_shape  # for `dendrostream live --open`
     if run.summary is not None:
         state["summary_digest"] = summary_digest(run.summary)
     arrays = {f"metrics.{name}": array for name, array in run.metrics.state().items()}

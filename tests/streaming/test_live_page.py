@@ -291,6 +291,43 @@ def test_a_folder_is_shown_and_not_changed(tmp_path: Path) -> None:
     assert [p.samples for p in feed.ring.after(4)[1]] == [1400]
 
 
+def test_a_folder_shows_its_last_sample(tmp_path: Path) -> None:
+    seen = list[Any]()
+    hooks = Hooks(watch=lambda this: seen.append(this.recent[-1].copy()), draw=False)
+    run(RunConfig.checked(hidden=(16, 9), samples=400), tmp_path / "r", hooks)
+    feed = FolderFeed(tmp_path / "r")
+    feed.refresh()
+    frame, learner = feed.ring.frame, OnlineLearner.load(tmp_path / "r" / "checkpoint")
+    assert feed.ring.about is not None and feed.ring.about.image_shape == (8, 8)
+    assert frame.x is not None and np.array_equal(frame.x, seen[-1])
+    assert frame.predicted == str(learner.predict_one(seen[-1])) and frame.truth == ""
+    assert [*frame.activities] == ["layer 1", "layer 2", "output"]
+    proba = [*learner.predict_proba_one(seen[-1]).values()]
+    assert np.allclose(frame.activities["output"]["soma"], proba)
+    assert "number 400" in frame.remark
+
+
+def test_a_folder_without_a_sample_gives_the_reason(tmp_path: Path) -> None:
+    run(RunConfig.checked(**SMALL), tmp_path / "r", Hooks(lambda: True, draw=False))
+    arrays, meta = checkpoint.read(tmp_path / "r" / "checkpoint")
+    for crafted in (np.zeros((0, 20)), np.zeros((3, 7)), np.full((1, 20), np.nan)):
+        meta["run"]["image_shape"] = [-4, -5]
+        checkpoint.write(tmp_path / "r" / "checkpoint", arrays | {"run.recent": crafted}, meta)
+        feed = FolderFeed(tmp_path / "r")
+        frame = feed._frame
+        assert frame.x is None and not frame.activities
+        assert "no sample" in frame.remark or "no answer" in frame.remark
+        assert feed.ring.about is not None and feed.ring.about.image_shape is None
+
+
+def test_a_folder_of_a_circuit_shows_its_compartments(tmp_path: Path) -> None:
+    options = {"circuit": "pepita", "source": "synthetic", "hidden": 6, "samples": 60}
+    run(RunConfig.checked(**options), tmp_path / "r", Hooks(draw=False))
+    feed = FolderFeed(tmp_path / "r")
+    assert feed._frame.activities["hidden_1"].keys() == {"dendrite", "soma", "rate"}
+    assert feed._frame.activities["hidden_1"]["rate"].any()
+
+
 @pytest.fixture(scope="module")
 def page() -> Iterator[tuple[str, RunFeed]]:
     feed = RunFeed(lambda: False)
