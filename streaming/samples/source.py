@@ -89,15 +89,15 @@ class Source(ABC):
         """Whether `drift_now` is possible."""
         return False
 
-    def drift_now(self) -> None:
+    def drift_now(self, position: int) -> None:
         """Let the stream change from the next sample that is not drawn yet. ``name`` changes too,
         so that it opens the stream with this change.
 
+        position: the number of samples that were taken so far, in all epochs.
         Raises BadOption if the source cannot drift.
         """
-        raise BadOption(
-            "drift", got=f"the source {self.name}", expected="a source that can drift: synthetic"
-        )
+        raise BadOption("drift", got=f"the source {self.name}",
+                        expected="a source that can drift: synthetic, drift:SOURCE")  # fmt: skip
 
     @property
     def outputs(self) -> int:
@@ -131,6 +131,16 @@ class Wrapped(Source):
     def drifts(self, samples: int) -> Sequence[int]:
         """Those of the source."""
         return self._source.drifts(samples)
+
+    @property
+    def can_drift(self) -> bool:
+        """Whether the source can."""
+        return self._source.can_drift
+
+    def drift_now(self, position: int) -> None:
+        """Let the source change."""
+        self._source.drift_now(position)
+        self.name = self._source.name
 
     def content(self) -> str:
         """The hash of the source."""

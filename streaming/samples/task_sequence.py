@@ -25,6 +25,15 @@ class TaskSequence(Wrapped):
         self.name = name
         self.defaults = {k: v for k, v in source.defaults.items() if k not in UNFIT}
 
+    @property
+    def can_drift(self) -> bool:
+        """See `Source.can_drift`. That the source inside drifts would not be in ``name``."""
+        return False
+
+    def drift_now(self, position: int) -> None:
+        """See `Source.drift_now`."""
+        Source.drift_now(self, position)
+
     @abstractmethod
     def held_out(self, task: int, size: int = 1024) -> Iterator[Chunk] | None:
         """The held-out samples of a task, counted from 0; None if the source holds out nothing."""

@@ -57,6 +57,54 @@ def test_abrupt_and_recurring_concepts_by_hand() -> None:
     assert [*drift("at=300").drifts(300)] == []
 
 
+def test_concepts_that_follow_at_once() -> None:
+    """Those of ``also`` come in addition to those by schedule."""
+    source = drift("at=4,concepts=2,also=2+7")
+    assert source.concepts(0, 9).tolist() == [0, 0, 1, 1, 2, 2, 2, 3, 3] and source.n_tasks == 4
+    assert [*source.drifts(100)] == [2, 4, 7] and [*source.drifts(7)] == [2, 4]
+    again = drift("kind=recurring,at=4,concepts=3,also=2+7")
+    assert again.concepts(0, 9).tolist() == [0, 0, 1, 1, 2, 2, 2, 0, 1] and again.n_tasks == 3
+
+
+def test_a_stream_that_is_told_to_drift_is_the_one_with_that_name() -> None:
+    """From the next sample that is not drawn; also again, also in a later epoch."""
+    for name in (f"drift:at=900,change=scale:{BASE}", BASE, "drift:kind=gradual,at=50:digits"):
+        source, drawn = open_source(name, Options(seed=3)), list[Any]()
+        assert source.can_drift
+        for epoch in (0, 1):
+            for i, (X, y) in enumerate(source.chunks(epoch, size=100)):
+                drawn.append((X, y))
+                if i in (2, 5 - epoch) and not (epoch and name == BASE):
+                    source.drift_now(sum(len(labels) for _, labels in drawn))
+        other = open_source(source.name, Options(seed=3))
+        assert other.name == source.name and source.name.count("also") == 1
+        if name != BASE:  # its epochs are equal: a drift holds for those before too
+            assert_same(two_epochs(other), joined(iter(drawn)))
+        assert_same(two_epochs(other), two_epochs(source))
+        plain = two_epochs(open_source(name, Options(seed=3)))
+        assert np.array_equal(plain[0][:300], drawn[0][0].tolist() + drawn[1][0].tolist() +
+                              drawn[2][0].tolist())  # fmt: skip
+        assert not np.array_equal(plain[0], two_epochs(source)[0])
+        with pytest.raises(BadOption, match="a second one before sample|drawn to its end"):
+            for _ in range(2):
+                source.drift_now(7000)
+
+
+def test_what_cannot_be_told_to_drift() -> None:
+    for name in ("digits", "class_incremental:digits", f"class_incremental:drift:at=9:{BASE}"):
+        source = open_source(name)
+        assert not source.can_drift
+        with pytest.raises(BadOption, match="expected a source that can drift"):
+            source.drift_now(5)
+    stepped = open_source("synthetic", Options(signal=("window:2",)))
+    stepped.drift_now(30)
+    assert stepped.can_drift and stepped.name == "synthetic:also=30"
+    all_drawn = open_source(BASE)
+    joined(all_drawn.chunks(0))
+    with pytest.raises(BadOption, match="drawn to its end"):
+        all_drawn.drift_now(5)
+
+
 def test_a_gradual_drift_rises_linearly_from_0_to_1() -> None:
     source = drift("kind=gradual,at=20000,width=40000,period=50000,concepts=3")
     concepts = source.concepts(0, 130_000)
@@ -213,6 +261,9 @@ def test_groups_of_a_stream_without_end_in_a_random_order() -> None:
         ("drift:factor=5:digits", BadOption, "change=scale"),
         ("drift:concepts=1:digits", BadOption, "from 2"),
         ("drift:concepts=9007199254740992:digits", BadOption, "GB of memory"),
+        ("drift:also=5+5:digits", BadOption, "ascend"),
+        ("drift:also=-5:digits", BadOption, "ascend"),
+        ("synthetic:also=7+x", BadOption, "ascend"),
         ("drift:stdin", BadOption, "live source stdin"),
         ("class_incremental:groups=11:digits", BadOption, "from 2 to 10"),
         ("class_incremental:samples=5:digits", BadOption, "without end"),

@@ -156,12 +156,12 @@ def test_rate_and_drift_are_options_of_the_run_from_then_on(tmp_path: Path) -> N
         assert checkpoint.read(tmp_path / "r" / "checkpoint")[1]["learner"]["lr"] == 0.05
         assert it.feed.ring.frame.can_drift
         control.drift()
-        until(lambda: not it.feed.ring.frame.can_drift)
-        assert it.config()["source"] == "synthetic:features=6,drift=abrupt,at=256"
+        until(lambda: it.feed.ring.note.startswith("the stream drifts"))
+        assert it.config()["source"] == "synthetic:features=6,also=256"
         control.set_rate(-1.0)
         until(lambda: it.feed.ring.note.startswith("not done: --lr: got -1"))
         control.drift()
-        until(lambda: it.feed.ring.note.startswith("not done: drift"))
+        until(lambda: it.feed.ring.note.startswith("not done: drift: got a second one before"))
     lines = (tmp_path / "r" / "interventions.jsonl").read_text().splitlines()
     assert [json.loads(line)["samples"] for line in lines] == [5, 5]
 
@@ -175,7 +175,7 @@ def test_rate_and_drift_are_options_of_the_run_from_then_on(tmp_path: Path) -> N
                              "lr": 0.01})  # fmt: skip
     before = open_source("synthetic:features=6", Options(seed=0))
     X = next(chunks(before, 256))[0]
-    drifted = open_source("synthetic:features=6,drift=abrupt,at=256", Options(seed=0))
+    drifted = open_source("synthetic:features=6,also=256", Options(seed=0))
     X2, y2 = (np.concatenate(p) for p in zip(*chunks(drifted, positions[-1]), strict=True))
     assert np.array_equal(X, X2[:256]) and len(X2) >= 1000
     alone.learn_many(X2[:5], y2[:5])
@@ -183,6 +183,37 @@ def test_rate_and_drift_are_options_of_the_run_from_then_on(tmp_path: Path) -> N
     alone.learn_many(X2[5:], y2[5:])
     for one, other in zip(alone.parameters()["W"], learned.parameters()["W"], strict=True):
         assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("source", [
+    "synthetic:features=6,samples=3000", "drift:at=700:synthetic:samples=3000,features=6",
+    "drift:kind=recurring,change=rotate,at=2000:digits",
+])  # fmt: skip
+def test_several_drifts_and_a_resumed_run_are_the_stream_with_their_name(
+    source: str, tmp_path: Path
+) -> None:
+    feed, asked, at = RunFeed(lambda: False), [300, 1200, 2300], [0]
+
+    def between(this: Any) -> None:
+        at[0] = this.position
+        if asked and this.position >= asked[0]:
+            asked.pop(0)
+            feed.control.drift()
+        feed.control.between(this)
+
+    config = RunConfig.checked(**{**SMALL, "source": source, "epochs": 2})
+    run(config, tmp_path / "r", Hooks(lambda: at[0] >= 2500, between=between, draw=False))
+    assert not asked and feed.ring.note.startswith("the stream drifts")
+    name = json.loads((tmp_path / "r" / "config.json").read_text())["source"]
+    assert "also=" in name
+    resumed = resume(tmp_path / "r", Hooks(draw=False))
+    plain = run(RunConfig.checked(**{**SMALL, "source": name, "epochs": 2}), tmp_path / "plain",
+                Hooks(draw=False))  # fmt: skip
+    a, b = (OnlineLearner.load(tmp_path / n / "checkpoint").parameters() for n in ("r", "plain"))
+    assert all(np.array_equal(x, y) for x, y in zip(a["W"], b["W"], strict=True))
+    assert resumed["loss"] == plain["loss"] and resumed["known_drifts"] == plain["known_drifts"]
+    also = re.search(r"also=([0-9+]+)", name)
+    assert also and {*map(int, also[1].split("+"))} <= {*resumed["known_drifts"]}
 
 
 def chunks(source: Any, n: int) -> Iterator[Any]:
