@@ -34,6 +34,7 @@ class Source(ABC):
     feature_names: names of the inputs, in order.
     image_shape: shape of a sample in pictures, e.g. (28, 28).
     class_names: names of the classes, for labels that are numbers.
+    recovers: whether the accuracies before and after its drifts can be compared.
     skipped: number of bad samples left out so far.
     missing: number of missing values that are filled in an epoch.
     """
@@ -52,6 +53,7 @@ class Source(ABC):
     feature_names: tuple[str, ...] = ()
     image_shape: tuple[int, ...] | None = None
     class_names: tuple[str, ...] | None = None
+    recovers: bool = True
 
     @property
     def power(self) -> float | None:
@@ -117,6 +119,7 @@ class Wrapped(Source):
         self.feature_names, self.class_names = source.feature_names, source.class_names
         self.image_shape = source.image_shape
         self.reading, self.missing = source.reading, source.missing
+        self.recovers = source.recovers
 
     @property
     def power(self) -> float | None:

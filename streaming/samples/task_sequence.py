@@ -16,9 +16,12 @@ class TaskSequence(Wrapped):
 
     A task is a concept (an assignment of labels to inputs) or a group of classes. Subclasses define
     the tasks, so that what was learned of each of them can be tested at any time.
+
+    one_after_another: whether each stage learns the next task, and from one sample on.
     """
 
     n_tasks: int
+    one_after_another: bool = True
 
     def __init__(self, source: Source, name: str) -> None:
         super().__init__(source)

@@ -106,6 +106,8 @@ class Drift(TaskSequence):
             raise BadOption("drift:change", got=f"{settings.change}, and numbers to predict",
                             expected="change=permute or change=scale")  # fmt: skip
         self._take(settings)
+        self.recovers = settings.kind != "gradual"
+        self.one_after_another = settings.kind == "abrupt"
         labels = source.classes or ()
         same = len({type(label) for label in labels}) == 1
         self._labels = np.array(labels, dtype=None if same else object)

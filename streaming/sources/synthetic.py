@@ -94,6 +94,7 @@ class SyntheticSource(Source):
         self.classes = tuple(range(s.classes))
         self.length = s.samples
         self.scale = "none"
+        self.recovers = s.drift != "gradual"
         rng = np.random.default_rng([s.seed, _CENTRES])
         basis = rng.standard_normal((SUBSPACE, s.features)) / math.sqrt(SUBSPACE)
         # (concept, cluster, feature): before and after each drift; cluster k: of class k % classes

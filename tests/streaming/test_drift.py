@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import called
 from command_runs import assert_same as assert_same_runs
 from data_sets import assert_same, joined
 
 from rate_models.errors import BadOption, UnknownName
+from streaming.continual import comparing
+from streaming.continual.comparing import Plan
+from streaming.continual.streams import Stream
 from streaming.runs.run import Hooks, RunConfig, resume, run
 from streaming.samples.task_sequence import TaskSequence
 from streaming.sources import Options, open_source
@@ -85,7 +90,7 @@ def test_a_stream_that_is_told_to_drift_is_the_one_with_that_name() -> None:
         assert np.array_equal(plain[0][:300], drawn[0][0].tolist() + drawn[1][0].tolist() +
                               drawn[2][0].tolist())  # fmt: skip
         assert not np.array_equal(plain[0], two_epochs(source)[0])
-        with pytest.raises(BadOption, match="a second one before sample|drawn to its end"):
+        with pytest.raises(BadOption, match=r"a second one|drawn to its end"):
             for _ in range(2):
                 source.drift_now(7000)
 
@@ -322,6 +327,71 @@ def test_a_run_reports_known_and_detected_drifts(tmp_path: Path) -> None:
     assert [line["drifts"] for line in lines] == [int(line["samples"] >= at) for line in lines]
     assert {line["last_drift"] for line in lines} == {None, at}
     assert (tmp_path / "r" / "learning_curve.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", [
+    f"drift:at=700,period=500,concepts=3,change=rotate:{BASE}",
+    f"drift:kind=recurring,change=rotate,at=400,period=600:{BASE}",
+    "class_incremental:groups=5,passes=2:digits",
+])  # fmt: skip
+def test_recovery_and_forgetting_are_those_of_the_comparison(name: str, tmp_path: Path) -> None:
+    """Stopped and resumed at a drift, beside the whole series of hits."""
+    epochs = None if name.startswith("class") else 2
+    config = RunConfig.checked(source=name, hidden="8", rule="backprop", epochs=epochs, lr=0.02,
+                               save_every=350)  # fmt: skip
+    at = [0]
+    hooks = Hooks(lambda: at[0] >= 700, watch=lambda this: at.__setitem__(0, this.position),
+                  draw=False)  # fmt: skip
+    assert run(config, tmp_path / "r", hooks)["stopped"] == "interrupted"
+    summary = resume(tmp_path / "r", Hooks(draw=False))
+    source = opened(name)
+    n = (source.length or 0) * (epochs or 1)
+    stream = Stream("", "", name, n)
+    plan = Plan(hidden=(8,))
+
+    def config_of(*_: Any) -> RunConfig:
+        return config
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparing, "_config", config_of)
+        one = comparing.learned(plan, stream, "backprop", 0)
+    assert summary["progressive_accuracy"] == one.hits.mean()
+    if source.recovers:
+        found = [(r["drift"], r["samples"]) for r in summary["recovery"]]
+        assert found == [*zip(one.drifts, comparing.recoveries(one), strict=True)]
+        assert any(times for _, times in found)
+    else:
+        assert "recovery" not in summary
+    if source.one_after_another:
+        expected = comparing.transfer(one)
+        assert np.allclose(summary["tasks"]["held_out"], one.R, atol=1e-6)
+        assert summary["tasks"]["forgetting"] == pytest.approx(expected["forgetting"], abs=1e-4)
+        assert summary["tasks"]["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-4)
+        assert expected["forgetting"] > 0.1
+    else:
+        assert "tasks" not in summary
+
+
+def test_a_run_reports_recovery_and_forgetting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"drift:at=600,change=rotate:{BASE}"
+    words = ("run", "--source", name, "--hidden", 8, "--epochs", 2, "--out", tmp_path / "r")
+    said = called(capsys, *words)
+    assert re.search(r"recovered in +([\d,]+|never) samples", said.out)
+    assert re.search(r"forgetting +-?[\d.]+, held-out accuracy of all tasks", said.out)
+    plain = run(RunConfig.checked(source=BASE, hidden="8"), tmp_path / "s", Hooks(draw=False))
+    assert not {"recovery", "tasks"} & {*plain}
+
+
+def test_many_drifts_and_tasks_cost_little(tmp_path: Path) -> None:
+    """Only the first thousand are followed, and tasks are not tested if there are many."""
+    name = f"drift:kind=recurring,change=rotate,at=300,period=1:{BASE}"
+    config = RunConfig.checked(source=name, hidden="8", epochs=2)
+    assert len(run(config, tmp_path / "r", Hooks(draw=False))["recovery"]) == 1000
+    name = f"drift:at=300,period=50,concepts=25,change=permute:{BASE}"
+    summary = run(RunConfig.checked(source=name, hidden="8", epochs=2), tmp_path / "s", Hooks())
+    assert "tasks" not in summary and len(summary["recovery"]) == 24
 
 
 def test_going_on_counts_drifts_from_the_new_beginning(tmp_path: Path) -> None:
