@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rate_models.errors import BadOption
+from rate_models.errors import BadOption, BadSample
 from streaming.live.batch import Batch
 from streaming.live.collecting import Collector
 from streaming.live.inferring import SECONDS, samples_needed, schema_of
@@ -37,6 +37,10 @@ FEW = 16  # lines that the slow reader takes at once
 FAST = 2048  # lines that the fast reader takes at once
 
 
+class OtherColumns(Exception):
+    """A line of names that are not those of the stream; what follows would be misread."""
+
+
 class Format(ABC):
     """How lines become samples. schema: the form of a sample. guess: a line about the task."""
 
@@ -45,7 +49,7 @@ class Format(ABC):
 
     @abstractmethod
     def message(self, line: bytes) -> Message | None:
-        """The message in a line; None for a line that is none. Raises Malformed."""
+        """The message in a line; None for a line that is none. Raises Malformed, OtherColumns."""
 
     def batch(self, lines: Lines, arrived: int, origin: int) -> Batch | None:
         """Many lines at once; None if any of them needs `message`."""
@@ -75,7 +79,11 @@ class CsvLines(Format):
 
     def __init__(self, name: str, first: Sequence[bytes], options: AllOptions) -> None:
         self._encoding, self._decimal = _encoding(options), options.decimal
-        header = _text(first[0], self._encoding)
+        try:
+            header = _text(first[0], self._encoding)
+        except Malformed as problem:
+            raise BadOption(name, got=str(problem).removeprefix("got "),
+                            expected="lines of CSV or JSON") from None  # fmt: skip
         self._sep = _separator(header, options.sep)
         records = list[Record]()
         for i, line in enumerate(first):
@@ -101,6 +109,7 @@ class CsvLines(Format):
         if not line.strip() or line == self.header:
             return None
         cells = self._cells(_text(line, self._encoding))
+        self._same_columns(cells)
         if len(cells) != len(self.columns.names):
             raise Malformed(f"got {len(cells)} cells; expected {len(self.columns.names)}")
         chosen = [cells[i] for i in self.columns.features]
@@ -131,6 +140,15 @@ class CsvLines(Format):
         n = len(X)
         stamps = np.full(n, arrived, np.int64), np.full(n, np.nan)
         return Batch(X, y, *stamps, lines.marks, int(lines.marks[-1]), origin)
+
+    def _same_columns(self, cells: list[str]) -> None:
+        """Raise OtherColumns for a line of names, as a program sends that was started anew."""
+        names = self.columns.names
+        if self.header is None or names[self.columns.label] not in map(str.strip, cells):
+            return
+        if all(feature(cell, self._decimal) is None for cell in cells):
+            raise OtherColumns(f"got the names {', '.join(cells)[:200]}; expected those of the "
+                               f"first line, {', '.join(names)[:200]}")  # fmt: skip
 
     def _classes(
         self, name: str, texts: list[str], options: AllOptions
@@ -242,6 +260,10 @@ class LineSource(LiveSource):
                     collector.add(content, arrived, mark)
             except Malformed as problem:
                 self._refused(line, str(problem), mark)
+            except OtherColumns as problem:
+                collector.flush()
+                where = f"{self.name}, the line that ends at byte {mark:,}"
+                raise BadSample(f"{where}: {problem}; start a new run for them") from None
 
     def _refused(self, line: bytes, reason: str, mark: int) -> None:
         """Count a malformed line: as a late label if it is one, else as a sample."""

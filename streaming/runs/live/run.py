@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.errors import BadOption, DamagedCheckpoint
+from rate_models.errors import BadOption, DamagedCheckpoint, UserError
 from streaming.files import checkpoint
+from streaming.learner.learner import OnlineLearner
 from streaming.live.batch import Batch, Key
 from streaming.live.counts import Counts
 from streaming.live.latency import Latency
@@ -127,10 +128,7 @@ class LiveRun(Run):
         return arrays, meta
 
     def _stream(self, hooks: Hooks, rate_checks: RateChecks | None) -> str:
-        options = self.live.options
-        if options.publish is not None:
-            outputs, classes = self.learner.sizes[-1], self.learner.classes
-            self._sink = open_sink(options.publish, classes, outputs, hooks.notify)
+        self._sink = opened_sink(self.live, self.learner, hooks.notify)
         try:
             self.live.begin(hooks.notify)
             return super()._stream(hooks, rate_checks)
@@ -272,3 +270,21 @@ class LiveRun(Run):
 
     def _summarised(self, stopped: str) -> Summary:
         return {**super()._summarised(stopped), "live": self.report()}
+
+
+def opened_sink(
+    source: LiveSource, learner: OnlineLearner, notify: Callable[[str], None]
+) -> Sink | None:
+    """Where the predictions of a run go; None if they are not published.
+
+    Raises BadOption, MissingData or MissingExtra.
+    """
+    if (target := source.options.publish) is None:
+        return None
+    try:
+        return open_sink(target, learner.classes, learner.sizes[-1], notify)
+    except OSError as error:
+        if isinstance(error, UserError):
+            raise
+        raise BadOption("--publish", got=f"{target}: {error.strerror}",
+                        expected="a file that can be written") from None  # fmt: skip
