@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rate_models.diagnostics import measures
-from rate_models.errors import BadOption, UserError
+from rate_models.errors import BadOption, MissingData, UserError
 from rate_models.support import own_files
 from streaming.files import checkpoint
 from streaming.files.lock import holder
@@ -38,6 +38,9 @@ class FolderFeed:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        if not (folder / "config.json").is_file():
+            raise MissingData("--open", got=f"no {folder / 'config.json'}",
+                              expected="the folder of a run")  # fmt: skip
         self._config = RunConfig.read(folder / "config.json")
         self.ring = Ring()
         self._read, self._before = 0, (0, 0.0)

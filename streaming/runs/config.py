@@ -127,8 +127,12 @@ class RunConfig(RunOptions):
             raise BadOption(option, got=f"{self.epochs or 'input'} beside {self.source}",
                             expected="a stream that is read once, and its labels")  # fmt: skip
         labels = self.labels
-        if not labels and self.lineage is not None and self.classes != "grow":
-            labels = self.lineage.classes
+        if self.lineage is not None and self.classes != "grow":
+            known = self.lineage.classes
+            if odd := [label for label in labels or () if label not in (known or ())]:
+                raise BadOption("--labels", got=f"{odd[0]!r} beside --from", remedy="leave it out",
+                                expected=f"labels of {self.lineage.parent}")  # fmt: skip
+            labels = known
         return open_source(self.source, self._source_options(labels=labels))
 
     def _source_options(self, **more: Any) -> Options:

@@ -158,6 +158,11 @@ def test_predictions_that_cannot_be_published_are_refused_in_advance(tmp_path: P
         with pytest.raises(BadOption, match="--publish"):
             piped([csv(20)], tmp_path / "r", publish=target)
         assert not (tmp_path / "r").exists()
+    path = tmp_path / "d.csv"
+    path.write_bytes(csv(20))
+    with pytest.raises(BadOption, match="from which the samples come"):
+        run(config(f"follow:{path}", publish=str(path)), tmp_path / "r")
+    assert path.read_bytes() == csv(20)
 
 
 def test_blank_lines_second_headers_and_windows_line_ends_do_not_count(tmp_path: Path) -> None:
@@ -522,6 +527,11 @@ def test_going_on_from_another_run_keeps_its_labels(tmp_path: Path) -> None:
     with standard_input([data]):
         summary = go_on(tmp_path / "r", {}, tmp_path / "on", Hooks(draw=False))
     assert summary["classes"] == [0, 1, 2] and summary["live"]["learned"] < 400
+    with standard_input([csv(200, 4)]):  # the order of the option is not that of the units
+        summary = go_on(tmp_path / "r", {"labels": "2,0,1"}, tmp_path / "more", Hooks(draw=False))
+    assert summary["classes"] == [0, 1, 2] and np.trace(summary["confusion"]) > 150
+    with standard_input([csv(9)]), pytest.raises(BadOption, match="--labels: got 7 beside --from"):
+        go_on(tmp_path / "r", {"labels": "0,7"}, tmp_path / "odd", Hooks(draw=False))
 
 
 def test_a_reader_that_fails_is_called_again(tmp_path: Path) -> None:

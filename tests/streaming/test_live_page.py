@@ -468,7 +468,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert re.search(r"page: http://127\.0\.0\.1:\d+/\S{40,}/\n", result.err)
     assert sys.getswitchinterval() == before
     assert_one_error(called(capsys, "live", "--open", out, "--lr", 0.1), "--lr", "--open")
-    assert_one_error(called(capsys, "live", "--open", tmp_path), "config.json")
+    assert_one_error(called(capsys, "live", "--open", tmp_path), "--open: got no", "config.json")
 
 
 def test_without_bokeh(

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -281,6 +282,9 @@ def opened_sink(
     """
     if (target := source.options.publish) is None:
         return None
+    if _same(target, source.name):
+        raise BadOption("--publish", got=f"{target}, from which the samples come",
+                        expected="another place")  # fmt: skip
     try:
         return open_sink(target, learner.classes, learner.sizes[-1], notify)
     except OSError as error:
@@ -288,3 +292,11 @@ def opened_sink(
             raise
         raise BadOption("--publish", got=f"{target}: {error.strerror}",
                         expected="a file that can be written") from None  # fmt: skip
+
+
+def _same(target: str, source: str) -> bool:
+    """Whether predictions would go where the samples come from."""
+    kind, _, place = source.partition(":")
+    if kind == "follow":
+        return Path(target.removeprefix("lines:")).expanduser().absolute() == Path(place)
+    return target.partition("?")[0] == source.partition("?")[0].partition(",")[0]
