@@ -18,10 +18,14 @@ True
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Hashable, Mapping, Sequence
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numba.core.dispatcher import Dispatcher
 
 from rate_models import rules
 from rate_models.errors import BadOption
@@ -70,6 +74,21 @@ class _Face:
 
     def _task(self) -> dict[str, Any]:
         raise NotImplementedError
+
+    @property
+    def _raw_memory_usage(self) -> int:
+        """Bytes of the estimator and all that it refers to, without compiled code.
+
+        River's own walk goes on into the compiler, which all estimators share, and fails there.
+        """
+        shared = (type, ModuleType, FunctionType, BuiltinFunctionType, Dispatcher, Rule)
+        seen, size, waiting = set[int](), 0, [self]
+        while waiting:
+            fresh = {id(o): o for o in waiting if id(o) not in seen and not isinstance(o, shared)}
+            seen.update(fresh)
+            size += sum(sys.getsizeof(o) + _data_bytes(o) for o in fresh.values())
+            waiting = gc.get_referents(*fresh.values())
+        return size
 
     def learn_one(self, x: Features, y: Any) -> None:
         """Learn from the features x and the target y. Raises BadSample, BadOption and Diverged."""
@@ -189,6 +208,11 @@ class Regressor(_Face, base.MiniBatchRegressor):
         if self._learner is None:
             return pd.Series(np.zeros(len(X)), X.index)
         return pd.Series(self._learner.predict_many(_named(X))[:, 0], X.index)
+
+
+def _data_bytes(thing: object) -> int:
+    """Bytes of an array that views the memory of another object; getsizeof has an array's own."""
+    return thing.nbytes if isinstance(thing, np.ndarray) and not thing.flags.owndata else 0
 
 
 def _named(X: pd.DataFrame) -> pd.DataFrame:

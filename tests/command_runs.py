@@ -12,6 +12,7 @@ import numpy as np
 from project import ROOT
 
 from streaming import OnlineLearner
+from streaming.runs.run import Hooks
 
 TIMES = ("seconds", "samples_per_second", "memory", "latency", "out")
 
@@ -78,3 +79,11 @@ def assert_same(ours: Path, theirs: Path) -> None:
     assert lines[0] == lines[1]
     summaries = [untimed(json.loads((f / "summary.json").read_text())) for f in (ours, theirs)]
     assert summaries[0] == summaries[1]
+
+
+def stopped(at: int, draw: bool = False) -> Hooks:
+    """Hooks that stop a run at a position."""
+    seen = [0]
+    return Hooks(
+        lambda: seen[0] >= at, watch=lambda run: seen.__setitem__(0, run.position), draw=draw
+    )

@@ -28,7 +28,6 @@ from numba.core import cgutils, config, types
 from numba.core.imputils import lower_getattr_generic
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import models, register_model
-from numba.np.arrayobj import make_array
 
 from rate_models.compiler.kernel import intrinsic
 
@@ -145,7 +144,8 @@ def _word(builder, at, index=0):
 
 def _array(context, builder, of, at):
     """The array whose words begin here, as numba has arrays; contiguous, so its strides follow."""
-    made = make_array(of)(context, builder)
+    kind = context.get_value_type(of)
+    model = context.data_model_manager[of]
     size = context.get_abi_sizeof(context.get_data_type(of.dtype))
     shape = [_word(builder, at, 1 + axis) for axis in range(of.ndim)]
     strides: list[Any] = []
@@ -153,13 +153,19 @@ def _array(context, builder, of, at):
     for length in reversed(shape):
         strides.insert(0, builder.mul(count, ir.Constant(WORD, size)))
         count = builder.mul(count, length)
-    made.meminfo = cgutils.get_null_value(made.meminfo.type)
-    made.parent = cgutils.get_null_value(made.parent.type)
-    made.nitems, made.itemsize = count, ir.Constant(made.itemsize.type, size)
-    made.data = builder.inttoptr(_word(builder, at), made.data.type)
-    made.shape = cgutils.pack_array(builder, shape, WORD)
-    made.strides = cgutils.pack_array(builder, strides, WORD)
-    return made._getvalue()
+    fields = {
+        "data": builder.inttoptr(
+            _word(builder, at), kind.elements[model.get_field_position("data")]
+        ),
+        "nitems": count,
+        "itemsize": ir.Constant(WORD, size),
+        "shape": cgutils.pack_array(builder, shape, WORD),
+        "strides": cgutils.pack_array(builder, strides, WORD),
+    }
+    array = ir.Constant(kind, None)  # meminfo and parent: none
+    for name, value in fields.items():
+        array = builder.insert_value(array, value, model.get_field_position(name))
+    return array
 
 
 def _opened(typingctx, address, kind):

@@ -248,11 +248,10 @@ def back_project(net: Layers, layer: int, work: Work, mask: Array) -> None:
 def feed_back(
     net: Layers, layer: int, feedback: Array, signal: Array, work: Work, mask: Array
 ) -> None:
-    """δ_l = m ∘ s'(a_l) ∘ B signal; feedback: B (n_l, width of signal), flat."""
+    """δ_l = m ∘ s'(a_l) ∘ B signal; feedback: B (n_l, width of signal), flat, by columns."""
     delta = units(net, work.delta, layer)
-    b = as_matrix(feedback, delta.size, signal.size)
-    for i in range(delta.size):
-        delta[i] = vectors.dot(b[i], signal)
+    delta[:] = 0
+    vectors.combine(delta, signal, as_matrix(feedback, signal.size, delta.size))
     gate(net, layer, work, mask)
 
 

@@ -17,8 +17,6 @@ NARROW = 64  # elements of a row, up to which zeros are not worth a look
 # For each set of eight terms, as bits: how many they are; and their numbers, then all others
 _COUNT = np.array([bin(bits).count("1") for bits in range(256)])
 _ORDER = np.array([sorted(range(8), key=lambda n: ~bits >> n & 1) for bits in range(256)])
-# Whether so few of four terms are left that they are better added one by one
-_FEW = np.array([bin(bits).count("1") <= 2 for bits in range(16)])
 
 
 @tilewise
@@ -34,6 +32,20 @@ def _four_in_tile(
 def _one_in_tile(y: Array, alpha: Scalar, x: Array) -> None:
     """`axpy`"""
     y[...] = y[...] + alpha * x[...]
+
+
+@tilewise
+def _four_by_two(
+    y0: Array, y1: Array, y2: Array, y3: Array, x0: Array, x1: Array,
+    a00: Scalar, a01: Scalar, a10: Scalar, a11: Scalar,
+    a20: Scalar, a21: Scalar, a30: Scalar, a31: Scalar,
+) -> None:  # fmt: skip
+    """y_t += Σ_j a_tj x_j for four y and two x."""
+    b0, b1 = x0[...], x1[...]
+    y0[...] = y0[...] + a00 * b0 + a01 * b1
+    y1[...] = y1[...] + a10 * b0 + a11 * b1
+    y2[...] = y2[...] + a20 * b0 + a21 * b1
+    y3[...] = y3[...] + a30 * b0 + a31 * b1
 
 
 @tilewise
@@ -66,16 +78,27 @@ def terms_of(bits: Array, x: Array) -> None:
 @inlined
 def _add_to_four(
     begin: int, end: int, w: Array, j0: int, j1: int, j2: int, j3: int,
-    alpha: Array, n: int, x: Array,
+    alpha: Array, terms: int, x: Array,
 ) -> None:  # fmt: skip
-    """w_j += Σ alpha_nj x_n for four rows and four terms from n on, in a tile."""
-    _four_by_four(
-        begin, end, w[j0], w[j1], w[j2], w[j3], x[n], x[n + 1], x[n + 2], x[n + 3],
-        alpha[n, j0], alpha[n + 1, j0], alpha[n + 2, j0], alpha[n + 3, j0],
-        alpha[n, j1], alpha[n + 1, j1], alpha[n + 2, j1], alpha[n + 3, j1],
-        alpha[n, j2], alpha[n + 1, j2], alpha[n + 2, j2], alpha[n + 3, j2],
-        alpha[n, j3], alpha[n + 1, j3], alpha[n + 2, j3], alpha[n + 3, j3],
-    )  # fmt: skip
+    """w_j += Σ_n alpha_nj x_n for four rows and a set of terms, in a tile."""
+    count = _COUNT[terms]
+    for k in range(0, count, 4):
+        n0, n1 = _ORDER[terms, k], _ORDER[terms, k + 1]
+        n2, n3 = _ORDER[terms, k + 2], _ORDER[terms, k + 3]
+        if count - k > 2:
+            _four_by_four(
+                begin, end, w[j0], w[j1], w[j2], w[j3], x[n0], x[n1], x[n2], x[n3],
+                alpha[n0, j0], alpha[n1, j0], alpha[n2, j0], alpha[n3, j0],
+                alpha[n0, j1], alpha[n1, j1], alpha[n2, j1], alpha[n3, j1],
+                alpha[n0, j2], alpha[n1, j2], alpha[n2, j2], alpha[n3, j2],
+                alpha[n0, j3], alpha[n1, j3], alpha[n2, j3], alpha[n3, j3],
+            )  # fmt: skip
+        else:
+            _four_by_two(
+                begin, end, w[j0], w[j1], w[j2], w[j3], x[n0], x[n1],
+                alpha[n0, j0], alpha[n1, j0], alpha[n0, j1], alpha[n1, j1],
+                alpha[n0, j2], alpha[n1, j2], alpha[n0, j3], alpha[n1, j3],
+            )  # fmt: skip
 
 
 @inlined
@@ -98,9 +121,7 @@ def add_outer(y: Array, alpha: Array, x: Array, bits: Array) -> None:
         end = min(begin + TILE, m)
         for j in range(0, fours, 4):
             terms = _union(bits, j, j + 1, j + 2, j + 3)
-            for n in range(0, 8, 4):
-                if (terms >> n) & 15 > 0:
-                    _add_to_four(begin, end, y, j, j + 1, j + 2, j + 3, alpha, n, x)
+            _add_to_four(begin, end, y, j, j + 1, j + 2, j + 3, alpha, terms, x)
         for j in range(fours, y.shape[0]):
             _add_to_one(begin, end, y[j], alpha, j, x)
 
@@ -127,7 +148,7 @@ def sweep(
     terms_of(bits, x)
     terms_of(before, alpha)
     count, m = _active(which, bits, before), w.shape[1]
-    if m > NARROW and 10 * _total(bits) < 3 * count * x.shape[0]:
+    if m > NARROW and 5 * _total(bits) < count * x.shape[0]:
         _sweep_sparse(out, x, w, which, count, alpha, post, before)
         return
     for begin in range(0, m, TILE):
@@ -155,12 +176,8 @@ def _sweep_tile(
         j0, j1, j2, j3 = which[k], which[k + 1], which[k + 2], which[k + 3]
         if before.size > 0:
             terms = _union(before, j0, j1, j2, j3)
-            for t in range(0, 8, 4):
-                if (terms >> t) & 15 > 0:
-                    _add_to_four(begin, end, w, j0, j1, j2, j3, alpha, t, post)
-        terms = _union(bits, j0, j1, j2, j3)
-        for t in range(0, x.shape[0], 4):
-            _spread(begin, end, out, t, x, (terms >> t) & 15, j0, j1, j2, j3, w)
+            _add_to_four(begin, end, w, j0, j1, j2, j3, alpha, terms, post)
+        _spread(begin, end, out, x, _union(bits, j0, j1, j2, j3), j0, j1, j2, j3, w)
     for k in range(fours, count):
         j = which[k]
         if before.size > 0:
@@ -225,25 +242,23 @@ def _union(bits: Array, j0: int, j1: int, j2: int, j3: int) -> int:
 
 @inlined
 def _spread(
-    begin: int, end: int, out: Array, t: int, x: Array, terms: int,
+    begin: int, end: int, out: Array, x: Array, terms: int,
     j0: int, j1: int, j2: int, j3: int, w: Array,
 ) -> None:  # fmt: skip
-    """out_t += Σ_j x_tj w_j for four j and four samples from t on, in a tile.
-
-    terms: the samples in which any x_tj is not 0, as bits.
-    """
+    """out_t += Σ_j x_tj w_j for four j, in a tile; terms: the t for which any x_tj is not 0."""
     w0, w1, w2, w3 = w[j0], w[j1], w[j2], w[j3]
-    if t + 4 <= x.shape[0] and not _FEW[terms]:
+    count, k = _COUNT[terms], 0
+    while count - k > 2 and _ORDER[terms, k + 3] < x.shape[0]:
+        t0, t1 = _ORDER[terms, k], _ORDER[terms, k + 1]
+        t2, t3 = _ORDER[terms, k + 2], _ORDER[terms, k + 3]
         _four_by_four(
-                begin, end, out[t], out[t + 1], out[t + 2], out[t + 3], w0, w1, w2, w3,
-                x[t, j0], x[t, j1], x[t, j2], x[t, j3],
-                x[t + 1, j0], x[t + 1, j1], x[t + 1, j2], x[t + 1, j3],
-                x[t + 2, j0], x[t + 2, j1], x[t + 2, j2], x[t + 2, j3],
-                x[t + 3, j0], x[t + 3, j1], x[t + 3, j2], x[t + 3, j3],
-            )  # fmt: skip
-        return
-    for k in range(t, min(t + 4, x.shape[0])):
-        if (terms >> (k - t)) & 1:
-            _four_in_tile(
-                begin, end, out[k], x[k, j0], x[k, j1], x[k, j2], x[k, j3], w0, w1, w2, w3
-            )
+            begin, end, out[t0], out[t1], out[t2], out[t3], w0, w1, w2, w3,
+            x[t0, j0], x[t0, j1], x[t0, j2], x[t0, j3],
+            x[t1, j0], x[t1, j1], x[t1, j2], x[t1, j3],
+            x[t2, j0], x[t2, j1], x[t2, j2], x[t2, j3],
+            x[t3, j0], x[t3, j1], x[t3, j2], x[t3, j3],
+        )  # fmt: skip
+        k += 4
+    for n in range(k, count):
+        t = _ORDER[terms, n]
+        _four_in_tile(begin, end, out[t], x[t, j0], x[t, j1], x[t, j2], x[t, j3], w0, w1, w2, w3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from rate_models.model import optimizers
 from rate_models.model.hyperparameters import checked, numeric, unknown
 from rate_models.model.optimizers import Optimizer, moves
 from rate_models.network import NetworkSpec, Parameters
+from rate_models.online import former_states
 from rate_models.online import kernel as online_kernel
 from rate_models.online.kernel import Options, Parts
 from rate_models.online.parameters import Trainable, restored
@@ -103,7 +104,7 @@ class ConfiguredNetwork(Trainable):
             moving=self._moving,
             structured=self.structured,
         )
-        self._shapes = {own.name: _shape(params[own.name])
+        self._shapes = {own: _shape(params[own.name])
                         for own in self.definition.own if own.name in params}  # fmt: skip
         fields = [field for own in self.definition.own for field in self._fields(own, params)]
         self._params = self.definition.kernel_params(*(fields or [np.zeros(0, self.dtype)]))
@@ -117,7 +118,7 @@ class ConfiguredNetwork(Trainable):
     def _fields(self, own: Own, params: Parameters) -> list[Array]:
         """An own array as kernels take it, in the order of `Own.fields`."""
         value = params.get(own.name, [])
-        flat = aligned(_flat(value), self.dtype)
+        flat = aligned(_flat(value, own), self.dtype)
         begins = [np.cumsum([0, *map(np.size, value)], dtype=np.int64)] if own.each else []
         velocity = [aligned(np.zeros(flat.size), self.dtype)] if own.changes == "stepped" else []
         return [flat, *begins, *velocity]
@@ -142,8 +143,8 @@ class ConfiguredNetwork(Trainable):
         biases = [net.b[net.unit[i] :][:n].copy() for i, (n, _) in enumerate(shapes, start=1)]
         params: Parameters = {"W": [input_synapses.folded(self._syn), *above]}
         params["b"] = biases if self.spec.bias else []
-        for name, shape in self._shapes.items():
-            params[name] = _nested(self._params._asdict()[name], shape)
+        for own, shape in self._shapes.items():
+            params[own.name] = _nested(self._params._asdict()[own.name], shape, own)
         return params
 
     def set(self, /, **changes: Any) -> None:
@@ -197,6 +198,14 @@ class ConfiguredNetwork(Trainable):
         named |= {f"rule.{k}": v for k, v in self._params._asdict().items() if k not in begins}
         return {**named, "clock": self._clock}
 
+    def _upgraded(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        new = former_states.upgraded(arrays)
+        for own, shape in self._shapes.items() if new is not arrays else ():
+            name, by_rows = f"rule.{own.name}", own._replace(by_columns=False)
+            if name in new and new[name].shape == self._arrays()[name].shape:
+                new[name] = _flat(_nested(new[name], shape, by_rows), own).astype(self.dtype)
+        return new
+
     def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:
         named = {f"input.{name}": ends for name, ends in input_synapses.BOUNDS.items()}
         counts = [f"rule.{name}" for name in self.definition.named("counts")]
@@ -208,16 +217,23 @@ def _shape(value: Any) -> Any:
     return [np.shape(a) for a in value] if isinstance(value, list) else np.shape(value)
 
 
-def _flat(value: Any) -> Array:
-    """An array, or a list of arrays one after another, row by row."""
+def _flat(value: Any, own: Own) -> Array:
+    """An array, or a list of arrays one after another, as kernels hold it."""
     parts = value if isinstance(value, list) else [value]
-    return np.concatenate([np.zeros(0), *(np.ravel(a) for a in parts)])
+    return np.concatenate([np.zeros(0), *(np.ravel(a, _order(own)) for a in parts)])
 
 
-def _nested(flat: Array, shape: Any) -> Any:
+def _nested(flat: Array, shape: Any, own: Own) -> Any:
     """Copies of what `_flat` has laid out."""
     if not isinstance(shape, list):
-        return flat.reshape(shape).copy()
+        return flat.reshape(shape, order=_order(own)).copy("C")
     sizes = [math.prod(one) for one in shape]
     parts = np.split(flat, np.cumsum(sizes))  # the last one is empty
-    return [part.reshape(one).copy() for part, one in zip(parts, shape, strict=False)]
+    return [
+        part.reshape(one, order=_order(own)).copy("C")
+        for part, one in zip(parts, shape, strict=False)
+    ]
+
+
+def _order(own: Own) -> Literal["C", "F"]:
+    return "F" if own.by_columns else "C"

@@ -14,7 +14,6 @@ from rate_models.errors import BadOption, quoted
 from rate_models.model.hyperparameters import unknown
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import Parameters
-from rate_models.online import former_states
 from rate_models.support import bounds
 from rate_models.support.arguments import elements
 from rate_models.support.locks import new_lock
@@ -121,7 +120,7 @@ class Trainable(ABC):
 
         Raises BadOption when names or shapes do not fit, or a count or place is out of its bounds.
         """
-        mine, arrays = self._arrays(), former_states.upgraded(arrays)
+        mine, arrays = self._arrays(), self._upgraded(arrays)
         if mine.keys() != arrays.keys():
             odd = ", ".join(sorted(mine.keys() ^ arrays.keys()))
             expected = f"those of this {self.kind}"
@@ -131,6 +130,10 @@ class Trainable(ABC):
         with self.lock:
             for name, array in given.items():
                 mine[name][...] = array
+
+    def _upgraded(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        """The same state as this release stores it."""
+        return arrays
 
     @abstractmethod
     def _bounds(self, arrays: dict[str, Array]) -> bounds.Bounds:

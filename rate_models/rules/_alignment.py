@@ -11,7 +11,7 @@
                        B_l y              the target
 
 x (n_0,), y (n_L,), W_l (n_l, n_{l-1}), δ_l (n_l,) teaching signal, m_l (n_l,) dropout mask.
-B is fixed, U(-b, b) with b = κ √(6/n_l), κ = feedback_scale; in kernels flat, in row-major order.
+B is fixed, U(-b, b) with b = κ √(6/n_l), κ = feedback_scale; in kernels flat, column after column.
 """
 
 from __future__ import annotations
@@ -114,8 +114,10 @@ def _from_last(spec: NetworkSpec, hyper: Any) -> list[tuple[int, int]]:
     return [(n, spec.layers) for n in range(1, spec.layers)]
 
 
-BETWEEN = Own("B", each=_between, drawn=uniform_feedback, feedback=True, shape=_swapped)
-FROM_LAST = Own("B", each=_from_last, drawn=uniform_feedback, feedback=True)
+BETWEEN = Own(
+    "B", each=_between, drawn=uniform_feedback, feedback=True, shape=_swapped, by_columns=True
+)
+FROM_LAST = Own("B", each=_from_last, drawn=uniform_feedback, feedback=True, by_columns=True)
 
 
 # -- from layer to layer

@@ -74,8 +74,10 @@ class Own(NamedTuple):
     feedback: whether the array carries signals between its two layers, and can be compared with the
     forward weights. Layers (below, above) mean the shape of Wᵀ, (above, below) that of W.
     shape(spec, layers): the shape, where it is not (n_j, n_k).
+    by_columns: whether kernels hold a matrix column after column, which is faster where it takes a
+    signal of few numbers to many units.
 
-    In kernels an array X is ``params.X``, flat in row-major order, and empty where there is none.
+    In kernels an array X is ``params.X``, flat and row after row, and empty where there is none.
     The arrays of a list are concatenated; array i extends from ``params.X_at[i]`` to
     ``params.X_at[i + 1]``. The velocity of a stepped X is ``params.vX``, initially zero.
     """
@@ -87,6 +89,7 @@ class Own(NamedTuple):
     changes: Literal["fixed", "learned", "stepped", "counts"] = "fixed"
     feedback: bool = False
     shape: Callable[[NetworkSpec, Axes], tuple[int, ...]] = units
+    by_columns: bool = False
 
     @property
     def begins(self) -> str:

@@ -30,7 +30,7 @@ from array_api_compat import array_namespace, is_torch_array
 from rate_models.compiler.kernel import Array, Scalar, stage
 from rate_models.kernels import layers, vectors
 from rate_models.kernels.layers import Layers, Work
-from rate_models.model import activations, losses
+from rate_models.model import activations, losses, normal
 from rate_models.network import NetworkSpec, Parameters, forward
 from rate_models.rules import Draws, Ref, Task, _tasks
 
@@ -52,9 +52,7 @@ def noise_of(hyper: Any, u: Any) -> Any:
     u = xp.clip(u, xp.finfo(u.dtype).eps / 4, None)
     if is_torch_array(u):
         return xp.special.ndtri(u)
-    from scipy.special import ndtri
-
-    return ndtri(u)
+    return normal.inverse(u)
 
 
 def estimates(

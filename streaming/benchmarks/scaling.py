@@ -1,7 +1,8 @@
-"""How the time of a sample grows with width, depth, density and classes, beside the roofline's.
+"""How the time of a sample grows with width, depth, density, classes and the samples known ahead.
 
 The exponent of a series is the slope of log time over log size for its larger sizes, where time is
-no longer that of the smallest layers. The theory is the same for the least times of `roofline`.
+no longer that of the smallest layers. The theory is the same for the least times of `roofline`; for
+samples known ahead, with as many in a block.
 """
 
 from __future__ import annotations
@@ -28,13 +29,17 @@ DRAWN = 8 + 8 + 3 * 4  # bytes for each weight while a network is made
 
 
 class Axis(NamedTuple):
-    """What grows, its values, and the network and the density of each."""
+    """What grows, its values, and the network and the density of each.
+
+    ahead: how many samples the kernel is given at a time; None: as many as in a stream.
+    """
 
     name: str
     values: Sequence[float]
     network: Callable[[Any], tuple[int, ...]]
     density: Callable[[float], float]
     shown: str
+    ahead: Callable[[float], int | None] = lambda n: None
 
 
 AXES = (
@@ -46,6 +51,8 @@ AXES = (
          lambda n: (784, 1024, 10), lambda n: n, "784-1024-10, share n of the inputs"),
     Axis("classes", (2, 10, 30, 100, 300, 1000),
          lambda n: (64, 256, n), lambda n: 1.0, "64-256-n"),
+    Axis("block", (1, 2, 4, 8),
+         lambda n: (784, 1024, 10), lambda n: 1.0, "784-1024-10, n samples at a time", int),
 )  # fmt: skip
 
 
@@ -67,12 +74,13 @@ def measured(
             points = []
             for value in _values(axis, quick):
                 tell(f"{rule}, {axis.name} {value:g}")
-                sizes, density = axis.network(value), axis.density(value)
+                sizes, density, ahead = axis.network(value), axis.density(value), axis.ahead(value)
+                blocks = model.BLOCKS if ahead is None else (ahead,)
                 if not _fits(sizes):
                     continue
                 points.append(
-                    {"value": value, "seconds": _seconds(rule, sizes, density, quick),
-                     "bound": model.bound(rule, sizes, density, limits).seconds}
+                    {"value": value, "seconds": _seconds(rule, sizes, density, ahead, quick),
+                     "bound": model.bound(rule, sizes, density, limits, blocks).seconds}
                 )  # fmt: skip
             series.append(
                 {"axis": axis.name, "network": axis.shown, "rule": rule, "points": points,
@@ -92,12 +100,14 @@ def _fits(sizes: tuple[int, ...]) -> bool:
     return free is None or DRAWN * weights < free / 2
 
 
-def _seconds(rule: str, sizes: tuple[int, ...], density: float, quick: bool) -> float:
+def _seconds(
+    rule: str, sizes: tuple[int, ...], density: float, ahead: int | None, quick: bool
+) -> float:
     """Seconds of a sample, the median of some turns."""
     spec = NetworkSpec(sizes)
     X = sparse(sizes[0], density, 2000)
     labels = np.random.default_rng(1).integers(0, sizes[-1], len(X))
-    learn = networks.Online(spec, rule, RATE)
+    learn = networks.Online(spec, rule, RATE, ahead or networks.CHUNK)
     once = seconds_of(learn, X[:LEAST], labels[:LEAST]) / LEAST
     once = seconds_of(learn, X[:LEAST], labels[:LEAST]) / LEAST
     n = LEAST if quick else int(np.clip(SECONDS / once, LEAST, len(X)))

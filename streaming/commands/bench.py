@@ -27,7 +27,8 @@ def bench(
         bool, typer.Option("--quick", help="As few samples as possible: does everything run?")
     ] = False,
     scaling: Annotated[
-        bool, typer.Option("--scaling", help="How time grows with width, depth, density, classes.")
+        bool,
+        typer.Option("--scaling", help="How time grows: width, depth, density, classes, block."),
     ] = False,
     against: Annotated[
         Path | None, typer.Option(help="An earlier result: list what became slower.")

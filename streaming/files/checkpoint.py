@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ from rate_models.errors import BadOption, DamagedCheckpoint, UserError, quoted
 FORMAT = 1
 ARRAYS = "arrays.safetensors"
 SIDECAR = "checkpoint.json"
+ATTEMPTS = 5  # to read a checkpoint that is replaced meanwhile
+PAUSE = 0.01  # seconds in between
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -94,12 +97,13 @@ def read(folder: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
     """The arrays and the meta of the checkpoint at ``folder``.
 
     If it is damaged or missing and ``folder.previous`` is whole, that one is read, with a warning.
-    Otherwise raises DamagedCheckpoint with the file and what is wrong with it.
+    Otherwise raises DamagedCheckpoint with the file and what is wrong with it. A run may replace
+    the checkpoint at the same time: the one before or the one after is read.
     """
     folder = _resolved(folder)
     _, previous = _siblings(folder)
     try:
-        return _load(folder)
+        return _load_settled(folder)
     except NewerCheckpoint:
         raise
     except DamagedCheckpoint as damaged:
@@ -109,6 +113,30 @@ def read(folder: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
             raise damaged from None
         warnings.warn(f"{damaged}; going on from {previous}", stacklevel=2)
         return content
+
+
+def _load_settled(folder: Path) -> tuple[Arrays, dict[str, Any]]:
+    """What `_load` returns, of one and the same checkpoint where another replaces it meanwhile."""
+    for _ in range(ATTEMPTS - 1):
+        before = _identity(folder)
+        try:
+            return _load(folder)
+        except NewerCheckpoint:
+            raise
+        except DamagedCheckpoint:
+            if before is not None and before == _identity(folder):
+                raise
+        time.sleep(PAUSE)  # between two renames there is no checkpoint of that name
+    return _load(folder)
+
+
+def _identity(folder: Path) -> tuple[int, ...] | None:
+    """What changes when another folder takes this one's name; None if there is no such folder."""
+    try:
+        about = folder.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino, about.st_ctime_ns
 
 
 def part(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:

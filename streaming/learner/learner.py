@@ -113,8 +113,8 @@ class OnlineLearner(Answers, Stored):
         if grows["classes"]:
             classes = ()
         regression, target_scale = settled(spec, task, classes, target_scale)
-        self.missing, self.missing_indicator = missing, bool(missing_indicator)
         self._filler, n_features = of_policy(missing, missing_indicator, spec.sizes[0])
+        self.missing, self.missing_indicator = missing, bool(missing_indicator)
         options = options if lr is None else {"lr": lr, **options}
         self._network = implementation.build(
             definition, spec, circuit, seed, dtype, options, schedule, workers, batch

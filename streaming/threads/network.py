@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.compiler import kernel
 from rate_models.compiler.records import Records
 from rate_models.kernels import input_synapses, layers, slots
 from rate_models.model.optimizers import Optimizer, moves
@@ -81,7 +80,7 @@ class ScheduledNetwork(Waiting):
         **options: Any,
     ) -> None:
         self.schedule, self.workers, self.timed = schedule, workers, timed
-        self._check_memory(spec, str(options.get("dtype", "float64")))
+        self._check_memory(spec, options.get("dtype"))
         self._threads = Threads(max(workers, 1))
         super().__init__(spec, rule, **options)
         planner.check(self.definition, self.spec, self.hyper, schedule, workers)
@@ -92,10 +91,10 @@ class ScheduledNetwork(Waiting):
         self._slots = schedule.delay + 1 + SPARE
         self._clear_waiting()
 
-    def _check_memory(self, spec: NetworkSpec, dtype: str) -> None:
+    def _check_memory(self, spec: NetworkSpec, dtype: object) -> None:
         """Raise BadOption for more threads or samples in flight than the machine can hold."""
         estimates.check_workers("workers", self.workers)
-        itemsize = np.dtype(dtype).itemsize if dtype in kernel.DTYPES else 8
+        itemsize = 4 if isinstance(dtype, str) and dtype == "float32" else 8
         for what, samples in (("schedule", self.schedule.delay), ("batch", self.schedule.batch)):
             estimates.check_waiting(what, samples, spec.sizes, itemsize)
 

@@ -112,7 +112,7 @@ def test_links_that_are_declared_are_those_that_shapes_show(
 
 @pytest.mark.parametrize(("rule", "hyper"), CASES, ids=str)
 def test_kernels_and_torch_hold_the_declared_arrays(rule: str, hyper: dict[str, Any]) -> None:
-    """Flat and concatenated, with the offsets of a list; velocities are separate arrays."""
+    """Flat, by rows or columns, with the offsets of a list; velocities are separate arrays."""
     spec, definition = suited_network(rule, SPEC), rules.get(rule)
     net = OnlineNetwork(spec, rule, seed=3, optimizer=Optimizer(momentum=0.5), **hyper)
     params, fields = initial_parameters(spec, rule, 3, **hyper), net._params._asdict()
@@ -121,13 +121,14 @@ def test_kernels_and_torch_hold_the_declared_arrays(rule: str, hyper: dict[str, 
         value = params.get(own.name, [])
         arrays = value if own.each or own.name not in params else [value]
         assert [a.shape for a in arrays] == shapes
-        flat = fields.pop(own.name)
-        np.testing.assert_array_equal(flat, np.concatenate([[], *map(np.ravel, arrays)]))
+        flat, order = fields.pop(own.name), "F" if own.by_columns else "C"
+        laid_out = [np.ravel(a, order) for a in arrays]
+        np.testing.assert_array_equal(flat, np.concatenate([[], *laid_out]))
         if own.each:
             begins = fields.pop(own.begins)
             for i, array in enumerate(arrays):
                 part = flat[begins[i] : begins[i + 1]]
-                np.testing.assert_array_equal(part.reshape(array.shape), array)
+                np.testing.assert_array_equal(part.reshape(array.shape, order=order), array)
         if own.changes == "stepped":
             assert fields.pop(f"v{own.name}").tolist() == [0.0] * flat.size
         assert f"rule.{own.begins}" not in net.state()

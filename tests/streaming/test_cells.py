@@ -7,13 +7,12 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import assert_one_error, called
+from command_line import assert_one_error
 from data_sets import write_data_sets
 
 from rate_models.errors import BadOption, UserError
@@ -46,11 +45,6 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(sweep, "computed", computed)
     monkeypatch.setattr(sweep, "scratch", scratch)
     return counts
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Any:
-    return partial(called, capsys)
 
 
 def new_store(tmp_path: Path) -> tuple[Store, list[str]]:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,30 @@ def test_every_flipped_byte_of_the_json_is_seen(tmp_path: Path) -> None:
 def test_absent(tmp_path: Path) -> None:
     with pytest.raises(DamagedCheckpoint, match=r"checkpoint\.json: got No such file"):
         checkpoint.read(tmp_path / "c")
+
+
+def test_reading_while_a_run_saves(tmp_path: Path) -> None:
+    """The one before or the one after is read, and no damage is seen (warnings are errors)."""
+    folder, done = tmp_path / "c", threading.Event()
+    checkpoint.write(folder, {"a": np.full(1000, 0)}, {"n": 0})
+
+    def save() -> None:
+        n = 0
+        while not done.is_set():
+            n += 1
+            checkpoint.write(folder, {"a": np.full(1000, n)}, {"n": n})
+
+    writer = threading.Thread(target=save)
+    writer.start()
+    try:
+        seen = 0
+        while seen < 20:
+            arrays, meta = checkpoint.read(folder)
+            assert (arrays["a"] == meta["n"]).all() and meta["n"] >= seen
+            seen = meta["n"]
+    finally:
+        done.set()
+        writer.join()
 
 
 def test_newer_format_is_not_passed_over(tmp_path: Path) -> None:

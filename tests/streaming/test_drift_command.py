@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import assert_one_error, called
+from command_line import assert_one_error
 
 from streaming import OnlineLearner
 from streaming.continual.comparing import CONTROL, Outcome, Plan, detections, learned, scores
@@ -19,11 +18,6 @@ from streaming.scores.evaluate import held_out
 from streaming.sources import Options, open_source
 
 BASE = "synthetic:samples=1000,features=6,clusters=1"
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Any:
-    return partial(called, capsys)
 
 
 def test_an_outcome_is_test_then_train_with_tests_between_the_stages() -> None:

@@ -279,11 +279,12 @@ def nothing_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, little in (("REPEATS", 1), ("TURN", 0), ("TRIED", 0), ("BLOCK", 48)):
         monkeypatch.setattr(f"streaming.threads.measuring.{name}", little)
     monkeypatch.setattr("streaming.threads.network.BLOCK", 48)
-    monkeypatch.setattr("streaming.papers.reproduce.reproduce", lambda *_, **__: _no_paper())
-    monkeypatch.setattr("streaming.spikes.conversion.trained_network", lambda *_: _no_paper())
+    monkeypatch.setattr("streaming.papers.reproduce.reproduce", lambda *_, **__: _too_long())
+    monkeypatch.setattr("streaming.continual.comparing.learned", lambda *_: _too_long())
+    monkeypatch.setattr("streaming.spikes.conversion.trained_network", lambda *_: _too_long())
 
 
-def _no_paper() -> Any:
+def _too_long() -> Any:
     raise BadOption("here", got="something long")
 
 

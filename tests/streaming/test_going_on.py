@@ -7,13 +7,12 @@ import json
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import called
+from going_on import OPTIONS, go
 from project import ROOT
 
 from rate_models.errors import BadOption, BadSample
@@ -24,37 +23,10 @@ from streaming.runs.run import Hooks, Run, RunConfig, resume, run
 
 TIMES = ("seconds", "samples_per_second", "memory", "latency", "out")
 
-OPTIONS: dict[str, Any] = {
-    "source": "synthetic:samples=900,features=6",
-    "hidden": (8, 6),
-    "epochs": 2,
-    "interval": 300,
-    "save_every": 700,
-    "scale": "running",
-    "lr": 0.003,
-    "settings": {"momentum": 0.9, "dropout": 0.2},
-}
-
 DIGITS: dict[str, Any] = {
     "source": "digits", "hidden": 8, "lr": 0.02, "epochs": 2, "interval": 400,
     "settings": {"decay_at": [2000], "momentum": 0.5},
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "parent"
-    run(RunConfig.checked(**OPTIONS), folder, Hooks(draw=False))
-    return folder
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Any:
-    return partial(called, capsys)
-
-
-def go(parent: Path, out: Path, **given: Any) -> dict[str, Any]:
-    return go_on(parent, given, out, Hooks(draw=False))
 
 
 def learned(folder: Path) -> dict[str, Any]:

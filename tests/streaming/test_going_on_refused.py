@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import assert_one_error, called
+from command_line import assert_one_error
+from going_on import go
 
 from rate_models.errors import DamagedCheckpoint, MissingData, UserError
-from streaming.runs.going_on import go_on
-from streaming.runs.run import Hooks, RunConfig, run
-
-OPTIONS: dict[str, Any] = {
-    "source": "synthetic:samples=900,features=6",
-    "hidden": (8, 6),
-    "epochs": 2,
-    "interval": 300,
-    "save_every": 700,
-    "scale": "running",
-    "lr": 0.003,
-    "settings": {"momentum": 0.9, "dropout": 0.2},
-}
-
-
-@pytest.fixture(scope="module")
-def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "parent"
-    run(RunConfig.checked(**OPTIONS), folder, Hooks(draw=False))
-    return folder
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Any:
-    return partial(called, capsys)
-
-
-def go(parent: Path, out: Path, **given: Any) -> dict[str, Any]:
-    return go_on(parent, given, out, Hooks(draw=False))
 
 
 @pytest.mark.parametrize(

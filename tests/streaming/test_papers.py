@@ -10,14 +10,13 @@ import sys
 import time
 import tomllib
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import assert_one_error, called
+from command_line import assert_one_error
 from project import ROOT
 
 from rate_models.errors import MissingData, UnknownName
@@ -88,11 +87,6 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     yield tmp_path / "log"
     for name in [name for name in sys.modules if name.startswith("some_papers")]:
         del sys.modules[name]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Any:
-    return partial(called, capsys)
 
 
 def cell(result: dict[str, Any], row: str, column: str) -> dict[str, Any]:

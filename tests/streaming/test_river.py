@@ -60,6 +60,15 @@ def test_phishing_with_defaults() -> None:
         assert score.get() >= 0.87
 
 
+def test_memory_usage_is_that_of_the_estimator() -> None:
+    """Without the compiler, which has references to modules that are gone."""
+    model = Classifier(hidden=(32,))
+    before = model._raw_memory_usage
+    model.learn_one({"a": 1.0, "b": 2.0}, True)
+    weights = 8 * (2 * 32 + 32 * 2)
+    assert before < weights < model._raw_memory_usage < 100_000
+
+
 def test_a_pipeline_of_regression_beats_the_mean() -> None:
     def mae(model: Any) -> float:
         return evaluate.progressive_val_score(datasets.TrumpApproval(), model, metrics.MAE()).get()

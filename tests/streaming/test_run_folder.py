@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_runs import OPTIONS, assert_same
+from command_runs import OPTIONS, assert_same, stopped
 from project import ROOT
 
 from rate_models.errors import BadOption, DamagedCheckpoint, Diverged, MissingData, UserError
@@ -26,13 +26,6 @@ from streaming.files.folder import LOCK
 from streaming.runs.run import Hooks, Run, RunConfig, resume, run
 
 QUIET = Hooks(draw=False)
-
-
-def stopped(at: int, draw: bool = False) -> Hooks:
-    seen = [0]
-    return Hooks(
-        lambda: seen[0] >= at, watch=lambda run: seen.__setitem__(0, run.position), draw=draw
-    )
 
 
 @pytest.fixture(scope="module")
@@ -307,19 +300,6 @@ def test_any_damage_is_named_or_does_no_harm(
             np.testing.assert_array_equal(a, b)
         if name != "metrics.jsonl":
             assert_same(folder, undisturbed)
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
-    """A regression without held-out samples, with a rate that adapts to the input."""
-    path = tmp_path_factory.mktemp("data") / "t.csv"
-    rng = np.random.default_rng(0)
-    rows = [f"{a:.3f},{b:.3f},{a * b:.3f}" for a, b in rng.normal(size=(1800, 2))]
-    path.write_text("\n".join(["a,b,p", *rows]) + "\n")
-    return RunConfig.checked(
-        source=f"csv:{path}", task="regression", hidden=(6,), epochs=2, interval=300,
-        save_every=700, scale="none",
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("left", [(), ("config",), ("config", "checkpoint.new"), ("temporary",)])

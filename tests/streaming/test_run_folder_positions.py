@@ -8,20 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_runs import OPTIONS, assert_same
+from command_runs import OPTIONS, assert_same, stopped
 
 from rate_models.errors import DamagedCheckpoint
 from streaming.files import checkpoint
 from streaming.runs.run import Hooks, RunConfig, resume, run
 
 QUIET = Hooks(draw=False)
-
-
-def stopped(at: int, draw: bool = False) -> Hooks:
-    seen = [0]
-    return Hooks(
-        lambda: seen[0] >= at, watch=lambda run: seen.__setitem__(0, run.position), draw=draw
-    )
 
 
 @pytest.fixture(scope="module")
@@ -71,25 +64,12 @@ def test_invalid_scores_are_refused(copy: Path, name: str) -> None:
         resume(copy, QUIET)
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
-    """A regression without held-out samples, with a rate that adapts to the input."""
-    path = tmp_path_factory.mktemp("data") / "t.csv"
-    rng = np.random.default_rng(0)
-    rows = [f"{a:.3f},{b:.3f},{a * b:.3f}" for a, b in rng.normal(size=(1800, 2))]
-    path.write_text("\n".join(["a,b,p", *rows]) + "\n")
-    return RunConfig.checked(
-        source=f"csv:{path}", task="regression", hidden=(6,), epochs=2, interval=300,
-        save_every=700, scale="none",
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("at", [150, 2000])
-def test_a_regression_that_was_stopped(table: RunConfig, tmp_path: Path, at: int) -> None:
+def test_a_regression_that_was_stopped(regression: RunConfig, tmp_path: Path, at: int) -> None:
     """Its scores, its rate and its last predictions equal those of an uninterrupted run."""
-    run(table, tmp_path / "whole", QUIET)
-    table = table.model_copy(update={"save_every": 100})
-    run(table, tmp_path / "r", stopped(at))
+    run(regression, tmp_path / "whole", QUIET)
+    often = regression.model_copy(update={"save_every": 100})
+    run(often, tmp_path / "r", stopped(at))
     resume(tmp_path / "r", QUIET)
     assert_same(tmp_path / "r", tmp_path / "whole")
     written = [(tmp_path / r / "predictions.csv").read_text() for r in ("r", "whole")]
@@ -115,9 +95,9 @@ def test_a_regression_that_was_stopped(table: RunConfig, tmp_path: Path, at: int
     ],
 )
 def test_invalid_scores_of_a_regression_are_refused(
-    table: RunConfig, tmp_path: Path, name: str, value: Any
+    regression: RunConfig, tmp_path: Path, name: str, value: Any
 ) -> None:
-    run(table.model_copy(update={"samples": 300}), tmp_path / "r", QUIET)
+    run(regression.model_copy(update={"samples": 300}), tmp_path / "r", QUIET)
     (tmp_path / "r" / "summary.json").unlink()
     arrays, meta = checkpoint.read(tmp_path / "r" / "checkpoint")
     assert name in arrays

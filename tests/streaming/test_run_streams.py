@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import assert_one_error, called
+from command_line import assert_one_error
 
 from rate_models.errors import BadOption, Diverged
 from streaming.runs.run import Hooks, RunConfig, resume, run
@@ -29,11 +28,6 @@ def write(
 
 def config(source: str, **options: Any) -> RunConfig:
     return RunConfig.checked(**{"source": source, "hidden": 4, "epochs": 1, **options})
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Any:
-    return partial(called, capsys)
 
 
 @pytest.mark.parametrize(("rows", "classes"), [(400, "xy"), (60, "x")])

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import assert_one_error, called
+from command_line import assert_one_error
 
 from rate_models.errors import BadOption
 from streaming.learner.learner import OnlineLearner
 from streaming.runs.run import Hooks, RunConfig, resume, run
 from streaming.sweeps import sweep
 from streaming.tables import table_file
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Any:
-    return partial(called, capsys)
 
 
 def table(rows: int = 700, seed: int = 0) -> str:

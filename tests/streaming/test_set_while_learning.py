@@ -99,6 +99,8 @@ def test_scalars_of_numpy_can_be_saved(tmp_path: Path) -> None:
         ({"maximum": None}, "maximum: got None"),
         ({"batch": 1.5}, r"batch: got 1\.5"),
         ({"workers": 0}, "workers: got 0"),
+        ({"missing_indicator": np.ones(3)}, "missing_indicator: got "),
+        ({"workers": 2, "dtype": [[["float32"]]]}, "dtype: got "),
     ],
 )
 def test_options_of_another_kind(options: dict[str, Any], message: str) -> None:

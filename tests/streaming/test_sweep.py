@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from command_line import assert_one_error, called
+from command_line import assert_one_error
 
 from rate_models.errors import BadOption, MissingExtra, UserError
 from streaming import cluster as clusters
@@ -38,11 +38,6 @@ def scheduler() -> Iterator[str]:
         dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False}, memory_limit=0,
     ) as result:  # fmt: skip
         yield result.scheduler_address
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Any:
-    return partial(called, capsys)
 
 
 def by_hand(folder: Path, **options: Any) -> dict[str, Any]:

@@ -70,8 +70,12 @@ def growth(result: Result, path: Path) -> None:
     kinds = list(dict.fromkeys(one["axis"] for one in series))
     rules = list(dict.fromkeys(one["rule"] for one in series))
     with drawing():
-        figure = new_figure((8.2, 6.8))
-        for axes, kind in zip(figure.subplots(2, 2).flat, kinds, strict=False):
+        rows = -(-len(kinds) // 2)
+        figure = new_figure((8.2, 0.4 + 3.2 * rows))
+        panels = figure.subplots(rows, 2, squeeze=False).flat
+        for axes in panels[len(kinds) :]:
+            axes.set_axis_off()
+        for axes, kind in zip(panels, kinds, strict=False):
             some = [one for one in series if one["axis"] == kind]
             for one in some:
                 _curve(axes, one, rules.index(one["rule"]))

@@ -53,7 +53,7 @@ SCALING = """## How time grows
 Time of a sample, measured (lines) and least (dashed). The exponent is the slope for the
 largest sizes.
 
-![Time of a sample against width, depth, density and classes]({figure})
+![Time of a sample against width, depth, density, classes and samples at a time]({figure})
 
 """
 

@@ -118,14 +118,16 @@ def _stated(rule: str, sizes: Sequence[int]) -> Work:
     return Work(sweeps, 0, 0, reads, whole(n, m) - sweeps * n * m)
 
 
-def bound(rule: str, sizes: Sequence[int], density: float, limits: Limits) -> Bound:
+def bound(
+    rule: str, sizes: Sequence[int], density: float, limits: Limits, blocks: Sequence[int] = BLOCKS
+) -> Bound:
     """The least time of a sample of a network with layers ``sizes`` on a machine.
 
-    density: ρ, the share of inputs that are not zero.
+    density: ρ, the share of inputs that are not zero. blocks: the K to choose from.
     """
     work = work_of(rule, sizes, density)
     return min(
-        (_at(block, work, sizes, density, limits) for block in BLOCKS), key=lambda b: b.seconds
+        (_at(block, work, sizes, density, limits) for block in blocks), key=lambda b: b.seconds
     )
 
 
