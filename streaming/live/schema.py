@@ -144,6 +144,8 @@ class Schema:
         labels = self.classes or ()
         if self.grows and len(labels) < MOST_CLASSES:
             return "a text or a whole number"
+        if self.grows:
+            return f"one of the {len(labels):,} so far, the most that can appear"
         return "one of " + ", ".join(map(str, labels[:20])) + (", ..." if len(labels) > 20 else "")
 
 
