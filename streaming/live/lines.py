@@ -2,7 +2,7 @@
 
 CSV: the options of tables choose the columns, as for `streaming.sources.csv`. A row without a label
 is only predicted. A cell with quotes has to end in its line. A line equal to the line of names is
-skipped, so that files can follow each other.
+skipped, so that files can follow each other; a line of other names ends the run.
 JSON: see `streaming.live.messages`; labels may come late.
 
 Blank lines do not count as messages.

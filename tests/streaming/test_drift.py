@@ -20,6 +20,8 @@ from streaming.continual.comparing import Plan
 from streaming.continual.streams import Stream
 from streaming.runs.run import Hooks, RunConfig, resume, run
 from streaming.samples.task_sequence import TaskSequence
+from streaming.scores.adapting import Adapting
+from streaming.scores.metrics import Metrics
 from streaming.sources import Options, open_source
 from streaming.sources.class_incremental import ClassIncremental
 from streaming.sources.drift import Drift
@@ -382,6 +384,29 @@ def test_a_run_reports_recovery_and_forgetting(
     assert re.search(r"forgetting +-?[\d.]+, held-out accuracy of all tasks", said.out)
     plain = run(RunConfig.checked(source=BASE, hidden="8"), tmp_path / "s", Hooks(draw=False))
     assert not {"recovery", "tasks"} & {*plain}
+
+
+@pytest.mark.parametrize(
+    "crafted",
+    [
+        {"numbers": np.array([5, 1, 3], np.int64)},
+        {"numbers": np.array([5, 1, 3, 2**62], np.int64)},
+        {"recovery": np.zeros((2, 3), np.int64)},
+        {"recovery": np.zeros((0, 2), np.int64)},
+        {"R": np.full((1, 2), np.nan)},
+        {"R": np.zeros(3)},
+    ],
+)
+def test_a_crafted_state_of_recoveries_is_refused(crafted: dict[str, Any]) -> None:
+    good = {"numbers": np.array([5, 1, 3, 9], np.int64), "R": np.ones((1, 2)),
+            "recovery": np.array([[5, -1]], np.int64)}  # fmt: skip
+    one = Adapting(drift("at=5"), Metrics(4))
+    one.load_state(good)
+    assert {k: v.tolist() for k, v in one.state().items()} == {
+        k: v.tolist() for k, v in good.items()
+    }
+    with pytest.raises(BadOption):
+        Adapting(drift("at=5"), Metrics(4)).load_state(good | crafted)
 
 
 def test_many_drifts_and_tasks_cost_little(tmp_path: Path) -> None:
