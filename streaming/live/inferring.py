@@ -60,7 +60,7 @@ def schema_of(where: str, first: Sequence[dict[str, Any]], options: AllOptions) 
     if not n:
         raise BadOption(where, got="a sample without features", expected="x, a list of numbers")
     labels = [one["label"] for one in first if one.get("label") is not None]
-    return Schema(n, classes_of(where, labels, options), names, options.classes == "grow")
+    return Schema(n, classes_of(where, labels, options), names)
 
 
 def _kind(where: str, labels: Sequence[Any]) -> type:

@@ -100,8 +100,7 @@ class CsvLines(Format):
         whole = [cells for cells in rows if len(cells) == len(self.columns.names)]
         texts = [cells[self.columns.label].strip() for cells in whole]
         classes, self.guess = self._classes(name, [t for t in texts if t], options)
-        names = self.columns.feature_names
-        self.schema = Schema(len(names), classes, names, options.classes == "grow")
+        self.schema = Schema(len(self.columns.features), classes, self.columns.feature_names)
 
     def message(self, line: bytes) -> Message | None:
         """See `Format.message`."""

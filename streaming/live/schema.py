@@ -27,7 +27,7 @@ class Schema:
     """The form of a sample. classes: its possible labels, in order; None for numbers to predict.
 
     names: of the features, for messages that name them; empty if they are in a fixed order.
-    grows: whether a label that is not among the classes becomes one, see `admit`.
+    grows: whether a label that is not among the classes becomes one.
     """
 
     n_features: int

@@ -81,7 +81,7 @@ class LiveSource(Source):
     def __init__(self, name: str, options: AllOptions, schema: Schema, rate: float | None) -> None:
         self.name, self.options, self.schema, self.rate = name, options, schema, rate
         self.match = options.match or self.match
-        self.classes = schema.classes
+        self.classes, schema.grows = schema.classes, options.classes == "grow"
         self.steps = Steps(options.signal, schema.n_features, rate)
         self.n_features = self.steps.n_outputs
         self.feature_names = schema.names if not options.signal else ()

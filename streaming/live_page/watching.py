@@ -100,6 +100,8 @@ class Watcher:
             self._points.done()
 
     def _weigh(self, run: Run) -> None:
+        if self._ring.about is not None:  # it may have grown
+            self._ring.about = self._ring.about._replace(sizes=tuple(run.learner.sizes))
         parameters = run.learner.network.parameters()
         self._norms = tuple(measures.weight_norms(parameters))
         self._angles = tuple(_angles(run, parameters).values())

@@ -91,8 +91,7 @@ class Lsl(LiveSource):
             raise MissingData(name, got=got, expected="a stream on this network")
         if info.channel_format() == self._lsl.cf_string:
             raise BadOption(name, got="a stream of texts", expected="a stream of numbers")
-        grows = options.classes == "grow"
-        schema = Schema(info.channel_count(), classes_of(name, (), options), grows=grows)
+        schema = Schema(info.channel_count(), classes_of(name, (), options))
         super().__init__(name, options, schema, info.nominal_srate() or None)
 
     def read(self) -> None:

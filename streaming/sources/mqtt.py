@@ -76,8 +76,7 @@ class Mqtt(LiveSource):
         except OSError as error:
             raise MissingData(to.text, got=error, expected="a broker that answers") from None
         if features:
-            grows = options.classes == "grow"
-            schema = Schema(features, classes_of(to.text, (), options), grows=grows)
+            schema = Schema(features, classes_of(to.text, (), options))
         else:
             schema = schema_of(to.text, self._first(options), options)
         super().__init__(to.text, options, schema, None)

@@ -285,6 +285,24 @@ def test_a_live_stream_shows_its_latency(tmp_path: Path) -> None:
     assert ring.last.samples == 600 and 0 < ring.last.p50 <= ring.last.p99 < 60_000
 
 
+def test_a_stream_whose_classes_appear(tmp_path: Path) -> None:
+    ring = Ring()
+    watcher = Watcher(ring)
+
+    def look(run: Any) -> None:
+        if ring.about is None:
+            watcher.begin(run)
+        watcher._weights = Pace(0)
+        watcher.look(run)
+
+    options = {**SMALL, "source": "stdin", "classes": "grow"}
+    with standard_input([csv(600)]):
+        run(RunConfig.checked(**options), tmp_path / "r", Hooks(watch=look, draw=False))
+    assert ring.about is not None and ring.about.sizes == (4, 8, 3)
+    assert ring.frame.labels and {*ring.frame.labels} == {"0", "1", "2"}
+    assert ring.frame.confusion is not None and ring.frame.confusion.sum() == 599
+
+
 def test_a_schedule_shows_its_workers(tmp_path: Path) -> None:
     ring = Ring()
     watcher = Watcher(ring)
