@@ -87,8 +87,9 @@ def train(
     from rate_models.batch.going_on import State
 
     X, y, X_test, y_test, classes, image = arrays(
-        run["data"], context.data.data, context.data.download, run["samples"], run["whiten"]
-    )
+        run["data"], context.data.data, context.data.download, run["samples"], run["whiten"],
+        run.get("rescaled", False),
+    )  # fmt: skip
     spec = network(run, image, classes)
     nets = [
         BatchNetwork(spec, run["rule"], seed, device=context.device, **run["hyper"])
@@ -219,9 +220,17 @@ def percent(results: Sequence[Result]) -> list[float]:
 
 @lru_cache(maxsize=2)
 def arrays(
-    data: str, folder: Any, download: bool, samples: int | None, whiten: float | None
+    data: str,
+    folder: Any,
+    download: bool,
+    samples: int | None,
+    whiten: float | None,
+    rescaled: bool = False,
 ) -> tuple[Array, Array, Array, Array, int, tuple[int, ...]]:
-    """X, y, X_test, y_test, in single precision, the number of classes and the images' shape."""
+    """X, y, X_test, y_test, in single precision, the number of classes and the images' shape.
+
+    rescaled: after whitening, by the least and the largest number of the training samples, to 0..1.
+    """
     source = open_source(data, Options(data=folder, download=download))
     assert isinstance(source, ArraySource) and source.classes is not None
     (X, y), (X_test, y_test) = source.train_arrays(), source.test_arrays()
@@ -229,6 +238,9 @@ def arrays(
     X, X_test = (part.astype(np.float32) / np.float32(source.maximum) for part in (X, X_test))
     if whiten is not None:
         X, X_test = whitened(X, X_test, whiten)
+    if rescaled:
+        least, largest = X.min(), X.max()
+        X, X_test = ((part - least) / (largest - least) for part in (X, X_test))
     return X, y, X_test, y_test, len(source.classes), source.image_shape or X.shape[1:]
 
 

@@ -1,8 +1,9 @@
-"""Dellaferrera & Kreiman, ICML 2022, table 1: DRTP on MNIST, as its released program has it.
+"""Dellaferrera & Kreiman, ICML 2022, table 1: DRTP, as its released program has it.
 
-784-1024-10, tanh and sigmoid, 10 % dropout, batches of 64, momentum 0.9, rate 0.01, 100 epochs.
-Table 1 took the program of Frenkel, Lefebvre & Bol (Frontiers in Neuroscience, 2021). Written again
-from its equations, with autograd, it differs from `pepita_table1` in what the rows change:
+One hidden layer of 1024 units, tanh and sigmoid, 10 % dropout, batches of 64, momentum 0.9, 100
+epochs; rate 0.01 on MNIST (columns accuracy and slowness), 0.001 on CIFAR-10. Table 1 took the
+program of Frenkel, Lefebvre & Bol (Frontiers in Neuroscience, 2021). Written again from its
+equations, with autograd, it differs from `pepita_table1` in what the rows change:
 
     program         weights U(±1/√n), biases, dropout of inputs and hidden units; the output's
                     error averaged over batch and classes, hidden gradients summed over the batch;
@@ -11,6 +12,11 @@ from its equations, with autograd, it differs from `pepita_table1` in what the r
     ours            the setting of table 1 here: He's weights, no biases, dropout of hidden units,
                     gradients averaged over the batch; the rate falls at epoch 60
     mean-output     the same, with the output's error averaged over classes
+
+On CIFAR-10 the program also standardises each colour. Two rows are for CIFAR-10 alone:
+
+    program-raw     the program with inputs in [0, 1], as the text of the paper has them
+    standardised    our setting with standardised colours
 
 Both hidden signals are tanh' ∘ (B y), B ~ U(±√(6 / n_1)).
 """
@@ -37,36 +43,62 @@ ROWS: dict[str, dict[str, Any]] = {
     "plain-momentum": {**PROGRAM, "nesterov": False},
     "ours": OURS,
     "mean-output": {**OURS, "output": "mean"},
+    "program-raw": PROGRAM,
+    "standardised": OURS,
 }
-COLUMNS = {"accuracy": "test accuracy (%)", "slowness": "slowness (epochs)"}
+STANDARDISED = ("program", "plain-momentum", "standardised")
+CIFAR_ALONE = ("program-raw", "standardised")
+COLUMNS = {"accuracy": "MNIST: test accuracy (%)", "slowness": "MNIST: slowness (epochs)",
+           "cifar10": "CIFAR-10: test accuracy (%)",
+           "cifar10-slowness": "CIFAR-10: slowness (epochs)"}  # fmt: skip
+NUMBERS = {
+    "accuracy": Published(95.10, 0.10, "table 1"),
+    "slowness": Published(0.063, None, "table 3"),
+    "cifar10": Published(45.89, 0.16, "table 1"),
+    "cifar10-slowness": Published(0.336, None, "table 3"),
+}
 PUBLISHED = {
     (row, column): number
     for row in ROWS
-    for column, number in {
-        "accuracy": Published(95.10, 0.10, "table 1"),
-        "slowness": Published(0.063, None, "table 3"),
-    }.items()
+    for column, number in NUMBERS.items()
+    if column.startswith("cifar10") or row not in CIFAR_ALONE
 }
-UNITS, BATCH, RATE, MOMENTUM, DROPOUT = 1024, 64, 0.01, 0.9, 0.1
+REMARKS = {
+    "program": "The program was written again from its equations, with the printed setting and "
+    "other random numbers. What else the runs of the paper had is not known.",
+    "ours": "Our setting and the released program agree within 0.2 points. Of the changes that "
+    "were tried, only an output error averaged over the classes comes near the paper "
+    "(mean-output).",
+}
+UNITS, BATCH, MOMENTUM, DROPOUT = 1024, 64, 0.9, 0.1
 
 
-def run(row: str, column: str, scale: Scale) -> dict[str, Any]:
-    plain = _training.run("drtp", "mnist", scale)
-    setting = dict(ROWS[row])
+def run(row: str, column: str, scale: Scale) -> dict[str, Any] | None:
+    data = "cifar10" if column.startswith("cifar10") else "mnist"
+    if data == "mnist" and row in CIFAR_ALONE:
+        return None
+    plain, setting = _training.run("drtp", data, scale), dict(ROWS[row])
     decays = plain["decay_epochs"] if setting.pop("decays") else []
-    return {"experiment": "drtp by autograd", **setting, "decay_epochs": decays,
-            "epochs": scale.epochs, "samples": scale.samples}  # fmt: skip
+    run = {"experiment": "drtp by autograd", **setting, "decay_epochs": decays,
+           "epochs": scale.epochs, "samples": scale.samples}  # fmt: skip
+    cifar = {"data": data, "standardised": row in STANDARDISED}
+    return run if data == "mnist" else {**run, **cifar}  # without, as the kept runs on MNIST are
 
 
 def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None:
     """Train; kept is the accuracy (epochs,) on the test set after every epoch."""
     import torch
 
-    data = _training.arrays("mnist", context.data.data, context.data.download, run["samples"], None)
+    name, options = run.get("data", "mnist"), context.data
+    data = _training.arrays(name, options.data, options.download, run["samples"], None)
     X, y, X_test, y_test = (torch.as_tensor(part, device=context.device) for part in data[:4])
+    if run.get("standardised"):
+        X, X_test = standardised(X, X_test, data[5][0])
+    rate = _training.RATES["drtp"][name]
     for seed in seeds:
-        net, draws = Network(run, seed, context.device), torch.Generator().manual_seed(seed)
-        sgd = torch.optim.SGD(net.parameters(), RATE, MOMENTUM, nesterov=run["nesterov"])
+        net = Network(run, seed, context.device, inputs=X.shape[1])
+        draws = torch.Generator().manual_seed(seed)
+        sgd = torch.optim.SGD(net.parameters(), rate, MOMENTUM, nesterov=run["nesterov"])
         falls = torch.optim.lr_scheduler.MultiStepLR(sgd, run["decay_epochs"], 0.1)
         accuracy = []
         for epoch in range(run["epochs"]):
@@ -80,10 +112,28 @@ def measure(run: dict[str, Any], seeds: Sequence[int], context: Context) -> None
         context.keep(seed, {"accuracy": accuracy})
 
 
-class Network:
-    """784-1024-10 in a row's setting; gradients come from autograd and B y."""
+def standardised(X: Tensor, X_test: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+    """Each colour less its mean over the training images, over its standard deviation.
 
-    def __init__(self, run: dict[str, Any], seed: int, device: str = "cpu") -> None:
+    >>> import torch
+    >>> X, _ = standardised(torch.tensor([[0.0, 2.0, 5.0, 7.0]]), torch.zeros(1, 4), 2)
+    >>> [round(float(x), 4) for x in X[0]]
+    [-1.0, 1.0, -1.0, 1.0]
+    """
+    colours = X.reshape(len(X), channels, -1)
+    mean = colours.mean((0, 2), keepdim=True)
+    std = colours.std((0, 2), keepdim=True, correction=0)
+    return tuple(
+        ((one.reshape(len(one), channels, -1) - mean) / std).flatten(1) for one in (X, X_test)
+    )
+
+
+class Network:
+    """A network in a row's setting; gradients come from autograd and B y."""
+
+    def __init__(
+        self, run: dict[str, Any], seed: int, device: str = "cpu", inputs: int = 784
+    ) -> None:
         import torch
 
         self.run, draws = run, torch.Generator().manual_seed(seed)
@@ -92,7 +142,7 @@ class Network:
             bound = ((6 if he else 1) / fan_in) ** 0.5
             return (bound * (2 * torch.rand(shape, generator=draws) - 1)).to(device)
 
-        he, layers = run["init"] == "he_uniform", [(784, UNITS), (UNITS, 10)]
+        he, layers = run["init"] == "he_uniform", [(inputs, UNITS), (UNITS, 10)]
         self.W = [uniform(n, m, fan_in=m, he=he) for m, n in layers]
         self.b = [uniform(n, fan_in=m, he=False) if run["bias"] else None for m, n in layers]
         self.B = uniform(10, UNITS, fan_in=UNITS, he=True)
@@ -140,16 +190,16 @@ class Network:
 
 
 def value(row: str, column: str, results: Sequence[Result]) -> list[float]:
-    if column == "accuracy":
+    if not column.endswith("slowness"):
         return _training.percent(results)
     return [slowness(result["accuracy"], 0.1).s for result in results]
 
 
 def draw(cells: Results, path: Path) -> None:
     """Test curves of the rows."""
-    curves = {cell: results for cell, results in cells.items() if cell[1] == "accuracy"}
-    _training.draw_curves(curves, {row: row for row in ROWS}, {"accuracy": "DRTP on MNIST"},
-                          PUBLISHED, path)  # fmt: skip
+    panels = {"accuracy": "DRTP on MNIST", "cifar10": "DRTP on CIFAR-10"}
+    curves = {cell: results for cell, results in cells.items() if cell[1] in panels}
+    _training.draw_curves(curves, {row: row for row in ROWS}, panels, PUBLISHED, path)
 
 
 PAPER = Paper(
@@ -164,4 +214,5 @@ PAPER = Paper(
     measure=measure,
     value=value,
     draw=draw,
+    remarks=REMARKS,
 )

@@ -5,7 +5,7 @@ gradients are summed, 1 million batches: the least test loss on the way, half th
 summed over a batch of 32. Published is where the released programs end, with the standard error of
 three runs turned into a standard deviation. Rates and noise as published; the programs have 50
 hidden units for node perturbation and for matched feedback (as here) and 200 for the others.
-matched: feedback that takes the steps of W, from a start of its own; denoising: backpropagation
+matched: feedback that takes the steps of W, from other initial values; denoising: backpropagation
 from inputs with noise of 0.3; backprop-noise: with noise of 0.1 in hidden activities.
 Deviations: epochs of MNIST in place of batches counted; Adam takes the mean gradient, whose size it
 does not see; the loss of backprop-noise is tested without noise, in its program with it.

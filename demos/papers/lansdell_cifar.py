@@ -3,8 +3,8 @@
 Three convolutions with overlapping pooling, two dense layers of 2048, softmax; tanh units, biases,
 dropout of a half on the dense layers; Adam with the rates of the released program, batches of 128.
 Node perturbation learns the feedback from the output to every layer; direct feedback alignment
-keeps it as drawn. Images are shifted to mean 0 and divided by their standard deviation. Deviations
-from that program: see `rate_models.batch.lansdell_cnn`. A small setting tests on so many images as
+keeps it fixed. Images are shifted to mean 0 and divided by their standard deviation. Deviations
+from that program: see `rate_models.batch.lansdell_cnn`. A small setting tests on as many images as
 it trains on.
 """
 

@@ -23,6 +23,10 @@ PUBLISHED = {
     ("angle-before", "figure-3"): Published(90.0, None, "figure 3b, text: about"),
     ("angle-after", "figure-3"): Published(120.0, None, "figure 3b, text: about"),
 }
+REMARKS = {
+    "angle-after": "The text of the paper has no exact number: the angle saturates at "
+    "approximately 120 degrees. Ours passes 120 degrees in the first ten epochs, and saturates too."
+}
 
 
 def run(row: str, column: str, scale: Scale) -> dict[str, Any]:
@@ -85,4 +89,5 @@ PAPER = Paper(
     measure=measure,
     value=value,
     draw=draw,
+    remarks=REMARKS,
 )

@@ -2,8 +2,8 @@
 
 784-1024-10 on MNIST with PEPITA as in table 1 there; h_1 of 5,000 test images without dropout in
 the plane, perplexity 30, from the first two principal components: the paper does not give its
-settings. What the maps are worth in a number: the share of images whose nearest neighbour on the
-map is of their class. The paper has the figure only.
+settings. The number is the share of images whose nearest neighbour on the map is of their class.
+The paper has the figure only.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ layers of student and teacher, and between the feedback w F and the student's se
 Not in the paper, and chosen here: F of standard deviation 0.1, v ~ 0.5 N(0, 1), A = 1, w ~ N(0, 1),
 presynaptic activity of the standard pass. With that of the modulated pass, W_1 takes a part of F in
 proportion to e² at every step, and w F grows by itself, by η S |w F| E[g'(λ) e²] with S the sum of
-F²: at S = 5, as here, PEPITA leaves the equations and runs away, at S = 0.05 (F of 0.01) it does
-not. The paper has figures only: what is compared is the error at the end, how far a simulation is
-from the equations, and when it leaves them.
+F²: at S = 5, as here, PEPITA departs from the equations and diverges, at S = 0.05 (F of 0.01) it
+does not. The paper has figures only: what is compared is the error at the end, how far a
+simulation is from the equations, and when it leaves them.
 """
 
 from __future__ import annotations

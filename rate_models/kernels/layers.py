@@ -238,9 +238,12 @@ def back_project(net: Layers, layer: int, work: Work, mask: Array) -> None:
     w, delta = matrix(net, net.W, layer), units(net, work.delta, layer)
     out = units(net, work.delta, layer - 1)
     out[:] = 0
-    for i in range(delta.size):
-        if delta[i] != 0:
-            vectors.axpy(out, delta[i], w[i])
+    if layer == net.sizes.size - 1:
+        vectors.combine(out, delta, w)
+    else:  # of units that are silent, whose rows need not be read
+        for i in range(delta.size):
+            if delta[i] != 0:
+                vectors.axpy(out, delta[i], w[i])
     gate(net, layer - 1, work, mask)
 
 

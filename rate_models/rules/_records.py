@@ -99,14 +99,17 @@ class Defaults(NamedTuple):
 
     rate: η̂ for labels, with a cross-entropy or the rule's own loss, see `rate_models.defaults`.
     squared: η̂ for the squared error in all other cases, with targets of variance 1 or below.
-    width: the exponent w, see `rate_models.defaults`. activation: of the hidden layers. scale:
-    input scaling; None: that of the source. slower: entries (option, choice, factor); the rate is
-    multiplied by the factor where the option has that choice.
+    width: the exponent w, see `rate_models.defaults`. depth, squared_depth: the exponents d that go
+    with ``rate`` and ``squared``. activation: of the hidden layers. scale: input scaling; None:
+    that of the source. slower: entries (option, choice, factor); the rate is multiplied by the
+    factor where the option has that choice.
     """
 
     rate: float = 1.0
     squared: float = 0.1
     width: float = 1.0
+    depth: float = 0.0
+    squared_depth: float = 0.0
     activation: str = "relu"
     scale: str | None = None
     slower: tuple[tuple[str, str, float], ...] = ()

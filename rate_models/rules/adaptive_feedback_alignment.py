@@ -47,7 +47,7 @@ from rate_models.rules._feedback import feedback
 
 # Tuned with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on synthetic regressions, autoencoders.
-DEFAULTS = Defaults(rate=5, squared=0.3)
+DEFAULTS = Defaults(rate=5, squared=0.3, depth=3)
 
 
 class Hyperparameters(NamedTuple):

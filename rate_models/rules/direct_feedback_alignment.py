@@ -21,7 +21,7 @@ from rate_models.rules import Defaults, Properties
 from rate_models.rules._alignment import from_output
 
 # The rates of feedback alignment: with one hidden layer the two rules are the same.
-DEFAULTS = Defaults(rate=1, squared=0.3)
+DEFAULTS = Defaults(rate=1, squared=0.3, depth=1)
 
 RULE = from_output(
     __name__,

@@ -23,7 +23,7 @@ from rate_models.rules._alignment import layer_to_layer
 
 # Tuned with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on synthetic regressions, autoencoders.
-DEFAULTS = Defaults(rate=1, squared=0.3)
+DEFAULTS = Defaults(rate=1, squared=0.3, depth=1)
 
 RULE = layer_to_layer(
     __name__,

@@ -77,7 +77,7 @@ from rate_models.rules._perturbation import (
 
 # Tuned with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on synthetic regressions, autoencoders.
-DEFAULTS = Defaults(rate=1, squared=0.3)
+DEFAULTS = Defaults(rate=1, squared=0.3, depth=1)
 
 
 class Hyperparameters(NamedTuple):
@@ -243,9 +243,7 @@ def teach(
         b = as_matrix(layers.item(params.B, params.B_at, layer - 1), signal.size, n)
         surprise = layers.units(net, work.p, layer)  # λ̂ - λ
         delta[:] = 0
-        for i in range(signal.size):
-            if signal[i] != 0:
-                vectors.axpy(delta, signal[i], b[i])
+        vectors.combine(delta, signal, b)
         for i in range(n):
             surprise[i] -= delta[i]
         if hyper.solver == RIDGE:

@@ -20,8 +20,8 @@ pass, which then goes through the new weights, and one with the second product a
 Both forms need smaller rates. With three hidden layers the Hebbian form can grow without bound
 where the mismatch form learns, and the two time-local steps must be small to cancel. The mismatch
 form can diverge in deep networks too: to first order ΔW_l = D_l W_l (h_{l-1} - p_{l-1}) p_{l-1}ᵀ
-(D = diag s') is proportional to W_l. Rates must fall with depth. Five hidden layers diverged with
-ReLU, and did not with tanh.
+(D = diag s') is proportional to W_l. Rates must fall with depth, and the default rate does. At
+rates that do not, five hidden layers diverged with ReLU, and did not with tanh.
 
 For s = -1, h_1 - p_1 is D_1 W_1 F e where backpropagation has D_1 W_2ᵀ ... W_Lᵀ e, so F should
 resemble (W_L ... W_1)ᵀ. Mirroring (``mirror_before``, ``mirror_every``) trains F to do so with
@@ -82,7 +82,8 @@ from rate_models.rules._feedback import factor, feedback
 # Tuned with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on synthetic regressions, autoencoders.
 # slower: 0.002 for digits, 0.0005 for synthetic.
-DEFAULTS = Defaults(rate=7.5, squared=0.3, slower=(("form", "time_local", 0.02),))
+# depth: with digits, MNIST and synthetic, see docs/depth.md.
+DEFAULTS = Defaults(rate=7.5, squared=0.3, depth=3, slower=(("form", "time_local", 0.02),))
 
 
 class Hyperparameters(NamedTuple):

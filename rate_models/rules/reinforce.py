@@ -62,7 +62,7 @@ from rate_models.rules._perturbation import (
 
 # Tuned with 256 hidden units on parts of the training samples of digits, MNIST, Fashion-MNIST,
 # CIFAR-10 and synthetic, scored on other parts; squared: on synthetic regressions, autoencoders.
-DEFAULTS = Defaults(rate=0.06, squared=0.3, width=1.75)
+DEFAULTS = Defaults(rate=0.06, squared=0.3, width=1.75, depth=1, squared_depth=1)
 
 
 class Hyperparameters(NamedTuple):

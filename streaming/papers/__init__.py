@@ -78,3 +78,8 @@ def citation(paper: Paper) -> str:
     """The first paragraph of a paper's file."""
     text = lookup.document(sys.modules[paper.module])
     return " ".join(text.partition("\n\n")[0].split())
+
+
+def description(paper: Paper) -> str:
+    """What follows the first paragraph of a paper's file: settings, rows, deviations; or ""."""
+    return lookup.document(sys.modules[paper.module]).partition("\n\n")[2].strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,6 +87,8 @@ class Paper:
     draw(results, path): draws the figure from {(row, column): results}; by default the measured
     cells are drawn with the published numbers.
     chosen: a sentence about settings that were chosen by the numbers of the table.
+    remarks: {row or (row, column): one or two sentences on why our numbers differ from the
+    published ones}; the page of results shows those of cells that `table.differs` finds.
     torch: False if nothing runs on torch; such a paper takes no ``device``.
     """
 
@@ -104,9 +106,14 @@ class Paper:
     mean: Callable[[str, str, Sequence[Result]], float] | None = None
     draw: Callable[[Results, Path], None] | None = None
     chosen: str = ""
+    remarks: Mapping[Any, str] = field(default_factory=dict)
     torch: bool = True
 
     @property
     def cells(self) -> list[Cell]:
         """All cells of the table, row by row."""
         return [(row, column) for row in self.rows for column in self.columns]
+
+    def remark(self, cell: Cell) -> str:
+        """The remark on a cell, or else on its row, or else ""."""
+        return self.remarks.get(cell, self.remarks.get(cell[0], ""))

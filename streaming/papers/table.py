@@ -11,6 +11,7 @@ from typing import Any
 from streaming.papers import Cell, Paper, Result
 
 COLUMNS = ("row", "column", "published", "measured", "seeds", "difference")
+SIGMAS, POINTS = 3, 0.3  # a difference above the larger of both needs a reason, see `differs`
 
 
 def entry(
@@ -104,6 +105,24 @@ def difference(cell: dict[str, Any]) -> str:
         return "-"
     sigmas = "" if cell["difference"] is None else f" ({cell['difference']:+.1f} σ)"
     return f"{cell['gap']:+.{_digits(cell['mean'])}f}{sigmas}"
+
+
+def differs(cell: dict[str, Any]) -> bool:
+    """Whether the measured number differs from the published one so that it needs a reason.
+
+    It does if the gap is above `POINTS` in the table's unit and above `SIGMAS` standard deviations
+    √(σ² published + σ² measured), where an unknown σ counts as 0; and if no seed has a number.
+
+    >>> cell = {"published": 95.1, "published_std": 0.1, "std": 0.13, "state": "measured"}
+    >>> differs({**cell, "gap": 0.57}), differs({**cell, "gap": -0.4})
+    (True, False)
+    """
+    if cell["published"] is None:
+        return False
+    if cell["gap"] is None:
+        return cell["state"] in ("diverged", "undefined")
+    spread = math.hypot(cell["published_std"] or 0, cell["std"] or 0)
+    return abs(float(cell["gap"])) > max(POINTS, SIGMAS * spread)
 
 
 def plus_minus(mean: float, std: float | None) -> str:

@@ -34,7 +34,8 @@ def test_pixels_from_pixels(name: str, tmp_path: Path) -> None:
 
 
 def test_the_page_has_the_numbers_of_the_rules() -> None:
-    rows = re.findall(r"^\| (\w+) \| (.+?) \| (.+?) \| (\w+) \| (.+?) \|$", PAGE.read_text(), re.M)
+    columns = r"^\| (\w+) \| (.+?) \| (.+?) \| (.+?) \| (\w+) \| (.+?) \|$"
+    rows = re.findall(columns, PAGE.read_text(), re.M)
     want = []
     for name in RULES:
         rule = rules.get(name)
@@ -43,6 +44,9 @@ def test_the_page_has_the_numbers_of_the_rules() -> None:
         own = rule.suits is not None and "lr" in rule.suits(spec, True, 1.0)
         squared = "mse" in rule.losses
         labels, numbers = ("own",) * 2 if own else (f"{suits.rate:g}", f"{suits.squared:g}")
-        scale = suits.scale or "of the source"
-        want.append((name, labels, numbers if squared else "-", suits.activation, scale))
+        if not squared:
+            numbers = "-"
+        deep = f"{suits.depth:g}, {suits.squared_depth:g}" if squared else f"{suits.depth:g}, -"
+        depth, scale = "own" if own else deep, suits.scale or "of the source"
+        want.append((name, labels, numbers, depth, suits.activation, scale))
     assert [row for row in rows if row[0] != "rule"] == want

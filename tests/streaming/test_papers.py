@@ -67,7 +67,8 @@ def value(row, column, results):
 
 PAPER = Paper(__name__, rows=ROWS, columns=COLUMNS, unit="steps", published=PUBLISHED,
               full=Scale(seeds=3, epochs=5), quick=Scale(seeds=2, epochs=2, samples=100),
-              run=run, measure=measure, value=value, torch=False)
+              run=run, measure=measure, value=value, torch=False,
+              remarks={"slower": "It sleeps.", ("slow", "there"): "Not compared."})
 '''
 
 
@@ -489,7 +490,8 @@ def test_a_page_of_all_that_is_kept(paper: Path, call: Any, tmp_path: Path) -> N
     reproduce("slow-paper", out, command="slowly")
     call("paper", "--results", page, "--out", out)
     text = page.read_text()
-    assert "`slowly`; 2" in text
+    assert "Computed on 2" in text and "on the device cpu by `slowly`." in text
+    assert "how slow a paper is.\n\nMore about it.\n\nUnit: steps.\n" in text
     assert "| slow | here | 11 ± 0.5 | figure 7 | 11.00 ± 1.00 | 3 | +0.00 (+0.0 σ) |" in text
     slow, slower = (line for line in text.splitlines() if line.startswith("| [slow-paper]"))
     figure = "[slow-paper](out/slow-paper.png)"
@@ -497,9 +499,33 @@ def test_a_page_of_all_that_is_kept(paper: Path, call: Any, tmp_path: Path) -> N
     assert slower.endswith("| 99 | 20.00 (2 diverged) | -79.00 | 3 |")  # no σ is published
     assert text.index(slow) < text.index("## slow-paper")
     assert text.count("### Setting: the paper's") == 1
+    why = text[text.index("### What differs, and why") : text.index("## slow-paper")]
+    assert "- **slow-paper** (slower, here -79.00): It sleeps." in why
+    assert why.count("- **") == 1  # a cell that agrees, or is not compared, needs no reason
     assert "not run yet" not in text
     (out / "slow-paper.json").write_text("{")
     assert_one_error(call("paper", "--results", page, "--out", out), "slow-paper.json", "remove it")
+
+
+def test_a_difference_without_a_remark_is_listed_too(paper: Path) -> None:
+    one = papers.get("slow-paper")
+    cells = [table.entry(one, ("slow", "here"), {}, [{"steps": n} for n in steps])
+             for steps in ((11, 11, 11), (21, 21, 21))]  # fmt: skip
+    lost = table.entry(one, ("slow", "here"), {}, [None])
+    lines = page._differences("slow-paper", one, [*cells, lost])
+    assert lines == ["- **slow-paper** (slow, here +10.00; slow, here diverged): "
+                     f"{page.UNKNOWN}"]  # fmt: skip
+    assert one.remark(("slow", "there")) == "Not compared." and one.remark(("slow", "here")) == ""
+    assert one.remark(("slower", "there")) == "It sleeps."
+
+
+def test_small_settings_show_what_was_computed(paper: Path, call: Any, tmp_path: Path) -> None:
+    out, here = tmp_path / "out", tmp_path / "results.md"
+    reproduce("slow-paper", out, seeds=1, epochs=7, columns=["here", "nowhere"])
+    call("paper", "--results", here, "--out", out)
+    small = page.small(here).read_text()
+    assert "| slow | here | 10.00 | 1 |" in small and "| slow | nowhere" not in small
+    assert "no data for slow, nowhere; slower, nowhere: " in small
 
 
 def test_a_page_of_a_folder_that_is_not_there_is_not_written(
