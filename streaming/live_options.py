@@ -82,4 +82,6 @@ class LiveOptions(Checked):
         ):
             got = f"{len(different)} different of {len(self.labels)}"
             raise BadOption("--labels", got=got, expected="at least two, each once: --labels a,b")
+        if self.labels is not None and "" in self.labels:
+            raise BadOption("--labels", got="an empty label", expected="texts or whole numbers")
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import sys
 import threading
@@ -21,7 +22,8 @@ PATIENCE = 3.0  # seconds: a third signal within this time ends the program at o
 class Bar:
     """A progress bar with samples per second, windowed accuracy (or R² and RMSE) and loss.
 
-    Call it after every block of samples. It reads the scores at most ten times per second.
+    Call it after every block of samples. It reads the scores at most ten times per second. If the
+    terminal is gone nothing is shown any more, and the run goes on.
     """
 
     def __init__(self) -> None:
@@ -33,6 +35,14 @@ class Bar:
         if now < self._due:
             return
         self._due = now + 0.1
+        try:
+            self._show(run)
+        except OSError:
+            self._due = math.inf
+            if self._bar is not None:
+                self._bar.disable = True
+
+    def _show(self, run: Run) -> None:
         if self._bar is None:
             self._bar = tqdm(
                 desc=f"{run.learner.rule} on {own_files.shown(run.config.source)}",
@@ -56,7 +66,8 @@ class Bar:
     def close(self) -> None:
         """Remove the bar from the screen."""
         if self._bar is not None:
-            self._bar.close()
+            with contextlib.suppress(OSError):
+                self._bar.close()
 
 
 class Steps:
@@ -91,12 +102,13 @@ def _total(run: Run) -> int | None:
 
 
 class Interrupts:
-    """Turns SIGINT and SIGTERM into a stop request that a run polls between two blocks.
+    """Turns SIGINT, SIGTERM and SIGHUP into a stop request that a run polls between two blocks.
 
-    Calling the object polls it: True after a signal. One signal may arrive twice, as Ctrl-C does
-    when one program starts another. A third signal within three seconds raises KeyboardInterrupt,
-    so that a run that hangs can be ended. The first signal raises it too if nothing has polled
-    yet, since then nothing was learned. A signal that is ignored stays ignored.
+    SIGHUP comes when the terminal is closed. Calling the object polls it: True after a signal. One
+    signal may arrive twice, as Ctrl-C does when one program starts another. A third signal within
+    three seconds raises KeyboardInterrupt, so that a run that hangs can be ended. The first signal
+    raises it too if nothing has polled yet, since then nothing was learned. A signal that is
+    ignored stays ignored, as SIGHUP under nohup.
     """
 
     def __init__(self) -> None:
@@ -123,7 +135,8 @@ class Interrupts:
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:
         """Catch the signals inside the block; only the main thread can."""
-        numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if _is_ours(n)]
+        signals = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+        numbers = [n for n in signals if _is_ours(n)]
         before = {n: signal.signal(n, self._handle) for n in numbers}
         try:
             yield

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +31,22 @@ def process(code: str, *arguments: str) -> str:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
+
+
+def killed_after(program: subprocess.Popen[Any], folder: Path, samples: int) -> None:
+    """Kill a program that runs in ``folder``, once its metrics have so many samples."""
+    due, seen = time.monotonic() + 120, 0
+    try:
+        while seen < samples:
+            assert time.monotonic() < due and program.poll() is None, "it did not come so far"
+            time.sleep(0.01)
+            with contextlib.suppress(OSError, IndexError, ValueError):  # not there, or half written
+                seen = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])[
+                    "samples"
+                ]
+    finally:
+        program.kill()
+        program.wait()
 
 
 def forked(work: Callable[[], object]) -> int:

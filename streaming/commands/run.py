@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from streaming.runs.loop import Run
     from streaming.runs.run import Hooks
 
-SHOWN_DRIFTS = 8
 BESIDE_RESUME = ("resume", "json_", "quiet", "port", "paused", "stay")
 
 Out = Annotated[
@@ -144,7 +143,7 @@ def _report(summary: dict[str, Any]) -> str:
     """The report at the end of a run, as text."""
     from streaming.runs import footprint
     from streaming.runs.live import report
-    from streaming.runs.summary import score_rows
+    from streaming.runs.summary import SHOWN_DRIFTS, adapted, score_rows
 
     scores = score_rows(summary)
     rows = [
@@ -166,6 +165,7 @@ def _report(summary: dict[str, Any]) -> str:
         more = f"... ({summary['drifts']:,} in all)" if summary["drifts"] > SHOWN_DRIFTS else ""
         text = " ".join([*found[:SHOWN_DRIFTS], more]) if found else "none"
         rows.insert(len(scores) + 1, ("drifts detected after", text))
+    rows[len(scores) + 1 : len(scores) + 1] = adapted(summary)
     if summary["skipped"]:
         rows.insert(len(scores) + 1, ("skipped", f"{summary['skipped']:,} bad samples"))
     if summary["missing"]:

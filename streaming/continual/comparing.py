@@ -16,10 +16,10 @@ from streaming.learner.learner import OnlineLearner
 from streaming.runs.config import RunConfig
 from streaming.samples.task_sequence import TaskSequence
 from streaming.scores import continual
+from streaming.scores.adapting import FRACTION, WINDOW
 from streaming.scores.drift_detector import DriftDetector
 from streaming.scores.evaluate import held_out
 
-WINDOW, FRACTION = 250, 0.95  # of recovery, see `scores.continual.recovery_time`
 CONTROL = "hidden layer frozen"  # the readout alone learns
 DETECTORS = ("adwin", "page_hinkley")
 Result = dict[str, Any]

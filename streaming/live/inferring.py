@@ -22,12 +22,13 @@ def classes_of(where: str, labels: Sequence[Any], options: AllOptions) -> tuple[
     """
     if options.task == "regression":
         return None
-    if options.labels:
-        return options.labels
+    if options.labels or options.classes == "grow":
+        return options.labels or ()
     if not labels:
         raise BadOption(
             where, got="no label among the first samples", expected="the labels that can come",
-            remedy="name them: --labels a,b, or predict numbers: --task regression",
+            remedy="name them: --labels a,b, let them appear: --classes grow, or predict numbers: "
+            "--task regression",
         )  # fmt: skip
     kind = _kind(where, labels)
     different = set(labels)
@@ -39,6 +40,12 @@ def classes_of(where: str, labels: Sequence[Any], options: AllOptions) -> tuple[
         raise BadOption(where, got="classification of numbers with decimals",
                         expected="whole numbers or texts as labels")  # fmt: skip
     return tuple(sorted(int(v) for v in different) if kind is int else sorted(different))
+
+
+def samples_needed(options: AllOptions) -> int:
+    """The number of first samples that tell the features and, unless options do, the classes."""
+    told = options.labels or options.classes == "grow" or options.task == "regression"
+    return 1 if told else PEEK
 
 
 def schema_of(where: str, first: Sequence[dict[str, Any]], options: AllOptions) -> Schema:

@@ -2,7 +2,7 @@
 
 CSV: the options of tables choose the columns, as for `streaming.sources.csv`. A row without a label
 is only predicted. A cell with quotes has to end in its line. A line equal to the line of names is
-skipped, so that files can follow each other.
+skipped, so that files can follow each other; a line of other names ends the run.
 JSON: see `streaming.live.messages`; labels may come late.
 
 Blank lines do not count as messages.
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rate_models.errors import BadOption
+from rate_models.errors import BadOption, BadSample
 from streaming.live.batch import Batch
 from streaming.live.collecting import Collector
-from streaming.live.inferring import PEEK, SECONDS, schema_of
+from streaming.live.inferring import SECONDS, samples_needed, schema_of
 from streaming.live.messages import Message, decoded, is_label, message
 from streaming.live.schema import Malformed, Schema
 from streaming.live.source import AllOptions, LiveSource, check_options
@@ -37,6 +37,10 @@ FEW = 16  # lines that the slow reader takes at once
 FAST = 2048  # lines that the fast reader takes at once
 
 
+class OtherColumns(Exception):
+    """A line of names that are not those of the stream; what follows would be misread."""
+
+
 class Format(ABC):
     """How lines become samples. schema: the form of a sample. guess: a line about the task."""
 
@@ -45,7 +49,7 @@ class Format(ABC):
 
     @abstractmethod
     def message(self, line: bytes) -> Message | None:
-        """The message in a line; None for a line that is none. Raises Malformed."""
+        """The message in a line; None for a line that is none. Raises Malformed, OtherColumns."""
 
     def batch(self, lines: Lines, arrived: int, origin: int) -> Batch | None:
         """Many lines at once; None if any of them needs `message`."""
@@ -75,7 +79,11 @@ class CsvLines(Format):
 
     def __init__(self, name: str, first: Sequence[bytes], options: AllOptions) -> None:
         self._encoding, self._decimal = _encoding(options), options.decimal
-        header = _text(first[0], self._encoding)
+        try:
+            header = _text(first[0], self._encoding)
+        except Malformed as problem:
+            raise BadOption(name, got=str(problem).removeprefix("got "),
+                            expected="lines of CSV or JSON") from None  # fmt: skip
         self._sep = _separator(header, options.sep)
         records = list[Record]()
         for i, line in enumerate(first):
@@ -100,6 +108,7 @@ class CsvLines(Format):
         if not line.strip() or line == self.header:
             return None
         cells = self._cells(_text(line, self._encoding))
+        self._same_columns(cells)
         if len(cells) != len(self.columns.names):
             raise Malformed(f"got {len(cells)} cells; expected {len(self.columns.names)}")
         chosen = [cells[i] for i in self.columns.features]
@@ -131,24 +140,34 @@ class CsvLines(Format):
         stamps = np.full(n, arrived, np.int64), np.full(n, np.nan)
         return Batch(X, y, *stamps, lines.marks, int(lines.marks[-1]), origin)
 
+    def _same_columns(self, cells: list[str]) -> None:
+        """Raise OtherColumns for a line of names, as a program sends that was started anew."""
+        names = self.columns.names
+        if self.header is None or names[self.columns.label] not in map(str.strip, cells):
+            return
+        if all(feature(cell, self._decimal) is None for cell in cells):
+            raise OtherColumns(f"got the names {', '.join(cells)[:200]}; expected those of the "
+                               f"first line, {', '.join(names)[:200]}")  # fmt: skip
+
     def _classes(
         self, name: str, texts: list[str], options: AllOptions
     ) -> tuple[tuple[object, ...] | None, str]:
         if options.task == "regression":
             return None, ""
-        if options.labels:
-            return options.labels, ""
+        if options.labels or options.classes == "grow":
+            return options.labels or (), ""
         if not texts:
             raise BadOption(name, got="no label among the first rows",
                             expected="the labels that can come",
-                            remedy="name them: --labels a,b")  # fmt: skip
+                            remedy="name them: --labels a,b, or --classes grow")  # fmt: skip
         labels = Labels(name, self.columns.names[self.columns.label], task=options.task,
                         loss=options.loss, decimal=options.decimal)  # fmt: skip
         labels.add(texts, range(len(texts)))
         labels.settle(len(texts), skip=True)
         if labels.classes is not None and len(labels.classes) < 2:
             raise BadOption(name, got=f"the label {labels.classes[0]!r} alone in the first rows",
-                            expected="at least two", remedy="name them: --labels a,b")  # fmt: skip
+                            expected="at least two",
+                            remedy="name them: --labels a,b, or --classes grow")  # fmt: skip
         return labels.classes, labels.guess
 
     def _cells(self, text: str) -> list[str]:
@@ -191,7 +210,7 @@ def peek(read: Callable[[float], bytes | None], needed: int) -> Peeked:
 
 def lines_needed(options: AllOptions) -> int:
     """How many lines `peek` needs: more if the classes have to be inferred."""
-    return 2 if options.labels or options.task == "regression" else PEEK + 1
+    return samples_needed(options) + 1
 
 
 def format_of(name: str, first: Sequence[bytes], options: AllOptions) -> Format:
@@ -240,6 +259,10 @@ class LineSource(LiveSource):
                     collector.add(content, arrived, mark)
             except Malformed as problem:
                 self._refused(line, str(problem), mark)
+            except OtherColumns as problem:
+                collector.flush()
+                where = f"{self.name}, the line that ends at byte {mark:,}"
+                raise BadSample(f"{where}: {problem}; start a new run for them") from None
 
     def _refused(self, line: bytes, reason: str, mark: int) -> None:
         """Count a malformed line: as a late label if it is one, else as a sample."""

@@ -54,7 +54,6 @@ def decoded(data: bytes | str) -> dict[str, Any]:
 def message(content: dict[str, Any], schema: Schema) -> Message:
     """The message in a decoded JSON object. Raises Malformed."""
     label = content.get("label")
-    y = schema.no_label if label is None else schema.label(label)
     x = features(content, schema)
     if x is None and label is None:
         raise Malformed("got neither features nor a label")
@@ -63,7 +62,9 @@ def message(content: dict[str, Any], schema: Schema) -> Message:
         raise Malformed(f"got a key of type {type(key).__name__}; expected a text or whole number")
     if (isinstance(key, int) and abs(key) >= 2**63) or (isinstance(key, str) and len(key) > 200):
         raise Malformed("got a key that is too long")
-    return Message(x, y, key, _time(content.get("time")), _sequence(content.get("seq")))
+    time, seq = _time(content.get("time")), _sequence(content.get("seq"))
+    y = schema.no_label if label is None else schema.label(label)  # last: it may be a new class
+    return Message(x, y, key, time, seq)
 
 
 def is_label(content: dict[str, Any], schema: Schema) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming.tables.numbers import number
+
 LARGEST = 1e18  # squares of inputs stay finite in single precision
+MOST_CLASSES, LONGEST = 1000, 200  # classes that can appear in a stream; characters of their labels
+WHOLE = re.compile(r"(0|-?[1-9]\d{0,17})(?:\.0)?", re.ASCII)  # as a program may write it
 
 
 class Malformed(Exception):
@@ -22,20 +27,19 @@ class Schema:
     """The form of a sample. classes: its possible labels, in order; None for numbers to predict.
 
     names: of the features, for messages that name them; empty if they are in a fixed order.
+    grows: whether a label that is not among the classes becomes one.
     """
 
     n_features: int
     classes: tuple[Any, ...] | None
     names: tuple[str, ...] = ()
+    grows: bool = False
     _index: dict[Any, int] = field(default_factory=dict)
     _texts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._index = {label: i for i, label in enumerate(self.classes or ())}
-        self._texts = {str(label): i for i, label in enumerate(self.classes or ())}
-        for label, i in self._index.items():  # as pandas writes whole numbers in a column with gaps
-            if type(label) is int:
-                self._texts.setdefault(f"{label}.0", i)
+        for i, label in enumerate(self.classes or ()):
+            self._add(label, i)
 
     @property
     def y_type(self) -> type[Any]:
@@ -59,9 +63,8 @@ class Schema:
             index = self._index.get(value)
             if index is None or type(self.classes[index]) is not type(value):
                 index = self._texts.get(value) if isinstance(value, str) else None
-            if index is not None:
-                return index
-        raise Malformed(f"got the label {_short(value)}; expected one of {self._listed()}")
+            return self._appeared(value) if index is None else index
+        raise Malformed(f"got the label {_short(value)}; expected {self._listed()}")
 
     def label_text(self, text: str) -> float:
         """As `label`, for a cell of a table."""
@@ -70,9 +73,8 @@ class Schema:
                 return self._number(float(text))
             except ValueError:
                 raise Malformed(f"got {_short(text)} as the number to predict") from None
-        if (index := self._texts.get(text)) is None:
-            raise Malformed(f"got the label {_short(text)}; expected one of {self._listed()}")
-        return index
+        index = self._texts.get(text)
+        return self._appeared(text) if index is None else index
 
     def label_texts(self, texts: Sequence[str]) -> NDArray[Any] | None:
         """`label_text` of several cells, -1 or NaN for empty ones; None if any is malformed."""
@@ -86,6 +88,40 @@ class Schema:
             return np.array([index[text] if text else -1 for text in texts], np.int64)
         except (KeyError, ValueError):
             return None
+
+    def admit(self, labels: Sequence[Any]) -> None:
+        """Add labels that are not known yet to the classes."""
+        for label in labels:
+            if label not in self._index:
+                self._add(label, len(self.classes or ()))
+                self.classes = (*(self.classes or ()), label)
+
+    def _add(self, label: Any, index: int) -> None:
+        self._index[label] = index
+        self._texts.setdefault(str(label), index)
+        if type(label) is int:  # as pandas writes whole numbers in a column with gaps
+            self._texts.setdefault(f"{label}.0", index)
+
+    def _appeared(self, value: str | int | bool) -> int:
+        """The index of a label that is not among the classes yet. Raises Malformed.
+
+        A text that is a whole number is that number, as the labels of tables are.
+        """
+        label = value
+        if self.grows and isinstance(value, str):
+            amount = number(value)
+            if match := WHOLE.fullmatch(value):
+                label = int(match[1])
+            elif len(value) > LONGEST or (amount is not None and not amount.is_integer()):
+                raise Malformed(f"got the label {_short(value)}; expected a short text or a whole "
+                                "number, or a label named by --labels")  # fmt: skip
+        known = len(self.classes or ())
+        same = label in self._index  # such as True beside 1
+        huge = isinstance(label, int) and abs(label) >= 2**63
+        if not self.grows or same or huge or known >= MOST_CLASSES:
+            raise Malformed(f"got the label {_short(value)}; expected {self._listed()}")
+        self.admit([label])
+        return known
 
     def check(self, x: NDArray[np.float64]) -> None:
         """Raise Malformed unless x (n_features,) is a finite sample of this form."""
@@ -106,7 +142,11 @@ class Schema:
 
     def _listed(self) -> str:
         labels = self.classes or ()
-        return ", ".join(map(str, labels[:20])) + (", ..." if len(labels) > 20 else "")
+        if self.grows and len(labels) < MOST_CLASSES:
+            return "a text or a whole number"
+        if self.grows:
+            return f"one of the {len(labels):,} so far, the most that can appear"
+        return "one of " + ", ".join(map(str, labels[:20])) + (", ..." if len(labels) > 20 else "")
 
 
 def _short(value: object) -> str:

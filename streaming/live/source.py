@@ -15,7 +15,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class AllOptions(SourceOptions, TableOptions, LiveOptions):
     """The options of a live source; those of tables are for lines of CSV."""
 
     loss: str | None = None
+    classes: Literal["grow"] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class LiveSource(Source):
     def __init__(self, name: str, options: AllOptions, schema: Schema, rate: float | None) -> None:
         self.name, self.options, self.schema, self.rate = name, options, schema, rate
         self.match = options.match or self.match
-        self.classes = schema.classes
+        self.classes, schema.grows = schema.classes, options.classes == "grow"
         self.steps = Steps(options.signal, schema.n_features, rate)
         self.n_features = self.steps.n_outputs
         self.feature_names = schema.names if not options.signal else ()
@@ -116,6 +117,7 @@ class LiveSource(Source):
         """
         if (taken := self.queue.take(most, timeout)) is None:
             return None
+        self.classes = self.schema.classes  # may have grown
         batch, labels = taken
         if batch is None:
             return Taken(None, labels)
@@ -170,9 +172,8 @@ class LiveSource(Source):
 
     def label_of(self, codes: Any) -> Any:
         """Labels of class indices (n,); numbers to predict stay as they are."""
-        if self.classes is None:
+        if (labels := self.schema.classes) is None:
             return np.asarray(codes, np.float64)
-        labels = self.classes
         return [labels[int(code)] for code in codes]
 
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:

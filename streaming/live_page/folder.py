@@ -1,7 +1,8 @@
 """Feeds the page from the folder of a run that has ended or that another process goes on with.
 
 Only reads. New lines of ``metrics.jsonl`` become points; weights, angles and the confusion are
-those of the last checkpoint. Inputs and activities are not in a folder.
+those of the last checkpoint. It also has the input of its last sample: the prediction and the
+activities are what the stored network answers to it. Its true label is not stored.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import operator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rate_models.diagnostics import measures
-from rate_models.errors import BadOption, UserError
+from rate_models.errors import BadOption, MissingData, UserError
 from rate_models.support import own_files
 from streaming.files import checkpoint
 from streaming.files.lock import holder
 from streaming.learner.learner import OnlineLearner
 from streaming.live_page.ring import NAN, About, Frame, Point, Ring
+from streaming.live_page.watching import INPUTS, UNITS, as_text
 from streaming.runs.config import RunConfig
+from streaming.runs.state import RECENT
 from streaming.scores.metrics import Metrics
 
 MOST = 2**24  # bytes of metrics.jsonl that are read at once
@@ -34,6 +38,9 @@ class FolderFeed:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        if not (folder / "config.json").is_file():
+            raise MissingData("--open", got=f"no {folder / 'config.json'}",
+                              expected="the folder of a run")  # fmt: skip
         self._config = RunConfig.read(folder / "config.json")
         self.ring = Ring()
         self._read, self._before = 0, (0, 0.0)
@@ -78,13 +85,15 @@ class FolderFeed:
         self._angles = tuple(angles.values())
         confusion, labels = self._confusion(learner, arrays)
         self._frame = Frame(rate=learner.lr, confusion=confusion, labels=labels)
+        position = meta.get("run", {}).get("position", 0)
+        _answer(self._frame, learner, arrays.get(RECENT), position)
         self._stamp = stamp
         c = self._config
         self.ring.about = About(
             learner.rule, own_files.shown(c.source), tuple(learner.sizes),
             "R²" if learner.classes is None else "accuracy",
-            tuple(f"W{n}" for n in range(1, len(learner.sizes))), tuple(angles), None,
-            "live" in meta.get("run", {}), False, str(self._folder),
+            tuple(f"W{n}" for n in range(1, len(learner.sizes))), tuple(angles),
+            _image_shape(meta, learner), "live" in meta.get("run", {}), False, str(self._folder),
         )  # fmt: skip
         return True
 
@@ -136,3 +145,37 @@ class FolderFeed:
             number("loss"), number("windowed_loss"), pace, number("p50_ms", times),
             number("p99_ms", times), self._norms, self._angles,
         )  # fmt: skip
+
+
+def _answer(frame: Frame, learner: OnlineLearner, recent: Any, position: int) -> None:
+    """What the learner answers to the last input of its run; where it has none, why."""
+    if recent is None or not len(recent):
+        frame.remark = "the checkpoint has no sample"
+        return
+    x = np.asarray(recent, np.float64)[-1:]
+    try:
+        predicted, layers = learner.predict_many(x)[0], learner.activities(x)
+    except UserError as error:
+        frame.remark = f"the stored network gives no answer: {error}"
+        return
+    frame.x, frame.predicted = x[0, :INPUTS], as_text(predicted, learner.classes is None)
+    names = [f"layer {n}" for n in range(1, len(layers))]
+    shown = {name: {"soma": h[0]} for name, h in zip([*names, "output"], layers, strict=True)}
+    if learner.circuit is not None:  # its compartments are a part of the checkpoint
+        shown = learner.network.activities()
+    frame.activities = {
+        layer: {name: np.asarray(part[:UNITS], np.float64) for name, part in parts.items()}
+        for layer, parts in shown.items()
+    }
+    frame.remark = f"number {position:,}, answered by the stored network"
+
+
+def _image_shape(meta: dict[str, Any], learner: OnlineLearner) -> tuple[int, ...] | None:
+    """The shape of an input, if it is an image."""
+    given = meta.get("run", {}).get("image_shape")
+    try:
+        shape = tuple(map(operator.index, given))
+    except TypeError:  # none, or a crafted file
+        return None
+    good = len(shape) in (2, 3) and min(shape) > 0 and math.prod(shape) == learner.sizes[0]
+    return shape if good else None

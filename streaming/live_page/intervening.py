@@ -23,7 +23,7 @@ def set_rate(run: Run, lr: float) -> None:
 
 def drift(run: Run) -> None:
     """Let the stream drift, see `Source.drift_now`. Raises BadOption if it cannot."""
-    run.source.drift_now()
+    run.source.drift_now(run.position)
     changed = run.config.model_copy(update={"source": run.source.name})
     _change(run, changed, {"source": run.source.name})
 

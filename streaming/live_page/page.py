@@ -89,9 +89,12 @@ class View:
         self._feed, self._about, self._count = feed, about, 0
         self._curves, self._activity = Curves(about), Activity()
         self._numbers = Div(sizing_mode="stretch_width", stylesheets=[NUMBERS])
+        self._remark = Div(text="", sizing_mode="stretch_width", styles={"color": "#555"})
         self._layer = Select(title="layer", options=[], stylesheets=[STYLE], width=220)
         self._pictures: list[Any] = [Input(about.image_shape)]
-        self.roots: dict[str, Any] = {"numbers": self._numbers, "layer": self._layer}
+        self.roots: dict[str, Any] = {
+            "numbers": self._numbers, "layer": self._layer, "remark": self._remark,
+        }  # fmt: skip
         self.roots |= self._curves.figures
         self.roots["input"] = self._pictures[0].figure
         self.roots |= {f"activity{i}": f for i, f in enumerate(self._activity.figures)}
@@ -119,6 +122,7 @@ class View:
             return
         self._curves.add(points)
         frame = ring.frame
+        _set(self._remark, text=html.escape(frame.remark))
         layers = [*frame.activities]
         if self._layer.options != layers:
             self._layer.options = layers

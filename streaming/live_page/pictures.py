@@ -128,7 +128,8 @@ class Input:
         if frame.x is None:
             return
         shape = self._shape
-        self.figure.title.text = f"predicted {frame.predicted}, true {frame.truth}"
+        known = {"predicted": frame.predicted, "true": frame.truth}
+        self.figure.title.text = ", ".join(f"{name} {text}" for name, text in known.items() if text)
         if shape is None:
             self._line.data = {"at": np.arange(len(frame.x)), "x": frame.x}
         elif frame.x.size == math.prod(shape):

@@ -61,6 +61,7 @@ class Frame:
     """What is shown of the last moment only; None, or empty, where it is not known.
 
     activities: {layer: {compartment: (n_l,)}}. x: the last input, raw; predicted, truth: of it.
+    remark: a line about the last sample, or why it is not known.
     confusion (k, k): true class by predicted class, of the labels ``labels``. busy: share of the
     time in which each worker has worked. rate: the learning rate. can_drift: see `Source`.
     """
@@ -75,6 +76,7 @@ class Frame:
     labels: tuple[str, ...] = ()
     activities: dict[str, dict[str, Array]] = field(default_factory=dict)
     busy: tuple[float, ...] = ()
+    remark: str = ""
 
 
 class Ring:

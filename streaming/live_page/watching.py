@@ -100,6 +100,8 @@ class Watcher:
             self._points.done()
 
     def _weigh(self, run: Run) -> None:
+        if self._ring.about is not None:  # it may have grown
+            self._ring.about = self._ring.about._replace(sizes=tuple(run.learner.sizes))
         parameters = run.learner.network.parameters()
         self._norms = tuple(measures.weight_norms(parameters))
         self._angles = tuple(_angles(run, parameters).values())
@@ -170,7 +172,14 @@ def _text(run: Run, value: Any) -> str:
     """A class index as the name of its class, or numbers of a regression."""
     labels, names = classes_of(run)
     if labels is None:
-        numbers = np.atleast_1d(value)
-        return ", ".join(f"{v:.4g}" for v in numbers[:4]) + (" …" if len(numbers) > 4 else "")
+        return as_text(value, True)
     known = 0 <= int(value) < len(labels)
     return str((names or labels)[int(value)]) if known else "nothing yet"
+
+
+def as_text(value: Any, numbers: bool) -> str:
+    """A label, or the numbers of a regression."""
+    if not numbers:
+        return "nothing yet" if value is None else str(value)
+    several = np.atleast_1d(value)
+    return ", ".join(f"{v:.4g}" for v in several[:4]) + (" …" if len(several) > 4 else "")

@@ -126,7 +126,13 @@ class RunConfig(RunOptions):
             option = "--epochs" if self.target == "label" else "--target"
             raise BadOption(option, got=f"{self.epochs or 'input'} beside {self.source}",
                             expected="a stream that is read once, and its labels")  # fmt: skip
-        labels = self.labels or (self.lineage and self.lineage.classes)
+        labels = self.labels
+        if self.lineage is not None and self.classes != "grow":
+            known = self.lineage.classes
+            if odd := [label for label in labels or () if label not in (known or ())]:
+                raise BadOption("--labels", got=f"{odd[0]!r} beside --from", remedy="leave it out",
+                                expected=f"labels of {self.lineage.parent}")  # fmt: skip
+            labels = known
         return open_source(self.source, self._source_options(labels=labels))
 
     def _source_options(self, **more: Any) -> Options:
@@ -169,7 +175,7 @@ class RunConfig(RunOptions):
         epochs = self.epochs or own["epochs"]
         scale = defaults.scale_of(self, source)
         settings = {k: v for k, v in own.items() if k not in (*DEFAULTS, "lr")} | self.settings
-        settings.setdefault("loss", definition.loss if source.classes else "mse")
+        settings.setdefault("loss", definition.loss if source.classes is not None else "mse")
         settings.setdefault("activation", definition.defaults.activation)
         if settings["activation"] is None:
             raise BadOption("activation", got=None, expected="a name, or one a hidden layer")
@@ -189,7 +195,7 @@ class RunConfig(RunOptions):
             "task": "regression" if source.classes is None else "classification",
             "data": self.data and self.data.absolute(),
             "signal": signals.references(self.signal),
-            "labels": source.classes if isinstance(source, LiveSource) else None,
+            "labels": (source.classes or None) if isinstance(source, LiveSource) else None,
             "settings": settings,
         }
         config = self.model_copy(update=filled)

@@ -21,7 +21,7 @@ from streaming.learner import implementation
 from streaming.learner.following import MEASURED, OF_ONE, Power
 from streaming.options import RunOptions
 from streaming.samples.scaling import Scaler
-from streaming.sources import Source
+from streaming.sources import LiveSource, Source
 
 
 def power_of(source: Source, scale: str) -> float | None:
@@ -52,11 +52,11 @@ def power_of(source: Source, scale: str) -> float | None:
 def options(config: RunOptions, source: Source) -> dict[str, float]:
     """Default {"lr": η, ...} for rule and source, with the rates that depend on it.
 
-    Empty if P can only be measured while the network learns.
+    Empty if P can only be measured while the network learns, or if the classes can.
     config: as `RunConfig.resolved` returns it, but without the rate.
     """
     power = power_of(source, str(config.scale))
-    if power is None:
+    if power is None or (config.classes == "grow" and isinstance(source, LiveSource)):
         return {}
     momentum = config.settings.get("momentum", 0)
     if not isinstance(momentum, int | float) or not 0 <= momentum < 1:
@@ -104,7 +104,9 @@ def line(given: RunOptions, resolved: RunOptions, source: Source) -> str:
     rule = implementation.rule_of(resolved.rule, resolved.circuit)
     suits, settings = rule.defaults, resolved.settings
     chosen = []
-    if given.lr is None and resolved.lr is None:
+    if given.lr is None and resolved.lr is None and resolved.scale in OF_ONE:
+        chosen.append("lr by the number of classes so far")
+    elif given.lr is None and resolved.lr is None:
         chosen.append(f"lr by the first {MEASURED} samples")
     elif given.lr is None and "lr" in source.defaults:
         chosen.append(f"lr {resolved.lr:g}, which suits {own_files.shown(source.name)}")

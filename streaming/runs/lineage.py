@@ -65,6 +65,10 @@ class Continued(Wrapped):
         """As `Source.chunks`; earlier epochs of the source belong to earlier runs."""
         return self._source.chunks(epoch + self._epoch, start, size)
 
+    def drift_now(self, position: int) -> None:
+        """As `Source.drift_now`, counted from the beginning of this run."""
+        super().drift_now(position + self._epoch * (self.length or 0))
+
     def drifts(self, samples: int) -> Sequence[int]:
         """As `Source.drifts`, counted from the beginning of this run."""
         before = self._epoch * (self.length or 0)

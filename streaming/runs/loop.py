@@ -96,6 +96,7 @@ class Run(BaseRun):
             stopped = self._stream(hooks, rate_checks)
             self.save()
             if stopped in FINISHED:
+                self.adapting.end(self.learner)
                 scores = held_out_scores(self._test(hooks.stop))
                 if self.line_at != self.position:
                     self._line(scores)
@@ -128,7 +129,8 @@ class Run(BaseRun):
         """Compile the kernels, or load them from their cache, by means of a temporary learner."""
         with slow("compiling kernels (once)", notify):
             spare = self.config.learner(self.source)
-            label = self.source.classes[0] if self.source.classes else np.zeros(spare.sizes[-1])
+            labels = self.source.classes
+            label = np.zeros(spare.sizes[-1]) if labels is None else (labels or (0,))[0]
             for n in (1, 2):  # a single sample and several workers use different kernels
                 zeros = np.zeros((n, self.source.n_features))
                 spare.learn_many(zeros, [label] * n)
@@ -148,6 +150,7 @@ class Run(BaseRun):
                         return why
                     clock = time.perf_counter()
                     continue
+                clock += self.adapting.look(self.position, self.learner)
                 self._learn(X, y)
                 few = len(X) < ENOUGH
                 self.recent = np.vstack([self.recent, X] if few else [X[-ENOUGH:]])[-ENOUGH:]
@@ -204,6 +207,7 @@ class Run(BaseRun):
         """The number of samples until a line, a checkpoint or the end is due, at most `most`."""
         c = self.config
         due = [self.most, *(n - self.position % n for n in (c.interval, c.save_every))]
+        due.append(self.adapting.until_drift(self.position))
         return min(due if c.samples is None else [*due, c.samples - self.position])
 
     def _learn(self, X: Any, y: Any) -> None:
@@ -218,6 +222,7 @@ class Run(BaseRun):
     def _count(self, scored: Scored, count: int) -> None:
         """Add the scores of ``count`` samples of the stream, and move the position."""
         self.metrics.update(*scored)
+        self.adapting.add(len(scored.losses))
         self.last = scored if len(scored.losses) == count else None  # else some were skipped
         if self.examples:
             self.examples.add(scored)

@@ -21,7 +21,7 @@ from streaming.pictures import drawn
 from streaming.runs import defaults
 from streaming.runs import state as run_state
 from streaming.runs.config import RunConfig
-from streaming.runs.live.run import LiveRun
+from streaming.runs.live.run import LiveRun, opened_sink
 from streaming.runs.loop import FINISHED, Hooks, Run
 from streaming.runs.record import Recorder
 from streaming.runs.state import RunState
@@ -58,6 +58,7 @@ def run(
         source, learner = begun
     recorder = Recorder(config.record, learner, source)
     run_state.metrics(config, source)  # raises errors before anything is written
+    _try_to_publish(source, learner, hooks)
     name = f"{own_files.shown(config.circuit)}-circuit" if config.circuit else learner.rule
     folder = new_folder(own_files.shown(config.source), name, out)
     with disk(folder), locked(folder) as lock:
@@ -105,6 +106,12 @@ def resume(folder: Path, hooks: Hooks = Hooks()) -> Summary:
         this = _kind(source)(folder, config, source, learner, recorder, lock)
         this.restore(arrays, state)
         return this.go(hooks)
+
+
+def _try_to_publish(source: Source, learner: OnlineLearner, hooks: Hooks) -> None:
+    """Raise the errors of ``--publish`` before anything is written."""
+    if isinstance(source, LiveSource) and (sink := opened_sink(source, learner, hooks.notify)):
+        sink.close()
 
 
 def _refuse_without_learner(folder: Path, config: RunConfig) -> None:

@@ -23,6 +23,7 @@ from streaming.records import option_of
 from streaming.runs.config import RunConfig
 from streaming.runs.divergence import ENOUGH
 from streaming.runs.record import Recorder
+from streaming.scores.adapting import Adapting
 from streaming.scores.drift_detector import DriftDetector
 from streaming.scores.metrics import Metrics, Scored
 from streaming.sources import Source, content
@@ -30,6 +31,7 @@ from streaming.sources import Source, content
 Array = NDArray[Any]
 POSITION = ("position", "epoch", "index", "seconds", "epochs", "line_at", "over")
 RECENT = "run.recent"  # the last samples learned
+ADAPTING = "adapting."  # prefix; of runs on sources that drift
 EXAMPLES = "run.examples"  # regression: examples of predictions, see `pictures.examples`
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Number = Annotated[float, Field(allow_inf_nan=False)] | None
@@ -61,6 +63,7 @@ class BaseRun:
         self.log = Log(folder / "metrics.jsonl", ("samples", "seconds", "windowed_loss"))
         self.record = Log(folder / "record.jsonl", ("samples", "values"))
         self.metrics = metrics(config, source)
+        self.adapting = Adapting(source, self.metrics)
         self.position = self.epoch = self.index = 0
         self.seconds = 0.0
         self.epochs: list[dict[str, Any]] = []
@@ -196,10 +199,12 @@ def stored(run: BaseRun) -> tuple[dict[str, Array], dict[str, Any]]:
     state |= {"recorded": run.record.lines, "recorded_digest": run.record.digest}
     features = list(run.source.feature_names)
     state |= {"content": run.content, "features": features, "config": options(run.config)}
+    state["image_shape"] = run.source.image_shape  # for `dendrostream live --open`
     if run.summary is not None:
         state["summary_digest"] = summary_digest(run.summary)
     arrays = {f"metrics.{name}": array for name, array in run.metrics.state().items()}
     arrays[RECENT] = np.asarray(run.recent, np.float64)
+    arrays |= {f"{ADAPTING}{name}": array for name, array in run.adapting.state().items()}
     if run.examples:
         arrays[EXAMPLES] = run.examples.state()
     return arrays, {"run": state}
@@ -226,6 +231,7 @@ def restore(run: BaseRun, arrays: dict[str, Array], state: RunState) -> None:
         seen = arrays.get("metrics.regression.seen")
         if seen is not None and seen.shape[1:] != run.learner.sizes[-1:]:
             raise BadOption("seen", got=f"shape {seen.shape}", expected="as many as are predicted")
+        run.adapting.load_state(checkpoint.part(ADAPTING, arrays))
         recent = np.asarray(arrays.get(RECENT, run.recent), np.float64)
         run.recent = recent.reshape(-1, run.source.n_features)[-ENOUGH:]
         if run.examples and EXAMPLES in arrays:  # older checkpoints have none

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Summary = dict[str, Any]
 MOST_DRIFTS = 1000  # that a summary lists
+SHOWN_DRIFTS = 8  # that a report lists
 
 
 def summarised(run: BaseRun, stopped: str, tested: dict[str, Any]) -> Summary:
@@ -44,6 +45,7 @@ def summarised(run: BaseRun, stopped: str, tested: dict[str, Any]) -> Summary:
         **footprint(run, stopped),
         # samples at which a drift is known to begin, and up to which one was detected
         "known_drifts": list(source.drifts(run.position)[:MOST_DRIFTS]),
+        **run.adapting.summary(),
         **({"detected_drifts": detector.detected[-MOST_DRIFTS:]} if detector else {}),
         "epochs": run.epochs,
         "classes": labels,
@@ -105,4 +107,17 @@ def score_rows(summary: Summary) -> list[tuple[str, str]]:
         ):
             shown = name if name == "accuracy" else name.upper()
             rows.append((f"{kind} {shown}", unknown if value is None else format(value, form)))
+    return rows
+
+
+def adapted(summary: Summary) -> list[tuple[str, str]]:
+    """Recovery from known drifts, and forgetting, as lines of a report."""
+    rows = []
+    if recovery := summary.get("recovery"):
+        times = ["never" if one["samples"] is None else f"{one['samples']:,}" for one in recovery]
+        more = f"... ({len(times):,} drifts)" if len(times) > SHOWN_DRIFTS else ""
+        rows.append(("recovered in", " ".join([*times[:SHOWN_DRIFTS], "samples", more]).strip()))
+    if tasks := summary.get("tasks"):
+        text = f"{tasks['forgetting']:.4f}, held-out accuracy of all tasks {tasks['accuracy']:.4f}"
+        rows.append(("forgetting", text))
     return rows

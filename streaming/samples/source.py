@@ -34,6 +34,7 @@ class Source(ABC):
     feature_names: names of the inputs, in order.
     image_shape: shape of a sample in pictures, e.g. (28, 28).
     class_names: names of the classes, for labels that are numbers.
+    recovers: whether the accuracies before and after its drifts can be compared.
     skipped: number of bad samples left out so far.
     missing: number of missing values that are filled in an epoch.
     """
@@ -52,6 +53,7 @@ class Source(ABC):
     feature_names: tuple[str, ...] = ()
     image_shape: tuple[int, ...] | None = None
     class_names: tuple[str, ...] | None = None
+    recovers: bool = True
 
     @property
     def power(self) -> float | None:
@@ -89,15 +91,15 @@ class Source(ABC):
         """Whether `drift_now` is possible."""
         return False
 
-    def drift_now(self) -> None:
+    def drift_now(self, position: int) -> None:
         """Let the stream change from the next sample that is not drawn yet. ``name`` changes too,
         so that it opens the stream with this change.
 
+        position: the number of samples that were taken so far, in all epochs.
         Raises BadOption if the source cannot drift.
         """
-        raise BadOption(
-            "drift", got=f"the source {self.name}", expected="a source that can drift: synthetic"
-        )
+        raise BadOption("drift", got=f"the source {self.name}",
+                        expected="a source that can drift: synthetic, drift:SOURCE")  # fmt: skip
 
     @property
     def outputs(self) -> int:
@@ -117,6 +119,7 @@ class Wrapped(Source):
         self.feature_names, self.class_names = source.feature_names, source.class_names
         self.image_shape = source.image_shape
         self.reading, self.missing = source.reading, source.missing
+        self.recovers = source.recovers
 
     @property
     def power(self) -> float | None:
@@ -131,6 +134,16 @@ class Wrapped(Source):
     def drifts(self, samples: int) -> Sequence[int]:
         """Those of the source."""
         return self._source.drifts(samples)
+
+    @property
+    def can_drift(self) -> bool:
+        """Whether the source can."""
+        return self._source.can_drift
+
+    def drift_now(self, position: int) -> None:
+        """Let the source change."""
+        self._source.drift_now(position)
+        self.name = self._source.name
 
     def content(self) -> str:
         """The hash of the source."""

@@ -16,14 +16,26 @@ class TaskSequence(Wrapped):
 
     A task is a concept (an assignment of labels to inputs) or a group of classes. Subclasses define
     the tasks, so that what was learned of each of them can be tested at any time.
+
+    one_after_another: whether each stage learns the next task, and from one sample on.
     """
 
     n_tasks: int
+    one_after_another: bool = True
 
     def __init__(self, source: Source, name: str) -> None:
         super().__init__(source)
         self.name = name
         self.defaults = {k: v for k, v in source.defaults.items() if k not in UNFIT}
+
+    @property
+    def can_drift(self) -> bool:
+        """See `Source.can_drift`. That the source inside drifts would not be in ``name``."""
+        return False
+
+    def drift_now(self, position: int) -> None:
+        """See `Source.drift_now`."""
+        Source.drift_now(self, position)
 
     @abstractmethod
     def held_out(self, task: int, size: int = 1024) -> Iterator[Chunk] | None:

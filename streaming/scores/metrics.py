@@ -109,6 +109,11 @@ class Metrics:
         self._hits[slots], self._losses[slots] = hits[n - last :], loss[n - last :]
         self.samples += n
 
+    def recent(self, n: int) -> NDArray[np.bool_]:
+        """Whether each of the last n samples was right, (n,); fewer if there are not so many."""
+        n = min(n, self.samples, self.window)
+        return np.asarray(self._hits[np.arange(self.samples - n, self.samples) % self.window])
+
     def get(self) -> dict[str, Any]:
         """{samples, progressive_accuracy, windowed_accuracy, loss, windowed_loss}.
 

@@ -23,8 +23,8 @@ Notify = Callable[[str], None]
 class Predictions(NamedTuple):
     """Predictions in the order of arrival.
 
-    labels (n,): labels, or numbers (n, n_L) of a regression. time (n,): seconds of the source's
-    clock, NaN without one. keys: of the samples, None without any.
+    labels (n,): labels, None before any is known, or numbers (n, n_L) of a regression. time (n,):
+    seconds of the source's clock, NaN without one. keys: of the samples, None without any.
     """
 
     labels: Sequence[Any] | NDArray[Any]
@@ -63,7 +63,7 @@ class SinkFile:
     """The entry point of a sink's file: ``SINK = SinkFile(__name__, open=open)``.
 
     open(target, classes, n_outputs, notify): returns the sink. target: the whole text of
-    ``--publish``. classes: the possible labels, None for numbers. notify: gets a line when
+    ``--publish``. classes: the labels known so far, None for numbers. notify: gets a line when
     something goes wrong. Raises BadOption, MissingData or MissingExtra.
     """
 

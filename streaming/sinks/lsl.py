@@ -1,7 +1,7 @@
 """lsl:NAME: predictions as a stream of the Lab Streaming Layer with irregular rate.
 
-Labels are texts; a regression gives numbers, a channel each. The times are those of the samples,
-on the clock of this machine. Needs the extra ``lsl``.
+Labels are texts, empty ones before any is known; a regression gives numbers, a channel each. The
+times are those of the samples, on the clock of this machine. Needs the extra ``lsl``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class Lsl(Sink):
         """See `Sink.send`."""
         now = self._lsl.local_clock()
         for label, at in zip(predictions.labels, predictions.time.tolist(), strict=True):
-            sample = [str(label)] if self._texts else np.ravel(label).tolist()
+            sample = np.ravel(label).tolist()
+            if self._texts:
+                sample = ["" if label is None else str(label)]
             self._outlet.push_sample(sample, at if at == at else now)
 
     def close(self) -> None:

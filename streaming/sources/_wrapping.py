@@ -78,6 +78,19 @@ class Arguments:
         if key in self._values and not where:
             raise self.bad(key, self._values[key], f"it only with {expected}")
 
+    def text(self, key: str) -> str:
+        """The text of a key; empty if it was not given."""
+        return self._values.get(key, "")
+
+    def replaced(self, key: str, text: str) -> str:
+        """The whole argument, with another text of a key.
+
+        >>> Arguments("drift", "at=500:digits", ("at", "also")).replaced("also", "7")
+        'at=500,also=7:digits'
+        """
+        keys = [f"{k}={v}" for k, v in {**self._values, key: text}.items()]
+        return f"{','.join(keys)}:{self.inside}"
+
     def bad(self, key: str, got: str, expected: str) -> BadOption:
         """The error for the value of a key."""
         return BadOption(f"{self.kind}:{key}", got=got, expected=expected)

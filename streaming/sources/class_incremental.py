@@ -79,6 +79,7 @@ class ClassIncremental(TaskSequence):
     ) -> None:  # fmt: skip
         super().__init__(source, name)
         self.groups, self.n_tasks = groups, len(groups)
+        self.recovers = False  # other classes are harder or easier
         self._passes, self._samples = passes, samples
         known = None if source.length is None else passes * source.length
         self.length = len(groups) * (samples or 0) if known is None else known

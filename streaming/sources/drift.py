@@ -18,6 +18,8 @@ at       5000    sample, counted from 0 over all epochs, where the first drift b
 period   at      samples from one drift to the next
 width    period  samples that a gradual drift takes, `period` at most
 factor   10      of scale; the logarithm of the divisor is uniform
+also     none    SAMPLE+SAMPLE+...: another concept follows at each of these too, at
+                 once; the page of `dendrostream live` adds them
 seed     --seed  fixes the concepts and the draws of a gradual drift
 ======== ======= ===================================================================
 
@@ -41,12 +43,12 @@ from rate_models.errors import BadOption
 from rate_models.support.estimates import check_memory
 from streaming.samples.source import Array
 from streaming.samples.task_sequence import TaskSequence
-from streaming.sources import Chunk, Options, Source, SourceFile, content
+from streaming.sources import Chunk, Options, Source, SourceFile, _caused, content
 from streaming.sources._wrapping import MOST, Arguments
 
 KINDS = ("abrupt", "gradual", "recurring")
 CHANGES = ("permute", "scale", "rotate", "swap")
-KEYS = ("kind", "change", "concepts", "at", "period", "width", "factor", "seed")
+KEYS = ("kind", "change", "concepts", "at", "period", "width", "factor", "also", "seed")
 OF_LABELS = ("rotate", "swap")
 BLOCK = 256
 # Streams of random numbers: default_rng([seed, stream, number]). Sources inside have the epoch as
@@ -55,7 +57,10 @@ _CONCEPT, _DRAWS = 0x6472696674, 0x6472696675
 
 
 class Settings(NamedTuple):
-    """The keys of a drift; see the module. width: 0 for an abrupt change."""
+    """The keys of a drift; see the module. width: 0 for an abrupt change.
+
+    all_concepts: their number; those in ``also`` come in addition, unless concepts recur.
+    """
 
     kind: str
     change: str
@@ -64,7 +69,12 @@ class Settings(NamedTuple):
     period: int
     width: int
     factor: float
+    also: tuple[int, ...]
     seed: int
+
+    @property
+    def all_concepts(self) -> int:
+        return self.concepts + (len(self.also) if self.kind != "recurring" else 0)
 
 
 def open(argument: str | None, options: Options) -> Drift:
@@ -78,7 +88,9 @@ def open(argument: str | None, options: Options) -> Drift:
     settings = Settings(
         kind, change, given.whole("concepts", 2, least=2), at, period,
         given.whole("width", period, most=period) if kind == "gradual" else 0,
-        given.number("factor", 10, least=1, most=1e9), given.whole("seed", options.seed, 0, MOST),
+        given.number("factor", 10, least=1, most=1e9),
+        _caused.parse("drift:also", given.text("also")),
+        given.whole("seed", options.seed, 0, MOST),
     )  # fmt: skip
     source = given.open(options)
     return Drift(source, settings, given.name(source))
@@ -89,19 +101,27 @@ class Drift(TaskSequence):
 
     def __init__(self, source: Source, settings: Settings, name: str) -> None:
         super().__init__(source, name)
-        self.settings, self.n_tasks = settings, settings.concepts
+        self._next = 0  # the number of the first sample that is not drawn yet
         if settings.change in OF_LABELS and source.classes is None:
             raise BadOption("drift:change", got=f"{settings.change}, and numbers to predict",
                             expected="change=permute or change=scale")  # fmt: skip
-        of_labels = settings.change in OF_LABELS
-        size = len(source.classes or ()) if of_labels else source.n_features
-        what = f"{settings.concepts:,} concepts of {size:,} numbers"
-        check_memory(f"source {name}", what, 8 * size * settings.concepts)
-        self._concepts = np.stack([self._drawn(k, size) for k in range(settings.concepts)])
+        self._take(settings)
+        self.recovers = settings.kind != "gradual"
+        self.one_after_another = settings.kind == "abrupt"
         labels = source.classes or ()
         same = len({type(label) for label in labels}) == 1
         self._labels = np.array(labels, dtype=None if same else object)
         self._index = {label: i for i, label in enumerate(labels)}
+
+    def _take(self, settings: Settings) -> None:
+        """Draw all concepts."""
+        of_labels = settings.change in OF_LABELS
+        size = len(self.classes or ()) if of_labels else self.n_features
+        n = settings.all_concepts
+        what = f"{n:,} concepts of {size:,} numbers"
+        check_memory(f"source {self.name}", what, 8 * size * n)
+        self.settings, self.n_tasks = settings, n
+        self._concepts = np.stack([self._drawn(k, size) for k in range(n)])
 
     def _drawn(self, concept: int, size: int) -> Array:
         """What defines a concept: an order of features or classes, or a factor per feature."""
@@ -128,8 +148,22 @@ class Drift(TaskSequence):
         """See `Source.chunks`."""
         first = epoch * (self.length or 0) + start
         for X, y in self._source.chunks(epoch, start, size):
-            yield self._changed(X, y, self.concepts(first, len(y)))
+            changed = self._changed(X, y, self.concepts(first, len(y)))
             first += len(y)
+            self._next = first
+            yield changed
+
+    @property
+    def can_drift(self) -> bool:
+        """See `Source.can_drift`."""
+        return len(self.settings.also) < _caused.MOST
+
+    def drift_now(self, position: int) -> None:
+        """See `Source.drift_now`: the next concept begins, at once."""
+        also = _caused.one_more("drift", self.settings.also, max(self._next, position))
+        given = Arguments("drift", self.name.partition(":")[2], KEYS)
+        self._take(self.settings._replace(also=also))
+        self.name = "drift:" + given.replaced("also", _caused.as_text(also))
 
     def test(self, size: int = 1024) -> Iterator[Chunk] | None:
         """None; see `held_out`."""
@@ -146,7 +180,9 @@ class Drift(TaskSequence):
         """See `Source.drifts`."""
         s = self.settings
         end = samples if s.kind == "recurring" else s.at + (s.concepts - 1) * s.period
-        return range(s.at, min(samples, end), s.period)
+        known = range(s.at, min(samples, end), s.period)
+        more = [at for at in s.also if at < samples]
+        return sorted({*known, *more}) if more else known
 
     def concepts(self, first: int, n: int) -> NDArray[np.int64]:
         """The concepts of samples ``first`` to ``first + n`` of the stream, (n,)."""
@@ -155,9 +191,10 @@ class Drift(TaskSequence):
         if s.width:
             since = number - s.at - (stage - 1) * s.period
             stage -= (stage > 0) & (self._draws(first, n) * s.width >= since)
+        also = np.searchsorted(np.array(s.also, np.int64), number, side="right")
         if s.kind == "recurring":
-            return np.asarray(stage % s.concepts)
-        return np.asarray(np.minimum(stage, s.concepts - 1))
+            return np.asarray((stage + also) % s.concepts)
+        return np.asarray(np.minimum(stage, s.concepts - 1) + also)
 
     def _draws(self, first: int, n: int) -> NDArray[np.float64]:
         """A uniform number for each sample, the same however the stream is cut."""

@@ -29,10 +29,11 @@ def open(argument: str | None, options: Options) -> Follow:
         raise BadOption("follow", got="no file", expected="follow:FILE.csv")
     try:
         path = Path(argument).expanduser()
-        if not path.is_file():
-            raise MissingData("follow", got=f"no file {path}", expected="follow:FILE.csv")
+        there = path.is_file()
     except (OSError, RuntimeError) as error:
         raise MissingData("follow", got=error, expected="a file that can be read") from None
+    if not there:
+        raise MissingData("follow", got=f"no file {path}", expected="follow:FILE.csv")
     return Follow(path.absolute(), options)
 
 

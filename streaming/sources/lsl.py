@@ -107,20 +107,20 @@ class Lsl(LiveSource):
             markers = self._found(f"name='{self._choice.markers}'", self._choice.wait)
             if markers is None:
                 raise ConnectionGone(f"no stream of markers {self._choice.markers!r}")
-        with self._gone(), self._inlet(signal) as inlet:
-            clock = Clock(inlet)
-            origin = crc32(signal.uid().encode())
-            if markers is None:
-                self._pull(inlet, clock, None, clock, origin)
-                return
-            with self._inlet(markers) as labels:
+        origin = crc32(signal.uid().encode())
+        with self._gone(), contextlib.ExitStack() as inlets:
+            labels, other = None, None
+            if markers is not None:  # first, so that the first samples have a marker to hold
+                labels = inlets.enter_context(self._inlet(markers))
                 same = markers.hostname() == signal.hostname()
-                self._pull(inlet, clock, labels, clock if same else Clock(labels), origin)
+                other = None if same else Clock(labels)
+            inlet = inlets.enter_context(self._inlet(signal))
+            clock = Clock(inlet)
+            self._pull(inlet, clock, labels, other or clock, origin)
 
     def _pull(self, signal: Any, clock: Clock, markers: Any, other: Clock, origin: int) -> None:
         """Put what arrives into the queue until the connection ends."""
         self.connected()
-        self._report_gap(origin)
         held = deque[Pulled]()  # samples that wait for their markers
         grace = int(self._choice.grace * 1e9) if markers is not None else 0
         while not self.closing:
@@ -130,7 +130,9 @@ class Lsl(LiveSource):
             now = time.perf_counter_ns()
             clock.refresh()
             if len(times):
-                held.append(Pulled(np.asarray(X, np.float64), times + clock.correction, now))
+                times = times + clock.correction
+                self._report_gap(origin, float(times[0]))
+                held.append(Pulled(np.asarray(X, np.float64), times, now))
             if markers is not None:
                 if other is not clock:
                     other.refresh()
@@ -187,19 +189,20 @@ class Lsl(LiveSource):
             raise Malformed("got bytes that are no text in utf-8") from None
         return self.schema.label_text(text.strip())
 
-    def _report_gap(self, origin: int) -> None:
-        """Report how many samples a resumed run missed, by their times and the nominal rate."""
+    def _report_gap(self, origin: int, first: float) -> None:
+        """Report how many samples a resumed run missed before the one with time ``first``.
+
+        It follows from their times and the nominal rate.
+        """
         start, self.start = self.start, None
         if start is None or start.mark < 0:
             return
         if origin != start.origin or not self.rate:
             self.notify(f"{self.name}: another outlet than before; missed samples are not known")
             return
-        seconds = self._lsl.local_clock() - start.mark / 1e9
-        self.notify(
-            f"{self.name}: about {max(round(seconds * self.rate), 0):,} samples were missed since "
-            "the run stopped"
-        )
+        missed = round((first - start.mark / 1e9) * self.rate) - 1
+        if missed > 0:
+            self.notify(f"{self.name}: about {missed:,} samples were missed since the run stopped")
 
     def _found(self, predicate: str, wait: float) -> Any:
         return _resolve(self._lsl, predicate, wait, lambda: self.closing)

@@ -13,11 +13,12 @@ id       none    a name under which the broker keeps messages while not connecte
 tls      0       1: an encrypted connection
 ======== ======= ================================================================
 
-JSON: see `streaming.live.messages`; the first messages tell the features and, unless ``--labels``
-or ``--task regression`` do, the classes. Packed: one or more records of little-endian numbers:
-sequence number (int64, -1 for none), time in seconds (float64, NaN for none), label (float64: the
-index of a class or a number to predict, NaN for none), features (float32 each); the sequence number
-is also the key for late labels.
+JSON: see `streaming.live.messages`; the first messages tell the features and, unless ``--labels``,
+``--classes grow`` or ``--task regression`` do, the classes. Packed: one or more records of
+little-endian numbers: sequence number (int64, -1 for none), time in seconds (float64, NaN for
+none), label (float64: an index into ``--labels``, else the whole number that a class is called or a
+number to predict; NaN for none), features (float32 each); the sequence number is also the key for
+late labels.
 
 Gaps in the sequence numbers count as missed, less the malformed messages in between; a number that
 is repeated counts as malformed. Retained messages are not part of the stream. User name and
@@ -36,7 +37,7 @@ import numpy as np
 from rate_models.errors import BadOption, MissingData
 from streaming.live.collecting import Collector
 from streaming.live.connections.mqtt import Address, address, client, connect
-from streaming.live.inferring import PEEK, SECONDS, classes_of, schema_of
+from streaming.live.inferring import SECONDS, classes_of, samples_needed, schema_of
 from streaming.live.messages import Message, decoded, is_label, message
 from streaming.live.reconnecting import ConnectionGone
 from streaming.live.schema import Malformed, Schema
@@ -153,13 +154,14 @@ class Mqtt(LiveSource):
     def _of_record(self, record: Any) -> Message:
         """The sample in a record. Raises Malformed."""
         schema, x, y = self.schema, record["x"].astype(np.float64), float(record["label"])
+        named = None if schema.classes is None else self.options.labels
         schema.check(x)
         if y != y:
             y = schema.no_label
-        elif schema.classes is None:
+        elif named is None:
             y = schema.label(y)
-        elif not (y.is_integer() and 0 <= y < len(schema.classes)):
-            raise Malformed(f"got class {y:g}; expected 0 to {len(schema.classes) - 1}")
+        elif not (y.is_integer() and 0 <= y < len(named)):
+            raise Malformed(f"got class {y:g}; expected 0 to {len(named) - 1}")
         seq, at = int(record["seq"]), float(record["time"])
         if not -1 <= seq < 2**62 or (at == at and not abs(at) < 1e15):
             raise Malformed("got an impossible sequence number or time")
@@ -194,9 +196,8 @@ class Mqtt(LiveSource):
 
     def _first(self, options: Options) -> list[dict[str, Any]]:
         """The first messages, which stay in the inbox."""
-        needed = 1 if options.labels or options.task == "regression" else PEEK
         contents, looked, due = list[dict[str, Any]](), 0, 0.0
-        while len(contents) < needed and not (due and time.monotonic() > due):
+        while len(contents) < samples_needed(options) and not (due and time.monotonic() > due):
             if self._client.loop(timeout=TIMEOUT):
                 raise MissingData(self._to.text, got="connection lost", expected="a first message")
             for one in list(self._inbox)[looked:]:

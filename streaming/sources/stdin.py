@@ -2,11 +2,11 @@
 
     my_program | dendrostream run --source stdin
 
-The first lines tell the columns and, unless ``--labels`` or ``--task regression`` do, the classes:
-up to 1,000 lines, of which those after the first are waited for at most 2 seconds. They are learned
-like all others. The run ends with the stream. A pipe cannot be read again: what was in the queue
-when a run stopped is missed by a resumed run. For the format of the lines see
-`streaming.live.lines`.
+The first lines tell the columns and, unless ``--labels``, ``--classes grow`` or ``--task
+regression`` do, the classes: up to 1,000 lines, of which those after the first are waited for at
+most 2 seconds. They are learned like all others. The run ends with the stream. A pipe cannot be
+read again: what was in the queue when a run stopped is missed by a resumed run. For the format of
+the lines see `streaming.live.lines`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ drift    none    none; abrupt: at sample `at`; gradual: each sample comes from t
                  centres with a probability that rises from 0 to 1 over `width`
 at       5000    training sample (from 0) where the drift begins
 width    5000    samples that a gradual drift takes
+also     none    SAMPLE+SAMPLE+...: the centres move at each of these too, at once; the page
+                 of `dendrostream live` adds them
 seed     --seed  fixes centres and samples
 ======== ======= ====================================================================
 
@@ -36,7 +38,7 @@ from numpy.typing import NDArray
 
 from rate_models.errors import BadOption, UnknownName, quoted
 from rate_models.support.estimates import check_memory
-from streaming.sources import Chunk, Options, Source, SourceFile
+from streaming.sources import Chunk, Options, Source, SourceFile, _caused
 
 BLOCK = 256
 SUBSPACE = 3
@@ -57,7 +59,13 @@ class Settings:
     drift: str = "none"
     at: int = 5000
     width: int = 5000
+    also: tuple[int, ...] = ()
     seed: int = 0
+
+    @property
+    def changes(self) -> bool:
+        """Whether the stream drifts at all."""
+        return self.drift != "none" or bool(self.also)
 
 
 LEAST = {"features": 1, "classes": 2, "clusters": 1, "samples": 1, "at": 0, "width": 1, "seed": 0}
@@ -78,7 +86,7 @@ class SyntheticSource(Source):
 
     def __init__(self, settings: Settings, name: str) -> None:
         s = self.settings = settings
-        numbers = s.features * (2 * s.classes * s.clusters + BLOCK) + 8 * s.classes
+        numbers = s.features * ((2 + len(s.also)) * s.classes * s.clusters + BLOCK) + 8 * s.classes
         check_memory(f"source {name}", f"{s.features:,} features, {s.classes:,} classes of "
                      f"{s.clusters:,} clusters", 8 * numbers)  # fmt: skip
         self.name = name
@@ -86,11 +94,13 @@ class SyntheticSource(Source):
         self.classes = tuple(range(s.classes))
         self.length = s.samples
         self.scale = "none"
+        self.recovers = s.drift != "gradual"
         rng = np.random.default_rng([s.seed, _CENTRES])
         basis = rng.standard_normal((SUBSPACE, s.features)) / math.sqrt(SUBSPACE)
-        # (concept, cluster, feature): before and after the drift; cluster k is of class k % classes
+        # (concept, cluster, feature): before and after each drift; cluster k: of class k % classes
         self._drawn = 0  # training samples of this epoch
-        self._centres = rng.standard_normal((2, s.classes * s.clusters, SUBSPACE)) @ basis
+        self._random, self._basis = rng, basis
+        self._centres = self._more_centres(2 + len(s.also))
 
     @property
     def power(self) -> float:
@@ -103,31 +113,38 @@ class SyntheticSource(Source):
 
     @property
     def can_drift(self) -> bool:
-        """See `Source.can_drift`: once, as there are two sets of centres."""
-        more = self.length is None or self._drawn < self.length
-        return more and self.settings.drift == "none"
+        """See `Source.can_drift`."""
+        return len(self.settings.also) < _caused.MOST
 
-    def drift_now(self) -> None:
-        """See `Source.drift_now`: an abrupt drift at the next block of samples."""
-        if not self.can_drift:
-            raise BadOption("drift", got=f"{self.name} after {self._drawn} samples",
-                            expected="a stream that goes on and has not drifted")  # fmt: skip
+    def drift_now(self, position: int) -> None:
+        """See `Source.drift_now`: an abrupt drift at the next block of samples, of each epoch."""
+        at = max(self._drawn, position % self.length if self.length else position)
+        if self.length is not None and at >= self.length:
+            raise BadOption("drift", got="an epoch that is drawn to its end", expected="a new one")
+        also = _caused.one_more("drift", self.settings.also, at)
+        self._centres = np.concatenate([self._centres, self._more_centres(1)])
         given = self.name.partition(":")[2].split(",")
-        kept = [s for s in given if s.partition("=")[0].strip() not in ("", "drift", "at", "width")]
-        self.settings = dataclasses.replace(self.settings, drift="abrupt", at=self._drawn)
-        self.name = "synthetic:" + ",".join([*kept, "drift=abrupt", f"at={self._drawn}"])
+        kept = [s for s in given if s.partition("=")[0].strip() not in ("", "also")]
+        self.settings = dataclasses.replace(self.settings, also=also)
+        self.name = "synthetic:" + ",".join([*kept, f"also={_caused.as_text(also)}"])
+
+    def _more_centres(self, concepts: int) -> NDArray[np.float64]:
+        """The centres of further concepts; those of a concept do not depend on how many follow."""
+        s = self.settings
+        shape = concepts, s.classes * s.clusters, SUBSPACE
+        return np.asarray(self._random.standard_normal(shape) @ self._basis)
 
     def test(self, size: int = 1024) -> Iterator[Chunk] | None:
         """See `Source.test`."""
         n = (self.length or 0) // 4
-        return self._stream(_TEST, 0, n, size) if n and self.settings.drift == "none" else None
+        return self._stream(_TEST, 0, n, size) if n and not self.settings.changes else None
 
     def drifts(self, samples: int) -> Sequence[int]:
-        """See `Source.drifts`: sample ``at`` of every epoch."""
-        s = self.settings
-        if s.drift == "none" or (self.length is not None and s.at >= self.length):
-            return ()
-        return range(s.at, samples, self.length or max(samples, 1))
+        """See `Source.drifts`: the same samples of every epoch."""
+        s, length = self.settings, self.length or max(samples, 1)
+        own = {*s.also, *([s.at] if s.drift != "none" else [])}
+        every = (range(at, samples, length) for at in own if at < length)
+        return sorted(at for each in every for at in each)
 
     def _stream(self, stream: int, start: int, end: int | None, size: int) -> Iterator[Chunk]:
         drawn, at = -1, start
@@ -156,14 +173,15 @@ class SyntheticSource(Source):
         return X, cluster % s.classes
 
     def _concept(self, block: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """0 for each sample before the drift, 1 for each after it."""
-        s = self.settings
+        """The number of drifts before each sample."""
+        s, number = self.settings, np.arange(block * BLOCK, (block + 1) * BLOCK)
+        also = np.searchsorted(np.array(s.also, np.int64), number, side="right")
+        past = number - s.at
         if s.drift == "none":
-            return np.zeros(BLOCK, np.int64)
-        past = np.arange(block * BLOCK, (block + 1) * BLOCK) - s.at
+            return also
         if s.drift == "abrupt":
-            return (past >= 0).astype(np.int64)
-        return (rng.random(BLOCK) * s.width < past).astype(np.int64)
+            return also + (past >= 0)
+        return also + (rng.random(BLOCK) * s.width < past)
 
 
 def _settings(text: str, seed: int) -> Settings:
@@ -172,7 +190,7 @@ def _settings(text: str, seed: int) -> Settings:
     >>> _settings("features=5,drift=abrupt", seed=3)
     ... # doctest: +NORMALIZE_WHITESPACE
     Settings(features=5, classes=4, clusters=3, noise=0.3, samples=None, drift='abrupt', at=5000,
-             width=5000, seed=3)
+             width=5000, also=(), seed=3)
     """
     keys = [f.name for f in dataclasses.fields(Settings)]
     given: dict[str, Any] = {"seed": seed}
@@ -197,6 +215,8 @@ def _value(key: str, text: str) -> Any:
         if text not in DRIFTS:
             raise BadOption(f"synthetic:{key}", got=repr(text), expected=f"one of {DRIFTS}")
         return text
+    if key == "also":
+        return _caused.parse("synthetic:also", text)
     number, least, what = (
         (float, 0.0, "a finite number") if key == "noise" else (int, LEAST[key], "a whole number")
     )

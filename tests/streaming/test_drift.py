@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import called
 from command_runs import assert_same as assert_same_runs
 from data_sets import assert_same, joined
 
 from rate_models.errors import BadOption, UnknownName
+from streaming.continual import comparing
+from streaming.continual.comparing import Plan
+from streaming.continual.streams import Stream
 from streaming.runs.run import Hooks, RunConfig, resume, run
 from streaming.samples.task_sequence import TaskSequence
+from streaming.scores.adapting import Adapting
+from streaming.scores.metrics import Metrics
 from streaming.sources import Options, open_source
 from streaming.sources.class_incremental import ClassIncremental
 from streaming.sources.drift import Drift
@@ -55,6 +62,54 @@ def test_abrupt_and_recurring_concepts_by_hand() -> None:
     assert [*drift("at=3,period=2,concepts=3").drifts(100)] == [3, 5]
     assert [*drift("kind=recurring,at=3,period=2").drifts(8)] == [3, 5, 7]
     assert [*drift("at=300").drifts(300)] == []
+
+
+def test_concepts_that_follow_at_once() -> None:
+    """Those of ``also`` come in addition to those by schedule."""
+    source = drift("at=4,concepts=2,also=2+7")
+    assert source.concepts(0, 9).tolist() == [0, 0, 1, 1, 2, 2, 2, 3, 3] and source.n_tasks == 4
+    assert [*source.drifts(100)] == [2, 4, 7] and [*source.drifts(7)] == [2, 4]
+    again = drift("kind=recurring,at=4,concepts=3,also=2+7")
+    assert again.concepts(0, 9).tolist() == [0, 0, 1, 1, 2, 2, 2, 0, 1] and again.n_tasks == 3
+
+
+def test_a_stream_that_is_told_to_drift_is_the_one_with_that_name() -> None:
+    """From the next sample that is not drawn; also again, also in a later epoch."""
+    for name in (f"drift:at=900,change=scale:{BASE}", BASE, "drift:kind=gradual,at=50:digits"):
+        source, drawn = open_source(name, Options(seed=3)), list[Any]()
+        assert source.can_drift
+        for epoch in (0, 1):
+            for i, (X, y) in enumerate(source.chunks(epoch, size=100)):
+                drawn.append((X, y))
+                if i in (2, 5 - epoch) and not (epoch and name == BASE):
+                    source.drift_now(sum(len(labels) for _, labels in drawn))
+        other = open_source(source.name, Options(seed=3))
+        assert other.name == source.name and source.name.count("also") == 1
+        if name != BASE:  # its epochs are equal: a drift holds for those before too
+            assert_same(two_epochs(other), joined(iter(drawn)))
+        assert_same(two_epochs(other), two_epochs(source))
+        plain = two_epochs(open_source(name, Options(seed=3)))
+        assert np.array_equal(plain[0][:300], drawn[0][0].tolist() + drawn[1][0].tolist() +
+                              drawn[2][0].tolist())  # fmt: skip
+        assert not np.array_equal(plain[0], two_epochs(source)[0])
+        with pytest.raises(BadOption, match=r"a second one|drawn to its end"):
+            for _ in range(2):
+                source.drift_now(7000)
+
+
+def test_what_cannot_be_told_to_drift() -> None:
+    for name in ("digits", "class_incremental:digits", f"class_incremental:drift:at=9:{BASE}"):
+        source = open_source(name)
+        assert not source.can_drift
+        with pytest.raises(BadOption, match="expected a source that can drift"):
+            source.drift_now(5)
+    stepped = open_source("synthetic", Options(signal=("window:2",)))
+    stepped.drift_now(30)
+    assert stepped.can_drift and stepped.name == "synthetic:also=30"
+    all_drawn = open_source(BASE)
+    joined(all_drawn.chunks(0))
+    with pytest.raises(BadOption, match="drawn to its end"):
+        all_drawn.drift_now(5)
 
 
 def test_a_gradual_drift_rises_linearly_from_0_to_1() -> None:
@@ -213,6 +268,9 @@ def test_groups_of_a_stream_without_end_in_a_random_order() -> None:
         ("drift:factor=5:digits", BadOption, "change=scale"),
         ("drift:concepts=1:digits", BadOption, "from 2"),
         ("drift:concepts=9007199254740992:digits", BadOption, "GB of memory"),
+        ("drift:also=5+5:digits", BadOption, "ascend"),
+        ("drift:also=-5:digits", BadOption, "ascend"),
+        ("synthetic:also=7+x", BadOption, "ascend"),
         ("drift:stdin", BadOption, "live source stdin"),
         ("class_incremental:groups=11:digits", BadOption, "from 2 to 10"),
         ("class_incremental:samples=5:digits", BadOption, "without end"),
@@ -271,6 +329,94 @@ def test_a_run_reports_known_and_detected_drifts(tmp_path: Path) -> None:
     assert [line["drifts"] for line in lines] == [int(line["samples"] >= at) for line in lines]
     assert {line["last_drift"] for line in lines} == {None, at}
     assert (tmp_path / "r" / "learning_curve.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", [
+    f"drift:at=700,period=500,concepts=3,change=rotate:{BASE}",
+    f"drift:kind=recurring,change=rotate,at=400,period=600:{BASE}",
+    "class_incremental:groups=5,passes=2:digits",
+])  # fmt: skip
+def test_recovery_and_forgetting_are_those_of_the_comparison(name: str, tmp_path: Path) -> None:
+    """Stopped and resumed at a drift, beside the whole series of hits."""
+    epochs = None if name.startswith("class") else 2
+    config = RunConfig.checked(source=name, hidden="8", rule="backprop", epochs=epochs, lr=0.02,
+                               save_every=350)  # fmt: skip
+    at = [0]
+    hooks = Hooks(lambda: at[0] >= 700, watch=lambda this: at.__setitem__(0, this.position),
+                  draw=False)  # fmt: skip
+    assert run(config, tmp_path / "r", hooks)["stopped"] == "interrupted"
+    summary = resume(tmp_path / "r", Hooks(draw=False))
+    source = opened(name)
+    n = (source.length or 0) * (epochs or 1)
+    stream = Stream("", "", name, n)
+    plan = Plan(hidden=(8,))
+
+    def config_of(*_: Any) -> RunConfig:
+        return config
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparing, "_config", config_of)
+        one = comparing.learned(plan, stream, "backprop", 0)
+    assert summary["progressive_accuracy"] == one.hits.mean()
+    if source.recovers:
+        found = [(r["drift"], r["samples"]) for r in summary["recovery"]]
+        assert found == [*zip(one.drifts, comparing.recoveries(one), strict=True)]
+        assert any(times for _, times in found)
+    else:
+        assert "recovery" not in summary
+    if source.one_after_another:
+        expected = comparing.transfer(one)
+        assert np.allclose(summary["tasks"]["held_out"], one.R, atol=1e-6)
+        assert summary["tasks"]["forgetting"] == pytest.approx(expected["forgetting"], abs=1e-4)
+        assert summary["tasks"]["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-4)
+        assert expected["forgetting"] > 0.1
+    else:
+        assert "tasks" not in summary
+
+
+def test_a_run_reports_recovery_and_forgetting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"drift:at=600,change=rotate:{BASE}"
+    words = ("run", "--source", name, "--hidden", 8, "--epochs", 2, "--out", tmp_path / "r")
+    said = called(capsys, *words)
+    assert re.search(r"recovered in +([\d,]+|never) samples", said.out)
+    assert re.search(r"forgetting +-?[\d.]+, held-out accuracy of all tasks", said.out)
+    plain = run(RunConfig.checked(source=BASE, hidden="8"), tmp_path / "s", Hooks(draw=False))
+    assert not {"recovery", "tasks"} & {*plain}
+
+
+@pytest.mark.parametrize(
+    "crafted",
+    [
+        {"numbers": np.array([5, 1, 3], np.int64)},
+        {"numbers": np.array([5, 1, 3, 2**62], np.int64)},
+        {"recovery": np.zeros((2, 3), np.int64)},
+        {"recovery": np.zeros((0, 2), np.int64)},
+        {"R": np.full((1, 2), np.nan)},
+        {"R": np.zeros(3)},
+    ],
+)
+def test_a_crafted_state_of_recoveries_is_refused(crafted: dict[str, Any]) -> None:
+    good = {"numbers": np.array([5, 1, 3, 9], np.int64), "R": np.ones((1, 2)),
+            "recovery": np.array([[5, -1]], np.int64)}  # fmt: skip
+    one = Adapting(drift("at=5"), Metrics(4))
+    one.load_state(good)
+    assert {k: v.tolist() for k, v in one.state().items()} == {
+        k: v.tolist() for k, v in good.items()
+    }
+    with pytest.raises(BadOption):
+        Adapting(drift("at=5"), Metrics(4)).load_state(good | crafted)
+
+
+def test_many_drifts_and_tasks_cost_little(tmp_path: Path) -> None:
+    """Only the first thousand are followed, and tasks are not tested if there are many."""
+    name = f"drift:kind=recurring,change=rotate,at=300,period=1:{BASE}"
+    config = RunConfig.checked(source=name, hidden="8", epochs=2)
+    assert len(run(config, tmp_path / "r", Hooks(draw=False))["recovery"]) == 1000
+    name = f"drift:at=300,period=50,concepts=25,change=permute:{BASE}"
+    summary = run(RunConfig.checked(source=name, hidden="8", epochs=2), tmp_path / "s", Hooks())
+    assert "tasks" not in summary and len(summary["recovery"]) == 24
 
 
 def test_going_on_counts_drifts_from_the_new_beginning(tmp_path: Path) -> None:

@@ -159,10 +159,17 @@ def test_a_person_watches_and_controls_a_run(page: tuple[Page, Path]) -> None:
     it.until(lambda: f"saved after sample {stopped + 2:,}" in it.note())
     assert checkpoint.read(folder / "checkpoint")[1]["run"]["position"] == stopped + 2
     it.press("Cause a drift")
-    it.until(lambda: "drift=abrupt" in json.loads((folder / "config.json").read_text())["source"])
+    it.until(lambda: "also=" in json.loads((folder / "config.json").read_text())["source"])
     it.press("Resume")
     it.until(lambda: it.samples() > stopped + 2000)
     it.press("Pause")
+    it.press("Cause a drift")  # once more
+    source = r"synthetic:also=\d+\+\d+"
+    it.until(
+        lambda: bool(
+            re.fullmatch(source, json.loads((folder / "config.json").read_text())["source"])
+        )
+    )
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -192,5 +199,6 @@ def test_a_folder_has_no_controls(page: tuple[Page, Path], tmp_path: Path) -> No
     try:
         assert not it.all("button, input") and it.samples() > 0
         assert it.numbers()["state"] in ("running elsewhere", "ended")
+        assert any("answered by the stored network" in one.text for one in it.all(".bk-clearfix"))
     finally:
         assert it.close() == 0

@@ -137,6 +137,34 @@ def test_malformed_lines_are_counted_and_change_nothing(tmp_path: Path) -> None:
     assert same_weights(tmp_path / "good", tmp_path / "skipped")
 
 
+@pytest.mark.parametrize(
+    "names", [b"b,a,c,d,label", b"label,d,c,b,a", b"p,q,r,s,label,t", b"label"]
+)
+def test_a_sender_that_restarts_with_other_columns_ends_the_run(
+    names: bytes, tmp_path: Path
+) -> None:
+    """What follows would be taken for something else, so no policy skips it."""
+    data = csv(300) + names + b"\n" + csv(100, seed=1, header=False)
+    with pytest.raises(
+        BadSample, match=r"got the names .*; expected those of the first line, a, b"
+    ):
+        piped([data], tmp_path / "r", on_bad="skip")
+    stopped = json.loads((tmp_path / "r" / "summary.json").read_text())
+    assert stopped["live"]["learned"] == 300 and adds_up(stopped["live"])
+
+
+def test_predictions_that_cannot_be_published_are_refused_in_advance(tmp_path: Path) -> None:
+    for target in ("lsl:", "mqtt://", str(tmp_path), str(tmp_path / "none" / "p.jsonl")):
+        with pytest.raises(BadOption, match="--publish"):
+            piped([csv(20)], tmp_path / "r", publish=target)
+        assert not (tmp_path / "r").exists()
+    path = tmp_path / "d.csv"
+    path.write_bytes(csv(20))
+    with pytest.raises(BadOption, match="from which the samples come"):
+        run(config(f"follow:{path}", publish=str(path)), tmp_path / "r")
+    assert path.read_bytes() == csv(20)
+
+
 def test_blank_lines_second_headers_and_windows_line_ends_do_not_count(tmp_path: Path) -> None:
     one, two = csv(200), csv(100, seed=1)
     data = b"\xef\xbb\xbf" + one.replace(b"\n", b"\r\n") + b"\r\n" + two.replace(b"\n", b"\r\n")
@@ -219,6 +247,9 @@ def test_memory_does_not_grow_with_the_stream(policy: str, tmp_path: Path) -> No
     ("data", "options", "expected"),
     [
         (b"", {}, "an empty stream"),
+        (b"\xff\xfe\xfa\n\xff\xff\n", {}, "bytes that are no text in utf-8; expected lines of"),
+        (b"\0,label\n1,2\n", {}, "zero bytes; expected lines of CSV or JSON"),
+        (b"a,b\n1,x\n2,y\n", {"labels": "x,,y"}, "an empty label"),
         (b"a,label\n", {}, "no label among the first rows"),
         (b"a,b\n1,x\n2,x\n", {}, "alone in the first rows"),
         (b"a,b\n1,x\n2,y\n", {"held_out": 0.2}, "--held-out"),
@@ -399,6 +430,34 @@ def test_ctrl_c_saves_and_adds_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_terminal_that_is_closed_loses_nothing(tmp_path: Path) -> None:
+    folder, (terminal, inside) = tmp_path / "r", os.openpty()
+    words = command("--source", "stdin", "--labels", "0,1,2", "--out", str(folder))
+    words.remove("--quiet")  # there is a progress bar
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=inside, stderr=inside, cwd=ROOT)
+    os.close(inside)
+    assert process.stdin is not None
+    process.stdin.write(csv(1300))
+    process.stdin.flush()
+    deadline, metrics = time.monotonic() + 60, folder / "metrics.jsonl"
+    while not metrics.exists() or len(metrics.read_bytes().splitlines()) < 6:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    os.close(terminal)
+    process.stdin.write(csv(500, 1, header=False))  # its bar has nowhere to be shown
+    process.stdin.flush()
+    while len(metrics.read_bytes().splitlines()) < 9:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(30) in (1, 128 + signal.SIGHUP)  # 1: the report could not be written
+    process.stdin.close()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["stopped"] == "interrupted" and summary["live"]["learned"] == 1800
+    assert OnlineLearner.load(folder / "checkpoint").samples_seen == 1800
+
+
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_checkpoint_bit_for_bit(tmp_path: Path) -> None:
     path, folder = tmp_path / "d.csv", tmp_path / "r"
     path.write_bytes(csv(2600))
@@ -468,6 +527,11 @@ def test_going_on_from_another_run_keeps_its_labels(tmp_path: Path) -> None:
     with standard_input([data]):
         summary = go_on(tmp_path / "r", {}, tmp_path / "on", Hooks(draw=False))
     assert summary["classes"] == [0, 1, 2] and summary["live"]["learned"] < 400
+    with standard_input([csv(200, 4)]):  # the order of the option is not that of the units
+        summary = go_on(tmp_path / "r", {"labels": "2,0,1"}, tmp_path / "more", Hooks(draw=False))
+    assert summary["classes"] == [0, 1, 2] and np.trace(summary["confusion"]) > 150
+    with standard_input([csv(9)]), pytest.raises(BadOption, match="--labels: got 7 beside --from"):
+        go_on(tmp_path / "r", {"labels": "0,7"}, tmp_path / "odd", Hooks(draw=False))
 
 
 def test_a_reader_that_fails_is_called_again(tmp_path: Path) -> None:

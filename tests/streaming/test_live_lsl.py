@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import outlets
 import pytest
+from deaths import killed_after
+from project import ROOT
 
 from rate_models.errors import BadOption, BadSample, MissingData
 from streaming import OnlineLearner
@@ -134,6 +136,75 @@ def test_a_resumed_run_reports_what_it_missed(tmp_path: Path) -> None:
     assert 1000 <= missed < 5000 and adds_up(live)
 
 
+@pytest.mark.slow
+def test_a_killed_run_goes_on_from_its_checkpoint_and_reports_the_gap(tmp_path: Path) -> None:
+    name, folder, shown = f"t{uuid.uuid4()}", tmp_path / "r", list[str]()
+    command = [
+        sys.executable, "-m", "dendrostream", "run", "--labels", ",".join(outlets.LABELS),
+        "--source", f"lsl:{name},markers={name}-markers,wait=20,grace=0.5", "--hidden", "8",
+        "--lr", "0.003", "--interval", "200", "--save-every", "400", "--quiet", "--out", folder,
+    ]  # fmt: skip
+    with outlet(name, 4, 500, 100_000):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
+        killed_after(process, folder, 800)
+        stored = OnlineLearner.load(folder / "checkpoint")
+        at = stored.samples_seen
+        for a, b in zip(stored.parameters()["W"], learner_of(at, 4).parameters()["W"], strict=True):
+            np.testing.assert_array_equal(a, b)
+        begun, last = list[Any](), [0, 0]  # the number of the last sample, and of those learned
+
+        def between(this: Any) -> None:
+            if not begun:
+                begun.extend([this.position, this.learner.parameters()["W"]])
+
+        def watch(this: Any) -> None:
+            if this.position > at:
+                last[:] = int(this.recent[-1][0]), this.position - at
+
+        hooks = Hooks(stop=lambda: last[1] >= 500, watch=watch, between=between,
+                      notify=shown.append, draw=False)  # fmt: skip
+        live = resume(folder, hooks)["live"]
+    assert begun[0] == at
+    for a, b in zip(stored.parameters()["W"], begun[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    (line,) = [line for line in shown if "samples were missed" in line]
+    missed = int(line.partition("about ")[2].partition(" ")[0].replace(",", ""))
+    assert adds_up(live) and live["learned"] == at + last[1]
+    assert abs(live["received"] - live["queued"] + missed - (last[0] + 1)) <= 2 < missed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["block", "drop_oldest", "drop_newest"])
+def test_a_sender_ten_times_as_fast_as_learning(policy: str, tmp_path: Path) -> None:
+    """With "block" the rest waits in the buffer of liblsl, which holds 360 seconds of it."""
+    name, channels, n = f"t{uuid.uuid4()}", 400, 3000 if policy == "block" else 12_000
+    paces, sizes, received = list[tuple[float, int, int]](), list[int](), [0]
+
+    def watch(this: Any) -> None:
+        report = this.report()
+        received[0] = report["received"] - report["waiting"]
+        if report["received"]:
+            paces.append((time.monotonic(), this.position, report["received"]))
+            sizes.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
+        assert report["queued"] <= 500
+        time.sleep(0.1)
+
+    options = {"queue": 500, "interval": 25, "save_every": 100_000, "when_full": policy}
+    hooks = Hooks(watch=watch, stop=lambda: received[0] >= n, draw=False)
+    with outlet(name, channels, 6000, n):
+        live = run(config(name, 0.0, **options, seconds=120), tmp_path / "r", hooks)["live"]
+    assert live["received"] == n and adds_up(live) and live["queued_most"] == 500
+    assert live["malformed"] == live["unlabelled"] == live["waiting"] == 0
+    if policy == "block":
+        assert live["learned"] == n
+        return
+    half = next(one for one in paces if one[2] >= n // 2)
+    assert half[1] - paces[0][1] < (half[2] - paces[0][2]) / 10, "learning was too fast for this"
+    assert live["dropped"] > n / 2
+    first, later = sizes[: len(sizes) // 2], sizes[len(sizes) // 2 :]
+    assert max(later) - max(first) < n * channels * 8 / 10, sizes
+
+
 class Streams:
     """Streams of this process."""
 
@@ -189,6 +260,23 @@ def test_nearest_markers_and_an_outlet_of_predictions(tmp_path: Path) -> None:
     assert [at for _, at in got] == [*range(40)] and {text for text, _ in got} <= {"a", "b"}
     assert live["learned"] == 5 and live["unlabelled"] == 35 and adds_up(live)
     assert live["labels_unmatched"] == 5  # those for samples before the first one
+
+
+def test_markers_that_were_not_known_let_the_network_grow(tmp_path: Path) -> None:
+    streams = Streams()
+
+    def work() -> None:
+        start = pylsl.local_clock()
+        for i in range(90):
+            if i % 30 == 0:
+                streams.markers.push_sample([["left", "2", "right"][i // 30]], start + i * 0.01)
+            streams.signal.push_sample([i / 10, 1.0], start + i * 0.01)
+
+    streams.send(work)
+    options = {"classes": "grow", "samples": 90, "labels": None}
+    summary = run(config(streams.name, **options), tmp_path / "r", Hooks(draw=False))
+    assert summary["classes"] == ["left", 2, "right"] and summary["live"]["learned"] == 90
+    assert sum(map(sum, summary["confusion"])) == 89 and adds_up(summary["live"])
 
 
 def test_numbers_as_markers_are_predicted(tmp_path: Path) -> None:
@@ -269,3 +357,4 @@ def test_streams_that_cannot_be() -> None:
     numbers = Streams()
     with pytest.raises(BadOption, match="--labels"):
         open_source(f"lsl:{numbers.name}", Options())
+    assert open_source(f"lsl:{numbers.name}", Options(classes="grow")).classes == ()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -15,9 +17,12 @@ from typing import Any
 import brokers
 import numpy as np
 import pytest
+from deaths import killed_after
+from project import ROOT
 
 from rate_models.errors import BadOption, BadSample, MissingData
 from streaming import OnlineLearner
+from streaming.files import checkpoint
 from streaming.runs.run import Hooks, RunConfig, resume, run
 from streaming.sources import Options, open_source
 
@@ -157,6 +162,34 @@ def test_packed_records_with_gaps_and_labels_by_another_topic(
     assert live["dropped"] == live["malformed"] == live["unlabelled"] == 0
 
 
+def test_classes_appear_in_json_in_packed_records_and_in_late_labels(
+    port: int, topic: str, tmp_path: Path
+) -> None:
+    X, _ = rows(300)
+    kinds = ["ab"[i % 2] if i < 150 else "abc"[i % 3] for i in range(300)]
+    messages: list[Any] = [json.dumps({"x": x, "key": i}) for i, x in enumerate(X.tolist())]
+    messages += [
+        (f"{topic}/labels", json.dumps({"key": i, "label": k})) for i, k in enumerate(kinds)
+    ]
+    first(port, topic, messages[:1])
+    sending = Sending(port, topic, messages[1:], 300)
+    how = {"classes": "grow", "labels": None, "seconds": 60}
+    summary = run(config(port, topic, f"?labels={topic}/labels", **how), tmp_path / "late",
+                  sending.hooks)  # fmt: skip
+    assert summary["classes"] == ["a", "b", "c"] and summary["live"]["learned"] == 300
+    assert summary["live"]["labels_unmatched"] == 0 and adds_up(summary["live"])
+    records = packed(300)
+    records["label"] += 7.0 * (np.arange(300) >= 150)
+    sending = Sending(port, topic, [one.tobytes() for one in records], 300)
+    summary = run(config(port, topic, "?packed=4", **how), tmp_path / "packed", sending.hooks)
+    assert sorted(summary["classes"]) == [0, 1, 2, 7, 8, 9] and summary["live"]["learned"] == 300
+    labelled = {**how, "labels": "a,b,c", "on_bad": "skip"}  # then they are numbers of labels
+    sending = Sending(port, topic, [one.tobytes() for one in records], 300)
+    summary = run(config(port, topic, "?packed=4", **labelled), tmp_path / "named", sending.hooks)
+    assert sorted(summary["classes"]) == ["a", "b", "c"]
+    assert summary["live"]["malformed"] == 150 and adds_up(summary["live"])
+
+
 @pytest.mark.slow
 def test_a_broker_that_is_restarted(topic: str, tmp_path: Path) -> None:
     number, shown = brokers.free_port(), list[str]()
@@ -206,6 +239,64 @@ def test_a_broker_keeps_messages_for_a_name(port: int, topic: str, tmp_path: Pat
     live = resume(tmp_path / "r", sending.hooks)["live"]
     assert live["learned"] == 300 and live["missed"] == live["malformed"] == 0
     assert same_as_a_pipe(tmp_path / "r", 300, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_killed_run_goes_on_from_its_checkpoint_and_counts_the_gap(
+    kept: bool, port: int, topic: str, tmp_path: Path
+) -> None:
+    """kept: whether the broker keeps messages while the run is not there."""
+    folder, n = tmp_path / "r", 20_000
+    (X, y), messages, query = rows(n), as_json(n), f"?id={uuid.uuid4()}" if kept else ""
+    command = [
+        sys.executable, "-m", "dendrostream", "run", "--labels", "0,1,2", "--hidden", "8",
+        "--source", f"mqtt://127.0.0.1:{port}/{topic}{query}", "--lr", "0.01", "--quiet",
+        "--interval", "200", "--save-every", "200", "--out", folder,
+    ]  # fmt: skip
+    ended, begun, state = threading.Event(), list[Any](), [0, 0]
+
+    def send() -> None:
+        with brokers.sender(port) as client:
+            for message in messages:
+                client.publish(topic, message, qos=1)
+                if ended.wait(0.002):
+                    break
+
+    def between(this: Any) -> None:
+        if not begun:
+            begun.extend([this.position, *this.learner.parameters()["W"]])
+
+    def watch(this: Any) -> None:
+        state[:] = this.position, this.live.position().mark
+
+    process, sender = (
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT),
+        (threading.Thread(target=send)),
+    )
+    sender.start()
+    try:
+        killed_after(process, folder, 1000)
+        arrays, meta = checkpoint.read(folder / "checkpoint")
+        at, mark = meta["samples_seen"], meta["run"]["live"]["position"]["mark"]
+        time.sleep(1)
+        hooks = Hooks(stop=lambda: state[0] >= at + 1000, watch=watch, between=between, draw=False)
+        live = resume(folder, hooks)["live"]
+    finally:
+        ended.set()
+        sender.join(30)
+    start = mark + 1 - at  # it subscribed in mid-stream
+    learner = OnlineLearner(sizes=(4, 8, 3), lr=0.01, scale="running", dtype="float32")
+    learner.learn_many(X[start : mark + 1], y[start : mark + 1])
+    stored = OnlineLearner.restored(arrays, meta, folder).parameters()["W"]
+    assert begun[0] == at
+    for one, before, after in zip(learner.parameters()["W"], stored, begun[1:], strict=True):
+        assert np.array_equal(one, before) and np.array_equal(before, after)
+    assert adds_up(live) and live["malformed"] == live["dropped"] == live["unlabelled"] == 0
+    taken = live["received"] - live["waiting"]
+    assert taken == live["learned"] and start + taken + live["missed"] == state[1] + 1
+    # without a name also those sent while no run was there, a second at least
+    assert live["missed"] > 0 and (kept or live["missed"] > 300)
 
 
 def fuzzed(rng: np.random.Generator, n: int) -> tuple[list[bytes], int, int]:

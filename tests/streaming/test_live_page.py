@@ -156,12 +156,12 @@ def test_rate_and_drift_are_options_of_the_run_from_then_on(tmp_path: Path) -> N
         assert checkpoint.read(tmp_path / "r" / "checkpoint")[1]["learner"]["lr"] == 0.05
         assert it.feed.ring.frame.can_drift
         control.drift()
-        until(lambda: not it.feed.ring.frame.can_drift)
-        assert it.config()["source"] == "synthetic:features=6,drift=abrupt,at=256"
+        until(lambda: it.feed.ring.note.startswith("the stream drifts"))
+        assert it.config()["source"] == "synthetic:features=6,also=256"
         control.set_rate(-1.0)
         until(lambda: it.feed.ring.note.startswith("not done: --lr: got -1"))
         control.drift()
-        until(lambda: it.feed.ring.note.startswith("not done: drift"))
+        until(lambda: it.feed.ring.note.startswith("not done: drift: got a second one before"))
     lines = (tmp_path / "r" / "interventions.jsonl").read_text().splitlines()
     assert [json.loads(line)["samples"] for line in lines] == [5, 5]
 
@@ -175,7 +175,7 @@ def test_rate_and_drift_are_options_of_the_run_from_then_on(tmp_path: Path) -> N
                              "lr": 0.01})  # fmt: skip
     before = open_source("synthetic:features=6", Options(seed=0))
     X = next(chunks(before, 256))[0]
-    drifted = open_source("synthetic:features=6,drift=abrupt,at=256", Options(seed=0))
+    drifted = open_source("synthetic:features=6,also=256", Options(seed=0))
     X2, y2 = (np.concatenate(p) for p in zip(*chunks(drifted, positions[-1]), strict=True))
     assert np.array_equal(X, X2[:256]) and len(X2) >= 1000
     alone.learn_many(X2[:5], y2[:5])
@@ -183,6 +183,37 @@ def test_rate_and_drift_are_options_of_the_run_from_then_on(tmp_path: Path) -> N
     alone.learn_many(X2[5:], y2[5:])
     for one, other in zip(alone.parameters()["W"], learned.parameters()["W"], strict=True):
         assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("source", [
+    "synthetic:features=6,samples=3000", "drift:at=700:synthetic:samples=3000,features=6",
+    "drift:kind=recurring,change=rotate,at=2000:digits",
+])  # fmt: skip
+def test_several_drifts_and_a_resumed_run_are_the_stream_with_their_name(
+    source: str, tmp_path: Path
+) -> None:
+    feed, asked, at = RunFeed(lambda: False), [300, 1200, 2300], [0]
+
+    def between(this: Any) -> None:
+        at[0] = this.position
+        if asked and this.position >= asked[0]:
+            asked.pop(0)
+            feed.control.drift()
+        feed.control.between(this)
+
+    config = RunConfig.checked(**{**SMALL, "source": source, "epochs": 2})
+    run(config, tmp_path / "r", Hooks(lambda: at[0] >= 2500, between=between, draw=False))
+    assert not asked and feed.ring.note.startswith("the stream drifts")
+    name = json.loads((tmp_path / "r" / "config.json").read_text())["source"]
+    assert "also=" in name
+    resumed = resume(tmp_path / "r", Hooks(draw=False))
+    plain = run(RunConfig.checked(**{**SMALL, "source": name, "epochs": 2}), tmp_path / "plain",
+                Hooks(draw=False))  # fmt: skip
+    a, b = (OnlineLearner.load(tmp_path / n / "checkpoint").parameters() for n in ("r", "plain"))
+    assert all(np.array_equal(x, y) for x, y in zip(a["W"], b["W"], strict=True))
+    assert resumed["loss"] == plain["loss"] and resumed["known_drifts"] == plain["known_drifts"]
+    also = re.search(r"also=([0-9+]+)", name)
+    assert also and {*map(int, also[1].split("+"))} <= {*resumed["known_drifts"]}
 
 
 def chunks(source: Any, n: int) -> Iterator[Any]:
@@ -254,6 +285,24 @@ def test_a_live_stream_shows_its_latency(tmp_path: Path) -> None:
     assert ring.last.samples == 600 and 0 < ring.last.p50 <= ring.last.p99 < 60_000
 
 
+def test_a_stream_whose_classes_appear(tmp_path: Path) -> None:
+    ring = Ring()
+    watcher = Watcher(ring)
+
+    def look(run: Any) -> None:
+        if ring.about is None:
+            watcher.begin(run)
+        watcher._weights = Pace(0)
+        watcher.look(run)
+
+    options = {**SMALL, "source": "stdin", "classes": "grow"}
+    with standard_input([csv(600)]):
+        run(RunConfig.checked(**options), tmp_path / "r", Hooks(watch=look, draw=False))
+    assert ring.about is not None and ring.about.sizes == (4, 8, 3)
+    assert ring.frame.labels and {*ring.frame.labels} == {"0", "1", "2"}
+    assert ring.frame.confusion is not None and ring.frame.confusion.sum() == 599
+
+
 def test_a_schedule_shows_its_workers(tmp_path: Path) -> None:
     ring = Ring()
     watcher = Watcher(ring)
@@ -289,6 +338,43 @@ def test_a_folder_is_shown_and_not_changed(tmp_path: Path) -> None:
         file.flush()
         feed.refresh()
     assert [p.samples for p in feed.ring.after(4)[1]] == [1400]
+
+
+def test_a_folder_shows_its_last_sample(tmp_path: Path) -> None:
+    seen = list[Any]()
+    hooks = Hooks(watch=lambda this: seen.append(this.recent[-1].copy()), draw=False)
+    run(RunConfig.checked(hidden=(16, 9), samples=400), tmp_path / "r", hooks)
+    feed = FolderFeed(tmp_path / "r")
+    feed.refresh()
+    frame, learner = feed.ring.frame, OnlineLearner.load(tmp_path / "r" / "checkpoint")
+    assert feed.ring.about is not None and feed.ring.about.image_shape == (8, 8)
+    assert frame.x is not None and np.array_equal(frame.x, seen[-1])
+    assert frame.predicted == str(learner.predict_one(seen[-1])) and frame.truth == ""
+    assert [*frame.activities] == ["layer 1", "layer 2", "output"]
+    proba = [*learner.predict_proba_one(seen[-1]).values()]
+    assert np.allclose(frame.activities["output"]["soma"], proba)
+    assert "number 400" in frame.remark
+
+
+def test_a_folder_without_a_sample_gives_the_reason(tmp_path: Path) -> None:
+    run(RunConfig.checked(**SMALL), tmp_path / "r", Hooks(lambda: True, draw=False))
+    arrays, meta = checkpoint.read(tmp_path / "r" / "checkpoint")
+    for crafted in (np.zeros((0, 20)), np.zeros((3, 7)), np.full((1, 20), np.nan)):
+        meta["run"]["image_shape"] = [-4, -5]
+        checkpoint.write(tmp_path / "r" / "checkpoint", arrays | {"run.recent": crafted}, meta)
+        feed = FolderFeed(tmp_path / "r")
+        frame = feed._frame
+        assert frame.x is None and not frame.activities
+        assert "no sample" in frame.remark or "no answer" in frame.remark
+        assert feed.ring.about is not None and feed.ring.about.image_shape is None
+
+
+def test_a_folder_of_a_circuit_shows_its_compartments(tmp_path: Path) -> None:
+    options = {"circuit": "pepita", "source": "synthetic", "hidden": 6, "samples": 60}
+    run(RunConfig.checked(**options), tmp_path / "r", Hooks(draw=False))
+    feed = FolderFeed(tmp_path / "r")
+    assert feed._frame.activities["hidden_1"].keys() == {"dendrite", "soma", "rate"}
+    assert feed._frame.activities["hidden_1"]["rate"].any()
 
 
 @pytest.fixture(scope="module")
@@ -400,7 +486,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert re.search(r"page: http://127\.0\.0\.1:\d+/\S{40,}/\n", result.err)
     assert sys.getswitchinterval() == before
     assert_one_error(called(capsys, "live", "--open", out, "--lr", 0.1), "--lr", "--open")
-    assert_one_error(called(capsys, "live", "--open", tmp_path), "config.json")
+    assert_one_error(called(capsys, "live", "--open", tmp_path), "--open: got no", "config.json")
 
 
 def test_without_bokeh(

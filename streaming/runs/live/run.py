@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.errors import BadOption, DamagedCheckpoint
+from rate_models.errors import BadOption, DamagedCheckpoint, UserError
 from streaming.files import checkpoint
+from streaming.learner.learner import OnlineLearner
 from streaming.live.batch import Batch, Key
 from streaming.live.counts import Counts
 from streaming.live.latency import Latency
@@ -70,7 +72,9 @@ class LiveRun(Run):
         self._ready = deque[Labelled]()
         self._current = Current(np.zeros(0, np.int64))
         self._sink: Sink | None = None
-        self._index = {label: i for i, label in enumerate(source.classes or ())}
+        if source.schema.grows:
+            source.schema.admit(self.learner.classes or ())
+        self._index = dict[Any, int]()  # of the learner's classes
         self._reconnects = 0  # of earlier runs that this one resumes
 
     def report(self) -> dict[str, Any]:
@@ -125,10 +129,7 @@ class LiveRun(Run):
         return arrays, meta
 
     def _stream(self, hooks: Hooks, rate_checks: RateChecks | None) -> str:
-        options = self.live.options
-        if options.publish is not None:
-            outputs = self.learner.sizes[-1]
-            self._sink = open_sink(options.publish, self.live.classes, outputs, hooks.notify)
+        self._sink = opened_sink(self.live, self.learner, hooks.notify)
         try:
             self.live.begin(hooks.notify)
             return super()._stream(hooks, rate_checks)
@@ -193,11 +194,16 @@ class LiveRun(Run):
         return batch.rows(~unknown)
 
     def _predicted(self, X: NDArray[np.float64]) -> NDArray[Any]:
-        """What the learner predicts now: class indices (n,), or numbers (n, n_L)."""
-        predicted = self.learner.predict_many(X)
-        if self.live.classes is None:
+        """What the learner predicts now: class indices (n,), or numbers (n, n_L).
+
+        The index is -1 as long as no class has appeared.
+        """
+        predicted, classes = self.learner.predict_many(X), self.learner.classes
+        if classes is None:
             return predicted
-        return np.array([self._index[label] for label in predicted.tolist()], np.int64)
+        if len(self._index) != len(classes):
+            self._index = {label: i for i, label in enumerate(classes)}
+        return np.array([self._index.get(label, -1) for label in predicted.tolist()], np.int64)
 
     def _labelled_late(self, most: int) -> Chunk:
         """The next samples whose label came late."""
@@ -231,7 +237,9 @@ class LiveRun(Run):
     ) -> None:
         if self._sink is None or not len(predicted):
             return
-        labels = predicted if self.live.classes is None else self.live.label_of(predicted)
+        labels: list[Any] | NDArray[Any] = predicted
+        if (classes := self.learner.classes) is not None:
+            labels = [classes[i] if i >= 0 else None for i in predicted.tolist()]
         self._sink.send(Predictions(labels, times, keys))
 
     def _count_taken(self, batch: Batch, merged: int) -> None:
@@ -263,3 +271,32 @@ class LiveRun(Run):
 
     def _summarised(self, stopped: str) -> Summary:
         return {**super()._summarised(stopped), "live": self.report()}
+
+
+def opened_sink(
+    source: LiveSource, learner: OnlineLearner, notify: Callable[[str], None]
+) -> Sink | None:
+    """Where the predictions of a run go; None if they are not published.
+
+    Raises BadOption, MissingData or MissingExtra.
+    """
+    if (target := source.options.publish) is None:
+        return None
+    if _same(target, source.name):
+        raise BadOption("--publish", got=f"{target}, from which the samples come",
+                        expected="another place")  # fmt: skip
+    try:
+        return open_sink(target, learner.classes, learner.sizes[-1], notify)
+    except OSError as error:
+        if isinstance(error, UserError):
+            raise
+        raise BadOption("--publish", got=f"{target}: {error.strerror}",
+                        expected="a file that can be written") from None  # fmt: skip
+
+
+def _same(target: str, source: str) -> bool:
+    """Whether predictions would go where the samples come from."""
+    kind, _, place = source.partition(":")
+    if kind == "follow":
+        return Path(target.removeprefix("lines:")).expanduser().absolute() == Path(place)
+    return target.partition("?")[0] == source.partition("?")[0].partition(",")[0]
