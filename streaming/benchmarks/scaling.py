@@ -22,7 +22,7 @@ from streaming.benchmarks.roofline.limits import Limits
 from streaming.benchmarks.scenario import sparse
 
 RULES = ("pepita", "backprop", "direct_feedback_alignment")
-SECONDS, TURNS, LEAST = 0.05, 3, 3  # of a measurement; how many; samples
+SECONDS, TURNS, LEAST = 0.05, 3, 8  # of a measurement; how many; samples: a whole block
 RATE = 1e-6  # so small that sixteen layers do not diverge; no time depends on it
 LARGER = 3  # sizes that the exponent is fitted to
 DRAWN = 8 + 8 + 3 * 4  # bytes for each weight while a network is made
