@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,10 +92,9 @@ def _acquire(handle: int, folder: Path) -> None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            number = os.pread(handle, 20, 0).decode(errors="replace").strip()
             raise BadOption(
                 str(folder),
-                got=f"a folder in which process {number or '(just starting)'} is at work",
+                got=f"a folder in which process {_holder(handle)} is at work",
                 expected="one process at a time",
                 remedy="wait until it has ended, or end it",
             ) from None
@@ -105,3 +105,12 @@ def _acquire(handle: int, folder: Path) -> None:
         "not be noticed",
         stacklevel=2,
     )
+
+
+def _holder(handle: int) -> str:
+    """The id of the process that holds the lock, which it writes a moment after it has it."""
+    for _ in range(20):
+        if number := os.pread(handle, 20, 0).decode(errors="replace").strip():
+            return number
+        time.sleep(0.01)
+    return "(just starting)"
