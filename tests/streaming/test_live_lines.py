@@ -434,7 +434,9 @@ def test_a_terminal_that_is_closed_loses_nothing(tmp_path: Path) -> None:
     folder, (terminal, inside) = tmp_path / "r", os.openpty()
     words = command("--source", "stdin", "--labels", "0,1,2", "--out", str(folder))
     words.remove("--quiet")  # there is a progress bar
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, for children too
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=inside, stderr=inside, cwd=ROOT)
+    signal.signal(signal.SIGHUP, before)
     os.close(inside)
     assert process.stdin is not None
     process.stdin.write(csv(1300))
