@@ -62,7 +62,7 @@ class Scan:
             rates = np.full(len(Y), 1, np.float32)
             block = [self._padded(array) for array in (X[part], Y, noise[part], rates)]
             self.parameters = _scan(self._rule, self._lr)(self.parameters, *block)
-        jax.block_until_ready(self.parameters)  # type: ignore[no-untyped-call]
+        jax.block_until_ready(self.parameters)
 
     def _padded(self, array: Array) -> Array:
         if len(array) == self._block:
