@@ -28,7 +28,7 @@ AUTOGRAD, COMPILED, BOOK = "torch, autograd", "torch.compile of the step", "NumP
 CHUNK = 256
 STEP = 0.3  # learning rate times the mean of ‖x‖²
 SLOWER = {"drtp": 0.01}  # at the other rate its weights grow without end
-DEEP = 0.03  # the same with several hidden layers, with which rates of PEPITA must fall
+DEEP = 0.003  # with several hidden layers: rates of PEPITA must fall, and no time depends on them
 
 
 class Network(NamedTuple):
