@@ -17,7 +17,7 @@ FOUND: dict[str, str] = {
     "same, and what is left of fewer than three samples waits for loads and stores",
     "3072-1024-10": "the first layer, 12.6 MB, comes from the third cache once in 8 samples",
     "node_perturbation-64": "perf: drawing the noise takes half of the time",
-    "784-512x5": "every hidden matrix (1 MB) is read from and written to the third cache each sample",
+    "784-512x5": "each sample reads every hidden matrix (1 MB) from the third cache and writes it",
 }
 
 
