@@ -26,7 +26,7 @@ from streaming.threads.runner import Measured
 Array = NDArray[Any]
 
 ACTIVE = 0.19  # share of inputs that are not zero, as in images of digits
-RATE = 1e-3
+RATE = 1e-5  # at which deep networks stay finite for long; no time depends on it
 REPEATS = 7
 TURN = 0.7  # seconds of each network per repeat at least
 CALL = 0.2  # seconds of a call, so that the Python around it does not count
