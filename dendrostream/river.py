@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -72,8 +73,9 @@ class _Face:
             )  # fmt: skip
         return self._learner
 
+    @abstractmethod
     def _task(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """The arguments of the learner that say what is predicted."""
 
     @property
     def _raw_memory_usage(self) -> int:

@@ -44,8 +44,8 @@ def classes_of(where: str, labels: Sequence[Any], options: AllOptions) -> tuple[
 
 def samples_needed(options: AllOptions) -> int:
     """The number of first samples that tell the features and, unless options do, the classes."""
-    told = options.labels or options.classes == "grow" or options.task == "regression"
-    return 1 if told else PEEK
+    known = options.labels or options.classes == "grow" or options.task == "regression"
+    return 1 if known else PEEK
 
 
 def schema_of(where: str, first: Sequence[dict[str, Any]], options: AllOptions) -> Schema:

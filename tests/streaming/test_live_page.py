@@ -269,14 +269,23 @@ def test_what_a_run_shows(samples: int, tmp_path: Path) -> None:
     assert ring.frame.confusion is not None and ring.frame.confusion.sum() == samples
 
 
-def test_a_live_stream_shows_its_latency(tmp_path: Path) -> None:
+def looking(always: bool = False) -> tuple[Ring, Callable[[Any], None]]:
+    """A ring, and a hook that fills it from a run; always: the weights too, at every look."""
     ring = Ring()
     watcher = Watcher(ring)
 
     def look(run: Any) -> None:
         if ring.about is None:
             watcher.begin(run)
+        if always:
+            watcher._weights = Pace(0)
         watcher.look(run)
+
+    return ring, look
+
+
+def test_a_live_stream_shows_its_latency(tmp_path: Path) -> None:
+    ring, look = looking()
 
     options = {**SMALL, "source": "stdin"}
     with standard_input([csv(600)]):
@@ -286,14 +295,7 @@ def test_a_live_stream_shows_its_latency(tmp_path: Path) -> None:
 
 
 def test_a_stream_whose_classes_appear(tmp_path: Path) -> None:
-    ring = Ring()
-    watcher = Watcher(ring)
-
-    def look(run: Any) -> None:
-        if ring.about is None:
-            watcher.begin(run)
-        watcher._weights = Pace(0)
-        watcher.look(run)
+    ring, look = looking(always=True)
 
     options = {**SMALL, "source": "stdin", "classes": "grow"}
     with standard_input([csv(600)]):
@@ -304,13 +306,7 @@ def test_a_stream_whose_classes_appear(tmp_path: Path) -> None:
 
 
 def test_a_schedule_shows_its_workers(tmp_path: Path) -> None:
-    ring = Ring()
-    watcher = Watcher(ring)
-
-    def look(run: Any) -> None:
-        if ring.about is None:
-            watcher.begin(run)
-        watcher.look(run)
+    ring, look = looking()
 
     options = {**SMALL, "hidden": (8, 8), "schedule": "delayed:2", "workers": 2, "samples": 512}
     run(RunConfig.checked(**options), tmp_path / "r", Hooks(watch=look, draw=False))
