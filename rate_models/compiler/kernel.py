@@ -23,7 +23,7 @@ from numba.extending import intrinsic as numba_intrinsic
 from numpy.typing import ArrayLike, NDArray
 
 from rate_models.compiler.cache import KernelCache, place
-from rate_models.compiler.stages import StageCompiler
+from rate_models.compiler.stages import KernelCompiler, StageCompiler
 from rate_models.errors import BadOption
 
 Array = NDArray[Any]
@@ -77,7 +77,7 @@ def kernel(function: Function) -> Function:
     It fills arrays that it is given: it can make none, nor can the stages that it calls. Call it
     with arrays that passed `coerce`, so that one signature per dtype exists.
     """
-    compiled = numba.njit(**FLAGS)(function)
+    compiled = numba.njit(pipeline_class=KernelCompiler, **FLAGS)(function)
     if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # else it is the function itself
         compiled._cache = KernelCache(function, _KEPT)  # type: ignore[arg-type]
     return compiled  # type: ignore[no-any-return]
@@ -91,14 +91,6 @@ def stage(function: Function) -> Function:
 def inlined(function: Function) -> Function:
     """Compile a stage into its callers: for a few instructions that are called often."""
     return numba.njit(forceinline=True, **STAGE_FLAGS)(function)  # type: ignore[no-any-return]
-
-
-def view(function: Function) -> Function:
-    """Compile a stage that returns part of an array: written out where it is used.
-
-    Without references counted, numba lets no function return an array.
-    """
-    return numba.njit(inline="always", **FLAGS)(function)  # type: ignore[no-any-return]
 
 
 def reduction(function: Function) -> Function:

@@ -107,34 +107,34 @@ def _loops(context, builder, function, kinds, given, ends):
         with cgutils.for_range(builder, turns) as loop:
             at = builder.add(start, builder.mul(loop.index, ir.Constant(WORD, width)))
             function(*(
-                _Number(builder, value, width) if array is None
-                else _Vector(builder, builder.gep(array.data, [at]), width)
+                Number(builder, value, width) if array is None
+                else Vector(builder, builder.gep(array.data, [at]), width)
                 for array, value in zip(arrays, given, strict=True)
             ))  # fmt: skip
         start = builder.add(start, builder.mul(turns, ir.Constant(WORD, width)))
 
 
-class _Lanes:
+class Lanes:
     """Several elements at a time, while a function is compiled; one where ``width`` is 1."""
 
     def __init__(self, builder: Any, value: Any) -> None:
         self.builder, self.value = builder, value
 
-    def __add__(self, other: Any) -> _Lanes:
-        if isinstance(other, _Product):
+    def __add__(self, other: Any) -> Lanes:
+        if isinstance(other, Product):
             return other.plus(self.value)
-        return _Lanes(self.builder, self.builder.fadd(self.value, other.value))
+        return Lanes(self.builder, self.builder.fadd(self.value, other.value))
 
-    def __sub__(self, other: Any) -> _Lanes:
-        if isinstance(other, _Product):
+    def __sub__(self, other: Any) -> Lanes:
+        if isinstance(other, Product):
             return other.negative().plus(self.value)
-        return _Lanes(self.builder, self.builder.fsub(self.value, other.value))
+        return Lanes(self.builder, self.builder.fsub(self.value, other.value))
 
-    def __mul__(self, other: Any) -> _Lanes:
-        return _Product(self.builder, self.value, other.value)
+    def __mul__(self, other: Any) -> Lanes:
+        return Product(self.builder, self.value, other.value)
 
 
-class _Product(_Lanes):
+class Product(Lanes):
     """left × right, which is rounded only where it is not a term of a sum."""
 
     def __init__(self, builder: Any, left: Any, right: Any) -> None:
@@ -144,10 +144,10 @@ class _Product(_Lanes):
     def value(self) -> Any:
         return self.builder.fmul(self._left, self._right)
 
-    def negative(self) -> _Product:
-        return _Product(self.builder, self.builder.fneg(self._left), self._right)
+    def negative(self) -> Product:
+        return Product(self.builder, self.builder.fneg(self._left), self._right)
 
-    def plus(self, addend: Any) -> _Lanes:
+    def plus(self, addend: Any) -> Lanes:
         """left × right + addend, rounded once."""
         of = addend.type
         vector = isinstance(of, ir.VectorType)
@@ -156,20 +156,20 @@ class _Product(_Lanes):
         name = f"llvm.fma.v{of.count}{name}" if vector else f"llvm.fma.{name}"
         kind = ir.FunctionType(of, [of] * 3)
         fma = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        return _Lanes(self.builder, self.builder.call(fma, [self._left, self._right, addend]))
+        return Lanes(self.builder, self.builder.call(fma, [self._left, self._right, addend]))
 
-    def __add__(self, other: Any) -> _Lanes:
-        if isinstance(other, _Product):
+    def __add__(self, other: Any) -> Lanes:
+        if isinstance(other, Product):
             return other.plus(self.value)
         return self.plus(other.value)
 
-    def __sub__(self, other: Any) -> _Lanes:
-        if isinstance(other, _Product):
+    def __sub__(self, other: Any) -> Lanes:
+        if isinstance(other, Product):
             return other.negative().plus(self.value)
         return self.plus(self.builder.fneg(other.value))
 
 
-class _Number(_Lanes):
+class Number(Lanes):
     """A number, the same for all elements."""
 
     def __init__(self, builder: Any, value: Any, width: int) -> None:
@@ -181,7 +181,7 @@ class _Number(_Lanes):
         super().__init__(builder, value)
 
 
-class _Vector:
+class Vector:
     """The elements of an array at one turn of a loop."""
 
     def __init__(self, builder: Any, pointer: Any, width: int) -> None:
@@ -191,8 +191,8 @@ class _Vector:
             pointer = builder.bitcast(pointer, ir.VectorType(of, width).as_pointer())
         self._builder, self._pointer = builder, pointer
 
-    def __getitem__(self, _: Any) -> _Lanes:
-        return _Lanes(self._builder, self._builder.load(self._pointer, align=self._align))
+    def __getitem__(self, _: Any) -> Lanes:
+        return Lanes(self._builder, self._builder.load(self._pointer, align=self._align))
 
-    def __setitem__(self, _: Any, lanes: _Lanes) -> None:
+    def __setitem__(self, _: Any, lanes: Lanes) -> None:
         self._builder.store(lanes.value, self._pointer, align=self._align)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.compiler.kernel import Array, aligned, inlined, stage, view
-from rate_models.compiler.views import as_matrix
+from rate_models.compiler.kernel import Array, aligned, inlined, stage
+from rate_models.compiler.views import as_matrix, item_of, matrices_of, units_of
 from rate_models.kernels import input_passes, input_synapses, vectors
 from rate_models.model import activations, losses
 from rate_models.network import NetworkSpec
@@ -104,24 +104,9 @@ def in_turn(one: Work, other: Work) -> tuple[Work, Work]:
     )
 
 
-@view
-def units(net: Layers, flat: Array, layer: int) -> Array:
-    """Layer ``layer``'s part of a flat activity."""
-    return flat[net.unit[layer] : net.unit[layer] + net.sizes[layer]]
-
-
-@view
-def matrix(net: Layers, flat: Array, layer: int) -> Array:
-    """W_l (n_l, n_{l-1}) as a view, l ≥ 2."""
-    n, m, at = net.sizes[layer], net.sizes[layer - 1], net.weight[layer]
-    w: Array = as_matrix(flat[at : at + n * m], n, m)
-    return w
-
-
-@view
-def item(flat: Array, begins: Array, i: int) -> Array:
-    """Array i of a list that lies flat, itself flat; see `rules.Own`."""
-    return flat[begins[i] : begins[i + 1]]
+units = units_of("unit", "sizes")  # (net, flat, l): layer l's part of a flat activity
+matrix = matrices_of("weight", "sizes")  # (net, net.W, l): W_l (n_l, n_{l-1}), l ≥ 2
+item = item_of  # (flat, begins, i): array i of a list that lies flat, itself flat; see `rules.Own`
 
 
 @stage

@@ -10,10 +10,13 @@ import numpy as np
 
 from rate_models.compiler.kernel import Array, Scalar, inlined, stage
 from rate_models.compiler.lanes import tilewise
+from rate_models.compiler.registers import TOGETHER, add_outers, add_product, add_products
 from rate_models.kernels.vectors import axpy, axpy_four
 
 TILE = 512  # elements of a row that are worked on at a time, so that several rows stay in the cache
 NARROW = 64  # elements of a row, up to which zeros are not worth a look
+SMALL, SHORT = 1 << 16, 256  # elements of a matrix and of its rows, up to which it is worked on a
+# few columns at a time: it lies in a near cache, and its rows do not all begin in one set of that
 # For each set of eight terms, as bits: how many they are; and their numbers, then all others
 _COUNT = np.array([bin(bits).count("1") for bits in range(256)])
 _ORDER = np.array([sorted(range(8), key=lambda n: ~bits >> n & 1) for bits in range(256)])
@@ -115,6 +118,9 @@ def add_outer(y: Array, alpha: Array, x: Array, bits: Array) -> None:
 
     bits (n,): scratch.
     """
+    if _small(y):
+        add_outers(y, alpha, x)
+        return
     terms_of(bits, alpha)
     fours, m = y.shape[0] - y.shape[0] % 4, y.shape[1]
     for begin in range(0, m, TILE):
@@ -142,17 +148,45 @@ def sweep(
 ) -> None:  # fmt: skip
     """First w_j += Σ_n alpha_nj post_n, then out_t += Σ_j x_tj w_j, in one pass through w (n, m).
 
-    x (8 or fewer, n); alpha (8, n), post (8, m), or no rows. bits (n,), which (n,), before (n,) or
-    (0,): scratch.
+    x (8 or fewer, n); alpha (8, n), post (8, m). bits (n,), which (n,), before (n,): scratch; where
+    ``before`` is (0,), nothing is added to w.
     """
+    n, m = w.shape
+    if _small(w) and m <= NARROW:
+        _sweep_small(out, x, w, alpha, post, before)
+        return
     terms_of(bits, x)
     terms_of(before, alpha)
-    count, m = _active(which, bits, before), w.shape[1]
-    if m > NARROW and 5 * _total(bits) < count * x.shape[0]:
+    count = _active(which, bits, before)
+    some = _total(bits) if m > NARROW else n * x.shape[0]
+    if 5 * some < count * x.shape[0]:
         _sweep_sparse(out, x, w, which, count, alpha, post, before)
+        return
+    if _small(w) and 2 * some > count * x.shape[0]:
+        _sweep_small(out, x, w, alpha, post, before)
         return
     for begin in range(0, m, TILE):
         _sweep_tile(begin, min(begin + TILE, m), out, x, w, bits, which, count, alpha, post, before)
+
+
+@inlined
+def _small(w: Array) -> bool:
+    """Whether a matrix is worked on a few columns at a time."""
+    return w.shape[1] <= SHORT and w.size <= SMALL
+
+
+@stage
+def _sweep_small(
+    out: Array, x: Array, w: Array, alpha: Array, post: Array, before: Array
+) -> None:  # fmt: skip
+    """`sweep` of a matrix that lies in a near cache, with its sums in registers."""
+    if before.size > 0:
+        add_outers(w, alpha, post)
+    if x.shape[0] == TOGETHER:
+        add_products(out, x, w)
+        return
+    for t in range(x.shape[0]):
+        add_product(out[t : t + 1], x[t : t + 1], w)
 
 
 @stage

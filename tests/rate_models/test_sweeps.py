@@ -19,11 +19,13 @@ def swept(
     sweeps.sweep(out, x, w, bits, which, alpha, post, before)
 
 
-def run(x: Array, w: Array, alpha: Array, post: Array) -> tuple[Array, Array]:
-    """out and w after `sweep`."""
+def run(
+    x: Array, w: Array, alpha: Array, post: Array, adds: bool = True
+) -> tuple[Array, Array]:  # fmt: skip
+    """out and w after `sweep`; adds: whether w is changed first."""
     n, dtype = len(w), w.dtype
     out, w = np.zeros((len(x), w.shape[1]), dtype), w.copy()
-    before = np.zeros(n if len(alpha) else 0, dtype)
+    before = np.zeros(n if adds else 0, dtype)
     swept(out, x, w, np.zeros(n, dtype), np.zeros(n, np.int64), alpha, post, before)
     return out, w
 
@@ -34,7 +36,7 @@ def case(density: float, m: int, samples: int) -> tuple[Array, Array, Array, Arr
     return x, rng.normal(size=(53, m)), alpha, rng.normal(size=(8, m))
 
 
-@pytest.mark.parametrize("m", [7, 64, 70, 600])  # narrow rows, wide ones, more than a tile
+@pytest.mark.parametrize("m", [7, 32, 64, 70, 201, 600])  # narrow, short, more than a tile
 @pytest.mark.parametrize("samples", [1, 3, 8])
 @pytest.mark.parametrize("density", DENSITIES)
 def test_a_sweep_is_two_products(density: float, samples: int, m: int) -> None:
@@ -42,14 +44,16 @@ def test_a_sweep_is_two_products(density: float, samples: int, m: int) -> None:
     out, after = run(x, w, alpha, post)
     np.testing.assert_allclose(after, w + alpha.T @ post, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(out, x @ after, rtol=1e-12, atol=1e-12)
-    none = np.zeros((0, 53)), np.zeros((0, m))
-    np.testing.assert_allclose(run(x, w, *none)[0], x @ w, rtol=1e-12, atol=1e-12)
+    out, after = run(x, w, alpha, post, adds=False)
+    np.testing.assert_array_equal(after, w)
+    np.testing.assert_allclose(out, x @ w, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("m", [32, 100, 600])
 @pytest.mark.parametrize("density", DENSITIES)
-def test_samples_together_and_alone_give_the_same_bits(density: float) -> None:
+def test_samples_together_and_alone_give_the_same_bits(density: float, m: int) -> None:
     """Which path is taken depends on how many terms the samples of a block have together."""
-    x, w, alpha, post = case(density, 600, 8)
+    x, w, alpha, post = case(density, m, 8)
     x[3] = np.random.default_rng(1).normal(size=53)  # one dense sample among sparse ones
     out, after = run(x, w, alpha, post)
     for t in range(8):
