@@ -28,12 +28,16 @@ AUTOGRAD, COMPILED, BOOK = "torch, autograd", "torch.compile of the step", "NumP
 CHUNK = 256
 STEP = 0.3  # learning rate times the mean of ‖x‖²
 SLOWER = {"drtp": 0.01}  # at the other rate its weights grow without end
+SIX = (
+    "pepita", "backprop", "direct_feedback_alignment", "node_perturbation", "bmvr",
+    "forward_forward",
+)  # fmt: skip
 DEEP = 0.003  # with several hidden layers: rates of PEPITA must fall, and no time depends on them
 
 
 class Network(NamedTuple):
     """sizes, and what its scenarios' names say after the rule. every: whether all rules learn it;
-    else those of `equations`."""
+    else those of `SIX`."""
 
     sizes: tuple[int, ...]
     name: str
@@ -58,7 +62,7 @@ COMPILES = ("pepita-784-1024-10", "pepita-64-256-10", "backprop-64-256-10")
 def scenarios() -> Iterator[Scenario]:
     """A scenario for every network and rule that learns it."""
     for network in NETWORKS:
-        for rule in rules.names() if network.every else equations.RULES:
+        for rule in rules.names() if network.every else SIX:
             if (spec := spec_of(rule, network.sizes)) is not None:
                 name = f"{rule}-{network.name}"
                 peers = _peers(rule, spec, network.samples, name in COMPILES)

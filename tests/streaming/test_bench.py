@@ -31,7 +31,7 @@ from streaming.sources import open_source
 
 RNG = np.random.default_rng(0)
 TORCH, JAX = find_spec("torch") is not None, find_spec("jax") is not None
-LR = 0.02
+LR, RATES = 0.02, {"reinforce": 0.002}  # at a higher one rounding grows with its estimates
 pytestmark = pytest.mark.filterwarnings("ignore:.*synchroniz")
 
 
@@ -45,7 +45,7 @@ def test_scenarios_are_those_that_are_promised(tmp_path: Path) -> None:
     assert len(set(names)) == len(names)
     six = {"pepita", "backprop", "direct_feedback_alignment", "node_perturbation", "bmvr",
            "forward_forward"}  # fmt: skip
-    assert six == set(equations.RULES)
+    assert six < set(equations.RULES) == set(rules.names())
     for network in ("784-1024-10", "3072-1024-10-dense", "64-256-10-dense", "64-32-10-dense"):
         assert {f"{rule}-{network}" for rule in six} <= set(names)
     for network in ("64-256-10", "64-32-10"):
@@ -117,9 +117,10 @@ def _cases() -> list[Any]:
 
 def _steps(rule: str, spec: NetworkSpec, peer: Any) -> None:
     """Compare a peer's parameters with ours after 300 samples, relative to what was learned."""
-    X, labels = RNG.random((300, 20), np.float32), RNG.integers(0, 10, 300)
-    noise = equations.draw(rule, RNG, 300, equations.noise_width(rule, spec))
-    net = OnlineNetwork(spec, rule, dtype="float32", optimizer=Optimizer(LR))
+    rng = np.random.default_rng(0)
+    X, labels = rng.random((300, 20), np.float32), rng.integers(0, 10, 300)
+    noise = equations.draw(rule, rng, 300, equations.noise_width(rule, spec))
+    net = OnlineNetwork(spec, rule, dtype="float32", optimizer=Optimizer(RATES.get(rule, LR)))
     widths = net.definition.noise.widths(spec, net.hyper)
     before = net.parameters()
     ours = np.split(noise, np.cumsum(widths)[:-1], axis=1) if widths else None
@@ -142,9 +143,9 @@ def test_a_peer_is_the_rule(library: str, rule: str, sizes: tuple[int, ...]) -> 
     spec = networks.spec_of(rule, sizes)
     assert spec is not None
     if library == "jax":
-        _steps(rule, spec, scans.Scan(spec, rule, LR))
+        _steps(rule, spec, scans.Scan(spec, rule, RATES.get(rule, LR)))
     else:
-        _steps(rule, spec, loops.Loop(spec, rule, LR, library))
+        _steps(rule, spec, loops.Loop(spec, rule, RATES.get(rule, LR), library))
 
 
 @pytest.mark.skipif(not TORCH, reason="torch is not installed")

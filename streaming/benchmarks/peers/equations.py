@@ -2,8 +2,9 @@
 
 A rule takes the parameters, one sample and its noise, and returns the changes of all arrays, which
 the caller applies: in place (`loops`) or as new arrays (`scans`). Symbols are those of the rules'
-own files in `rate_models.rules`. ReLU in hidden layers; softmax and cross-entropy, for bmvr a
-linear output and the squared error; no biases; default hyperparameters.
+own files in `rate_models.rules`. ReLU in hidden layers; softmax and cross-entropy, for drtp sigmoid
+and binary cross-entropy, for bmvr a linear output and the squared error; no biases; default
+hyperparameters.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Array = NDArray[Any]
 class Ops(NamedTuple):
     """What the three libraries call differently.
 
-    relu, softmax, log_sum_exp, cumulative: of a vector. tanh: of a number.
+    relu, softmax, log_sum_exp, cumulative: of a vector. tanh: of a number. sign: of a matrix.
     """
 
     relu: Callable[[Any], Any]
@@ -31,6 +32,7 @@ class Ops(NamedTuple):
     log_sum_exp: Callable[[Any], Any]
     cumulative: Callable[[Any], Any]
     tanh: Callable[[Any], Any]
+    sign: Callable[[Any], Any]
 
 
 class Change(NamedTuple):
@@ -81,11 +83,35 @@ def pepita(ops: Ops, p: Any, at: Passed, y: Any, noise: Any, lr: Any, hyper: Any
 
 def backprop(ops: Ops, p: Any, at: Passed, y: Any, noise: Any, lr: Any, hyper: Any) -> list[Change]:
     """δ_{l-1} = s' ∘ W_lᵀ δ_l; ΔW_l = δ_l h_{l-1}ᵀ."""
+    return _down(at, y, lr, lambda i, delta: p["W"][i].T @ delta)
+
+
+def feedback_alignment(
+    ops: Ops, p: Any, at: Passed, y: Any, noise: Any, lr: Any, hyper: Any
+) -> list[Change]:
+    """δ_{l-1} = s' ∘ B_l δ_l; ΔW_l = δ_l h_{l-1}ᵀ."""
+    return _down(at, y, lr, lambda i, delta: p["B"][i - 1] @ delta)
+
+
+def sign_symmetry(
+    ops: Ops, p: Any, at: Passed, y: Any, noise: Any, lr: Any, hyper: Any
+) -> list[Change]:
+    """δ_{l-1} = s' ∘ √(1.5 / n_{l-1}) sign(W_l)ᵀ δ_l; ΔW_l = δ_l h_{l-1}ᵀ."""
+
+    def back(i: int, delta: Any) -> Any:
+        w = p["W"][i]
+        return (1.5 / w.shape[1]) ** 0.5 * (ops.sign(w).T @ delta)
+
+    return _down(at, y, lr, back)
+
+
+def _down(at: Passed, y: Any, lr: Any, back: Callable[[int, Any], Any]) -> list[Change]:
+    """Errors travel down; back: what W[i]'s δ sends to the layer below."""
     delta, changes = at.out - y, []
     for i in range(len(at.h) - 1, -1, -1):
         changes.append(Change("W", i, -lr, delta, at.h[i]))
         if i:
-            delta = (p["W"][i].T @ delta) * (at.h[i] > 0)
+            delta = back(i, delta) * (at.h[i] > 0)
     return changes
 
 
@@ -93,18 +119,62 @@ def direct_feedback_alignment(
     ops: Ops, p: Any, at: Passed, y: Any, noise: Any, lr: Any, hyper: Any
 ) -> list[Change]:
     """δ_l = s' ∘ B_l e; ΔW_l = δ_l h_{l-1}ᵀ."""
-    e = at.out - y
+    return _from_output(p, at, y, at.out - y, lr)
+
+
+def drtp(ops: Ops, p: Any, at: Passed, y: Any, noise: Any, lr: Any, hyper: Any) -> list[Change]:
+    """δ_l = s' ∘ B_l y; ΔW_l = δ_l h_{l-1}ᵀ."""
+    return _from_output(p, at, y, y, lr)
+
+
+def _from_output(p: Any, at: Passed, y: Any, signal: Any, lr: Any) -> list[Change]:
     hidden = [
-        Change("W", i, -lr, (b @ e) * (h > 0), at.h[i])
+        Change("W", i, -lr, (b @ signal) * (h > 0), at.h[i])
         for i, (b, h) in enumerate(zip(p["B"], at.h[1:], strict=True))
     ]
-    return [*hidden, Change("W", len(hidden), -lr, e, at.h[-1])]
+    return [*hidden, Change("W", len(hidden), -lr, at.out - y, at.h[-1])]
+
+
+def adaptive_feedback_alignment(
+    ops: Ops, p: Any, at: Passed, y: Any, noise: Any, lr: Any, hyper: Any
+) -> list[Change]:
+    """δ_0 = −s F e, δ_l = s' ∘ W_l δ_{l-1}; ΔW_l = δ_l h_{l-1}ᵀ."""
+    e, changes = at.out - y, []
+    delta = -hyper.sign * (p["F"] @ e)
+    for i, h in enumerate(at.h[1:]):
+        delta = (p["W"][i] @ delta) * (h > 0)
+        changes.append(Change("W", i, -lr, delta, at.h[i]))
+    return [*changes, Change("W", len(changes), -lr, e, at.h[-1])]
 
 
 def node_perturbation(
     ops: Ops, p: Any, at: Passed, y: Any, noise: Any, lr: Any, hyper: Any
 ) -> list[Change]:
     """λ̂_l = (L̃ − L) ξ_l / c; λ_l = B_{l+1}ᵀ ẽ_{l+1} learns to predict it. noise: ξ."""
+    W, signal = p["W"], at.out - y
+    estimated = _estimated(ops, p, at, y, noise, hyper)
+    changes = [Change("W", len(W) - 1, -lr, signal, at.h[-1])]
+    for i in range(len(W) - 2, -1, -1):
+        predicted = p["B"][i].T @ signal
+        changes.append(Change("B", i, -hyper.eta_b, signal, predicted - estimated[i]))
+        signal = predicted * (at.h[i + 1] > 0)
+        changes.append(Change("W", i, -lr, signal, at.h[i]))
+    return changes
+
+
+def reinforce(
+    ops: Ops, p: Any, at: Passed, y: Any, noise: Any, lr: Any, hyper: Any
+) -> list[Change]:
+    """δ_l = s' ∘ λ̂_l; ΔW_l = δ_l h_{l-1}ᵀ."""
+    estimated = _estimated(ops, p, at, y, noise, hyper)
+    hidden = [
+        Change("W", i, -lr, one * (at.h[i + 1] > 0), at.h[i]) for i, one in enumerate(estimated)
+    ]
+    return [*hidden, Change("W", len(hidden), -lr, at.out - y, at.h[-1])]
+
+
+def _estimated(ops: Ops, p: Any, at: Passed, y: Any, noise: Any, hyper: Any) -> list[Any]:
+    """λ̂_l = (L̃ − L) ξ_l / c of every hidden layer."""
     W, xi, begin = p["W"], [], 0
     for h in at.h[1:]:
         xi.append(noise[begin : begin + len(h)])
@@ -114,14 +184,7 @@ def node_perturbation(
         noisy = ops.relu(w @ noisy) + hyper.c * one
     d = W[-1] @ noisy - at.a
     rise = (ops.log_sum_exp(at.a + d) - ops.log_sum_exp(at.a) - d @ y) / hyper.c
-    signal = at.out - y
-    changes = [Change("W", len(W) - 1, -lr, signal, at.h[-1])]
-    for i in range(len(W) - 2, -1, -1):
-        predicted = p["B"][i].T @ signal
-        changes.append(Change("B", i, -hyper.eta_b, signal, predicted - rise * xi[i]))
-        signal = predicted * (at.h[i + 1] > 0)
-        changes.append(Change("W", i, -lr, signal, at.h[i]))
-    return changes
+    return [rise * one for one in xi]
 
 
 def bmvr(ops: Ops, p: Any, at: Passed, y: Any, noise: Any, lr: Any, hyper: Any) -> list[Change]:
@@ -183,6 +246,12 @@ def forward_forward_pass(ops: Ops, p: Any, x: Any) -> Passed:
     return Passed(h, a, ops.softmax(a))
 
 
+def sigmoid_pass(ops: Ops, p: Any, x: Any) -> Passed:
+    """The standard pass with σ(a_L)."""
+    h, a, _ = standard_pass(ops, p, x)
+    return Passed(h, a, 0.5 + 0.5 * ops.tanh(a / 2))
+
+
 def bmvr_pass(ops: Ops, p: Any, x: Any) -> Passed:
     """r = ReLU(W_1 x), ŷ = W_2 (r − z̄)"""
     r = ops.relu(p["W"][0] @ x)
@@ -193,12 +262,17 @@ def bmvr_pass(ops: Ops, p: Any, x: Any) -> Passed:
 RULES: dict[str, Equations] = {
     "pepita": pepita,
     "backprop": backprop,
+    "feedback_alignment": feedback_alignment,
+    "sign_symmetry": sign_symmetry,
     "direct_feedback_alignment": direct_feedback_alignment,
+    "drtp": drtp,
+    "adaptive_feedback_alignment": adaptive_feedback_alignment,
     "node_perturbation": node_perturbation,
+    "reinforce": reinforce,
     "bmvr": bmvr,
     "forward_forward": forward_forward,
 }
-OWN_PASS = {"forward_forward": forward_forward_pass, "bmvr": bmvr_pass}
+OWN_PASS = {"drtp": sigmoid_pass, "forward_forward": forward_forward_pass, "bmvr": bmvr_pass}
 
 
 def step(ops: Ops, rule: str, p: Any, x: Any, y: Any, noise: Any, lr: Any, hyper: Any) -> Any:

@@ -84,7 +84,7 @@ def _softmax(a: Array) -> Array:
 
 NUMPY = Ops(
     lambda a: np.maximum(a, 0), _softmax, lambda a: np.log(_exp(a).sum()) + a.max(),
-    np.cumsum, np.tanh,
+    np.cumsum, np.tanh, np.sign,
 )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def _torch_ops() -> Ops:
     def cumulative(a: Any) -> Any:
         return torch.cumsum(a, 0)
 
-    return Ops(torch.relu, softmax, log_sum_exp, cumulative, torch.tanh)
+    return Ops(torch.relu, softmax, log_sum_exp, cumulative, torch.tanh, torch.sign)
 
 
 def _apply_torch(

@@ -78,7 +78,8 @@ def _scan(rule: str, lr: float) -> Any:
     import jax.numpy as jnp
 
     ops = Ops(
-        lambda a: jnp.maximum(a, 0), jax.nn.softmax, jax.nn.logsumexp, jnp.cumsum, jnp.tanh
+        lambda a: jnp.maximum(a, 0), jax.nn.softmax, jax.nn.logsumexp, jnp.cumsum, jnp.tanh,
+        jnp.sign,
     )  # fmt: skip
     hyper = rules.get(rule).hyperparameters()
 
