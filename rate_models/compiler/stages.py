@@ -3,8 +3,8 @@
 Numba optimises every function and makes machine code of it, though only the text it was lowered to
 goes into its callers, where all of that is done again. Nothing but kernels calls a stage
 (`rate_models.compiler.kernel`), so it ends with that text: kernels compile in a third of the time.
-Numba also links what a function calls into it, and so into its callers once more. Here a kernel
-links each stage once.
+Numba also links what a function calls into it, and so into its callers once more. Here only a
+kernel links, each stage once.
 """
 
 # mypy: disable-error-code="attr-defined,misc,no-untyped-call,untyped-decorator"
@@ -17,7 +17,7 @@ from typing import Any
 
 from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.typed_passes import NativeLowering
 
@@ -31,9 +31,9 @@ class _Text(JITCodeLibrary):
     """What a function was lowered to, for kernels to link."""
 
     @property
-    def called(self) -> list[Any]:
-        """The libraries of what it calls."""
-        return self._linking_libraries
+    def whole(self) -> list[Any]:
+        """This library and those of all that it calls, directly or not: what a caller links."""
+        return [*dict.fromkeys([self, *self._linking_libraries])]
 
     def finalize(self) -> None:
         """Nothing is linked, optimised or compiled."""
@@ -45,21 +45,6 @@ class _Text(JITCodeLibrary):
         """There is none."""
         self._ensure_finalized()
         return 0
-
-
-class _Whole(JITCodeLibrary):
-    """A kernel, with all that it calls and that those call."""
-
-    def finalize(self) -> None:
-        """Link each library once."""
-        found, todo = dict.fromkeys(self._linking_libraries), [*self._linking_libraries]
-        while todo:
-            library = todo.pop()
-            new = [one for one in getattr(library, "called", []) if one not in found]
-            found |= dict.fromkeys(new)
-            todo += new
-        self._linking_libraries = [*found]
-        super().finalize()
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -75,39 +60,25 @@ class _LowerToText(NativeLowering):
         function = _dynfunc.make_function(
             found.fndesc.lookup_module(), name, "", _REFUSE, found.env, (state.library,)
         )
-        state.targetctx.insert_user_function(function, found.fndesc, [state.library])
+        state.targetctx.insert_user_function(function, found.fndesc, state.library.whole)
         state["cr"] = found._replace(cfunc=function)
         return True
-
-
-@register_pass(mutates_CFG=True, analysis_only=False)
-class _LowerToWhole(NativeLowering):
-    _name = "lower_to_whole"
-
-    def run_pass(self, state: Any) -> bool:
-        state.library = _Whole(state.targetctx.codegen(), state.func_id.func_qualname)
-        state.library.enable_object_caching()
-        return bool(super().run_pass(state))
 
 
 class StageCompiler(CompilerBase):
     """Numba's compiler for functions that only compiled functions call."""
 
-    lowering: type[NativeLowering] = _LowerToText
-
     def define_pipelines(self) -> list[PassManager]:
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
         passes.passes = [
-            (self.lowering if one is NativeLowering else one, why) for one, why in passes.passes
+            (_LowerToText if one is NativeLowering else one, why) for one, why in passes.passes
         ]
         passes.finalize()
         return [passes]
 
 
-class KernelCompiler(StageCompiler):
+class KernelCompiler(Compiler):
     """Numba's compiler for functions that Python calls and that call stages."""
-
-    lowering = _LowerToWhole
 
     def compile_extra(self, func: Any) -> Any:
         """Compile with fewer of Python's collections, which took a tenth of the time."""
