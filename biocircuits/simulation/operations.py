@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rate_models.compiler.kernel import Array, Scalar, inlined, reduction, stage
 from rate_models.compiler.lanes import lanewise
+from rate_models.compiler.views import as_matrix
 from rate_models.kernels import vectors
 from rate_models.model import activations
 
@@ -109,28 +110,14 @@ def _activate(code: int, op: Array, v: Array) -> None:
         activations.gate(op[5], v[a : a + n], v[to : to + n])
 
 
-@reduction
-def _two(w: Array, u: Array, r: Array) -> tuple[Scalar, Scalar]:
-    """w · r and u · r"""
-    one = other = w.dtype.type(0)
-    for i in range(r.size):
-        one += w[i] * r[i]
-        other += u[i] * r[i]
-    return one, other
-
-
 @stage
 def _conduct(op: Array, c: Scalar, v: Array, W: Array) -> None:
     """Synaptic currents: v[to] = v[b] + c W v[a]."""
-    a, n, m, w = op[2], op[4], op[5], op[6]
+    a, n, m, at = op[2], op[4], op[5], op[6]
     y, x, r = v[op[1] : op[1] + n], v[op[3] : op[3] + n], v[a : a + m]
-    pairs = n - n % 2
-    for i in range(0, pairs, 2):
-        one, other = _two(W[w : w + m], W[w + m : w + 2 * m], r)
-        y[i], y[i + 1] = x[i] + c * one, x[i + 1] + c * other
-        w += 2 * m
-    for i in range(pairs, n):
-        y[i] = x[i] + c * vectors.dot(W[w : w + m], r)
+    w = as_matrix(W[at : at + n * m], n, m)
+    for i in range(n):
+        y[i] = x[i] + c * vectors.dot(w[i], r)
 
 
 @stage
@@ -204,16 +191,16 @@ def _learn(code: int, op: Array, c: Scalar, v: Array, W: Array, E: Array) -> Non
         vectors.axpy(E[at : at + n * m], -c * v[a], W[b : b + n * m])
     elif code == COMMIT:
         _commit(W[b : b + n * m], c, E[at : at + n * m], c - c)
-    else:
+    elif code == LEARN_BY_WEIGHT:
         for i in range(n):
             row, factor = at + i * m, c * v[a + i]
-            if code == LEARN:
-                vectors.axpy(E[row : row + m], factor, v[b : b + m])
-            elif code == CHANGE:
-                vectors.axpy(W[row : row + m], factor, v[b : b + m])
-            else:
-                for j in range(m):
-                    E[row + j] += factor * v[b + j] * v[to + i * m + j]
+            for j in range(m):
+                E[row + j] += factor * v[b + j] * v[to + i * m + j]
+    else:
+        changed = W if code == CHANGE else E
+        w, pre = as_matrix(changed[at : at + n * m], n, m), v[b : b + m]
+        for i in range(n):
+            vectors.axpy(w[i], c * v[a + i], pre)
 
 
 @lanewise
