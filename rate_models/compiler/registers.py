@@ -1,9 +1,8 @@
 """Sums of products of small matrices, with what is used again kept in registers.
 
 `lanewise` stages read and write a vector once for each few terms of its sum. Where a matrix lies in
-a near cache that takes longer than the multiply-adds. Here some columns are worked on at a time,
-`STRIP` vectors wide, in all rows: the running sums, or the vectors that every row takes, stay in
-registers meanwhile.
+a near cache that takes longer than the multiply-adds. Here a strip of columns is worked on in all
+rows, then the next: the running sums, or the vectors that every row takes, stay in registers.
 
 A sum adds its terms to each element one after another in the order of their numbers, each product
 unrounded, as sums over rows do everywhere in kernels.
@@ -16,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import llvmlite.binding
 from llvmlite import ir
 from numba.core import cgutils, config, types
 from numba.core.errors import TypingError
@@ -23,7 +23,10 @@ from numba.core.errors import TypingError
 from rate_models.compiler.kernel import Array, intrinsic
 from rate_models.compiler.lanes import FEW, LANES, WORD, Lanes, Number, Vector
 
-STRIP = 2  # vectors of a strip of columns: with eight samples half of the registers there are
+# Strips of columns, as (vectors, share of `LANES` in each): what eight samples have in one fills
+# half of the 32 registers of AVX-512, or of the 16 smaller ones of other processors.
+_FEATURES = config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()
+STRIPS = ((2, 1), (1, 1)) if "+avx512f" in _FEATURES else ((1, 2),)
 TOGETHER = 8  # rows of `alpha` and `post` in `add_outers`, and of `out` and `x` in `add_products`
 
 
@@ -63,8 +66,9 @@ def _stage(name: str, strip: Callable[..., None]) -> Any:
 
         def lower(context, builder, signature, given):
             of = [_Matrix(context, builder, *one) for one in zip(kinds, given, strict=True)]
-            start, lanes = ir.Constant(WORD, 0), of[0].lanes
-            for many, width in ((STRIP, lanes), (1, lanes), (1, FEW), (1, 1)):
+            start = ir.Constant(WORD, 0)
+            strips = [(many, of[0].lanes // share) for many, share in STRIPS]
+            for many, width in (*strips, (1, FEW), (1, 1)):
                 step = ir.Constant(WORD, many * width)
                 turns = builder.udiv(builder.sub(of[0].columns, start), step)
                 with cgutils.for_range(builder, turns) as loop:
