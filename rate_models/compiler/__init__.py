@@ -2,5 +2,5 @@
 
 Open `kernel` first: the decorators `kernel`, `stage` and their kin. `cache` keeps what was
 compiled, `stages` compiles a part of a kernel alone, `vectors` has stages on vectors,
-`records` hands arrays to kernels.
+`records` hands arrays to kernels, `atomics` has the counters by which threads wait for each other.
 """

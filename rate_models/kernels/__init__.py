@@ -4,5 +4,5 @@ Open `layers` first: the arrays of a network and the passes through its layers. 
 them. `input_synapses` explains and holds the first layer, with a block of pending updates;
 `input_passes` are the passes through it and `pending` its updates. `vectors` has the sums that all
 of them use, `sweeps` those over whole matrices, `slots` the memory for several samples in flight,
-`minibatches` the accumulated updates of a mini-batch.
+`minibatches` the accumulated updates of a mini-batch, `teams` lets threads share a layer's rows.
 """

@@ -59,6 +59,8 @@ class Work(NamedTuple):
     next_h: Array  # h of the next sample, where `pass_and_update` is to begin its pass; else empty
     next_a: Array  # a of the next sample, still without b
     begun: NDArray[np.int64]  # (1,): the layer whose next_a is there; -1: none is to be
+    turn: NDArray[np.int64]  # (1,): which of two scratch memories this is
+    team: NDArray[np.int64]  # threads that share the rows of a layer, see `teams`; (0,): none
 
 
 def allocate(
@@ -92,15 +94,16 @@ def allocate(
     )
     outputs = dict.fromkeys(("c", "e", "y"), spec.sizes[-1])
     outputs |= dict.fromkeys(("next_h", "next_a"), 0)
-    scratch = {n: aligned(np.zeros(outputs.get(n, units)), dtype) for n in Work._fields[:-1]}
-    return layers, Work(**scratch, begun=np.full(1, -1))
+    scratch = {n: aligned(np.zeros(outputs.get(n, units)), dtype) for n in Work._fields[:-3]}
+    alone = np.zeros(0, np.int64)
+    return layers, Work(**scratch, begun=np.full(1, -1), turn=np.zeros(1, np.int64), team=alone)
 
 
 def in_turn(one: Work, other: Work) -> tuple[Work, Work]:
     """Scratch for samples in turn: the pass of one may begin while the other is learned from."""
     return (
         one._replace(next_h=other.h, next_a=other.a),
-        other._replace(next_h=one.h, next_a=one.a),
+        other._replace(next_h=one.h, next_a=one.a, turn=np.ones(1, np.int64)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rate_models.compiler.kernel import Array, inlined, stage
 from rate_models.compiler.views import as_matrix
-from rate_models.kernels import pending, vectors
+from rate_models.kernels import pending, teams, vectors
 from rate_models.kernels.input_synapses import InputSynapses
 from rate_models.kernels.layers import Layers, Work, current_of, matrix, units
 from rate_models.model import activations
@@ -74,22 +74,44 @@ def contrast(
 
 @stage
 def pass_and_update(
-    net: Layers, layer: int, pre: Array, work: Work, mask: Array, step: Step
+    net: Layers, layer: int, standard: bool, work: Work, mask: Array, step: Step
 ) -> None:
     """p_l = m ∘ s(W_l p_{l-1} + b_l), δ_l = h_l − p_l and the step with ΔW_l = δ_l pre_{l-1}ᵀ, for
     1 < l < L: `current`, `activity` and `update`, with each row of W_l fetched once. Where the pass
-    goes through the weights that the step changes, which `in_place` tells.
+    goes through the weights that the step changes, which `in_place` tells. standard: pre is h, else
+    p.
 
     The standard pass of the next sample, if its h_{l-1} is there, takes each row while it is in the
-    cache: it depends on this update of W_l alone.
+    cache: it depends on this update of W_l alone. Threads of a team share the rows, see `teams`.
     """
-    h, p, delta, following = work.h, work.p, work.delta, work.next_h.size > 0 and work.begun[0] >= 0
-    w, v, at = matrix(net, net.W, layer), as_matrix(net.vW[:0], 0, 0), units(net, delta, layer)
+    delta, members = units(net, work.delta, layer), teams.members(work.team)
+    if members > 1:
+        teams.post(work.team, layer, work.turn[0], standard)
+    rows_of_pass(net, layer, standard, work, mask, step, 0, members)
+    if members > 1:
+        teams.join(work.team)
+    if work.next_h.size > 0 and work.begun[0] >= 0:
+        work.begun[0] = layer
+    _bias_step(net, layer, delta, step)
+    if net.change.shape[0] > 0:
+        remember(net, layer, delta, work.h if standard else work.p, delta[:0], step)
+
+
+@stage
+def rows_of_pass(
+    net: Layers, layer: int, standard: bool, work: Work, mask: Array, step: Step,
+    member: int, members: int,
+) -> None:  # fmt: skip
+    """The rows of `pass_and_update` of one member of a team."""
+    h, p, following = work.h, work.p, work.next_h.size > 0 and work.begun[0] >= 0
+    w, v, at = matrix(net, net.W, layer), as_matrix(net.vW[:0], 0, 0), units(net, work.delta, layer)
     if net.vW.size > 0:
         v = matrix(net, net.vW, layer)
     stored, dendrite = units(net, h, layer), units(net, p, layer)
-    for first in range(0, at.size, FETCHED):
-        end = min(first + FETCHED, at.size)
+    pre = units(net, h if standard else p, layer - 1)
+    upto = _share(at.size, member + 1, members)
+    for first in range(_share(at.size, member, members), upto, FETCHED):
+        end = min(first + FETCHED, upto)
         current_of(net, layer, p, p, first, end)
         activations.activate(net.kind[layer], dendrite[first:end], dendrite[first:end])
         if mask.size > 0:
@@ -99,16 +121,19 @@ def pass_and_update(
         for i in range(first, end):
             at[i] = stored[i] - dendrite[i]
         some = slice(first, end)
-        outer_step(w[some], v[first:end], at[some], units(net, pre, layer - 1), step)
+        outer_step(w[some], v[first:end], at[some], pre, step)
         if following:
             below, a = units(net, work.next_h, layer - 1), units(net, work.next_a, layer)
             for i in range(first, end):
                 a[i] = vectors.dot(w[i], below)
-    if following:
-        work.begun[0] = layer
-    _bias_step(net, layer, at, step)
-    if net.change.shape[0] > 0:
-        remember(net, layer, at, pre, at[:0], step)
+
+
+@inlined
+def _share(rows: int, member: int, members: int) -> int:
+    """The first row of a member of a team; for the one after the last, their number."""
+    if member == members:
+        return rows
+    return rows * member // members // FETCHED * FETCHED
 
 
 @stage

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from rate_models import rules
 from rate_models.compiler import foreign
 from rate_models.compiler.kernel import Array, coerce
+from rate_models.compiler.records import Record
 from rate_models.errors import BadOption, Diverged
 from rate_models.kernels.layers import Work
 from rate_models.model import draws
@@ -114,10 +115,12 @@ class OnlineNetwork(ConfiguredNetwork):
         self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, outcome: Outcome
     ) -> int:
         """Learn from checked samples in order, fill ``outcome``; how many were learned from."""
+        return self._learn_with(self._parts, X, labels, Y, masks, noise, *outcome)
+
+    def _learn_with(self, parts: Record, X: Array, *arrays: Array) -> int:
+        """`_learn` with these arrays of the network in the kernel."""
         try:
-            learned: int = self._kernel(
-                self._parts.address, self._options.address, X, labels, Y, masks, noise, *outcome
-            )
+            learned: int = self._kernel(parts.address, self._options.address, X, *arrays)
         except foreign.UNCOMPILED as error:  # in a file of one's own
             where, got = f"kernel of rule {self.rule}", foreign.explained(error)
             raise BadOption(where, got=got, expected="what numba compiles") from error

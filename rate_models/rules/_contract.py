@@ -184,6 +184,8 @@ class Rule(Description):
     batches(hyper): whether the updates of a mini-batch may be applied together at its end. This
     requires that `teach` changes the weights of each layer once, by `updates.update`, and nothing
     else that outlives the sample.
+    shares_rows: whether `teach` takes hidden layers by `updates.pass_and_update`, so that several
+    threads may share their rows.
     convolves: whether layers may be convolutions, in batches. This requires that `batch` goes
     through weights, and through feedback of their shape, only by the methods of ``spec``.
     activities: what a layer did in the last sample, (name, field of `kernels.layers.Work`), in the
@@ -200,6 +202,7 @@ class Rule(Description):
     regime: Callable[[Any, int], Hashable] | None = None
     delays: Callable[[Any], bool] = _never
     batches: Callable[[Any], bool] = _never
+    shares_rows: bool = False
     convolves: bool = False
     activities: tuple[tuple[str, str], ...] = (("soma", "h"), ("teaching signal", "delta"))
     follows: Callable[[NetworkSpec, Any], bool] | None = None

@@ -300,8 +300,7 @@ def teach(
     if layer <= j:
         return
     if 1 < layer < last and mismatch and layers.in_place(net):
-        pre = work.h if standard else work.p
-        updates.pass_and_update(net, layer, pre, work, mask, step)
+        updates.pass_and_update(net, layer, standard, work, mask, step)
         return
     if layer == 1 and not (last == 1 and standard):
         layers.modulated_current(net, syn, work)
@@ -390,6 +389,7 @@ RULE = Rule(
     check_hyperparameters=check_hyperparameters,
     regime=regime,
     delays=delays,
+    shares_rows=True,
     follows=follows,
     batches=delays,  # the same forms
     convolves=True,

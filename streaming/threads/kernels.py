@@ -1,6 +1,6 @@
 """The compiled loop of one worker: it executes its rows of a program.
 
-Workers wait for each other through atomic counters in shared memory (`streaming.threads.atomics`).
+Workers wait for each other through atomic counters in shared memory, see `compiler.atomics`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models.compiler.atomics import CELL, load_acquire, nanoseconds, store_release, yield_core
 from rate_models.compiler.kernel import Array, specialise, stage
 from rate_models.compiler.records import Record, kind_of, opened
 from rate_models.kernels import input_passes, minibatches
@@ -18,7 +19,6 @@ from rate_models.model.optimizers import Step, step_at
 from rate_models.online import kernel as online_kernel
 from rate_models.online.kernel import end_of_step, judge
 from rate_models.rules import Rule
-from streaming.threads.atomics import CELL, load_acquire, nanoseconds, store_release, yield_core
 
 Ints = NDArray[np.int64]
 S, E, M = range(3)  # kinds of a program's tasks
@@ -46,7 +46,7 @@ class Rows(NamedTuple):
 
 
 class Board(NamedTuple):
-    """Memory that all workers share. Every counter is a cell of `streaming.threads.atomics.cells`.
+    """Memory that all workers share. Every counter is a cell of `compiler.atomics.cells`.
 
     counters: one for each task. rounds: one for each worker, the rounds that it has finished.
     control: one for each of

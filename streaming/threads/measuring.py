@@ -31,7 +31,7 @@ REPEATS = 7
 TURN = 0.7  # seconds of each network per repeat at least
 CALL = 0.2  # seconds of a call, so that the Python around it does not count
 ROOM = 2**25  # bytes of samples at most
-TRIED = 8 * BLOCK  # samples after which every execution mode has been tried
+TRIED = 12 * BLOCK  # samples after which every execution mode has been tried
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 Plans are made for blocks of samples (`streaming.schedule`) and executed by `runner`. The first plan
 of a block uses multiply-adds as item times, later ones measured times. Several execution modes are
 tried (`trials`): layers that belong to workers, items that go to the worker that can start them
-first, and, if the schedule has its result, the kernel for one thread. The fastest mode is kept. The
-mode never changes the result.
+first, and, if the schedule has its result, the kernel for one thread, alone or with workers that
+share the rows of a hidden layer (`team`). The fastest mode is kept. The mode never changes the
+result.
 
     sequential   all items of a sample before any of the next: one kernel, no threads
     pipelined    the same result as sequential, to the last bit
@@ -43,11 +44,13 @@ from streaming.schedule.locking import refuse_if_planned_only
 from streaming.schedule.plan import Plan, Times
 from streaming.threads import kernels as kernels
 from streaming.threads.runner import Block, Measured, Threads, run_workers, turns_done
+from streaming.threads.team import Team
 from streaming.threads.trials import Mode, Trials
 from streaming.threads.waiting import REMEMBERED, Waiting
 
 Array = NDArray[Any]
 ASSIGNMENTS: tuple[planner.Assignment, ...] = ("layers", "waves")
+ONE_LOOP: tuple[Mode, ...] = ("single", "rows")  # one thread runs the loop over samples
 BLOCK = 512  # samples that are planned together; the workers synchronise at the end of each block
 ROUNDS = 64  # blocks per visit of the workers at most; Python handles signals between visits
 SPARE = 1  # slots beyond those that a plan needs if items take as long as planned
@@ -87,7 +90,8 @@ class ScheduledNetwork(Waiting):
         self._admit(self.optimizer, self.hyper)
         self.ran: list[Measured] = []
         self.trials = Trials(self._modes, workers)
-        planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0, None))
+        if "rows" not in self._modes:
+            planner.warn_of_idle(self._plan(2 * (spec.layers + schedule.delay), 0, None))
         self._slots = schedule.delay + 1 + SPARE
         self._clear_waiting()
 
@@ -105,7 +109,7 @@ class ScheduledNetwork(Waiting):
 
     def _last_work(self) -> layers.Work:
         # in threads each sample has a slot of its own; the last ones may not be complete yet
-        if not self.ran or self.trials.choice == "single":
+        if not self.ran or self.trials.choice in ONE_LOOP:
             return super()._last_work()
         slot = (self.samples_seen - 1 - self.waiting) % self._slots
         return slots.work_at(self._net, self._ring, slot)
@@ -113,6 +117,7 @@ class ScheduledNetwork(Waiting):
     def _build(self, params: Any) -> None:
         super()._build(params)
         samples = self.schedule.batch if self._accumulating else 0
+        self._team = Team(self.definition, self._parts.values, self.workers - 1)
         _, self._accumulated = slots.allocate(self._work, self._syn, samples)
         self._accumulated_at = Records(
             slots.synapses_at(self._syn, self._accumulated, slot) for slot in range(samples)
@@ -177,8 +182,10 @@ class ScheduledNetwork(Waiting):
             size, n = self._next(len(X) - learned)
             part = slice(learned, learned + n)
             # for one sample alone, no two items can run at the same time
-            single = "single" in self.trials.modes and (n == 1 or self.trials.choice == "single")
-            count = (self._run_single if single else partial(self._run, size))(
+            mode = self.trials.choice
+            mode = "single" if n == 1 and "single" in self.trials.modes else mode
+            run = partial(self._run_loop, mode) if mode in ONE_LOOP else partial(self._run, size)
+            count = run(
                 X[part], labels[part], Y[part], masks[part], noise[part],
                 Outcome(outcome.predicted[part], outcome.losses[part], outcome.outputs[part]),
             )  # fmt: skip
@@ -233,21 +240,32 @@ class ScheduledNetwork(Waiting):
         """The execution modes that have the result of the schedule."""
         if self.timed or self.schedule.delay or self._accumulating:
             return ASSIGNMENTS
-        one = self.schedule.kind == "sequential" or self.workers == 1
-        return ("single",) if one else (*ASSIGNMENTS, "single")
+        if self.schedule.kind == "sequential" or self.workers == 1:
+            return ("single",)
+        shares = self.definition.shares_rows and self.spec.layers > 2
+        return (*ASSIGNMENTS, *ONE_LOOP[: 2 if shares else 1])
 
     def _record_trial(self, mode: Mode, times: Times | None, pace: float) -> None:
         self.trials.record(mode, times, pace)
         self._blocks = {}
 
-    def _run_single(
-        self, X: Array, labels: Array, Y: Array, masks: Array, noise: Array, outcome: Outcome
-    ) -> int:
-        """Learn a block of samples in the kernel for one thread; returns how many were learned."""
-        start = time.perf_counter()
-        count = super()._learn(X, labels, Y, masks, noise, outcome)
-        if count >= BLOCK // 2 and not self.trials.tried("single"):
-            self._record_trial("single", None, (time.perf_counter() - start) / count)
+    def _run_loop(
+        self, mode: Mode, X: Array, labels: Array, Y: Array, masks: Array, noise: Array,
+        outcome: Outcome,
+    ) -> int:  # fmt: skip
+        """Learn a block of samples in the kernel for one thread; returns how many were learned.
+
+        mode: "single", or "rows" with the other threads as a team.
+        """
+        start, given = time.perf_counter(), (X, labels, Y, masks, noise)
+        if mode == "single":
+            count = super()._learn(*given, outcome)
+        else:
+            first = self.samples_seen
+            with self._team.helping(self._threads, self._options, masks, first):
+                count = self._learn_with(self._team.parts, *given, *outcome)
+        if count >= BLOCK // 2 and not self.trials.tried(mode):
+            self._record_trial(mode, None, (time.perf_counter() - start) / count)
         return count
 
     def _run(

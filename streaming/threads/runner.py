@@ -18,11 +18,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rate_models.compiler.atomics import CELL, cells
 from rate_models.rules import Task
 from streaming.schedule.plan import Plan, Times
 from streaming.schedule.program import program
 from streaming.threads import kernels
-from streaming.threads.atomics import CELL, cells
 
 
 class WorkerFailed(RuntimeError):

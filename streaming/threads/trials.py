@@ -8,8 +8,9 @@ from typing import Literal
 from streaming.schedule.plan import Times
 
 # layers: each worker owns some layers. waves: an item goes to the worker that can start it first.
-# single: no workers, the kernel for one thread.
-Mode = Literal["layers", "waves", "single"]
+# single: no workers, the kernel for one thread. rows: this kernel, with workers that share the rows
+# of a layer.
+Mode = Literal["layers", "waves", "single", "rows"]
 TRIES = 2  # measured blocks per mode
 
 

@@ -134,7 +134,7 @@ def test_a_race_is_noticed(hasty: bool, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(runner, "program", without)
     net = scheduled(case, 2)
     # only where items go anywhere do layers go from worker to worker
-    net.trials.paces = {"layers": [2.0, 2.0], "waves": [1.0, 1.0], "single": [3.0, 3.0]}
+    net.trials.paces = {mode: [1.0 + (mode != "waves")] * 2 for mode in net.trials.modes}
     block = net._block(100)
     net._blocks = dict.fromkeys(net._blocks, hurried(block))
     assert (contents(net, case.learn(net, *samples)) != wanted) is hasty
@@ -152,7 +152,7 @@ def test_one_signature() -> None:
 def test_one_thread_is_used_where_it_is_faster() -> None:
     """As with layers of a few units; the result is the same."""
     case = Case("pepita", (4, 3, 3, 5))
-    samples, plain, net = case.samples(10 * BLOCK), case.online(), scheduled(case, 2)
+    samples, plain, net = case.samples(13 * BLOCK), case.online(), scheduled(case, 2)
     wanted = contents(plain, case.learn(plain, *samples))
     with pytest.warns(UserWarning, match="workers: one is faster than 2 here"):
         assert contents(net, case.learn(net, *samples)) == wanted
