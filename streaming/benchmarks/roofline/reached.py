@@ -18,7 +18,7 @@ from streaming.benchmarks.measure import seconds_of
 from streaming.benchmarks.roofline import model
 from streaming.benchmarks.roofline.limits import Limits
 
-SAMPLES, TURNS, RATE = 20_000, 5, 1e-3
+SAMPLES, TURNS, RATE = 20_000, 5, 1e-5
 Sizes = tuple[int, ...]
 
 
