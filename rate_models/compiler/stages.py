@@ -3,8 +3,6 @@
 Numba optimises every function and makes machine code of it, though only the text it was lowered to
 goes into its callers, where all of that is done again. Nothing but kernels calls a stage
 (`rate_models.compiler.kernel`), so it ends with that text: kernels compile in a third of the time.
-Numba also links what a function calls into it, and so into its callers once more. Here only a
-kernel links, each stage once.
 """
 
 # mypy: disable-error-code="attr-defined,misc,no-untyped-call,untyped-decorator"
@@ -28,16 +26,12 @@ _REFUSE = ctypes.cast(ctypes.pythonapi.PyErr_BadArgument, ctypes.c_void_p).value
 
 
 class _Text(JITCodeLibrary):
-    """What a function was lowered to, for kernels to link."""
+    """What a function and those it calls were lowered to, for callers to link."""
 
-    @property
-    def whole(self) -> list[Any]:
-        """This library and those of all that it calls, directly or not: what a caller links."""
-        return [*dict.fromkeys([self, *self._linking_libraries])]
+    def _optimize_final_module(self) -> None:
+        """Left to the kernel."""
 
-    def finalize(self) -> None:
-        """Nothing is linked, optimised or compiled."""
-        self._raise_if_finalized()
+    def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
         self._finalized = True
 
@@ -60,7 +54,7 @@ class _LowerToText(NativeLowering):
         function = _dynfunc.make_function(
             found.fndesc.lookup_module(), name, "", _REFUSE, found.env, (state.library,)
         )
-        state.targetctx.insert_user_function(function, found.fndesc, state.library.whole)
+        state.targetctx.insert_user_function(function, found.fndesc, [state.library])
         state["cr"] = found._replace(cfunc=function)
         return True
 
