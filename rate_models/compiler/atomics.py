@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rate_models.compiler.kernel import CACHE_LINE, aligned, int64, intrinsic
 
 Ints = NDArray[np.int64]
+SPINS = 200  # reads of a counter before the core is offered to other threads
 CELL = CACHE_LINE // 8  # int64 numbers from one counter to the next
 _WORD = ir.IntType(64)
 _MONOTONIC = getattr(time, "CLOCK_MONOTONIC", 1)

@@ -137,7 +137,7 @@ add_outers: Any = _stage("add_outers", _outers)
 # (out, x, w): out_t += Σ_j x_tj w_j; out (8, m), x (8, n), w (n, m)
 add_products: Any = _stage("add_products", _products(TOGETHER))
 # (out, x, w): the same for one sample, out (1, m), x (1, n)
-add_product: Any = _stage("add_product", _products(1))
+add_products_of_one: Any = _stage("add_products_of_one", _products(1))
 if config.DISABLE_JIT:
 
     def add_outers(w: Array, alpha: Array, post: Array) -> None:
@@ -148,4 +148,4 @@ if config.DISABLE_JIT:
         for j in range(len(w)):
             out += x[:, j, None] * w[j]
 
-    add_product = add_products
+    add_products_of_one = add_products

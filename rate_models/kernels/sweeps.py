@@ -10,7 +10,7 @@ import numpy as np
 
 from rate_models.compiler.kernel import Array, Scalar, inlined, stage
 from rate_models.compiler.lanes import tilewise
-from rate_models.compiler.registers import TOGETHER, add_outers, add_product, add_products
+from rate_models.compiler.registers import TOGETHER, add_outers, add_products, add_products_of_one
 from rate_models.kernels.vectors import axpy, axpy_four
 
 TILE = 512  # elements of a row that are worked on at a time, so that several rows stay in the cache
@@ -186,7 +186,7 @@ def _sweep_small(
         add_products(out, x, w)
         return
     for t in range(x.shape[0]):
-        add_product(out[t : t + 1], x[t : t + 1], w)
+        add_products_of_one(out[t : t + 1], x[t : t + 1], w)
 
 
 @stage

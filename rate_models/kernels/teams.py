@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rate_models.compiler import atomics
-from rate_models.compiler.atomics import CELL, load_acquire, store_release, yield_core
+from rate_models.compiler.atomics import CELL, SPINS, load_acquire, store_release, yield_core
 from rate_models.compiler.kernel import inlined, stage
 
 Ints = NDArray[np.int64]
-SPINS = 200  # reads of a counter before the core is offered to other threads
 # Indices of the cells of a team: how many posts there were, whether helpers are to leave, then what
 # is posted; last, of each helper, how many posts it has finished.
 POSTED, LEAVING, LAYER, TURN, STANDARD, DONE = range(6)

@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.compiler.atomics import CELL, load_acquire, nanoseconds, store_release, yield_core
+from rate_models.compiler.atomics import (
+    CELL,
+    SPINS,
+    load_acquire,
+    nanoseconds,
+    store_release,
+    yield_core,
+)
 from rate_models.compiler.kernel import Array, specialise, stage
 from rate_models.compiler.records import Record, kind_of, opened
 from rate_models.kernels import input_passes, minibatches
@@ -22,7 +29,6 @@ from rate_models.rules import Rule
 
 Ints = NDArray[np.int64]
 S, E, M = range(3)  # kinds of a program's tasks
-SPINS = 200  # reads of a counter before the core is offered to other threads
 # Indices of the cells of `Board.control`
 LOSS, ENDED, ASKED, FAILED = range(4)
 GO, SKIP, LEAVE = range(3)  # what a worker does with its next row
