@@ -268,9 +268,10 @@ def draw_curves(cells: Results, rows: Any, columns: Any, published: Any, path: P
 
     shown = [column for column in columns if any(c == column for _, c in cells)]
     with drawing():
+        from matplotlib.lines import Line2D
         from matplotlib.ticker import MaxNLocator
 
-        figure = new_figure((3.4 * len(shown) + 0.8, 3.2))
+        figure = new_figure((3.4 * len(shown) + 1.8, 3.2))
         panels = figure.subplots(1, len(shown), squeeze=False)[0]
         for axes, column in zip(panels, shown, strict=True):
             for row, colour in zip(rows, COLOURS, strict=False):
@@ -283,7 +284,10 @@ def draw_curves(cells: Results, rows: Any, columns: Any, published: Any, path: P
             axes.set(title=columns[column], xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylabel("test accuracy (%)")
-        max(reversed(panels), key=lambda axes: len(axes.get_legend_handles_labels()[1])).legend()
+        handles = max((axes.get_legend_handles_labels()[0] for axes in panels), key=len)
+        if any(cell in published for cell in cells):
+            handles.append(Line2D([], [], color="0.3", lw=0.8, ls="--", label="published"))
+        figure.legend(handles=handles, loc="outside right center")
         figure.savefig(path)
 
 
