@@ -1,6 +1,7 @@
 """How Python functions become machine code: flags, cache, and what a kernel may be handed.
 
 Open `kernel` first: the decorators `kernel`, `stage` and their kin. `cache` keeps what was
-compiled, `stages` compiles a part of a kernel alone, `vectors` has stages on vectors,
-`records` hands arrays to kernels, `atomics` has the counters by which threads wait for each other.
+compiled, `stages` compiles a part of a kernel alone, `symbols` lets kernels call what they share,
+`vectors` has stages on vectors, `records` hands arrays to kernels, `atomics` has the counters by
+which threads wait for each other.
 """

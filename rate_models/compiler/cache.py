@@ -27,7 +27,7 @@ from numba.core import types
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from rate_models.compiler import foreign
+from rate_models.compiler import foreign, symbols
 
 try:
     import grp
@@ -119,34 +119,20 @@ class KernelCache:
         """The folder, for numba's statistics."""
         return str(self._kept.folder or "")
 
-    def load_overload(self, signature: Any, target_context: Any) -> Any:
+    def load_overload(self, signature: Any, target: Any) -> Any:
         """The compiled code for a signature, or None."""
-        target_context.refresh()
-        path = self._path(signature, target_context.codegen())
-        if path is None:
-            return None
-        try:
-            content = path.read_bytes()
-        except OSError:
-            return None
-        try:
-            if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
-                raise ValueError("cut or changed")
-            reduced = pickle.loads(content[DIGEST:])
-            return CompileResult._rebuild(target_context, *reduced)  # type: ignore[no-untyped-call]
-        except Exception:  # whatever is wrong with it, it can be made anew
-            _remove(path)
-            return None
+        target.refresh()
+        return self._load(file_name(self._function, signature, target.codegen()), target)
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Keep compiled code, or warn that it cannot be kept."""
-        path = self._path(signature, compiled.codegen)
         if compiled.library.has_dynamic_globals:  # addresses, which hold for this process alone
             return
-        if path is None:
+        if self._kept.folder is None:
             _warn("no folder for them", self._kept.why)
             return
-        content = dumps(compiled._reduce())  # type: ignore[no-untyped-call]
+        path = self._kept.folder / file_name(self._function, signature, compiled.codegen)
+        content = dumps((symbols.called(compiled.library), compiled._reduce()))  # type: ignore[no-untyped-call]
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
             path.parent.mkdir(MODE, parents=True, exist_ok=True)
@@ -159,18 +145,59 @@ class KernelCache:
     def flush(self) -> None:
         """Numba's way to recompile; ours is another name of the folder."""
 
-    def _path(self, signature: Any, codegen: Any) -> Path | None:
+    def _load(self, name: str, target: Any, make: Any = CompileResult._rebuild) -> Any:
+        """What is kept under a name, after all that it calls; None where a part is missing.
+
+        make(target, *what is kept): the compiled code.
+        """
         if self._kept.folder is None:
             return None
-        function = self._function
-        about = [
-            [_described(kind) for kind in (*signature, *_bound(function))],
-            codegen.magic_tuple(), _code(function), foreign.digest(function),
-        ]  # fmt: skip
-        digest = hashlib.sha256(repr(about).encode()).hexdigest()[:24]
-        module = function.__module__.rpartition(".")[2]
-        name = re.sub(r"[^\w.]", "", function.__qualname__)  # of <locals>, which Windows refuses
-        return self._kept.folder / f"{module}.{name}-{digest}"
+        path = self._kept.folder / name
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        try:
+            if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
+                raise ValueError("cut or changed")
+            called, reduced = pickle.loads(content[DIGEST:])
+            found = all(self._shared(symbol, target) is not None for symbol in called)
+            return make(target, *reduced) if found else None
+        except Exception:  # whatever is wrong with it, it can be made anew
+            _remove(path)
+            return None
+
+    def _shared(self, symbol: str, target: Any) -> Any:
+        """The shared stage of a symbol, or None."""
+
+        def added(target: Any, library: Any, fndesc: Any, env: Any, signature: Any, *_: Any) -> Any:
+            library = target.codegen().unserialize_library(library)
+            return symbols.add(symbol, target, library, fndesc, env, signature)
+
+        name = symbol.removeprefix(symbols.PREFIX)
+        return symbols.known(symbol) or self._load(name, target, added)
+
+
+class SharedCache(KernelCache):
+    """The same for stages that kernels call by their symbol."""
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """The compiled code for a signature, or None."""
+        target.refresh()
+        name = file_name(self._function, signature, target.codegen())
+        return self._shared(symbols.PREFIX + name, target)
+
+
+def file_name(function: FunctionType, signature: Any, codegen: Any) -> str:
+    """The name of the file of compiled code: the function's, and what tells it from all others."""
+    about = [
+        [_described(kind) for kind in (*signature, *_bound(function))],
+        codegen.magic_tuple(), _code(function), foreign.digest(function),
+    ]  # fmt: skip
+    digest = hashlib.sha256(repr(about).encode()).hexdigest()[:24]
+    module = function.__module__.rpartition(".")[2]
+    name = re.sub(r"[^\w.]", "", function.__qualname__)  # of <locals>, which Windows refuses
+    return f"{module}.{name}-{digest}"
 
 
 def _described(kind: Any) -> str:

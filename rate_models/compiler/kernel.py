@@ -22,8 +22,8 @@ from numba.core import config
 from numba.extending import intrinsic as numba_intrinsic
 from numpy.typing import ArrayLike, NDArray
 
-from rate_models.compiler.cache import KernelCache, place
-from rate_models.compiler.stages import KernelCompiler, StageCompiler
+from rate_models.compiler.cache import KernelCache, SharedCache, place
+from rate_models.compiler.stages import KernelCompiler, SharedCompiler, StageCompiler
 from rate_models.errors import BadOption
 
 Array = NDArray[Any]
@@ -86,6 +86,16 @@ def kernel(function: Function) -> Function:
 def stage(function: Function) -> Function:
     """Compile a part of a kernel: called from other kernels only, cached with its caller."""
     return numba.njit(**STAGE_FLAGS)(function)  # type: ignore[no-any-return]
+
+
+def shared(function: Function) -> Function:
+    """Compile a stage once for all kernels, which call its machine code: for a stage of many
+    kernels that does enough at a call for the call not to count.
+    """
+    compiled = numba.njit(**{**STAGE_FLAGS, "pipeline_class": SharedCompiler})(function)
+    if not config.DISABLE_JIT:  # type: ignore[attr-defined]
+        compiled._cache = SharedCache(function, _KEPT)  # type: ignore[arg-type]
+    return compiled  # type: ignore[no-any-return]
 
 
 def inlined(function: Function) -> Function:

@@ -9,36 +9,20 @@ goes into its callers, where all of that is done again. Nothing but kernels call
 
 from __future__ import annotations
 
-import ctypes
 import gc
 from typing import Any
 
 from numba import _dynfunc
-from numba.core.codegen import JITCodeLibrary
+from numba.core import typing
 from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.typed_passes import NativeLowering
 
+from rate_models.compiler import symbols
+from rate_models.compiler.cache import file_name
+from rate_models.compiler.symbols import REFUSE, Text
+
 COLLECT = 20_000  # new objects, after which Python looks for garbage while a kernel compiles
-
-# Where numba keeps a function for Python to call: sets a TypeError, returns NULL.
-_REFUSE = ctypes.cast(ctypes.pythonapi.PyErr_BadArgument, ctypes.c_void_p).value
-
-
-class _Text(JITCodeLibrary):
-    """What a function and those it calls were lowered to, for callers to link."""
-
-    def _optimize_final_module(self) -> None:
-        """Left to the kernel."""
-
-    def _finalize_final_module(self) -> None:
-        self._finalize_dynamic_globals()
-        self._finalized = True
-
-    def get_pointer_to_function(self, name: str) -> int:
-        """There is none."""
-        self._ensure_finalized()
-        return 0
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -47,28 +31,54 @@ class _LowerToText(NativeLowering):
 
     def run_pass(self, state: Any) -> bool:
         name = state.func_id.func_qualname
-        state.library = _Text(state.targetctx.codegen(), name)
+        state.library = Text(state.targetctx.codegen(), name)
         state.flags.no_compile = True
         super().run_pass(state)
         found = state["cr"]
         function = _dynfunc.make_function(
-            found.fndesc.lookup_module(), name, "", _REFUSE, found.env, (state.library,)
+            found.fndesc.lookup_module(), name, "", REFUSE, found.env, (state.library,)
         )
         state.targetctx.insert_user_function(function, found.fndesc, [state.library])
         state["cr"] = found._replace(cfunc=function)
         return True
 
 
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _LowerToSymbol(NativeLowering):
+    _name = "lower_to_symbol"
+
+    def run_pass(self, state: Any) -> bool:
+        state.flags.no_compile = True
+        super().run_pass(state)
+        found, target = state["cr"], state.targetctx
+        name = file_name(state.func_id.func, state.args, target.codegen())
+        signature = typing.signature(state.return_type, *state.args)
+        added = symbols.add(
+            symbols.PREFIX + name, target, state.library, found.fndesc, found.env, signature
+        )
+        target.insert_user_function(added.entry_point, added.fndesc, [])
+        state["cr"] = found._replace(cfunc=added.entry_point)
+        return True
+
+
 class StageCompiler(CompilerBase):
     """Numba's compiler for functions that only compiled functions call."""
+
+    lowering: type[NativeLowering] = _LowerToText
 
     def define_pipelines(self) -> list[PassManager]:
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
         passes.passes = [
-            (_LowerToText if one is NativeLowering else one, why) for one, why in passes.passes
+            (self.lowering if one is NativeLowering else one, why) for one, why in passes.passes
         ]
         passes.finalize()
         return [passes]
+
+
+class SharedCompiler(StageCompiler):
+    """The same for functions that are machine code of their own, see `symbols`."""
+
+    lowering = _LowerToSymbol
 
 
 class KernelCompiler(Compiler):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rate_models.compiler.kernel import Array, inlined, stage
+from rate_models.compiler.kernel import Array, inlined, shared, stage
 from rate_models.compiler.views import as_matrix
 from rate_models.kernels import pending, sweeps, vectors
 from rate_models.kernels.input_synapses import (
@@ -103,7 +103,7 @@ def _from_before(s: InputSynapses, w: Array, v: Array, out: Array) -> None:
         vectors.copy(out, w)
 
 
-@stage
+@shared
 def evaluate(s: InputSynapses, x: Array, out: Array) -> None:
     """out = W x, with x as no sample's input; changes nothing but scratch."""
     kx = as_matrix(s.Kx, 1, s.Kx.size)
@@ -122,7 +122,7 @@ def modulate(s: InputSynapses, c: Array, a: Array, out: Array) -> None:
     _add_through(s, c, out)
 
 
-@stage
+@shared
 def through(s: InputSynapses, c: Array, out: Array) -> None:
     """out = W K c: the current of the second pattern alone."""
     out[:] = 0

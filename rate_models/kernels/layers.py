@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.compiler.kernel import Array, aligned, inlined, stage
+from rate_models.compiler.kernel import Array, aligned, inlined, shared, stage
 from rate_models.compiler.views import as_matrix, item_of, matrices_of, units_of
 from rate_models.kernels import input_passes, input_synapses, vectors
 from rate_models.model import activations, losses
@@ -155,7 +155,7 @@ def lagging(net: Layers, stash: bool) -> Layers:
     return net._replace(undo=int(stash), afresh=int(not stash))
 
 
-@stage
+@shared
 def input_current(
     net: Layers, syn: input_synapses.InputSynapses, inputs: Array, out: Array
 ) -> None:
@@ -164,7 +164,7 @@ def input_current(
     add_bias(net, 1, out)
 
 
-@stage
+@shared
 def input_current_again(net: Layers, syn: input_synapses.InputSynapses, out: Array) -> None:
     """out_1 = W_1 x + b_1 for the same sample, with the weights as they are now."""
     input_passes.evaluate(syn, syn.x, units(net, out, 1))
@@ -179,7 +179,7 @@ def add_bias(net: Layers, layer: int, out: Array) -> None:
         vectors.axpy(a, a.dtype.type(1), units(net, net.b, layer))
 
 
-@stage
+@shared
 def modulated_current(net: Layers, syn: input_synapses.InputSynapses, work: Work) -> None:
     """p_1 = W_1 (x + K c) + b_1, not yet through the activation."""
     p, a = units(net, work.p, 1), units(net, work.a, 1)

@@ -9,7 +9,7 @@ One sweep through the weights serves all samples.
 
 from __future__ import annotations
 
-from rate_models.compiler.kernel import Array, Scalar, stage
+from rate_models.compiler.kernel import Array, Scalar, shared, stage
 from rate_models.compiler.records import another
 from rate_models.compiler.views import as_matrix
 from rate_models.kernels import pending, vectors
@@ -18,7 +18,7 @@ from rate_models.kernels.layers import Layers, matrix, units
 from rate_models.model.optimizers import Step
 
 
-@stage
+@shared
 def keep(net: Layers, syn: InputSynapses, kept: Array) -> None:
     """Keep the input of the sample whose update of the first layer was remembered last.
 
@@ -29,7 +29,7 @@ def keep(net: Layers, syn: InputSynapses, kept: Array) -> None:
     vectors.copy(mine.Kx, syn.Kx)
 
 
-@stage
+@shared
 def apply(net: Layers, syn: InputSynapses, kept: Array, layer: int, step: Step) -> None:
     """One optimiser step of a layer with all that is remembered of it, which is then forgotten."""
     count = net.changes[layer]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rate_models.compiler.kernel import Array, Scalar, inlined, stage
+from rate_models.compiler.kernel import Array, Scalar, inlined, shared, stage
 from rate_models.kernels import sweeps, vectors
 from rate_models.kernels.input_synapses import (
     AHEAD,
@@ -74,7 +74,7 @@ def end_block(s: InputSynapses) -> None:
         s.pending[DUE] = 1
 
 
-@stage
+@shared
 def settle(s: InputSynapses) -> None:
     """Apply all that is pending. A block begins."""
     apply(s, s.S, s.V, s.pre)
@@ -119,7 +119,7 @@ def terms(s: InputSynapses, pre: Array, rates: Array, count: int) -> None:
         vectors.scaled(s.terms[i, : pre.shape[1]], rate, pre[i])
 
 
-@stage
+@shared
 def collect(s: InputSynapses) -> None:
     """S ← S + K U, U ← 0: S alone is the weights. WK stays as it was."""
     settle(s)
@@ -129,7 +129,7 @@ def collect(s: InputSynapses) -> None:
     s.VU[:] = 0
 
 
-@stage
+@shared
 def fold(s: InputSynapses) -> None:
     """`collect`, and WK afresh: keeps the rounding of long runs from adding up."""
     collect(s)
@@ -137,7 +137,7 @@ def fold(s: InputSynapses) -> None:
     vectors.project(s.V, s.K, s.VWK)
 
 
-@stage
+@shared
 def replace(s: InputSynapses, k: Array) -> None:
     """K ← k (n_0, k) with the weights as they are; after `collect`, before `modulate`."""
     for row in range(k.shape[0]):

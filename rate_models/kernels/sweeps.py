@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rate_models.compiler.kernel import Array, Scalar, inlined, stage
+from rate_models.compiler.kernel import Array, Scalar, inlined, shared, stage
 from rate_models.compiler.lanes import tilewise
 from rate_models.compiler.registers import TOGETHER, add_outers, add_products, add_products_of_one
 from rate_models.kernels.vectors import axpy, axpy_four
@@ -112,7 +112,7 @@ def _add_to_one(begin: int, end: int, y: Array, alpha: Array, j: int, x: Array) 
         _four_in_tile(begin, end, y, a0, a1, a2, a3, x[n], x[n + 1], x[n + 2], x[n + 3])
 
 
-@stage
+@shared
 def add_outer(y: Array, alpha: Array, x: Array, bits: Array) -> None:
     """y_j += Σ_n alpha_nj x_n for all rows of y (n, m); alpha (8, n), x (8, m).
 
@@ -141,7 +141,7 @@ def products(out: Array, x: Array, w: Array, bits: Array, which: Array) -> None:
     sweep(out, x, w, bits, which, x[:0], x[:0], bits[:0])
 
 
-@stage
+@shared
 def sweep(
     out: Array, x: Array, w: Array, bits: Array, which: Array,
     alpha: Array, post: Array, before: Array,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rate_models.compiler.kernel import Array, inlined, stage
+from rate_models.compiler.kernel import Array, inlined, shared, stage
 from rate_models.compiler.views import as_matrix
 from rate_models.kernels import pending, teams, vectors
 from rate_models.kernels.input_synapses import InputSynapses
@@ -13,7 +13,7 @@ from rate_models.model.optimizers import Step, contrast_step, outer_step, vector
 FETCHED = 16  # rows of weights that are used again at once, while they are in the nearest cache
 
 
-@stage
+@shared
 def update(
     net: Layers,
     syn: InputSynapses,
@@ -41,7 +41,7 @@ def update(
     _bias_step(net, layer, post, step)
 
 
-@stage
+@shared
 def contrast(
     net: Layers,
     syn: InputSynapses,
@@ -72,7 +72,7 @@ def contrast(
     _bias_step(net, layer, delta, step)
 
 
-@stage
+@shared
 def pass_and_update(
     net: Layers, layer: int, standard: bool, work: Work, mask: Array, step: Step
 ) -> None:

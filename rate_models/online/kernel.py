@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rate_models.compiler.kernel import Array, specialise, stage
+from rate_models.compiler.kernel import Array, shared, specialise, stage
 from rate_models.compiler.records import Record, kind_of, opened
 from rate_models.kernels import input_passes, input_synapses, layers, pending, vectors
 from rate_models.kernels.input_synapses import BLOCK
@@ -122,7 +122,7 @@ def end_of_step(syn: input_synapses.InputSynapses, seen: int, batch: int) -> Non
         pending.end_block(syn)
 
 
-@stage
+@shared
 def judge(
     net: Layers, work: Work, dropout: bool, t: int, predicted: Array, losses_: Array, out: Array
 ) -> bool:

@@ -28,7 +28,7 @@ def memory():
         return None
     return next(int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmHWM:"))
 before = memory()
-learner = ds.OnlineLearner("pepita", {sizes}, dtype="float32")
+learner = ds.OnlineLearner("{rule}", {sizes}, dtype="float32")
 x, y = np.random.default_rng(0).random((1000, {sizes}[0])), np.arange(1000) % 10
 start = time.perf_counter()
 learner.learn_one(x[0], 1)
@@ -61,7 +61,9 @@ def measured(quick: bool, tell: Callable[[str], object]) -> list[dict[str, Any]]
         tell("compilation")
         with tempfile.TemporaryDirectory() as folder:
             _, compiled, *_ = _learned(SMALL, DENDROSTREAM_CACHE=folder)
+            _, further, *_ = _learned(SMALL, "backprop", DENDROSTREAM_CACHE=folder)
         rows.append(_row("first sample of a rule, with its compilation", compiled, "s"))
+        rows.append(_row("first sample of backprop after it, with its compilation", further, "s"))
     return rows
 
 
@@ -69,8 +71,8 @@ def _row(what: str, value: float, unit: str) -> dict[str, Any]:
     return {"what": what, "value": value, "unit": unit}
 
 
-def _learned(sizes: tuple[int, ...], **environment: str) -> list[Any]:
-    printed = _call(["-c", PROGRAM.format(sizes=sizes)], **environment)
+def _learned(sizes: tuple[int, ...], rule: str = "pepita", **environment: str) -> list[Any]:
+    printed = _call(["-c", PROGRAM.format(sizes=sizes, rule=rule)], **environment)
     numbers: list[Any] = json.loads(printed.splitlines()[-1])
     return numbers
 

@@ -1,0 +1,80 @@
+"""Machine code that several kernels call: a shared stage, found by its symbol.
+
+What a kernel calls is otherwise compiled once more with each kernel, and the first layer or the
+update of a layer take several times as long as a rule's own part.
+"""
+
+# mypy: disable-error-code="attr-defined,misc,no-untyped-call"
+
+from __future__ import annotations
+
+import copy
+import ctypes
+from typing import Any
+
+import llvmlite.binding as llvm
+from numba import _dynfunc
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompileResult
+
+PREFIX = "dendrostream."  # of symbols; the name of the stage's file follows
+
+# Where numba keeps a function for Python to call: sets a TypeError, returns NULL.
+REFUSE = ctypes.cast(ctypes.pythonapi.PyErr_BadArgument, ctypes.c_void_p).value
+
+_known: dict[str, tuple[CompileResult, Any]] = {}  # by symbol; the library keeps code in memory
+
+
+class Text(JITCodeLibrary):
+    """What a function and those it calls were lowered to, for callers to link."""
+
+    def _optimize_final_module(self) -> None:
+        """Left to the kernel."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """There is none."""
+        self._ensure_finalized()
+        return 0
+
+
+class _Elsewhere(Text):
+    """For the callers of a symbol: nothing to link."""
+
+    def _get_module_for_linking(self) -> Any:
+        return self._final_module
+
+
+def known(symbol: str) -> CompileResult | None:
+    """The stage of a symbol, as dispatchers keep it; None where none was added."""
+    return _known[symbol][0] if symbol in _known else None
+
+
+def add(
+    symbol: str, target: Any, library: Any, fndesc: Any, env: Any, signature: Any
+) -> CompileResult:
+    """Let kernels call the function of this descriptor in a library of machine code."""
+    llvm.add_symbol(symbol, library.get_pointer_to_function(fndesc.llvm_func_name))
+    named = copy.copy(fndesc)
+    named.mangled_name = symbol
+    entry = _dynfunc.make_function(
+        named.lookup_module(), named.qualname, "", REFUSE, env, (library,)
+    )
+    elsewhere = _Elsewhere(target.codegen(), symbol)
+    elsewhere.finalize()
+    given = {
+        "target_context": target, "typing_context": target.typing_context, "fndesc": named,
+        "library": elsewhere, "entry_point": entry, "environment": env, "signature": signature,
+        "objectmode": False, "lifted": (), "reload_init": (), "referenced_envs": (),
+    }  # fmt: skip
+    _known[symbol] = CompileResult(**{**dict.fromkeys(CompileResult._fields), **given}), library
+    return _known[symbol][0]
+
+
+def called(library: Any) -> list[str]:
+    """The symbols that compiled code calls."""
+    functions = library._final_module.functions
+    return [f.name for f in functions if f.is_declaration and f.name.startswith(PREFIX)]
