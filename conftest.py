@@ -15,6 +15,9 @@ settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
+# Kernels compile without a second process: the tests themselves take every processor.
+os.environ.setdefault("DENDROSTREAM_HELPER", "0")
+
 collect_ignore = [
     path
     for path, module in (

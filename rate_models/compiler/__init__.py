@@ -2,6 +2,6 @@
 
 Open `kernel` first: the decorators `kernel`, `stage` and their kin. `cache` keeps what was
 compiled, `stages` compiles a part of a kernel alone, `symbols` lets kernels call what they share,
-`vectors` has stages on vectors, `records` hands arrays to kernels, `atomics` has the counters by
-which threads wait for each other.
+which `helper` compiles in a second process, `vectors` has stages on vectors, `records` hands arrays
+to kernels, `atomics` has the counters by which threads wait for each other.
 """

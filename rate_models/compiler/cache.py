@@ -19,6 +19,7 @@ import pickle
 import re
 import stat
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -27,7 +28,7 @@ from numba.core import types
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from rate_models.compiler import foreign, symbols
+from rate_models.compiler import foreign, helper, symbols
 
 try:
     import grp
@@ -179,13 +180,34 @@ class KernelCache:
 
 
 class SharedCache(KernelCache):
-    """The same for stages that kernels call by their symbol."""
+    """The same for stages that kernels call by their symbol.
+
+    compile: compiles the stage for types in this process; where it is given, another may do it.
+    """
+
+    def __init__(
+        self, function: FunctionType, kept: Place, compile: Callable[[Any], Any] | None = None
+    ) -> None:
+        super().__init__(function, kept)
+        self._compile = compile
 
     def load_overload(self, signature: Any, target: Any) -> Any:
-        """The compiled code for a signature, or None."""
+        """The compiled code for a signature, or what stands for it; None: it is to be compiled."""
         target.refresh()
-        name = file_name(self._function, signature, target.codegen())
-        return self._shared(symbols.PREFIX + name, target)
+        symbol = self.symbol(signature, target.codegen())
+        found, compile = self._shared(symbol, target), self._compile
+        if found is not None or compile is None or self._kept.folder is None:
+            return found
+
+        def make() -> None:
+            if self._shared(symbol, target) is None:
+                self.save_overload(signature, compile(signature))
+
+        return helper.announced(symbol, self._function, signature, target, make)
+
+    def symbol(self, signature: Any, codegen: Any) -> str:
+        """The symbol by which kernels call the stage for a signature."""
+        return symbols.PREFIX + file_name(self._function, signature, codegen)
 
 
 def file_name(function: FunctionType, signature: Any, codegen: Any) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar
@@ -94,7 +95,8 @@ def shared(function: Function) -> Function:
     """
     compiled = numba.njit(**{**STAGE_FLAGS, "pipeline_class": SharedCompiler})(function)
     if not config.DISABLE_JIT:  # type: ignore[attr-defined]
-        compiled._cache = SharedCache(function, _KEPT)  # type: ignore[arg-type]
+        compile = partial(compiled._compiler.compile, return_type=None)
+        compiled._cache = SharedCache(function, _KEPT, compile)  # type: ignore[arg-type]
     return compiled  # type: ignore[no-any-return]
 
 

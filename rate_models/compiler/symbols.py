@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import inspect
+from types import FunctionType
 from typing import Any
 
 import llvmlite.binding as llvm
 from numba import _dynfunc
+from numba.core import typing
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompileResult
+from numba.core.funcdesc import FunctionDescriptor
+from numba.core.lowering import Environment
 
 PREFIX = "dendrostream."  # of symbols; the name of the stage's file follows
 
@@ -60,18 +65,37 @@ def add(
     llvm.add_symbol(symbol, library.get_pointer_to_function(fndesc.llvm_func_name))
     named = copy.copy(fndesc)
     named.mangled_name = symbol
-    entry = _dynfunc.make_function(
-        named.lookup_module(), named.qualname, "", REFUSE, env, (library,)
-    )
+    _known[symbol] = _result(symbol, target, named, env, signature), library
+    return _known[symbol][0]
+
+
+def declare(
+    symbol: str, target: Any, function: FunctionType, args: tuple[Any, ...], returns: Any
+) -> CompileResult:
+    """The stage of a symbol that is to be added before anything that calls it runs."""
+    names = list(inspect.signature(function).parameters)
+    fndesc = FunctionDescriptor(
+        native=True, modname=function.__module__, qualname=function.__qualname__,
+        unique_name=symbol, doc="", typemap=None, restype=returns, calltypes=None, args=names,
+        kws=(), mangler=lambda *_, **__: symbol, argtypes=args,
+    )  # fmt: skip
+    env = Environment(function.__globals__)
+    return _result(symbol, target, fndesc, env, typing.signature(returns, *args))
+
+
+def _result(symbol: str, target: Any, fndesc: Any, env: Any, signature: Any) -> CompileResult:
+    """A stage as dispatchers keep it, with nothing for callers to link."""
     elsewhere = _Elsewhere(target.codegen(), symbol)
     elsewhere.finalize()
+    entry = _dynfunc.make_function(
+        fndesc.lookup_module(), fndesc.qualname, "", REFUSE, env, (elsewhere,)
+    )
     given = {
-        "target_context": target, "typing_context": target.typing_context, "fndesc": named,
+        "target_context": target, "typing_context": target.typing_context, "fndesc": fndesc,
         "library": elsewhere, "entry_point": entry, "environment": env, "signature": signature,
         "objectmode": False, "lifted": (), "reload_init": (), "referenced_envs": (),
     }  # fmt: skip
-    _known[symbol] = CompileResult(**{**dict.fromkeys(CompileResult._fields), **given}), library
-    return _known[symbol][0]
+    return CompileResult(**{**dict.fromkeys(CompileResult._fields), **given})
 
 
 def called(library: Any) -> list[str]:
