@@ -324,6 +324,12 @@ def test_only_what_is_slower_by_more_than_the_spread_is_named() -> None:
     assert kept.compared(_result(120.0), before) == [
         "nothing became slower by more than the spread"
     ]
+    other = _result(80.0)
+    other["data"] = {"pepita-64-32-10": "random"}
+    assert kept.compared(other, before) == [
+        "not compared: pepita-64-32-10: digits before, random now",
+        "nothing became slower by more than the spread",
+    ]
     there = _result(80.0)
     there["machine"] = {"cpu": "another"}
     lines = kept.compared(there, before)

@@ -141,7 +141,7 @@ def write(path: Path, result: Mapping[str, Any]) -> None:
 
 
 def slower(now: Result, before: Result) -> list[dict[str, Any]]:
-    """Our rows whose upper quartile is below the earlier lower quartile.
+    """Our rows, on the same data, whose upper quartile is below the earlier lower quartile.
 
     Rows {scenario, peer, before, now, change, others}. change: relative, of the medians. others:
     the median change of the peers in the scenario that are not ours, which shows how much of it
@@ -152,6 +152,7 @@ def slower(now: Result, before: Result) -> list[dict[str, Any]]:
         (row, earlier[key])
         for row in now["rows"]
         if (key := (row["scenario"], row["peer"])) in earlier
+        and row["scenario"] not in _other_data(now, before)
         and row["samples_per_second"]
         and earlier[key]["samples_per_second"]
     ]
@@ -173,6 +174,11 @@ def _change(now: Row, before: Row) -> float:
     return now["samples_per_second"] / before["samples_per_second"] - 1
 
 
+def _other_data(now: Result, before: Result) -> list[str]:
+    """The scenarios that had other data before."""
+    return [name for name, data in now["data"].items() if before["data"].get(name, data) != data]
+
+
 def compared(now: Result, before: Result) -> list[str]:
     """Lines about what became slower by more than the spread."""
     lines = []
@@ -180,6 +186,10 @@ def compared(now: Result, before: Result) -> list[str]:
         was, is_now = before["machine"].get(name), now["machine"].get(name)
         if was != is_now:
             lines.append(f"not the same {name}: {was} before, {is_now} now")
+    lines += [
+        f"not compared: {name}: {before['data'][name]} before, {now['data'][name]} now"
+        for name in _other_data(now, before)
+    ]
     rows = slower(now, before)
     for row in rows:
         others = "" if row["others"] is None else f"; its other peers {row['others']:+.0%}"
