@@ -7,8 +7,8 @@ Shows: samples per second of one thread and of two under exact schedules (pipeli
        measured Gantt chart of a few samples. All results are bit-identical to those of one thread
        under the same schedule. Writes the tables as Markdown, and a figure.
 From:  the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, section 5
-Score: 784-512x5-10 with two threads: pipelined 1.55 times one thread (the simulator: 1.74),
-       delayed:3 1.82 (2.03), mini-batches of 16 2.15 (2.36); one hidden layer is faster in one
+Score: 784-512x5-10 with two threads: pipelined 1.62 times one thread, delayed:3 1.38 (the
+       simulator: 1.42), mini-batches of 16 1.62 (1.68); one hidden layer is faster in one
 Seed:  0
 Run time: 12 minutes, and 10 s of compilation the first time; needs idle cores
 """

@@ -38,10 +38,10 @@ TRIED = 12 * BLOCK  # samples after which every execution mode has been tried
 class Comparison:
     """Measured rates in samples per second, and times in seconds.
 
-    rate, alone: rates in several threads and in one. Each is the best of a few repeats, which is
-    the one that other work on the machine disturbed least.
-    paced: the rate in threads by simulation, from the time that each item took in the best repeat,
-    with free hand-overs.
+    rate, alone: rates in several threads, in the fastest execution mode, and in one. Each is the
+    best of a few repeats, which is the one that other work on the machine disturbed least.
+    paced: the rate of items in threads by simulation, from the time that each item took in the best
+    repeat, with free hand-overs.
     ran: the items of the last block of the best repeat, as they ran. plan: the same by simulation.
     times: the mean item times of this block.
     bound: the speed-up that so many workers can reach with the item times of one thread. Threads
@@ -92,8 +92,8 @@ def measure(
     If they do not fit into `ROOM`, fewer samples are used. Raises what `ScheduledNetwork` raises,
     and BadOption if it would take hours.
     """
-    one, same, several, staged = _networks(rule, sizes, schedule, workers, options, dtype)
-    networks = list(dict.fromkeys((one, same, several)))
+    one, same, several, items, staged = _networks(rule, sizes, schedule, workers, options, dtype)
+    networks = list(dict.fromkeys((one, same, several, items)))
     block = max(BLOCK // schedule.batch, 1) * schedule.batch
     check_learning((block * (REPEATS + 1) + TRIED) * len(networks), sizes)
     race = _Race(networks, *_samples(sizes, samples, dtype, block), block)
@@ -106,19 +106,23 @@ def measure(
         while race.learned == upto or sum(total.values()) < TURN * len(networks):
             outcomes, seconds = race.call()
             total = {net: total[net] + seconds[net] for net in networks}
-            identical = identical and all(map(np.array_equal, outcomes[same], outcomes[several]))
+            for threads in (several, items):
+                pairs = zip(outcomes[same], outcomes[threads], strict=True)
+                identical = identical and all(np.array_equal(*pair) for pair in pairs)
         for net in networks:
             rates[net].append((race.learned - upto) / total[net])
-        ran.append(several.ran)
-    first, second = same.state(), several.state()
-    identical = identical and all(np.array_equal(first[name], second[name]) for name in first)
+        ran.append(items.ran)
+    first = same.state()
+    for threads in (several, items):
+        state = threads.state()
+        identical = identical and all(np.array_equal(first[name], state[name]) for name in first)
     _Race([staged], race.X, race.labels, block).learn(max(TRIED, 1))
-    best, alone = ran[int(np.argmax(rates[several]))], staged.measured
+    best, alone = ran[int(np.argmax(rates[items]))], staged.measured
     plans = [replayed(one) for one in best]
     last = best[-1]
     assert last.times is not None
     assert alone is not None
-    laid_out = last.plan.items, several.spec, schedule, workers
+    laid_out = last.plan.items, items.spec, schedule, workers
     return Comparison(
         plans[-1],
         replace(last.plan, times=last.finish - last.start, start=last.start),
@@ -138,18 +142,22 @@ def _networks(
     workers: int,
     options: Mapping[str, Any],
     dtype: str,
-) -> tuple[OnlineNetwork, OnlineNetwork, ScheduledNetwork, ScheduledNetwork]:
-    """Four networks: the fastest with one thread; one with one thread and the result of the
-    schedule; the one with several threads; and one with one thread that times each item."""
+) -> tuple[OnlineNetwork, OnlineNetwork, ScheduledNetwork, ScheduledNetwork, ScheduledNetwork]:
+    """Five networks: the fastest with one thread; one with one thread and the result of the
+    schedule; the one with several threads; one with several that times each item, which may be the
+    same; and one with one thread that times each item."""
     _, spec, hyper = network(rule, sizes, "relu", options)
     common: dict[str, Any] = {"dtype": dtype, "optimizer": Optimizer(lr=RATE), **hyper._asdict()}
-    several = ScheduledNetwork(spec, rule, schedule=schedule, workers=workers, timed=True, **common)
+    items = ScheduledNetwork(spec, rule, schedule=schedule, workers=workers, timed=True, **common)
+    several = items
+    if schedule.batch == 1 and not schedule.delay:  # then it need not run in items
+        several = ScheduledNetwork(spec, rule, schedule=schedule, workers=workers, **common)
     by_sample = Schedule("sequential", batch=schedule.batch)
     staged = ScheduledNetwork(spec, rule, schedule=by_sample, timed=True, **common)
     one = same = staged if schedule.batch > 1 else OnlineNetwork(spec, rule, **common)
     if schedule.delay:
         same = ScheduledNetwork(spec, rule, schedule=schedule, **common)
-    return one, same, several, staged
+    return one, same, several, items, staged
 
 
 class _Race:

@@ -66,5 +66,5 @@ def test_what_takes_hours_is_refused(hours: bool, sizes: tuple[int, ...]) -> Non
 def test_it_is_refused_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimates, "LONG", 1e-6)
     monkeypatch.setattr(measuring._Race, "call", None)
-    with pytest.raises(BadOption, match=r"layers: got 20,480 samples through .*; expected an h"):
+    with pytest.raises(BadOption, match=r"layers: got 30,720 samples through .*; expected an h"):
         measuring.measure("pepita", (9, 8, 4), Schedule(), 2, 100, {})
