@@ -10,7 +10,7 @@ From:  the remark on layer-wise updates in Dellaferrera & Kreiman, ICML 2022, se
 Score: 784-512x5-10 with two threads: pipelined 1.62 times one thread, delayed:3 1.38 (the
        simulator: 1.42), mini-batches of 16 1.62 (1.68); one hidden layer is faster in one
 Seed:  0
-Run time: 12 minutes, and 10 s of compilation the first time; needs idle cores
+Run time: 10 minutes, and 10 s of compilation the first time; needs idle cores
 """
 
 from __future__ import annotations

@@ -145,20 +145,28 @@ def _processors() -> Any:
 
 def ready(called: list[str]) -> None:
     """Compile or wait for those of these stages that were announced and are not there yet."""
-    begun = [symbol for symbol in reversed(called) if symbol in _waiting and not _made(symbol)]
-    for symbol in begun:  # by the other process
-        if symbol in _waiting:  # still: another stage may have called it
-            while _other and not (_other.begun / symbol / DONE).exists() and _other.alive():
-                time.sleep(POLL)
-            _waiting.pop(symbol)()
+    for symbol in [symbol for symbol in reversed(called) if not _made(symbol)]:
+        while _other and not (_other.begun / symbol / DONE).exists() and _other.alive():
+            time.sleep(POLL)
+        _make(symbol)
+
+
+def _make(symbol: str) -> None:
+    """Compile a stage, or load what the other process has compiled, unless it is there already.
+
+    It waits on where that is interrupted: a kernel that calls it can be compiled again.
+    """
+    if symbol in _waiting:
+        _waiting[symbol]()
+        _waiting.pop(symbol)
 
 
 def _made(symbol: str) -> bool:
-    """Compile a stage; False if the other process has begun to, True also if it is there."""
+    """`_make`, unless the other process has begun to: then False."""
     if symbol not in _waiting:
         return True
     if _other is None:
-        _waiting.pop(symbol)()
+        _make(symbol)
         return True
     folder = _other.begun / symbol
     try:
@@ -168,7 +176,7 @@ def _made(symbol: str) -> bool:
     except FileNotFoundError:  # the folder of all was removed: each compiles for itself
         pass
     try:
-        _waiting.pop(symbol)()
+        _make(symbol)
     finally:
         with contextlib.suppress(OSError):
             (folder / DONE).mkdir()

@@ -36,15 +36,30 @@ def late(symbol):  # so late that the helper is the first
     folder = helper._other.begun if helper._other else None
     while folder and not (folder / symbol).exists() and time.monotonic() < until:
         time.sleep(0.01)
-    if made(symbol):
-        mine.add(folder / symbol / "done") if folder else None
-        return True
-    return False
+    here = True
+    try:
+        here = made(symbol)
+    finally:
+        if folder and here:
+            mine.add(folder / symbol / "done")
+    return here
 helper._made = late
 helper._processors = lambda: range({processors})
 sys.executable = {executable!r} or sys.executable
 alpha, x = np.arange(24.0).reshape(8, 3), np.arange(40.0).reshape(8, 5)
 y = np.zeros((3, 5))
+if {interrupted}:
+    cache = sweeps.add_outer._cache
+    left, compile = [KeyboardInterrupt], cache._compile
+    def once(args):
+        if left:
+            raise left.pop()
+        return compile(args)
+    cache._compile = once
+    try:
+        run(y, alpha, x, np.zeros(3))
+    except KeyboardInterrupt:
+        pass
 run(y, alpha, x, np.zeros(3))
 assert (y == alpha.T @ x).all()
 assert not any(folder.exists() or process.poll() is None for folder, process in begun)
@@ -58,9 +73,11 @@ def run(
     patience: float = 20.0,
     processors: int = 2,
     wanted: str = "1",
+    interrupted: bool = False,
 ) -> tuple[int, int]:
     """Numbers of helpers and of what they compiled; the files of kernel and stage are there."""
-    code = PROGRAM.format(executable=executable, patience=patience, processors=processors)
+    code = PROGRAM.format(executable=executable, patience=patience, processors=processors,
+                          interrupted=interrupted)  # fmt: skip
     cache = {"DENDROSTREAM_CACHE": str(tmp_path / "cache"), helper.VARIABLE: wanted}
     given = {**os.environ, **cache}
     done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True)
@@ -100,6 +117,12 @@ def test_what_a_helper_has_begun_and_not_ended_is_compiled_here(tmp_path: Path) 
     )
     text = f"exec {sys.executable} -c '{begins}' \"$@\""
     assert run(tmp_path, script(tmp_path / "python", text)) == (1, 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="scripts of a shell")
+def test_a_kernel_whose_compilation_was_interrupted_is_compiled_again(tmp_path: Path) -> None:
+    sleeps = script(tmp_path / "python", "exec sleep 600")
+    assert run(tmp_path, sleeps, patience=0.5, interrupted=True)[1] == 0
 
 
 def test_no_helper_on_one_processor_or_where_none_is_wanted(tmp_path: Path) -> None:
