@@ -127,13 +127,16 @@ class KernelCache:
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Keep compiled code, or warn that it cannot be kept."""
-        if compiled.library.has_dynamic_globals:  # addresses, which hold for this process alone
+        library = compiled.library
+        if library.has_dynamic_globals:  # addresses, which hold for this process alone
+            return
+        if library._compiled_object is None:  # lost to a Ctrl-C, which LLVM's callback swallows
             return
         if self._kept.folder is None:
             _warn("no folder for them", self._kept.why)
             return
         path = self._kept.folder / file_name(self._function, signature, compiled.codegen)
-        content = dumps((symbols.called(compiled.library), compiled._reduce()))  # type: ignore[no-untyped-call]
+        content = dumps((symbols.called(library), compiled._reduce()))  # type: ignore[no-untyped-call]
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
             path.parent.mkdir(MODE, parents=True, exist_ok=True)

@@ -110,6 +110,22 @@ def test_what_is_whole_but_no_kernel_is_compiled_anew(tmp_path: Path) -> None:
     assert [hits(kept), hits(kept)] == [0, 1]
 
 
+def test_code_that_an_interruption_left_in_memory_alone_is_used_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = KernelCache.save_overload
+
+    def interrupted(self: KernelCache, signature: Any, compiled: Any) -> None:
+        compiled.library._compiled_object = None
+        save(self, signature, compiled)
+
+    monkeypatch.setattr(KernelCache, "save_overload", interrupted)
+    assert hits(Place(tmp_path)) == 0
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    assert [hits(Place(tmp_path)), hits(Place(tmp_path))] == [0, 1]
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
 def test_what_cannot_be_kept_is_used_all_the_same_and_names_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
