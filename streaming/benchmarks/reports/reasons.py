@@ -12,7 +12,7 @@ FOUND: dict[str, str] = {
     "dominate, softmax and its exponentials take a tenth",
     "64-256-10": "perf: sums over rows run at the rate of multiply-adds in the first cache; "
     "between them, each stage reads what the one before wrote",
-    "784-1024-10": "perf: 70 % is the sweep over the first layer. It works on four inputs and "
+    "784-1024-10": "perf: the first layer's time is its sweep, which works on four inputs and "
     "those samples in which one of them is not zero; 35 % of these products are zeros all the "
     "same. They come at 64 billion a second, those of dense inputs in these loops at 85. Tried: "
     "blocks of 16 and 32 samples (as fast), each sample's own inputs without zeros (1.2 times as "
