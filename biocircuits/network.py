@@ -70,7 +70,7 @@ class CircuitNetwork(ConfiguredCircuit):
                 given = {"x": X[rows], "y": y[rows], **self._drawn(rows, masks, noise)}
                 before = self.samples_seen
                 try:
-                    learn = self._learn_one if alone else self._learn_block
+                    learn = self._learn_one if alone else self._learn_chunk
                     learn(given, outputs[rows], currents[rows])
                 except Diverged as error:
                     done = slice(at + self.samples_seen - before)
@@ -84,7 +84,7 @@ class CircuitNetwork(ConfiguredCircuit):
         s = self.simulator
         return s.random or s.constrained or rules.dropout(self.hyper) > 0
 
-    def _learn_block(self, given: dict[str, Any], outputs: Array, currents: Array) -> None:
+    def _learn_chunk(self, given: dict[str, Any], outputs: Array, currents: Array) -> None:
         n = len(outputs)
         done, error = self.simulator.present_many(given, self._rates(n), outputs, currents)
         self._clock[0] += done

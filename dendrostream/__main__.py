@@ -9,7 +9,7 @@ from dendrostream import packages
 
 
 def main() -> None:
-    """Run the command line; exit code 2 and one line where our packages are not the ones found."""
+    """Run the command line; exit code 2 and a line if Python finds other packages of our names."""
     if error := packages.foreign():
         _refuse(error)
     try:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def foreign() -> str:
-    """What is found in place of one of our packages, as an error text; empty where nothing is."""
+    """The error text if another package is found in place of one of ours; else empty."""
     for name in PARTS:
         spec = importlib.util.find_spec(name)
         found = Path(spec.origin).resolve().parent if spec and spec.origin else None

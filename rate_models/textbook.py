@@ -17,7 +17,7 @@ from rate_models import rules
 from rate_models.model.hyperparameters import checked
 from rate_models.model.optimizers import Optimizer, Sgd
 from rate_models.network import NetworkSpec, Parameters
-from rate_models.rules import Draws, Rule, Stage
+from rate_models.rules import Draws, Rule, Update
 
 
 def initial_parameters(
@@ -43,7 +43,7 @@ def mapped(params: Parameters, function: Any) -> Parameters:
 
 
 def gradients(
-    spec: NetworkSpec, step: Stage, params: Parameters, batch_size: int
+    spec: NetworkSpec, step: Update, params: Parameters, batch_size: int
 ) -> dict[str, Any]:
     """The updates of one optimiser step: {"W": [ΔW_l], "b": [Δb_l], own array: Δ}.
 

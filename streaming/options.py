@@ -93,7 +93,7 @@ class LearnerOptions(Checked):
         Option("Sizes of the hidden layers: 256,128  [default: 256]", text=str, inherited="fixed"),
     ] = None
     lr: Annotated[
-        float | None, Field(gt=0), Option("Learning rate  [default: 0.03; digits: 0.1]")
+        float | None, Field(gt=0), Option("Learning rate  [default: from rule, network and input]")
     ] = None
     classes: Annotated[
         Literal["grow"] | None,

@@ -15,7 +15,7 @@ LONG = 3600.0  # seconds left; above this a line is shown
 class Outlook:
     """Shows one line, through ``notify``, if a run will take more than an hour.
 
-    Call it after every block of samples. It calls ``watch`` each time as well.
+    Call it after every chunk of samples. It calls ``watch`` each time as well.
     """
 
     def __init__(self, notify: Callable[[str], None], watch: Callable[[Run], None]) -> None:

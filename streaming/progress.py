@@ -22,7 +22,7 @@ PATIENCE = 3.0  # seconds: a third signal within this time ends the program at o
 class Bar:
     """A progress bar with samples per second, windowed accuracy (or R² and RMSE) and loss.
 
-    Call it after every block of samples. It reads the scores at most ten times per second. If the
+    Call it after every chunk of samples. It reads the scores at most ten times per second. If the
     terminal is gone nothing is shown any more, and the run goes on.
     """
 
@@ -102,7 +102,7 @@ def _total(run: Run) -> int | None:
 
 
 class Interrupts:
-    """Turns SIGINT, SIGTERM and SIGHUP into a stop request that a run polls between two blocks.
+    """Turns SIGINT, SIGTERM and SIGHUP into a stop request that a run polls between two chunks.
 
     SIGHUP comes when the terminal is closed. Calling the object polls it: True after a signal. One
     signal may arrive twice, as Ctrl-C does when one program starts another. A third signal within
@@ -134,7 +134,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:
-        """Catch the signals inside the block; only the main thread can."""
+        """Catch the signals inside the context; only the main thread can."""
         signals = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
         numbers = [n for n in signals if _is_ours(n)]
         before = {n: signal.signal(n, self._handle) for n in numbers}

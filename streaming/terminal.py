@@ -71,8 +71,8 @@ def delivered() -> Iterator[None]:
 def unraisable(lost: sys.UnraisableHookArgs) -> None:
     """A `sys.unraisablehook`: Ctrl-C while kernels are compiled leaves no more than a line.
 
-    What the compiler had half made complains as it is thrown away, which nobody need read. Where
-    the interrupt itself arrives in such a moment Python drops it, so it is sent again.
+    Errors from deleting the compiler's unfinished objects are hidden. If the interrupt itself is
+    raised during such a deletion, Python ignores it, so it is sent again.
     """
     if lost.exc_type is KeyboardInterrupt:
         again = threading.Timer(AGAIN, _thread.interrupt_main)  # not from in here: lost once more

@@ -22,9 +22,9 @@ hypothesis.settings.load_profile("steady")
 
 
 @pytest.fixture
-def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads meet after every few samples."""
-    monkeypatch.setattr(network, "BLOCK", threads.BLOCK)
+    monkeypatch.setattr(network, "SEGMENT", threads.SEGMENT)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Networks in threads, for tests: short blocks, and comparison of the whole state."""
+"""Networks in threads, for tests: short segments, and comparison of the whole state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rate_models.online.network import OnlineNetwork
 from streaming.schedule.items import Schedule
 from streaming.threads.network import ScheduledNetwork
 
-BLOCK = 128  # shorter than outside of tests
+SEGMENT = 128  # shorter than outside of tests
 PIPELINED = Schedule("pipelined")
 UNEVEN = (30, 21, 9, 33, 12, 40, 8, 17, 5)
 CASES = [
@@ -52,7 +52,7 @@ def contents(net: OnlineNetwork, outcome: Any = ()) -> list[bytes]:
     return [array.tobytes() for array in (*net.state().values(), *outcome)]
 
 
-def same(case: Case, workers: int, dtype: str = "float64", n: int = BLOCK + 60) -> None:
+def same(case: Case, workers: int, dtype: str = "float64", n: int = SEGMENT + 60) -> None:
     """State and outcome are those of one thread, after one call and after several."""
     samples = case.samples(n)
     plain, net, pieces = case.online(dtype), *(scheduled(case, workers, dtype) for _ in range(2))
@@ -65,7 +65,7 @@ def same(case: Case, workers: int, dtype: str = "float64", n: int = BLOCK + 60) 
 
 
 def tried(net: ScheduledNetwork, best: str = "layers") -> ScheduledNetwork:
-    """The network with all its trials finished, so that one visit executes many blocks."""
+    """The network with all its trials finished, so that one visit executes many segments."""
     net.trials.paces = {mode: [1.0 if mode == best else 2.0] * 2 for mode in net.trials.modes}
     return net
 

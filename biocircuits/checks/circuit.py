@@ -1,4 +1,4 @@
-"""The contract of a circuit, promise by promise."""
+"""Tests of the contract of a circuit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Subject(NamedTuple):
 def check_circuit(
     name: str, *, samples: int = SAMPLES, only: Sequence[str] | None = None
 ) -> Report:
-    """What of its contract a circuit keeps. name: of a circuit, or the path of a file.
+    """Test the contract of a circuit. name: of a circuit, or the path of a file.
 
     Raises what `biocircuits.catalogue.load` raises.
     """
@@ -111,7 +111,7 @@ def _resume(on: Subject) -> Iterator[Line]:
 
 
 def _chunking(on: Subject) -> Iterator[Line]:
-    """Samples one at a time or all in a call come to the same, bit for bit."""
+    """One call per sample and one call for all give the same bits."""
     whole, parts = _network(on), _network(on)
     x, labels = _samples(on, whole)
     whole.learn(x, labels)

@@ -105,7 +105,7 @@ def top_down(start: Start) -> Any:
 
 
 def predicting(start: Start) -> Any:
-    """P_k: the interneurons say what the layer above says."""
+    """P_k, with which interneurons reproduce the rates of the layer above."""
     hyper, above = start.hyper, start.layers[0]
     total = _total(hyper) if above < start.spec.layers else hyper.g_leak + hyper.g_basal
     ratio = (hyper.g_basal / total) * (hyper.g_leak + hyper.g_dendrite) / hyper.g_dendrite
@@ -113,7 +113,7 @@ def predicting(start: Start) -> Any:
 
 
 def cancelling(start: Start) -> Any:
-    """V_k = −B_{k+1}ᵀ: they take off what comes from there."""
+    """V_k = −B_{k+1}ᵀ, with which interneurons cancel the top-down current."""
     return -start.params["B"][start.layers[0] - 1].T.copy()
 
 

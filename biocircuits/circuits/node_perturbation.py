@@ -182,7 +182,7 @@ def _error(spec: NetworkSpec) -> Population:
 
 
 def _evaluator(settings: Settings) -> Population:
-    """The one neuron whose rate all hidden neurons hear: the change of the loss."""
+    """The one neuron whose rate, the change of the loss, reaches all hidden neurons."""
     return Population(
         "evaluator", 1,
         (Compartment("loss", settings.tau_loss),

@@ -1,10 +1,10 @@
 """BMVR in several layers: each learns the target from the output of the layer below.
 
     layer l    the circuit `bmvr` with r_{l−1} for x:  z_l = m_l ∘ s_l(W_l z_{l−1}) − z̄_l,  z_0 = x
-               p_l = V_l y − Q_l R_l z_l
-               ΔW_l = η (m_l ∘ s_l' ∘ p_l) z_{l−1}ᵀ,  ΔV_l = η_2 (z_l yᵀ − V_l)
+               p_l = V_lᵀ y − Q_l R_l z_l
+               ΔW_l = η (m_l ∘ s_l' ∘ p_l) z_{l−1}ᵀ,  ΔV_l = η_2 (y z_lᵀ − V_l)
                ΔQ_l = η_q (z_l n_lᵀ − Q_l),  ΔR_l = η_q (n_l z_lᵀ − R_l),  n_l = R_l z_l
-    answer     ŷ = V_Lᵀ z_L                        read by an observer of the last layer
+    answer     ŷ = V_L z_L                         read by an observer of the last layer
 
 x (m,) is the input, y (n,) the target, which arrives at the apical tufts of all layers; z_l, p_l
 (k_l,). Sizes are m, k_1, ..., k_L, n. No layer receives or waits for the error of another layer:
@@ -64,7 +64,7 @@ def check(spec: NetworkSpec) -> None:
 
 
 def init(spec: NetworkSpec, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
-    """Normal W_l and V_l; V of the last stage is W's last."""
+    """Normal W_l and V_l; the V of the last hidden layer is stored as the last matrix of W."""
     hidden, outputs = spec.sizes[1:-1], spec.sizes[-1]
     weights = [hyper.init_w * rng.normal(size=shape) for shape in spec.shapes[:-1]]
     tufts = [hyper.init_v * rng.normal(size=(outputs, k)) for k in hidden]
@@ -77,7 +77,7 @@ def inhibition(start: Start) -> Any:
 
 
 def _tufts(spec: NetworkSpec, hyper: Hyperparameters) -> list[tuple[int, int]]:
-    """V_l (n_L, n_l) of the stages below the last."""
+    """V_l (n_L, n_l) of the hidden layers below the last."""
     return [(spec.layers, layer) for layer in range(1, spec.layers - 1)]
 
 

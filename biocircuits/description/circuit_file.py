@@ -1,4 +1,4 @@
-"""What the file of a circuit states."""
+"""`CircuitFile`: the declaration in the file of a circuit."""
 
 from __future__ import annotations
 

@@ -39,6 +39,12 @@ PUBLISHED = {
     (row, "error"): Published(number, None, "figure 2d, the released programs")
     for row, number in NUMBERS.items()
 }
+REMARKS = {
+    row: "One seed at a constant rate; the errors still fall at the end. The order is that of the "
+    "paper: learned feedback is beside backpropagation, fixed feedback above both. In which "
+    "settings the runs of the programs differed from the printed ones is not known."
+    for row in ROWS
+}
 
 
 def run(row: str, column: str, scale: Scale) -> dict[str, Any] | None:
@@ -103,4 +109,5 @@ PAPER = Paper(
     value=value,
     draw=draw,
     torch=False,
+    remarks=REMARKS,
 )

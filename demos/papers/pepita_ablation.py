@@ -1,4 +1,4 @@
-"""Dellaferrera & Kreiman, ICML 2022, figure 5: what the error at the input is worth.
+"""Dellaferrera & Kreiman, ICML 2022, figure 5: the contribution of the error at the input.
 
 3072-1024-10 on CIFAR-10 as in table 1 there: PEPITA; F = 0, where the last layer learns alone; and
 random projection, where random numbers of size k go through F in place of the error, drawn from

@@ -4,10 +4,10 @@ Networks with one hidden layer of 1024 units and 10 % dropout, ReLU and softmax 
 sigmoid), batches of 64, momentum 0.9, 100 epochs; rates and their decay as in table 2 there. Mean
 and standard deviation over 10 runs of the accuracy after the last epoch. Convolutional columns: 32
 filters of 5x5, a pool of 2x2, a dense layer, batches of 100, no dropout; PEPITA with the mean over
-places, as the text has it (`dendrostream_demos.convolution`: random filters do as well).
-Deviation: DRTP has gradients, weights, inputs and biases as the other rules have them here. It ends
-above the paper on MNIST and below it on CIFAR-10. ``drtp-program`` runs the program that the paper
-took, and what lies between it and this setting.
+positions, as the text has it (`dendrostream_demos.convolution`: random filters do as well).
+Deviation: DRTP has the same gradients, initial weights, inputs and biases as the other rules. It
+ends above the paper on MNIST and below it on CIFAR-10. ``drtp-program`` runs the settings of the
+paper's program, and settings between those and these.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Srinivasan et al., ICLR 2024, figure 2a: PEPITA beside adaptive feedback alignment on MNIST.
 
-784-1024-10, ReLU, without momentum: PEPITA and what it does to first order in F should have about
+784-1024-10, ReLU, without momentum: PEPITA and its first-order approximation in F should have about
 the same test curve. The paper has the figure only, without a rate: 0.1 here, and s = -1, dropout
 and the decay of the rate as in table 1 of the 2022 paper.
 """

@@ -229,7 +229,7 @@ def _stepper(
     sgd = Sgd([*net.parameters(), *followed], TINY, *numbers[1:3])
 
     def batch() -> None:
-        for _ in net.stages(x, y):
+        for _ in net.updates(x, y):
             sgd.step()
 
     return batch

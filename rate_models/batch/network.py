@@ -114,7 +114,7 @@ class BatchNetwork(Arrays):
         return {**self.__dict__, "_followed": {}, "_deltas": _deltas, "_compiled_call_impl": None}
 
     @torch.no_grad()
-    def stages(
+    def updates(
         self,
         x: Any,
         y: Any,
@@ -134,18 +134,18 @@ class BatchNetwork(Arrays):
 
         >>> net = BatchNetwork(NetworkSpec((4, 8, 3)), seed=0)
         >>> sgd = torch.optim.SGD(net.parameters(), lr=0.1)
-        >>> for _ in net.stages(torch.eye(4), torch.tensor([0, 1, 2, 0])):
+        >>> for _ in net.updates(torch.eye(4), torch.tensor([0, 1, 2, 0])):
         ...     sgd.step()
         """
         x, y = self.samples(x, y)
         drawn = self.draws(len(x), masks, noise)
-        yield from self.checked_stages(x, self.targets(y), drawn, batch_size)
+        yield from self.checked_updates(x, self.targets(y), drawn, batch_size)
 
     @torch.no_grad()
-    def checked_stages(
+    def checked_updates(
         self, x: Tensor, y: Tensor, drawn: Draws, batch_size: int | None = None
     ) -> Iterator[None]:
-        """`stages` with the results of `samples`, `targets` and `draws`, which are not checked."""
+        """`updates` with the results of `samples`, `targets` and `draws`, which are not checked."""
         params = {**self.arrays(), **self._followed}
         spec = self._computed()
         given = self.definition, spec, self.hyper, params, x, y, drawn, batch_size or len(x)
@@ -209,13 +209,13 @@ class BatchNetwork(Arrays):
         noise: Sequence[Any] | None = None,
         batch_size: int | None = None,
     ) -> None:
-        """`stages` for a rule with one optimiser step per batch; BadOption for another rule."""
-        if sum(1 for _ in self.stages(x, y, masks, noise, batch_size)) != 1:
+        """`updates` for a rule with one optimiser step per batch; BadOption for another rule."""
+        if sum(1 for _ in self.updates(x, y, masks, noise, batch_size)) != 1:
             raise BadOption(
                 f"fill_grad with rule {self.rule}",
                 got="several optimiser steps per batch",
                 expected="one",
-                remedy="write: for _ in net.stages(x, y): optimizer.step()",
+                remedy="write: for _ in net.updates(x, y): optimizer.step()",
             )
 
     def forward(self, x: Any) -> Tensor:

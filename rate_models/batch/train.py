@@ -112,7 +112,7 @@ def _learn(
         rows = x.index_select(0, chosen), targets.index_select(0, chosen)
         part = steps.together.share(*rows)
         draws = net.draws(len(part.x), part.masks, part.noise)
-        for _ in net.checked_stages(part.x, part.y, draws, steps.batch_size):
+        for _ in net.checked_updates(part.x, part.y, draws, steps.batch_size):
             steps.together.add(part)
             steps.optimizer.step()
         seen += len(chosen)

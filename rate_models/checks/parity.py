@@ -177,7 +177,7 @@ def batch(case: Case, dtype: str, seed: int) -> Twin:
     def learn(sample: Sample) -> tuple[Array, Parameters]:
         outputs = net(sample.x).detach().numpy()
         sgd.param_groups[0]["lr"] = case.optimizer.rate(next(clock))
-        for _ in net.stages(*sample):
+        for _ in net.updates(*sample):
             sgd.step()
         return outputs, views
 

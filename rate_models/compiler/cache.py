@@ -1,8 +1,8 @@
-"""Where compiled kernels are kept, and who is believed about what lies there.
+"""The cache of compiled kernels, and which cached files are trusted.
 
-What is kept is machine code: reading it is running it. So it is read from folders alone that this
-user or the administrator owns and that nobody else can write to, and a file that is not whole is
-removed and compiled again. Where nothing can be kept, each process compiles for itself.
+A cached file is machine code, and loading it can run it. So only folders that belong to this user
+or to root, and that nobody else can write to, are read. A damaged file is removed and compiled
+again. If no folder can be used, each process compiles for itself.
 
 A file per kernel and signature, written under another name and then renamed: processes that save
 at once leave one whole file each.
@@ -51,7 +51,7 @@ class Place(NamedTuple):
 def place(key: str) -> Place:
     """Where kernels are kept: ``DENDROSTREAM_CACHE``, or ``dendrostream`` in the user's cache.
 
-    key: the name of the innermost folder. What is not there is made.
+    key: the name of the innermost folder. Missing folders are created.
     """
     named = os.environ.get(VARIABLE)
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -70,9 +70,9 @@ def place(key: str) -> Place:
 
 
 def distrust(folder: Path, shared: bool = False) -> str:
-    """Why code in ``folder`` is not to be run; empty where only this user or root can write there.
+    """Why code in ``folder`` must not be run; empty if only this user or root can write there.
 
-    shared: the folder may be one like /tmp, where all write and nobody can move what is another's.
+    shared: the folder may be one like /tmp, where all can write, but only their own files.
     """
     if pwd is None:
         return ""
@@ -86,7 +86,7 @@ def distrust(folder: Path, shared: bool = False) -> str:
 
 
 def distrust_file(path: Path) -> str:
-    """Why the code in a file is not to be run; empty where only this user or root can change it."""
+    """Why the code in a file must not be run; empty if only this user or root can change it."""
     if pwd is None:
         return ""
     about = path.stat()
@@ -108,8 +108,8 @@ def _private(about: os.stat_result) -> bool:
 class KernelCache:
     """What numba's dispatcher asks for compiled code, in place of numba's own cache.
 
-    Numba's takes whatever lies in its folder, ends the process's work where a file is cut, and
-    keeps nothing where it cannot write. ``kept`` is `place`'s answer.
+    Numba's own cache trusts every file in its folder, raises on a truncated file, and stores
+    nothing in a read-only folder. ``kept``: the result of `place`.
     """
 
     def __init__(self, function: FunctionType, kept: Place) -> None:

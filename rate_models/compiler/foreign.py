@@ -1,8 +1,8 @@
-"""What a kernel consists of that is not in our packages: the stages of a person's own rule.
+"""A digest of the code outside our packages that a kernel calls, such as a user's own rule.
 
-The folder of kept kernels is named after our own sources. What a kernel calls of other files is
-found by following the names in its code, so that an edited file never runs what was compiled of
-the one before, also where the edit is in a module that the rule's file imports.
+The folder of cached kernels is named after our own sources. Code of other files is found by
+following the names in the code of a kernel, so that an edited file, or an edited module that it
+imports, is compiled again.
 """
 
 from __future__ import annotations

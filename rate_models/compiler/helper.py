@@ -1,11 +1,11 @@
 """Shared stages that a second process compiles while this one compiles the kernel that calls them.
 
-A kernel needs the types of a shared stage at once, which its annotations tell, and its machine code
-at the end. So a stage that is not kept yet is announced to a helper process, which compiles what is
-announced in turn. When all else of the kernel is done, this process compiles what the helper has
-not begun, from the last on. Both leave the stages that a stage calls for its end as well. Whoever
-is the first to make a folder of a stage's name compiles it; what the other has compiled comes
-through the folder of kept kernels. Where the other one fails or ends, each does it itself.
+To compile a kernel, the types of a shared stage are needed first; its annotations give them. Its
+machine code is needed only at the end. So each stage that is not cached yet is announced to a
+helper process, which compiles one after another. When the rest of the kernel is compiled, this process
+compiles the stages that the helper has not begun, starting from the last. Stages that a stage calls
+are compiled in the same way. The process that creates the folder named after a stage compiles it;
+the other one loads the result from the cache. If either process fails, the other compiles all.
 """
 
 # mypy: disable-error-code="attr-defined,no-untyped-call"
@@ -80,17 +80,17 @@ class _Parent:
         self.begun, self.number = begun, os.getppid()
 
     def send(self, function: FunctionType, args: Any) -> None:
-        """It finds the stage by itself, where it needs it."""
+        """Does nothing: the parent finds the stage itself."""
 
     def alive(self) -> bool:
         return os.getppid() == self.number
 
     def end(self) -> None:
-        """It goes on."""
+        """Does nothing: the parent continues."""
 
 
 @contextlib.contextmanager
-def kernel() -> Iterator[None]:
+def compiling() -> Iterator[None]:
     """A context in which a kernel is compiled: stages may be announced."""
     global _kernels, _other
     _kernels += 1

@@ -85,7 +85,7 @@ def kernel(function: Function) -> Function:
 
 
 def stage(function: Function) -> Function:
-    """Compile a part of a kernel: called from other kernels only, cached with its caller."""
+    """Compile a stage: only kernels and other stages call it; cached with its caller."""
     return numba.njit(**STAGE_FLAGS)(function)  # type: ignore[no-any-return]
 
 
@@ -111,7 +111,7 @@ def reduction(function: Function) -> Function:
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A stage given as instructions of the compiler: for what Python has no word for."""
+    """A stage written as LLVM instructions, for operations that Python cannot express."""
     return numba_intrinsic(function)
 
 

@@ -1,8 +1,9 @@
-"""Sums of products of small matrices, with what is used again kept in registers.
+"""Sums of products of small matrices, with reused values kept in registers.
 
-`lanewise` stages read and write a vector once for each few terms of its sum. Where a matrix lies in
-a near cache that takes longer than the multiply-adds. Here a strip of columns is worked on in all
-rows, then the next: the running sums, or the vectors that every row takes, stay in registers.
+`lanewise` stages read and write a vector once for each few terms of its sum. If a matrix fits into
+the first or second cache, that takes longer than the multiply-adds. Here a strip of columns is
+worked on in all rows, then the next: the running sums, or the vectors that every row takes, stay in
+registers.
 
 A sum adds its terms to each element one after another in the order of their numbers, each product
 unrounded, as sums over rows do everywhere in kernels.

@@ -1,8 +1,9 @@
 """How numba compiles stages: each is typed and lowered alone, and optimised with its kernel.
 
-Numba optimises every function and makes machine code of it, though only the text it was lowered to
-goes into its callers, where all of that is done again. Nothing but kernels calls a stage
-(`rate_models.compiler.kernel`), so it ends with that text: kernels compile in a third of the time.
+Numba optimises every function and compiles it to machine code, although only its LLVM IR is linked
+into callers, where both are done again. Only kernels and stages call a stage
+(`rate_models.compiler.kernel`), so its compilation stops at the IR: kernels compile in a third of
+the time.
 """
 
 # mypy: disable-error-code="attr-defined,misc,no-untyped-call,untyped-decorator"
@@ -104,7 +105,7 @@ class KernelCompiler(Compiler):
         before = gc.get_threshold()
         gc.set_threshold(max(COLLECT, before[0]) if before[0] else 0, *before[1:])
         try:
-            with helper.kernel():
+            with helper.compiling():
                 return super().compile_extra(func)
         finally:
             gc.set_threshold(*before)

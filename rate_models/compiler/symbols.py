@@ -31,17 +31,17 @@ _known: dict[str, tuple[CompileResult, Any]] = {}  # by symbol; the library keep
 
 
 class Text(JITCodeLibrary):
-    """What a function and those it calls were lowered to, for callers to link."""
+    """The LLVM IR of a function and of those it calls, for callers to link."""
 
     def _optimize_final_module(self) -> None:
-        """Left to the kernel."""
+        """Not optimised here: the kernel optimises it."""
 
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
         self._finalized = True
 
     def get_pointer_to_function(self, name: str) -> int:
-        """There is none."""
+        """0: a module of LLVM IR has no address of a function."""
         self._ensure_finalized()
         return 0
 

@@ -1,5 +1,5 @@
 """Parts of arrays as arrays, without what slices and `reshape` check, which costs as much as a
-small layer. A part that is not whole in its array has no elements.
+small layer. A view that would extend beyond its array is empty.
 """
 
 # mypy: disable-error-code="attr-defined,misc,no-untyped-call,no-untyped-def,untyped-decorator"

@@ -18,7 +18,7 @@ from rate_models.kernels.input_synapses import (
 
 @stage
 def begin(s: InputSynapses) -> None:
-    """Other samples may follow than those that were looked at ahead."""
+    """Discard W x computed in advance: the next samples may be different ones."""
     s.looked[AHEAD] = s.looked[TAKEN] = 0
 
 

@@ -48,12 +48,12 @@ class OnlineNetwork(ConfiguredNetwork):
     """A network, a rule and an optimiser in compiled form.
 
     spec: the network. rule: a name in `rate_models.rules`, the path of a file of one's own, or a
-    `Rule`; it has a kernel. seed: of weights, feedback, masks and
-    noise. dtype: float64 or float32. structured: False for the plain form of the first layer
+    `Rule`; the rule must have a kernel. seed: of weights, feedback, masks and noise.
+    dtype: float64 or float32. structured: False for the plain form of the first layer
     (see `input_synapses`), which more than 8,192 outputs always have. Any field of the rule's
     Hyperparameters by name.
 
-    Raises UnknownName and BadOption for what cannot be; learning raises Diverged.
+    Raises UnknownName and BadOption for invalid arguments; learning raises Diverged.
 
     >>> from rate_models.network import NetworkSpec
     >>> net = OnlineNetwork(NetworkSpec((4, 8, 3)), "pepita", seed=0)

@@ -116,9 +116,9 @@ class Trainable(ABC):
             return {name: array.copy() for name, array in self._arrays().items()}
 
     def load_state(self, arrays: dict[str, Array]) -> None:
-        """Take over what `state` gave.
+        """Load what `state` returned.
 
-        Raises BadOption when names or shapes do not fit, or a count or place is out of its bounds.
+        Raises BadOption when names or shapes do not fit, or a counter or index is out of bounds.
         """
         mine, arrays = self._arrays(), self._upgraded(arrays)
         if mine.keys() != arrays.keys():
@@ -145,7 +145,7 @@ class Trainable(ABC):
 
 
 def _named(params: Any, new: Parameters) -> list[tuple[Any, Any]]:
-    """Names and values that were handed in; BadOption for what has none."""
+    """Names and values that were passed; BadOption for values without names."""
     if not isinstance(params, Mapping):
         expected = f"a dict of {', '.join(new)}, as parameters() gives it"
         raise BadOption("parameters", got=quoted(params), expected=expected)
@@ -153,7 +153,7 @@ def _named(params: Any, new: Parameters) -> list[tuple[Any, Any]]:
 
 
 def _taken(what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> Array:
-    """A parameter that was handed in, of this shape; BadOption for any other."""
+    """A parameter that was passed, of this shape; BadOption for any other."""
     expected = f"numbers of shape {shape}"
     given = getattr(value, "shape", shape)  # of what is no array, it is known after the conversion
     if given != shape and given is not None:

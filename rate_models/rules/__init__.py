@@ -31,9 +31,9 @@ from rate_models.rules._records import (
     Properties,
     RateWarning,
     Ref,
-    Stage,
     Task,
     Term,
+    Update,
 )
 from rate_models.rules._start import start
 from rate_models.rules._tasks import modulated, output, passed_down, standard
@@ -53,10 +53,10 @@ __all__ = [
     "RateWarning",
     "Ref",
     "Rule",
-    "Stage",
     "Start",
     "Task",
     "Term",
+    "Update",
     "check",
     "dropout",
     "forward",

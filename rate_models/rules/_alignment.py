@@ -36,9 +36,9 @@ from rate_models.rules import (
     Own,
     Properties,
     Rule,
-    Stage,
     Task,
     Term,
+    Update,
     _plain,
     _tasks,
     uniform_feedback,
@@ -126,7 +126,7 @@ FROM_LAST = Own("B", each=_from_last, drawn=uniform_feedback, feedback=True, by_
 def _batch_down(
     through: str, spec: NetworkSpec, params: Parameters, hyper: Any, x: Any, y: Any, draws: Draws
 ) -> Any:
-    """The rules on (batch, n) arrays; yields one `Stage`."""
+    """The rules on (batch, n) arrays; yields one `Update`."""
     last = spec.layers
     a, h = forward(spec, params, x, draws.masks)
     delta = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
@@ -140,7 +140,7 @@ def _batch_down(
                 w = math.sqrt(1.5 / spec.sizes[below]) * _signs(w)
             back = spec.back(layer, w, delta, h[below])
             delta = spec.gate(below, a[below], back, draws.mask(below))
-    yield Stage(terms)
+    yield Update(terms)
 
 
 def _signs(w: Any) -> Any:
@@ -227,7 +227,7 @@ _TEACH_DOWN = {"W": _teach_through_w, "signs": _teach_through_signs, "B": _teach
 def _batch_direct(
     signal: str, spec: NetworkSpec, params: Parameters, hyper: Any, x: Any, y: Any, draws: Draws
 ) -> Any:
-    """The rules on (batch, n) arrays; yields one `Stage`."""
+    """The rules on (batch, n) arrays; yields one `Update`."""
     last = spec.layers
     a, h = forward(spec, params, x, draws.masks)
     error = losses.output_delta(spec.loss, spec.names[-1], a[last], h[last] - y)
@@ -236,7 +236,7 @@ def _batch_direct(
         back = (error if signal == "error" else y) @ params["B"][layer - 1].T
         delta = spec.gate(layer, a[layer], back, draws.mask(layer))
         terms.append([Term(delta, h[layer - 1])])
-    yield Stage([*terms, [Term(error, h[last - 1])]])
+    yield Update([*terms, [Term(error, h[last - 1])]])
 
 
 def _tasks_direct(signal: str, spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:

@@ -156,7 +156,7 @@ class Rule(Description):
     is far below backpropagation has a paragraph ``Gap:`` with the reason.
     losses: the losses that the rule allows; the first is the default.
     properties: what the rule requires of the biology, see `Properties`.
-    batch(spec, params, hyper, x, y, draws): textbook: a generator that yields one `Stage` per
+    batch(spec, params, hyper, x, y, draws): textbook: a generator that yields one `Update` per
     optimiser step. After each yield ``params`` holds the weights after that step.
 
     A rule with `batch` alone learns in batches, and slowly online. The fast online kernel needs
@@ -188,8 +188,8 @@ class Rule(Description):
     threads may share their rows.
     convolves: whether layers may be convolutions, in batches. This requires that `batch` goes
     through weights, and through feedback of their shape, only by the methods of ``spec``.
-    activities: what a layer did in the last sample, (name, field of `kernels.layers.Work`), in the
-    field's terms: what a person sees of a layer while it learns.
+    activities: (standard name, field of `kernels.layers.Work`) of the activities of a layer in the
+    last sample, which the live page shows.
     follows(spec, hyper): whether ``params`` may hold WF = W_1 F for `batch`, in batches. The code
     that steps W_1 then steps WF too, see `textbook.gradients`.
     """

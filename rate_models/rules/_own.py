@@ -69,8 +69,8 @@ class Own(NamedTuple):
     each(spec, hyper): for a list: the same for each of its arrays; in place of ``layers``.
     drawn(start): the initial values; zeros by default.
     changes: what changes the array. fixed: nothing. learned: the rule itself. stepped: the
-    optimiser, as it does W, by `Stage.own`. counts: the rule, as a counter of samples, equal in all
-    networks that have seen equally many, whatever their seed.
+    optimiser, as it does W, by `Update.own`. counts: the rule, as a counter of samples, equal in
+    all networks that have seen equally many, whatever their seed.
     feedback: whether the array carries signals between its two layers, and can be compared with the
     forward weights. Layers (below, above) mean the shape of Wᵀ, (above, below) that of W.
     shape(spec, layers): the shape, where it is not (n_j, n_k).

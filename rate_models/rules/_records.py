@@ -83,7 +83,7 @@ class Term(NamedTuple):
     coefficient: float = 1.0
 
 
-class Stage(NamedTuple):
+class Update(NamedTuple):
     """One optimiser step.
 
     terms: for every layer the terms whose sum is ΔW_l, or None for a frozen layer. own: {name: Δ}

@@ -38,9 +38,9 @@ from rate_models.rules import (
     Own,
     Properties,
     Rule,
-    Stage,
     Task,
     Term,
+    Update,
     _tasks,
 )
 from rate_models.rules._feedback import feedback
@@ -70,7 +70,7 @@ def input_feedback(params: Parameters, hyper: Hyperparameters) -> Array | None:
 def batch(
     spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
 ) -> Any:
-    """The rule on (batch, n) arrays; yields one `Stage`."""
+    """The rule on (batch, n) arrays; yields one `Update`."""
     last = spec.layers
     a, h = forward(spec, params, x, draws.masks)
     e = h[last] - y
@@ -84,7 +84,7 @@ def batch(
             delta = delta * draws.masks[layer - 1]
         terms.append([Term(delta, h[layer - 1])])
     error = losses.output_delta(spec.loss, spec.names[-1], a[last], e)
-    yield Stage([*terms, [Term(error, h[last - 1])]])
+    yield Update([*terms, [Term(error, h[last - 1])]])
 
 
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:

@@ -71,10 +71,10 @@ from rate_models.rules import (
     Properties,
     Ref,
     Rule,
-    Stage,
     Start,
     Task,
     Term,
+    Update,
     _stability,
     _tasks,
 )
@@ -195,7 +195,7 @@ def forward_pass(
 def batch(
     spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
 ) -> Any:
-    """The rule on (batch, n) arrays; yields one `Stage`."""
+    """The rule on (batch, n) arrays; yields one `Update`."""
     xp = array_namespace(x)
     (W_1, W_2), Q, R = params["W"], params["Q"], params["R"]
     a, h = forward_pass(spec, params, hyper, x, draws.masks)
@@ -214,7 +214,7 @@ def batch(
     own = {"Q": hyper.eta_q * (samples * Q - zn), "R": hyper.eta_q * (samples * R - zn.T)}
     if "mean" in params:
         params["mean"] += hyper.mean_rate * xp.mean(z, axis=0)
-    yield Stage([input_terms, [Term(-hyper.eta_apical * y, z), leak]], own)
+    yield Update([input_terms, [Term(-hyper.eta_apical * y, z), leak]], own)
 
 
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:

@@ -59,10 +59,10 @@ from rate_models.rules import (
     Properties,
     Ref,
     Rule,
-    Stage,
     Start,
     Task,
     Term,
+    Update,
     _tasks,
 )
 from rate_models.rules._goodness import (
@@ -174,7 +174,7 @@ def forward_pass(
 def batch(
     spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
 ) -> Any:
-    """The rule on (batch, n) arrays; yields one `Stage`."""
+    """The rule on (batch, n) arrays; yields one `Update`."""
     last = spec.layers
     _, h = forward_pass(spec, params, hyper, x, draws.masks)
     terms: list[list[Term] | None] = []
@@ -200,7 +200,7 @@ def batch(
         terms.append([Term(false * v_post, q, rate), Term(right * u_post, p, -rate)])
         p, q = above, above_wrong
     rate = hyper.eta_above / spec.sizes[-2] if last > 1 else 1.0
-    yield Stage([*terms, [Term(h[last] - y, h[last - 1], rate)]])
+    yield Update([*terms, [Term(h[last] - y, h[last - 1], rate)]])
 
 
 def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:

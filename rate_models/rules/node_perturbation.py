@@ -61,10 +61,10 @@ from rate_models.rules import (
     Properties,
     Ref,
     Rule,
-    Stage,
     Start,
     Task,
     Term,
+    Update,
     _perturbation,
     _tasks,
 )
@@ -146,7 +146,7 @@ def factor(start: Start) -> Array:
 def batch(
     spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
 ) -> Any:
-    """The rule on (batch, n) arrays; yields one `Stage`."""
+    """The rule on (batch, n) arrays; yields one `Update`."""
     last, direct = spec.layers, hyper.feedback == "dfa"
     a, h = forward(spec, params, x, draws.masks)
     estimated = estimates(spec, params, hyper.c, a, h, y, draws)
@@ -174,7 +174,7 @@ def batch(
         warming = bool(params["seen"][0] < hyper.warmup)
         params["seen"] += len(x)
         terms = [None] * last if warming else terms
-    yield Stage(terms)
+    yield Update(terms)
 
 
 def _grown(R: Any, signal: Any) -> Any:

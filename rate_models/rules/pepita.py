@@ -70,9 +70,9 @@ from rate_models.rules import (
     Properties,
     Ref,
     Rule,
-    Stage,
     Task,
     Term,
+    Update,
     _mirroring,
     _perturbation,
     _tasks,
@@ -172,7 +172,7 @@ def follows(spec: NetworkSpec, hyper: Hyperparameters) -> bool:
 def batch(
     spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
 ) -> Any:
-    """The rule on (batch, n) arrays; yields one `Stage`, the time-local form two."""
+    """The rule on (batch, n) arrays; yields one `Update`, the time-local form two."""
     xp = array_namespace(x)
     last, j = spec.layers, hyper.inject
     if _mirroring.asked(hyper):
@@ -180,7 +180,7 @@ def batch(
         if mirrors:
             _mirroring.mirror(spec, params, hyper, draws)
         if not learns:
-            yield Stage([None] * last)
+            yield Update([None] * last)
             return
     a, h = forward(spec, params, x, draws.masks)
     e = h[last] - y
@@ -201,7 +201,7 @@ def batch(
     learning = range(j + 1, last + 1)
     plus = [Term(post(n, h[n]), h[n - 1]) for n in learning]
     if hyper.form == "time_local":
-        yield Stage([*frozen, *([term] for term in plus)])
+        yield Update([*frozen, *([term] for term in plus)])
 
     p, signal = list(h), hyper.sign * signal
     p[j] = added(h[j], signal, params["F"].T)
@@ -218,11 +218,11 @@ def batch(
     pre = h if hyper.presynaptic == "standard" else p
     minus = [Term(post(n, p[n]), pre[n - 1], -1.0) for n in learning]
     if hyper.form == "mismatch":
-        yield Stage([*frozen, *([Term(post(n, h[n] - p[n]), pre[n - 1])] for n in learning)])
+        yield Update([*frozen, *([Term(post(n, h[n] - p[n]), pre[n - 1])] for n in learning)])
     elif hyper.form == "hebbian":
-        yield Stage([*frozen, *([one, other] for one, other in zip(plus, minus, strict=True))])
+        yield Update([*frozen, *([one, other] for one, other in zip(plus, minus, strict=True))])
     else:
-        yield Stage([*frozen, *([term] for term in minus)])
+        yield Update([*frozen, *([term] for term in minus)])
 
 
 def tasks(spec: NetworkSpec, hyper: Hyperparameters, sample: int) -> list[Task]:

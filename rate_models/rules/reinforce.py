@@ -47,9 +47,9 @@ from rate_models.rules import (
     Noise,
     Properties,
     Rule,
-    Stage,
     Task,
     Term,
+    Update,
     _perturbation,
     _tasks,
 )
@@ -78,7 +78,7 @@ class Hyperparameters(NamedTuple):
 def batch(
     spec: NetworkSpec, params: Parameters, hyper: Hyperparameters, x: Any, y: Any, draws: Draws
 ) -> Any:
-    """The rule on (batch, n) arrays; yields one `Stage`."""
+    """The rule on (batch, n) arrays; yields one `Update`."""
     last = spec.layers
     a, h = forward(spec, params, x, draws.masks)
     estimated = estimates(spec, params, hyper.c, a, h, y, draws)
@@ -88,7 +88,7 @@ def batch(
     for layer in range(1, last):
         delta = spec.gate(layer, a[layer], estimated[layer - 1], draws.mask(layer))
         terms[layer - 1] = [Term(delta, h[layer - 1])]
-    yield Stage(terms)
+    yield Update(terms)
 
 
 def tasks(spec: NetworkSpec, hyper: Any, sample: int) -> list[Task]:

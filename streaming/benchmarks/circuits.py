@@ -3,8 +3,8 @@
 PEPITA's circuit in float32 and one thread: in time, with two phases of 100 ms at dt = 1 ms and
 plasticity in the last 10 ms, so that a sample takes 200 time steps; and in steady state. The peers
 are loops in NumPy and, compiled by `jax.jit`, in JAX. JAX, too, computes once what does not change
-in a loop. Samples come in blocks of one length, so that JAX compiles once; at the end of the last
-block stand samples that change nothing.
+in a loop. Samples come in chunks of one length, so that JAX compiles once; at the end of the last
+chunk stand samples that change nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rate_models.textbook import initial_parameters
 SIZES = ((64, 32, 10), (64, 256, 10), (64, 512, 10), (64, 128, 128, 128, 10))
 STEPS, WINDOW, TAU, TAU_MEMORY, LR = 100, 10, 10.0, 1.0, 0.03
 FAST, SLOW = -math.expm1(-1 / TAU_MEMORY), -math.expm1(-1 / TAU)
-BLOCK = 50  # samples
+CHUNK = 50  # samples
 Runner = Callable[[Array, Array], None]
 
 
@@ -110,7 +110,7 @@ def _by_hand(spec: NetworkSpec, dtype: str = "float64") -> Runner:
 
 
 class JaxLoop:
-    """The same equations as JAX compiles them, in float32: a scan over the samples of a block.
+    """The same equations as JAX compiles them, in float32: a scan over the samples of a chunk.
 
     in_time: whether each sample is a loop over time steps; else it is in steady state. weights:
     W_1..W_L as they are now.
@@ -128,20 +128,20 @@ class JaxLoop:
     def __call__(self, X: Array, labels: Array) -> None:
         import jax
 
-        more, n = -len(X) % BLOCK, len(X)
+        more, n = -len(X) % CHUNK, len(X)
         X = np.concatenate([X, np.zeros((more, X.shape[1]))]).astype(np.float32)
         Y = one_hot(np.concatenate([labels, np.zeros(more, np.int64)]), self._classes, np.float32)
         real, carried = np.arange(len(X)) < n, (self.weights, self._state)
-        for at in range(0, len(X), BLOCK):
-            part = slice(at, at + BLOCK)
-            carried = _block(self._in_time)(carried, self._F, X[part], Y[part], real[part])
+        for at in range(0, len(X), CHUNK):
+            part = slice(at, at + CHUNK)
+            carried = _chunk(self._in_time)(carried, self._F, X[part], Y[part], real[part])
         ready: Any = jax.block_until_ready
         self.weights, self._state = ready(carried)
 
 
 @cache
-def _block(in_time: bool) -> Any:
-    """A compiled function that learns a block of samples."""
+def _chunk(in_time: bool) -> Any:
+    """A compiled function that learns a chunk of samples."""
     import jax
 
     sample: Any = _sample_in_time if in_time else _sample_in_steady_state

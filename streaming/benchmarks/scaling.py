@@ -51,7 +51,7 @@ AXES = (
          lambda n: (784, 1024, 10), lambda n: n, "784-1024-10, share n of the inputs"),
     Axis("classes", (2, 10, 30, 100, 300, 1000),
          lambda n: (64, 256, n), lambda n: 1.0, "64-256-n"),
-    Axis("block", (1, 2, 4, 8),
+    Axis("chunk", (1, 2, 4, 8),
          lambda n: (784, 1024, 10), lambda n: 1.0, "784-1024-10, n samples at a time", int),
 )  # fmt: skip
 

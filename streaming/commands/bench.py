@@ -28,7 +28,7 @@ def bench(
     ] = False,
     scaling: Annotated[
         bool,
-        typer.Option("--scaling", help="How time grows: width, depth, density, classes, block."),
+        typer.Option("--scaling", help="How time grows: width, depth, density, classes, chunk."),
     ] = False,
     against: Annotated[
         Path | None, typer.Option(help="An earlier result: list what became slower.")

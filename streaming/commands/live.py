@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BESIDE_OPEN = ("open_", "port", "quiet")
 # A thread that has finished a compiled call waits at most so long for the page's thread; Python's
-# default, 5 ms, is as long as a block of samples takes.
+# default, 5 ms, is as long as a chunk of samples takes.
 SWITCH = 0.0005
 LAST = 0.6  # seconds in which open pages get the last state
 

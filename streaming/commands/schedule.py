@@ -113,7 +113,7 @@ def _planned(
     unit = "given unit"
     if times is None:
         times = equal_times(len(sizes) - 1) if chosen.equal else None
-        unit = "stages" if chosen.equal else "multiply-adds"
+        unit = "passes" if chosen.equal else "multiply-adds"
     most = max(4 * chosen.batch * (chosen.delay + 2), MOST_ITEMS // (2 * len(sizes)))
     planned = plan(
         chosen.rule, sizes, how, chosen.workers, min(chosen.samples, most), times=times,
@@ -152,7 +152,7 @@ def _times(standard: str | None, modulated: str | None, error: float) -> Times |
         return None
     if standard is None or modulated is None:
         expected = "both --standard-times and --modulated-times"
-        raise BadOption("stage times", got="one of them", expected=expected)
+        raise BadOption("item times", got="one of them", expected=expected)
     return Times(
         _numbers(standard, "--standard-times"), _numbers(modulated, "--modulated-times"), error
     )
@@ -198,7 +198,7 @@ def _measured(comparison: Comparison) -> dict[str, Any]:
         "samples_per_second": comparison.rate,
         "samples_per_second_alone": comparison.alone,
         "predicted_speedup": comparison.predicted,
-        "bound_of_one_threads_stages": comparison.bound,
+        "bound_by_items_of_one_thread": comparison.bound,
         "assignment": comparison.plan.assignment,
         "standard_seconds": comparison.times.standard,
         "modulated_seconds": comparison.times.modulated,

@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
     """A rule on a stream with one seed.
 
     hits (n,): whether each prediction was right. drifts: samples where the stream drifts. R
-    (stages, tasks): held-out accuracy after each stage, empty if nothing is held out; before
+    (periods, tasks): held-out accuracy after each period, empty if nothing is held out; before
     (tasks,): of the network before it learned.
     """
 
@@ -114,7 +114,7 @@ def learned(plan: Plan, stream: Stream, name: str, seed: int) -> Outcome:
     n = stream.samples or source.length or 0
     drifts = tuple(source.drifts(n))
     hits, before = list[NDArray[np.bool_]](), tested(learner, source)
-    stages = list[NDArray[np.float64]]()
+    periods = list[NDArray[np.float64]]()
     ends = iter((*drifts, n))
     end, at = next(ends), 0
     for X, y in _samples(source, n):
@@ -123,9 +123,9 @@ def learned(plan: Plan, stream: Stream, name: str, seed: int) -> Outcome:
             hits.append(_right(learner, X[:m], y[:m]))
             X, y, at = X[m:], y[m:], at + m
             if at == end:
-                stages.append(tested(learner, source))
+                periods.append(tested(learner, source))
                 end = next(ends, n)
-    return Outcome(np.concatenate(hits), drifts, np.array(stages), before)
+    return Outcome(np.concatenate(hits), drifts, np.array(periods), before)
 
 
 def _right(learner: OnlineLearner, X: Any, y: Any) -> NDArray[np.bool_]:

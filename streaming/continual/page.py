@@ -61,9 +61,9 @@ in `metrics.jsonl` (`drifts`, `last_drift`), in `summary.json` (`detected_drifts
 `known_drifts`), and as marks in the picture.
 
 A run has these scores too. Its `summary.json` lists the recovery time of each drift (`recovery`;
-not of gradual drift, nor of classes in groups). Where each stage learns a task of its own (abrupt
+not of gradual drift, nor of classes in groups). Where each period learns a task of its own (abrupt
 drift, classes in groups; up to 20 tasks) and samples are held out, `tasks` has the accuracy of
-every task after every stage and at the end, the mean at the end, and the forgetting. The report at
+every task after every period and at the end, the mean at the end, and the forgetting. The report at
 the end of a run shows both. The button "Cause a drift" of `dendrostream live` starts the next
 concept.
 

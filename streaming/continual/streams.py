@@ -13,7 +13,7 @@ class Stream(NamedTuple):
     """A stream. source: the name that opens it. samples: how many of it, None for one epoch.
 
     recovers: whether there is a moment from which recovery is measured. transfers: whether each
-    stage learns a task of its own, so that transfer and forgetting are defined.
+    period learns a task of its own, so that transfer and forgetting are defined.
     """
 
     name: str

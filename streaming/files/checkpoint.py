@@ -226,7 +226,7 @@ def _siblings(folder: Path) -> tuple[Path, Path]:
 
 
 def _refuse_current(folder: Path) -> None:
-    """An empty folder is replaced, and would be gone for those who are in it."""
+    """Refuse an empty current folder: saving replaces it, and leaves its processes without one."""
     with contextlib.suppress(OSError):  # of a current folder that was removed
         if folder.samefile(".") and not any(folder.iterdir()):
             raise BadOption(

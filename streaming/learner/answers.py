@@ -25,7 +25,7 @@ from streaming.scores.metrics import Scored, joined
 Array = NDArray[Any]
 
 # Rows that are converted and checked at a time. This limits the memory of a call.
-BLOCK = 1024
+CHUNK = 1024
 NUMBERS = 2**22  # outputs at a time: fewer rows if there are many classes
 
 
@@ -44,7 +44,7 @@ class Answers(Facts):
         """
         parts = []
         X, y = pair(X, y)
-        for rows, checked in self._blocks(X, y):
+        for rows, checked in self._chunks(X, y):
             self._complain(checked, f"row {rows.start + int(checked.good.sum())}", [])
             with self._network.lock:
                 outputs = self._outputs(checked.X)
@@ -122,11 +122,11 @@ class Answers(Facts):
             return x, targets.transform(truth)
         return x, one_hot(truth, self.sizes[-1])
 
-    def _blocks(self, X: Any, y: Any) -> Iterator[tuple[slice, Checked]]:
-        """Checked blocks of rows, to be scored."""
+    def _chunks(self, X: Any, y: Any) -> Iterator[tuple[slice, Checked]]:
+        """Checked chunks of rows, to be scored."""
         start = 0
         while start < max(len(y), 1):
-            rows = slice(start, start + self._block)
+            rows = slice(start, start + self._chunk_size)
             yield rows, self._checked(self._entry, X[rows], y[rows], score=True)
             start = rows.stop
 
@@ -157,9 +157,9 @@ class Answers(Facts):
         return X
 
     @property
-    def _block(self) -> int:
-        """The number of rows in a block."""
-        return max(1, min(BLOCK, NUMBERS // self.sizes[-1]))
+    def _chunk_size(self) -> int:
+        """The number of rows in a chunk."""
+        return max(1, min(CHUNK, NUMBERS // self.sizes[-1]))
 
     def _complain(self, checked: Checked, where: str, learned: list[Scored]) -> None:
         """Raise BadSample, with the scores so far, if a sample is bad and ``on_bad`` is "raise"."""
@@ -192,7 +192,7 @@ class Answers(Facts):
 
     def _outputs_many(self, X: Any) -> Array:
         X = several("X", X)
-        size = self._block
+        size = self._chunk_size
         starts = range(0, max(len(X), 1), size)
         return np.concatenate([self._outputs(self._entry.rows(X[i : i + size], i)) for i in starts])
 

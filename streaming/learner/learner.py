@@ -183,7 +183,7 @@ class OnlineLearner(Answers, Stored):
     def learn_scored(self, X: Any, y: Any, masks: Draws = None, noise: Draws = None) -> Scored:
         """As `learn_many`, in class indices and with the truth: ``metrics.update(*...)``.
 
-        What was predicted of scaled targets before there was one to learn their scale by is NaN.
+        Before the first target the scale is unknown, and predictions of scaled targets are NaN.
         A BadSample has what was learned before it in this call as its ``scored``.
         """
         X, y = pair(X, y)
@@ -191,7 +191,7 @@ class OnlineLearner(Answers, Stored):
         masks = draws("masks", masks, network.spec.sizes[1:-1], n)
         widths = network.definition.noise.widths(network.spec, network.hyper)
         noise = draws("noise", noise, widths, n)
-        for rows, checked in self._blocks_to_learn(X, y):
+        for rows, checked in self._chunks_to_learn(X, y):
             drawn = [part and [p[rows][checked.good] for p in part] for part in (masks, noise)]
             with self._network.lock:  # a reader finds scaling and weights after the same sample
                 scaled = self._scaler.learn_transform(self._filled(checked.X, True), self.dtype)
@@ -203,14 +203,14 @@ class OnlineLearner(Answers, Stored):
                 self.skipped += int((~checked.good).sum())
         return joined(parts)
 
-    def _blocks_to_learn(self, X: Any, y: Any) -> Iterator[tuple[slice, Checked]]:
-        """Checked blocks of rows; before a row with a new class or feature the network grows.
+    def _chunks_to_learn(self, X: Any, y: Any) -> Iterator[tuple[slice, Checked]]:
+        """Checked chunks of rows; before a row with a new class or feature the network grows.
 
         One row each while the learning rate adapts to the samples.
         """
         start = 0
         while start < max(len(y), 1):
-            rows = slice(start, start + (1 if self._rates.open else self._block))
+            rows = slice(start, start + (1 if self._rates.open else self._chunk_size))
             ahead = self._entry.until_news(X[rows], y[rows]) if self._entry.grows else len(y)
             if ahead:
                 rows = slice(start, min(rows.stop, start + ahead))

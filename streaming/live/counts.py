@@ -39,7 +39,7 @@ class Counts:
 
     @property
     def waiting(self) -> int:
-        """Samples received that nothing has become of yet."""
+        """Samples received that are not yet learned, dropped or refused."""
         done = self.learned + self.dropped + self.malformed + self.unlabelled + self.merged
         return self.received - done
 

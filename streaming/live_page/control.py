@@ -1,4 +1,4 @@
-"""What the person at the page asks for, carried out by the learning thread between two blocks."""
+"""What the person at the page asks for, carried out by the learning thread between two chunks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rate_models.errors import UserError
 from streaming.live_page import intervening
 from streaming.live_page.ring import Ring
 from streaming.live_page.watching import Watcher
-from streaming.runs.loop import BLOCK, Run
+from streaming.runs.loop import CHUNK, Run
 
 MOST = 32  # requests that wait; more at once are a stuck key, not a person
 RUNNING, PAUSED = "running", "paused"
@@ -35,11 +35,11 @@ class Control:
 
     @property
     def paused(self) -> bool:
-        """Whether the run waits, or will after the present block."""
+        """Whether the run waits, or will after the present chunk."""
         return self._paused
 
     def pause(self, paused: bool = True) -> None:
-        """Let the run wait after the present block, or go on."""
+        """Let the run wait after the present chunk, or go on."""
         with self._changed:
             self._paused, self._steps = paused, 0
             self._changed.notify_all()
@@ -84,7 +84,7 @@ class Control:
             self._changed.notify_all()
 
     def watch(self, run: Run) -> None:
-        """To be called by the run after every block."""
+        """To be called by the run after every chunk."""
         self._watcher(run)
 
     def between(self, run: Run) -> None:
@@ -103,7 +103,7 @@ class Control:
                     self._changed.wait(IDLE)
             self._obey(run)
         self._ring.state = PAUSED if self._paused else RUNNING
-        run.most = 1 if self._paused else BLOCK
+        run.most = 1 if self._paused else CHUNK
 
     def _obey(self, run: Run) -> None:
         """Carry out all requests; an error is shown at the page and does not end the run."""

@@ -1,6 +1,6 @@
 """Changes that a person makes to a run while it streams: learning rate, drift, checkpoint.
 
-Called between two blocks (`Hooks.between`). A change is an option of the run from then on: it is in
+Called between two chunks (`Hooks.between`). A change is an option of the run from then on: it is in
 the checkpoint that is written at once, and then in ``config.json``, so that a resumed run goes on
 with it. ``interventions.jsonl`` has a line for each, with the number of samples before it.
 """

@@ -1,4 +1,4 @@
-"""The moving pictures of the page: confusion, activity of a layer, input, workers."""
+"""Images that the page updates: confusion, activity of a layer, input, workers."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Pace:
 
 
 class Watcher:
-    """Adds a point and a frame to ``ring`` whenever it is time; call it after every block."""
+    """Adds a point and a frame to ``ring`` whenever it is time; call it after every chunk."""
 
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
@@ -66,7 +66,7 @@ class Watcher:
         self._confusion: tuple[Any, tuple[str, ...]] = None, ()
 
     def begin(self, run: Run) -> None:
-        """Tell the page what does not change; call it once, before the first block."""
+        """Tell the page what does not change; call it once, before the first chunk."""
         angles = _angles(run, run.learner.network.parameters())
         source, learner = run.source, run.learner
         self._ring.about = About(

@@ -1,9 +1,9 @@
 """The cost of a learner: number of parameters, memory and latency per sample.
 
 Latency is the time of one call of ``learn_one``, from a raw sample to changed weights: checks,
-scaling, prediction, loss and update. A run learns blocks of up to 256 samples in one compiled call.
+scaling, prediction, loss and update. A run learns chunks of up to 256 samples in one compiled call.
 That takes less time per sample (``samples_per_second``), but a sample waits for the rest of its
-block. So latency is measured separately at the end of a run: a temporary copy of the learner learns
+chunk. So latency is measured separately at the end of a run: a temporary copy of the learner learns
 the first samples of the source again, one at a time.
 """
 

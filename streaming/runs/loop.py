@@ -1,4 +1,4 @@
-"""The loop of a run: read, learn and score blocks of the stream until a condition ends it."""
+"""The loop of a run: read, learn and score chunks of the stream until a condition ends it."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from streaming.terminal import slow
 
 # Samples per compiled call: few enough for a fast reaction to Ctrl-C, enough to make the Python
 # overhead of the call negligible.
-BLOCK = 256
+CHUNK = 256
 FINISHED = ("epochs", "samples", "seconds", "accuracy")
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """Callbacks of a run, called between two blocks of samples.
+    """Callbacks of a run, called between two chunks of samples.
 
-    stop: called after every block; True ends the run after saving everything.
+    stop: called after every chunk; True ends the run after saving everything.
     notify: called with one line of text, for messages and for notices of slow operations.
-    watch: called with the run after every block.
-    between: called with the run between two blocks, when everything that was due is written. It
+    watch: called with the run after every chunk.
+    between: called with the run between two chunks, when everything that was due is written. It
     may change the learner, save or wait.
     draw: whether figures are drawn at the end.
     """
@@ -55,7 +55,7 @@ class Hooks:
 class Run(BaseRun):
     """A run that continues its stream from the current position."""
 
-    most = BLOCK  # samples of a block; fewer let a person see single samples
+    most = CHUNK  # samples of a chunk; fewer let a person see single samples
     _endless = "the stream has no end"
     _saved: tuple[int, ...] | None = None  # the state at the last checkpoint, see `save`
     _kept = 0  # position of the last checkpoint
@@ -142,7 +142,7 @@ class Run(BaseRun):
             self._end_epoch(hooks.stop)
         while not (why := self._stopped(hooks)):
             clock = time.perf_counter()
-            for X, y in self._blocks():
+            for X, y in self._chunks():
                 if not len(y):  # a live source has no sample at the moment
                     self.seconds += time.perf_counter() - clock
                     hooks.watch(self)
@@ -173,7 +173,7 @@ class Run(BaseRun):
         return why
 
     def _stopped(self, hooks: Hooks) -> str:
-        """Why the run ends between two blocks, or ""."""
+        """Why the run ends between two chunks, or ""."""
         if not (why := self._ended()):
             hooks.between(self)
         return why or ("interrupted" if hooks.stop() else "")
@@ -195,9 +195,9 @@ class Run(BaseRun):
             return "accuracy" if reached is not None and reached >= c.accuracy else ""
         return ""
 
-    def _blocks(self) -> Iterator[Chunk]:
-        """The rest of the epoch in blocks that end where a line, a checkpoint or the end is due."""
-        for X, y in self.source.chunks(self.epoch, start=self.index, size=BLOCK):
+    def _chunks(self) -> Iterator[Chunk]:
+        """The rest of the epoch in chunks that end where a line, a checkpoint or the end is due."""
+        for X, y in self.source.chunks(self.epoch, start=self.index, size=CHUNK):
             while len(y):
                 n = min(len(y), self._until_due())
                 yield X[:n], y[:n]

@@ -73,7 +73,7 @@ class BaseRun:
         regression = source.classes is None
         self.examples = Examples(learner.sizes[-1]) if regression else None
         self.recent = np.zeros((0, source.n_features))
-        self.last: Scored | None = None  # of the last block, whose last input is in `recent`
+        self.last: Scored | None = None  # of the last chunk, whose last input is in `recent`
 
     def times(self) -> dict[str, float]:
         """{seconds, samples_per_second} of streaming so far."""

@@ -9,15 +9,15 @@ import numpy as np
 from streaming.samples.source import Chunk
 
 
-def cut(blocks: Iterator[Chunk], start: int, size: int) -> Iterator[Chunk]:
+def cut(chunks: Iterator[Chunk], start: int, size: int) -> Iterator[Chunk]:
     """The samples from number ``start`` on, in chunks of ``size``.
 
-    >>> blocks = [(np.zeros((3, 1)), np.arange(3)), (np.zeros((2, 1)), np.arange(3, 5))]
-    >>> [y.tolist() for _, y in cut(iter(blocks), 1, 2)]
+    >>> chunks = [(np.zeros((3, 1)), np.arange(3)), (np.zeros((2, 1)), np.arange(3, 5))]
+    >>> [y.tolist() for _, y in cut(iter(chunks), 1, 2)]
     [[1, 2], [3, 4]]
     """
-    parts, n = list[Chunk](), 0  # remaining rows of earlier blocks, and their number
-    for values, labels in blocks:
+    parts, n = list[Chunk](), 0  # remaining rows of earlier chunks, and their number
+    for values, labels in chunks:
         if start >= len(labels):
             start -= len(labels)
             continue

@@ -17,7 +17,7 @@ class TaskSequence(Wrapped):
     A task is a concept (an assignment of labels to inputs) or a group of classes. Subclasses define
     the tasks, so that what was learned of each of them can be tested at any time.
 
-    one_after_another: whether each stage learns the next task, and from one sample on.
+    one_after_another: whether each period learns the next task, and from one sample on.
     """
 
     n_tasks: int

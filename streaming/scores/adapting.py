@@ -32,7 +32,7 @@ class Adapting:
     """Follows the known drifts of ``source``; ``metrics`` are the scores of the same run.
 
     recovery: for each drift with a whole window before it, [sample, time]; the time is -1 as long
-    as the accuracy is not back. R: held-out accuracies of all tasks, a row for each stage that has
+    as the accuracy is not back. R: held-out accuracies of all tasks, a row for each period that has
     ended, until each task was learned once.
     """
 

@@ -1,8 +1,8 @@
 """Scores of learning under drift: accuracy over time, recovery, transfer and forgetting.
 
 Two kinds of input: ``hits`` (n,), whether each sample of a stream was right before it was learned;
-and the matrix ``R`` (k, T), R[i, j] the held-out accuracy on task j after stage i of the stream. A
-stage learns one task; a task may be a concept of a drift or a group of classes.
+and the matrix ``R`` (k, T), R[i, j] the held-out accuracy on task j after period i of the stream. A
+period learns one task; a task may be a concept of a drift or a group of classes.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def recovery_time(
 
 
 def average_accuracy(R: ArrayLike) -> float:
-    """ACC = 1/T Σ_j R[k, j] after the last stage k (Lopez-Paz & Ranzato, NIPS 2017).
+    """ACC = 1/T Σ_j R[k, j] after the last period k (Lopez-Paz & Ranzato, NIPS 2017).
 
     >>> average_accuracy([[0.9, 0.2], [0.5, 0.8]])
     0.65
@@ -75,7 +75,7 @@ def average_accuracy(R: ArrayLike) -> float:
 def backward_transfer(R: ArrayLike) -> float:
     """BWT = 1/(T-1) Σ_{j<T} R[T, j] - R[j, j] (Lopez-Paz & Ranzato, NIPS 2017).
 
-    What learning later tasks did to earlier ones; below 0 they were forgotten. R (T, T): stage j
+    What learning later tasks did to earlier ones; below 0 they were forgotten. R (T, T): period j
     learns task j. Raises BadOption for another shape; NaN for a single task.
 
     >>> round(backward_transfer([[0.9, 0.2], [0.5, 0.8]]), 12)
@@ -101,25 +101,25 @@ def forward_transfer(R: ArrayLike, before: ArrayLike) -> float:
 
 
 def forgetting(R: ArrayLike) -> Floats:
-    """f_j = max_{i<k} R[i, j] - R[k, j] for each task j after the last stage k, (T,).
+    """f_j = max_{i<k} R[i, j] - R[k, j] for each task j after the last period k, (T,).
 
     The drop from the best held-out accuracy that a task ever had before (Chaudhry et al., ECCV
     2018, section 3; in -1 to 1). It also works for the classes of a stream: R[i, j] is then the
-    accuracy on class j. Raises BadOption for fewer than two stages.
+    accuracy on class j. Raises BadOption for fewer than two periods.
 
     >>> forgetting([[0.9, 0.2], [0.5, 0.8]]).round(12).tolist()
     [0.4, -0.6]
     """
     r = _matrix(R)
     if len(r) < 2:
-        raise BadOption("R", got=f"{len(r)} stages", expected="two at least")
+        raise BadOption("R", got=f"{len(r)} periods", expected="two at least")
     return np.asarray(r[:-1].max(axis=0) - r[-1])
 
 
 def average_forgetting(R: ArrayLike) -> float:
     """F = 1/(T-1) Σ_{j<T} f_j (Chaudhry et al., ECCV 2018): without the task learned last.
 
-    R (T, T): stage j learns task j.
+    R (T, T): period j learns task j.
 
     >>> round(average_forgetting([[0.9, 0.2], [0.5, 0.8]]), 12)
     0.4
@@ -137,14 +137,14 @@ def _hits(hits: ArrayLike) -> NDArray[np.int64]:
 def _matrix(R: ArrayLike) -> Floats:
     r = np.asarray(R, np.float64)
     if r.ndim != 2 or not r.size:
-        raise BadOption("R", got=f"shape {r.shape}", expected="(stages, tasks)")
+        raise BadOption("R", got=f"shape {r.shape}", expected="(periods, tasks)")
     return r
 
 
 def _square(R: ArrayLike) -> Floats:
     r = _matrix(R)
     if len(r) != r.shape[1]:
-        raise BadOption("R", got=f"shape {r.shape}", expected="as many stages as tasks")
+        raise BadOption("R", got=f"shape {r.shape}", expected="as many periods as tasks")
     return r
 
 

@@ -36,7 +36,7 @@ class Scored(NamedTuple):
 
 
 def joined(parts: Sequence[Scored]) -> Scored:
-    """The predictions of several blocks of samples, concatenated."""
+    """The predictions of several chunks of samples, concatenated."""
     if len(parts) == 1:
         return parts[0]
     return Scored(*(np.concatenate(part) for part in zip(*parts, strict=True)))

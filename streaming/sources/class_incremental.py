@@ -92,7 +92,7 @@ class ClassIncremental(TaskSequence):
 
     def chunks(self, epoch: int, start: int = 0, size: int = 256) -> Iterator[Chunk]:
         """See `Source.chunks`. The epoch is read from its beginning, also for a later ``start``."""
-        return cut(self._blocks(epoch), start, size)
+        return cut(self._chunks(epoch), start, size)
 
     def held_out(self, task: int, size: int = 1024) -> Iterator[Chunk] | None:
         """The held-out samples of a group."""
@@ -113,7 +113,7 @@ class ClassIncremental(TaskSequence):
         all_ = (epoch * self.length + at for epoch in epochs for at in starts if self.length)
         return tuple(at for at in all_ if 0 < at < samples)
 
-    def _blocks(self, epoch: int) -> Iterator[Chunk]:
+    def _chunks(self, epoch: int) -> Iterator[Chunk]:
         for group in self.groups:
             if self._samples is not None:
                 yield from _first(_among(self._source.chunks(epoch, 0, READ), group), self._samples)

@@ -35,7 +35,7 @@ from streaming.tables.rows import RowChunk, Rows
 from streaming.tables.split import Split
 from streaming.tables.table_file import TableFile
 
-BLOCK, COPIES = 256, 3  # rows learned together; their copies: raw, scaled and cast
+CHUNK, COPIES = 256, 3  # rows learned together; their copies: raw, scaled and cast
 
 
 def open(argument: str | None, options: Options) -> CsvSource:
@@ -69,7 +69,7 @@ class CsvSource(Source):
         first = beginning(self._file.records())
         self._columns = columns(str(path), first, options, self._file.encoding)
         wide = len(self._columns.features)
-        needed = COPIES * BLOCK * wide * np.dtype(float).itemsize
+        needed = COPIES * CHUNK * wide * np.dtype(float).itemsize
         check_memory(str(path), f"{wide:,} features", needed, "leave some out by --drop")
         self.reading = self._columns.reading
         self._label = self._columns.names[self._columns.label]
@@ -97,7 +97,7 @@ class CsvSource(Source):
         """The number of rows left out."""
         return self._left_out
 
-    def chunks(self, epoch: int, start: int = 0, size: int = BLOCK) -> Iterator[Chunk]:
+    def chunks(self, epoch: int, start: int = 0, size: int = CHUNK) -> Iterator[Chunk]:
         """See `Source.chunks`. It reads the file from its beginning.
 
         Raises BadOption if the file has changed since it was opened.
@@ -119,11 +119,11 @@ class CsvSource(Source):
         """The first pass: finds labels and columns with gaps; returns the number of rows."""
         rows, n = self._rows(), 0
         gaps = np.zeros(len(self._columns.features), np.bool_)
-        for block in rows.chunks(self._file, first_pass=True, bar="reading"):
-            missing = np.isnan(block.values)
+        for chunk in rows.chunks(self._file, first_pass=True, bar="reading"):
+            missing = np.isnan(chunk.values)
             gaps |= missing.any(axis=0)
             self.missing += int(missing.sum())
-            n += len(block.values)
+            n += len(chunk.values)
         self._file.unchanged()
         skip = "skip" in (self._options.missing, self._options.on_bad)
         absent, left_out = self._labels.settle(n, self._options.missing == "skip")
@@ -150,12 +150,12 @@ class CsvSource(Source):
         return n - left_out
 
     def _part(self, held_out: bool) -> Iterator[Chunk]:
-        """The training samples or the held-out ones, block by block."""
+        """The training samples or the held-out ones, chunk by chunk."""
         self._file.unchanged()
         split = self._split.of()
         fill = Filler(self._options.missing, len(self._columns.features), self._indicators)
         n = 0
-        for values, labels in self._blocks():
+        for values, labels in self._chunks():
             self._file.unchanged()  # before rows of a changed file are learned
             held = split(labels)
             if self._gaps:
@@ -171,7 +171,7 @@ class CsvSource(Source):
         if n != (self._split.n_test if held_out else self.length):
             raise self._file.changed()
 
-    def _blocks(self) -> Iterator[RowChunk]:
+    def _chunks(self) -> Iterator[RowChunk]:
         try:
             yield from self._rows().chunks(self._file)
         except BadSample:  # the first pass found none, so the file has changed

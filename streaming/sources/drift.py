@@ -50,7 +50,7 @@ KINDS = ("abrupt", "gradual", "recurring")
 CHANGES = ("permute", "scale", "rotate", "swap")
 KEYS = ("kind", "change", "concepts", "at", "period", "width", "factor", "also", "seed")
 OF_LABELS = ("rotate", "swap")
-BLOCK = 256
+DRAWN_TOGETHER = 256
 # Streams of random numbers: default_rng([seed, stream, number]). Sources inside have the epoch as
 # their second number, which is never so large.
 _CONCEPT, _DRAWS = 0x6472696674, 0x6472696675
@@ -187,21 +187,23 @@ class Drift(TaskSequence):
     def concepts(self, first: int, n: int) -> NDArray[np.int64]:
         """The concepts of samples ``first`` to ``first + n`` of the stream, (n,)."""
         s, number = self.settings, np.arange(first, first + n)
-        stage = np.maximum((number - s.at) // s.period + 1, 0)
+        drifted = np.maximum((number - s.at) // s.period + 1, 0)
         if s.width:
-            since = number - s.at - (stage - 1) * s.period
-            stage -= (stage > 0) & (self._draws(first, n) * s.width >= since)
+            since = number - s.at - (drifted - 1) * s.period
+            drifted -= (drifted > 0) & (self._draws(first, n) * s.width >= since)
         also = np.searchsorted(np.array(s.also, np.int64), number, side="right")
         if s.kind == "recurring":
-            return np.asarray((stage + also) % s.concepts)
-        return np.asarray(np.minimum(stage, s.concepts - 1) + also)
+            return np.asarray((drifted + also) % s.concepts)
+        return np.asarray(np.minimum(drifted, s.concepts - 1) + also)
 
     def _draws(self, first: int, n: int) -> NDArray[np.float64]:
         """A uniform number for each sample, the same however the stream is cut."""
-        blocks = range(first // BLOCK, (first + n - 1) // BLOCK + 1)
+        parts = range(first // DRAWN_TOGETHER, (first + n - 1) // DRAWN_TOGETHER + 1)
         seed = self.settings.seed
-        drawn = [np.random.default_rng([seed, _DRAWS, block]).random(BLOCK) for block in blocks]
-        return np.asarray(np.concatenate([np.zeros(0), *drawn])[first % BLOCK :][:n])
+        drawn = [
+            np.random.default_rng([seed, _DRAWS, part]).random(DRAWN_TOGETHER) for part in parts
+        ]
+        return np.asarray(np.concatenate([np.zeros(0), *drawn])[first % DRAWN_TOGETHER :][:n])
 
     def _changed(self, X: Array, y: Array, concepts: NDArray[np.int64]) -> Chunk:
         """The samples under their concepts (n,)."""

@@ -40,10 +40,10 @@ from rate_models.errors import BadOption, UnknownName, quoted
 from rate_models.support.estimates import check_memory
 from streaming.sources import Chunk, Options, Source, SourceFile, _caused
 
-BLOCK = 256
+DRAWN_TOGETHER = 256
 SUBSPACE = 3
 DRIFTS = ("none", "abrupt", "gradual")
-# Streams of random numbers: default_rng([seed, stream, block]).
+# Streams of random numbers: default_rng([seed, stream, part]).
 _CENTRES, _TRAIN, _TEST = range(3)
 
 
@@ -86,7 +86,10 @@ class SyntheticSource(Source):
 
     def __init__(self, settings: Settings, name: str) -> None:
         s = self.settings = settings
-        numbers = s.features * ((2 + len(s.also)) * s.classes * s.clusters + BLOCK) + 8 * s.classes
+        numbers = (
+            s.features * ((2 + len(s.also)) * s.classes * s.clusters + DRAWN_TOGETHER)
+            + 8 * s.classes
+        )
         check_memory(f"source {name}", f"{s.features:,} features, {s.classes:,} classes of "
                      f"{s.clusters:,} clusters", 8 * numbers)  # fmt: skip
         self.name = name
@@ -117,7 +120,7 @@ class SyntheticSource(Source):
         return len(self.settings.also) < _caused.MOST
 
     def drift_now(self, position: int) -> None:
-        """See `Source.drift_now`: an abrupt drift at the next block of samples, of each epoch."""
+        """See `Source.drift_now`: a drift at the next multiple of 256 samples in every epoch."""
         at = max(self._drawn, position % self.length if self.length else position)
         if self.length is not None and at >= self.length:
             raise BadOption("drift", got="an epoch that is drawn to its end", expected="a new one")
@@ -152,36 +155,36 @@ class SyntheticSource(Source):
             stop = at + size if end is None else min(at + size, end)
             parts = []
             while at < stop:
-                block, offset = divmod(at, BLOCK)
-                if block != drawn:
-                    X, y = self._block(stream, block)
-                    drawn = block
+                part, offset = divmod(at, DRAWN_TOGETHER)
+                if part != drawn:
+                    X, y = self._draw(stream, part)
+                    drawn = part
                     if stream == _TRAIN:
-                        self._drawn = (block + 1) * BLOCK
-                take = min(BLOCK - offset, stop - at)
+                        self._drawn = (part + 1) * DRAWN_TOGETHER
+                take = min(DRAWN_TOGETHER - offset, stop - at)
                 parts.append((X[offset : offset + take], y[offset : offset + take]))
                 at += take
             yield np.concatenate([X for X, _ in parts]), np.concatenate([y for _, y in parts])
 
-    def _block(self, stream: int, block: int) -> Chunk:
+    def _draw(self, stream: int, part: int) -> Chunk:
         s = self.settings
-        rng = np.random.default_rng([s.seed, stream, block])
-        cluster = rng.integers(s.classes * s.clusters, size=BLOCK)
-        X = rng.standard_normal((BLOCK, s.features))
+        rng = np.random.default_rng([s.seed, stream, part])
+        cluster = rng.integers(s.classes * s.clusters, size=DRAWN_TOGETHER)
+        X = rng.standard_normal((DRAWN_TOGETHER, s.features))
         X *= s.noise
-        X += self._centres[self._concept(block, rng), cluster]
+        X += self._centres[self._concept(part, rng), cluster]
         return X, cluster % s.classes
 
-    def _concept(self, block: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def _concept(self, part: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """The number of drifts before each sample."""
-        s, number = self.settings, np.arange(block * BLOCK, (block + 1) * BLOCK)
+        s, number = self.settings, np.arange(part * DRAWN_TOGETHER, (part + 1) * DRAWN_TOGETHER)
         also = np.searchsorted(np.array(s.also, np.int64), number, side="right")
         past = number - s.at
         if s.drift == "none":
             return also
         if s.drift == "abrupt":
             return also + (past >= 0)
-        return also + (rng.random(BLOCK) * s.width < past)
+        return also + (rng.random(DRAWN_TOGETHER) * s.width < past)
 
 
 def _settings(text: str, seed: int) -> Settings:

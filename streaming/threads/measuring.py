@@ -21,7 +21,7 @@ from streaming.schedule import placing
 from streaming.schedule.items import Schedule
 from streaming.schedule.plan import Plan, Times
 from streaming.schedule.planner import lay_out, network
-from streaming.threads.network import BLOCK, ROUNDS, ScheduledNetwork
+from streaming.threads.network import ROUNDS, SEGMENT, ScheduledNetwork
 from streaming.threads.runner import Measured
 
 Array = NDArray[Any]
@@ -32,7 +32,7 @@ REPEATS = 7
 TURN = 0.7  # seconds of each network per repeat at least
 CALL = 0.2  # seconds of a call, so that the Python around it does not count
 ROOM = 2**25  # bytes of samples at most
-TRIED = 12 * BLOCK  # samples after which every execution mode has been tried
+TRIED = 12 * SEGMENT  # samples after which every execution mode has been tried
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Comparison:
     best of a few repeats, which is the one that other work on the machine disturbed least.
     paced: the rate of items in threads by simulation, from the time that each item took in the best
     repeat, with free hand-overs.
-    ran: the items of the last block of the best repeat, as they ran. plan: the same by simulation.
-    times: the mean item times of this block.
+    ran: the items of the last segment of the best repeat, as they ran. plan: the same by
+    simulation. times: the mean item times of this segment.
     bound: the speed-up that so many workers can reach with the item times of one thread. Threads
     exceed it if each keeps its layers in its own cache.
     identical: whether state and outputs equal those of the same schedule in one thread to the last
@@ -72,7 +72,7 @@ class Comparison:
 
 
 def replayed(measured: Measured) -> Plan:
-    """A block simulated with its measured item times, the same workers and the same order."""
+    """A segment simulated with its measured item times, the same workers and the same order."""
     plan, order = measured.plan, np.argsort(measured.start, kind="stable")
     times, on = measured.finish - measured.start, plan.worker
     _, start = placing.place(order, times, plan.first, plan.waits, on, plan.workers, 0.0)
@@ -95,9 +95,9 @@ def measure(
     """
     one, same, several, items, staged = _networks(rule, sizes, schedule, workers, options, dtype)
     networks = list(dict.fromkeys((one, same, several, items)))
-    block = max(BLOCK // schedule.batch, 1) * schedule.batch
-    check_learning((block * (REPEATS + 1) + TRIED) * len(networks), sizes)
-    race = _Race(networks, *_samples(sizes, samples, dtype, block), block)
+    segment = max(SEGMENT // schedule.batch, 1) * schedule.batch
+    check_learning((segment * (REPEATS + 1) + TRIED) * len(networks), sizes)
+    race = _Race(networks, *_samples(sizes, samples, dtype, segment), segment)
     race.call()  # compiles
     with warnings.catch_warnings():  # that one thread is faster is what the comparison shows
         warnings.filterwarnings("ignore", "workers: one is faster", UserWarning)
@@ -119,7 +119,7 @@ def measure(
     for threads in (several, items):
         state = threads.state()
         identical = identical and all(np.array_equal(first[name], state[name]) for name in first)
-    _Race([staged], race.X, race.labels, block).learn(max(TRIED, 1))
+    _Race([staged], race.X, race.labels, segment).learn(max(TRIED, 1))
     best, alone = ran[int(np.argmax(rates[items]))], staged.measured
     plans = [replayed(one) for one in best]
     last = best[-1]
@@ -171,10 +171,10 @@ class _Race:
     """
 
     def __init__(
-        self, networks: Sequence[OnlineNetwork], X: Array, labels: Array, block: int
+        self, networks: Sequence[OnlineNetwork], X: Array, labels: Array, segment: int
     ) -> None:
         self.networks, self.X, self.labels = networks, X, labels
-        self._block = self._n = block
+        self._segment = self._n = segment
         self._at = self.learned = 0
 
     def call(self) -> tuple[dict[OnlineNetwork, Outcome], dict[OnlineNetwork, float]]:
@@ -188,8 +188,8 @@ class _Race:
             outcomes[net] = net.learn(self.X[part], self.labels[part])
             seconds[net] = time.perf_counter() - start
         self._at, self.learned = part.stop, self.learned + self._n
-        more = int(self._n * min(2.0, CALL / max(seconds.values()))) // self._block
-        self._n = min(max(more, 1) * self._block, len(self.X))
+        more = int(self._n * min(2.0, CALL / max(seconds.values()))) // self._segment
+        self._n = min(max(more, 1) * self._segment, len(self.X))
         return outcomes, seconds
 
     def learn(self, samples: int) -> None:
@@ -199,10 +199,10 @@ class _Race:
             self.call()
 
 
-def _samples(sizes: Sequence[int], samples: int, dtype: str, block: int) -> tuple[Array, Array]:
-    """Random samples (N, n_0) and labels (N,): whole blocks, repeated from ``samples`` of them."""
+def _samples(sizes: Sequence[int], samples: int, dtype: str, segment: int) -> tuple[Array, Array]:
+    """Whole segments of random X (N, n_0) and labels (N,); the first ``samples`` repeat."""
     room = ROOM // (sizes[0] * np.dtype(dtype).itemsize)
-    n = max(min(room, max(samples, ROUNDS * BLOCK)) // block, 1) * block
+    n = max(min(room, max(samples, ROUNDS * SEGMENT)) // segment, 1) * segment
     rng, samples = np.random.default_rng(0), min(samples, n)
     X = rng.random((samples, sizes[0])) * (rng.random((samples, sizes[0])) < ACTIVE)
     labels = rng.integers(0, sizes[-1], samples)

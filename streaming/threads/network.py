@@ -1,11 +1,10 @@
 """Networks that process their samples in several threads, in the order of a schedule.
 
-Plans are made for blocks of samples (`streaming.schedule`) and executed by `runner`. The first plan
-of a block uses multiply-adds as item times, later ones measured times. Several execution modes are
-tried (`trials`): layers that belong to workers, items that go to the worker that can start them
-first, and, if the schedule has its result, the kernel for one thread, alone or with workers that
-share the rows of a hidden layer (`team`). The fastest mode is kept. The mode never changes the
-result.
+A plan is made for a segment of samples (`streaming.schedule`) and executed by `runner`. The first
+plan uses multiply-adds as item times, later ones measured times. Several execution modes are tried
+(`trials`): layers that belong to workers, items that go to the worker that can start them first,
+and, if the schedule has its result, the kernel for one thread, alone or with workers that share the
+rows of a hidden layer (`team`). The fastest mode is kept. The mode never changes the result.
 
     sequential   all items of a sample before any of the next: one kernel, no threads
     pipelined    the same result as sequential, to the last bit
@@ -43,7 +42,7 @@ from streaming.schedule.items import Schedule, items
 from streaming.schedule.locking import refuse_if_planned_only
 from streaming.schedule.plan import Plan, Times
 from streaming.threads import kernels as kernels
-from streaming.threads.runner import Block, Measured, Threads, run_workers, turns_done
+from streaming.threads.runner import Measured, Segment, Threads, run_workers, turns_done
 from streaming.threads.team import Team
 from streaming.threads.trials import Mode, Trials
 from streaming.threads.waiting import REMEMBERED, Waiting
@@ -51,8 +50,8 @@ from streaming.threads.waiting import REMEMBERED, Waiting
 Array = NDArray[Any]
 ASSIGNMENTS: tuple[planner.Assignment, ...] = ("layers", "waves")
 ONE_LOOP: tuple[Mode, ...] = ("single", "rows")  # one thread runs the loop over samples
-BLOCK = 512  # samples that are planned together; the workers synchronise at the end of each block
-ROUNDS = 64  # blocks per visit of the workers at most; Python handles signals between visits
+SEGMENT = 512  # samples that are planned together; the workers synchronise at their end
+ROUNDS = 64  # segments per visit of the workers at most; Python handles signals between visits
 SPARE = 1  # slots beyond those that a plan needs if items take as long as planned
 
 
@@ -60,7 +59,7 @@ class ScheduledNetwork(Waiting):
     """An `OnlineNetwork` whose samples are processed in the order of ``schedule``.
 
     workers: number of threads. timed: execute and time every item, also where the kernel for one
-    thread would have the same result; ``ran`` has the times of the last blocks with one plan.
+    thread would have the same result; ``ran`` has the times of the last segments with one plan.
     `load_parameters` drops the samples that are in flight.
     Warns of workers that never get an item, and if one thread is faster than several.
     Raises what `OnlineNetwork` raises, and BadOption for workers below 1 and for schedules that
@@ -104,7 +103,7 @@ class ScheduledNetwork(Waiting):
 
     @property
     def measured(self) -> Measured | None:
-        """How the last block ran; None before the first."""
+        """How the last segment ran; None before the first."""
         return self.ran[-1] if self.ran else None
 
     def _last_work(self) -> layers.Work:
@@ -144,14 +143,14 @@ class ScheduledNetwork(Waiting):
             for net, syn in ((self._net, self._syn), (late, own))
             for slot in range(count)
         )
-        self._blocks: dict[tuple[int, int, int, Any], Block] = {}
+        self._segments: dict[tuple[int, int, int, Any], Segment] = {}
         for name, array in old.items():
             self._slot_arrays()[name][self._slot_of(np.arange(self.waiting))] = array[before]
 
     def set(self, /, **changes: Any) -> None:
         with self.lock:
             super().set(**changes)
-            self._blocks = {}
+            self._segments = {}
 
     def _admit(self, optimizer: Optimizer, hyper: Any) -> None:
         super()._admit(optimizer, hyper)
@@ -195,12 +194,12 @@ class ScheduledNetwork(Waiting):
         return learned
 
     def _next(self, most: int) -> tuple[int, int]:
-        """Samples of the next block, and of all next blocks that have the same plan.
+        """Samples of the next segment, and of all next segments that have the same plan.
 
-        Both are at most ``most``. There is one block as long as modes are to be tried or the
+        Both are at most ``most``. There is one segment as long as modes are to be tried or the
         number of waiting samples grows.
         """
-        size = min(max(BLOCK // self.schedule.batch, 1) * self.schedule.batch, most)
+        size = min(max(SEGMENT // self.schedule.batch, 1) * self.schedule.batch, most)
         steady = self.trials.finished and self.waiting == self.schedule.delay
         n = self._count_alike(most if steady else size)
         size = min(size, n)
@@ -214,18 +213,18 @@ class ScheduledNetwork(Waiting):
         regimes = (regime(self.hyper, t) for t in range(now, now + most))
         return sum(1 for _ in takewhile(next(regimes).__eq__, regimes)) + 1
 
-    def _block(self, n: int) -> Block:
-        """The block of the next n samples, which have the same work items."""
+    def _segment(self, n: int) -> Segment:
+        """The segment of the next n samples, which have the same work items."""
         regime = self.definition.regime
         alike = None if regime is None else regime(self.hyper, self.samples_seen)
         key = n, self.waiting, self.samples_seen % self.schedule.batch, alike
-        if key not in self._blocks:
+        if key not in self._segments:
             plan = self._plan(n, self.waiting, self.trials.choice)
             # with fewer slots than the order of the plan needs, a worker would wait for itself
             if (needed := max(plan.slots.values(), default=1) + SPARE) > self._slots:
                 self._resize(needed)
-            self._blocks[key] = Block.of(plan, self._slots)
-        return self._blocks[key]
+            self._segments[key] = Segment.of(plan, self._slots)
+        return self._segments[key]
 
     def _plan(self, n: int, waiting: int, mode: Mode | None) -> Plan:
         first = self.samples_seen - waiting
@@ -247,13 +246,13 @@ class ScheduledNetwork(Waiting):
 
     def _record_trial(self, mode: Mode, times: Times | None, pace: float) -> None:
         self.trials.record(mode, times, pace)
-        self._blocks = {}
+        self._segments = {}
 
     def _run_loop(
         self, mode: Mode, X: Array, labels: Array, Y: Array, masks: Array, noise: Array,
         outcome: Outcome,
     ) -> int:  # fmt: skip
-        """Learn a block of samples in the kernel for one thread; returns how many were learned.
+        """Learn a segment of samples in the kernel for one thread; returns how many were learned.
 
         mode: "single", or "rows" with the other threads as a team.
         """
@@ -264,7 +263,7 @@ class ScheduledNetwork(Waiting):
             first = self.samples_seen
             with self._team.helping(self._threads, self._options, masks, first):
                 count = self._learn_with(self._team.parts, *given, *outcome)
-        if count >= BLOCK // 2 and not self.trials.tried(mode):
+        if count >= SEGMENT // 2 and not self.trials.tried(mode):
             self._record_trial(mode, None, (time.perf_counter() - start) / count)
         return count
 
@@ -272,21 +271,21 @@ class ScheduledNetwork(Waiting):
         self, size: int, X: Array, labels: Array, Y: Array, masks: Array, noise: Array,
         outcome: Outcome,
     ) -> int:  # fmt: skip
-        """Learn blocks of ``size`` samples in threads; returns how many samples were processed."""
-        block, lead, delay = self._block(size), self.waiting, self.schedule.delay
+        """Learn segments of ``size`` samples in threads; returns the number of samples."""
+        segment, lead, delay = self._segment(size), self.waiting, self.schedule.delay
         first = self.samples_seen - lead
         if lead:
             masks, noise = (
                 np.concatenate(two) for two in zip(self._waiting, (masks, noise), strict=True)
             )
         rounds = len(X) // size
-        board = block.board(lead + len(X), rounds)
+        board = segment.board(lead + len(X), rounds)
         stream = kernels.Stream(
             rounds, size, first, lead, delay, self.schedule.batch,
             X, labels, Y, masks, noise,
         )  # fmt: skip
         shared = (
-            block.rows, board, stream, self._slots_at.addresses.reshape(2, -1),
+            segment.rows, board, stream, self._slots_at.addresses.reshape(2, -1),
             self._accumulated_at.addresses, self._options.address, *outcome,
         )  # fmt: skip
         self._syn.looked[:2] = 0
@@ -299,12 +298,12 @@ class ScheduledNetwork(Waiting):
             if delay:
                 rest = slice(max(0, upto - delay), upto)
                 self._waiting = [masks[rest].copy(), noise[rest].copy()]
-            self.ran = block.measured(board)
-            tried = self.trials.tried(block.plan.assignment)
-            if len(X) >= BLOCK // 2 and upto == lead + len(X) and not tried:
+            self.ran = segment.measured(board)
+            tried = self.trials.tried(segment.plan.assignment)
+            if len(X) >= SEGMENT // 2 and upto == lead + len(X) and not tried:
                 (only,) = self.ran
                 pace = float(np.max(only.finish)) / (lead + len(X))
-                self._record_trial(block.plan.assignment, only.times, pace)
+                self._record_trial(segment.plan.assignment, only.times, pace)
         if upto < lead + len(X):
             pre_activations = self._ring.a[(first + upto) % self._slots]
             self._work.a[...] = pre_activations[: self._work.a.size]  # for `_diverged`

@@ -31,7 +31,7 @@ class WorkerFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Measured:
-    """A block as it ran: its plan, and start and finish (n,) of its items in seconds.
+    """A segment as it ran: its plan, and start and finish (n,) of its items in seconds.
 
     span (n, 2): start and finish of each row in ns; 0 for a row that was not executed because the
     stream ended before it, whose start and finish are NaN. row_of (n,): the row of each item.
@@ -57,7 +57,7 @@ class Measured:
 
     @property
     def busy(self) -> NDArray[np.float64]:
-        """Share of the block's time during which each worker executed items (P,)."""
+        """Share of the segment's time during which each worker executed items (P,)."""
         spent = np.nan_to_num(self.finish - self.start)
         worked = np.bincount(self.plan.worker, weights=spent, minlength=self.plan.workers)
         return np.asarray(worked / max(float(np.nanmax(self.finish)), 1e-12))
@@ -89,8 +89,8 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Block:
-    """A plan for a block of samples, its rows for the workers, and the row of each item."""
+class Segment:
+    """A plan for a segment of samples, its rows for the workers, and the row of each item."""
 
     plan: Plan
     rows: kernels.Rows
@@ -98,7 +98,7 @@ class Block:
 
     @classmethod
     def of(cls, plan: Plan, slots: int) -> Self:
-        """The block of a plan whose arrays all have ``slots`` buffer slots for samples."""
+        """The segment of a plan whose arrays all have ``slots`` buffer slots for samples."""
         steps = program(plan, slots)
         kinds = [*zip(steps.kind, steps.layer, strict=True)]
         where = {
@@ -128,7 +128,7 @@ class Block:
         return board
 
     def measured(self, board: kernels.Board) -> list[Measured]:
-        """How the block ran, one `Measured` per round."""
+        """How the segment ran, one `Measured` per round."""
         return [Measured(self.plan, span, self.row_of) for span in board.span]
 
 

@@ -1,4 +1,4 @@
-"""Which execution mode is fastest: each is tried for a few blocks, then the fastest is kept."""
+"""Which execution mode is fastest: each is tried for a few segments, then the fastest is kept."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from streaming.schedule.plan import Times
 # single: no workers, the kernel for one thread. rows: this kernel, with workers that share the rows
 # of a layer.
 Mode = Literal["layers", "waves", "single", "rows"]
-TRIES = 2  # measured blocks per mode
+TRIES = 2  # measured segments per mode
 
 
 class Trials:
     """Measured times of each execution mode in ``modes``.
 
-    times: for each mode the item times of its first block; its plan is made again from them.
-    paces: for each mode the seconds per sample of the blocks after that. workers: how many threads
-    all modes but "single" use.
+    times: for each mode the item times of its first segment; its plan is made again from them.
+    paces: for each mode the seconds per sample of the segments after that. workers: how many
+    threads all modes but "single" use.
     """
 
     def __init__(self, modes: tuple[Mode, ...], workers: int) -> None:
@@ -38,14 +38,14 @@ class Trials:
 
     @property
     def choice(self) -> Mode:
-        """The mode of the next block: one that is still to be tried, or else the fastest."""
+        """The mode of the next segment: one that is still to be tried, or else the fastest."""
         for mode in self.modes:
             if not self.tried(mode):
                 return mode
         return min(self.modes, key=lambda mode: min(self.paces[mode]))
 
     def record(self, mode: Mode, times: Times | None, pace: float) -> None:
-        """Keep the measurements of one full block. Warns, once all modes have been tried, if one
+        """Keep the measurements of one full segment. Warns, once all modes have been tried, if one
         thread is faster than several.
         """
         if mode not in self.times:

@@ -187,9 +187,9 @@ def test_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     from streaming.threads import measuring
 
-    for name, little in (("REPEATS", 1), ("TRIED", 0), ("TURN", 0), ("BLOCK", 48)):
+    for name, little in (("REPEATS", 1), ("TRIED", 0), ("TURN", 0), ("SEGMENT", 48)):
         monkeypatch.setattr(measuring, name, little)
-    monkeypatch.setattr("streaming.threads.network.BLOCK", 48)
+    monkeypatch.setattr("streaming.threads.network.SEGMENT", 48)
     table, figure = tmp_path / "threads.md", tmp_path / "threads.png"
     results = threads.main(8, 2, 40, table, figure)
     assert all(row.result.identical for rows in results.values() for row in rows)

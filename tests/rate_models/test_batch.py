@@ -21,8 +21,8 @@ from rate_models.network import NetworkSpec, one_hot  # noqa: E402
 from rate_models.online.network import OnlineNetwork  # noqa: E402
 from rate_models.rules import (  # noqa: E402
     Own,
-    Stage,
     Term,
+    Update,
 )
 from rate_models.textbook import Textbook, initial_parameters  # noqa: E402
 
@@ -191,7 +191,7 @@ def test_a_rule_with_two_steps_per_batch_and_arrays_of_its_own(
         for _ in range(2):
             seen.append(params["W"][0].clone())
             terms: list[list[Term] | None] = [[Term(x[:, :5] * 0 + 1, x)], None, None]
-            yield Stage(terms)
+            yield Update(terms)
         params["B"][1] += 1
 
     own = Own("B", each=lambda spec, hyper: [(1, 2), (3,)], changes="learned")
@@ -200,12 +200,12 @@ def test_a_rule_with_two_steps_per_batch_and_arrays_of_its_own(
     net = double("twice")
     assert {name for name, _ in net.named_buffers()} == {"B.0", "B.1"}
     sgd = Sgd(net.parameters(), lr=0.1)
-    for _ in net.stages(X, LABELS):
-        assert torch.is_grad_enabled()  # the caller's setting holds between the stages
+    for _ in net.updates(X, LABELS):
+        assert torch.is_grad_enabled()  # the caller's setting holds between the updates
         sgd.step()
     assert not torch.equal(seen[0], seen[1])
     assert set(net.numpy()["B"][1]) == {1}
-    with pytest.raises(BadOption, match=r"for _ in net\.stages"):
+    with pytest.raises(BadOption, match=r"for _ in net\.updates"):
         net.fill_grad(X, LABELS)
 
 

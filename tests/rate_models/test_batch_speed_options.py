@@ -46,13 +46,13 @@ def test_training_is_as_precise_as_asked_and_leaves_the_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen = []
-    plain = BatchNetwork.checked_stages
+    plain = BatchNetwork.checked_updates
 
     def watched(*given: Any) -> Any:
         seen.append(torch.get_float32_matmul_precision())
         yield from plain(*given)
 
-    monkeypatch.setattr(BatchNetwork, "checked_stages", watched)
+    monkeypatch.setattr(BatchNetwork, "checked_updates", watched)
     torch.set_float32_matmul_precision("medium")
     fit(BatchNetwork(SPEC), X, LABELS, epochs=1)
     fit(BatchNetwork(SPEC), X, LABELS, epochs=1, precision="high")
@@ -83,7 +83,7 @@ def test_compiled_is_the_rule(rule: str, hyper: dict[str, Any]) -> None:
 
 
 def learned(net: BatchNetwork) -> None:
-    """Several batches, the last of them short, and one after another through `stages`."""
+    """Several batches, the last of them short, and one after another through `updates`."""
     fit(net, X, LABELS, epochs=2, batch_size=8)
     sgd = Sgd(net.parameters(), 0.1, 0.9)
     for _ in range(2):
@@ -127,7 +127,7 @@ def test_onednn_computes_what_mkl_does(
         net = BatchNetwork(NetworkSpec((6, 9, 7, 4), bias=bias), rule, seed=3)
         assert isinstance(net._computed(), onednn.OneDnnSpec) == known
         assert type(net.spec) is NetworkSpec
-        for _ in net.stages(X, LABELS):
+        for _ in net.updates(X, LABELS):
             pass
         grads = [w.grad.clone() for w in net.parameters() if w.grad is not None]
         results.append([*grads, torch.tensor(list(net.evaluate(X, LABELS).values()))])

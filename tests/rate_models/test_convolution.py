@@ -228,7 +228,7 @@ def test_one_pixel_and_filters_of_one_are_a_dense_network(
         widths = definition.noise.widths(nets[1].spec, nets[1].hyper)
         noise = [rng.normal(size=(8, n)) for n in widths]
         for net, sgd in zip(nets, sgds, strict=True):
-            for _ in net.stages(x, y, masks, noise):
+            for _ in net.updates(x, y, masks, noise):
                 sgd.step()
     ours, theirs = (net.numpy() for net in nets)
     assert ours.keys() == theirs.keys()

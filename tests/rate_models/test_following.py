@@ -56,15 +56,15 @@ def test_the_followed_array_is_w_f_and_decides_the_modulated_pass() -> None:
         (image,) = followed
         sgd = Sgd([*net.parameters(), *followed], 0.1, 0.9, 1e-2)
         for _ in range(20):
-            for _ in net.stages(X, LABELS):
+            for _ in net.updates(X, LABELS):
                 sgd.step()
         torch.testing.assert_close(image, net.W[0] @ net.F, rtol=1e-10, atol=1e-13)
         image.data[:, 0] += 1  # errors sum to zero: not all columns
-        for _ in net.stages(X, LABELS):
+        for _ in net.updates(X, LABELS):
             wrong = net.W[0].grad.clone()
         net.follow()
         torch.testing.assert_close(image, net.W[0] @ net.F, rtol=0, atol=0)
-        for _ in net.stages(X, LABELS):
+        for _ in net.updates(X, LABELS):
             assert not torch.allclose(wrong, net.W[0].grad)
     assert "WF" not in dict(net.named_parameters()) and not net._followed
 

@@ -15,7 +15,7 @@ from rate_models import rules
 from rate_models.model.optimizers import Optimizer
 from rate_models.network import NetworkSpec, initial_weights, one_hot
 from rate_models.online.network import OnlineNetwork
-from rate_models.rules import Draws, Stage
+from rate_models.rules import Draws, Update
 from rate_models.textbook import Textbook, gradients, initial_parameters
 
 RNG = np.random.default_rng(11)
@@ -32,9 +32,9 @@ def updates(
     """ΔW of a rule with one optimiser step, mean over the batch."""
     definition = rules.get(rule)
     hyper = definition.hyperparameters(**hyper)
-    (stage,) = definition.batch(spec, params, hyper, x, y, Draws(masks))
-    assert isinstance(stage, Stage)
-    return gradients(spec, stage, params, len(x))["W"]
+    (update,) = definition.batch(spec, params, hyper, x, y, Draws(masks))
+    assert isinstance(update, Update)
+    return gradients(spec, update, params, len(x))["W"]
 
 
 def scaled(params: Any, factor: float) -> Any:

@@ -23,7 +23,7 @@ def test_the_loop_in_jax_is_the_circuit(in_time: bool) -> None:
     net = CircuitNetwork(spec, "pepita", lr=circuits.LR, **options)
     loop = circuits.JaxLoop(spec, in_time=in_time)
     before = net.parameters()["W"]
-    for part in (slice(0, 53), slice(53, 60)):  # of which no block is full
+    for part in (slice(0, 53), slice(53, 60)):  # of which no chunk is full
         net.learn(X[part], labels=labels[part])
         loop(X[part], labels[part])
     for ours, theirs, start in zip(net.parameters()["W"], loop.weights, before, strict=True):

@@ -71,7 +71,7 @@ def test_a_network_that_remembers_everything_and_one_that_forgets_everything(T: 
 
 
 def test_forgetting_counts_from_the_best_and_transfer_from_the_own_stage() -> None:
-    """By hand: task 1 was best after stage 2, where it had gained by task 2."""
+    """By hand: task 1 was best after period 2, where it had gained by task 2."""
     R = [[0.6, 0.1, 0.1], [0.8, 0.7, 0.3], [0.5, 0.6, 0.9]]
     assert continual.forgetting(R) == pytest.approx([0.8 - 0.5, 0.7 - 0.6, 0.3 - 0.9])
     assert continual.average_forgetting(R) == pytest.approx((0.3 + 0.1) / 2)

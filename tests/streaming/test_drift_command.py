@@ -20,7 +20,7 @@ from streaming.sources import Options, open_source
 BASE = "synthetic:samples=1000,features=6,clusters=1"
 
 
-def test_an_outcome_is_test_then_train_with_tests_between_the_stages() -> None:
+def test_an_outcome_is_test_then_train_with_tests_between_the_periods() -> None:
     plan = Plan(BASE, 2000, (8,))
     stream = Stream("abrupt", "", f"drift:at=700,period=600,concepts=3:{BASE}", 2000)
     outcome = learned(plan, stream, "pepita", seed=1)

@@ -18,7 +18,7 @@ from rate_models.errors import (
     Diverged,
     UserError,
 )
-from streaming.learner.answers import BLOCK
+from streaming.learner.answers import CHUNK
 from streaming.learner.entry import EntryChecks
 from streaming.learner.learner import OnlineLearner
 
@@ -166,10 +166,10 @@ def test_bad_targets(y: Any) -> None:
     assert bits(learner) == before
 
 
-@pytest.mark.parametrize("at", [0, 5, BLOCK - 1, BLOCK, BLOCK + 40])
+@pytest.mark.parametrize("at", [0, 5, CHUNK - 1, CHUNK, CHUNK + 40])
 @pytest.mark.parametrize("kind", ["x", "y", "list"])
 def test_a_bad_row_stops_the_call_there(at: int, kind: str) -> None:
-    X, y = samples(BLOCK + 50)
+    X, y = samples(CHUNK + 50)
     loop, many = (
         OnlineLearner(sizes=SIZES, scale="running"),
         OnlineLearner(sizes=SIZES, scale="running"),
@@ -194,11 +194,11 @@ def test_a_bad_row_stops_the_call_there(at: int, kind: str) -> None:
 
 
 def test_skip_and_count(tmp_path: Path) -> None:
-    X, y = samples(BLOCK + 50)
+    X, y = samples(CHUNK + 50)
     labels: list[Any] = y.tolist()
-    X[3, 0], X[BLOCK, 1], labels[9] = np.nan, np.inf, "?"
+    X[3, 0], X[CHUNK, 1], labels[9] = np.nan, np.inf, "?"
     good = np.ones(len(y), bool)
-    good[[3, 9, BLOCK]] = False
+    good[[3, 9, CHUNK]] = False
     make = {"sizes": SIZES, "scale": "running", "dropout": 0.3}
     want = OnlineLearner(**make)
     want.learn_many(X[good], y[good])

@@ -249,7 +249,7 @@ def nothing_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = itertools.count()
 
     def stop(interrupts: Any) -> bool:
-        return next(asked) % 8 == 7  # of the blocks of a run
+        return next(asked) % 8 == 7  # of the chunks of a run
 
     @contextlib.contextmanager
     def no_cluster(scheduler: Any, workers: Any, **_: Any) -> Iterator[None]:
@@ -276,9 +276,9 @@ def nothing_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
              "rows": [], "limits": {"levels": [], "multiply_adds": 1.0}, "roofline": [],
              "costs": [], "scaling": []}  # fmt: skip
     monkeypatch.setattr("streaming.benchmarks.bench.run", lambda **_: table)
-    for name, little in (("REPEATS", 1), ("TURN", 0), ("TRIED", 0), ("BLOCK", 48)):
+    for name, little in (("REPEATS", 1), ("TURN", 0), ("TRIED", 0), ("SEGMENT", 48)):
         monkeypatch.setattr(f"streaming.threads.measuring.{name}", little)
-    monkeypatch.setattr("streaming.threads.network.BLOCK", 48)
+    monkeypatch.setattr("streaming.threads.network.SEGMENT", 48)
     monkeypatch.setattr("streaming.papers.reproduce.reproduce", lambda *_, **__: _too_long())
     monkeypatch.setattr("streaming.continual.comparing.learned", lambda *_: _too_long())
     monkeypatch.setattr("streaming.spikes.conversion.trained_network", lambda *_: _too_long())

@@ -19,7 +19,7 @@ from rate_models.errors import (
     UnknownName,
 )
 from streaming.files import checkpoint
-from streaming.learner.answers import BLOCK
+from streaming.learner.answers import CHUNK
 from streaming.learner.learner import OnlineLearner
 
 RULES = rules.names()
@@ -76,7 +76,7 @@ def test_one_trajectory_however_it_is_cut(rule: str, options: dict[str, Any], tm
 
 
 def test_more_than_a_block_and_dense_input() -> None:
-    X, y = samples(2 * BLOCK + 3, sparse=False)
+    X, y = samples(2 * CHUNK + 3, sparse=False)
     whole, parts = OnlineLearner(sizes=SIZES), OnlineLearner(sizes=SIZES)
     predictions, losses = whole.learn_many(X, y)
     assert predictions.shape == losses.shape == y.shape

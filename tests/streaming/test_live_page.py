@@ -244,7 +244,7 @@ def test_what_a_run_shows(samples: int, tmp_path: Path) -> None:
         watcher.look(run)
         shown.append(run)
 
-    config = RunConfig.checked(hidden=(16, 9), samples=samples, seed=1)  # two blocks
+    config = RunConfig.checked(hidden=(16, 9), samples=samples, seed=1)  # two chunks
     run(config, tmp_path / "r", Hooks(watch=look, draw=False))
     frame, point, last = ring.frame, ring.last, shown[-1]
     assert point is not None and point.samples == samples and 0 < point.score < 1 and point.pace > 0

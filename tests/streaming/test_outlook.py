@@ -39,7 +39,7 @@ def test_the_first_limit_decides_the_seconds_left(run: Any, left: float) -> None
 
 
 def lines_of(*runs: Any) -> tuple[list[str], int]:
-    """The lines printed for a run with these states after its blocks; the number of blocks."""
+    """The lines printed for a run with these states after its chunks; the number of chunks."""
     lines, shown = list[str](), list[Any]()
     look = Outlook(lines.append, shown.append)
     for run in runs:
@@ -50,22 +50,22 @@ def lines_of(*runs: Any) -> tuple[list[str], int]:
 def test_the_line_is_shown_once_and_by_the_speed_since_the_resume() -> None:
     """The seconds of a resumed run may come from a slower machine."""
     length = 10**6  # of 10 epochs, at 40 samples per second
-    blocks = [standing(500 + 40 * t, 9000.0 + t, length) for t in (0.0, 2.5, 5.0, 7.5, 5e4)]
-    lines, shown = lines_of(*blocks)
+    chunks = [standing(500 + 40 * t, 9000.0 + t, length) for t in (0.0, 2.5, 5.0, 7.5, 5e4)]
+    lines, shown = lines_of(*chunks)
     assert lines == [
         "at 40 samples per second this takes about 3 days; --seconds or --samples limit a run, "
         "and Ctrl-C ends it with what was learned saved"
     ]
-    assert shown == len(blocks)
-    assert lines_of(*blocks[:2])[0] == []  # the speed is not measured yet
+    assert shown == len(chunks)
+    assert lines_of(*chunks[:2])[0] == []  # the speed is not measured yet
 
 
 @pytest.mark.parametrize(("more", "lines"), [(1.0, 0), (1.01, 1)])
 def test_more_than_an_hour_is_long(more: float, lines: int) -> None:
     pace = 10.0
     end = int(pace * (MEASURED + more * LONG))
-    blocks = [standing(int(pace * t), t, end, epochs=1) for t in (0.0, MEASURED)]
-    assert len(lines_of(*blocks)[0]) == lines
+    chunks = [standing(int(pace * t), t, end, epochs=1) for t in (0.0, MEASURED)]
+    assert len(lines_of(*chunks)[0]) == lines
 
 
 @pytest.mark.parametrize("quiet", [False, True])

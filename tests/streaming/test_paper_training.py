@@ -78,10 +78,10 @@ def test_hidden_activity_of_both_passes_is_the_rules(data: Options) -> None:
     rng = np.random.default_rng(0)
     X, Y = rng.random((8, 9)).astype(np.float32), one_hot(rng.integers(0, 3, 8), 3, np.float32)
     definition = rules.get("pepita")
-    (stage,) = definition.batch(net.spec, net.numpy(), net.hyper, X, Y, Draws())
+    (update,) = definition.batch(net.spec, net.numpy(), net.hyper, X, Y, Draws())
     mismatch = training.hidden(net, X) - training.hidden(net, X, Y)
     assert np.abs(mismatch).max() > 0.01
-    np.testing.assert_allclose(mismatch, stage.terms[0][0].post, atol=1e-5)
+    np.testing.assert_allclose(mismatch, update.terms[0][0].post, atol=1e-5)
 
 
 def test_goodness_is_watched_from_before_training_on(data: Options) -> None:

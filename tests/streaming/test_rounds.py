@@ -1,4 +1,4 @@
-"""Many blocks in one visit of the workers: the same result as block by block."""
+"""Many segments in one visit of the workers: the same result as segment by segment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from networks import Case
-from threads import BLOCK, PIPELINED, contents, delayed, divergence, scheduled, tried
+from threads import PIPELINED, SEGMENT, contents, delayed, divergence, scheduled, tried
 
 from streaming.schedule.items import Schedule
 from streaming.threads import kernels, runner
@@ -15,7 +15,7 @@ from streaming.threads import network as module
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:workers. "),
-    pytest.mark.usefixtures("short_blocks"),
+    pytest.mark.usefixtures("short_segments"),
 ]
 
 CASE = Case("pepita", (30, 21, 9, 33, 5), hyper={"dropout": 0.2})
@@ -24,11 +24,11 @@ SCHEDULES = [PIPELINED, Schedule(batch=16), delayed(3), delayed(2, "current")]
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
 @pytest.mark.parametrize("best", ["layers", "waves"])
-def test_many_blocks_at_once(
+def test_many_segments_at_once(
     schedule: Schedule, best: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also with a worker that has nothing to do: the barrier waits for it too."""
-    samples = CASE.samples(5 * BLOCK + 60)
+    samples = CASE.samples(5 * SEGMENT + 60)
     one = scheduled(CASE, 1, schedule=schedule)
     wanted = contents(one, CASE.learn(one, *samples))
     calls: list[int] = []
@@ -46,9 +46,9 @@ def test_many_blocks_at_once(
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
-def test_divergence_in_a_later_block(schedule: Schedule) -> None:
-    x, labels, y = CASE.samples(5 * BLOCK)
-    x[3 * BLOCK + 7] = 1e308
+def test_divergence_in_a_later_segment(schedule: Schedule) -> None:
+    x, labels, y = CASE.samples(5 * SEGMENT)
+    x[3 * SEGMENT + 7] = 1e308
     plain = scheduled(CASE, 1, schedule=schedule)
     with divergence() as expected:
         CASE.learn(plain, x, labels, y)
@@ -63,10 +63,10 @@ def test_divergence_in_a_later_block(schedule: Schedule) -> None:
 
 def test_where_a_worker_was_when_it_failed() -> None:
     net = tried(scheduled(CASE, 2))
-    block = net._block(BLOCK)
-    board, rows = block.board(4 * BLOCK), block.rows
+    segment = net._segment(SEGMENT)
+    board, rows = segment.board(4 * SEGMENT), segment.rows
     many = int(rows.begin[1])
     board.at[0] = 2 * many + 5  # the sixth row, in the third round
-    stream = kernels.Stream(4, BLOCK, 100, 0, 0, 1, *[np.zeros(0)] * 5)
+    stream = kernels.Stream(4, SEGMENT, 100, 0, 0, 1, *[np.zeros(0)] * 5)
     text = str(runner._failed(0, rows, board, stream))
-    assert f"sample {100 + 2 * BLOCK + rows.sample[5]}," in text
+    assert f"sample {100 + 2 * SEGMENT + rows.sample[5]}," in text

@@ -154,7 +154,7 @@ def test_only_the_main_thread_catches_signals() -> None:
 def test_a_signal_during_the_test(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    """It ends the test between two blocks. The learner was saved before the test."""
+    """It ends the test between two chunks. The learner was saved before the test."""
     config = RunConfig.checked(**OPTIONS)
     if at == "end of the run":
         config = RunConfig.checked(**{**OPTIONS, "samples": 2500})

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import EVERYTHING, PLAIN, Case
-from threads import BLOCK, CASES, UNEVEN, contents, delayed, same, scheduled
+from threads import CASES, SEGMENT, UNEVEN, contents, delayed, same, scheduled
 
 from rate_models import rules
 from rate_models.errors import BadOption
@@ -21,11 +21,11 @@ from streaming.schedule.plan import Times
 from streaming.schedule.program import program
 from streaming.threads import kernels, runner
 from streaming.threads.network import ASSIGNMENTS
-from streaming.threads.runner import Block
+from streaming.threads.runner import Segment
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:workers. "),
-    pytest.mark.usefixtures("short_blocks"),
+    pytest.mark.usefixtures("short_segments"),
 ]
 
 
@@ -61,7 +61,7 @@ def test_every_rule_that_can_be_pipelined(rule: str) -> None:
 
 
 def test_folding_happens_at_the_same_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every 8,192 samples pending updates of the first layer are folded, also inside a block."""
+    """Every 8,192 samples pending updates of the first layer are folded, also inside a segment."""
     case = Case("pepita", (12, 8, 5, 3))
     n = kernel.FOLD_EVERY
     samples = case.samples(n + 100)
@@ -97,9 +97,9 @@ def test_under_load_again_and_again() -> None:
             one.wait()
 
 
-def hurried(block: Block) -> Block:
+def hurried(segment: Segment) -> Segment:
     """The rows of all workers in one possible order of execution: S as early as its waits allow."""
-    rows = block.rows
+    rows = segment.rows
     at, counters, order = rows.begin[:-1].copy(), np.zeros(len(rows.kind), int), list[int]()
     while (left := np.flatnonzero(at < rows.begin[1:])).size:
         free = [
@@ -111,7 +111,7 @@ def hurried(block: Block) -> Block:
         at[rows.begin.searchsorted(order[-1], "right") - 1] += 1
     alone = {"begin": np.array([0, len(order)]), "wait": np.zeros(len(order) + 1, np.int64)}
     alone |= {name: getattr(rows, name)[order] for name in ("task", "sample", "turn")}
-    return replace(block, rows=rows._replace(**alone), row_of=np.argsort(order)[block.row_of])
+    return replace(segment, rows=rows._replace(**alone), row_of=np.argsort(order)[segment.row_of])
 
 
 @pytest.mark.parametrize("hasty", [False, True])
@@ -135,8 +135,8 @@ def test_a_race_is_noticed(hasty: bool, monkeypatch: pytest.MonkeyPatch) -> None
     net = scheduled(case, 2)
     # only where items go anywhere do layers go from worker to worker
     net.trials.paces = {mode: [1.0 + (mode != "waves")] * 2 for mode in net.trials.modes}
-    block = net._block(100)
-    net._blocks = dict.fromkeys(net._blocks, hurried(block))
+    segment = net._segment(100)
+    net._segments = dict.fromkeys(net._segments, hurried(segment))
     assert (contents(net, case.learn(net, *samples)) != wanted) is hasty
 
 
@@ -152,7 +152,7 @@ def test_one_signature() -> None:
 def test_one_thread_is_used_where_it_is_faster() -> None:
     """As with layers of a few units; the result is the same."""
     case = Case("pepita", (4, 3, 3, 5))
-    samples, plain, net = case.samples(13 * BLOCK), case.online(), scheduled(case, 2)
+    samples, plain, net = case.samples(13 * SEGMENT), case.online(), scheduled(case, 2)
     wanted = contents(plain, case.learn(plain, *samples))
     with pytest.warns(UserWarning, match="workers: one is faster than 2 here"):
         assert contents(net, case.learn(net, *samples)) == wanted
@@ -194,4 +194,4 @@ def test_there_is_no_deadlock(data: Any, layers: int, delay: int, workers: int, 
     waiting = data.draw(st.integers(0, delay))
     net._waiting = [np.zeros((waiting, 0)), np.zeros((waiting, 0))]
     net._clock[0] = waiting
-    assert not stuck(net._block(n).rows)
+    assert not stuck(net._segment(n).rows)

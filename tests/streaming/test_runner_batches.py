@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from networks import EVERYTHING, MOMENTUM, PLAIN, Case, deviation
-from threads import BLOCK, UNEVEN, contents, delayed, divergence, scheduled
+from threads import SEGMENT, UNEVEN, contents, delayed, divergence, scheduled
 
 from rate_models.errors import BadOption
 from rate_models.model.optimizers import Optimizer
@@ -16,7 +16,7 @@ from streaming.schedule.items import Schedule
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:workers. "),
-    pytest.mark.usefixtures("short_blocks"),
+    pytest.mark.usefixtures("short_segments"),
 ]
 
 
@@ -62,7 +62,7 @@ def test_mini_batches_are_those_of_the_textbook(case: Case) -> None:
 @pytest.mark.parametrize("case", EACH, ids=str)
 def test_streamed_mini_batches_are_mini_batches_layer_by_layer(case: Case) -> None:
     """However many threads, at once or in pieces that end inside a mini-batch."""
-    samples = case.samples(BLOCK + 40)
+    samples = case.samples(SEGMENT + 40)
     one = scheduled(case, 1, schedule=Schedule("sequential", batch=16))
     wanted = contents(one, case.learn(one, *samples))
     for workers in (2, 3):
@@ -152,7 +152,7 @@ LATE = [
 @pytest.mark.parametrize(("case", "weights"), LATE, ids=str)
 def test_delayed_in_threads_is_delayed_in_one(case: Case, weights: str, delay: int) -> None:
     """Also in pieces, with a checkpoint in between."""
-    how, samples = delayed(delay, weights), case.samples(BLOCK + 40)
+    how, samples = delayed(delay, weights), case.samples(SEGMENT + 40)
     one = scheduled(case, 1, schedule=how)
     expected = case.learn(one, *samples)
     wanted = contents(one)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from networks import Case
-from threads import BLOCK, PIPELINED, UNEVEN, contents, divergence, scheduled, tried
+from threads import PIPELINED, SEGMENT, UNEVEN, contents, divergence, scheduled, tried
 
 from rate_models.errors import BadOption
 from rate_models.model.optimizers import Optimizer
@@ -23,7 +23,7 @@ from streaming.threads.runner import WorkerFailed
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:workers. "),
-    pytest.mark.usefixtures("short_blocks"),
+    pytest.mark.usefixtures("short_segments"),
 ]
 
 
@@ -65,8 +65,8 @@ def test_interruption_between_two_samples(
 ) -> None:
     """After Ctrl-C the samples that have begun are finished; learning can go on from there."""
     case = Case("pepita", (100, 128, 128, 128, 10))
-    samples = case.samples(4 * BLOCK)
-    first, rest = ([part[at] for part in samples] for at in (slice(BLOCK), slice(BLOCK, None)))
+    samples = case.samples(4 * SEGMENT)
+    first, rest = ([part[at] for part in samples] for at in (slice(SEGMENT), slice(SEGMENT, None)))
     plain = scheduled(case, 1, schedule=schedule)
     case.learn(plain, *samples)
     late, finished = 0, futures.wait
@@ -88,7 +88,7 @@ def test_interruption_between_two_samples(
             case.learn(net, *rest)
         monkeypatch.setattr(runner, "wait", finished)
         seen = net.samples_seen
-        late += 2 * BLOCK < seen < len(samples[0])  # in a later round
+        late += 2 * SEGMENT < seen < len(samples[0])  # in a later round
         case.learn(part, *(one[:seen] for one in samples))
         assert contents(net) == contents(part)
         case.learn(net, *(one[seen:] for one in samples))
@@ -101,18 +101,18 @@ def test_interruption_between_two_samples(
 def test_measured_times() -> None:
     case = Case("pepita", (30, 16, 12, 5))
     net = scheduled(case, 2, timed=True)
-    case.learn(net, *case.samples(BLOCK))
-    block = net.measured
-    assert block is not None
-    assert (block.start >= 0).all() and (block.finish >= block.start).all()
-    for i in range(len(block.plan.items)):  # all waits were obeyed
-        for j in block.plan.waits[block.plan.first[i] : block.plan.first[i + 1]]:
-            assert block.finish[j] <= block.start[i] + 1e-9
-    times = block.times
+    case.learn(net, *case.samples(SEGMENT))
+    segment = net.measured
+    assert segment is not None
+    assert (segment.start >= 0).all() and (segment.finish >= segment.start).all()
+    for i in range(len(segment.plan.items)):  # all waits were obeyed
+        for j in segment.plan.waits[segment.plan.first[i] : segment.plan.first[i + 1]]:
+            assert segment.finish[j] <= segment.start[i] + 1e-9
+    times = segment.times
     assert times is not None and min(times.standard) > 0 and len(times.modulated) == 3
-    tried = [block.plan.assignment]
+    tried = [segment.plan.assignment]
     for seed in range(2, 8):
-        case.learn(net, *case.samples(BLOCK, seed=seed))
+        case.learn(net, *case.samples(SEGMENT, seed=seed))
         assert net.measured is not None
         tried.append(net.measured.plan.assignment)
     assert tried[:6] == ["layers"] * 3 + ["waves"] * 3

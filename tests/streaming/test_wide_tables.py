@@ -99,8 +99,8 @@ def test_rows_too_wide_for_the_memory_are_refused(
 def test_blocks_are_cut_anew(start: int, size: int) -> None:
     X, y = np.arange(60.0).reshape(30, 2), np.arange(30)
     edges = [0, 1, 1, 9, 10, 24, 30]
-    blocks = ((X[a:b], y[a:b]) for a, b in pairwise(edges))
-    found = list(cut(blocks, start, size))
+    chunks = ((X[a:b], y[a:b]) for a, b in pairwise(edges))
+    found = list(cut(chunks, start, size))
     assert [len(labels) for _, labels in found[:-1]] == [size] * (len(found) - 1)
     if start == 30:
         assert not found

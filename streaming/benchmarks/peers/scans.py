@@ -1,7 +1,7 @@
 """The loop over samples as JAX compiles it: a jitted `lax.scan` of the equations.
 
-The scan carries all arrays that learn. Samples come in blocks of one length, so that JAX compiles
-once. At the end of the last block stand samples with rates of zero. What the network says of each
+The scan carries all arrays that learn. Samples come in chunks of one length, so that JAX compiles
+once. At the end of the last chunk stand samples with rates of zero. What the network says of each
 sample is computed too, as a learner has to: the class and the loss.
 
 Products use one thread if JAX was not imported before this module's first `Scan`.
@@ -23,8 +23,8 @@ from streaming.benchmarks.peers import equations
 from streaming.benchmarks.peers.equations import Array, Ops
 
 ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-NUMBERS = 2_000_000  # multiply-adds of a block, about: a block takes some milliseconds
-BLOCKS = (20, 500)  # samples
+NUMBERS = 2_000_000  # multiply-adds of a chunk, about: a chunk takes some milliseconds
+CHUNKS = (20, 500)  # samples
 
 
 def one_thread_in_jax() -> None:
@@ -49,25 +49,25 @@ class Scan:
         self.parameters = mapped(initial_parameters(spec, rule, 0, "float32"), jnp.asarray)
         self._rule, self._lr, self._outputs = rule, lr, spec.sizes[-1]
         self._rng, self._width = np.random.default_rng(0), equations.noise_width(rule, spec)
-        self._block = int(np.clip(NUMBERS // sum(map(np.prod, spec.shapes)), *BLOCKS))
+        self._chunk_size = int(np.clip(NUMBERS // sum(map(np.prod, spec.shapes)), *CHUNKS))
 
     def __call__(self, X: Array, labels: Array, noise: Array | None = None) -> None:
         import jax
 
         if noise is None:
             noise = equations.draw(self._rule, self._rng, len(X), self._width)
-        for at in range(0, len(X), self._block):
-            part = slice(at, at + self._block)
+        for at in range(0, len(X), self._chunk_size):
+            part = slice(at, at + self._chunk_size)
             Y = one_hot(labels[part], self._outputs, np.float32)
             rates = np.full(len(Y), 1, np.float32)
-            block = [self._padded(array) for array in (X[part], Y, noise[part], rates)]
-            self.parameters = _scan(self._rule, self._lr)(self.parameters, *block)
+            chunk = [self._padded(array) for array in (X[part], Y, noise[part], rates)]
+            self.parameters = _scan(self._rule, self._lr)(self.parameters, *chunk)
         jax.block_until_ready(self.parameters)
 
     def _padded(self, array: Array) -> Array:
-        if len(array) == self._block:
+        if len(array) == self._chunk_size:
             return array
-        more = np.zeros((self._block - len(array), *array.shape[1:]), array.dtype)
+        more = np.zeros((self._chunk_size - len(array), *array.shape[1:]), array.dtype)
         return np.concatenate([array, more])
 
 

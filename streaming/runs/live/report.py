@@ -1,4 +1,4 @@
-"""What a live stream came to, as text."""
+"""The counts of a live run, as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHOWN = (
 
 
 def rows(summary: Summary) -> list[tuple[str, str]]:
-    """What a live stream came to, as lines of a report; empty for other runs."""
+    """The counts of a live run, as lines of a report; empty for other runs."""
     if (live := summary.get("live")) is None:
         return []
     lines = []

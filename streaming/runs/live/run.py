@@ -28,7 +28,7 @@ from streaming.live.counts import Counts
 from streaming.live.latency import Latency
 from streaming.live.source import Position
 from streaming.live.waiting import Labelled, Waiting
-from streaming.runs.loop import BLOCK, Hooks, Run
+from streaming.runs.loop import CHUNK, Hooks, Run
 from streaming.runs.rate_checks import RateChecks
 from streaming.runs.state import RunState
 from streaming.runs.summary import Summary
@@ -138,14 +138,14 @@ class LiveRun(Run):
             if self._sink is not None:
                 self._sink.close()
 
-    def _blocks(self) -> Iterator[Chunk]:
-        """Samples to learn as they arrive; an empty block whenever there is none."""
+    def _chunks(self) -> Iterator[Chunk]:
+        """Samples to learn as they arrive; an empty chunk whenever there is none."""
         nothing: Chunk = np.zeros((0, self.live.n_features)), np.zeros(0)
         looked = 0
         while True:
             while self._ready:
-                yield self._labelled_late(min(self._until_due(), BLOCK))
-            taken = self.live.take(min(self._until_due(), BLOCK), IDLE)
+                yield self._labelled_late(min(self._until_due(), CHUNK))
+            taken = self.live.take(min(self._until_due(), CHUNK), IDLE)
             if taken is None:
                 self._ready.extend(self.waiting.end())
                 if not self._ready:
