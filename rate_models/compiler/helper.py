@@ -2,10 +2,11 @@
 
 To compile a kernel, the types of a shared stage are needed first; its annotations give them. Its
 machine code is needed only at the end. So each stage that is not cached yet is announced to a
-helper process, which compiles one after another. When the rest of the kernel is compiled, this process
-compiles the stages that the helper has not begun, starting from the last. Stages that a stage calls
-are compiled in the same way. The process that creates the folder named after a stage compiles it;
-the other one loads the result from the cache. If either process fails, the other compiles all.
+helper process, which compiles one after another. When the rest of the kernel is compiled, this
+process compiles the stages that the helper has not begun, starting from the last. Stages that a
+stage calls are compiled in the same way. The process that creates the folder named after a stage
+compiles it; the other one loads the result from the cache. If either process fails, the other
+compiles all.
 """
 
 # mypy: disable-error-code="attr-defined,no-untyped-call"
