@@ -96,7 +96,7 @@ def test_rows_too_wide_for_the_memory_are_refused(
 
 @pytest.mark.parametrize("start", [0, 3, 11, 29, 30])
 @pytest.mark.parametrize("size", [1, 4, 7, 100])
-def test_blocks_are_cut_anew(start: int, size: int) -> None:
+def test_chunks_are_cut_anew(start: int, size: int) -> None:
     X, y = np.arange(60.0).reshape(30, 2), np.arange(30)
     edges = [0, 1, 1, 9, 10, 24, 30]
     chunks = ((X[a:b], y[a:b]) for a, b in pairwise(edges))
