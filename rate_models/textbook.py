@@ -43,7 +43,7 @@ def mapped(params: Parameters, function: Any) -> Parameters:
 
 
 def gradients(
-    spec: NetworkSpec, step: Update, params: Parameters, batch_size: int
+    spec: NetworkSpec, update: Update, params: Parameters, batch_size: int
 ) -> dict[str, Any]:
     """The updates of one optimiser step: {"W": [ΔW_l], "b": [Δb_l], own array: Δ}.
 
@@ -55,7 +55,7 @@ def gradients(
     """
     delta_w: list[Any] = []
     delta_b: list[Any] = []
-    for layer, terms in enumerate(step.terms, start=1):
+    for layer, terms in enumerate(update.terms, start=1):
         if terms is None:
             delta_w.append(None)
             delta_b.append(None)
@@ -64,8 +64,8 @@ def gradients(
         delta_w.append(_sum(spec.outer(layer, *part) for part in parts))
         if params["b"]:
             delta_b.append(_sum(factor * spec.total(layer, post) for post, _, factor in parts))
-    own = {name: delta / batch_size for name, delta in step.own.items()}
-    if "WF" in params and (first := step.terms[0]) is not None:
+    own = {name: delta / batch_size for name, delta in update.own.items()}
+    if "WF" in params and (first := update.terms[0]) is not None:
         images = [t.coefficient / batch_size * (t.pre @ params["F"]) for t in first]
         own["WF"] = _sum(t.post.T @ image for t, image in zip(first, images, strict=True))
     return {"W": delta_w, **({"b": delta_b} if params["b"] else {}), **own}

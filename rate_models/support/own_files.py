@@ -113,7 +113,7 @@ def location(module: str, what: str) -> str:
 
 
 def at(place: str, kind: str) -> ModuleType:
-    """The module that such a text names. Raises what `load` raises."""
+    """The module that a text of `location` names. Raises what `load` raises."""
     return load(kind, place) if parse(place) else importlib.import_module(place)
 
 

@@ -3,8 +3,8 @@
 PEPITA's circuit in float32 and one thread: in time, with two phases of 100 ms at dt = 1 ms and
 plasticity in the last 10 ms, so that a sample takes 200 time steps; and in steady state. The peers
 are loops in NumPy and, compiled by `jax.jit`, in JAX. JAX, too, computes once what does not change
-in a loop. Samples come in chunks of one length, so that JAX compiles once; at the end of the last
-chunk stand samples that change nothing.
+in a loop. Samples come in chunks of one length, so that JAX compiles once; the last chunk is
+padded with samples that change nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The loop over samples as JAX compiles it: a jitted `lax.scan` of the equations.
 
 The scan carries all arrays that learn. Samples come in chunks of one length, so that JAX compiles
-once. At the end of the last chunk stand samples with rates of zero. What the network says of each
-sample is computed too, as a learner has to: the class and the loss.
+once. The last chunk is padded with samples whose rates are zero. The prediction for each sample and
+its loss are computed too, as a learner has to.
 
 Products use one thread if JAX was not imported before this module's first `Scan`.
 """
