@@ -99,9 +99,10 @@ class TableFile:
     def __init__(self, path: Path, form: Format) -> None:
         self.path = path
         with self._reading():  # also for a path that is too long, or a folder without permission
-            if not path.is_file():
-                once = "a pipe, which can be read once only: " * path.is_fifo()
-                raise MissingData("csv", got=f"{once or 'no file '}{path}", expected="csv:FILE.csv")
+            there, pipe = path.is_file(), path.is_fifo()
+        if not there:
+            what = "a pipe, which can be read once only:" if pipe else "no file"
+            raise MissingData("csv", got=f"{what} {path}", expected="csv:FILE.csv")
         self.stamp = self._size_and_time()
         with self._reading(), open(path, "rb") as file:
             start = file.read(6)

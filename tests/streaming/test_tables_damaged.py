@@ -69,6 +69,13 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
         open_source(f"csv:{tmp_path / 'pipe'}")
 
 
+def test_a_missing_file_is_named_once(tmp_path: Path) -> None:
+    missing = tmp_path / "none.csv"
+    with pytest.raises(MissingData) as error:
+        open_source(f"csv:{missing}")
+    assert str(error.value) == f"csv: got no file {missing}; expected csv:FILE.csv"
+
+
 def test_invalid_paths(tmp_path: Path) -> None:
     for path in ("~nobody_of_this_name/x.csv", "/" + "x" * 5000, tmp_path, f"{tmp_path}/\0"):
         with pytest.raises((BadOption, MissingData), match="csv"):
